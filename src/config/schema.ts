@@ -1,0 +1,384 @@
+import { z } from 'zod';
+
+/**
+ * Every setting once: type, range, default, one sentence, and what a reload does to it. Types, defaults, `config/schema.json`,
+ * `docs/configuration.md` and `config/sightline.example.yaml` follow from this file.
+ */
+
+/** What changing a setting costs at reload: nothing, one camera, one worker process, or a restart of the daemon by hand. */
+export type ReloadClass = 'live' | 'camera' | 'worker' | 'daemon';
+
+export interface SettingMeta {
+  readonly description: string;
+  readonly reload?: ReloadClass;
+}
+
+export const settingMeta = z.registry<SettingMeta>();
+
+function setting<T extends z.ZodType>(schema: T, reload: ReloadClass, description: string): T {
+  settingMeta.add(schema, { description, reload });
+  return schema;
+}
+
+function section<T extends z.ZodType>(schema: T, description: string): T {
+  settingMeta.add(schema, { description });
+  return schema;
+}
+
+const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** `500ms`, `10s`, `5m`, `2h`, `30d` to milliseconds. */
+export function parseDuration(text: string): number | undefined {
+  const [, amount, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text) ?? [];
+  const factor = units[unit ?? ''];
+  return amount === undefined || factor === undefined ? undefined : Number(amount) * factor;
+}
+
+/** A duration in the file, milliseconds in the program. */
+function duration(options: { min?: string; max?: string } = {}) {
+  const min = parseDuration(options.min ?? '0s') ?? 0;
+  const max = parseDuration(options.max ?? '36500d') ?? Number.POSITIVE_INFINITY;
+  return z.string().transform((text, ctx) => {
+    const ms = parseDuration(text);
+    if (ms === undefined)
+      ctx.addIssue({ code: 'custom', message: `"${text}" is not a duration; write 500ms, 10s, 5m, 2h or 30d` });
+    else if (ms < min || ms > max)
+      ctx.addIssue({ code: 'custom', message: `${text} is outside ${options.min ?? '0s'} to ${options.max ?? 'any'}` });
+    return ms ?? 0;
+  });
+}
+
+const name = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9_-]{0,63}$/, 'names are 1 to 64 of a-z, 0-9, _ and -, beginning with a letter or digit');
+const fraction = z.number().min(0).max(1);
+const polygon = z
+  .array(z.tuple([fraction, fraction]))
+  .min(3, 'a polygon has at least 3 corners')
+  .max(64);
+export const severities = ['low', 'medium', 'high', 'critical'] as const;
+
+const detect = z.strictObject({
+  model: setting(
+    z.string().min(1),
+    'camera',
+    'Detector in the model repository: centerface, yunet, yolox_nano, yolov7, or one of your own.',
+  ),
+  fps: setting(z.number().gt(0).max(60).default(5), 'camera', 'Frames a second that this detector looks at.'),
+  minScore: setting(fraction.optional(), 'camera', "Detections below this score are dropped; absent: the model's own default."),
+  classes: setting(
+    z.array(z.string()).default([]),
+    'camera',
+    "Classes to keep, in the words of the model's labels; empty keeps all.",
+  ),
+  minSize: setting(z.number().min(0).max(4096).default(0), 'camera', 'Boxes lower than this many source pixels are dropped.'),
+  width: setting(
+    z.number().int().min(160).max(1920).multipleOf(32).optional(),
+    'camera',
+    "Width at which the detector looks; absent: the model's own.",
+  ),
+});
+
+const motion = z.strictObject({
+  enabled: setting(z.boolean().default(true), 'camera', 'Spare the detector while nothing moves.'),
+  threshold: setting(
+    z.number().min(1).max(64).default(6),
+    'camera',
+    'Mean grey difference (0 to 255) of a cell of the picture that counts as motion.',
+  ),
+  keep: setting(duration({ max: '5m' }).prefault('3s'), 'camera', 'Keeps detecting this long after the last motion.'),
+  refresh: setting(
+    duration({ min: '100ms', max: '1m' }).prefault('1s'),
+    'camera',
+    'Looks at least this often in a still scene.',
+  ),
+});
+
+const crops = z.strictObject({
+  minFaceHeight: setting(
+    z.number().min(8).max(512).default(24),
+    'camera',
+    'Faces lower than this many pixels are not compared: too small to tell.',
+  ),
+  minBodyHeight: setting(
+    z.number().min(16).max(2048).default(64),
+    'camera',
+    'Bodies lower than this many pixels are not compared.',
+  ),
+  refresh: setting(
+    duration({ min: '200ms', max: '5m' }).prefault('2s'),
+    'camera',
+    'After a decision a track is looked at again at least this often.',
+  ),
+  betterBy: setting(
+    fraction.default(0.15),
+    'camera',
+    'After a decision a crop of this much better quality is looked at again.',
+  ),
+});
+
+const camera = z.strictObject({
+  source: setting(
+    z.string().min(1),
+    'camera',
+    'rtsp://, rtsps://, http(s)://, a file path, or gst:NAME for pipelines/NAME.gst. May hold ${ENV} for credentials.',
+  ),
+  detectSource: setting(
+    z.string().min(1).optional(),
+    'camera',
+    'Substream to detect on; crops still come from the main source.',
+  ),
+  properties: setting(
+    z.record(z.string(), z.string()).default({}),
+    'camera',
+    'Values for the placeholders of a gst: pipeline.',
+  ),
+  runtime: setting(z.enum(['software', 'deepstream']).default('software'), 'worker', 'Which kind of worker reads this camera.'),
+  group: setting(
+    name.default('main'),
+    'worker',
+    'Cameras of one group share a worker process; a crash costs one group for seconds.',
+  ),
+  enabled: setting(z.boolean().default(true), 'camera', 'false leaves the camera alone without deleting its settings.'),
+  transport: setting(z.enum(['tcp', 'udp']).default('tcp'), 'camera', 'How RTSP carries the video.'),
+  decode: setting(
+    z.enum(['auto', 'vaapi', 'qsv', 'nvdec', 'software']).default('auto'),
+    'camera',
+    'Which decoder; the chosen one is in the camera state.',
+  ),
+  realtime: setting(z.boolean().default(false), 'camera', 'Files only: play at camera pace instead of full speed.'),
+  loop: setting(z.boolean().default(false), 'camera', 'Files only: start again at the end.'),
+  openTimeout: setting(
+    duration({ min: '1s', max: '2m' }).prefault('10s'),
+    'camera',
+    'Give up opening after this long and try again later.',
+  ),
+  silenceTimeout: setting(
+    duration({ min: '1s', max: '10m' }).prefault('10s'),
+    'camera',
+    'No frame for this long counts as away.',
+  ),
+  detect: setting(
+    z
+      .array(detect)
+      .min(1)
+      .max(8)
+      .prefault([{ model: 'centerface' }]),
+    'camera',
+    'Detectors of this camera.',
+  ),
+  recognise: setting(
+    z.array(z.enum(['face', 'appearance'])).default(['face']),
+    'camera',
+    'What is compared with the watchlist; each needs a detector that feeds it.',
+  ),
+  masks: setting(
+    z.array(polygon).max(32).default([]),
+    'camera',
+    'Polygons, as fractions of the picture, that are black everywhere: detection, crops, snapshots, video.',
+  ),
+  zones: setting(z.record(name, polygon).default({}), 'live', 'Named polygons for rules; the foot point of a box decides.'),
+  motion: section(motion.prefault({}), 'The motion gate.'),
+  crops: section(crops.prefault({}), 'Which crops are compared.'),
+});
+
+const list = z.strictObject({
+  kind: setting(
+    z.enum(['watch', 'ignore']).default('watch'),
+    'live',
+    'watch alerts; ignore keeps its people from alerting as anybody else.',
+  ),
+  severity: setting(z.enum(severities).default('medium'), 'live', 'Severity of alerts of this list.'),
+  purpose: setting(z.string().max(500).default(''), 'live', 'Why these people are listed; shown wherever the list is.'),
+  owner: setting(z.string().max(200).default(''), 'live', 'Who answers for the list.'),
+  maxAge: setting(
+    duration({ min: '1h' }).optional(),
+    'live',
+    'Entries are erased this long after they were added; absent: only by their own expiry.',
+  ),
+});
+
+const timeOfDay = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$|^24:00$/, 'write HH:MM, 00:00 to 24:00');
+const weekdays = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const;
+
+const schedule = z.strictObject({
+  days: setting(
+    z
+      .array(z.enum(weekdays))
+      .min(1)
+      .default([...weekdays]),
+    'live',
+    'Days on which the window begins.',
+  ),
+  from: setting(timeOfDay.default('00:00'), 'live', 'Begin, local time of `timeZone`.'),
+  to: setting(timeOfDay.default('24:00'), 'live', 'End; earlier than `from` runs past midnight.'),
+  timeZone: setting(z.string().default('UTC'), 'live', 'IANA time zone; daylight saving is followed.'),
+});
+
+const rule = z.strictObject({
+  name: setting(z.string().min(1).max(100), 'live', 'Name of the rule, unique; it is in every alert.'),
+  when: section(
+    z
+      .strictObject({
+        lists: setting(
+          z.array(name).default([]),
+          'live',
+          'Lists whose entries count; empty with empty `entries`: all watch lists.',
+        ),
+        entries: setting(z.array(z.string()).default([]), 'live', 'Entries by id or name.'),
+        unknown: setting(
+          duration({ min: '1s', max: '1h' }).optional(),
+          'live',
+          'Instead of entries: a usable face that matched nobody for this long.',
+        ),
+        kinds: setting(z.array(z.enum(['face', 'appearance'])).default([]), 'live', 'Kinds of match that count; empty: both.'),
+        cameras: setting(z.array(name).default([]), 'live', 'Cameras; empty: all.'),
+        zones: setting(z.array(name).default([]), 'live', 'Zones of those cameras; empty: anywhere.'),
+        dwell: setting(duration({ max: '1h' }).prefault('0s'), 'live', 'Only after this long inside the zone.'),
+        schedule: section(z.array(schedule).default([]), 'Times at which the rule counts; empty: always.'),
+        minScore: setting(fraction.optional(), 'live', 'Only matches at or above this score.'),
+      })
+      .prefault({}),
+    'What must hold.',
+  ),
+  cooldown: setting(
+    duration({ max: '7d' }).prefault('0s'),
+    'live',
+    'Counted from an alert that was sent: no other of this rule and entry before it has passed.',
+  ),
+  severity: setting(z.enum(severities).optional(), 'live', "Instead of the list's severity."),
+});
+
+const retention = z.strictObject({
+  alerts: setting(duration({ min: '1h' }).prefault('30d'), 'live', 'Alerts and their history.'),
+  snapshots: setting(duration({ min: '1m' }).prefault('30d'), 'live', 'Pictures of sightings.'),
+  ledger: setting(duration({ min: '1m' }).prefault('7d'), 'live', 'Why-not rows.'),
+});
+
+const mqtt = z.strictObject({
+  url: setting(
+    z
+      .string()
+      .regex(/^(mqtts?|wss?|tcp|ssl):\/\//, 'a broker URL begins with mqtt:// or mqtts://')
+      .default('mqtt://localhost:1883'),
+    'daemon',
+    'Broker.',
+  ),
+  enabled: setting(z.boolean().default(true), 'daemon', 'false keeps alerts in history only.'),
+  username: setting(z.string().optional(), 'daemon', 'Login.'),
+  password: setting(z.string().optional(), 'daemon', 'Password; write ${MQTT_PASSWORD} or use passwordFile.'),
+  passwordFile: setting(z.string().optional(), 'daemon', 'File whose first line is the password.'),
+  clientId: setting(z.string().min(1).max(128).default('sightline'), 'daemon', 'Client identifier; unique at the broker.'),
+  protocol: setting(z.enum(['5', '3.1.1']).default('5'), 'daemon', 'MQTT version; 5 adds expiry.'),
+  baseTopic: setting(
+    z
+      .string()
+      .regex(/^[^#+\s]+$/, 'no wildcards or spaces')
+      .default('sightline'),
+    'daemon',
+    'First level of every topic.',
+  ),
+  caFile: setting(z.string().optional(), 'daemon', 'Certificate authority of the broker.'),
+  certFile: setting(z.string().optional(), 'daemon', 'Client certificate.'),
+  keyFile: setting(z.string().optional(), 'daemon', 'Key of the client certificate.'),
+  snapshot: setting(
+    z.enum(['inline', 'reference', 'off']).default('inline'),
+    'live',
+    'Whether an alert carries its picture, names where it lies, or neither.',
+  ),
+  topK: setting(z.number().int().min(1).max(20).default(3), 'live', 'How many candidates an alert lists.'),
+});
+
+const alerting = z.strictObject({
+  leaveAfter: setting(
+    duration({ min: '1s', max: '1h' }).prefault('10s'),
+    'live',
+    'An episode ends this long after the last sighting.',
+  ),
+  liveFor: setting(
+    duration({ min: '5s', max: '1h' }).prefault('60s'),
+    'live',
+    'Older alerts go to the late topic, never to the live one.',
+  ),
+  updateEvery: setting(
+    duration({ min: '1s', max: '1h' }).prefault('5s'),
+    'live',
+    'An open alert is updated at most this often.',
+  ),
+});
+
+const threshold = z.strictObject({
+  open: setting(
+    fraction.optional(),
+    'live',
+    "Cosine from which a sighting speaks for an entry; absent: the model's calibrated default.",
+  ),
+  keep: setting(fraction.optional(), 'live', "Cosine that keeps an open episode; absent: the model's default."),
+  margin: setting(fraction.optional(), 'live', "Least distance to the next entry; absent: the model's default."),
+});
+
+export const configSchema = z.strictObject({
+  dataDir: setting(
+    z.string().min(1).default('./sightline-data'),
+    'daemon',
+    'Store, control socket, pictures; made with mode 0700.',
+  ),
+  logLevel: setting(z.enum(['debug', 'info', 'warn', 'error']).default('info'), 'live', 'How much is said.'),
+  inference: section(
+    z
+      .strictObject({
+        engine: setting(
+          z.enum(['embedded', 'triton']).default('embedded'),
+          'daemon',
+          'embedded runs in process; triton asks a server.',
+        ),
+        url: setting(z.string().default('localhost:8001'), 'daemon', 'Triton, gRPC host:port.'),
+        repository: setting(
+          z.string().min(1).default('model_repository'),
+          'daemon',
+          'Model repository; relative paths are tried beside this file, then beside the program.',
+        ),
+        threads: setting(z.number().int().min(1).max(64).default(1), 'daemon', 'Threads of one network run, per process.'),
+      })
+      .prefault({}),
+    'Who runs the networks.',
+  ),
+  models: section(
+    z
+      .strictObject({
+        face: setting(z.string().min(1).default('face_embed'), 'daemon', 'Embedder for faces.'),
+        appearance: setting(z.string().min(1).default('person_embed'), 'daemon', 'Embedder for bodies and clothes.'),
+        enrolment: setting(z.string().min(1).default('centerface'), 'daemon', 'Face detector for photos.'),
+        thresholds: section(
+          z.strictObject({ face: threshold.prefault({}), appearance: threshold.prefault({}) }).prefault({}),
+          'Instead of the calibrated thresholds of the embedders (docs/models.md).',
+        ),
+      })
+      .prefault({}),
+    'Which models are used for what.',
+  ),
+  mqtt: section(mqtt.prefault({}), 'Where alerts go.'),
+  http: section(
+    z
+      .strictObject({
+        enabled: setting(z.boolean().default(true), 'daemon', 'Health and metrics.'),
+        host: setting(z.string().default('127.0.0.1'), 'daemon', 'Address to listen on; loopback unless told otherwise.'),
+        port: setting(z.number().int().min(0).max(65535).default(8080), 'daemon', 'Port; 0 takes a free one.'),
+      })
+      .prefault({}),
+    'HTTP server.',
+  ),
+  retention: section(retention.prefault({}), 'How long what is kept. Unmatched crops and vectors are never on disk.'),
+  lists: section(z.record(name, list).default({}), 'Lists that entries belong to, by name.'),
+  cameras: section(z.record(name, camera).default({}), 'Cameras, by name.'),
+  alerting: section(alerting.prefault({}), 'When an alert begins, goes on and ends.'),
+  alerts: setting(z.array(rule).default([]), 'live', 'Rules; none means: every entry of every watch list, on every camera.'),
+});
+
+export type Config = z.output<typeof configSchema>;
+export type ConfigInput = z.input<typeof configSchema>;
+export type CameraConfig = Config['cameras'][string];
+export type DetectConfig = CameraConfig['detect'][number];
+export type ListConfig = Config['lists'][string];
+export type RuleConfig = Config['alerts'][number];
+export type MqttConfig = Config['mqtt'];

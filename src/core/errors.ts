@@ -1,0 +1,82 @@
+/**
+ * One error class with a closed list of codes. Callers branch on `code`, never on text. `docs/operations.md` has every code with
+ * cause and remedy; a test proves the table complete.
+ */
+export const errorCodes = [
+  'alert.unknown',
+  'bridge.protocol',
+  'camera.unknown',
+  'config.invalid',
+  'control.request',
+  'control.unavailable',
+  'daemon.running',
+  'inference.closed',
+  'inference.deadline',
+  'inference.failed',
+  'inference.overload',
+  'media.protocol',
+  'model.catalogue',
+  'model.download',
+  'model.invalid',
+  'model.missing',
+  'model.unknown',
+  'output.refused',
+  'output.unavailable',
+  'photo.refused',
+  'photo.undecodable',
+  'source.auth',
+  'source.ended',
+  'source.failed',
+  'source.format',
+  'source.timeout',
+  'source.unreachable',
+  'source.unsupported',
+  'store.failed',
+  'store.full',
+  'store.schema',
+  'thread.exited',
+  'watchlist.dimension',
+  'watchlist.unknown',
+  'worker.crashed',
+  'worker.protocol',
+  'worker.settings',
+  'worker.start_timeout',
+] as const;
+
+export type ErrorCode = (typeof errorCodes)[number];
+
+/** Plain data a reader of the error needs: names, values, limits. Never a secret. */
+export type ErrorDetails = Readonly<Record<string, unknown>>;
+
+/** The message says what happened, to what, and what would be allowed: lower case, no full stop. */
+export class SightlineError extends Error {
+  readonly code: ErrorCode;
+  readonly details: ErrorDetails;
+
+  constructor(code: ErrorCode, message: string, options: { details?: ErrorDetails; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'SightlineError';
+    this.code = code;
+    this.details = options.details ?? {};
+  }
+}
+
+export function isSightlineError(error: unknown, code?: ErrorCode): error is SightlineError {
+  return error instanceof SightlineError && (code === undefined || error.code === code);
+}
+
+/** Whatever was thrown, as text for a log line or a state; the chain of causes is kept. */
+export function errorText(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause === undefined ? error.message : `${error.message}: ${errorText(error.cause)}`;
+}
+
+/** An operating system error by its code (`ENOENT`, `ECONNREFUSED`). */
+export function isSystemError(error: unknown, code: string): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'code' in error && error.code === code;
+}
+
+/** The rejection an aborted wait gives; expected at shutdown and never logged. */
+export function isAbort(error: unknown): boolean {
+  return error instanceof Error && error.name === 'AbortError';
+}

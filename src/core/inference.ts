@@ -1,0 +1,80 @@
+/**
+ * The seam between whoever needs a network run and whoever runs it. Engines live in `inference/`; `models/` turns pixels
+ * into tensors and tensors into detections or embeddings and knows engines only by `Infer`.
+ */
+
+/** KServe v2 data type names. */
+export type DataType = 'FP32' | 'FP16' | 'INT32' | 'INT64' | 'UINT8' | 'BOOL' | 'BYTES';
+
+/** FP16 travels as its 16 bits in a Uint16Array; BOOL as one byte each; BYTES as KServe's length-prefixed elements. */
+export type TensorData =
+  | Float32Array<ArrayBuffer>
+  | Int32Array<ArrayBuffer>
+  | BigInt64Array<ArrayBuffer>
+  | Uint8Array<ArrayBuffer>
+  | Uint16Array<ArrayBuffer>;
+
+export interface Tensor {
+  readonly name: string;
+  readonly datatype: DataType;
+  /** Every axis, the batch axis included. */
+  readonly shape: readonly number[];
+  /** Row-major. Handed over by `infer`: the caller must not touch it afterwards (engines may transfer its buffer). */
+  readonly data: TensorData;
+}
+
+export interface InferOptions {
+  readonly signal: AbortSignal;
+  /** Absolute, CLOCK_MONOTONIC milliseconds. A request that cannot make it is shed before it runs (`inference.deadline`). */
+  readonly deadlineMs: number;
+  /** Whom fairness is counted for: the camera, or `enrolment`. */
+  readonly stream: string;
+  readonly priority?: 'live' | 'background';
+  readonly trace?: string;
+}
+
+export interface InferResult {
+  readonly outputs: ReadonlyMap<string, Tensor>;
+  /** Milliseconds in the queue and in the network. */
+  readonly queuedMs: number;
+  readonly computeMs: number;
+}
+
+export type Infer = (model: string, inputs: readonly Tensor[], options: InferOptions) => Promise<InferResult>;
+
+export interface TensorContract {
+  readonly name: string;
+  readonly datatype: DataType;
+  /** As in config.pbtxt: without the batch axis when `maxBatchSize` > 0; -1 is free. */
+  readonly dims: readonly number[];
+}
+
+/** A model as its `config.pbtxt` describes it. */
+export interface ModelDescription {
+  readonly name: string;
+  /** Highest version folder present, e.g. `1`. */
+  readonly version: string;
+  /** 0: the graph has no batch axis of its own. */
+  readonly maxBatchSize: number;
+  readonly inputs: readonly TensorContract[];
+  readonly outputs: readonly TensorContract[];
+  /** `parameters { key value { string_value } }`: kind, pre-processing, thresholds, embedding space. */
+  readonly parameters: Readonly<Record<string, string>>;
+  /** Where the weights lie; undefined when they are not there yet. */
+  readonly weights?: string;
+}
+
+export type ModelState =
+  | { readonly state: 'ready'; readonly model: string }
+  | { readonly state: 'loading'; readonly model: string }
+  | { readonly state: 'unavailable'; readonly model: string; readonly reason: string };
+
+export interface InferenceEngine extends AsyncDisposable {
+  readonly name: 'embedded' | 'triton';
+  readonly infer: Infer;
+  /** Rejects with `model.unknown` or `model.invalid`. */
+  describe(model: string): Promise<ModelDescription>;
+  /** Loads ahead of the first request; rejects with the reason a person can act on. */
+  load(model: string): Promise<void>;
+  states(): readonly ModelState[];
+}

@@ -1,0 +1,35 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+/** Prometheus names begin with `sightline_`; labels are few and never a person, a path or a URL. */
+export interface Metrics {
+  readonly registry: Registry;
+  counter<L extends string = never>(name: string, help: string, labels?: readonly L[]): Counter<L>;
+  gauge<L extends string = never>(name: string, help: string, labels?: readonly L[]): Gauge<L>;
+  histogram<L extends string = never>(
+    name: string,
+    help: string,
+    options: { buckets: readonly number[]; labels?: readonly L[] },
+  ): Histogram<L>;
+}
+
+/** Asking twice for one name gives the same instrument, so that rooms can be built again without a registry of their own. */
+export function createMetrics(): Metrics {
+  const registry = new Registry();
+  const known = new Map<string, unknown>();
+  function once<T>(name: string, make: () => T): T {
+    const found = known.get(name);
+    if (found !== undefined) return found as T;
+    const made = make();
+    known.set(name, made);
+    return made;
+  }
+  return {
+    registry,
+    counter: (name, help, labels = []) =>
+      once(name, () => new Counter({ name, help, labelNames: [...labels], registers: [registry] })),
+    gauge: (name, help, labels = []) =>
+      once(name, () => new Gauge({ name, help, labelNames: [...labels], registers: [registry] })),
+    histogram: (name, help, { buckets, labels = [] }) =>
+      once(name, () => new Histogram({ name, help, buckets: [...buckets], labelNames: [...labels], registers: [registry] })),
+  };
+}

@@ -1,0 +1,16 @@
+import { setTimeout as wait } from 'node:timers/promises';
+
+/** Polls until `check` gives something other than undefined or false; fails with `what` after `timeoutMs`. Never sleep for a fixed time instead. */
+export async function until<T>(
+  what: string,
+  check: () => T | undefined | false | Promise<T | undefined | false>,
+  timeoutMs = 20_000,
+): Promise<T> {
+  const end = performance.now() + timeoutMs;
+  while (true) {
+    const value = await check();
+    if (value !== undefined && value !== false) return value;
+    if (performance.now() > end) throw new Error(`still waiting after ${timeoutMs} ms: ${what}`);
+    await wait(10);
+  }
+}
