@@ -126,6 +126,8 @@ export interface FrameMeta extends SourceEpoch {
   /** True when the boxes are the tracker's predictions: they draw, and are never evidence. */
   readonly predicted: boolean;
   readonly detections: readonly Detection[];
+  /** Tracks that the worker's tracker gave up with this frame. */
+  readonly endedTracks: readonly number[];
   readonly stages: StageTimes;
 }
 
