@@ -484,6 +484,64 @@ export const WorkerMessage: MessageFns<WorkerMessage> = {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
+
+  create(base?: DeepPartial<WorkerMessage>): WorkerMessage {
+    return WorkerMessage.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WorkerMessage>): WorkerMessage {
+    const message = createBaseWorkerMessage();
+    switch (object.message?.$case) {
+      case "hello": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "hello", value: Hello.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "frames": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "frames", value: FrameBatch.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "status": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "status", value: SourceStatus.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "stats": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "stats", value: WorkerStats.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "log": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "log", value: LogLine.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "pong": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "pong", value: Pong.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "drained": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "drained", value: Drained.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "epochRequest": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "epochRequest", value: EpochRequest.fromPartial(object.message.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
 };
 
 function createBaseHello(): Hello {
@@ -585,6 +643,20 @@ export const Hello: MessageFns<Hello> = {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
+
+  create(base?: DeepPartial<Hello>): Hello {
+    return Hello.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Hello>): Hello {
+    const message = createBaseHello();
+    message.protocolVersion = object.protocolVersion ?? 0;
+    message.worker = object.worker ?? "";
+    message.token = object.token ?? "";
+    message.runtime = object.runtime ?? "";
+    message.capabilities = object.capabilities?.map((e) => e) || [];
+    message.pid = object.pid ?? 0;
+    return message;
+  },
 };
 
 function createBaseEpochRequest(): EpochRequest {
@@ -631,6 +703,15 @@ export const EpochRequest: MessageFns<EpochRequest> = {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
+
+  create(base?: DeepPartial<EpochRequest>): EpochRequest {
+    return EpochRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<EpochRequest>): EpochRequest {
+    const message = createBaseEpochRequest();
+    message.camera = object.camera ?? "";
+    return message;
+  },
 };
 
 function createBaseFrameBatch(): FrameBatch {
@@ -676,6 +757,15 @@ export const FrameBatch: MessageFns<FrameBatch> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
+  },
+
+  create(base?: DeepPartial<FrameBatch>): FrameBatch {
+    return FrameBatch.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FrameBatch>): FrameBatch {
+    const message = createBaseFrameBatch();
+    message.frames = object.frames?.map((e) => Frame.fromPartial(e)) || [];
+    return message;
   },
 };
 
@@ -952,6 +1042,41 @@ export const Frame: MessageFns<Frame> = {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
+
+  create(base?: DeepPartial<Frame>): Frame {
+    return Frame.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Frame>): Frame {
+    const message = createBaseFrame();
+    message.camera = object.camera ?? "";
+    message.epoch = object.epoch ?? 0;
+    message.sequence = (object.sequence !== undefined && object.sequence !== null) ? BigInt(object.sequence) : 0n;
+    message.pts = (object.pts !== undefined && object.pts !== null) ? BigInt(object.pts) : 0n;
+    message.timeBaseNum = object.timeBaseNum ?? 0;
+    message.timeBaseDen = object.timeBaseDen ?? 0;
+    message.receivedMonoUs = (object.receivedMonoUs !== undefined && object.receivedMonoUs !== null)
+      ? BigInt(object.receivedMonoUs)
+      : 0n;
+    message.cameraTimeUs = (object.cameraTimeUs !== undefined && object.cameraTimeUs !== null)
+      ? BigInt(object.cameraTimeUs)
+      : 0n;
+    message.cameraTimeSource = object.cameraTimeSource ?? 0;
+    message.width = object.width ?? 0;
+    message.height = object.height ?? 0;
+    message.predicted = object.predicted ?? false;
+    message.objects = object.objects?.map((e) => Object.fromPartial(e)) || [];
+    message.decodedMonoUs = (object.decodedMonoUs !== undefined && object.decodedMonoUs !== null)
+      ? BigInt(object.decodedMonoUs)
+      : 0n;
+    message.detectedMonoUs = (object.detectedMonoUs !== undefined && object.detectedMonoUs !== null)
+      ? BigInt(object.detectedMonoUs)
+      : 0n;
+    message.sentMonoUs = (object.sentMonoUs !== undefined && object.sentMonoUs !== null)
+      ? BigInt(object.sentMonoUs)
+      : 0n;
+    message.endedTracks = object.endedTracks?.map((e) => e) || [];
+    return message;
+  },
 };
 
 function createBaseObject(): Object {
@@ -1098,6 +1223,22 @@ export const Object: MessageFns<Object> = {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
+
+  create(base?: DeepPartial<Object>): Object {
+    return Object.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Object>): Object {
+    const message = createBaseObject();
+    message.trackId = object.trackId ?? 0;
+    message.label = object.label ?? "";
+    message.model = object.model ?? "";
+    message.score = object.score ?? 0;
+    message.box = (object.box !== undefined && object.box !== null) ? Rect.fromPartial(object.box) : undefined;
+    message.landmarks = object.landmarks?.map((e) => e) || [];
+    message.personTrackId = object.personTrackId ?? 0;
+    message.crop = (object.crop !== undefined && object.crop !== null) ? Crop.fromPartial(object.crop) : undefined;
+    return message;
+  },
 };
 
 function createBaseRect(): Rect {
@@ -1176,6 +1317,18 @@ export const Rect: MessageFns<Rect> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
+  },
+
+  create(base?: DeepPartial<Rect>): Rect {
+    return Rect.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Rect>): Rect {
+    const message = createBaseRect();
+    message.left = object.left ?? 0;
+    message.top = object.top ?? 0;
+    message.width = object.width ?? 0;
+    message.height = object.height ?? 0;
+    return message;
   },
 };
 
@@ -1311,6 +1464,23 @@ export const Crop: MessageFns<Crop> = {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
+
+  create(base?: DeepPartial<Crop>): Crop {
+    return Crop.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Crop>): Crop {
+    const message = createBaseCrop();
+    message.jpeg = object.jpeg ?? Buffer.alloc(0);
+    message.rect = (object.rect !== undefined && object.rect !== null) ? Rect.fromPartial(object.rect) : undefined;
+    message.width = object.width ?? 0;
+    message.height = object.height ?? 0;
+    message.landmarks = object.landmarks?.map((e) => e) || [];
+    message.box = (object.box !== undefined && object.box !== null) ? Rect.fromPartial(object.box) : undefined;
+    message.quality = (object.quality !== undefined && object.quality !== null)
+      ? Quality.fromPartial(object.quality)
+      : undefined;
+    return message;
+  },
 };
 
 function createBaseQuality(): Quality {
@@ -1422,6 +1592,21 @@ export const Quality: MessageFns<Quality> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
+  },
+
+  create(base?: DeepPartial<Quality>): Quality {
+    return Quality.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Quality>): Quality {
+    const message = createBaseQuality();
+    message.heightPx = object.heightPx ?? 0;
+    message.sharpness = object.sharpness ?? 0;
+    message.rollDegrees = object.rollDegrees ?? 0;
+    message.yaw = object.yaw ?? 0;
+    message.visible = object.visible ?? 0;
+    message.score = object.score ?? 0;
+    message.overall = object.overall ?? 0;
+    return message;
   },
 };
 
@@ -1591,6 +1776,25 @@ export const SourceStatus: MessageFns<SourceStatus> = {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
+
+  create(base?: DeepPartial<SourceStatus>): SourceStatus {
+    return SourceStatus.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SourceStatus>): SourceStatus {
+    const message = createBaseSourceStatus();
+    message.camera = object.camera ?? "";
+    message.epoch = object.epoch ?? 0;
+    message.state = object.state ?? 0;
+    message.reason = object.reason ?? "";
+    message.code = object.code ?? "";
+    message.codec = object.codec ?? "";
+    message.width = object.width ?? 0;
+    message.height = object.height ?? 0;
+    message.decode = object.decode ?? "";
+    message.retryInMs = object.retryInMs ?? 0;
+    message.fps = object.fps ?? 0;
+    return message;
+  },
 };
 
 function createBaseWorkerStats(): WorkerStats {
@@ -1683,6 +1887,19 @@ export const WorkerStats: MessageFns<WorkerStats> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
+  },
+
+  create(base?: DeepPartial<WorkerStats>): WorkerStats {
+    return WorkerStats.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WorkerStats>): WorkerStats {
+    const message = createBaseWorkerStats();
+    message.cameras = object.cameras?.map((e) => CameraStats.fromPartial(e)) || [];
+    message.rssBytes = (object.rssBytes !== undefined && object.rssBytes !== null) ? BigInt(object.rssBytes) : 0n;
+    message.cpuSeconds = object.cpuSeconds ?? 0;
+    message.inferQueue = object.inferQueue ?? 0;
+    message.models = object.models?.map((e) => ModelStats.fromPartial(e)) || [];
+    return message;
   },
 };
 
@@ -1834,6 +2051,32 @@ export const CameraStats: MessageFns<CameraStats> = {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
+
+  create(base?: DeepPartial<CameraStats>): CameraStats {
+    return CameraStats.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CameraStats>): CameraStats {
+    const message = createBaseCameraStats();
+    message.camera = object.camera ?? "";
+    message.framesDecoded = (object.framesDecoded !== undefined && object.framesDecoded !== null)
+      ? BigInt(object.framesDecoded)
+      : 0n;
+    message.framesDetected = (object.framesDetected !== undefined && object.framesDetected !== null)
+      ? BigInt(object.framesDetected)
+      : 0n;
+    message.framesGated = (object.framesGated !== undefined && object.framesGated !== null)
+      ? BigInt(object.framesGated)
+      : 0n;
+    message.framesDropped = (object.framesDropped !== undefined && object.framesDropped !== null)
+      ? BigInt(object.framesDropped)
+      : 0n;
+    message.batchesDropped = (object.batchesDropped !== undefined && object.batchesDropped !== null)
+      ? BigInt(object.batchesDropped)
+      : 0n;
+    message.crops = (object.crops !== undefined && object.crops !== null) ? BigInt(object.crops) : 0n;
+    message.fps = object.fps ?? 0;
+    return message;
+  },
 };
 
 function createBaseModelStats(): ModelStats {
@@ -1919,6 +2162,18 @@ export const ModelStats: MessageFns<ModelStats> = {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
+
+  create(base?: DeepPartial<ModelStats>): ModelStats {
+    return ModelStats.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ModelStats>): ModelStats {
+    const message = createBaseModelStats();
+    message.model = object.model ?? "";
+    message.requests = (object.requests !== undefined && object.requests !== null) ? BigInt(object.requests) : 0n;
+    message.failures = (object.failures !== undefined && object.failures !== null) ? BigInt(object.failures) : 0n;
+    message.computeMsTotal = object.computeMsTotal ?? 0;
+    return message;
+  },
 };
 
 function createBaseLogLine(): LogLine {
@@ -1987,6 +2242,17 @@ export const LogLine: MessageFns<LogLine> = {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
+
+  create(base?: DeepPartial<LogLine>): LogLine {
+    return LogLine.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<LogLine>): LogLine {
+    const message = createBaseLogLine();
+    message.level = object.level ?? "";
+    message.message = object.message ?? "";
+    message.fieldsJson = object.fieldsJson ?? "";
+    return message;
+  },
 };
 
 function createBasePong(): Pong {
@@ -2036,6 +2302,15 @@ export const Pong: MessageFns<Pong> = {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
+
+  create(base?: DeepPartial<Pong>): Pong {
+    return Pong.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Pong>): Pong {
+    const message = createBasePong();
+    message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : 0n;
+    return message;
+  },
 };
 
 function createBaseDrained(): Drained {
@@ -2070,6 +2345,14 @@ export const Drained: MessageFns<Drained> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
+  },
+
+  create(base?: DeepPartial<Drained>): Drained {
+    return Drained.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<Drained>): Drained {
+    const message = createBaseDrained();
+    return message;
   },
 };
 
@@ -2185,6 +2468,58 @@ export const DaemonMessage: MessageFns<DaemonMessage> = {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
+
+  create(base?: DeepPartial<DaemonMessage>): DaemonMessage {
+    return DaemonMessage.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DaemonMessage>): DaemonMessage {
+    const message = createBaseDaemonMessage();
+    switch (object.message?.$case) {
+      case "welcome": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "welcome", value: Welcome.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "configure": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "configure", value: Configure.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "labels": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "labels", value: Labels.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "wantVideo": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "wantVideo", value: WantVideo.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "ping": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "ping", value: Ping.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "drain": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "drain", value: Drain.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "epoch": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "epoch", value: Epoch.fromPartial(object.message.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
 };
 
 function createBaseWelcome(): Welcome {
@@ -2242,6 +2577,18 @@ export const Welcome: MessageFns<Welcome> = {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
+
+  create(base?: DeepPartial<Welcome>): Welcome {
+    return Welcome.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Welcome>): Welcome {
+    const message = createBaseWelcome();
+    message.protocolVersion = object.protocolVersion ?? 0;
+    message.configure = (object.configure !== undefined && object.configure !== null)
+      ? Configure.fromPartial(object.configure)
+      : undefined;
+    return message;
+  },
 };
 
 function createBaseConfigure(): Configure {
@@ -2298,6 +2645,18 @@ export const Configure: MessageFns<Configure> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
+  },
+
+  create(base?: DeepPartial<Configure>): Configure {
+    return Configure.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Configure>): Configure {
+    const message = createBaseConfigure();
+    message.cameras = object.cameras?.map((e) => CameraConfig.fromPartial(e)) || [];
+    message.inference = (object.inference !== undefined && object.inference !== null)
+      ? InferenceConfig.fromPartial(object.inference)
+      : undefined;
+    return message;
   },
 };
 
@@ -2518,6 +2877,41 @@ export const CameraConfig: MessageFns<CameraConfig> = {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
+
+  create(base?: DeepPartial<CameraConfig>): CameraConfig {
+    return CameraConfig.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CameraConfig>): CameraConfig {
+    const message = createBaseCameraConfig();
+    message.camera = object.camera ?? "";
+    message.source = object.source ?? "";
+    message.detectSource = object.detectSource ?? "";
+    message.transport = object.transport ?? "";
+    message.decode = object.decode ?? "";
+    message.realtime = object.realtime ?? false;
+    message.loop = object.loop ?? false;
+    message.detect = object.detect?.map((e) => Detect.fromPartial(e)) || [];
+    message.masks = object.masks?.map((e) => Polygon.fromPartial(e)) || [];
+    message.motion = (object.motion !== undefined && object.motion !== null)
+      ? MotionGate.fromPartial(object.motion)
+      : undefined;
+    message.crops = (object.crops !== undefined && object.crops !== null)
+      ? CropPolicy.fromPartial(object.crops)
+      : undefined;
+    message.openTimeoutMs = object.openTimeoutMs ?? 0;
+    message.silenceTimeoutMs = object.silenceTimeoutMs ?? 0;
+    message.revision = object.revision ?? "";
+    message.properties = (globalThis.Object.entries(object.properties ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    return message;
+  },
 };
 
 function createBaseCameraConfig_PropertiesEntry(): CameraConfig_PropertiesEntry {
@@ -2574,6 +2968,16 @@ export const CameraConfig_PropertiesEntry: MessageFns<CameraConfig_PropertiesEnt
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
+  },
+
+  create(base?: DeepPartial<CameraConfig_PropertiesEntry>): CameraConfig_PropertiesEntry {
+    return CameraConfig_PropertiesEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CameraConfig_PropertiesEntry>): CameraConfig_PropertiesEntry {
+    const message = createBaseCameraConfig_PropertiesEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
+    return message;
   },
 };
 
@@ -2676,6 +3080,20 @@ export const Detect: MessageFns<Detect> = {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
+
+  create(base?: DeepPartial<Detect>): Detect {
+    return Detect.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Detect>): Detect {
+    const message = createBaseDetect();
+    message.model = object.model ?? "";
+    message.fps = object.fps ?? 0;
+    message.minScore = object.minScore ?? 0;
+    message.classes = object.classes?.map((e) => e) || [];
+    message.minSize = object.minSize ?? 0;
+    message.width = object.width ?? 0;
+    return message;
+  },
 };
 
 function createBasePolygon(): Polygon {
@@ -2735,6 +3153,15 @@ export const Polygon: MessageFns<Polygon> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
+  },
+
+  create(base?: DeepPartial<Polygon>): Polygon {
+    return Polygon.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Polygon>): Polygon {
+    const message = createBasePolygon();
+    message.points = object.points?.map((e) => e) || [];
+    return message;
   },
 };
 
@@ -2814,6 +3241,18 @@ export const MotionGate: MessageFns<MotionGate> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
+  },
+
+  create(base?: DeepPartial<MotionGate>): MotionGate {
+    return MotionGate.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MotionGate>): MotionGate {
+    const message = createBaseMotionGate();
+    message.enabled = object.enabled ?? false;
+    message.threshold = object.threshold ?? 0;
+    message.keepMs = object.keepMs ?? 0;
+    message.refreshMs = object.refreshMs ?? 0;
+    return message;
   },
 };
 
@@ -2947,6 +3386,22 @@ export const CropPolicy: MessageFns<CropPolicy> = {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
+
+  create(base?: DeepPartial<CropPolicy>): CropPolicy {
+    return CropPolicy.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CropPolicy>): CropPolicy {
+    const message = createBaseCropPolicy();
+    message.faces = object.faces ?? false;
+    message.bodies = object.bodies ?? false;
+    message.minFaceHeight = object.minFaceHeight ?? 0;
+    message.minBodyHeight = object.minBodyHeight ?? 0;
+    message.refreshMs = object.refreshMs ?? 0;
+    message.betterBy = object.betterBy ?? 0;
+    message.jpegQuality = object.jpegQuality ?? 0;
+    message.maxSide = object.maxSide ?? 0;
+    return message;
+  },
 };
 
 function createBaseInferenceConfig(): InferenceConfig {
@@ -3037,6 +3492,19 @@ export const InferenceConfig: MessageFns<InferenceConfig> = {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
+
+  create(base?: DeepPartial<InferenceConfig>): InferenceConfig {
+    return InferenceConfig.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<InferenceConfig>): InferenceConfig {
+    const message = createBaseInferenceConfig();
+    message.engine = object.engine ?? "";
+    message.repository = object.repository ?? "";
+    message.threads = object.threads ?? 0;
+    message.url = object.url ?? "";
+    message.inFlight = object.inFlight ?? 0;
+    return message;
+  },
 };
 
 function createBaseLabels(): Labels {
@@ -3104,6 +3572,17 @@ export const Labels: MessageFns<Labels> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
+  },
+
+  create(base?: DeepPartial<Labels>): Labels {
+    return Labels.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Labels>): Labels {
+    const message = createBaseLabels();
+    message.camera = object.camera ?? "";
+    message.epoch = object.epoch ?? 0;
+    message.labels = object.labels?.map((e) => Label.fromPartial(e)) || [];
+    return message;
   },
 };
 
@@ -3195,6 +3674,19 @@ export const Label: MessageFns<Label> = {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
+
+  create(base?: DeepPartial<Label>): Label {
+    return Label.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Label>): Label {
+    const message = createBaseLabel();
+    message.trackId = object.trackId ?? 0;
+    message.decided = object.decided ?? false;
+    message.text = object.text ?? "";
+    message.colour = object.colour ?? "";
+    message.score = object.score ?? 0;
+    return message;
+  },
 };
 
 function createBaseWantVideo(): WantVideo {
@@ -3252,6 +3744,16 @@ export const WantVideo: MessageFns<WantVideo> = {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
+
+  create(base?: DeepPartial<WantVideo>): WantVideo {
+    return WantVideo.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WantVideo>): WantVideo {
+    const message = createBaseWantVideo();
+    message.camera = object.camera ?? "";
+    message.annotated = object.annotated ?? false;
+    return message;
+  },
 };
 
 function createBasePing(): Ping {
@@ -3301,6 +3803,15 @@ export const Ping: MessageFns<Ping> = {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
+
+  create(base?: DeepPartial<Ping>): Ping {
+    return Ping.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Ping>): Ping {
+    const message = createBasePing();
+    message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : 0n;
+    return message;
+  },
 };
 
 function createBaseDrain(): Drain {
@@ -3335,6 +3846,14 @@ export const Drain: MessageFns<Drain> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
+  },
+
+  create(base?: DeepPartial<Drain>): Drain {
+    return Drain.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<Drain>): Drain {
+    const message = createBaseDrain();
+    return message;
   },
 };
 
@@ -3393,9 +3912,30 @@ export const Epoch: MessageFns<Epoch> = {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
+
+  create(base?: DeepPartial<Epoch>): Epoch {
+    return Epoch.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Epoch>): Epoch {
+    const message = createBaseEpoch();
+    message.camera = object.camera ?? "";
+    message.epoch = object.epoch ?? 0;
+    return message;
+  },
 };
+
+type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
+
+export type DeepPartial<T> = T extends bigint ? string | number | bigint
+  : T extends Builtin ? T : T extends globalThis.Array<infer U> ? globalThis.Array<DeepPartial<U>>
+  : T extends ReadonlyArray<infer U> ? ReadonlyArray<DeepPartial<U>>
+  : T extends { $case: string; value: unknown } ? { $case: T["$case"]; value?: DeepPartial<T["value"]> }
+  : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
+  : Partial<T>;
 
 export interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

@@ -1,0 +1,189 @@
+import type { Clock } from '../core/clock.ts';
+import type { Box, CameraState, Crop, Detection, FivePoints, FrameMeta, FrameTime, Quality } from '../core/types.ts';
+import {
+  CameraTimeSource,
+  type Frame,
+  type Rect,
+  SourceState,
+  type SourceStatus,
+  type Crop as WireCrop,
+  type Object as WireObject,
+  type Quality as WireQuality,
+} from '../gen/sightline/bridge/v1/bridge.ts';
+
+/**
+ * Wire messages to core types. What does not hold (numbers that are not finite, boxes without size, a crop without bytes) is
+ * refused as a whole frame: a worker that sends such a thing is broken, and half a frame would be worse than none.
+ */
+
+/** Largest frame side, objects and text a message may claim. */
+const limits = { side: 16_384, objects: 1024, text: 64, jpegBytes: 4 * 1024 * 1024 } as const;
+
+class Refusal extends Error {}
+
+function number(value: number, what: string, least = Number.NEGATIVE_INFINITY, most = Number.POSITIVE_INFINITY): number {
+  if (!Number.isFinite(value) || value < least || value > most) throw new Refusal(`${what} is ${value}`);
+  return value;
+}
+
+function text(value: string, what: string): string {
+  if (value.length === 0 || value.length > limits.text) throw new Refusal(`${what} has ${value.length} characters`);
+  return value;
+}
+
+function box(rect: Rect | undefined, what: string): Box {
+  if (rect === undefined) throw new Refusal(`${what} is missing`);
+  return {
+    left: number(rect.left, `${what}.left`),
+    top: number(rect.top, `${what}.top`),
+    width: number(rect.width, `${what}.width`, Number.MIN_VALUE),
+    height: number(rect.height, `${what}.height`, Number.MIN_VALUE),
+  };
+}
+
+function landmarks(values: readonly number[], what: string): FivePoints | undefined {
+  if (values.length === 0) return undefined;
+  if (values.length !== 10) throw new Refusal(`${what} has ${values.length} numbers, 10 expected`);
+  const at = (index: number) => ({
+    x: number(values[2 * index] ?? Number.NaN, what),
+    y: number(values[2 * index + 1] ?? Number.NaN, what),
+  });
+  return [at(0), at(1), at(2), at(3), at(4)];
+}
+
+function quality(wire: WireQuality | undefined): Quality {
+  if (wire === undefined) throw new Refusal('crop.quality is missing');
+  return {
+    heightPx: number(wire.heightPx, 'quality.height_px', 0),
+    sharpness: number(wire.sharpness, 'quality.sharpness', 0),
+    rollDegrees: number(wire.rollDegrees, 'quality.roll_degrees', -180, 180),
+    yaw: number(wire.yaw, 'quality.yaw'),
+    visible: number(wire.visible, 'quality.visible', 0, 1),
+    score: number(wire.score, 'quality.score', 0, 1),
+    overall: number(wire.overall, 'quality.overall', 0, 1),
+  };
+}
+
+function crop(wire: WireCrop): Crop {
+  if (wire.jpeg.length === 0 || wire.jpeg.length > limits.jpegBytes)
+    throw new Refusal(`crop.jpeg has ${wire.jpeg.length} bytes`);
+  const points = landmarks(wire.landmarks, 'crop.landmarks');
+  return {
+    jpeg: wire.jpeg,
+    rect: box(wire.rect, 'crop.rect'),
+    width: number(wire.width, 'crop.width', 1, limits.side),
+    height: number(wire.height, 'crop.height', 1, limits.side),
+    box: box(wire.box, 'crop.box'),
+    quality: quality(wire.quality),
+    ...(points === undefined ? {} : { landmarks: points }),
+  };
+}
+
+function detection(wire: WireObject): Detection {
+  const points = landmarks(wire.landmarks, 'landmarks');
+  return {
+    trackId: number(wire.trackId, 'track_id', 1),
+    label: text(wire.label, 'label'),
+    model: text(wire.model, 'model'),
+    score: number(wire.score, 'score', 0, 1),
+    box: box(wire.box, 'box'),
+    ...(points === undefined ? {} : { landmarks: points }),
+    ...(wire.personTrackId === 0 ? {} : { personTrackId: wire.personTrackId }),
+    ...(wire.crop === undefined ? {} : { crop: crop(wire.crop) }),
+  };
+}
+
+export interface FrameDecoder {
+  /** The frame, or the reason why it is refused. */
+  decode(frame: Frame): { readonly frame: FrameMeta } | { readonly refused: string };
+  /** Forgets the camera's anchor. */
+  forget(camera: string): void;
+}
+
+/**
+ * Event time is anchored at the first frame of an epoch: the wall clock at which it arrived, plus media time since. A file at
+ * ten times its speed therefore runs through event time as at one.
+ */
+export function createFrameDecoder(clock: Clock): FrameDecoder {
+  const anchors = new Map<string, { readonly epoch: number; readonly pts: bigint; readonly wallMs: number }>();
+
+  function time(frame: Frame): FrameTime {
+    const numerator = number(frame.timeBaseNum, 'time_base_num', 1);
+    const denominator = number(frame.timeBaseDen, 'time_base_den', 1);
+    const receivedMonoMs = Number(frame.receivedMonoUs) / 1000;
+    let anchor = anchors.get(frame.camera);
+    if (anchor === undefined || anchor.epoch !== frame.epoch) {
+      anchor = { epoch: frame.epoch, pts: frame.pts, wallMs: clock.now() - Math.max(0, clock.mono() - receivedMonoMs) };
+      anchors.set(frame.camera, anchor);
+    }
+    return {
+      pts: frame.pts,
+      timeBase: { numerator, denominator },
+      receivedMonoMs,
+      cameraTimeMs: Number(frame.cameraTimeUs) / 1000,
+      cameraTimeSource: frame.cameraTimeSource === CameraTimeSource.RTCP ? 'rtcp' : 'arrival',
+      eventTimeMs: anchor.wallMs + (Number(frame.pts - anchor.pts) * numerator * 1000) / denominator,
+    };
+  }
+
+  function build(frame: Frame): FrameMeta {
+    if (frame.objects.length > limits.objects) throw new Refusal(`${frame.objects.length} objects`);
+    const stage = (us: bigint) => Number(us) / 1000;
+    return {
+      camera: frame.camera,
+      epoch: frame.epoch,
+      sequence: Number(frame.sequence),
+      time: time(frame),
+      width: number(frame.width, 'width', 1, limits.side),
+      height: number(frame.height, 'height', 1, limits.side),
+      predicted: frame.predicted,
+      detections: frame.objects.map(detection),
+      endedTracks: frame.endedTracks,
+      stages: {
+        receivedMs: stage(frame.receivedMonoUs),
+        ...(frame.decodedMonoUs === 0n ? {} : { decodedMs: stage(frame.decodedMonoUs) }),
+        ...(frame.detectedMonoUs === 0n ? {} : { detectedMs: stage(frame.detectedMonoUs) }),
+        ...(frame.sentMonoUs === 0n ? {} : { sentMs: stage(frame.sentMonoUs) }),
+        bridgedMs: clock.mono(),
+      },
+    };
+  }
+
+  return {
+    decode: (frame) => {
+      try {
+        return { frame: build(frame) };
+      } catch (error) {
+        if (error instanceof Refusal) return { refused: error.message };
+        throw error;
+      }
+    },
+    forget: (camera) => void anchors.delete(camera),
+  };
+}
+
+/** A worker's word on a source, as the state of its camera. `now` is wall clock milliseconds. */
+export function decodeStatus(status: SourceStatus, now: number): CameraState | undefined {
+  const reason = status.reason === '' ? 'no reason given' : status.reason;
+  switch (status.state) {
+    case SourceState.CONNECTING:
+      return { state: 'connecting', since: now, ...(status.reason === '' ? {} : { reason }) };
+    case SourceState.LIVE:
+      return {
+        state: 'live',
+        since: now,
+        codec: status.codec,
+        width: status.width,
+        height: status.height,
+        decode: status.decode,
+      };
+    case SourceState.AWAY:
+      return { state: 'away', since: now, reason, ...(status.retryInMs === 0 ? {} : { retryAt: now + status.retryInMs }) };
+    case SourceState.ENDED:
+      return { state: 'ended', since: now, reason };
+    case SourceState.FAILED:
+      return { state: 'failed', since: now, reason };
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,303 @@
+import { timingSafeEqual } from 'node:crypto';
+import { chmod, rm } from 'node:fs/promises';
+import { createServer, type Socket } from 'node:net';
+import type { Context } from '../core/context.ts';
+import { SightlineError } from '../core/errors.ts';
+import { frameMessage, MessageSplitter } from '../core/framing.ts';
+import { FloodGate } from '../core/log.ts';
+import type { CameraState, FrameMeta } from '../core/types.ts';
+import { DaemonMessage, type Hello, WorkerMessage, type WorkerStats } from '../gen/sightline/bridge/v1/bridge.ts';
+import { createFrameDecoder, decodeStatus } from './decode.ts';
+
+/**
+ * The socket that workers attach to. A worker says Hello with the token it was started with and is given its configuration;
+ * from then on the daemon never stops reading. Everything a worker may do wrong ends its connection, never the daemon.
+ */
+export const protocolVersion = 1;
+
+const pingEveryMs = 1000;
+const missedPingsAllowed = 3;
+const helloWithinMs = 10_000;
+/** Bytes queued towards a worker that does not read, above which its connection is given up. */
+const sendLimitBytes = 32 * 1024 * 1024;
+
+/** What the bridge tells the rest of the daemon. Calls must return at once. */
+export interface BridgeSink {
+  frame(frame: FrameMeta): void;
+  cameraState(camera: string, epoch: number, state: CameraState, code: string): void;
+  stats(worker: string, stats: WorkerStats): void;
+  /** Next epoch of a camera. */
+  epoch(camera: string): Promise<number>;
+}
+
+export type Command = NonNullable<DaemonMessage['message']>;
+
+/** One worker as the bridge knows it, from `register` until `dispose`; it may connect more than once. */
+export interface BridgeWorker extends Disposable {
+  /** Cameras whose messages are taken; others are refused and counted. */
+  setCameras(cameras: readonly string[]): void;
+  /** `false` when the worker is not connected or does not read. */
+  send(command: Command): boolean;
+  readonly connected: boolean;
+}
+
+export interface WorkerEvents {
+  /** The worker has introduced itself; answer with Welcome through `send`. */
+  hello(hello: Hello): void;
+  /** Its connection ended; `reason` in words. */
+  closed(reason: string): void;
+  drained(): void;
+}
+
+export interface Bridge extends AsyncDisposable {
+  readonly socketPath: string;
+  register(worker: string, token: string, events: WorkerEvents): BridgeWorker;
+}
+
+interface Registration {
+  readonly token: Buffer;
+  readonly events: WorkerEvents;
+  cameras: ReadonlySet<string>;
+  connection: Connection | undefined;
+}
+
+interface Connection {
+  send(command: Command): boolean;
+  close(reason: string): void;
+}
+
+function sameToken(expected: Buffer, given: string): boolean {
+  const bytes = Buffer.from(given);
+  return bytes.length === expected.length && timingSafeEqual(bytes, expected);
+}
+
+export async function startBridge(
+  options: { readonly socketPath: string; readonly sink: BridgeSink },
+  ctx: Context,
+): Promise<Bridge> {
+  const { sink, socketPath } = options;
+  const { clock, metrics } = ctx;
+  const flood = new FloodGate(ctx.log, clock);
+  const workers = new Map<string, Registration>();
+  const sockets = new Set<Socket>();
+  const decoder = createFrameDecoder(clock);
+  /** Epoch in force per camera; frames and states of another are dropped. */
+  const epochs = new Map<string, number>();
+  const frames = metrics.counter('sightline_bridge_frames_total', 'Frames taken from workers', ['camera']);
+  const dropped = metrics.counter('sightline_bridge_dropped_total', 'Messages of workers that were not taken', ['reason']);
+  const connectedWorkers = metrics.gauge('sightline_bridge_workers', 'Workers that are connected');
+
+  function drop(reason: string, fields: object): void {
+    dropped.inc({ reason });
+    flood.warn('worker message dropped', { reason, ...fields });
+  }
+
+  function accept(socket: Socket): void {
+    sockets.add(socket);
+    const splitter = new MessageSplitter();
+    let worker: { readonly name: string; readonly registration: Registration } | undefined;
+    let ended: string | undefined;
+    let pingId = 0n;
+    let missed = 0;
+
+    const connection: Connection = {
+      send: (command) => {
+        if (ended !== undefined) return false;
+        if (socket.writableLength > sendLimitBytes) {
+          connection.close('it does not read what it is told');
+          return false;
+        }
+        socket.write(frameMessage(DaemonMessage.encode({ message: command }).finish()));
+        return true;
+      },
+      close: (reason) => {
+        ended ??= reason;
+        socket.destroy();
+      },
+    };
+    const helloTimer = clock.deadline(helloWithinMs);
+    helloTimer.signal.addEventListener('abort', () => connection.close(`no hello within ${helloWithinMs / 1000} s`), {
+      once: true,
+    });
+    const pings = clock.every(pingEveryMs, () => {
+      if (worker === undefined) return;
+      if (missed >= missedPingsAllowed) {
+        connection.close(`${missedPingsAllowed} pings in a row were not answered`);
+        return;
+      }
+      missed += 1;
+      pingId += 1n;
+      connection.send({ $case: 'ping', value: { id: pingId } });
+    });
+
+    function introduce(hello: Hello): void {
+      if (hello.protocolVersion !== protocolVersion) {
+        throw new SightlineError(
+          'bridge.protocol',
+          `the worker speaks protocol ${hello.protocolVersion}, the daemon ${protocolVersion}`,
+        );
+      }
+      const registration = workers.get(hello.worker);
+      if (registration === undefined || !sameToken(registration.token, hello.token)) {
+        throw new SightlineError('bridge.protocol', 'a worker that was not started by this daemon said hello');
+      }
+      registration.connection?.close('the same worker connected again');
+      registration.connection = connection;
+      worker = { name: hello.worker, registration };
+      helloTimer[Symbol.dispose]();
+      connectedWorkers.inc();
+      registration.events.hello(hello);
+    }
+
+    function known(camera: string): boolean {
+      if (worker?.registration.cameras.has(camera)) return true;
+      drop('unknown_camera', { worker: worker?.name });
+      return false;
+    }
+
+    async function giveEpoch(camera: string): Promise<void> {
+      const epoch = await sink.epoch(camera);
+      epochs.set(camera, epoch);
+      connection.send({ $case: 'epoch', value: { camera, epoch } });
+    }
+
+    function receive(bytes: Uint8Array): void {
+      const message = WorkerMessage.decode(bytes).message;
+      if (worker === undefined) {
+        if (message?.$case !== 'hello') throw new SightlineError('bridge.protocol', 'the first message was not hello');
+        introduce(message.value);
+        return;
+      }
+      switch (message?.$case) {
+        case 'frames':
+          for (const frame of message.value.frames) {
+            if (!known(frame.camera)) continue;
+            if (epochs.get(frame.camera) !== frame.epoch) {
+              drop('old_epoch', { camera: frame.camera });
+              continue;
+            }
+            const decoded = decoder.decode(frame);
+            if ('refused' in decoded) drop('invalid_frame', { camera: frame.camera, why: decoded.refused });
+            else {
+              frames.inc({ camera: frame.camera });
+              sink.frame(decoded.frame);
+            }
+          }
+          return;
+        case 'status': {
+          if (!known(message.value.camera)) return;
+          const state = decodeStatus(message.value, clock.now());
+          if (state === undefined) drop('invalid_status', { camera: message.value.camera });
+          else sink.cameraState(message.value.camera, message.value.epoch, state, message.value.code);
+          return;
+        }
+        case 'stats':
+          sink.stats(worker.name, message.value);
+          return;
+        case 'log':
+          ctx.log
+            .child({ worker: worker.name })
+            [level(message.value.level)](logFields(message.value.fieldsJson), message.value.message);
+          return;
+        case 'pong':
+          missed = 0;
+          return;
+        case 'drained':
+          worker.registration.events.drained();
+          return;
+        case 'epochRequest':
+          if (!known(message.value.camera)) return;
+          giveEpoch(message.value.camera).catch((error: unknown) => {
+            ctx.log.error({ err: error, camera: message.value.camera }, 'no epoch for a camera');
+            connection.close('the daemon could not give an epoch');
+          });
+          return;
+        default:
+          drop('unexpected_message', { worker: worker.name, message: message?.$case ?? 'none' });
+      }
+    }
+
+    socket.on('data', (chunk) => {
+      if (ended !== undefined) return;
+      try {
+        for (const bytes of splitter.push(chunk)) receive(bytes);
+      } catch (error) {
+        dropped.inc({ reason: 'protocol' });
+        connection.close(error instanceof Error ? error.message : String(error));
+      }
+    });
+    socket.on('error', (error) => {
+      ended ??= error.message;
+    });
+    socket.on('close', () => {
+      sockets.delete(socket);
+      helloTimer[Symbol.dispose]();
+      pings[Symbol.dispose]();
+      const reason = ended ?? 'the worker closed the connection';
+      ended = reason;
+      if (worker === undefined) {
+        flood.warn('connection refused on the bridge', { reason });
+        return;
+      }
+      connectedWorkers.dec();
+      if (worker.registration.connection === connection) {
+        worker.registration.connection = undefined;
+        worker.registration.events.closed(reason);
+      }
+    });
+  }
+
+  // A socket file that an earlier daemon left behind; the data directory's lock says that it is no longer in use.
+  await rm(socketPath, { force: true });
+  const server = createServer(accept);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(socketPath, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  server.on('error', (error) => ctx.log.error({ err: error }, 'bridge failed'));
+  await chmod(socketPath, 0o600);
+
+  return {
+    socketPath,
+    register: (name, token, events) => {
+      const registration: Registration = { token: Buffer.from(token), events, cameras: new Set(), connection: undefined };
+      workers.set(name, registration);
+      return {
+        setCameras: (cameras) => {
+          registration.cameras = new Set(cameras);
+        },
+        send: (command) => registration.connection?.send(command) ?? false,
+        get connected() {
+          return registration.connection !== undefined;
+        },
+        [Symbol.dispose]: () => {
+          if (workers.get(name) === registration) workers.delete(name);
+          registration.connection?.close('the worker was dismissed');
+        },
+      };
+    },
+    [Symbol.asyncDispose]: async () => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      for (const socket of sockets) socket.destroy();
+      await closed;
+      flood[Symbol.dispose]();
+    },
+  };
+}
+
+function level(name: string): 'debug' | 'info' | 'warn' | 'error' {
+  return name === 'debug' || name === 'info' || name === 'error' ? name : 'warn';
+}
+
+function logFields(json: string): object {
+  if (json === '') return {};
+  try {
+    const fields: unknown = JSON.parse(json);
+    return typeof fields === 'object' && fields !== null ? fields : { fields };
+  } catch {
+    return { fields: json };
+  }
+}

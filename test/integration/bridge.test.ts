@@ -1,0 +1,159 @@
+import assert from 'node:assert/strict';
+import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { type BridgeSink, type BridgeWorker, startBridge } from '../../src/bridge/server.ts';
+import { frameMessage, MessageSplitter } from '../../src/core/framing.ts';
+import type { CameraState, FrameMeta } from '../../src/core/types.ts';
+import { DaemonMessage, Frame, WorkerMessage } from '../../src/gen/sightline/bridge/v1/bridge.ts';
+import { testContext } from '../support/context.ts';
+import { temporaryDirectory } from '../support/directory.ts';
+import { until } from '../support/until.ts';
+
+type Up = NonNullable<WorkerMessage['message']>;
+
+interface Attached extends Disposable {
+  readonly socket: Socket;
+  readonly received: DaemonMessage[];
+  send(message: Up): void;
+  readonly closed: boolean;
+}
+
+function attach(path: string): Attached {
+  const socket = connect(path);
+  const received: DaemonMessage[] = [];
+  const splitter = new MessageSplitter();
+  let closed = false;
+  socket.on('data', (chunk) => {
+    for (const bytes of splitter.push(chunk)) received.push(DaemonMessage.decode(bytes));
+  });
+  socket.on('error', () => {});
+  socket.on('close', () => {
+    closed = true;
+  });
+  return {
+    socket,
+    received,
+    send: (message) => void socket.write(frameMessage(WorkerMessage.encode({ message }).finish())),
+    get closed() {
+      return closed;
+    },
+    [Symbol.dispose]: () => socket.destroy(),
+  };
+}
+
+function hello(token: string, protocolVersion = 1): Up {
+  return { $case: 'hello', value: { protocolVersion, worker: 'main', token, runtime: 'software', capabilities: [], pid: 1 } };
+}
+
+function frame(camera: string, epoch: number): Up {
+  const value = { ...Frame.create(), camera, epoch, sequence: 1n, timeBaseNum: 1, timeBaseDen: 90_000, width: 64, height: 64 };
+  return { $case: 'frames', value: { frames: [value] } };
+}
+
+async function withBridge(
+  run: (parts: {
+    path: string;
+    frames: FrameMeta[];
+    states: CameraState[];
+    closed: string[];
+    hellos: string[];
+    worker: BridgeWorker;
+  }) => Promise<void>,
+): Promise<void> {
+  await using directory = await temporaryDirectory();
+  using ctx = testContext();
+  const frames: FrameMeta[] = [];
+  const states: CameraState[] = [];
+  const closed: string[] = [];
+  const hellos: string[] = [];
+  let epoch = 10;
+  const sink: BridgeSink = {
+    frame: (item) => void frames.push(item),
+    cameraState: (_camera, _epoch, state) => void states.push(state),
+    stats: () => {},
+    epoch: async () => ++epoch,
+  };
+  await using bridge = await startBridge({ socketPath: join(directory.path, 'bridge.sock'), sink }, ctx);
+  using worker = bridge.register('main', 'secret-token', {
+    hello: (value) => void hellos.push(value.worker),
+    closed: (reason) => void closed.push(reason),
+    drained: () => {},
+  });
+  worker.setCameras(['lobby']);
+  await run({ path: bridge.socketPath, frames, states, closed, hellos, worker });
+}
+
+async function epochOf(peer: Attached): Promise<number> {
+  peer.send({ $case: 'epochRequest', value: { camera: 'lobby' } });
+  return until(
+    'an epoch',
+    () => peer.received.flatMap(({ message }) => (message?.$case === 'epoch' ? [message.value.epoch] : []))[0],
+  );
+}
+
+test('bridge: takes frames of the epoch it gave and of no other', async () => {
+  await withBridge(async ({ path, frames }) => {
+    using peer = attach(path);
+    peer.send(hello('secret-token'));
+    const epoch = await epochOf(peer);
+    peer.send(frame('lobby', epoch - 1));
+    peer.send(frame('kitchen', epoch));
+    peer.send(frame('lobby', epoch));
+    await until('the frame', () => frames.length > 0);
+    assert.deepEqual(
+      frames.map((item) => [item.camera, item.epoch]),
+      [['lobby', epoch]],
+    );
+  });
+});
+
+test('bridge: refuses a wrong token, a wrong protocol version and a message before hello', async () => {
+  await withBridge(async ({ path, hellos }) => {
+    for (const first of [hello('wrong'), hello('secret-token', 2), frame('lobby', 1)]) {
+      using peer = attach(path);
+      peer.send(first);
+      await until('the door to close', () => peer.closed);
+    }
+    assert.deepEqual(hellos, []);
+  });
+});
+
+test('bridge: ends a connection that announces more than the limit or sends what is no message, and takes the next one', async () => {
+  await withBridge(async ({ path, hellos, closed }) => {
+    for (const garbage of [Buffer.from([0xff, 0xff, 0xff, 0xff, 0x7f]), Buffer.from([3, 0xff, 0xff, 0xff])]) {
+      using peer = attach(path);
+      peer.send(hello('secret-token'));
+      peer.socket.write(garbage);
+      await until('the end of the connection', () => peer.closed);
+    }
+    using peer = attach(path);
+    peer.send(hello('secret-token'));
+    await until('a third hello', () => hellos.length === 3);
+    assert.equal(closed.length, 2);
+  });
+});
+
+test('bridge: pings every second and gives up a worker that does not answer', async () => {
+  await withBridge(async ({ path, closed, worker }) => {
+    using peer = attach(path);
+    peer.send(hello('secret-token'));
+    await until('the end of the connection', () => closed.length === 1);
+    assert.match(closed[0] ?? '', /3 pings/);
+    assert.equal(worker.connected, false);
+  });
+});
+
+test('bridge: the same worker connecting again replaces its old connection', async () => {
+  await withBridge(async ({ path, hellos, worker }) => {
+    using old = attach(path);
+    old.send(hello('secret-token'));
+    await until('the first hello', () => hellos.length === 1);
+    using fresh = attach(path);
+    fresh.send(hello('secret-token'));
+    await until('the old connection to end', () => old.closed);
+    assert.equal(worker.connected, true);
+    assert.equal(worker.send({ $case: 'drain', value: {} }), true);
+    await until('the command', () => fresh.received.some(({ message }) => message?.$case === 'drain'));
+  });
+});
