@@ -1,0 +1,57 @@
+import type { LatestByKey } from './core/queue.ts';
+import type { Candidate, Embedding, FrameMeta, MatchResult, Sighting, TrackChange, TrackKey } from './core/types.ts';
+import { trackKey } from './core/types.ts';
+
+/**
+ * The path of a frame through the daemon:
+ *
+ *   bridge ─▶ tracks ──────────────────────────────▶ alerts ─▶ outbox ─▶ outputs
+ *               └▶ candidates ─▶ embed ─▶ match ───────▲
+ *
+ * `seeFrame` is the fast loop: called for every frame as it arrives, it only reduces and never waits. `recognise` is the slow
+ * loop: it takes the newest crop of each waiting track, embeds a batch, asks the watchlist and hands sightings to the alerts.
+ */
+export interface Stages {
+  readonly tracks: { update(frame: FrameMeta): readonly TrackChange[] };
+  /** Crops of this frame that deserve an embedding. */
+  candidatesOf(frame: FrameMeta): readonly Candidate[];
+  /** One waiting candidate per track; a newer one replaces it. */
+  readonly waiting: LatestByKey<TrackKey, Candidate>;
+  /** In order; undefined where a crop could not be embedded (counted by whoever could not). */
+  embed(batch: readonly Candidate[], signal: AbortSignal): Promise<readonly (Embedding | undefined)[]>;
+  /** In order. */
+  match(
+    embeddings: readonly { readonly kind: Candidate['kind']; readonly embedding: Embedding }[],
+  ): Promise<readonly MatchResult[]>;
+  readonly alerts: {
+    seeFrame(frame: FrameMeta, changes: readonly TrackChange[]): void;
+    seeSighting(sighting: Sighting): void;
+  };
+  readonly now: { mono(): number };
+  readonly batchSize: number;
+}
+
+export function seeFrame(stages: Stages, frame: FrameMeta): void {
+  stages.alerts.seeFrame(frame, stages.tracks.update(frame));
+  for (const candidate of stages.candidatesOf(frame)) stages.waiting.put(trackKey(candidate.track), candidate);
+}
+
+/** Runs until `waiting` is closed and empty. A batch that fails is the embed stage's to count; its tracks will offer other crops. */
+export async function recognise(stages: Stages, signal: AbortSignal): Promise<void> {
+  for await (const batch of stages.waiting.batches(stages.batchSize)) {
+    const embeddings = await stages.embed(batch, signal);
+    const embeddedMs = stages.now.mono();
+    const embedded = batch.flatMap((candidate, index) => {
+      const embedding = embeddings[index];
+      return embedding === undefined ? [] : [{ candidate, embedding }];
+    });
+    if (embedded.length === 0) continue;
+    const results = await stages.match(embedded.map(({ candidate, embedding }) => ({ kind: candidate.kind, embedding })));
+    const matchedMs = stages.now.mono();
+    for (const [index, { candidate, embedding }] of embedded.entries()) {
+      const result = results[index];
+      if (result === undefined) continue;
+      stages.alerts.seeSighting({ ...candidate, embedding, result, stages: { ...candidate.stages, embeddedMs, matchedMs } });
+    }
+  }
+}
