@@ -8,8 +8,11 @@ import { type ErrorCode, errorCodes, SightlineError } from './errors.ts';
 // biome-ignore lint/suspicious/noExplicitAny: a handler table is generic over its argument types
 export type ThreadHandlers = Record<string, (...args: any[]) => unknown>;
 
+/** What a call gives: the handler's result, without the `Transferred` around it. */
+export type ThreadAnswer<R> = Awaited<R> extends Transferred<infer T> ? T : Awaited<R>;
+
 export type ThreadCalls<H extends ThreadHandlers> = {
-  readonly [K in keyof H]: (...args: Parameters<H[K]>) => Promise<Awaited<ReturnType<H[K]>>>;
+  readonly [K in keyof H]: (...args: Parameters<H[K]>) => Promise<ThreadAnswer<ReturnType<H[K]>>>;
 };
 
 export interface Thread<H extends ThreadHandlers> extends AsyncDisposable {
@@ -19,7 +22,7 @@ export interface Thread<H extends ThreadHandlers> extends AsyncDisposable {
     name: K,
     args: Parameters<H[K]>,
     buffers: readonly Transferable[],
-  ): Promise<Awaited<ReturnType<H[K]>>>;
+  ): Promise<ThreadAnswer<ReturnType<H[K]>>>;
   /** Calls that are waiting for their answer. */
   readonly pending: number;
   /** Resolves with the reason when the thread ends by itself; never when it is disposed. */
