@@ -1,0 +1,147 @@
+import type { Box, FivePoints, Point, Quality } from '../core/types.ts';
+
+/** How much an embedding of a crop can be worth, before it is made. */
+
+export interface CropMeasure {
+  /** The crop in grey, row-major without padding. */
+  readonly grey: Uint8Array;
+  readonly width: number;
+  readonly height: number;
+  /** The detection's box and points in pixels of `grey`. */
+  readonly box: Box;
+  readonly landmarks?: FivePoints;
+  /** Detector confidence, 0 to 1. */
+  readonly score: number;
+  /** Share of the box inside the frame, 0 to 1. */
+  readonly visible: number;
+  /** Height of the box in source pixels. */
+  readonly heightPx: number;
+}
+
+/** Height to which the box is scaled before its sharpness is measured: the input of the face embedders. */
+const measurePixels = 112;
+
+interface Grey {
+  readonly width: number;
+  readonly height: number;
+  readonly data: Float32Array;
+}
+
+/**
+ * For each of `to` output samples the input samples and weights of `from` to `from + extent`: means of areas when shrinking, linear
+ * between half-pixel centres when growing. Samples beyond `size` repeat the edge.
+ */
+function taps(from: number, extent: number, to: number, size: number): readonly (readonly (readonly [number, number])[])[] {
+  const scale = extent / to;
+  const edge = (i: number) => Math.min(Math.max(0, i), size - 1);
+  return Array.from({ length: to }, (_, i) => {
+    if (scale <= 1) {
+      const centre = from + (i + 0.5) * scale - 0.5;
+      const left = Math.floor(centre);
+      return [
+        [edge(left), 1 - (centre - left)],
+        [edge(left + 1), centre - left],
+      ] as const;
+    }
+    const begin = from + i * scale;
+    const end = begin + scale;
+    const area: (readonly [number, number])[] = [];
+    for (let j = Math.floor(begin); j < end; j += 1) {
+      area.push([edge(j), (Math.min(end, j + 1) - Math.max(begin, j)) / scale]);
+    }
+    return area;
+  });
+}
+
+function scaleBox(measure: CropMeasure): Grey {
+  const { grey, box } = measure;
+  const height = measurePixels;
+  const width = Math.min(4 * measurePixels, Math.max(3, Math.round((measurePixels * box.width) / Math.max(1e-6, box.height))));
+  const columns = taps(box.left, box.width, width, measure.width);
+  const rows = taps(box.top, box.height, height, measure.height);
+  const data = new Float32Array(width * height);
+  const line = new Float32Array(measure.width);
+  for (const [y, row] of rows.entries()) {
+    line.fill(0);
+    for (const [source, weight] of row) {
+      const offset = source * measure.width;
+      for (let x = 0; x < measure.width; x += 1) line[x] = (line[x] ?? 0) + weight * (grey[offset + x] ?? 0);
+    }
+    for (const [x, column] of columns.entries()) {
+      let sum = 0;
+      for (const [source, weight] of column) sum += weight * (line[source] ?? 0);
+      data[y * width + x] = sum;
+    }
+  }
+  return { width, height, data };
+}
+
+/** Variance of the four-neighbour Laplacian over the inner pixels (Pech-Pacheco et al., 2000). */
+function laplacianVariance({ width, height, data }: Grey): number {
+  let sum = 0;
+  let squares = 0;
+  for (let y = 1; y < height - 1; y += 1) {
+    for (let x = 1; x < width - 1; x += 1) {
+      const i = y * width + x;
+      const value =
+        (data[i - 1] ?? 0) + (data[i + 1] ?? 0) + (data[i - width] ?? 0) + (data[i + width] ?? 0) - 4 * (data[i] ?? 0);
+      sum += value;
+      squares += value * value;
+    }
+  }
+  const count = (width - 2) * (height - 2);
+  return squares / count - (sum / count) ** 2;
+}
+
+/** Roll of the eye line in degrees, -180 to 180, and the nose's offset along it in eye distances. */
+function pose([left, right, nose]: FivePoints): { readonly rollDegrees: number; readonly yaw: number } {
+  const dx = right.x - left.x;
+  const dy = right.y - left.y;
+  const distance = Math.hypot(dx, dy);
+  if (distance === 0) return { rollDegrees: 0, yaw: 0 };
+  const middle: Point = { x: (left.x + right.x) / 2, y: (left.y + right.y) / 2 };
+  return {
+    rollDegrees: (Math.atan2(dy, dx) * 180) / Math.PI,
+    yaw: ((nose.x - middle.x) * dx + (nose.y - middle.y) * dy) / distance ** 2,
+  };
+}
+
+/** Heights at which size begins to count and by which it has gained 63 %; for faces and for whole bodies. */
+const faceSize = { none: 20, gain: 40 } as const;
+const bodySize = { none: 48, gain: 100 } as const;
+const halfSharpness = 60;
+
+/**
+ * The measures of a crop as one number: the product of six factors from 0 to 1, each falling as its measure gets worse.
+ *
+ * - size: 1 - exp(-(height - 20) / 40) for faces, 0 up to 20 px (bodies: 48 and 100)
+ * - sharpness: s / (s + 60)
+ * - roll: 1 - |roll| / 240, mild because alignment turns the face upright
+ * - yaw: 1 / (1 + (yaw / 0.5)^2)
+ * - visible: squared, score: its square root
+ */
+export function overallQuality(measures: Omit<Quality, 'overall'>, subject: 'face' | 'body'): number {
+  const size = subject === 'face' ? faceSize : bodySize;
+  return (
+    (1 - Math.exp(-Math.max(0, measures.heightPx - size.none) / size.gain)) *
+    (measures.sharpness / (measures.sharpness + halfSharpness)) *
+    (1 - Math.min(180, Math.abs(measures.rollDegrees)) / 240) *
+    (1 / (1 + (measures.yaw / 0.5) ** 2)) *
+    measures.visible ** 2 *
+    Math.sqrt(measures.score)
+  );
+}
+
+/** Quality of a detection's crop; a face when it has landmarks. */
+export function assessCrop(measure: CropMeasure): Quality {
+  const { rollDegrees, yaw } = measure.landmarks === undefined ? { rollDegrees: 0, yaw: 0 } : pose(measure.landmarks);
+  const measures = {
+    heightPx: measure.heightPx,
+    sharpness: laplacianVariance(scaleBox(measure)),
+    rollDegrees,
+    yaw,
+    visible: measure.visible,
+    score: measure.score,
+  };
+  return { ...measures, overall: overallQuality(measures, measure.landmarks === undefined ? 'body' : 'face') };
+}

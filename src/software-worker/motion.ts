@@ -1,0 +1,106 @@
+/**
+ * Spares the detector in still scenes. The picture is cut into cells; a cell whose mean grey leaves its running mean by more than the
+ * threshold is motion. Means of cells swallow sensor noise, running means swallow slow light; what is slower still than that (somebody
+ * drifting by less than a pixel a frame) is found by `refresh`.
+ */
+
+export type MotionVerdict = 'motion' | 'refresh' | 'still';
+
+export interface MotionGate {
+  /**
+   * `motion` and `refresh` ask for detection. `grey` is row-major without padding, any size (a new size begins anew), `mediaMs`
+   * media time. The first frame is always `motion`.
+   */
+  consider(grey: Uint8Array, width: number, height: number, mediaMs: number): MotionVerdict;
+}
+
+export interface MotionGateOptions {
+  /** Difference of a cell's mean grey from its running mean, 0 to 255. */
+  readonly threshold: number;
+  readonly keepMs: number;
+  readonly refreshMs: number;
+}
+
+/** Cells are at least this wide, so that noise averages out: deviation 10 a pixel is 1.25 a cell. */
+const leastCellPixels = 8;
+const columnsAtMost = 64;
+/** Time in which the running mean follows a change by 63 %. */
+const adaptMs = 2000;
+
+interface Grid {
+  readonly width: number;
+  readonly height: number;
+  readonly cell: number;
+  readonly columns: number;
+  readonly rows: number;
+  readonly background: Float32Array;
+}
+
+function createGrid(width: number, height: number): Grid {
+  const cell = Math.max(leastCellPixels, Math.ceil(width / columnsAtMost));
+  const columns = Math.max(1, Math.ceil(width / cell));
+  const rows = Math.max(1, Math.ceil(height / cell));
+  return { width, height, cell, columns, rows, background: new Float32Array(columns * rows) };
+}
+
+/** Mean grey of every cell; cells at the right and lower edge may be smaller. */
+function cellMeans(grey: Uint8Array, grid: Grid): Float32Array {
+  const { width, height, cell, columns, rows } = grid;
+  const means = new Float32Array(columns * rows);
+  for (let row = 0; row < rows; row += 1) {
+    const top = row * cell;
+    const bottom = Math.min(height, top + cell);
+    for (let column = 0; column < columns; column += 1) {
+      const left = column * cell;
+      const right = Math.min(width, left + cell);
+      let sum = 0;
+      for (let y = top; y < bottom; y += 1) {
+        const end = y * width + right;
+        for (let i = y * width + left; i < end; i += 1) sum += grey[i] ?? 0;
+      }
+      means[row * columns + column] = sum / ((bottom - top) * (right - left));
+    }
+  }
+  return means;
+}
+
+export function createMotionGate(options: MotionGateOptions): MotionGate {
+  const { threshold, keepMs, refreshMs } = options;
+  let grid: Grid | undefined;
+  let adaptedMs = 0;
+  let motionMs = 0;
+  let lookedMs = 0;
+
+  function moved(grey: Uint8Array, width: number, height: number, mediaMs: number): boolean {
+    if (grid === undefined || grid.width !== width || grid.height !== height) {
+      grid = createGrid(width, height);
+      grid.background.set(cellMeans(grey, grid));
+      adaptedMs = mediaMs;
+      return true;
+    }
+    const means = cellMeans(grey, grid);
+    const { background } = grid;
+    const share = 1 - Math.exp(-Math.max(0, mediaMs - adaptedMs) / adaptMs);
+    adaptedMs = mediaMs;
+    let motion = false;
+    for (let i = 0; i < means.length; i += 1) {
+      const difference = (means[i] ?? 0) - (background[i] ?? 0);
+      if (Math.abs(difference) > threshold) motion = true;
+      background[i] = (background[i] ?? 0) + share * difference;
+    }
+    return motion;
+  }
+
+  return {
+    consider(grey, width, height, mediaMs) {
+      if (moved(grey, width, height, mediaMs)) motionMs = mediaMs;
+      else if (mediaMs - motionMs > keepMs) {
+        if (mediaMs - lookedMs < refreshMs) return 'still';
+        lookedMs = mediaMs;
+        return 'refresh';
+      }
+      lookedMs = mediaMs;
+      return 'motion';
+    },
+  };
+}
