@@ -11,12 +11,35 @@ export type ReloadClass = 'live' | 'camera' | 'worker' | 'daemon';
 export interface SettingMeta {
   readonly description: string;
   readonly reload?: ReloadClass;
+  /** The value is shown nowhere: no message, no log line. */
+  readonly secret?: boolean;
+  /** A path: relative ones lie beside the configuration file (`config`), or there or beside the program (`program`). */
+  readonly path?: 'config' | 'program';
+  /** Shown in the example file where there is no default. */
+  readonly example?: unknown;
 }
 
 export const settingMeta = z.registry<SettingMeta>();
 
-function setting<T extends z.ZodType>(schema: T, reload: ReloadClass, description: string): T {
-  settingMeta.add(schema, { description, reload });
+/** What a value must look like where its type does not say it, for messages and documentation. */
+export type ValueForm =
+  | { readonly kind: 'words'; readonly expected: string }
+  | { readonly kind: 'duration'; readonly min: string | undefined; readonly max: string | undefined };
+
+export const valueForms = z.registry<ValueForm>();
+
+function setting<T extends z.ZodType>(
+  schema: T,
+  reload: ReloadClass,
+  description: string,
+  more: Pick<SettingMeta, 'secret' | 'path' | 'example'> = {},
+): T {
+  settingMeta.add(schema, { description, reload, ...more });
+  return schema;
+}
+
+function worded<T extends z.ZodType>(schema: T, expected: string): T {
+  valueForms.add(schema, { kind: 'words', expected });
   return schema;
 }
 
@@ -38,24 +61,22 @@ export function parseDuration(text: string): number | undefined {
 function duration(options: { min?: string; max?: string } = {}) {
   const min = parseDuration(options.min ?? '0s') ?? 0;
   const max = parseDuration(options.max ?? '36500d') ?? Number.POSITIVE_INFINITY;
-  return z.string().transform((text, ctx) => {
+  const schema = z.string().transform((text, ctx) => {
     const ms = parseDuration(text);
-    if (ms === undefined)
-      ctx.addIssue({ code: 'custom', message: `"${text}" is not a duration; write 500ms, 10s, 5m, 2h or 30d` });
-    else if (ms < min || ms > max)
-      ctx.addIssue({ code: 'custom', message: `${text} is outside ${options.min ?? '0s'} to ${options.max ?? 'any'}` });
+    if (ms === undefined || ms < min || ms > max) ctx.addIssue({ code: 'custom', message: 'not a duration in range' });
     return ms ?? 0;
   });
+  valueForms.add(schema, { kind: 'duration', min: options.min, max: options.max });
+  return schema;
 }
 
-const name = z
-  .string()
-  .regex(/^[a-z0-9][a-z0-9_-]{0,63}$/, 'names are 1 to 64 of a-z, 0-9, _ and -, beginning with a letter or digit');
+const name = worded(
+  z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/),
+  'a name of 1 to 64 of a-z, 0-9, _ and -, beginning with a letter or digit',
+);
 const fraction = z.number().min(0).max(1);
-const polygon = z
-  .array(z.tuple([fraction, fraction]))
-  .min(3, 'a polygon has at least 3 corners')
-  .max(64);
+const corner = worded(z.tuple([fraction, fraction]), 'a corner [x, y], both from 0 to 1');
+const polygon = worded(z.array(corner).min(3).max(64), 'a polygon of 3 to 64 corners [x, y], both from 0 to 1');
 export const severities = ['low', 'medium', 'high', 'critical'] as const;
 
 const detect = z.strictObject({
@@ -65,7 +86,14 @@ const detect = z.strictObject({
     'Detector in the model repository: centerface, yunet, yolox_nano, yolov7, or one of your own.',
   ),
   fps: setting(z.number().gt(0).max(60).default(5), 'camera', 'Frames a second that this detector looks at.'),
-  minScore: setting(fraction.optional(), 'camera', "Detections below this score are dropped; absent: the model's own default."),
+  minScore: setting(
+    fraction.optional(),
+    'camera',
+    "Detections below this score are dropped; absent: the model's own default.",
+    {
+      example: 0.5,
+    },
+  ),
   classes: setting(
     z.array(z.string()).default([]),
     'camera',
@@ -76,6 +104,7 @@ const detect = z.strictObject({
     z.number().int().min(160).max(1920).multipleOf(32).optional(),
     'camera',
     "Width at which the detector looks; absent: the model's own.",
+    { example: 640 },
   ),
 });
 
@@ -122,16 +151,19 @@ const camera = z.strictObject({
     z.string().min(1),
     'camera',
     'rtsp://, rtsps://, http(s)://, a file path, or gst:NAME for pipelines/NAME.gst. May hold ${ENV} for credentials.',
+    { path: 'config', example: 'rtsp://${CAM_USER}:${CAM_PASSWORD}@10.0.0.21/stream1' },
   ),
   detectSource: setting(
     z.string().min(1).optional(),
     'camera',
     'Substream to detect on; crops still come from the main source.',
+    { path: 'config', example: 'rtsp://${CAM_USER}:${CAM_PASSWORD}@10.0.0.21/stream2' },
   ),
   properties: setting(
     z.record(z.string(), z.string()).default({}),
     'camera',
     'Values for the placeholders of a gst: pipeline.',
+    { secret: true, example: { uri: 'srt://10.0.0.30:7001' } },
   ),
   runtime: setting(z.enum(['software', 'deepstream']).default('software'), 'worker', 'Which kind of worker reads this camera.'),
   group: setting(
@@ -176,8 +208,27 @@ const camera = z.strictObject({
     z.array(polygon).max(32).default([]),
     'camera',
     'Polygons, as fractions of the picture, that are black everywhere: detection, crops, snapshots, video.',
+    {
+      example: [
+        [
+          [0, 0],
+          [0.2, 0],
+          [0.2, 1],
+          [0, 1],
+        ],
+      ],
+    },
   ),
-  zones: setting(z.record(name, polygon).default({}), 'live', 'Named polygons for rules; the foot point of a box decides.'),
+  zones: setting(z.record(name, polygon).default({}), 'live', 'Named polygons for rules; the foot point of a box decides.', {
+    example: {
+      door: [
+        [0.4, 0.2],
+        [0.6, 0.2],
+        [0.6, 1],
+        [0.4, 1],
+      ],
+    },
+  }),
   motion: section(motion.prefault({}), 'The motion gate.'),
   crops: section(crops.prefault({}), 'Which crops are compared.'),
 });
@@ -195,10 +246,11 @@ const list = z.strictObject({
     duration({ min: '1h' }).optional(),
     'live',
     'Entries are erased this long after they were added; absent: only by their own expiry.',
+    { example: '365d' },
   ),
 });
 
-const timeOfDay = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$|^24:00$/, 'write HH:MM, 00:00 to 24:00');
+const timeOfDay = worded(z.string().regex(/^(([01]\d|2[0-3]):[0-5]\d|24:00)$/), 'a time HH:MM from 00:00 to 24:00');
 const weekdays = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const;
 
 const schedule = z.strictObject({
@@ -216,7 +268,9 @@ const schedule = z.strictObject({
 });
 
 const rule = z.strictObject({
-  name: setting(z.string().min(1).max(100), 'live', 'Name of the rule, unique; it is in every alert.'),
+  name: setting(z.string().min(1).max(100), 'live', 'Name of the rule, unique; it is in every alert.', {
+    example: 'banned person at a door',
+  }),
   when: section(
     z
       .strictObject({
@@ -224,19 +278,21 @@ const rule = z.strictObject({
           z.array(name).default([]),
           'live',
           'Lists whose entries count; empty with empty `entries`: all watch lists.',
+          { example: ['banned'] },
         ),
         entries: setting(z.array(z.string()).default([]), 'live', 'Entries by id or name.'),
         unknown: setting(
           duration({ min: '1s', max: '1h' }).optional(),
           'live',
           'Instead of entries: a usable face that matched nobody for this long.',
+          { example: '10s' },
         ),
         kinds: setting(z.array(z.enum(['face', 'appearance'])).default([]), 'live', 'Kinds of match that count; empty: both.'),
-        cameras: setting(z.array(name).default([]), 'live', 'Cameras; empty: all.'),
-        zones: setting(z.array(name).default([]), 'live', 'Zones of those cameras; empty: anywhere.'),
+        cameras: setting(z.array(name).default([]), 'live', 'Cameras; empty: all.', { example: ['lobby'] }),
+        zones: setting(z.array(name).default([]), 'live', 'Zones of those cameras; empty: anywhere.', { example: ['door'] }),
         dwell: setting(duration({ max: '1h' }).prefault('0s'), 'live', 'Only after this long inside the zone.'),
         schedule: section(z.array(schedule).default([]), 'Times at which the rule counts; empty: always.'),
-        minScore: setting(fraction.optional(), 'live', 'Only matches at or above this score.'),
+        minScore: setting(fraction.optional(), 'live', 'Only matches at or above this score.', { example: 0.6 }),
       })
       .prefault({}),
     'What must hold.',
@@ -246,7 +302,7 @@ const rule = z.strictObject({
     'live',
     'Counted from an alert that was sent: no other of this rule and entry before it has passed.',
   ),
-  severity: setting(z.enum(severities).optional(), 'live', "Instead of the list's severity."),
+  severity: setting(z.enum(severities).optional(), 'live', "Instead of the list's severity.", { example: 'critical' }),
 });
 
 const retention = z.strictObject({
@@ -257,30 +313,45 @@ const retention = z.strictObject({
 
 const mqtt = z.strictObject({
   url: setting(
-    z
-      .string()
-      .regex(/^(mqtts?|wss?|tcp|ssl):\/\//, 'a broker URL begins with mqtt:// or mqtts://')
-      .default('mqtt://localhost:1883'),
+    worded(
+      z.string().regex(/^(mqtts?|wss?|tcp|ssl):\/\/./),
+      'a broker URL that begins with mqtt://, mqtts://, ws:// or wss://',
+    ).default('mqtt://localhost:1883'),
     'daemon',
     'Broker.',
   ),
   enabled: setting(z.boolean().default(true), 'daemon', 'false keeps alerts in history only.'),
-  username: setting(z.string().optional(), 'daemon', 'Login.'),
-  password: setting(z.string().optional(), 'daemon', 'Password; write ${MQTT_PASSWORD} or use passwordFile.'),
-  passwordFile: setting(z.string().optional(), 'daemon', 'File whose first line is the password.'),
+  username: setting(z.string().min(1).optional(), 'daemon', 'Login.', { example: 'sightline' }),
+  password: setting(z.string().min(1).optional(), 'daemon', 'Password; write ${MQTT_PASSWORD} or use passwordFile.', {
+    secret: true,
+    example: '${MQTT_PASSWORD}',
+  }),
+  passwordFile: setting(z.string().min(1).optional(), 'daemon', 'File whose first line is the password.', {
+    path: 'config',
+    example: 'mqtt.password',
+  }),
   clientId: setting(z.string().min(1).max(128).default('sightline'), 'daemon', 'Client identifier; unique at the broker.'),
   protocol: setting(z.enum(['5', '3.1.1']).default('5'), 'daemon', 'MQTT version; 5 adds expiry.'),
   baseTopic: setting(
-    z
-      .string()
-      .regex(/^[^#+\s]+$/, 'no wildcards or spaces')
-      .default('sightline'),
+    worded(
+      z.string().regex(/^(?!\/)(?!\$)[^#+\s]*[^#+\s/]$/),
+      'a topic without #, + and spaces that does not begin with / or $ or end with /',
+    ).default('sightline'),
     'daemon',
     'First level of every topic.',
   ),
-  caFile: setting(z.string().optional(), 'daemon', 'Certificate authority of the broker.'),
-  certFile: setting(z.string().optional(), 'daemon', 'Client certificate.'),
-  keyFile: setting(z.string().optional(), 'daemon', 'Key of the client certificate.'),
+  caFile: setting(z.string().min(1).optional(), 'daemon', 'Certificate authority of the broker, PEM.', {
+    path: 'config',
+    example: 'ca.pem',
+  }),
+  certFile: setting(z.string().min(1).optional(), 'daemon', 'Client certificate, PEM; needs keyFile.', {
+    path: 'config',
+    example: 'client.pem',
+  }),
+  keyFile: setting(z.string().min(1).optional(), 'daemon', 'Key of the client certificate, PEM.', {
+    path: 'config',
+    example: 'client.key',
+  }),
   snapshot: setting(
     z.enum(['inline', 'reference', 'off']).default('inline'),
     'live',
@@ -312,16 +383,22 @@ const threshold = z.strictObject({
     fraction.optional(),
     'live',
     "Cosine from which a sighting speaks for an entry; absent: the model's calibrated default.",
+    { example: 0.5 },
   ),
-  keep: setting(fraction.optional(), 'live', "Cosine that keeps an open episode; absent: the model's default."),
-  margin: setting(fraction.optional(), 'live', "Least distance to the next entry; absent: the model's default."),
+  keep: setting(fraction.optional(), 'live', "Cosine that keeps an open episode; absent: the model's default.", {
+    example: 0.4,
+  }),
+  margin: setting(fraction.optional(), 'live', "Least distance to the next entry; absent: the model's default.", {
+    example: 0.05,
+  }),
 });
 
 export const configSchema = z.strictObject({
   dataDir: setting(
     z.string().min(1).default('./sightline-data'),
     'daemon',
-    'Store, control socket, pictures; made with mode 0700.',
+    'Store, control socket, pictures; made with mode 0700. Relative paths begin at this file.',
+    { path: 'config' },
   ),
   logLevel: setting(z.enum(['debug', 'info', 'warn', 'error']).default('info'), 'live', 'How much is said.'),
   inference: section(
@@ -337,6 +414,7 @@ export const configSchema = z.strictObject({
           z.string().min(1).default('model_repository'),
           'daemon',
           'Model repository; relative paths are tried beside this file, then beside the program.',
+          { path: 'program' },
         ),
         threads: setting(z.number().int().min(1).max(64).default(1), 'daemon', 'Threads of one network run, per process.'),
       })
@@ -350,7 +428,12 @@ export const configSchema = z.strictObject({
         appearance: setting(z.string().min(1).default('person_embed'), 'daemon', 'Embedder for bodies and clothes.'),
         enrolment: setting(z.string().min(1).default('centerface'), 'daemon', 'Face detector for photos.'),
         thresholds: section(
-          z.strictObject({ face: threshold.prefault({}), appearance: threshold.prefault({}) }).prefault({}),
+          z
+            .strictObject({
+              face: section(threshold.prefault({}), 'Of the embedder for faces.'),
+              appearance: section(threshold.prefault({}), 'Of the embedder for bodies and clothes.'),
+            })
+            .prefault({}),
           'Instead of the calibrated thresholds of the embedders (docs/models.md).',
         ),
       })

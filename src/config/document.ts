@@ -1,0 +1,270 @@
+import {
+  type Alias,
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Pair,
+  parseDocument,
+  Scalar,
+} from 'yaml';
+import { nearest } from './nearest.ts';
+import { childOf, expectedText, type SettingNode, type SettingPath } from './settings.ts';
+
+/**
+ * From YAML text to plain data along the schema: keys are checked, `${ENV}` is replaced, anchors and `<<` are resolved, and the
+ * place of every value is remembered, so that whatever is found wrong later can be pointed at.
+ */
+
+export interface Finding {
+  readonly offset: number;
+  readonly path: SettingPath;
+  readonly message: string;
+}
+
+export interface SourceDocument {
+  readonly value: unknown;
+  readonly findings: readonly Finding[];
+  readonly warnings: readonly Finding[];
+  /** Where the value of a path begins; where it is missing, where its parent does. */
+  offsetOf(path: SettingPath): number;
+  /** Where the key of a path begins. */
+  keyOffsetOf(path: SettingPath): number;
+  /** The value as written, `${ENV}` unreplaced; undefined for what is not a scalar. */
+  writtenAt(path: SettingPath): string | undefined;
+  position(offset: number): { readonly line: number; readonly column: number };
+}
+
+/** More values than any configuration has; anchors that multiply end here. */
+const valueLimit = 100_000;
+const textLimit = 4 * 1024 * 1024;
+const depthLimit = 64;
+
+interface Place {
+  readonly key: number;
+  readonly value: number;
+  readonly written?: string;
+}
+
+type Node = Document['contents'];
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const pathKey = (path: SettingPath) => JSON.stringify(path);
+
+export function readDocument(text: string, root: SettingNode, env: Environment): SourceDocument {
+  const lines = new LineCounter();
+  const reader = new Reader(text, env);
+  let value: unknown;
+  let warnings: readonly Finding[] = [];
+  if (text.length > textLimit) reader.find(0, [], `the file is longer than ${textLimit} characters`);
+  else {
+    try {
+      const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false, logLevel: 'silent' });
+      for (const error of document.errors) reader.find(error.pos[0], [], sentence(error.message));
+      warnings = document.warnings.map((warning) => ({ offset: warning.pos[0], path: [], message: sentence(warning.message) }));
+      reader.document = document;
+      value = document.contents === null ? {} : reader.read(document.contents, root, [], 0);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      reader.find(0, [], 'the file is nested too deeply');
+    }
+  }
+  return {
+    value: value === undefined || value === null ? {} : value,
+    findings: reader.findings,
+    warnings,
+    offsetOf: (path) => reader.place(path)?.value ?? 0,
+    keyOffsetOf: (path) => reader.place(path)?.key ?? 0,
+    writtenAt: (path) => reader.places.get(pathKey(path))?.written,
+    position: (offset) => {
+      const { line, col } = lines.linePos(offset);
+      return { line: Math.max(1, line), column: Math.max(1, col) };
+    },
+  };
+}
+
+/** The YAML library's messages as ours: first line, lower case, no full stop. */
+function sentence(message: string): string {
+  const [first = ''] = message.split('\n');
+  return `not valid YAML: ${first.charAt(0).toLowerCase()}${first.slice(1).replace(/\.$/, '')}`;
+}
+
+class Reader {
+  readonly findings: Finding[] = [];
+  readonly places = new Map<string, Place>();
+  document: Document | undefined;
+  readonly #text: string;
+  readonly #env: Environment;
+  readonly #open = new Set<unknown>();
+  #count = 0;
+
+  constructor(text: string, env: Environment) {
+    this.#text = text;
+    this.#env = env;
+  }
+
+  find(offset: number, path: SettingPath, message: string): void {
+    this.findings.push({ offset, path, message });
+  }
+
+  /** The place of a path or of the nearest ancestor that has one. */
+  place(path: SettingPath): Place | undefined {
+    for (let length = path.length; length >= 0; length--) {
+      const found = this.places.get(pathKey(path.slice(0, length)));
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  read(node: Node | unknown, setting: SettingNode | undefined, path: SettingPath, keyOffset: number): unknown {
+    this.#count += 1;
+    if (this.#count === valueLimit) this.find(keyOffset, [], `anchors make more than ${valueLimit} values of this file`);
+    if (this.#count >= valueLimit) return undefined;
+    if (path.length > depthLimit) throw new RangeError('nested too deeply');
+    if (isAlias(node)) return this.#readAlias(node, setting, path, keyOffset);
+    const offset = (isMap(node) || isSeq(node) || isScalar(node) ? node.range?.[0] : undefined) ?? keyOffset;
+    if (isScalar(node)) return this.#readScalar(node, setting, path, keyOffset, offset);
+    this.places.set(pathKey(path), { key: keyOffset, value: offset });
+    if (isMap(node)) return this.#guarded(node, () => this.#readMap(node.items, setting, path));
+    if (isSeq(node)) {
+      return this.#guarded(node, () =>
+        node.items.map((item, index) => this.read(item, setting && childOf(setting, index), [...path, index], offset)),
+      );
+    }
+    return undefined;
+  }
+
+  #guarded(node: unknown, read: () => unknown): unknown {
+    this.#open.add(node);
+    try {
+      return read();
+    } finally {
+      this.#open.delete(node);
+    }
+  }
+
+  #resolve(alias: Alias): unknown {
+    return this.document === undefined ? undefined : alias.resolve(this.document);
+  }
+
+  #readAlias(alias: Alias, setting: SettingNode | undefined, path: SettingPath, keyOffset: number): unknown {
+    const offset = alias.range?.[0] ?? keyOffset;
+    const target = this.#resolve(alias);
+    if (target === undefined || this.#open.has(target)) {
+      this.places.set(pathKey(path), { key: keyOffset, value: offset });
+      if (target !== undefined) this.find(offset, path, `*${alias.source} contains itself`);
+      return undefined;
+    }
+    return this.read(target, setting, path, keyOffset);
+  }
+
+  #readMap(items: readonly Pair[], setting: SettingNode | undefined, path: SettingPath): Record<string, unknown> {
+    const result: Record<string, unknown> = {};
+    const seen = new Map<string, number>();
+    for (const { key, value } of items) {
+      const keyOffset =
+        (isScalar(key) || isMap(key) || isSeq(key) ? key.range?.[0] : undefined) ?? this.place(path)?.value ?? 0;
+      if (!isScalar(key)) {
+        this.find(keyOffset, path, 'a key must be a text');
+        continue;
+      }
+      const name = key.value === null ? '' : (key.source ?? String(key.value));
+      const child = [...path, name];
+      const first = seen.get(name);
+      if (first !== undefined) {
+        this.find(keyOffset, child, 'is written twice; keep one of them');
+        continue;
+      }
+      seen.set(name, keyOffset);
+      if (name === '<<') continue;
+      if (setting?.kind === 'section' && !setting.fields.has(name))
+        this.find(keyOffset, child, unknownKey(name, setting.fields.keys()));
+      else if (name === '__proto__') this.find(keyOffset, child, 'is not allowed as a name');
+      else this.#put(result, name, value, setting && childOf(setting, name), child, keyOffset);
+    }
+    for (const { key, value } of items) if (isScalar(key) && key.value === '<<') this.#merge(result, value, setting, path);
+    return result;
+  }
+
+  /** A key without a value is the same as no key, but a name without settings is still a name. */
+  #put(
+    result: Record<string, unknown>,
+    name: string,
+    value: unknown,
+    setting: SettingNode | undefined,
+    path: SettingPath,
+    keyOffset: number,
+  ): void {
+    const empty = value === null || (isScalar(value) && value.value === null);
+    if (!empty) result[name] = this.read(value, setting, path, keyOffset);
+    else if (setting?.kind === 'section' || setting?.kind === 'map') {
+      this.places.set(pathKey(path), { key: keyOffset, value: keyOffset });
+      result[name] = {};
+    }
+  }
+
+  /** `<<: *other` or `<<: [*a, *b]`: the keys of those maps, unless written here (https://yaml.org/type/merge.html). */
+  #merge(result: Record<string, unknown>, value: unknown, setting: SettingNode | undefined, path: SettingPath): void {
+    for (const source of isSeq(value) ? value.items : [value]) {
+      const target = isAlias(source) ? this.#resolve(source) : source;
+      const offset = isAlias(source) || isMap(source) ? (source.range?.[0] ?? 0) : (this.place(path)?.value ?? 0);
+      if (!isMap(target) || this.#open.has(target)) {
+        this.find(offset, [...path, '<<'], 'merges sections only, written *name or [*name, *name]');
+        continue;
+      }
+      const others = target.items.filter(({ key }) => !(isScalar(key) && String(key.source ?? key.value) in result));
+      const merged = this.#guarded(target, () => this.#readMap(others, setting, path)) as Record<string, unknown>;
+      for (const [name, item] of Object.entries(merged)) result[name] ??= item;
+    }
+  }
+
+  #readScalar(scalar: Scalar, setting: SettingNode | undefined, path: SettingPath, keyOffset: number, offset: number): unknown {
+    const written = scalar.source ?? String(scalar.value);
+    this.places.set(pathKey(path), { key: keyOffset, value: offset, written });
+    const plain = scalar.type === Scalar.PLAIN;
+    if (typeof scalar.value !== 'string') {
+      const wantsText = setting?.kind === 'text' || setting?.kind === 'choice' || setting?.kind === 'duration';
+      return plain && wantsText && scalar.value !== null ? written : scalar.value;
+    }
+    const replaced = this.#substitute(scalar.value, path, offset);
+    return plain && replaced !== scalar.value && setting !== undefined ? fromVariable(replaced, setting) : replaced;
+  }
+
+  /** `${NAME}` is that environment variable, `$${NAME}` the text `${NAME}`. */
+  #substitute(value: string, path: SettingPath, offset: number): string {
+    return value.replace(/(\$?)\$\{([^}]*)\}/g, (whole, dollar: string, name: string) => {
+      if (dollar !== '') return whole.slice(1);
+      const at = offset + Math.max(0, this.#text.slice(offset, offset + 4096).indexOf(whole));
+      if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
+        this.find(at, path, `\${${name}} does not name an environment variable; for the text itself write $\${${name}}`);
+        return '';
+      }
+      const found = this.#env[name];
+      if (found === undefined)
+        this.find(at, path, `the environment variable ${name} is not set; for the text itself write $\${${name}}`);
+      return found ?? '';
+    });
+  }
+}
+
+/** Unquoted `${PORT}` may stand where a number or true and false belong. */
+function fromVariable(value: string, setting: SettingNode): unknown {
+  if (setting.kind === 'number' && value.trim() !== '' && Number.isFinite(Number(value))) return Number(value);
+  if (setting.kind === 'boolean' && (value === 'true' || value === 'false')) return value === 'true';
+  return value;
+}
+
+export function unknownKey(name: string, known: Iterable<string>): string {
+  const keys = [...known];
+  const near = nearest(name, keys);
+  return near === undefined ? `unknown key; known here: ${keys.join(', ')}` : `unknown key; did you mean ${near}?`;
+}
+
+/** `500 is not allowed; expected a number above 0, at most 60` */
+export function refusal(shown: string | undefined, setting: SettingNode): string {
+  return shown === undefined
+    ? `is missing; expected ${expectedText(setting)}`
+    : `${shown} is not allowed; expected ${expectedText(setting)}`;
+}
