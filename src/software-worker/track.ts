@@ -26,7 +26,7 @@ export interface TrackerOptions {
   readonly strongScore?: number;
   /** Detections of a model below this score continue tracks and never begin one; 0, the default, lets every detection begin one. */
   readonly beginScore?: (model: string) => number;
-  /** A track that its detector misses is kept this long, media time from the first miss. */
+  /** A track is kept this long, media time, after its last sighting. It outlives at least one miss, however seldom its detector looks. */
   readonly keepMs?: number;
 }
 
@@ -65,8 +65,13 @@ const profiles = {
 
 const strongGate = 0.2;
 const weakGate = 0.5;
-/** In the last stage sizes may differ by this factor. */
+/** After a pause longer than `keepMs` motion is unknown, and only what stayed where it was goes on. */
+const standingGate = 0.5;
+/** In the last stage heights may differ by this factor; by the second where the frame's edge cut the box. */
 const sizeGate = 1.6;
+const cutSizeGate = 3;
+/** An edge nearer than this share of the frame cuts. */
+const edgeShare = 0.01;
 
 interface Track {
   readonly id: number;
@@ -78,7 +83,8 @@ interface Track {
   seenMs: number;
   seen: DetectedObject;
   hits: number;
-  missedSinceMs: number | undefined;
+  /** Looks of its detector since that did not find it. */
+  misses: number;
   personTrackId: number | undefined;
 }
 
@@ -90,9 +96,21 @@ function centreDistance(a: Box, b: Box): number {
   return Math.hypot(a.left + a.width / 2 - b.left - b.width / 2, a.top + a.height / 2 - b.top - b.height / 2);
 }
 
-function similarSize(a: Box, b: Box): boolean {
+interface FrameSize {
+  readonly width: number;
+  readonly height: number;
+}
+
+function isCut(box: Box, frame: FrameSize): boolean {
+  const x = edgeShare * frame.width;
+  const y = edgeShare * frame.height;
+  return box.left < x || box.top < y || box.left + box.width > frame.width - x || box.top + box.height > frame.height - y;
+}
+
+function similarSize(a: Box, b: Box, frame: FrameSize): boolean {
   const ratio = a.height / Math.max(1e-6, b.height);
-  return ratio < sizeGate && ratio > 1 / sizeGate;
+  const gate = isCut(a, frame) || isCut(b, frame) ? cutSizeGate : sizeGate;
+  return ratio < gate && ratio > 1 / gate;
 }
 
 export function createTracker(options: TrackerOptions = {}): Tracker {
@@ -104,7 +122,6 @@ export function createTracker(options: TrackerOptions = {}): Tracker {
   let nextId = 1;
   let ended: number[] = [];
 
-  /** After a pause longer than `keepMs` motion is unknown, and only what has stayed where it was goes on. */
   function predictedState(track: Track, mediaMs: number): BoxState {
     const seconds = Math.max(0, mediaMs - track.seenMs) / 1000;
     return seconds * 1000 > keepMs ? track.state : predictBox(track.state, seconds, track.profile);
@@ -121,11 +138,20 @@ export function createTracker(options: TrackerOptions = {}): Tracker {
   function reachCost(track: Track, box: Box, predicted: Box, mediaMs: number): number {
     const last = track.seen.box;
     const elapsedMs = mediaMs - track.seenMs;
-    if (elapsedMs > keepMs || !similarSize(last, box)) return 1;
+    if (elapsedMs > keepMs || !similarSize(last, box, frame)) return 1;
     const doubt = track.hits > 2 ? 0.5 : 1;
     const reach = Math.min(track.profile.farthest, (track.profile.fastest * elapsedMs) / 1000) * doubt;
     const distance = Math.min(centreDistance(last, box), centreDistance(predicted, box)) / Math.max(last.height, box.height, 1);
     return reach === 0 ? 1 : distance / reach;
+  }
+
+  function endWhenOver(track: Track, mediaMs: number): boolean {
+    const over = track.misses > 1 && mediaMs - track.seenMs > keepMs;
+    if (over) {
+      tracks.delete(track.id);
+      ended.push(track.id);
+    }
+    return over;
   }
 
   function see(track: Track, object: DetectedObject, mediaMs: number): void {
@@ -133,7 +159,7 @@ export function createTracker(options: TrackerOptions = {}): Tracker {
     track.seenMs = mediaMs;
     track.seen = object;
     track.hits += 1;
-    track.missedSinceMs = undefined;
+    track.misses = 0;
   }
 
   function begin(model: string, object: DetectedObject, mediaMs: number): Track {
@@ -147,7 +173,7 @@ export function createTracker(options: TrackerOptions = {}): Tracker {
       seenMs: mediaMs,
       seen: object,
       hits: 1,
-      missedSinceMs: undefined,
+      misses: 0,
       personTrackId: undefined,
     };
     tracks.set(track.id, track);
@@ -191,10 +217,13 @@ export function createTracker(options: TrackerOptions = {}): Tracker {
     }
 
     const boxOfTrack = (track: Track) => predicted.get(track) ?? track.seen.box;
-    const overlap = (track: Track, object: DetectedObject) => 1 - iou(boxOfTrack(track), object.box);
+    const overlap = (track: Track, object: DetectedObject) => {
+      const shared = iou(boxOfTrack(track), object.box);
+      return mediaMs - track.seenMs > keepMs && shared < standingGate ? 1 : 1 - shared;
+    };
     const isStrong = (object: DetectedObject) => object.score >= strongScore;
     stage(freeTracks, freeObjects.filter(isStrong), overlap, 1 - strongGate);
-    const seenLast = freeTracks.filter((track) => track.missedSinceMs === undefined);
+    const seenLast = freeTracks.filter((track) => track.misses === 0);
     stage(
       seenLast,
       freeObjects.filter((object) => !isStrong(object)),
@@ -218,7 +247,7 @@ export function createTracker(options: TrackerOptions = {}): Tracker {
     update({ mediaMs, model, objects, width, height }) {
       frame.width = width;
       frame.height = height;
-      const own = [...tracks.values()].filter((track) => track.model === model);
+      const own = [...tracks.values()].filter((track) => track.model === model && !endWhenOver(track, mediaMs));
       const owners = new Map<DetectedObject, Track>();
       for (const label of new Set(objects.map((object) => object.label))) {
         match(
@@ -232,17 +261,14 @@ export function createTracker(options: TrackerOptions = {}): Tracker {
       const met = new Set(owners.values());
       for (const track of own) {
         if (met.has(track)) continue;
-        track.missedSinceMs ??= mediaMs;
-        if (mediaMs - track.missedSinceMs >= keepMs) {
-          tracks.delete(track.id);
-          ended.push(track.id);
-        }
+        track.misses += 1;
+        endWhenOver(track, mediaMs);
       }
       for (const object of objects) {
         if (!owners.has(object) && object.score >= beginScore(model)) owners.set(object, begin(model, object, mediaMs));
       }
       const persons = [...tracks.values()]
-        .filter((track) => track.label === 'person' && track.missedSinceMs === undefined)
+        .filter((track) => track.label === 'person' && track.misses === 0)
         .map((track) => ({ trackId: track.id, box: predictedBox(track, mediaMs) }));
       const seen: TrackedObject[] = [];
       for (const object of objects) {
@@ -256,7 +282,7 @@ export function createTracker(options: TrackerOptions = {}): Tracker {
     predict(mediaMs) {
       const objects: TrackedObject[] = [];
       for (const track of tracks.values()) {
-        if (track.missedSinceMs !== undefined) continue;
+        if (track.misses > 0) continue;
         const box = clipBox(predictedBox(track, mediaMs), frame);
         if (box.width === 0 || box.height === 0) continue;
         const { landmarks: _, ...seen } = tracked(track);
