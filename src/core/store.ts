@@ -1,5 +1,5 @@
 import type { Alert, AlertEvent, LedgerReason, LedgerRow } from './alerts.ts';
-import type { CameraId, MatchKind } from './types.ts';
+import type { Box, CameraId, FivePoints, MatchKind } from './types.ts';
 
 /**
  * What the store can do, one interface per subject; `store/` implements them on SQLite in a thread of its own, and each room is
@@ -57,7 +57,11 @@ export interface AlertQuery {
 }
 
 export interface AlertStore {
-  /** Returns the outbox rows it made. */
+  /**
+   * Returns the outbox rows it made. An event whose revision is stored already is not written again (its rows that still wait are
+   * returned), so a commit whose outcome is unknown may be repeated. The counts of ledger rows are added to the stored row of the
+   * same track, kind, entry and reason.
+   */
   commit(commit: AlertCommit): Promise<readonly OutboxRow[]>;
   loadOpen(): Promise<{
     readonly episodes: readonly EpisodeRecord[];
@@ -65,13 +69,14 @@ export interface AlertStore {
     readonly cooldowns: readonly CooldownRecord[];
   }>;
   get(id: string): Promise<{ readonly alert: Alert; readonly revision: number } | undefined>;
+  /** Latest first seen first; `from` and `to` select alerts that were in view in between. A cursor that is none: `control.request`. */
   list(query: AlertQuery): Promise<{ readonly alerts: readonly Alert[]; readonly cursor?: string }>;
   snapshot(alertId: string): Promise<Uint8Array | undefined>;
 }
 
 export interface OutboxStore {
-  /** Oldest first, not yet acknowledged, of this output. */
-  pending(output: string, limit: number): Promise<readonly OutboxRow[]>;
+  /** Oldest first, not yet acknowledged, of this output; with `afterId` only rows of greater id, so that a reader can page on. */
+  pending(output: string, limit: number, afterId?: number): Promise<readonly OutboxRow[]>;
   acknowledge(ids: readonly number[]): Promise<void>;
   /** Moves a message that will never be taken to the dead-letter table. */
   deadLetter(id: number, reason: string): Promise<void>;
@@ -114,6 +119,9 @@ export interface ReferenceRecord {
   readonly vector: Float32Array;
   /** JPEG of the enrolled crop. */
   readonly image: Uint8Array;
+  /** The object in pixels of `image`, so that it can be embedded again; faces have their five points. */
+  readonly box: Box;
+  readonly landmarks?: FivePoints;
   readonly quality: number;
   /** Enrolled although the photo was refused: the entry's threshold is raised for it. */
   readonly accepted: boolean;
@@ -121,9 +129,17 @@ export interface ReferenceRecord {
   readonly addedAt: number;
 }
 
+/** A reference without its picture. */
+export type ReferenceHead = Omit<ReferenceRecord, 'image'>;
+
 export interface WatchlistStore {
-  load(): Promise<{ readonly entries: readonly EntryRecord[]; readonly references: readonly ReferenceRecord[] }>;
+  load(): Promise<{ readonly entries: readonly EntryRecord[]; readonly references: readonly ReferenceHead[] }>;
+  image(referenceId: string): Promise<Uint8Array | undefined>;
+  /** Writes the entry and adds these references, or replaces those of the same id; others stay. */
   put(entry: EntryRecord, references: readonly ReferenceRecord[]): Promise<void>;
+  /** The same picture embedded anew. */
+  replaceVector(referenceId: string, space: string, vector: Float32Array): Promise<void>;
+  /** Erases it as `erase` does. */
   removeReference(id: string): Promise<void>;
   /** Erases the entry, its references, its alerts' snapshots and its rows everywhere, overwriting the bytes (secure_delete, WAL truncated). */
   erase(entryId: string): Promise<void>;
@@ -156,13 +172,13 @@ export interface Store extends AsyncDisposable {
   readonly audit: AuditStore;
   /** Next epoch number of a camera; never given twice, also across restarts. */
   nextEpoch(camera: CameraId): Promise<number>;
-  /** Deletes what is older than its retention, by wall clock. */
+  /** Deletes what was written longer ago than its retention, by wall clock; alerts of open episodes stay. `outbox`: messages no output took in that time. */
   sweep(
     nowMs: number,
     retention: Retention,
-  ): Promise<{ readonly alerts: number; readonly snapshots: number; readonly ledger: number }>;
-  /** `full` after a disk-full error until a write succeeds again. */
+  ): Promise<{ readonly alerts: number; readonly snapshots: number; readonly ledger: number; readonly outbox: number }>;
+  /** `full` after a disk-full error until a write succeeds again; `failed` while its thread is down: calls give `store.failed`, and it starts another one by itself. */
   readonly state: 'ready' | 'full' | 'failed';
-  /** Resolves when the thread ends by itself. */
+  /** Resolves with the reason when the thread ends by itself for the first time. Nothing needs to be done: see `state`. */
   readonly died: Promise<Error>;
 }

@@ -1,0 +1,116 @@
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import Sqlite, { type Database } from 'better-sqlite3';
+import { SightlineError } from '../core/errors.ts';
+import { type Migration, migrate } from './migrations.ts';
+
+export const databaseName = 'sightline.db';
+const ownerName = 'owner.pid';
+/** A command-line owner that is just finishing is waited for this long. */
+const busyTimeoutMs = 1000;
+
+export interface OpenedDatabase {
+  readonly db: Database;
+  readonly file: string;
+  readonly migrated: { readonly from: number; readonly to: number };
+  close(): void;
+}
+
+/**
+ * Opens (makes) `<directory>/sightline.db` for this process alone: SQLite's exclusive lock is held until `close` or the end of the
+ * process, however it ends. Throws `daemon.running` with the owner's pid when there is one, `store.schema` for a newer file,
+ * `store.failed` for one that is no database or damaged.
+ */
+export function openDatabase(directory: string, steps?: readonly Migration[]): OpenedDatabase {
+  const file = join(directory, databaseName);
+  const owner = join(directory, ownerName);
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  chmodSync(directory, 0o700);
+  // SQLite gives its log the mode of the database.
+  closeSync(openSync(file, 'a', 0o600));
+  chmodSync(file, 0o600);
+
+  let db: Database | undefined;
+  try {
+    db = new Sqlite(file, { timeout: busyTimeoutMs });
+    db.pragma('locking_mode = EXCLUSIVE');
+    db.pragma('journal_mode = WAL');
+    db.pragma('synchronous = FULL');
+    db.pragma('secure_delete = ON');
+    db.pragma('foreign_keys = ON');
+    // Nothing of ours spills into temporary files.
+    db.pragma('temp_store = MEMORY');
+    db.pragma('journal_size_limit = 16777216');
+    db.pragma('trusted_schema = OFF');
+    // Takes the lock now rather than at the first use.
+    db.exec('BEGIN IMMEDIATE; COMMIT');
+    const migrated = migrate(db, file, steps);
+    writeFileSync(owner, `${process.pid}\n`, { mode: 0o600 });
+    const opened = db;
+    return {
+      db: opened,
+      file,
+      migrated,
+      close: () => {
+        rmSync(owner, { force: true });
+        opened.close();
+      },
+    };
+  } catch (error) {
+    db?.close();
+    if (sqliteCode(error)?.startsWith('SQLITE_BUSY')) throw ownedElsewhere(directory, owner, error);
+    throw storeError(error, file);
+  }
+}
+
+function ownedElsewhere(directory: string, owner: string, cause: unknown): SightlineError {
+  const pid = existsSync(owner) ? Number.parseInt(readFileSync(owner, 'utf8'), 10) : Number.NaN;
+  return new SightlineError(
+    'daemon.running',
+    `${directory} is in use by ${Number.isNaN(pid) ? 'another process' : `process ${pid}`}; talk to it or stop it first`,
+    { details: { directory, ...(Number.isNaN(pid) ? {} : { pid }) }, cause },
+  );
+}
+
+function sqliteCode(error: unknown): string | undefined {
+  return error instanceof Sqlite.SqliteError ? error.code : undefined;
+}
+
+/** SQLite's errors in our words; errors of our own pass. */
+export function storeError(error: unknown, file: string): SightlineError {
+  if (error instanceof SightlineError) return error;
+  const code = sqliteCode(error);
+  const text = error instanceof Error ? error.message : String(error);
+  const details = { file, ...(code === undefined ? {} : { sqlite: code }) };
+  if (code === 'SQLITE_FULL') {
+    return new SightlineError('store.full', `no space left for ${file}; free some or shorten the retention`, {
+      details,
+      cause: error,
+    });
+  }
+  if (code?.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB') {
+    return new SightlineError(
+      'store.failed',
+      `${file} is damaged (${text}); stop sightline, move the file away or put a backup in its place, start again`,
+      { details, cause: error },
+    );
+  }
+  return new SightlineError('store.failed', `${file}: ${text}`, { details, cause: error });
+}
+
+/** Copies kept by migrations, newest program first or not: all of them. */
+export function migrationCopies(directory: string): readonly string[] {
+  return readdirSync(directory)
+    .filter((name) => name.startsWith(`${databaseName}.v`) && name.endsWith('.bak'))
+    .map((name) => join(directory, name));
+}

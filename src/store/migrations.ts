@@ -1,0 +1,205 @@
+import { copyFileSync, existsSync } from 'node:fs';
+import type { Database } from 'better-sqlite3';
+import { SightlineError } from '../core/errors.ts';
+
+/** One step of the schema; `sql` runs in the transaction that also sets `user_version`. */
+export interface Migration {
+  readonly version: number;
+  readonly sql: string;
+}
+
+/**
+ * Where biometric bytes lie: `secure_delete` zeroes freed overflow pages, but when SQLite rebalances a page it may leave copies of
+ * inline cells in the page's slack. At most 4061 bytes of a row are inline with 4096-byte pages, so a `guard` of 4096 zeros before
+ * each picture and vector keeps them in overflow pages, which never move and are zeroed when freed.
+ * Formula: https://www.sqlite.org/fileformat2.html, "cell payload overflow pages".
+ */
+export const migrations: readonly Migration[] = [
+  {
+    version: 1,
+    sql: `
+      CREATE TABLE flags (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+      CREATE TABLE erased (entry_id TEXT PRIMARY KEY, at REAL NOT NULL) STRICT, WITHOUT ROWID;
+
+      CREATE TABLE snapshots (
+        id INTEGER PRIMARY KEY,
+        alert_id TEXT NOT NULL,
+        stored_at REAL NOT NULL,
+        guard BLOB NOT NULL,
+        image BLOB NOT NULL
+      ) STRICT;
+      CREATE INDEX snapshots_by_alert ON snapshots (alert_id);
+      CREATE INDEX snapshots_by_age ON snapshots (stored_at);
+
+      CREATE TABLE alerts (
+        id TEXT PRIMARY KEY,
+        episode_id TEXT NOT NULL,
+        entry_id TEXT,
+        open INTEGER NOT NULL,
+        revision INTEGER NOT NULL,
+        first_seen_at REAL NOT NULL,
+        last_seen_at REAL NOT NULL,
+        stored_at REAL NOT NULL,
+        alert TEXT NOT NULL,
+        snapshot_id INTEGER REFERENCES snapshots (id) ON DELETE SET NULL
+      ) STRICT;
+      CREATE INDEX alerts_by_time ON alerts (first_seen_at, id);
+      CREATE INDEX alerts_by_entry ON alerts (entry_id, first_seen_at) WHERE entry_id IS NOT NULL;
+      CREATE INDEX alerts_by_episode ON alerts (episode_id);
+      CREATE INDEX alerts_by_age ON alerts (stored_at);
+      CREATE INDEX alerts_open ON alerts (open) WHERE open = 1;
+      CREATE INDEX alerts_by_snapshot ON alerts (snapshot_id) WHERE snapshot_id IS NOT NULL;
+
+      CREATE TABLE alert_cameras (
+        alert_id TEXT NOT NULL REFERENCES alerts (id) ON DELETE CASCADE,
+        camera TEXT NOT NULL,
+        PRIMARY KEY (alert_id, camera)
+      ) STRICT, WITHOUT ROWID;
+
+      CREATE TABLE events (
+        id INTEGER PRIMARY KEY,
+        alert_id TEXT NOT NULL,
+        revision INTEGER NOT NULL,
+        entry_id TEXT,
+        final INTEGER NOT NULL,
+        camera TEXT NOT NULL,
+        created_at REAL NOT NULL,
+        alert TEXT NOT NULL,
+        step TEXT NOT NULL,
+        snapshot_id INTEGER REFERENCES snapshots (id) ON DELETE SET NULL,
+        UNIQUE (alert_id, revision)
+      ) STRICT;
+      CREATE INDEX events_by_entry ON events (entry_id) WHERE entry_id IS NOT NULL;
+      CREATE INDEX events_by_snapshot ON events (snapshot_id) WHERE snapshot_id IS NOT NULL;
+
+      CREATE TABLE outbox (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        output TEXT NOT NULL,
+        event_id INTEGER NOT NULL REFERENCES events (id) ON DELETE CASCADE,
+        UNIQUE (event_id, output)
+      ) STRICT;
+      CREATE INDEX outbox_by_output ON outbox (output, id);
+
+      CREATE TABLE dead_letters (
+        id INTEGER PRIMARY KEY,
+        output TEXT NOT NULL,
+        event_id INTEGER NOT NULL REFERENCES events (id) ON DELETE CASCADE,
+        reason TEXT NOT NULL,
+        died_at REAL NOT NULL
+      ) STRICT;
+      CREATE INDEX dead_letters_by_event ON dead_letters (event_id);
+
+      CREATE TABLE episodes (
+        id TEXT PRIMARY KEY,
+        entry_id TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        open INTEGER NOT NULL,
+        started_at REAL NOT NULL,
+        last_seen_at REAL NOT NULL,
+        state TEXT NOT NULL
+      ) STRICT;
+      CREATE INDEX episodes_by_entry ON episodes (entry_id);
+      CREATE INDEX episodes_by_open ON episodes (open, last_seen_at);
+
+      CREATE TABLE cooldowns (key TEXT PRIMARY KEY, at REAL NOT NULL) STRICT, WITHOUT ROWID;
+
+      CREATE TABLE ledger (
+        id INTEGER PRIMARY KEY,
+        camera TEXT NOT NULL,
+        epoch INTEGER NOT NULL,
+        track_id INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        entry_id TEXT NOT NULL,
+        entry_name TEXT,
+        label TEXT NOT NULL,
+        score REAL,
+        threshold REAL,
+        count INTEGER NOT NULL,
+        at REAL NOT NULL,
+        last_at REAL NOT NULL,
+        stored_at REAL NOT NULL,
+        details TEXT NOT NULL,
+        UNIQUE (camera, epoch, track_id, kind, reason, entry_id)
+      ) STRICT;
+      CREATE INDEX ledger_by_time ON ledger (last_at);
+      CREATE INDEX ledger_by_age ON ledger (stored_at);
+      CREATE INDEX ledger_by_entry ON ledger (entry_id);
+
+      CREATE TABLE entries (
+        id TEXT PRIMARY KEY,
+        name TEXT NOT NULL,
+        list TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        notes TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        added_by TEXT NOT NULL,
+        added_at REAL NOT NULL,
+        expires_at REAL,
+        threshold REAL
+      ) STRICT;
+
+      CREATE TABLE entry_references (
+        id TEXT PRIMARY KEY,
+        entry_id TEXT NOT NULL REFERENCES entries (id) ON DELETE CASCADE,
+        negative INTEGER NOT NULL,
+        space TEXT NOT NULL,
+        quality REAL NOT NULL,
+        accepted INTEGER NOT NULL,
+        source TEXT NOT NULL,
+        added_at REAL NOT NULL,
+        geometry TEXT NOT NULL,
+        guard BLOB NOT NULL,
+        vector BLOB NOT NULL,
+        image BLOB NOT NULL
+      ) STRICT;
+      CREATE INDEX references_by_entry ON entry_references (entry_id);
+
+      CREATE TABLE audit (
+        id INTEGER PRIMARY KEY,
+        at REAL NOT NULL,
+        actor TEXT NOT NULL,
+        action TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        details TEXT NOT NULL
+      ) STRICT;
+      CREATE INDEX audit_by_time ON audit (at);
+
+      CREATE TABLE epochs (camera TEXT PRIMARY KEY, epoch INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    `,
+  },
+];
+
+/** `sightline.db.v1.bak`: the file as it was before it was taken beyond that version. */
+export function copyName(file: string, version: number): string {
+  return `${file}.v${version}.bak`;
+}
+
+/**
+ * Takes the schema to the newest version. A file that already holds data is copied first (`copyName`); all steps share one
+ * transaction. Throws `store.schema` for a file of a newer program and leaves it as it is.
+ */
+export function migrate(db: Database, file: string, steps: readonly Migration[] = migrations): { from: number; to: number } {
+  const from = Number(db.pragma('user_version', { simple: true }));
+  const to = steps.at(-1)?.version ?? 0;
+  if (from > to) {
+    throw new SightlineError(
+      'store.schema',
+      `${file} has schema ${from}, this program knows ${to}; use the program that wrote it or restore a copy made before its upgrade`,
+      { details: { file, found: from, known: to } },
+    );
+  }
+  if (from === to) return { from, to };
+  if (from > 0) {
+    db.pragma('wal_checkpoint(TRUNCATE)');
+    const copy = copyName(file, from);
+    if (!existsSync(copy)) copyFileSync(file, copy);
+  }
+  db.transaction(() => {
+    for (const { version, sql } of steps) {
+      if (version > from) db.exec(sql);
+    }
+    db.pragma(`user_version = ${to}`);
+  }).immediate();
+  return { from, to };
+}

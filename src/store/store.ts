@@ -1,0 +1,220 @@
+import { Backoff } from '../core/backoff.ts';
+import type { Context } from '../core/context.ts';
+import { errorText, isSightlineError, SightlineError } from '../core/errors.ts';
+import type { OutboxRow, Store } from '../core/store.ts';
+import { startThread, type Thread, type ThreadCalls } from '../core/thread.ts';
+import type { Opened, StoreHandlers } from './thread.ts';
+
+export interface StoreOptions {
+  /** The data directory; made with mode 0700. */
+  readonly directory: string;
+}
+
+/** Calls that may wait for the thread; beyond, the disk hangs and callers are told so. */
+const maxPending = 4096;
+
+type Running = { readonly thread: Thread<StoreHandlers>; readonly opened: Opened };
+
+async function startStoreThread(directory: string): Promise<Running> {
+  const thread = await startThread<StoreHandlers>(new URL('./thread.ts', import.meta.url), {
+    name: 'store',
+    data: undefined,
+    closes: true,
+  });
+  try {
+    return { thread, opened: await thread.calls.open(directory) };
+  } catch (error) {
+    await thread[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** Alone in its memory: a view of a larger buffer would take all of it along to the thread. */
+function compact(bytes: Uint8Array): Uint8Array {
+  return bytes.byteLength === bytes.buffer.byteLength ? bytes : Uint8Array.from(bytes);
+}
+
+/**
+ * Opens the store in its thread, alone: a second owner of the directory is refused with `daemon.running` and the first one's pid.
+ * Also throws `store.schema` (a newer program's file) and `store.failed` (damaged, not writable). When the thread dies it is started
+ * again with growing delays; until then calls give `store.failed`.
+ */
+export async function startStore({ directory }: StoreOptions, ctx: Context): Promise<Store> {
+  const { clock, metrics } = ctx;
+  const log = ctx.log.child({ room: 'store' });
+  const failures = metrics.counter('sightline_store_errors_total', 'Calls that the store could not carry out.', ['code']);
+  const restarts = metrics.counter('sightline_store_restarts_total', 'Times the store thread was started again.');
+  const healthy = metrics.gauge('sightline_store_ready', '1 while the store takes writes, 0 while it is full or down.');
+  const expired = metrics.counter(
+    'sightline_outbox_expired_total',
+    'Messages deleted by retention before an output took them.',
+  );
+  const commits = metrics.histogram('sightline_store_commit_seconds', 'Time to commit a decision, waiting included.', {
+    buckets: [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2],
+  });
+
+  const ended = new AbortController();
+  const died = Promise.withResolvers<Error>();
+  const backoff = new Backoff({ firstMs: 200, maxMs: 30_000 });
+  let running: Running | undefined = await startStoreThread(directory);
+  let state: Store['state'] = 'ready';
+  let healing: Promise<void> | undefined;
+
+  function become(next: Store['state']): void {
+    if (next === state) return;
+    if (next === 'ready') log.info({ was: state }, 'store takes writes again');
+    if (next === 'full') log.error({ directory }, 'disk is full, alerts are not kept until there is space');
+    state = next;
+    healthy.set(next === 'ready' ? 1 : 0);
+  }
+
+  function welcome({ opened }: Running): void {
+    const { from, to } = opened.migrated;
+    if (from === to) log.info({ file: opened.file, schema: to }, 'store open');
+    else if (from === 0) log.info({ file: opened.file, schema: to }, 'store made');
+    else log.info({ file: opened.file, from, to }, 'store migrated, a copy was kept');
+    if (opened.erasureFinished) log.info('an unfinished erasure was finished');
+  }
+
+  function watch(current: Running): void {
+    void current.thread.died.then((error) => {
+      running = undefined;
+      become('failed');
+      log.error({ err: error }, 'store thread ended');
+      died.resolve(error);
+      healing = heal();
+    });
+  }
+
+  async function heal(): Promise<void> {
+    const signal = AbortSignal.any([ctx.signal, ended.signal]);
+    while (!signal.aborted) {
+      try {
+        await clock.sleep(backoff.next(), signal);
+        const next = await startStoreThread(directory);
+        restarts.inc();
+        running = next;
+        watch(next);
+        welcome(next);
+        become('ready');
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        log.error({ err: error, attempt: backoff.attempt }, 'store thread does not start');
+      }
+    }
+  }
+
+  async function call<T>(kind: 'read' | 'write', run: (calls: ThreadCalls<StoreHandlers>) => Promise<T>): Promise<T> {
+    try {
+      if (running === undefined) throw new SightlineError('store.failed', 'the store thread is down and will be started again');
+      if (running.thread.pending >= maxPending) {
+        throw new SightlineError('store.failed', `${maxPending} calls wait for the disk; no more are taken`);
+      }
+      const result = await run(running.thread.calls);
+      if (kind === 'write') {
+        backoff.reset();
+        become('ready');
+      }
+      return result;
+    } catch (error) {
+      const failure = isSightlineError(error, 'thread.exited')
+        ? new SightlineError('store.failed', `the store thread ended during a call: ${errorText(error)}`, { cause: error })
+        : error;
+      const code = isSightlineError(failure) ? failure.code : 'store.failed';
+      failures.inc({ code });
+      if (code === 'store.full') become('full');
+      throw failure;
+    }
+  }
+
+  welcome(running);
+  healthy.set(1);
+  watch(running);
+
+  return {
+    alerts: {
+      commit: async (commit) => {
+        const started = clock.mono();
+        const now = clock.now();
+        const events = commit.events.map((event) =>
+          event.snapshot === undefined ? event : { ...event, snapshot: compact(event.snapshot) },
+        );
+        const queued = await call('write', (thread) => thread.commit({ ...commit, events }, now));
+        commits.observe((clock.mono() - started) / 1000);
+        return queued.flatMap(({ id, output, event: place }): OutboxRow[] => {
+          const event = commit.events[place];
+          if (event === undefined) return [];
+          const { alert, revision } = event;
+          return [{ id, output, alertId: alert.id, revision, camera: alert.camera, createdAt: now, event }];
+        });
+      },
+      loadOpen: () => call('read', (thread) => thread.loadOpen()),
+      get: (id) => call('read', (thread) => thread.getAlert(id)),
+      list: (query) => call('read', (thread) => thread.listAlerts(query)),
+      snapshot: (alertId) => call('read', (thread) => thread.snapshot(alertId)),
+    },
+    outbox: {
+      pending: (output, limit) => call('read', (thread) => thread.pending(output, limit)),
+      acknowledge: (ids) => call('write', (thread) => thread.acknowledge(ids)),
+      deadLetter: (id, reason) => call('write', (thread) => thread.deadLetter(id, reason, clock.now())),
+      counts: () => call('read', (thread) => thread.outboxCounts()),
+    },
+    ledger: { query: (query) => call('read', (thread) => thread.queryLedger(query)) },
+    watchlist: {
+      load: () => call('read', (thread) => thread.loadWatchlist()),
+      image: (referenceId) => call('read', (thread) => thread.referenceImage(referenceId)),
+      put: (entry, references) =>
+        call('write', (thread) =>
+          thread.putEntry(
+            entry,
+            references.map((reference) => ({
+              ...reference,
+              vector: reference.vector.slice(),
+              image: compact(reference.image),
+            })),
+          ),
+        ),
+      replaceVector: (referenceId, space, vector) =>
+        call('write', (thread) => thread.replaceVector(referenceId, space, vector.slice())),
+      removeReference: (id) => call('write', (thread) => thread.removeReference(id)),
+      erase: (entryId) => call('write', (thread) => thread.erase(entryId, clock.now())),
+    },
+    audit: {
+      add: (row) => call('write', (thread) => thread.addAudit(row)),
+      list: (limit) => call('read', (thread) => thread.listAudit(limit)),
+    },
+    nextEpoch: (camera) => call('write', (thread) => thread.nextEpoch(camera)),
+    sweep: async (nowMs, retention) => {
+      let total = { alerts: 0, snapshots: 0, ledger: 0, outbox: 0 };
+      let more = true;
+      while (more) {
+        const swept = await call('write', (thread) => thread.sweep(nowMs, retention));
+        total = {
+          alerts: total.alerts + swept.alerts,
+          snapshots: total.snapshots + swept.snapshots,
+          ledger: total.ledger + swept.ledger,
+          outbox: total.outbox + swept.outbox,
+        };
+        more = swept.more;
+      }
+      await call('write', (thread) => thread.finishSweep(nowMs));
+      if (total.outbox > 0) {
+        expired.inc(total.outbox);
+        log.warn({ count: total.outbox }, 'messages that no output took were deleted by retention');
+      }
+      return total;
+    },
+    get state() {
+      return state;
+    },
+    died: died.promise,
+    [Symbol.asyncDispose]: async () => {
+      ended.abort();
+      await healing;
+      const last = running;
+      running = undefined;
+      await last?.thread[Symbol.asyncDispose]();
+    },
+  };
+}

@@ -1,0 +1,97 @@
+import { SightlineError } from '../core/errors.ts';
+import { serveThread } from '../core/thread.ts';
+import { createAlerts } from './alerts.ts';
+import { createAudit } from './audit.ts';
+import { type OpenedDatabase, openDatabase, storeError } from './database.ts';
+import { createEpochs } from './epochs.ts';
+import { createErased } from './erased.ts';
+import { createLedger } from './ledger.ts';
+import { createOutbox } from './outbox.ts';
+import { createRetention } from './retention.ts';
+import { createWatchlist } from './watchlist.ts';
+
+/** The store's thread: opens the file on `open`, then answers one call after the other, each a transaction. */
+
+function openSubjects(directory: string) {
+  const opened = openDatabase(directory);
+  const { db, file } = opened;
+  const erased = createErased(db);
+  const subjects = {
+    alerts: createAlerts(db, erased),
+    outbox: createOutbox(db),
+    ledger: createLedger(db),
+    watchlist: createWatchlist(db, file, erased),
+    audit: createAudit(db),
+    epochs: createEpochs(db),
+    retention: createRetention(db, file, erased),
+  };
+  return { opened, subjects };
+}
+
+type Subjects = ReturnType<typeof openSubjects>['subjects'];
+
+export interface Opened {
+  readonly file: string;
+  readonly migrated: OpenedDatabase['migrated'];
+  /** An erasure that had been left unfinished was finished. */
+  readonly erasureFinished: boolean;
+}
+
+function createHandlers() {
+  let state: ReturnType<typeof openSubjects> | undefined;
+
+  /** A call on one subject, its errors in our words. */
+  function on<A extends unknown[], R>(run: (subjects: Subjects, ...args: A) => R): (...args: A) => R {
+    return (...args) => {
+      if (state === undefined) throw new SightlineError('store.failed', 'the store is not open');
+      try {
+        return run(state.subjects, ...args);
+      } catch (error) {
+        throw storeError(error, state.opened.file);
+      }
+    };
+  }
+
+  return {
+    open: (directory: string): Opened => {
+      state = openSubjects(directory);
+      const { file, migrated } = state.opened;
+      try {
+        return { file, migrated, erasureFinished: state.subjects.watchlist.finishErasures() };
+      } catch (error) {
+        throw storeError(error, file);
+      }
+    },
+    close: (): void => {
+      state?.opened.close();
+      state = undefined;
+    },
+    commit: on((all, ...args: Parameters<Subjects['alerts']['commit']>) => all.alerts.commit.immediate(...args)),
+    loadOpen: on((all) => all.alerts.loadOpen()),
+    getAlert: on((all, id: string) => all.alerts.get(id)),
+    listAlerts: on((all, ...args: Parameters<Subjects['alerts']['list']>) => all.alerts.list(...args)),
+    snapshot: on((all, id: string) => all.alerts.snapshot(id)),
+    pending: on((all, ...args: Parameters<Subjects['outbox']['pending']>) => all.outbox.pending(...args)),
+    acknowledge: on((all, ids: readonly number[]) => all.outbox.acknowledge.immediate(ids)),
+    deadLetter: on((all, ...args: Parameters<Subjects['outbox']['deadLetter']>) => all.outbox.deadLetter.immediate(...args)),
+    outboxCounts: on((all) => all.outbox.counts()),
+    queryLedger: on((all, ...args: Parameters<Subjects['ledger']['query']>) => all.ledger.query(...args)),
+    loadWatchlist: on((all) => all.watchlist.load()),
+    referenceImage: on((all, id: string) => all.watchlist.image(id)),
+    putEntry: on((all, ...args: Parameters<Subjects['watchlist']['put']>) => all.watchlist.put.immediate(...args)),
+    replaceVector: on((all, ...args: Parameters<Subjects['watchlist']['replaceVector']>) =>
+      all.watchlist.replaceVector.immediate(...args),
+    ),
+    removeReference: on((all, id: string) => all.watchlist.removeReference(id)),
+    erase: on((all, ...args: Parameters<Subjects['watchlist']['erase']>) => all.watchlist.erase(...args)),
+    addAudit: on((all, ...args: Parameters<Subjects['audit']['add']>) => all.audit.add(...args)),
+    listAudit: on((all, limit: number) => all.audit.list(limit)),
+    nextEpoch: on((all, camera: string) => all.epochs.next(camera)),
+    sweep: on((all, ...args: Parameters<Subjects['retention']['sweep']>) => all.retention.sweep.immediate(...args)),
+    finishSweep: on((all, now: number) => all.retention.finish(now)),
+  };
+}
+
+export type StoreHandlers = ReturnType<typeof createHandlers>;
+
+await serveThread(createHandlers);

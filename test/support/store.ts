@@ -1,0 +1,136 @@
+import { randomBytes } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Alert, AlertEvent, AlertState, LedgerRow } from '../../src/core/alerts.ts';
+import type { AlertCommit, EntryRecord, EpisodeRecord, ReferenceRecord } from '../../src/core/store.ts';
+
+export function exampleAlert(changes: Partial<Alert> = {}): Alert {
+  return {
+    id: 'alert-1',
+    episodeId: 'episode-1',
+    rule: 'somebody at the door',
+    severity: 'high',
+    kind: 'face',
+    entry: { id: 'entry-1', name: 'Alex Example', list: 'banned' },
+    state: 'opened',
+    steps: [{ state: 'opened', at: 1000, actor: 'sightline' }],
+    camera: 'lobby',
+    cameras: ['lobby'],
+    track: { camera: 'lobby', epoch: 1, trackId: 7 },
+    label: 'face',
+    box: { left: 10, top: 20, width: 40, height: 50 },
+    frame: { sequence: 12, width: 640, height: 360 },
+    score: 0.71,
+    threshold: 0.5,
+    margin: 0.3,
+    top: [{ entryId: 'entry-1', entryName: 'Alex Example', list: 'banned', score: 0.71 }],
+    quality: { heightPx: 50, sharpness: 200, rollDegrees: 2, yaw: 0.1, visible: 1, score: 0.9, overall: 0.8 },
+    space: 'test@1',
+    sightings: 3,
+    firstSeenAt: 1000,
+    lastSeenAt: 2000,
+    eventTime: 2000,
+    cameraTime: 2000,
+    cameraTimeSource: 'arrival',
+    decidedAt: 2001,
+    stages: { receivedMs: 1, decodedMs: 2 },
+    durable: true,
+    ...changes,
+  };
+}
+
+export function exampleEvent(changes: Partial<Alert> = {}, revision = 1, snapshot?: Uint8Array): AlertEvent {
+  const alert = exampleAlert(changes);
+  const step = alert.steps.at(-1) ?? { state: 'opened' as AlertState, at: 1000, actor: 'sightline' };
+  return { alert, step, revision, ...(snapshot === undefined ? {} : { snapshot }) };
+}
+
+export function exampleEpisode(changes: Partial<EpisodeRecord> = {}): EpisodeRecord {
+  return {
+    id: 'episode-1',
+    entryId: 'entry-1',
+    kind: 'face',
+    open: true,
+    startedAt: 1000,
+    lastSeenAt: 2000,
+    state: '{"sightings":3}',
+    ...changes,
+  };
+}
+
+export function exampleLedgerRow(changes: Partial<LedgerRow> = {}): LedgerRow {
+  return {
+    at: 1000,
+    track: { camera: 'lobby', epoch: 1, trackId: 7 },
+    label: 'face',
+    kind: 'face',
+    reason: 'below_threshold',
+    entryId: 'entry-1',
+    entryName: 'Alex Example',
+    score: 0.4,
+    threshold: 0.5,
+    count: 1,
+    lastAt: 1500,
+    details: { heightPx: 40 },
+    ...changes,
+  };
+}
+
+export function exampleCommit(changes: Partial<AlertCommit> = {}): AlertCommit {
+  return { events: [], episodes: [], cooldowns: [], ledger: [], outputs: ['mqtt'], ...changes };
+}
+
+export function exampleEntry(changes: Partial<EntryRecord> = {}): EntryRecord {
+  return {
+    id: 'entry-1',
+    name: 'Alex Example',
+    list: 'banned',
+    kind: 'face',
+    notes: '',
+    reason: '',
+    addedBy: 'operator',
+    addedAt: 1000,
+    ...changes,
+  };
+}
+
+export function exampleReference(changes: Partial<ReferenceRecord> = {}): ReferenceRecord {
+  return {
+    id: 'reference-1',
+    entryId: 'entry-1',
+    negative: false,
+    space: 'test@1',
+    vector: randomVector(512),
+    image: randomBytes(15_000),
+    box: { left: 20, top: 20, width: 70, height: 90 },
+    quality: 0.8,
+    accepted: false,
+    source: 'photo.jpg',
+    addedAt: 1000,
+    ...changes,
+  };
+}
+
+/** A unit vector in a random direction. */
+export function randomVector(dimensions: number, random: () => number = Math.random): Float32Array {
+  const raw = Float32Array.from({ length: dimensions }, () => random() + random() + random() - 1.5);
+  const length = Math.hypot(...raw);
+  return raw.map((value) => value / length);
+}
+
+/** Where in the files of a directory any piece of `bytes` (every `piece` bytes long, at every quarter of it) occurs. */
+export function findBytes(directory: string, bytes: Uint8Array, piece = 16): readonly string[] {
+  const found = new Set<string>();
+  for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const path = join(entry.parentPath, entry.name);
+    const content = readFileSync(path);
+    for (let at = 0; at + piece <= bytes.length; at += piece / 4) {
+      if (content.includes(Buffer.from(bytes.subarray(at, at + piece)))) {
+        found.add(`${entry.name}: bytes ${at} to ${at + piece}`);
+        break;
+      }
+    }
+  }
+  return [...found];
+}
