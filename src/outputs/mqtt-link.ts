@@ -1,0 +1,182 @@
+import { connect, type IClientOptions, type Packet } from 'mqtt';
+import type { Clock } from '../core/clock.ts';
+import { SightlineError } from '../core/errors.ts';
+import { connackRefusal, disconnectReason, type LinkRefusal, socketRefusal } from './mqtt-codes.ts';
+
+/**
+ * One connection to a broker, from CONNECT to its end. The client library is used for its packets only: a new client per
+ * connection, no reconnecting, nothing queued while away, no session kept. What must survive a connection is in our outbox.
+ */
+
+export interface LinkMessage {
+  readonly topic: string;
+  readonly payload: Buffer;
+  readonly retain: boolean;
+  /** MQTT 5 only; left out for 3.1.1. */
+  readonly expirySeconds?: number;
+}
+
+/** `code`: PUBACK with a reason code at or above 128. `lost`: the connection ended first. */
+export type LinkAnswer =
+  | { readonly kind: 'taken' }
+  | { readonly kind: 'code'; readonly code: number }
+  | { readonly kind: 'lost' };
+
+export interface Link {
+  /** Messages the broker takes without having acknowledged one (receive maximum); 65535 for MQTT 3.1.1. */
+  readonly window: number;
+  /** Largest PUBLISH packet the broker takes. */
+  readonly maximumPacketBytes: number;
+  /** The broker has acknowledged something on this connection. */
+  readonly answered: boolean;
+  /** Publishes at QoS 1; waits its turn when `window` is used up; never rejects. */
+  send(message: LinkMessage): Promise<LinkAnswer>;
+  /** Resolves with the reason, once. `byUs` when `close` or `abandon` ended it or an answer was overdue. */
+  readonly ended: Promise<LinkRefusal & { readonly byUs: boolean }>;
+  /** DISCONNECT, so that the will is not published; gives up waiting for the other side when the signal fires. */
+  close(signal: AbortSignal): Promise<void>;
+  /** Cuts the connection; the broker publishes the will. */
+  abandon(reason: string): void;
+}
+
+export interface LinkOptions {
+  readonly client: IClientOptions;
+  readonly will: LinkMessage;
+  readonly clock: Clock;
+  readonly connectTimeoutMs: number;
+  /** An unacknowledged message of this age means that the connection is dead. */
+  readonly answerTimeoutMs: number;
+}
+
+const keepaliveSeconds = 30;
+/** Fixed header, topic length, packet id and our properties are below this. */
+const packetOverheadBytes = 64;
+
+export function packetBytes(message: LinkMessage): number {
+  return message.payload.length + Buffer.byteLength(message.topic) + packetOverheadBytes;
+}
+
+/** Resolves once CONNACK has come; rejects with `output.refused` or `output.unavailable` and the reason in words. */
+export async function openLink(options: LinkOptions, signal: AbortSignal): Promise<Link> {
+  signal.throwIfAborted();
+  const { clock } = options;
+  const modern = options.client.protocolVersion === 5;
+  const client = connect({
+    ...options.client,
+    clean: true,
+    reconnectPeriod: 0,
+    resubscribe: false,
+    queueQoSZero: false,
+    keepalive: keepaliveSeconds,
+    connectTimeout: options.connectTimeoutMs,
+    will: { topic: options.will.topic, payload: options.will.payload, qos: 1, retain: options.will.retain },
+    log: () => {},
+  });
+  const pending = new Set<(answer: LinkAnswer) => void>();
+  const turns: (() => void)[] = [];
+  const ended = Promise.withResolvers<LinkRefusal & { byUs: boolean }>();
+  let verdict: LinkRefusal | undefined;
+  let byUs = false;
+  let over = false;
+  let answered = false;
+
+  client.on('packetreceive', (packet: Packet) => {
+    if (packet.cmd !== 'connack') return;
+    const code = (modern ? packet.reasonCode : packet.returnCode) ?? 0;
+    if (code > 0) verdict ??= connackRefusal(code);
+  });
+  client.on('disconnect', (packet) => {
+    if ((packet.reasonCode ?? 0) >= 128) verdict ??= disconnectReason(packet.reasonCode ?? 128);
+    client.stream.destroy();
+  });
+  client.on('error', (error) => {
+    verdict ??= socketRefusal(error);
+  });
+  client.on('close', () => {
+    over = true;
+    ended.resolve({ ...(verdict ?? { reason: 'broker closed the connection', kind: 'waiting' }), byUs });
+    for (const answer of [...pending]) answer({ kind: 'lost' });
+    for (const turn of turns.splice(0)) turn();
+  });
+
+  function abandon(reason: string): void {
+    if (over) return;
+    byUs = true;
+    verdict ??= { reason, kind: 'waiting' };
+    client.end(true);
+  }
+
+  const stop = () => abandon('stopped');
+  signal.addEventListener('abort', stop, { once: true });
+  const opened = new Promise<void>((resolve) => {
+    client.on('connect', () => resolve());
+  });
+  const failed = await Promise.race([opened.then(() => undefined), ended.promise]);
+  signal.removeEventListener('abort', stop);
+  if (failed !== undefined) {
+    signal.throwIfAborted();
+    throw new SightlineError(failed.kind === 'refused' ? 'output.refused' : 'output.unavailable', failed.reason);
+  }
+
+  const properties = client.serverProperties;
+  const window = properties?.receiveMaximum ?? 65_535;
+  if (properties?.maximumQoS === 0 || properties?.retainAvailable === false) {
+    const lacks = properties.maximumQoS === 0 ? 'QoS 1' : 'retained messages';
+    abandon('broker lacks a feature');
+    throw new SightlineError('output.refused', `the broker does not offer ${lacks}, which alerts and states need`);
+  }
+
+  function publish(message: LinkMessage): Promise<LinkAnswer> {
+    return new Promise((resolve) => {
+      const limit = clock.deadline(options.answerTimeoutMs);
+      const overdue = () => abandon(`no acknowledgement within ${options.answerTimeoutMs} ms`);
+      limit.signal.addEventListener('abort', overdue, { once: true });
+      const answer = (what: LinkAnswer) => {
+        if (!pending.delete(answer)) return;
+        limit[Symbol.dispose]();
+        turns.shift()?.();
+        resolve(what);
+      };
+      pending.add(answer);
+      const expiry = modern && message.expirySeconds !== undefined ? { messageExpiryInterval: message.expirySeconds } : {};
+      const about = modern ? { properties: { ...expiry, contentType: 'application/json', payloadFormatIndicator: true } } : {};
+      client.publish(message.topic, message.payload, { qos: 1, retain: message.retain, ...about }, (error) => {
+        if (error === undefined || error === null) {
+          answered = true;
+          answer({ kind: 'taken' });
+        } else if ('code' in error && typeof error.code === 'number') {
+          answered = true;
+          answer({ kind: 'code', code: error.code });
+        } else {
+          answer({ kind: 'lost' });
+        }
+      });
+    });
+  }
+
+  return {
+    window,
+    maximumPacketBytes: properties?.maximumPacketSize ?? Number.POSITIVE_INFINITY,
+    get answered() {
+      return answered;
+    },
+    async send(message) {
+      while (!over && pending.size >= window) await new Promise<void>((resolve) => turns.push(resolve));
+      return over ? { kind: 'lost' } : publish(message);
+    },
+    ended: ended.promise,
+    async close(closeSignal) {
+      if (over) return;
+      byUs = true;
+      verdict ??= { reason: 'stopped', kind: 'waiting' };
+      for (const id of Object.keys(client.outgoing)) client.removeOutgoingMessage(Number(id));
+      client.end(false);
+      const cut = () => client.stream.destroy();
+      if (closeSignal.aborted) cut();
+      closeSignal.addEventListener('abort', cut, { once: true });
+      await ended.promise;
+      closeSignal.removeEventListener('abort', cut);
+    },
+    abandon,
+  };
+}

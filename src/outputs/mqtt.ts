@@ -1,0 +1,257 @@
+import type { MqttConfig } from '../config/schema.ts';
+import { Backoff } from '../core/backoff.ts';
+import type { Context } from '../core/context.ts';
+import { errorText, isAbort, isSightlineError } from '../core/errors.ts';
+import type { CameraId, CameraState } from '../core/types.ts';
+import { pubackVerdict } from './mqtt-codes.ts';
+import { type Link, type LinkMessage, openLink, packetBytes } from './mqtt-link.ts';
+import { brokerWarnings, clientOptions } from './mqtt-settings.ts';
+import type { DaemonState, Delivery, DeliveryResult, Output, OutputState } from './output.ts';
+import { alertToMessage, cameraToMessage } from './payload.ts';
+import { contractVersion, lateExpiryMs, type StatusMessage, topicName, topics } from './topics.ts';
+
+/**
+ * The MQTT output. One loop keeps a connection: connect, publish the retained states, serve deliveries, and when it ends try
+ * again with back-off. Nothing is queued here: deliveries fail while there is no connection and the outbox offers them again.
+ * States are the newest per topic; all of them are published after every connect, then as they change.
+ */
+
+export interface MqttTuning {
+  readonly connectTimeoutMs: number;
+  readonly answerTimeoutMs: number;
+  /** Deliveries under way at once, if the broker takes as many. */
+  readonly window: number;
+  readonly retryFirstMs: number;
+  readonly retryMaxMs: number;
+  /** Pause after a refusal that a person must mend. */
+  readonly refusedRetryMs: number;
+  /** A connection that lived this long was a good one: the next attempt starts from the first delay again. */
+  readonly steadyMs: number;
+  /** For saying goodbye. */
+  readonly goodbyeMs: number;
+}
+
+export const mqttTuning: MqttTuning = {
+  connectTimeoutMs: 10_000,
+  answerTimeoutMs: 15_000,
+  window: 16,
+  retryFirstMs: 500,
+  retryMaxMs: 30_000,
+  refusedRetryMs: 60_000,
+  steadyMs: 30_000,
+  goodbyeMs: 1000,
+};
+
+export interface MqttOptions {
+  readonly config: MqttConfig;
+  /** Version of Sightline, for the status. */
+  readonly version: string;
+  readonly tuning?: Partial<MqttTuning>;
+}
+
+export interface MqttOutput extends Output {
+  /** Settings of reload class `live`: snapshot and topK. */
+  configure(config: MqttConfig): void;
+}
+
+/** Cuts of the connection, this message alone under way, after which its picture is left out. */
+const cutsBeforeOmitting = 2;
+
+function json(value: unknown): Buffer {
+  return Buffer.from(JSON.stringify(value));
+}
+
+/** Returns at once; the connection is made in the background. Throws `config.invalid` only. */
+export function startMqtt(options: MqttOptions, ctx: Context): MqttOutput {
+  const { clock, log } = ctx;
+  const tuning = { ...mqttTuning, ...options.tuning };
+  const base = options.config.baseTopic;
+  const statusTopic = topicName(base, 'status');
+  for (const warning of brokerWarnings(options.config)) log.warn({ warning }, 'mqtt broker is used without protection');
+
+  let config = options.config;
+  let link: Link | undefined;
+  let state: OutputState = { state: 'connecting', since: clock.now() };
+  let daemon: DaemonState = { health: 'ok', problems: [] };
+  let onWindow: () => void = () => {};
+  let stopping: Promise<void> | undefined;
+  const stop = new AbortController();
+  const backoff = new Backoff({ firstMs: tuning.retryFirstMs, maxMs: tuning.retryMaxMs });
+  /** What should lie at the broker, by topic; an empty payload takes a topic away. */
+  const wanted = new Map<string, Buffer>([[statusTopic, online()]]);
+  const dirty = new Set<string>();
+  let publishingStates = false;
+
+  const connected = ctx.metrics.gauge('sightline_output_connected', '1 while the output is connected', ['output']);
+  const connections = ctx.metrics.counter('sightline_output_connections_total', 'Connections made', ['output']);
+  const statesRefused = ctx.metrics.counter('sightline_mqtt_states_refused_total', 'Retained states the broker refused');
+  connected.set({ output: 'mqtt' }, 0);
+
+  function enter(next: OutputState): void {
+    state = next;
+    connected.set({ output: 'mqtt' }, next.state === 'connected' ? 1 : 0);
+    onWindow();
+  }
+
+  function status(fields: Omit<StatusMessage, 'v' | 'version' | 'at'>): Buffer {
+    return json({ v: contractVersion, ...fields, version: options.version, at: clock.now() } satisfies StatusMessage);
+  }
+
+  function online(): Buffer {
+    return status({ state: 'online', health: daemon.health, problems: [...daemon.problems] });
+  }
+
+  function retained(topic: string, payload: Buffer): LinkMessage {
+    return { topic, payload, retain: true };
+  }
+
+  function want(topic: string, payload: Buffer): void {
+    wanted.set(topic, payload);
+    dirty.add(topic);
+    void publishStates();
+  }
+
+  /** One at a time, so that a hundred cameras do not stand in front of an alert. */
+  async function publishStates(): Promise<void> {
+    if (publishingStates) return;
+    publishingStates = true;
+    while (link !== undefined) {
+      const topic = dirty.values().next().value;
+      const payload = topic === undefined ? undefined : wanted.get(topic);
+      if (topic === undefined || payload === undefined) break;
+      dirty.delete(topic);
+      const answer = await link.send(retained(topic, payload));
+      if (answer.kind === 'lost') dirty.add(topic);
+      if (answer.kind === 'code') {
+        statesRefused.inc();
+        log.warn({ topic, reason: pubackVerdict(answer.code).reason }, 'broker refused a state');
+      }
+      if (answer.kind === 'taken' && payload.length === 0 && wanted.get(topic) === payload) wanted.delete(topic);
+    }
+    publishingStates = false;
+  }
+
+  async function connectOnce(): Promise<Link> {
+    const will = retained(statusTopic, status({ state: 'offline', reason: 'connection_lost' }));
+    const { connectTimeoutMs, answerTimeoutMs } = tuning;
+    return openLink({ client: clientOptions(config), will, clock, connectTimeoutMs, answerTimeoutMs }, stop.signal);
+  }
+
+  async function pause(kind: 'waiting' | 'refused', reason: string): Promise<void> {
+    const delayMs = kind === 'refused' ? tuning.refusedRetryMs : backoff.next();
+    const since = clock.now();
+    enter({ state: kind, since, reason, retryAt: since + delayMs });
+    log.warn({ reason, retryInMs: delayMs }, kind === 'refused' ? 'mqtt broker refuses us' : 'mqtt broker is away');
+    await clock.sleep(delayMs, stop.signal);
+  }
+
+  async function serve(): Promise<void> {
+    while (!stop.signal.aborted) {
+      enter({ state: 'connecting', since: clock.now() });
+      let opened: Link;
+      try {
+        opened = await connectOnce();
+      } catch (error) {
+        if (stop.signal.aborted) return;
+        await pause(isSightlineError(error, 'output.refused') ? 'refused' : 'waiting', errorText(error));
+        continue;
+      }
+      const began = clock.mono();
+      connections.inc({ output: 'mqtt' });
+      log.info({ protocol: config.protocol }, 'mqtt broker connected');
+      link = opened;
+      wanted.set(statusTopic, online());
+      for (const topic of wanted.keys()) dirty.add(topic);
+      void publishStates();
+      enter({ state: 'connected', since: clock.now() });
+      const end = await opened.ended;
+      link = undefined;
+      if (stop.signal.aborted) return;
+      if (clock.mono() - began >= tuning.steadyMs) backoff.reset();
+      await pause(end.kind, end.reason);
+    }
+  }
+
+  async function deliver(delivery: Delivery): Promise<DeliveryResult> {
+    const current = link;
+    if (current === undefined) return { kind: 'lost', closed: false };
+    const { event, late } = delivery;
+    const publishedAt = clock.now();
+    const compose = (omit: 'too_large' | 'not_taken' | undefined): LinkMessage => {
+      const message = alertToMessage(event, {
+        publishedAt,
+        ...(delivery.sameRun ? { publishedMonoMs: clock.mono() } : {}),
+        ...(late ? {} : { expiresAt: delivery.expiresAt }),
+        snapshot: config.snapshot,
+        topK: config.topK,
+        ...(omit === undefined ? {} : { omit }),
+      });
+      const lifeMs = late ? lateExpiryMs : delivery.expiresAt - publishedAt;
+      return {
+        topic: topicName(base, late ? 'late' : 'alert', event.alert.camera),
+        payload: json(message),
+        retain: topics[late ? 'late' : 'alert'].retain,
+        expirySeconds: Math.max(1, Math.ceil(lifeMs / 1000)),
+      };
+    };
+    let message = compose(delivery.cuts >= cutsBeforeOmitting ? 'not_taken' : undefined);
+    if (packetBytes(message) > current.maximumPacketBytes) message = compose('too_large');
+    if (packetBytes(message) > current.maximumPacketBytes) return { kind: 'refused', reason: 'packet too large' };
+    const answer = await current.send(message);
+    if (answer.kind === 'taken') return { kind: 'taken' };
+    if (answer.kind === 'code') return pubackVerdict(answer.code);
+    const end = await current.ended;
+    return { kind: 'lost', closed: !end.byUs && current.answered };
+  }
+
+  async function goodbye(): Promise<void> {
+    using limit = clock.deadline(tuning.goodbyeMs);
+    const last = link;
+    if (last !== undefined) {
+      const said = last.send(retained(statusTopic, status({ state: 'offline', reason: 'stopped' })));
+      const late = new Promise<void>((resolve) => limit.signal.addEventListener('abort', () => resolve(), { once: true }));
+      await Promise.race([said, late]);
+      link = undefined;
+      stop.abort();
+      await last.close(limit.signal);
+    }
+    stop.abort();
+    await serving;
+    enter({ state: 'stopped', since: clock.now() });
+  }
+
+  const serving = serve().catch((error: unknown) => {
+    if (!isAbort(error)) throw error;
+  });
+
+  return {
+    name: 'mqtt',
+    get state() {
+      return state;
+    },
+    get window() {
+      return link === undefined ? 0 : Math.min(tuning.window, link.window);
+    },
+    onWindow(listener) {
+      onWindow = listener;
+    },
+    deliver,
+    cameraState(camera: CameraId, cameraState: CameraState | undefined) {
+      want(
+        topicName(base, 'camera', camera),
+        cameraState === undefined ? Buffer.alloc(0) : json(cameraToMessage(camera, cameraState)),
+      );
+    },
+    daemonState(next) {
+      daemon = next;
+      want(statusTopic, online());
+    },
+    configure(next) {
+      config = { ...config, snapshot: next.snapshot, topK: next.topK };
+    },
+    [Symbol.asyncDispose]() {
+      stopping ??= goodbye();
+      return stopping;
+    },
+  };
+}
