@@ -188,22 +188,27 @@ function count(min: number, max: number): string {
 
 /** What would be allowed here, in words: `a number from 0 to 1`, `one of tcp, udp`. */
 export function expectedText(node: SettingNode): string {
+  return node.kind === 'duration' ? `${allowedText(node)}, such as 500ms, 10s, 5m, 2h or 30d` : allowedText(node);
+}
+
+/** The same for readers who have been told what a duration is. */
+export function allowedText(node: SettingNode): string {
   if (node.expected !== undefined) return node.expected;
   switch (node.kind) {
     case 'section':
       return `a section with ${[...node.fields.keys()].join(', ')}`;
     case 'map':
-      return `a section of names, each ${expectedText(node.item)}`;
+      return `a section of names, each ${allowedText(node.item)}`;
     case 'list':
-      return `a list${count(node.min, node.max)}, each ${expectedText(node.item)}`;
+      return `a list${count(node.min, node.max)}, each ${allowedText(node.item)}`;
     case 'tuple':
-      return `a list of ${node.items.length}: ${node.items.map(expectedText).join(', ')}`;
+      return `a list of ${node.items.length}: ${node.items.map(allowedText).join(', ')}`;
     case 'choice':
       return `one of ${node.choices.join(', ')}`;
     case 'boolean':
       return 'true or false';
     case 'duration':
-      return `a duration${durationRange(node)}, such as 500ms, 10s, 5m, 2h or 30d`;
+      return `a duration${durationRange(node)}`;
     case 'number': {
       const what = node.whole ? 'a whole number' : 'a number';
       const step = node.step > 0 ? ` in steps of ${node.step}` : '';

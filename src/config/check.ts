@@ -1,0 +1,307 @@
+import type { MatchKind } from '../core/types.ts';
+import { type ConfigIssue, inFileOrder } from './issues.ts';
+import { nearest } from './nearest.ts';
+import type { CameraConfig, Config, DetectConfig, RuleConfig } from './schema.ts';
+import type { SettingPath } from './settings.ts';
+
+/**
+ * What cannot work although every single value is allowed. Pure: what is known of models comes as a lookup, places come from
+ * the loader. `issues` refuse the file; `warnings` are said and lived with.
+ */
+
+/** What the check needs to know of a model in the repository. */
+export interface ModelFacts {
+  readonly kind: 'detector' | MatchKind;
+  /** Classes of a detector, in its own words. */
+  readonly labels: readonly string[];
+  /** Whether a detector gives the five points that face embedders need. */
+  readonly landmarks: boolean;
+}
+
+export interface CheckLookups {
+  describeModel(name: string): ModelFacts | undefined;
+  /** For suggestions. */
+  readonly modelNames: readonly string[];
+  issueAt(path: SettingPath, message: string): ConfigIssue;
+}
+
+export interface CheckResult {
+  readonly issues: readonly ConfigIssue[];
+  readonly warnings: readonly ConfigIssue[];
+}
+
+type Report = (path: SettingPath, message: string) => void;
+
+interface Check {
+  readonly config: Config;
+  readonly lookups: CheckLookups;
+  readonly refuse: Report;
+  readonly warn: Report;
+}
+
+export function checkConfig(config: Config, lookups: CheckLookups): CheckResult {
+  const issues: ConfigIssue[] = [];
+  const warnings: ConfigIssue[] = [];
+  const check: Check = {
+    config,
+    lookups,
+    refuse: (path, message) => issues.push(lookups.issueAt(path, message)),
+    warn: (path, message) => warnings.push(lookups.issueAt(path, message)),
+  };
+  checkPrograms(check);
+  for (const [name, camera] of Object.entries(config.cameras)) checkCamera(check, camera, ['cameras', name]);
+  checkModels(check);
+  checkBroker(check);
+  checkRules(check);
+  return { issues: inFileOrder(issues), warnings: inFileOrder(warnings) };
+}
+
+function checkPrograms({ config, refuse, warn }: Check): void {
+  if (config.inference.engine === 'triton')
+    refuse(['inference', 'engine'], 'triton is not part of this version yet; use embedded');
+  if (Object.values(config.cameras).every((camera) => !camera.enabled))
+    warn(['cameras'], 'there is no camera to watch; add one under cameras');
+  if (Object.values(config.lists).every((list) => list.kind === 'ignore'))
+    warn(['lists'], 'there is no watch list, so nobody can be enrolled to be alerted on; add one under lists');
+  if (config.http.enabled && !isLoopback(config.http.host))
+    warn(['http', 'host'], `health and metrics are open to whoever reaches ${config.http.host}; 127.0.0.1 keeps them here`);
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host.startsWith('127.');
+}
+
+function checkCamera(check: Check, camera: CameraConfig, path: SettingPath): void {
+  const { refuse } = check;
+  if (camera.runtime === 'deepstream') refuse([...path, 'runtime'], 'deepstream is not part of this version yet; use software');
+  checkSource(check, camera.source, [...path, 'source']);
+  if (camera.detectSource !== undefined) checkSource(check, camera.detectSource, [...path, 'detectSource']);
+  for (const [index, detect] of camera.detect.entries()) checkDetect(check, detect, [...path, 'detect', index]);
+  checkFeeding(check, camera, path);
+  for (const [index, mask] of camera.masks.entries())
+    if (area(mask) === 0) refuse([...path, 'masks', index], 'covers nothing: its corners lie on one line');
+  if (coversPicture(camera.masks)) refuse([...path, 'masks'], 'leave nothing of the picture to look at');
+  for (const [zone, polygon] of Object.entries(camera.zones))
+    if (area(polygon) === 0) refuse([...path, 'zones', zone], 'covers nothing: its corners lie on one line');
+}
+
+function checkSource({ refuse }: Check, source: string, path: SettingPath): void {
+  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(source)?.[1]?.toLowerCase();
+  if (scheme !== undefined && !['rtsp', 'rtsps', 'http', 'https'].includes(scheme))
+    refuse(path, `${scheme}:// cannot be read; expected rtsp://, rtsps://, http://, https://, a file path or gst:NAME`);
+  else if (/^gst:(?![a-z0-9][a-z0-9_-]*$)/i.test(source))
+    refuse(path, 'gst: is followed by the name of a file in pipelines/, as in gst:test-pattern');
+}
+
+function known(lookups: CheckLookups, name: string): string {
+  const near = nearest(name, lookups.modelNames);
+  if (near !== undefined) return `did you mean ${near}?`;
+  return lookups.modelNames.length === 0
+    ? 'the repository is empty; set inference.repository or run `sightline models fetch`'
+    : `known: ${lookups.modelNames.join(', ')}`;
+}
+
+function checkDetect({ lookups, refuse }: Check, detect: DetectConfig, path: SettingPath): void {
+  const facts = lookups.describeModel(detect.model);
+  if (facts === undefined) {
+    refuse([...path, 'model'], `the model repository has no ${detect.model}; ${known(lookups, detect.model)}`);
+    return;
+  }
+  if (facts.kind !== 'detector') {
+    refuse([...path, 'model'], `${detect.model} is an embedder (${facts.kind}) and detects nothing; expected a detector`);
+    return;
+  }
+  for (const [index, name] of detect.classes.entries()) {
+    if (facts.labels.includes(name)) continue;
+    const near = nearest(name, facts.labels);
+    const hint = near === undefined ? `it knows ${facts.labels.slice(0, 20).join(', ')}` : `did you mean ${near}?`;
+    refuse([...path, 'classes', index], `${detect.model} has no class ${JSON.stringify(name)}; ${hint}`);
+  }
+}
+
+/** What a camera's detector hands on to recognisers, after its `classes`. */
+function yields(detect: DetectConfig, facts: ModelFacts): { readonly labels: readonly string[]; readonly landmarks: boolean } {
+  const labels = detect.classes.length === 0 ? facts.labels : facts.labels.filter((label) => detect.classes.includes(label));
+  return { labels, landmarks: facts.landmarks && labels.length > 0 };
+}
+
+/** Silent where a model is unknown: that is an issue of its own. */
+function checkFeeding({ lookups, refuse }: Check, camera: CameraConfig, path: SettingPath): void {
+  const found = camera.detect.map((detect) => ({ detect, facts: lookups.describeModel(detect.model) }));
+  if (found.some(({ facts }) => facts === undefined)) return;
+  const fed = found.flatMap(({ detect, facts }) => (facts?.kind === 'detector' ? [yields(detect, facts)] : []));
+  const models = camera.detect.map(({ model }) => model).join(', ');
+  for (const [index, kind] of camera.recognise.entries()) {
+    if (kind === 'face' && !fed.some(({ landmarks }) => landmarks)) {
+      refuse(
+        [...path, 'recognise', index],
+        `no detector feeds face: it needs one that finds faces with five points, such as centerface or yunet; this camera has ${models}`,
+      );
+    }
+    if (kind === 'appearance' && !fed.some(({ labels }) => labels.includes('person'))) {
+      refuse(
+        [...path, 'recognise', index],
+        `no detector feeds appearance: it needs one that finds person, such as yolox_nano; this camera has ${models}`,
+      );
+    }
+  }
+}
+
+function checkModels({ config, lookups, refuse }: Check): void {
+  const used = new Set(Object.values(config.cameras).flatMap((camera) => camera.recognise));
+  for (const kind of ['face', 'appearance'] as const) {
+    const { open, keep } = config.models.thresholds[kind];
+    if (open !== undefined && keep !== undefined && keep > open)
+      refuse(
+        ['models', 'thresholds', kind, 'keep'],
+        `${keep} is above open (${open}): an episode would be harder to keep than to open`,
+      );
+    if (!used.has(kind)) continue;
+    const model = config.models[kind];
+    const facts = lookups.describeModel(model);
+    if (facts === undefined) refuse(['models', kind], `the model repository has no ${model}; ${known(lookups, model)}`);
+    else if (facts.kind !== kind)
+      refuse(['models', kind], `${model} is of kind ${facts.kind}; expected an embedder of kind ${kind}`);
+  }
+  const { enrolment } = config.models;
+  const facts = used.has('face') ? lookups.describeModel(enrolment) : undefined;
+  if (used.has('face') && facts === undefined)
+    refuse(['models', 'enrolment'], `the model repository has no ${enrolment}; ${known(lookups, enrolment)}`);
+  else if (facts !== undefined && !facts.landmarks)
+    refuse(['models', 'enrolment'], `${enrolment} gives no five points; expected a face detector such as centerface or yunet`);
+}
+
+function checkBroker({ config: { mqtt }, refuse }: Check): void {
+  if (mqtt.certFile !== undefined && mqtt.keyFile === undefined) refuse(['mqtt', 'certFile'], 'needs mqtt.keyFile');
+  if (mqtt.keyFile !== undefined && mqtt.certFile === undefined) refuse(['mqtt', 'keyFile'], 'needs mqtt.certFile');
+  if (mqtt.protocol === '3.1.1' && mqtt.password !== undefined && mqtt.username === undefined)
+    refuse(['mqtt', 'username'], 'is missing; MQTT 3.1.1 takes a password only together with a username');
+}
+
+function checkRules(check: Check): void {
+  const first = new Map<string, number>();
+  for (const [index, rule] of check.config.alerts.entries()) {
+    const path = ['alerts', index];
+    const earlier = first.get(rule.name);
+    if (earlier === undefined) first.set(rule.name, index);
+    else check.refuse([...path, 'name'], `${JSON.stringify(rule.name)} is the name of alerts[${earlier}] already`);
+    checkSubject(check, rule, [...path, 'when']);
+    checkPlace(check, rule, [...path, 'when']);
+    checkSchedule(check, rule, [...path, 'when', 'schedule']);
+  }
+}
+
+function refuseUnknown(
+  check: Check,
+  path: SettingPath,
+  what: string,
+  names: readonly string[],
+  candidates: readonly string[],
+): void {
+  for (const [index, name] of names.entries()) {
+    if (candidates.includes(name)) continue;
+    const near = nearest(name, candidates);
+    const hint = candidates.length === 0 ? 'there is none' : `known: ${candidates.join(', ')}`;
+    check.refuse([...path, index], `there is no ${what} ${name}; ${near === undefined ? hint : `did you mean ${near}?`}`);
+  }
+}
+
+/** Whom a rule is about: it must be possible that somebody matches it. */
+function checkSubject(check: Check, { when }: RuleConfig, path: SettingPath): void {
+  const { config, refuse } = check;
+  const cameras = when.cameras.length === 0 ? Object.keys(config.cameras) : when.cameras;
+  const recognised = new Set(cameras.flatMap((name) => config.cameras[name]?.recognise ?? []));
+  refuseUnknown(check, [...path, 'lists'], 'list', when.lists, Object.keys(config.lists));
+  if (when.unknown !== undefined) {
+    for (const other of ['lists', 'entries'] as const)
+      if (when[other].length > 0)
+        refuse([...path, other], 'cannot stand beside unknown: a rule is about entries or about unknown faces');
+    if (when.minScore !== undefined) refuse([...path, 'minScore'], 'cannot stand beside unknown: an unknown face has no score');
+    if (when.kinds.includes('appearance'))
+      refuse([...path, 'kinds'], 'cannot hold appearance beside unknown: only faces can be unknown');
+    if (cameras.length > 0 && !recognised.has('face')) refuse([...path, 'unknown'], 'needs a camera that recognises face');
+    return;
+  }
+  const named = when.lists.flatMap((name) => config.lists[name] ?? []);
+  if (when.entries.length === 0 && named.length > 0 && named.every((list) => list.kind === 'ignore'))
+    refuse([...path, 'lists'], 'holds ignore lists only, which never alert; name a watch list');
+  if (cameras.length === 0) return;
+  for (const [index, kind] of when.kinds.entries())
+    if (!recognised.has(kind)) refuse([...path, 'kinds', index], `no camera of this rule recognises ${kind}`);
+}
+
+function checkPlace(check: Check, { when }: RuleConfig, path: SettingPath): void {
+  const { config, refuse } = check;
+  const all = Object.keys(config.cameras);
+  refuseUnknown(check, [...path, 'cameras'], 'camera', when.cameras, all);
+  const cameras = when.cameras.length === 0 ? all : when.cameras;
+  const zonesOf = (names: readonly string[]) => names.flatMap((name) => Object.keys(config.cameras[name]?.zones ?? {}));
+  const here = zonesOf(cameras);
+  for (const [index, zone] of when.zones.entries()) {
+    if (here.includes(zone)) continue;
+    const elsewhere = all.filter((name) => zonesOf([name]).includes(zone));
+    const near = nearest(zone, here);
+    const hint = near === undefined ? `known: ${here.join(', ') || 'none'}` : `did you mean ${near}?`;
+    refuse(
+      [...path, 'zones', index],
+      elsewhere.length > 0
+        ? `${zone} is a zone of ${elsewhere.join(', ')}, which this rule does not name`
+        : `there is no zone ${zone} on ${cameras.join(', ') || 'any camera'}; ${hint}`,
+    );
+  }
+  if (when.dwell > 0 && when.zones.length === 0) refuse([...path, 'dwell'], 'needs zones: it is the time spent inside one');
+}
+
+function isTimeZone(name: string): boolean {
+  if (/^[+-]/.test(name)) return false;
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: name });
+    return true;
+  } catch (error) {
+    if (error instanceof RangeError) return false;
+    throw error;
+  }
+}
+
+function checkSchedule({ refuse }: Check, { when }: RuleConfig, path: SettingPath): void {
+  for (const [index, { from, to, timeZone }] of when.schedule.entries()) {
+    if (!isTimeZone(timeZone)) {
+      const near = nearest(timeZone, Intl.supportedValuesOf('timeZone'));
+      const hint = near === undefined ? 'expected an IANA name such as Europe/Berlin' : `did you mean ${near}?`;
+      refuse([...path, index, 'timeZone'], `${JSON.stringify(timeZone)} is not a time zone; ${hint}`);
+    }
+    if (from === to)
+      refuse([...path, index, 'to'], `equals from (${from}): the window is empty; the whole day is 00:00 to 24:00`);
+    if (from === '24:00') refuse([...path, index, 'from'], 'a window cannot begin at 24:00; expected 00:00 to 23:59');
+  }
+}
+
+type Polygon = readonly (readonly [number, number])[];
+
+/** Shoelace formula. */
+function area(polygon: Polygon): number {
+  const twice = polygon.reduce((sum, [x, y], index) => {
+    const [nextX, nextY] = polygon[(index + 1) % polygon.length] ?? [x, y];
+    return sum + x * nextY - nextX * y;
+  }, 0);
+  return Math.abs(twice) < 1e-9 ? 0 : Math.abs(twice) / 2;
+}
+
+/** Even-odd rule. */
+function inside(polygon: Polygon, x: number, y: number): boolean {
+  let within = false;
+  for (const [index, [ax, ay]] of polygon.entries()) {
+    const [bx, by] = polygon[(index + 1) % polygon.length] ?? [ax, ay];
+    if (ay > y !== by > y && x < ((bx - ax) * (y - ay)) / (by - ay) + ax) within = !within;
+  }
+  return within;
+}
+
+/** By a grid of 64 x 64 points: what is left between them is too little to see anything in. */
+function coversPicture(masks: readonly Polygon[]): boolean {
+  if (masks.length === 0) return false;
+  for (let row = 0; row < 64; row++)
+    for (let column = 0; column < 64; column++)
+      if (!masks.some((mask) => inside(mask, (column + 0.5) / 64, (row + 0.5) / 64))) return false;
+  return true;
+}
