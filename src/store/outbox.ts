@@ -18,10 +18,10 @@ interface Row {
 const maxPending = 500;
 
 export function createOutbox(db: Database) {
-  const pending = db.prepare<[string, number], Row>(`
+  const pending = db.prepare<[string, number, number], Row>(`
     SELECT outbox.id, output, events.alert_id, revision, camera, created_at, alert, step, image
     FROM outbox JOIN events ON events.id = event_id LEFT JOIN snapshots ON snapshots.id = snapshot_id
-    WHERE output = ? ORDER BY outbox.id LIMIT ?`);
+    WHERE output = ? AND outbox.id > ? ORDER BY outbox.id LIMIT ?`);
   const row = db.prepare<[number], { event_id: number; output: string; alert_id: string }>(
     'SELECT event_id, output, alert_id FROM outbox JOIN events ON events.id = event_id WHERE outbox.id = ?',
   );
@@ -46,8 +46,8 @@ export function createOutbox(db: Database) {
   }
 
   return {
-    pending: (output: string, limit: number): readonly OutboxRow[] =>
-      pending.all(output, Math.max(1, Math.min(maxPending, Math.trunc(limit)))).map((found) => ({
+    pending: (output: string, limit: number, afterId = 0): readonly OutboxRow[] =>
+      pending.all(output, afterId, Math.max(1, Math.min(maxPending, Math.trunc(limit)))).map((found) => ({
         id: found.id,
         output: found.output,
         alertId: found.alert_id,

@@ -155,7 +155,7 @@ export async function startStore({ directory }: StoreOptions, ctx: Context): Pro
       snapshot: (alertId) => call('read', (thread) => thread.snapshot(alertId)),
     },
     outbox: {
-      pending: (output, limit) => call('read', (thread) => thread.pending(output, limit)),
+      pending: (output, limit, afterId) => call('read', (thread) => thread.pending(output, limit, afterId)),
       acknowledge: (ids) => call('write', (thread) => thread.acknowledge(ids)),
       deadLetter: (id, reason) => call('write', (thread) => thread.deadLetter(id, reason, clock.now())),
       counts: () => call('read', (thread) => thread.outboxCounts()),

@@ -156,7 +156,7 @@ export async function listen(port: number, filter = '#', options: IClientOptions
       contentType,
     });
   });
-  await once(client, 'connect');
+  await new Promise<void>((resolve) => client.once('connect', () => resolve()));
   await client.subscribeAsync(filter, { qos: 1, ...(settings.protocolVersion === 5 ? { rap: true } : {}) });
   return {
     messages,
