@@ -23,36 +23,41 @@ export interface MotionGateOptions {
 
 /** Cells are at least this wide, so that noise averages out: deviation 10 a pixel is 1.25 a cell. */
 const leastCellPixels = 8;
-const columnsAtMost = 64;
+const cellsAtMost = 64;
 /** Time in which the running mean follows a change by 63 %. */
 const adaptMs = 2000;
 
 interface Grid {
   readonly width: number;
   readonly height: number;
-  readonly cell: number;
-  readonly columns: number;
-  readonly rows: number;
+  /** Where each column and row of cells begins, and the end of the last. */
+  readonly xs: readonly number[];
+  readonly ys: readonly number[];
   readonly background: Float32Array;
 }
 
-function createGrid(width: number, height: number): Grid {
-  const cell = Math.max(leastCellPixels, Math.ceil(width / columnsAtMost));
-  const columns = Math.max(1, Math.ceil(width / cell));
-  const rows = Math.max(1, Math.ceil(height / cell));
-  return { width, height, cell, columns, rows, background: new Float32Array(columns * rows) };
+/** `length` pixels in equal parts of at least `leastCellPixels`. */
+function cuts(length: number, atMost: number): readonly number[] {
+  const parts = Math.min(atMost, Math.max(1, Math.floor(length / leastCellPixels)));
+  return Array.from({ length: parts + 1 }, (_, i) => Math.round((i * length) / parts));
 }
 
-/** Mean grey of every cell; cells at the right and lower edge may be smaller. */
-function cellMeans(grey: Uint8Array, grid: Grid): Float32Array {
-  const { width, height, cell, columns, rows } = grid;
+function createGrid(width: number, height: number): Grid {
+  const xs = cuts(width, cellsAtMost);
+  const ys = cuts(height, cellsAtMost);
+  return { width, height, xs, ys, background: new Float32Array((xs.length - 1) * (ys.length - 1)) };
+}
+
+function cellMeans(grey: Uint8Array, { width, xs, ys }: Grid): Float32Array {
+  const columns = xs.length - 1;
+  const rows = ys.length - 1;
   const means = new Float32Array(columns * rows);
   for (let row = 0; row < rows; row += 1) {
-    const top = row * cell;
-    const bottom = Math.min(height, top + cell);
+    const top = ys[row] ?? 0;
+    const bottom = ys[row + 1] ?? 0;
     for (let column = 0; column < columns; column += 1) {
-      const left = column * cell;
-      const right = Math.min(width, left + cell);
+      const left = xs[column] ?? 0;
+      const right = xs[column + 1] ?? 0;
       let sum = 0;
       for (let y = top; y < bottom; y += 1) {
         const end = y * width + right;
@@ -68,6 +73,7 @@ export function createMotionGate(options: MotionGateOptions): MotionGate {
   const { threshold, keepMs, refreshMs } = options;
   let grid: Grid | undefined;
   let adaptedMs = 0;
+  let frames = 0;
   let motionMs = 0;
   let lookedMs = 0;
 
@@ -76,11 +82,14 @@ export function createMotionGate(options: MotionGateOptions): MotionGate {
       grid = createGrid(width, height);
       grid.background.set(cellMeans(grey, grid));
       adaptedMs = mediaMs;
+      frames = 1;
       return true;
     }
     const means = cellMeans(grey, grid);
     const { background } = grid;
-    const share = 1 - Math.exp(-Math.max(0, mediaMs - adaptedMs) / adaptMs);
+    frames += 1;
+    // A plain mean of the first frames, so that the noise of the very first does not stay for seconds.
+    const share = Math.max(1 / frames, 1 - Math.exp(-Math.max(0, mediaMs - adaptedMs) / adaptMs));
     adaptedMs = mediaMs;
     let motion = false;
     for (let i = 0; i < means.length; i += 1) {
