@@ -1,0 +1,100 @@
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isSystemError, SightlineError } from '../core/errors.ts';
+import type { ModelDescription } from '../core/inference.ts';
+import { type ModelConfig, parseModelConfig } from './model-config.ts';
+
+/**
+ * A Triton model repository on disk: `<directory>/<model>/config.pbtxt` and `<directory>/<model>/<version>/model.onnx`
+ * (https://github.com/triton-inference-server/server/blob/main/docs/user_guide/model_repository.md).
+ */
+
+const modelName = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
+/** Triton ignores folders that are not plain numbers or begin with 0. */
+const versionName = /^[1-9]\d*$/;
+
+/** Models that have a `config.pbtxt`, sorted. Rejects with `model.missing` when the directory itself is not there. */
+export async function listModels(directory: string): Promise<readonly string[]> {
+  const entries = await readdir(directory, { withFileTypes: true }).catch((cause: unknown) => {
+    throw new SightlineError('model.missing', `no model repository at ${directory}; set inference.repository`, {
+      cause,
+      details: { repository: directory },
+    });
+  });
+  const found = await Promise.all(
+    entries
+      .filter((entry) => modelName.test(entry.name) && !entry.isFile())
+      .map(async (entry) => ((await isFile(join(directory, entry.name, 'config.pbtxt'))) ? [entry.name] : [])),
+  );
+  return found.flat().sort();
+}
+
+/**
+ * Describes one model. Rejects with `model.unknown` (naming the models there are) or `model.invalid` (naming file and line).
+ * A model whose weights are not there is described without `weights`; `requireWeights` gives the reason for that.
+ */
+export async function describeModel(directory: string, model: string): Promise<ModelDescription> {
+  const file = join(directory, model, 'config.pbtxt');
+  if (!modelName.test(model)) throw await unknownModel(directory, model);
+  let source: string;
+  try {
+    source = await readFile(file, 'utf8');
+  } catch (cause) {
+    if (isSystemError(cause, 'ENOENT') || isSystemError(cause, 'ENOTDIR')) throw await unknownModel(directory, model);
+    throw new SightlineError('model.invalid', `cannot read ${file}`, { cause, details: { model, file } });
+  }
+  const config = parseModelConfig(source, file);
+  if (config.name !== undefined && config.name !== '' && config.name !== model)
+    throw new SightlineError('model.invalid', `${file}: name "${config.name}" differs from its folder "${model}"`, {
+      details: { model, file },
+    });
+  const { version, weights } = await findVersion(join(directory, model), config);
+  return {
+    name: model,
+    version,
+    maxBatchSize: config.maxBatchSize,
+    inputs: config.inputs,
+    outputs: config.outputs,
+    parameters: config.parameters,
+    ...(weights === undefined ? {} : { weights }),
+  };
+}
+
+/** The path of a described model's weights, or `model.missing` with the remedy. */
+export function requireWeights(directory: string, model: ModelDescription): string {
+  if (model.weights !== undefined) return model.weights;
+  const file = join(directory, model.name, model.version, 'model.onnx');
+  throw new SightlineError(
+    'model.missing',
+    `${model.name} has no weights at ${file}; get them with "sightline models fetch ${model.name}" or "sightline models add FILE"`,
+    { details: { model: model.name, file } },
+  );
+}
+
+async function findVersion(folder: string, config: ModelConfig): Promise<{ version: string; weights?: string }> {
+  const versions = (await readdir(folder))
+    .filter((name) => versionName.test(name) && (config.versions?.includes(Number(name)) ?? true))
+    .sort((a, b) => Number(b) - Number(a));
+  for (const version of versions) {
+    const weights = join(folder, version, config.fileName);
+    if (await isFile(weights)) return { version, weights };
+  }
+  return { version: versions[0] ?? String(config.versions?.[0] ?? 1) };
+}
+
+async function unknownModel(directory: string, model: string): Promise<SightlineError> {
+  const known = await listModels(directory);
+  const there = known.length === 0 ? 'it has none' : `it has ${known.join(', ')}`;
+  return new SightlineError('model.unknown', `no model "${model}" in ${directory}: ${there}`, {
+    details: { model, repository: directory, known },
+  });
+}
+
+async function isFile(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isFile();
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT') || isSystemError(error, 'ENOTDIR')) return false;
+    throw error;
+  }
+}

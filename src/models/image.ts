@@ -1,0 +1,54 @@
+import sharp from 'sharp';
+import { SightlineError } from '../core/errors.ts';
+import type { RgbImage } from '../core/models.ts';
+
+export interface DecodeImageOptions {
+  /** Larger pictures are refused before they are decoded; absent: 50 million pixels. */
+  readonly maxPixels?: number;
+  /** Named in the error, so that a person knows which picture it was. */
+  readonly name?: string;
+}
+
+const defaultMaxPixels = 50_000_000;
+
+/**
+ * Settings of the image library that are common to the process: one thread a picture (pictures are decoded beside one another
+ * anyway) and no cache of pictures of people. Call once at start.
+ */
+export function startImageDecoding(): void {
+  sharp.concurrency(1);
+  sharp.cache(false);
+}
+
+/**
+ * Any JPEG, PNG, WebP, GIF, TIFF, AVIF or SVG to RGB as a person sees it: EXIF orientation applied, transparency over white, CMYK
+ * and 16 bits brought to 8-bit sRGB, the first frame of an animation. Rejects with `photo.undecodable`, also when data is cut off.
+ */
+export async function decodeImage(bytes: Uint8Array, options: DecodeImageOptions = {}): Promise<RgbImage> {
+  const limitInputPixels = options.maxPixels ?? defaultMaxPixels;
+  try {
+    const { data, info } = await sharp(bytes, { limitInputPixels, failOn: 'error', animated: false })
+      .autoOrient()
+      .toColourspace('srgb')
+      .flatten({ background: '#ffffff' })
+      .raw({ depth: 'uchar' })
+      .toBuffer({ resolveWithObject: true });
+    const { width, height, channels } = info;
+    return { width, height, data: channels === 3 ? data : spread(data, channels) };
+  } catch (cause) {
+    const subject = options.name ?? 'the picture';
+    const limit = `allowed are JPEG, PNG, WebP, TIFF and AVIF of at most ${Math.round(limitInputPixels / 1e6)} million pixels`;
+    throw new SightlineError('photo.undecodable', `${subject} cannot be decoded; ${limit}`, {
+      cause,
+      details: { name: options.name ?? null, maxPixels: limitInputPixels },
+    });
+  }
+}
+
+/** Grey (with or without a second channel) to three equal channels. */
+function spread(data: Uint8Array, channels: number): Uint8Array {
+  const count = data.length / channels;
+  const rgb = new Uint8Array(3 * count);
+  for (let at = 0; at < count; at += 1) rgb.fill(data[at * channels] ?? 0, 3 * at, 3 * at + 3);
+  return rgb;
+}
