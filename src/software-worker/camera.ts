@@ -1,0 +1,228 @@
+import { Backoff } from '../core/backoff.ts';
+import type { Context } from '../core/context.ts';
+import { type ErrorCode, errorText, isAbort, isSightlineError, SightlineError } from '../core/errors.ts';
+import { type FloodGate, redact } from '../core/log.ts';
+import type { Detector } from '../core/models.ts';
+import { type Label, SourceState, type SourceStatus, type Frame as WireFrame } from '../gen/sightline/bridge/v1/bridge.ts';
+import { type Analysis, type CameraCounters, createAnalysis } from './analysis.ts';
+import type { Hardware } from './decoder.ts';
+import { openDemuxer, type UnitSource } from './demux.ts';
+import { openPictures, type Picture, type PictureStream } from './pictures.ts';
+import type { CameraSettings } from './settings.ts';
+import type { Slots } from './slots.ts';
+import { parseSource } from './source-address.ts';
+
+/** What a camera needs of the worker around it. */
+export interface CameraServices {
+  /** Epoch for an open of this camera's source. */
+  epoch(camera: string, signal: AbortSignal): Promise<number>;
+  detector(model: string): Promise<Detector>;
+  status(status: SourceStatus): void;
+  sendFrame(frame: WireFrame): void;
+  room(signal: AbortSignal): Promise<void>;
+  readonly slots: Slots;
+  readonly hardware: Hardware;
+  readonly flood: FloodGate;
+}
+
+/** One camera: opens its source, analyses it, comes back when it breaks; says its state in words. */
+export interface Camera extends AsyncDisposable {
+  readonly settings: CameraSettings;
+  readonly counters: CameraCounters;
+  label(epoch: number, labels: readonly Label[]): void;
+  /** Reads no further and resolves when everything decoded has left; disposal does not wait for that. */
+  drain(): Promise<void>;
+}
+
+/** A wrong password is not tried often: cameras lock accounts. */
+const authRetryMs = 30_000;
+const retry = { firstMs: 500, maxMs: 30_000 } as const;
+/** Errors that only other settings mend. */
+const lasting: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['source.unsupported', 'model.unknown', 'model.invalid']);
+
+export function startCamera(settings: CameraSettings, services: CameraServices, ctx: Context): Camera {
+  const { camera } = settings;
+  const stopping = new AbortController();
+  const signal = AbortSignal.any([ctx.signal, stopping.signal]);
+  const own: Context = { ...ctx, signal };
+  const backoff = new Backoff(retry);
+  const counters: CameraCounters = {
+    framesDecoded: 0,
+    framesDetected: 0,
+    framesGated: 0,
+    framesDropped: 0,
+    batchesDropped: 0,
+    crops: 0,
+  };
+  let epoch = 0;
+  let analysis: Analysis | undefined;
+  let playing: PictureStream | undefined;
+  let draining = false;
+
+  function status(state: SourceState, more: Partial<SourceStatus> = {}): void {
+    services.status({
+      camera,
+      epoch,
+      state,
+      reason: '',
+      code: '',
+      codec: '',
+      width: 0,
+      height: 0,
+      decode: '',
+      retryInMs: 0,
+      fps: 0,
+      ...more,
+    });
+  }
+
+  async function open(source: string): Promise<PictureStream> {
+    const address = parseSource(source);
+    const units: UnitSource =
+      address.kind === 'gst'
+        ? await Promise.reject(new SightlineError('source.unsupported', 'gst: sources are not built in yet'))
+        : await openDemuxer({ address, transport: settings.transport, openTimeoutMs: settings.openTimeoutMs }, own);
+    return await openPictures(
+      units,
+      {
+        decode: settings.decode,
+        hardware: services.hardware,
+        realtime: settings.realtime,
+        silenceTimeoutMs: settings.silenceTimeoutMs,
+      },
+      own,
+    );
+  }
+
+  async function begin(pictures: PictureStream, first: Picture, frameRate: number | undefined): Promise<Analysis> {
+    const detectors = await Promise.all(
+      settings.detect.map(async (detect) => ({ settings: detect, detector: await services.detector(detect.model) })),
+    );
+    epoch = await services.epoch(camera, signal);
+    const paced = pictures.kind === 'file' && !settings.realtime;
+    const { width, height } = first;
+    status(SourceState.LIVE, { codec: pictures.codec, width, height, decode: pictures.path, fps: frameRate ?? 0 });
+    own.log.info({ camera, epoch, codec: pictures.codec, width, height, decode: pictures.path }, 'camera live');
+    return createAnalysis(
+      {
+        settings,
+        epoch,
+        timeBase: pictures.timeBase,
+        size: { width, height },
+        paced,
+        detectors,
+        slots: services.slots,
+        counters,
+        flood: services.flood,
+        send: async (frame) => {
+          if (paced) await services.room(signal);
+          services.sendFrame(frame);
+        },
+      },
+      own,
+    );
+  }
+
+  /** Reads the source until it ends; true when it was a file. */
+  async function play(): Promise<boolean> {
+    await using pictures = await open(settings.source);
+    if (draining) return false;
+    playing = pictures;
+    const interrupt = () => pictures.interrupt();
+    signal.addEventListener('abort', interrupt, { once: true });
+    let size = { width: 0, height: 0 };
+    try {
+      for (let picture = await pictures.next(); picture !== undefined; picture = await pictures.next()) {
+        let taken = false;
+        try {
+          const resized = picture.width !== size.width || picture.height !== size.height;
+          if (analysis === undefined || picture.restarted || resized) {
+            await finish(true);
+            analysis = await begin(pictures, picture, undefined);
+            size = { width: picture.width, height: picture.height };
+            backoff.reset();
+          }
+          if (picture.clockOffBySeconds !== undefined) {
+            own.log.warn({ camera, seconds: picture.clockOffBySeconds }, 'camera clock is off, arrival is used instead');
+          }
+          taken = true;
+          await analysis.push(picture);
+        } finally {
+          if (!taken) picture.frame.free();
+        }
+      }
+      await finish(true);
+      return pictures.kind === 'file';
+    } finally {
+      playing = undefined;
+      signal.removeEventListener('abort', interrupt);
+      await finish(false);
+    }
+  }
+
+  /** Ends the analysis of an epoch; `whole`: after everything decoded has left. */
+  async function finish(whole: boolean): Promise<void> {
+    const ending = analysis;
+    analysis = undefined;
+    if (ending === undefined) return;
+    try {
+      if (whole) await ending.idle();
+    } finally {
+      await ending[Symbol.asyncDispose]();
+    }
+  }
+
+  async function run(): Promise<void> {
+    while (!signal.aborted) {
+      status(SourceState.CONNECTING);
+      let error: unknown;
+      try {
+        const wasFile = await play();
+        if (signal.aborted || draining) return;
+        if (wasFile && settings.loop) continue;
+        error = new SightlineError('source.ended', wasFile ? 'the file was played to its end' : 'the source ended the stream');
+        if (wasFile) {
+          status(SourceState.ENDED, { reason: errorText(error), code: 'source.ended' });
+          own.log.info({ camera }, 'file ended');
+          return;
+        }
+      } catch (thrown) {
+        if (signal.aborted || draining) return;
+        error = thrown;
+      }
+      const code = isSightlineError(error) ? error.code : 'source.failed';
+      const reason = redact(errorText(error));
+      if (lasting.has(code)) {
+        status(SourceState.FAILED, { reason, code });
+        own.log.error({ camera, code, reason }, 'camera failed, its settings must be changed');
+        return;
+      }
+      const retryInMs = code === 'source.auth' ? Math.max(authRetryMs, backoff.next()) : backoff.next();
+      status(SourceState.AWAY, { reason, code, retryInMs });
+      own.log.warn({ camera, code, reason, retryInMs }, 'camera away');
+      await own.clock.sleep(retryInMs, signal);
+    }
+  }
+
+  const running = run().catch((error: unknown) => {
+    if (!isAbort(error) && !signal.aborted) throw error;
+  });
+
+  return {
+    settings,
+    counters,
+    label: (of, labels) => {
+      if (of === epoch) analysis?.label(labels);
+    },
+    drain: async () => {
+      draining = true;
+      if (playing === undefined) stopping.abort(new DOMException('the camera was closed', 'AbortError'));
+      else playing.interrupt();
+      await running;
+    },
+    [Symbol.asyncDispose]: async () => {
+      stopping.abort(new DOMException('the camera was closed', 'AbortError'));
+      await running;
+    },
+  };
+}

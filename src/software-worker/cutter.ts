@@ -1,0 +1,96 @@
+import { Scaler } from 'node-av/api';
+import { AV_PIX_FMT_YUVJ420P, AVCOL_RANGE_JPEG, AVCOL_SPC_BT709, SWS_BILINEAR } from 'node-av/constants';
+import type { Frame } from 'node-av/lib';
+import sharp from 'sharp';
+import type { RgbImage } from '../core/models.ts';
+import type { Box, FivePoints } from '../core/types.ts';
+import type { Mask, Plane } from './masks.ts';
+import { greySize, rgbFromI420, shrinkLuma } from './pixels.ts';
+
+/** A piece of a frame: packed I420 of `width` x `height`, which may be smaller than `rect`. */
+export interface Piece {
+  readonly rect: Box;
+  readonly width: number;
+  readonly height: number;
+  readonly packed: Uint8Array;
+  /** The luma plane of `packed`. */
+  readonly grey: Uint8Array;
+}
+
+/** Scaling and cutting for one camera and one picture size. One call at a time: FFmpeg's scaler does not bear two. */
+export interface Cutter extends Disposable {
+  scale(frame: Frame, size: { readonly width: number; readonly height: number }): Promise<RgbImage>;
+  cut(frame: Frame, rect: Box, maxSide: number): Promise<Piece>;
+  jpeg(frame: Frame, piece: Piece, quality: number): Promise<Uint8Array>;
+}
+
+/** Bilinear weighs every source pixel when it shrinks; the fast variant skips some, and small faces with them. */
+export function createCutter(): Cutter {
+  const scaler = new Scaler({ flags: SWS_BILINEAR });
+  return {
+    scale: async (frame, size) => ({
+      ...size,
+      data: await scaler.toBuffer(frame, { format: 'rgb', resize: { width: size.width, height: size.height } }),
+    }),
+    cut: async (frame, rect, maxSide) => {
+      const shrink = Math.min(1, maxSide / Math.max(rect.width, rect.height));
+      const even = (side: number) => Math.max(2, 2 * Math.round((side * shrink) / 2));
+      const width = shrink === 1 ? rect.width : even(rect.width);
+      const height = shrink === 1 ? rect.height : even(rect.height);
+      const packed = await scaler.toBuffer(frame, {
+        format: 'yuv420p',
+        crop: { x: rect.left, y: rect.top, width: rect.width, height: rect.height },
+        ...(shrink === 1 ? {} : { resize: { width, height } }),
+      });
+      return { rect, width, height, packed, grey: packed.subarray(0, width * height) };
+    },
+    // Not `Scaler.toJpeg`: it marks limited-range pixels as full range without converting them, and pictures come out pale.
+    jpeg: async (frame, piece, quality) => {
+      const rgb = rgbFromI420(piece.packed, piece.width, piece.height, {
+        matrix: frame.colorSpace === AVCOL_SPC_BT709 ? 'bt709' : 'bt601',
+        // The scaler itself turns the full range of YUVJ formats into limited range.
+        fullRange: frame.format !== AV_PIX_FMT_YUVJ420P && frame.colorRange === AVCOL_RANGE_JPEG,
+      });
+      const raw = { width: piece.width, height: piece.height, channels: 3 } as const;
+      return await sharp(rgb, { raw }).jpeg({ quality, chromaSubsampling: '4:4:4' }).toBuffer();
+    },
+    [Symbol.dispose]: () => scaler.close(),
+  };
+}
+
+/** Box and points of the frame in pixels of the piece. */
+export function intoPiece(piece: Piece, box: Box): Box {
+  const x = piece.width / piece.rect.width;
+  const y = piece.height / piece.rect.height;
+  return {
+    left: (box.left - piece.rect.left) * x,
+    top: (box.top - piece.rect.top) * y,
+    width: box.width * x,
+    height: box.height * y,
+  };
+}
+
+export function pointsIntoPiece(piece: Piece, points: FivePoints): FivePoints {
+  const x = piece.width / piece.rect.width;
+  const y = piece.height / piece.rect.height;
+  const [a, b, c, d, e] = points;
+  const at = (point: FivePoints[0]) => ({ x: (point.x - piece.rect.left) * x, y: (point.y - piece.rect.top) * y });
+  return [at(a), at(b), at(c), at(d), at(e)];
+}
+
+function planesOf(frame: Frame): readonly Plane[] {
+  const pitches = frame.linesize;
+  return (frame.data ?? []).map((data, index) => ({ data, stride: pitches[index] ?? 0 }));
+}
+
+/** Blackens the masked parts in place; the decoder's own reference pictures stay as they are. */
+export function blacken(frame: Frame, mask: Mask): void {
+  frame.makeWritable();
+  mask.blackenI420(planesOf(frame));
+}
+
+/** The frame as the motion gate sees it. */
+export function gateView(frame: Frame): { readonly grey: Uint8Array; readonly width: number; readonly height: number } {
+  const luma = planesOf(frame)[0] ?? { data: new Uint8Array(), stride: 0 };
+  return { grey: shrinkLuma({ ...luma, width: frame.width, height: frame.height }), ...greySize };
+}

@@ -1,0 +1,156 @@
+import { AV_LOG_QUIET, AV_NOPTS_VALUE, AV_PKT_DATA_PRFT, AVERROR_EOF, AVMEDIA_TYPE_VIDEO } from 'node-av/constants';
+import { type CodecParameters, Dictionary, FormatContext, Log, Packet, type Stream } from 'node-av/lib';
+import type { Context } from '../core/context.ts';
+import { SightlineError } from '../core/errors.ts';
+import type { SourceAddress } from './source-address.ts';
+import { sourceError } from './source-error.ts';
+import type { TimeBase } from './times.ts';
+
+/**
+ * Encoded video of one source, access unit by access unit. One caller at a time: FFmpeg's contexts do not bear two calls in
+ * flight. `interrupt` makes a pending `read` return at once; only then may it be disposed.
+ */
+export interface UnitSource extends AsyncDisposable {
+  /** A file is read at the reader's pace and ends; a live source goes on without us. */
+  readonly kind: 'live' | 'file';
+  readonly parameters: CodecParameters;
+  readonly timeBase: TimeBase;
+  /** Frames a second as announced; undefined when nobody said. */
+  readonly frameRate: number | undefined;
+  /** Undefined at the end. The unit is the reader's until its next call. */
+  read(): Promise<VideoUnit | undefined>;
+  interrupt(): void;
+}
+
+export interface VideoUnit {
+  readonly packet: Packet;
+  readonly receivedMonoUs: bigint;
+  readonly wallUs: number;
+  /** Sender's wall clock of the capture, where its reports have said. */
+  readonly ntpUs: number | undefined;
+}
+
+export interface OpenOptions {
+  readonly address: Exclude<SourceAddress, { kind: 'gst' }>;
+  readonly transport: 'tcp' | 'udp';
+  readonly openTimeoutMs: number;
+}
+
+/** Protocols FFmpeg may use for a source of each kind: a playlist or a redirect must not reach beyond them. */
+const protocols = {
+  rtsp: 'rtsp,rtsps,tcp,udp,rtp,tls,srtp',
+  http: 'http,https,tcp,tls,crypto,hls,httpproxy',
+  file: 'file',
+} as const;
+
+/**
+ * FFmpeg's own limits are a second line behind our watchdog: it notices a silent server only after about twice its timeout.
+ * Probing is cut short because it would swallow the first seconds of a live source (reference: the size of the picture is then
+ * learnt from the first frame).
+ */
+function openDictionary(options: OpenOptions): Dictionary {
+  const { address } = options;
+  const common = { protocol_whitelist: protocols[address.kind] };
+  const timeoutUs = String(options.openTimeoutMs * 1000);
+  if (address.kind === 'rtsp') {
+    return Dictionary.fromObject({
+      ...common,
+      rtsp_transport: options.transport,
+      timeout: timeoutUs,
+      fflags: 'nobuffer',
+      probesize: '32',
+      analyzeduration: '0',
+    });
+  }
+  return Dictionary.fromObject(address.kind === 'http' ? { ...common, rw_timeout: timeoutUs } : common);
+}
+
+function epochUs(packet: Packet): number | undefined {
+  const data = packet.getSideData(AV_PKT_DATA_PRFT);
+  return data === null || data.length < 8 ? undefined : Number(data.readBigInt64LE(0));
+}
+
+/** FFmpeg writes addresses with their passwords to stderr; everything we need comes as return codes. */
+export function silenceFfmpeg(): void {
+  Log.setLevel(AV_LOG_QUIET);
+}
+
+/** Opens a source; rejects with a `source.*` error whose words hold no credentials. */
+export async function openDemuxer(options: OpenOptions, ctx: Context): Promise<UnitSource> {
+  const { address } = options;
+  const format = new FormatContext();
+  format.allocContext();
+  let interrupted = false;
+  const interrupt = () => {
+    interrupted = true;
+    format.interrupt();
+  };
+  using limit = ctx.clock.deadline(options.openTimeoutMs, ctx.signal);
+  limit.signal.addEventListener('abort', interrupt, { once: true });
+
+  function check(result: number, doing: string): void {
+    ctx.signal.throwIfAborted();
+    if (interrupted) {
+      throw new SightlineError('source.timeout', `${doing} ${address.shown} took longer than ${options.openTimeoutMs} ms`, {
+        details: { source: address.shown },
+      });
+    }
+    if (result < 0) throw sourceError(result, doing, address.shown);
+  }
+
+  const target = address.kind === 'file' ? `file:${address.path}` : address.url;
+  let stream: Stream;
+  try {
+    check(await format.openInput(target, null, openDictionary(options)), 'opening');
+    check(await format.findStreamInfo(), 'probing');
+    const index = format.findBestStream(AVMEDIA_TYPE_VIDEO);
+    const found = index < 0 ? undefined : format.streams[index];
+    if (found === undefined) {
+      throw new SightlineError('source.format', `${address.shown} has no video`, { details: { source: address.shown } });
+    }
+    stream = found;
+  } catch (error) {
+    await format.closeInput();
+    throw error;
+  } finally {
+    limit.signal.removeEventListener('abort', interrupt);
+  }
+
+  const packet = new Packet();
+  packet.alloc();
+  const rate = stream.avgFrameRate;
+  // A file over HTTP says how long it is; a live stream does not.
+  const kind = address.kind === 'file' || (address.kind === 'http' && format.duration > 0n) ? 'file' : 'live';
+  return {
+    kind,
+    parameters: stream.codecpar,
+    timeBase: { num: stream.timeBase.num, den: stream.timeBase.den },
+    frameRate: rate.num > 0 && rate.den > 0 ? rate.num / rate.den : undefined,
+    read: async () => {
+      while (true) {
+        packet.unref();
+        const result = interrupted ? AVERROR_EOF : await format.readFrame(packet);
+        if (interrupted) return undefined;
+        if (result === AVERROR_EOF) return undefined;
+        if (result < 0) throw sourceError(result, 'reading', address.shown);
+        if (packet.streamIndex !== stream.index) continue;
+        return {
+          packet,
+          receivedMonoUs: BigInt(Math.round(ctx.clock.mono() * 1000)),
+          wallUs: ctx.clock.now() * 1000,
+          ntpUs: epochUs(packet),
+        };
+      }
+    },
+    interrupt,
+    [Symbol.asyncDispose]: async () => {
+      packet.free();
+      await format.closeInput();
+    },
+  };
+}
+
+/** A packet's or frame's time stamp, undefined where FFmpeg has none. */
+export function stamp(value: bigint): bigint | undefined {
+  return value === AV_NOPTS_VALUE ? undefined : value;
+}

@@ -1,0 +1,163 @@
+import type { Frame } from 'node-av/lib';
+import type { Context } from '../core/context.ts';
+import { SightlineError } from '../core/errors.ts';
+import { type DecodeChoice, type Hardware, openDecoder } from './decoder.ts';
+import { stamp, type UnitSource, type VideoUnit } from './demux.ts';
+import { createFrameTimes, type FrameClock, type TimeBase } from './times.ts';
+
+/** One decoded frame: I420 in memory, owned by whoever takes it (`free`). */
+export interface Picture extends FrameClock {
+  readonly frame: Frame;
+  readonly width: number;
+  readonly height: number;
+  readonly receivedMonoUs: bigint;
+  readonly decodedMonoUs: bigint;
+}
+
+/** Decoded frames of one open source, in the order of presentation. One caller at a time. */
+export interface PictureStream extends AsyncDisposable {
+  readonly kind: 'live' | 'file';
+  readonly timeBase: TimeBase;
+  readonly codec: string;
+  /** How it is decoded; may become `software` with the first frames. */
+  readonly path: string;
+  /** Undefined at the end. Rejects with `source.timeout` when the source falls silent. */
+  next(): Promise<Picture | undefined>;
+  /** Makes a pending `next` end; no other call may follow but disposal. */
+  interrupt(): void;
+}
+
+export interface PictureOptions {
+  readonly decode: DecodeChoice;
+  readonly hardware: Hardware;
+  /** Files: hand frames over at the pace of their time stamps. */
+  readonly realtime: boolean;
+  readonly silenceTimeoutMs: number;
+}
+
+/** Arrival times kept for frames that the decoder still holds (B-frames, frame threads). */
+const arrivalsKept = 64;
+/** Frame rate assumed for sources that neither announce one nor stamp their frames. */
+const assumedFrameRate = 25;
+
+/** Takes `source` over: disposing the stream disposes it, also when this rejects. */
+export async function openPictures(source: UnitSource, options: PictureOptions, ctx: Context): Promise<PictureStream> {
+  const decoder = await openDecoder(source.parameters, options.decode, options.hardware).catch(async (error: unknown) => {
+    await source[Symbol.asyncDispose]();
+    throw error;
+  });
+  const times = createFrameTimes({
+    timeBase: source.timeBase,
+    kind: source.kind,
+    frameRate: source.frameRate ?? assumedFrameRate,
+    openedWallUs: ctx.clock.now() * 1000,
+  });
+  const arrivals = new Map<bigint, VideoUnitTimes>();
+  const ready: { readonly frame: Frame; readonly times: VideoUnitTimes; readonly decodedMonoUs: bigint }[] = [];
+  let latest: VideoUnitTimes | undefined;
+  let ended = false;
+  let silent = false;
+  let interrupted = false;
+  let begunMonoMs: number | undefined;
+  let lastFrameMonoMs = ctx.clock.mono();
+  /** Only time spent waiting for the source counts as its silence. */
+  let waitingSince: number | undefined;
+  const stopping = new AbortController();
+
+  const watchdog = ctx.clock.every(Math.min(500, options.silenceTimeoutMs / 4), () => {
+    if (waitingSince === undefined) return;
+    if (ctx.clock.mono() - Math.max(waitingSince, lastFrameMonoMs) < options.silenceTimeoutMs) return;
+    silent = true;
+    source.interrupt();
+  });
+
+  const nowUs = () => BigInt(Math.round(ctx.clock.mono() * 1000));
+
+  function remember(unit: VideoUnit): void {
+    latest = { receivedMonoUs: unit.receivedMonoUs, wallUs: unit.wallUs, ntpUs: unit.ntpUs };
+    const pts = stamp(unit.packet.pts);
+    if (pts === undefined) return;
+    arrivals.set(pts, latest);
+    if (arrivals.size > arrivalsKept) {
+      const oldest = arrivals.keys().next().value;
+      if (oldest !== undefined) arrivals.delete(oldest);
+    }
+  }
+
+  function arrivalOf(pts: bigint | undefined): VideoUnitTimes {
+    const known = pts === undefined ? undefined : arrivals.get(pts);
+    if (pts !== undefined) arrivals.delete(pts);
+    return known ?? latest ?? { receivedMonoUs: nowUs(), wallUs: ctx.clock.now() * 1000, ntpUs: undefined };
+  }
+
+  async function fill(): Promise<void> {
+    while (ready.length === 0 && !ended) {
+      waitingSince ??= ctx.clock.mono();
+      const unit = await source.read();
+      if (unit !== undefined) remember(unit);
+      else ended = true;
+      if (interrupted || silent) return;
+      const frames = await decoder.decode(unit?.packet);
+      const decodedMonoUs = nowUs();
+      for (const frame of frames) {
+        ready.push({ frame, times: arrivalOf(stamp(frame.pts)), decodedMonoUs });
+        lastFrameMonoMs = ctx.clock.mono();
+      }
+    }
+    waitingSince = undefined;
+  }
+
+  async function paced(clock: FrameClock): Promise<bigint> {
+    begunMonoMs ??= ctx.clock.mono() - clock.mediaMs;
+    const wait = begunMonoMs + clock.mediaMs - ctx.clock.mono();
+    if (wait > 0) await ctx.clock.sleep(wait, AbortSignal.any([ctx.signal, stopping.signal]));
+    return nowUs();
+  }
+
+  return {
+    kind: source.kind,
+    timeBase: source.timeBase,
+    codec: decoder.codec,
+    get path() {
+      return decoder.path;
+    },
+    next: async () => {
+      await fill();
+      if (interrupted) return undefined;
+      if (silent) {
+        throw new SightlineError('source.timeout', `no frame for ${options.silenceTimeoutMs} ms`, {
+          details: { silenceTimeoutMs: options.silenceTimeoutMs, undecodable: decoder.errors },
+        });
+      }
+      const next = ready.shift();
+      if (next === undefined) return undefined;
+      const { frame } = next;
+      const pts = stamp(frame.pts) ?? stamp(frame.bestEffortTimestamp);
+      const clock = times.next({ pts, ...next.times });
+      if (clock.restarted) begunMonoMs = undefined;
+      const isPaced = options.realtime && source.kind === 'file';
+      const receivedMonoUs = isPaced ? await paced(clock) : next.times.receivedMonoUs;
+      return {
+        ...clock,
+        frame,
+        width: frame.width,
+        height: frame.height,
+        receivedMonoUs,
+        decodedMonoUs: isPaced ? receivedMonoUs : next.decodedMonoUs,
+      };
+    },
+    interrupt: () => {
+      interrupted = true;
+      stopping.abort();
+      source.interrupt();
+    },
+    [Symbol.asyncDispose]: async () => {
+      watchdog[Symbol.dispose]();
+      for (const { frame } of ready.splice(0)) frame.free();
+      decoder[Symbol.dispose]();
+      await source[Symbol.asyncDispose]();
+    },
+  };
+}
+
+type VideoUnitTimes = Omit<VideoUnit, 'packet'>;

@@ -1,0 +1,81 @@
+/** Arithmetic on I420 pictures in memory, pure. */
+
+/** Picture of the motion gate: 16:9 at a twenty-fourth of full HD. */
+export const greySize = { width: 80, height: 45 } as const;
+/** Samples a cell takes in each direction; their mean swallows sensor noise. */
+const samples = 4;
+
+export interface GreyPlane {
+  readonly data: Uint8Array;
+  readonly stride: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** The luma plane shrunk to `greySize`, each pixel the mean of a few samples of its cell. */
+export function shrinkLuma(plane: GreyPlane): Uint8Array {
+  const { data, stride, width, height } = plane;
+  const columns = Int32Array.from({ length: greySize.width * samples }, (_, index) =>
+    Math.min(width - 1, Math.floor(((index + 0.5) * width) / (greySize.width * samples))),
+  );
+  const shrunk = new Uint8Array(greySize.width * greySize.height);
+  const sums = new Int32Array(greySize.width);
+  for (let y = 0; y < greySize.height; y += 1) {
+    sums.fill(0);
+    for (let sample = 0; sample < samples; sample += 1) {
+      const row = Math.min(height - 1, Math.floor(((y * samples + sample + 0.5) * height) / (greySize.height * samples)));
+      const offset = row * stride;
+      for (let index = 0; index < columns.length; index += 1) {
+        const x = Math.floor(index / samples);
+        sums[x] = (sums[x] ?? 0) + (data[offset + (columns[index] ?? 0)] ?? 0);
+      }
+    }
+    for (let x = 0; x < greySize.width; x += 1)
+      shrunk[y * greySize.width + x] = Math.round((sums[x] ?? 0) / (samples * samples));
+  }
+  return shrunk;
+}
+
+/** How luma and chroma are to be read; JPEG files are always full-range BT.601. */
+export interface ColourReading {
+  readonly matrix: 'bt601' | 'bt709';
+  readonly fullRange: boolean;
+}
+
+/** Kr and Kb of ITU-R BT.601 and BT.709. */
+const weights = { bt601: { red: 0.299, blue: 0.114 }, bt709: { red: 0.2126, blue: 0.0722 } } as const;
+
+/**
+ * A packed I420 picture (Y, U, V planes one after the other, rows without padding, odd sides rounded up in chroma) as RGB.
+ * Limited range is 16 to 235 for luma and 16 to 240 for chroma (ITU-R BT.601).
+ */
+export function rgbFromI420(packed: Uint8Array, width: number, height: number, reading: ColourReading): Uint8Array {
+  const { red, blue } = weights[reading.matrix];
+  const green = 1 - red - blue;
+  const lumaScale = reading.fullRange ? 1 : 255 / 219;
+  const lumaOffset = reading.fullRange ? 0 : 16;
+  const chromaScale = reading.fullRange ? 1 : 255 / 224;
+  const toRed = 2 * (1 - red) * chromaScale;
+  const toBlue = 2 * (1 - blue) * chromaScale;
+  const uToGreen = ((2 * (1 - blue) * blue) / green) * chromaScale;
+  const vToGreen = ((2 * (1 - red) * red) / green) * chromaScale;
+  const half = Math.ceil(width / 2);
+  const uStart = width * height;
+  const vStart = uStart + half * Math.ceil(height / 2);
+  // Clamped arrays round to nearest and cut at 0 and 255.
+  const rgb = new Uint8ClampedArray(width * height * 3);
+  let out = 0;
+  for (let y = 0; y < height; y += 1) {
+    const chroma = (y >> 1) * half;
+    for (let x = 0; x < width; x += 1) {
+      const luma = ((packed[y * width + x] ?? 0) - lumaOffset) * lumaScale;
+      const u = (packed[uStart + chroma + (x >> 1)] ?? 0) - 128;
+      const v = (packed[vStart + chroma + (x >> 1)] ?? 0) - 128;
+      rgb[out] = luma + toRed * v;
+      rgb[out + 1] = luma - uToGreen * u - vToGreen * v;
+      rgb[out + 2] = luma + toBlue * u;
+      out += 3;
+    }
+  }
+  return new Uint8Array(rgb.buffer);
+}

@@ -1,0 +1,123 @@
+/**
+ * The clocks of a camera's frames, pure. PTS stay as the source gives them as long as they grow; camera time comes from RTCP
+ * sender reports where there are any, otherwise from arrival, smoothed, and never runs backwards.
+ */
+
+export interface TimeBase {
+  readonly num: number;
+  readonly den: number;
+}
+
+export interface FrameArrival {
+  /** In time base units; undefined when the source gave none. */
+  readonly pts: bigint | undefined;
+  readonly receivedMonoUs: bigint;
+  /** Wall clock of this process at arrival, microseconds since 1970. */
+  readonly wallUs: number;
+  /** Wall clock of the capture by the sender's report, microseconds since 1970. */
+  readonly ntpUs: number | undefined;
+}
+
+export interface FrameClock {
+  readonly pts: bigint;
+  /** Since the first frame of the epoch. */
+  readonly mediaMs: number;
+  readonly cameraTimeUs: number;
+  readonly cameraTimeSource: 'rtcp' | 'arrival';
+  /** The source began a new time line with this frame: a new epoch is due, and `mediaMs` is 0. */
+  readonly restarted: boolean;
+  /** Seconds by which the camera's clock is off, said once per excursion. */
+  readonly clockOffBySeconds?: number;
+}
+
+/** Camera clocks further off than this are not believed (design section 2). */
+const believedWithinUs = 2_000_000;
+/** A step back by less is a hiccup of the sender and keeps the epoch. */
+const hiccupMs = 500;
+/** A live source whose PTS leap forward by more than this beyond the time that passed has begun a new time line. */
+const leapMs = 10_000;
+/** Weight of one frame in the smoothed difference between arrival and media time. */
+const smoothing = 0.05;
+
+export function createFrameTimes(options: {
+  readonly timeBase: TimeBase;
+  readonly kind: 'live' | 'file';
+  /** For frames without PTS. */
+  readonly frameRate: number;
+  /** Wall clock at which a file was opened: its frames' camera time is this plus media time. */
+  readonly openedWallUs: number;
+}): { next(arrival: FrameArrival): FrameClock } {
+  const { timeBase, kind } = options;
+  const ticksPerMs = timeBase.den / timeBase.num / 1000;
+  const step = BigInt(Math.max(1, Math.round((1000 / options.frameRate) * ticksPerMs)));
+  let first: bigint | undefined;
+  let last: bigint | undefined;
+  let lastMonoUs = 0n;
+  let offsetUs: number | undefined;
+  let ntpOffsetUs: number | undefined;
+  let doubted = false;
+  let lastCameraUs = Number.NEGATIVE_INFINITY;
+  let openedUs = options.openedWallUs;
+
+  function placed(arrival: FrameArrival): { readonly pts: bigint; readonly restarted: boolean } {
+    if (last === undefined) return { pts: arrival.pts ?? 0n, restarted: false };
+    if (arrival.pts === undefined) return { pts: last + step, restarted: false };
+    const aheadMs = Number(arrival.pts - last) / ticksPerMs;
+    if (aheadMs > 0) {
+      const passedMs = Number(arrival.receivedMonoUs - lastMonoUs) / 1000;
+      return { pts: arrival.pts, restarted: kind === 'live' && aheadMs - passedMs > leapMs };
+    }
+    return aheadMs < -hiccupMs ? { pts: arrival.pts, restarted: true } : { pts: last + 1n, restarted: false };
+  }
+
+  return {
+    next: (arrival) => {
+      const { pts, restarted } = placed(arrival);
+      if (restarted) {
+        if (kind === 'file') openedUs = lastCameraUs;
+        first = undefined;
+        offsetUs = undefined;
+        ntpOffsetUs = undefined;
+      }
+      first ??= pts;
+      last = pts;
+      lastMonoUs = arrival.receivedMonoUs;
+      const mediaMs = Number(pts - first) / ticksPerMs;
+      const mediaUs = mediaMs * 1000;
+      if (kind === 'file') {
+        lastCameraUs = openedUs + mediaUs;
+        return { pts, mediaMs, cameraTimeUs: Math.round(lastCameraUs), cameraTimeSource: 'arrival', restarted };
+      }
+      const arrivedOffset = arrival.wallUs - mediaUs;
+      // A wall clock that was set, or a stall, moves the difference at once; jitter only by a little.
+      if (offsetUs === undefined || Math.abs(arrivedOffset - offsetUs) > believedWithinUs) offsetUs = arrivedOffset;
+      else offsetUs += (arrivedOffset - offsetUs) * smoothing;
+      if (arrival.ntpUs !== undefined && arrival.pts !== undefined) ntpOffsetUs = arrival.ntpUs - mediaUs;
+      let cameraTimeSource: 'rtcp' | 'arrival' = 'arrival';
+      let cameraUs = offsetUs + mediaUs;
+      let offBy: number | undefined;
+      if (ntpOffsetUs !== undefined) {
+        const away = ntpOffsetUs - offsetUs;
+        if (Math.abs(away) <= believedWithinUs) {
+          cameraTimeSource = 'rtcp';
+          cameraUs = ntpOffsetUs + mediaUs;
+          doubted = false;
+        } else {
+          if (!doubted) offBy = away / 1e6;
+          doubted = true;
+        }
+      }
+      // Only small steps back are ironed out: after the wall clock was set, its new time counts.
+      if (cameraUs <= lastCameraUs && lastCameraUs - cameraUs < believedWithinUs) cameraUs = lastCameraUs + 1;
+      lastCameraUs = cameraUs;
+      return {
+        pts,
+        mediaMs,
+        cameraTimeUs: Math.round(cameraUs),
+        cameraTimeSource,
+        restarted,
+        ...(offBy === undefined ? {} : { clockOffBySeconds: offBy }),
+      };
+    },
+  };
+}
