@@ -6,7 +6,7 @@ import type { Box, CameraId, FivePoints, MatchKind } from './types.ts';
  * given only its own. Every method is one transaction. Errors: `store.full`, `store.failed`.
  */
 
-/** A message that must reach an output. `dedupe` is unique: writing it twice keeps the first. */
+/** A message that must reach an output. Ids rise with every commit and are never given twice. */
 export interface OutboxRow {
   readonly id: number;
   readonly output: string;
