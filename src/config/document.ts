@@ -9,6 +9,7 @@ import {
   type Pair,
   parseDocument,
   Scalar,
+  type YAMLParseError,
 } from 'yaml';
 import { nearest } from './nearest.ts';
 import { childOf, expectedText, type SettingNode, type SettingPath } from './settings.ts';
@@ -34,6 +35,8 @@ export interface SourceDocument {
   keyOffsetOf(path: SettingPath): number;
   /** The value as written, `${ENV}` unreplaced; undefined for what is not a scalar. */
   writtenAt(path: SettingPath): string | undefined;
+  /** Whether the line is not valid YAML: what else seems wrong with it follows from that. */
+  isBroken(offset: number): boolean;
   position(offset: number): { readonly line: number; readonly column: number };
 }
 
@@ -55,34 +58,50 @@ const pathKey = (path: SettingPath) => JSON.stringify(path);
 
 export function readDocument(text: string, root: SettingNode, env: Environment): SourceDocument {
   const lines = new LineCounter();
+  const position = (offset: number) => {
+    const { line, col } = lines.linePos(offset);
+    return { line: Math.max(1, line), column: Math.max(1, col) };
+  };
   const reader = new Reader(text, env);
+  const syntax = new Map<number, Finding>();
   let value: unknown;
+  let whole: string | undefined;
   let warnings: readonly Finding[] = [];
-  if (text.length > textLimit) reader.find(0, [], `the file is longer than ${textLimit} characters`);
+  if (text.length > textLimit) whole = `the file is longer than ${textLimit} characters`;
   else {
     try {
-      const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false, logLevel: 'silent' });
-      for (const error of document.errors) reader.find(error.pos[0], [], sentence(error.message));
+      const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false, logLevel: 'error' });
+      for (const error of document.errors) {
+        const { line } = position(error.pos[0]);
+        if (/call stack/i.test(error.message)) throw new RangeError(error.message);
+        if (!syntax.has(line)) syntax.set(line, { offset: error.pos[0], path: [], message: syntaxMessage(error, text) });
+      }
       warnings = document.warnings.map((warning) => ({ offset: warning.pos[0], path: [], message: sentence(warning.message) }));
       reader.document = document;
       value = document.contents === null ? {} : reader.read(document.contents, root, [], 0);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
-      reader.find(0, [], 'the file is nested too deeply');
+      whole = 'the file is nested too deeply';
     }
   }
+  const isBroken = (offset: number) => syntax.has(position(offset).line);
+  const found = [...syntax.values(), ...reader.findings.filter(({ offset }) => !isBroken(offset))];
   return {
-    value: value === undefined || value === null ? {} : value,
-    findings: reader.findings,
+    value: whole !== undefined || value === undefined || value === null ? {} : value,
+    findings: whole === undefined ? found : [{ offset: 0, path: [], message: whole }],
     warnings,
     offsetOf: (path) => reader.place(path)?.value ?? 0,
     keyOffsetOf: (path) => reader.place(path)?.key ?? 0,
     writtenAt: (path) => reader.places.get(pathKey(path))?.written,
-    position: (offset) => {
-      const { line, col } = lines.linePos(offset);
-      return { line: Math.max(1, line), column: Math.max(1, col) };
-    },
+    isBroken,
+    position,
   };
+}
+
+function syntaxMessage({ code, message, pos }: YAMLParseError, text: string): string {
+  if (code === 'MULTIPLE_DOCS') return 'a second document begins here; expected one';
+  if (text.slice(pos[0] - 1, pos[0] + 1) === '${') return 'inside { } and [ ] a text with ${...} needs quotes';
+  return sentence(message);
 }
 
 /** The YAML library's messages as ours: first line, lower case, no full stop. */
@@ -154,7 +173,8 @@ class Reader {
     const target = this.#resolve(alias);
     if (target === undefined || this.#open.has(target)) {
       this.places.set(pathKey(path), { key: keyOffset, value: offset });
-      if (target !== undefined) this.find(offset, path, `*${alias.source} contains itself`);
+      const reason = target === undefined ? `there is no anchor &${alias.source} above` : `*${alias.source} contains itself`;
+      this.find(offset, path, reason);
       return undefined;
     }
     return this.read(target, setting, path, keyOffset);
@@ -224,6 +244,10 @@ class Reader {
     const written = scalar.source ?? String(scalar.value);
     this.places.set(pathKey(path), { key: keyOffset, value: offset, written });
     const plain = scalar.type === Scalar.PLAIN;
+    if (scalar.value !== null && typeof scalar.value === 'object') {
+      this.find(offset, path, 'a value of this type is not allowed; expected text, numbers, true and false');
+      return undefined;
+    }
     if (typeof scalar.value !== 'string') {
       const wantsText = setting?.kind === 'text' || setting?.kind === 'choice' || setting?.kind === 'duration';
       return plain && wantsText && scalar.value !== null ? written : scalar.value;

@@ -88,7 +88,7 @@ function schemaFindings(issues: readonly z.core.$ZodIssue[], source: SourceDocum
       found.push({ offset: source.offsetOf(path), path, message: refusal(shown, setting) });
     }
   }
-  return found;
+  return found.filter(({ offset }) => !source.isBroken(offset));
 }
 
 /** A mistake under an anchor is one mistake, however often the anchor is used. */
