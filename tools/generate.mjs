@@ -1,15 +1,51 @@
 // Writes everything that follows from something else: src/gen from proto/, and from src/config/schema.ts the documentation, the
-// JSON Schema and the example file. Run it after changing either; a test fails when what is committed differs.
+// JSON Schema and the example file. Run it after changing either. With --check it writes nothing, names what differs and exits 1.
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { referenceFiles } from '../src/config/reference.ts';
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '..');
-for (const { path, text } of referenceFiles()) {
-  const file = join(root, path);
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, text);
+const root = join(import.meta.dirname, '..');
+
+function protocolFiles() {
+  const scratch = mkdtempSync(join(tmpdir(), 'sightline-generate-'));
+  try {
+    execFileSync(join(root, 'node_modules/.bin/buf'), ['generate', '--output', scratch], { cwd: root, stdio: 'inherit' });
+    return filesUnder(scratch, 'src/gen').map((path) => ({ path, text: readFileSync(join(scratch, path), 'utf8') }));
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
 }
-execFileSync(join(root, 'node_modules/.bin/buf'), ['generate'], { cwd: root, stdio: 'inherit' });
+
+function filesUnder(base, directory) {
+  return readdirSync(join(base, directory), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(base.length + 1));
+}
+
+function committed(path) {
+  try {
+    return readFileSync(join(root, path), 'utf8');
+  } catch (error) {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+const wanted = [...protocolFiles(), ...referenceFiles()];
+const surplus = filesUnder(root, 'src/gen').filter((path) => !wanted.some((file) => file.path === path));
+const stale = wanted.filter(({ path, text }) => committed(path) !== text);
+
+if (process.argv.includes('--check')) {
+  for (const path of [...stale.map((file) => file.path), ...surplus])
+    console.log(`${path} is not what its source gives; run: make gen`);
+  if (stale.length + surplus.length > 0) process.exitCode = 1;
+} else {
+  for (const path of surplus) rmSync(join(root, path));
+  for (const { path, text } of stale) {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), text);
+    console.log(`wrote ${path}`);
+  }
+}

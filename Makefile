@@ -1,0 +1,49 @@
+# `make` lists the targets. Node comes from tools/node when the machine's own is too old; tools/bootstrap puts it there.
+export PATH := $(CURDIR)/tools/node/node_modules/.bin:$(PATH)
+CONFIG ?= sightline.yaml
+
+.DEFAULT_GOAL := help
+.PHONY: help setup test test-unit test-integration test-e2e test-long lint format types gen bench run clean
+
+help: ## List the targets
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: ## Install what is missing: Debian packages (as root), Node 24, npm packages, native addons
+	@tools/bootstrap
+
+test: setup ## Everything that must hold before a change is merged, within 12 minutes
+	@node tools/check.ts
+	@node tools/test.ts unit integration e2e
+
+test-unit: ## Tests without sockets, processes and timers
+	@node tools/test.ts unit
+
+test-integration: ## Tests of one room against the real thing
+	@node tools/test.ts integration
+
+test-e2e: ## Tests of the whole program
+	@node tools/test.ts e2e
+
+test-long: ## Tests that take minutes or need Docker; not part of `make test`
+	@node tools/test.ts long
+
+lint: ## Formatting, lint rules and import order, without changing anything
+	@node_modules/.bin/biome ci .
+
+format: ## Put every file into the house's format
+	@node_modules/.bin/biome check --write .
+
+types: ## Type check
+	@node_modules/.bin/tsc
+
+gen: ## Write the generated files anew: protocol code, schema, reference, example configuration
+	@node tools/generate.mjs
+
+bench: ## Run the benchmarks; each prints a table and writes JSON to bench/results
+	@set -e; for bench in bench/*.ts; do echo "== $$bench"; node "$$bench"; done
+
+run: ## Run the daemon: make run CONFIG=sightline.yaml
+	@node src/main.ts run $(CONFIG)
+
+clean: ## Remove what can be made again: caches, benchmark results, node_modules
+	rm -rf .cache bench/results node_modules tools/node/node_modules

@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { until } from '../support/until.ts';
+
+const runner = join(import.meta.dirname, '../../tools/test.ts');
+
+/** Runs tools/test.ts over one file with this text, with short limits. */
+async function runTests(text: string, env: NodeJS.ProcessEnv = {}): Promise<{ code: number; output: string }> {
+  const directory = mkdtempSync(join(tmpdir(), 'runner-'));
+  try {
+    const file = join(directory, 'sample.test.ts');
+    writeFileSync(file, `import { describe, it } from 'node:test';\n${text}`);
+    const limits = ['--test-ms', '1000', '--file-ms', '2500', '--quiet-ms', '700'];
+    const child = spawn(process.execPath, [runner, ...limits, file], {
+      env: { ...process.env, SIGHTLINE_REQUIRE_DATA: '', ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (chunk: string) => {
+        output += chunk;
+      });
+    }
+    const [code] = await once(child, 'close');
+    return { code, output };
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** Empty for a process that is gone or only waits for its parent to notice. */
+function commandLine(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+describe('the test runner', { concurrency: 3 }, () => {
+  it('passes when every test passes', async () => {
+    const { code, output } = await runTests(`it('one', () => {}); describe('group', () => { it('two', () => {}); });`);
+    assert.equal(code, 0, output);
+    assert.match(output, /^2 passed, 0 failed, 0 skipped in 1 files/m);
+  });
+
+  it('shows a failure with its whole name, the difference and what the file printed', async () => {
+    const { code, output } = await runTests(
+      `console.log('a hint'); describe('group', () => { it('compares', () => { throw new Error('not so', { cause: new Error('deep') }); }); });`,
+    );
+    assert.equal(code, 1);
+    assert.match(output, /group > compares/);
+    assert.match(output, /Error: not so/);
+    assert.match(output, /caused by: Error: deep/);
+    assert.match(output, /a hint/);
+    assert.match(output, /0 passed, 1 failed/);
+  });
+
+  const skips = `it('a', { skip: 'no data' }, () => {}); it('b', { skip: 'no data' }, () => {}); it('c', { skip: 'no camera' }, () => {});`;
+
+  it('counts skipped tests by reason', async () => {
+    const { code, output } = await runTests(skips);
+    assert.equal(code, 0, output);
+    assert.match(output, /^1 skipped: no camera$/m);
+    assert.match(output, /^2 skipped: no data$/m);
+  });
+
+  it('fails on a skipped test under SIGHTLINE_REQUIRE_DATA=1', async () => {
+    const { code, output } = await runTests(skips, { SIGHTLINE_REQUIRE_DATA: '1' });
+    assert.equal(code, 1);
+    assert.match(output, /3 skipped tests are failures/);
+  });
+
+  it('names a test that never ends', async () => {
+    const { code, output } = await runTests(`it('waits for ever', () => new Promise((done) => setTimeout(done, 20_000)));`);
+    assert.equal(code, 1);
+    assert.match(output, /x {2}waits for ever\n\s+test timed out after 1000ms/);
+  });
+
+  it('ends a file that takes too long and says during which test', async () => {
+    const tests = Array.from({ length: 9 }, (_, i) => `it('slow ${i}', () => new Promise((done) => setTimeout(done, 900)));`);
+    const { code, output } = await runTests(tests.join('\n'));
+    assert.equal(code, 1);
+    assert.match(output, /still running after 2500 ms during "slow \d"/);
+  });
+
+  it('ends a file that blocks its own thread', async () => {
+    const { code, output } = await runTests(`it('spins', () => { while (true); });`);
+    assert.equal(code, 1);
+    assert.match(output, /still running after 2500 ms; its thread is blocked/);
+  });
+
+  it('says what keeps a process alive after its last test', async () => {
+    const { code, output } = await runTests(
+      `import { createServer } from 'node:net'; it('leaves a server', () => { createServer().listen(0); });`,
+    );
+    assert.equal(code, 1);
+    assert.match(output, /something keeps it alive: TCPServerWrap/);
+  });
+
+  it('finds a child process that a test left behind, and ends it', async () => {
+    const { code, output } = await runTests(
+      `import { spawn } from 'node:child_process'; it('leaves a child', () => { spawn('sleep', ['60'], { detached: true, stdio: 'ignore' }).unref(); });`,
+    );
+    assert.equal(code, 1);
+    const [, pid] = /^\s+(\d+) sleep 60$/m.exec(output) ?? [];
+    assert.ok(pid, output);
+    await until('the child is gone', () => commandLine(pid) === '');
+  });
+
+  it('fails when a file cannot be loaded, and when it holds no test', async () => {
+    const broken = await runTests(`import './nowhere.ts';`);
+    assert.equal(broken.code, 1);
+    assert.match(broken.output, /no test ran, exit code 1/);
+    assert.match(broken.output, /nowhere\.ts/);
+    const empty = await runTests('');
+    assert.equal(empty.code, 1);
+    assert.match(empty.output, /no test ran, exit code 0/);
+  });
+});
