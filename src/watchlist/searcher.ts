@@ -1,0 +1,250 @@
+import { Backoff } from '../core/backoff.ts';
+import type { Context } from '../core/context.ts';
+import { isSightlineError, SightlineError } from '../core/errors.ts';
+import type { ReferenceHead, WatchlistStore } from '../core/store.ts';
+import type { Embedding, Match, MatchKind, MatchResult } from '../core/types.ts';
+import { startVectorIndex, type VectorIndex } from './faiss.ts';
+import type { IndexInfo } from './faiss-thread.ts';
+import type { EntryKind } from './photos.ts';
+import { type Ranked, rank, toResult } from './ranking.ts';
+import type { Turns } from './turns.ts';
+
+/** An embedding space in use. */
+export interface Space {
+  /** Model and version. */
+  readonly name: string;
+  readonly dimensions: number;
+  /** Cosine from which a sighting speaks for an entry that has no threshold of its own. */
+  readonly threshold: number;
+}
+
+export type Spaces = Readonly<Partial<Record<MatchKind, Space>>>;
+
+export interface Query {
+  readonly kind: MatchKind;
+  readonly embedding: Embedding;
+}
+
+export const matchKinds: Readonly<Record<EntryKind, MatchKind>> = { face: 'face', body: 'appearance' };
+
+/** Neighbours asked for per entry wanted, so that several references of one entry seldom need a second look. */
+const referencesPerEntry = 4;
+const leastDepth = 16;
+const deeper = 4;
+
+/** The vector at unit length. Throws `watchlist.dimension` for one of another length, with values that are no numbers, or zero. */
+export function unitVector(vector: Float32Array, space: Space): Float32Array {
+  const norm = Math.hypot(...vector);
+  if (vector.length !== space.dimensions || !Number.isFinite(norm) || norm === 0) {
+    throw new SightlineError(
+      'watchlist.dimension',
+      `a vector of ${vector.length} values and norm ${norm} is none of ${space.name}, which has ${space.dimensions} values and norm 1`,
+      { details: { space: space.name, values: vector.length, dimensions: space.dimensions } },
+    );
+  }
+  return vector.map((value) => value / norm);
+}
+
+function flatten(vectors: readonly Float32Array[], dimensions: number): Float32Array<ArrayBuffer> {
+  const flat = new Float32Array(vectors.length * dimensions);
+  for (const [at, vector] of vectors.entries()) flat.set(vector, at * dimensions);
+  return flat;
+}
+
+export interface Searcher extends AsyncDisposable {
+  search(queries: readonly Query[], k: number): Promise<readonly MatchResult[]>;
+  /** Adds or replaces; the store holds them already, so an index that is down takes them when it is built again. */
+  put(kind: MatchKind, references: readonly { readonly id: string; readonly vector: Float32Array }[]): Promise<void>;
+  remove(kind: MatchKind, referenceIds: readonly string[]): Promise<void>;
+  readonly info: IndexInfo;
+  readonly state: 'ready' | 'failed';
+}
+
+export interface SearcherOptions {
+  readonly spaces: () => Spaces;
+  readonly ranked: (referenceId: string, space: Space) => Ranked | undefined;
+  readonly scanOnly: boolean;
+  /** Builds happen in turn with changes, so that none is lost between reading the store and filling the index. */
+  readonly turns: Turns;
+  readonly store: WatchlistStore;
+  /** What of the store is to be found. */
+  readonly indexed: (references: readonly ReferenceHead[], kind: MatchKind) => readonly ReferenceHead[];
+}
+
+/** Starts the index thread with the references given; keeps it alive. */
+export async function startSearcher(
+  options: SearcherOptions,
+  references: readonly ReferenceHead[],
+  ctx: Context,
+): Promise<Searcher> {
+  const { spaces, turns } = options;
+  const searches = ctx.metrics.counter('sightline_watchlist_searches_total', 'Queries answered by the vector index.', ['kind']);
+  const seconds = ctx.metrics.histogram(
+    'sightline_watchlist_search_seconds',
+    'Time of one search of a batch, waiting included.',
+    {
+      buckets: [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5],
+    },
+  );
+  const kinds = ctx.metrics.gauge('sightline_watchlist_index', '1 for the vector index in use.', ['index']);
+  const restarts = ctx.metrics.counter('sightline_watchlist_index_restarts_total', 'Times the vector index was built again.');
+
+  const ended = new AbortController();
+  const backoff = new Backoff({ firstMs: 200, maxMs: 30_000 });
+  let index = await build(references);
+  let state: Searcher['state'] = 'ready';
+  let healing: Promise<void> | undefined;
+
+  async function build(all: readonly ReferenceHead[]): Promise<VectorIndex> {
+    const made = await startVectorIndex({ scanOnly: options.scanOnly }, ctx);
+    try {
+      for (const kind of ['face', 'appearance'] as const) {
+        const space = spaces()[kind];
+        if (space === undefined) continue;
+        await made.reset(space.name, space.dimensions);
+        const found = options.indexed(all, kind);
+        const vectors = flatten(
+          found.map(({ vector }) => vector),
+          space.dimensions,
+        );
+        await made.change(space.name, { ids: found.map(({ id }) => id), vectors });
+      }
+    } catch (error) {
+      await made[Symbol.asyncDispose]();
+      throw error;
+    }
+    kinds.reset();
+    kinds.set({ index: made.info.kind }, 1);
+    return made;
+  }
+
+  function watch(current: VectorIndex): void {
+    void current.died.then((error) => {
+      state = 'failed';
+      ctx.log.error({ err: error }, 'vector index ended');
+      healing = heal();
+    });
+  }
+
+  async function heal(): Promise<void> {
+    const signal = AbortSignal.any([ctx.signal, ended.signal]);
+    while (!signal.aborted) {
+      try {
+        await ctx.clock.sleep(backoff.next(), signal);
+        await turns.take(async () => {
+          index = await build((await options.store.load()).references);
+          state = 'ready';
+        });
+        restarts.inc();
+        watch(index);
+        ctx.log.info({ index: index.info.kind }, 'vector index built again');
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        ctx.log.error({ err: error, attempt: backoff.attempt }, 'vector index does not start');
+      }
+    }
+  }
+
+  /** Carries out a change; one that finds the thread dead is made good by the build that follows. */
+  async function change(work: () => Promise<unknown>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (!isSightlineError(error, 'thread.exited')) throw error;
+    }
+  }
+
+  async function searchSpace(
+    kind: MatchKind,
+    space: Space,
+    vectors: readonly Float32Array[],
+    k: number,
+  ): Promise<MatchResult[]> {
+    const wanted = Math.max(2, k);
+    const answers = new Map<number, readonly Match[]>();
+    let open = vectors.map((_vector, at) => at);
+    let depth = Math.max(leastDepth, referencesPerEntry * wanted);
+    while (open.length > 0) {
+      const found = await index.search(
+        space.name,
+        flatten(
+          open.flatMap((at) => vectors[at] ?? []),
+          space.dimensions,
+        ),
+        depth,
+      );
+      const unsettled: number[] = [];
+      for (const [place, at] of open.entries()) {
+        const neighbours = found[place] ?? { ids: [], scores: [] };
+        const whole = neighbours.ids.length < depth;
+        const { matches, settled } = rank(neighbours, (id) => options.ranked(id, space), wanted, whole);
+        if (settled) answers.set(at, matches);
+        else unsettled.push(at);
+      }
+      open = unsettled;
+      depth *= deeper;
+    }
+    return vectors.map((_vector, at) => toResult(kind, space.name, answers.get(at) ?? [], k));
+  }
+
+  watch(index);
+
+  return {
+    search: async (queries, k) => {
+      if (queries.length === 0) return [];
+      const started = ctx.clock.mono();
+      const results: MatchResult[] = new Array(queries.length);
+      for (const kind of ['face', 'appearance'] as const) {
+        const places = [...queries.keys()].filter((at) => queries[at]?.kind === kind);
+        if (places.length === 0) continue;
+        const space = spaces()[kind];
+        const vectors = places.flatMap((at) => {
+          const { vector, space: name } = queries[at]?.embedding ?? { vector: new Float32Array(0), space: '' };
+          if (space === undefined || name !== space.name) {
+            throw new SightlineError(
+              'watchlist.dimension',
+              `an embedding of ${name} cannot be compared here: ${kind} uses ${space?.name ?? 'no embedder'}`,
+              { details: { space: name, expected: space?.name ?? null } },
+            );
+          }
+          return unitVector(vector, space);
+        });
+        if (space === undefined) continue;
+        const found = await searchSpace(kind, space, vectors, k);
+        for (const [place, at] of places.entries()) {
+          const result = found[place];
+          if (result !== undefined) results[at] = result;
+        }
+        searches.inc({ kind }, places.length);
+      }
+      seconds.observe((ctx.clock.mono() - started) / 1000);
+      return results;
+    },
+    put: async (kind, added) => {
+      const space = spaces()[kind];
+      if (space === undefined || added.length === 0) return;
+      const vectors = flatten(
+        added.map(({ vector }) => vector),
+        space.dimensions,
+      );
+      await change(() => index.change(space.name, { ids: added.map(({ id }) => id), vectors }));
+    },
+    remove: async (kind, referenceIds) => {
+      const space = spaces()[kind];
+      if (space === undefined || referenceIds.length === 0) return;
+      await change(() => index.change(space.name, { remove: referenceIds }));
+    },
+    get info() {
+      return index.info;
+    },
+    get state() {
+      return state;
+    },
+    [Symbol.asyncDispose]: async () => {
+      ended.abort();
+      await healing;
+      await index[Symbol.asyncDispose]();
+    },
+  };
+}

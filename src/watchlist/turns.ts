@@ -1,0 +1,30 @@
+import { SightlineError } from '../core/errors.ts';
+
+/** Lets one change happen at a time, in the order in which they were asked for. */
+export interface Turns {
+  take<T>(work: () => Promise<T>): Promise<T>;
+}
+
+/** More than `limit` waiting changes are refused with `control.request`. */
+export function createTurns(limit: number): Turns {
+  let line: Promise<unknown> = Promise.resolve();
+  let waiting = 0;
+  return {
+    take: (work) => {
+      if (waiting >= limit) {
+        return Promise.reject(
+          new SightlineError(
+            'control.request',
+            `${limit} changes of the watchlist are waiting already; try again when they are done`,
+          ),
+        );
+      }
+      waiting += 1;
+      const turn = line.then(work).finally(() => {
+        waiting -= 1;
+      });
+      line = turn.catch(() => undefined);
+      return turn;
+    },
+  };
+}
