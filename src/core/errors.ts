@@ -3,6 +3,7 @@
  * cause and remedy; a test proves the table complete.
  */
 export const errorCodes = [
+  'alert.transition',
   'alert.unknown',
   'bridge.protocol',
   'camera.unknown',

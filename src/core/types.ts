@@ -191,6 +191,10 @@ export type TrackChange =
       readonly label: string;
       readonly eventTimeMs: number;
       readonly box: Box;
+      /** Size of the frame that `box` belongs to. */
+      readonly frame: { readonly width: number; readonly height: number };
+      /** The person's track this face belongs to, where known: its foot point decides zones. */
+      readonly personTrackId?: number;
     }
   | {
       readonly kind: 'ended';

@@ -1,0 +1,51 @@
+import type { CameraId } from '../core/types.ts';
+
+/**
+ * The event time of every camera. Each runs for itself: a file at ten times its speed is ahead of a live camera. A camera that says
+ * nothing has no event time to wait for; after `silentAfterMs` of monotonic time it counts as seeing nobody, so that it cannot hold
+ * open what others have long seen leave.
+ */
+export interface CameraClocks {
+  /** A frame or sighting of this camera; event time never runs backwards within an epoch. */
+  hear(camera: CameraId, epoch: number, eventMs: number, monoMs: number): void;
+  end(camera: CameraId): void;
+  /** Newest event time heard; undefined before the first. */
+  now(camera: CameraId): number | undefined;
+  state(camera: CameraId, monoMs: number, silentAfterMs: number): 'heard' | 'silent' | 'ended' | 'never';
+  forget(camera: CameraId): void;
+}
+
+interface CameraClock {
+  epoch: number;
+  eventMs: number;
+  heardMonoMs: number;
+  ended: boolean;
+}
+
+export function createCameraClocks(): CameraClocks {
+  const cameras = new Map<CameraId, CameraClock>();
+  return {
+    hear: (camera, epoch, eventMs, monoMs) => {
+      const clock = cameras.get(camera);
+      if (clock === undefined || epoch > clock.epoch) {
+        cameras.set(camera, { epoch, eventMs, heardMonoMs: monoMs, ended: false });
+        return;
+      }
+      if (epoch < clock.epoch) return;
+      clock.eventMs = Math.max(clock.eventMs, eventMs);
+      clock.heardMonoMs = monoMs;
+    },
+    end: (camera) => {
+      const clock = cameras.get(camera);
+      if (clock !== undefined) clock.ended = true;
+    },
+    now: (camera) => cameras.get(camera)?.eventMs,
+    state: (camera, monoMs, silentAfterMs) => {
+      const clock = cameras.get(camera);
+      if (clock === undefined) return 'never';
+      if (clock.ended) return 'ended';
+      return monoMs - clock.heardMonoMs >= silentAfterMs ? 'silent' : 'heard';
+    },
+    forget: (camera) => void cameras.delete(camera),
+  };
+}

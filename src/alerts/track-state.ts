@@ -1,0 +1,129 @@
+import type { CameraConfig } from '../config/schema.ts';
+import type { LedgerReason, LedgerRow } from '../core/alerts.ts';
+import type { Match, MatchKind, Sighting, TrackChange, TrackKey, TrackRef, TrackSummary } from '../core/types.ts';
+import { trackKey } from '../core/types.ts';
+import { noEvidence, type TrackEvidence } from './evidence.ts';
+import { createTrackLedger, summarise, type TrackLedger } from './ledger.ts';
+import { footPoint, type Stays, stayAt, zonesAt } from './zones.ts';
+
+/** A face that has matched nobody since `sinceMs`. */
+export interface UnknownRun {
+  readonly sinceMs: number;
+  readonly lastMs: number;
+  readonly looks: number;
+}
+
+/** What the alerts know of one track. */
+export interface TrackState {
+  readonly track: TrackRef;
+  readonly key: TrackKey;
+  readonly label: string;
+  readonly kind: MatchKind;
+  readonly ledger: TrackLedger;
+  evidence: TrackEvidence;
+  /** Entries this track was decided or recognised as, with the time of the last look that held. */
+  readonly bound: Map<string, { match: Match; lastMs: number }>;
+  /** Whether the newest look agrees with what is decided. */
+  steady: boolean;
+  stays: Stays;
+  personTrackId: number | undefined;
+  /** A face was seen on this person. */
+  faced: boolean;
+  unknown: UnknownRun | undefined;
+  /** Episode of an unknown face that this track carries on. */
+  unknownEpisode: string | undefined;
+  sightings: number;
+  nearest: Match | undefined;
+  /** Last word of it, event time. */
+  touchedMs: number;
+  flushedMs: number;
+  ended: { readonly atMs: number; readonly summary: TrackSummary } | undefined;
+}
+
+export function beginTrack(track: TrackRef, label: string, nowMs: number): TrackState {
+  const kind = label === 'face' ? 'face' : 'appearance';
+  return {
+    track,
+    key: trackKey(track),
+    label,
+    kind,
+    ledger: createTrackLedger(track, label, kind),
+    evidence: noEvidence,
+    bound: new Map(),
+    steady: true,
+    stays: new Map(),
+    personTrackId: undefined,
+    faced: false,
+    unknown: undefined,
+    unknownEpisode: undefined,
+    sightings: 0,
+    nearest: undefined,
+    touchedMs: nowMs,
+    flushedMs: nowMs,
+    ended: undefined,
+  };
+}
+
+export function moveTrack(
+  state: TrackState,
+  change: Extract<TrackChange, { kind: 'moved' }>,
+  zones: CameraConfig['zones'],
+): void {
+  state.touchedMs = Math.max(state.touchedMs, change.eventTimeMs);
+  state.personTrackId = change.personTrackId ?? state.personTrackId;
+  if (Object.keys(zones).length > 0) {
+    state.stays = stayAt(state.stays, zonesAt(zones, footPoint(change.box, change.frame)), change.eventTimeMs);
+  }
+}
+
+export function note(state: TrackState, reason: LedgerReason, sighting: Sighting, details: LedgerRow['details'] = {}): void {
+  const match = sighting.result.top[0];
+  state.ledger.note({
+    atMs: sighting.frame.time.eventTimeMs,
+    reason,
+    ...(match === undefined ? {} : { match }),
+    details: {
+      heightPx: Math.round(sighting.crop.quality.heightPx),
+      quality: rounded(sighting.crop.quality.overall),
+      margin: rounded(sighting.result.margin),
+      ...details,
+    },
+  });
+}
+
+export function rounded(value: number): number {
+  return Math.round(value * 1000) / 1000;
+}
+
+export interface SummaryContext {
+  readonly camera: Pick<CameraConfig, 'recognise' | 'crops'> | undefined;
+  readonly qualityFloor: number;
+  readonly alerted: boolean;
+}
+
+/** The ledger rows of a track that is over: those noted, or one that sums up why it matched nobody. */
+export function lastRows(state: TrackState, { camera, qualityFloor, alerted }: SummaryContext): readonly LedgerRow[] {
+  const told = state.ledger.noted;
+  const rows = state.ledger.take();
+  if (told || alerted || state.ended === undefined || camera === undefined) return rows;
+  if (state.label !== 'face' && state.label !== 'person') return rows;
+  const faceless = state.label === 'person' && !camera.recognise.includes('appearance');
+  if (faceless ? state.faced || !camera.recognise.includes('face') : !camera.recognise.includes(state.kind)) return rows;
+  const minHeightPx = state.kind === 'face' ? camera.crops.minFaceHeight : camera.crops.minBodyHeight;
+  return [
+    ...rows,
+    summarise({
+      track: state.track,
+      label: state.label,
+      kind: faceless ? 'face' : state.kind,
+      summary: state.ended.summary,
+      sightings: state.sightings,
+      bestScore: state.nearest?.score,
+      nearest: state.nearest,
+      minHeightPx: faceless ? camera.crops.minFaceHeight : minHeightPx,
+      qualityFloor,
+      anybodyEnrolled: state.nearest !== undefined,
+      faceless,
+    }),
+  ];
+}
