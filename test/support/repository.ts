@@ -27,12 +27,22 @@ export function missingModels(...models: readonly string[]): string | false {
 }
 
 /** A model repository in a temporary folder: the shipped descriptions with the test data's weights linked in. */
-export async function realRepository(): Promise<TestRepository> {
+export function realRepository(): Promise<TestRepository> {
+  return linkedRepository(Object.entries(testWeights).map(([model, file]) => [model, dataPath(file)]));
+}
+
+/** The same with networks of our own that see drawn faces only (drawn-faces.ts): models `centerface` and `face_embed`. */
+export function fixtureRepository(): Promise<TestRepository> {
+  const folder = resolve(import.meta.dirname, '../fixtures/models');
+  return linkedRepository(['centerface', 'face_embed'].map((model) => [model, join(folder, `${model}.onnx`)]));
+}
+
+async function linkedRepository(weights: readonly (readonly [string, string])[]): Promise<TestRepository> {
   const directory = await mkdtemp(join(tmpdir(), 'sightline-models-'));
   await cp(shippedRepository, directory, { recursive: true, filter: (path) => !path.endsWith('.onnx') });
-  for (const [model, file] of Object.entries(testWeights)) {
+  for (const [model, file] of weights) {
     await mkdir(join(directory, model, '1'), { recursive: true });
-    await symlink(dataPath(file), join(directory, model, '1', 'model.onnx'));
+    await symlink(file, join(directory, model, '1', 'model.onnx'));
   }
   return { directory, [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }) };
 }
