@@ -54,6 +54,9 @@ export interface MqttOutput extends Output {
   configure(config: MqttConfig): void;
 }
 
+/** So many short connections in a row, each ended by the broker, look like another client with our client id. */
+const shortLinksToSuspect = 5;
+
 /** Cuts of the connection, this message alone under way, after which its picture is left out. */
 const cutsBeforeOmitting = 2;
 
@@ -146,6 +149,7 @@ export function startMqtt(options: MqttOptions, ctx: Context): MqttOutput {
   }
 
   async function serve(): Promise<void> {
+    let shortLinks = 0;
     while (!stop.signal.aborted) {
       enter({ state: 'connecting', since: clock.now() });
       let opened: Link;
@@ -167,8 +171,11 @@ export function startMqtt(options: MqttOptions, ctx: Context): MqttOutput {
       const end = await opened.ended;
       link = undefined;
       if (stop.signal.aborted) return;
-      if (clock.mono() - began >= tuning.steadyMs) backoff.reset();
-      await pause(end.kind, end.reason);
+      const steady = clock.mono() - began >= tuning.steadyMs;
+      if (steady) backoff.reset();
+      shortLinks = steady || end.byUs ? 0 : shortLinks + 1;
+      const hint = shortLinks < shortLinksToSuspect ? '' : '; does another client use this mqtt.clientId?';
+      await pause(end.kind, `${end.reason}${hint}`);
     }
   }
 

@@ -1,42 +1,293 @@
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { type ConfigInput, configSchema } from '../../src/config/schema.ts';
-import { startOutputs } from '../../src/outputs/outputs.ts';
-import { alertMessage, statusMessage } from '../../src/outputs/topics.ts';
-import { hasMosquitto, listen, startBroker } from '../support/broker.ts';
-import { testContext } from '../support/context.ts';
+import { cameraMessage, statusMessage } from '../../src/outputs/topics.ts';
+import { hasMosquitto, listen, type Received, startBroker } from '../support/broker.ts';
+import { makeCertificates } from '../support/certificates.ts';
 import { missingTool } from '../support/data.ts';
+import { temporaryDirectory } from '../support/directory.ts';
 import { alertEvent, createMemoryOutbox } from '../support/outbox.ts';
+import { alertsIn, testOutputs } from '../support/outputs.ts';
+import { startScriptedBroker } from '../support/scripted-broker.ts';
+import { startTcpProxy } from '../support/tcp-proxy.ts';
 import { until } from '../support/until.ts';
 
 const skip = missingTool(hasMosquitto, 'mosquitto');
+const picture = new Uint8Array([0xff, 0xd8, 0xff, 0xd9]);
 
-function settings(mqtt: NonNullable<ConfigInput['mqtt']>) {
-  return configSchema.parse({ mqtt });
+function statuses(messages: readonly Received[]) {
+  return messages.filter(({ topic }) => topic === 'house/v1/status').map(({ text }) => statusMessage.parse(JSON.parse(text)));
 }
 
-describe('mqtt', { skip }, () => {
+describe('mqtt on a real broker', { skip }, () => {
   for (const protocol of ['5', '3.1.1'] as const) {
     it(`publishes an alert over MQTT ${protocol} and removes its row on PUBACK`, async () => {
       await using broker = await startBroker();
       await using listener = await listen(broker.port, 'house/v1/#');
-      using ctx = testContext();
-      const outbox = createMemoryOutbox();
-      await using outputs = await startOutputs(
-        settings({ url: broker.url, protocol, baseTopic: 'house' }),
-        { outbox, version: '1.2.3' },
-        ctx,
-      );
-      outputs.notify(outbox.add([alertEvent({ snapshot: new Uint8Array([0xff, 0xd8, 0xff, 0xd9]) })]));
+      await using house = await testOutputs({ url: broker.url, protocol });
+      house.outputs.notify(house.outbox.add([alertEvent({ snapshot: picture })]));
       const received = await until('the alert', () => listener.messages.find(({ topic }) => topic === 'house/v1/alerts/lobby'));
-      const message = alertMessage.parse(JSON.parse(received.text));
-      assert.equal(message.dedupe, 'alert-1/1');
+      const [message] = alertsIn(listener.messages);
+      assert.equal(message?.dedupe, 'alert-1/1');
       assert.deepEqual(message.snapshot, { mode: 'inline', mediaType: 'image/jpeg', data: '/9j/2Q==' });
       assert.equal(received.retain, false);
       assert.equal(received.qos, 1);
-      await until('the row is gone', () => outbox.rows.length === 0);
-      const status = listener.messages.find(({ topic }) => topic === 'house/v1/status');
-      assert.equal(statusMessage.parse(JSON.parse(status?.text ?? '')).state, 'online');
+      await until('the row is gone', () => house.outbox.rows.length === 0);
+      assert.equal(statuses(listener.messages)[0]?.state, 'online');
+      assert.deepEqual(house.outbox.reads, [0], 'an announced row is not read from the store');
     });
   }
+
+  it('lets live alerts expire when they stop being live, and late ones after a day', async () => {
+    await using broker = await startBroker();
+    await using listener = await listen(broker.port);
+    const outbox = createMemoryOutbox();
+    outbox.add([alertEvent({ id: 'old' })], { createdAt: Date.now() - 61_000 });
+    await using house = await testOutputs({ url: broker.url }, { outbox });
+    house.outputs.notify(house.outbox.add([alertEvent({ id: 'new', camera: 'yard' })]));
+    await until('both', () => listener.messages.filter(({ topic }) => /alerts|late/.test(topic)).length === 2);
+    const live = listener.messages.find(({ topic }) => topic === 'house/v1/alerts/yard');
+    assert.ok(
+      live?.expirySeconds !== undefined && live.expirySeconds >= 55 && live.expirySeconds <= 60,
+      String(live?.expirySeconds),
+    );
+    assert.equal(live.contentType, 'application/json');
+    assert.equal(listener.messages.find(({ topic }) => topic === 'house/v1/late/lobby')?.expirySeconds, 86_400);
+    const [late] = alertsIn(listener.messages, 'late');
+    assert.equal(late?.late, true);
+    assert.equal(late.times.expires, undefined);
+    const [now] = alertsIn(listener.messages);
+    assert.ok((now?.times.expires ?? 0) > Date.now());
+  });
+
+  it('retains states and never a recognition', async () => {
+    await using broker = await startBroker();
+    await using watcher = await listen(broker.port);
+    await using house = await testOutputs({ url: broker.url });
+    house.outputs.publishCameraState('lobby', {
+      state: 'live',
+      since: 5,
+      codec: 'h264',
+      width: 640,
+      height: 360,
+      decode: 'software',
+    });
+    house.outputs.publishCameraState('yard', { state: 'away', since: 6, reason: 'no route', retryAt: 7 });
+    house.outputs.publishCameraState('gone', { state: 'connecting', since: 8 });
+    house.outputs.publishCameraState('gone', undefined);
+    house.outputs.publishDaemonState({ health: 'degraded', problems: ['camera yard: no route'] });
+    house.outputs.notify(house.outbox.add([alertEvent({ id: 'new' })]));
+    await until(
+      'everything is out',
+      () => house.outbox.rows.length === 0 && statuses(watcher.messages).at(-1)?.health === 'degraded',
+    );
+    await until('the camera is taken away', () =>
+      watcher.messages.some(({ topic, text }) => topic === 'house/v1/cameras/gone/state' && text === ''),
+    );
+
+    await using listener = await listen(broker.port);
+    await until('the retained states', () => listener.messages.length === 3);
+    assert.deepEqual(listener.messages.map(({ topic, retain }) => `${topic} ${retain}`).sort(), [
+      'house/v1/cameras/lobby/state true',
+      'house/v1/cameras/yard/state true',
+      'house/v1/status true',
+    ]);
+    const yard = listener.messages.find(({ topic }) => topic.includes('yard'));
+    assert.deepEqual(cameraMessage.parse(JSON.parse(yard?.text ?? '')), {
+      v: 1,
+      camera: 'yard',
+      state: 'away',
+      since: 6,
+      reason: 'no route',
+      retryAt: 7,
+    });
+  });
+
+  it('is offline by its last will when the connection is lost, and online with all states afterwards', async () => {
+    await using broker = await startBroker();
+    await using proxy = await startTcpProxy(broker.port);
+    await using listener = await listen(broker.port);
+    await using house = await testOutputs({ url: `mqtt://localhost:${proxy.port}` });
+    house.outputs.publishCameraState('lobby', { state: 'connecting', since: 1 });
+    await until('the states', () => listener.messages.length === 2);
+    proxy.cut();
+    await until('the states again', () => statuses(listener.messages).length >= 3);
+    assert.deepEqual(
+      statuses(listener.messages).map(({ state, reason }) => `${state} ${reason ?? ''}`),
+      ['online ', 'offline connection_lost', 'online '],
+    );
+    await until('the camera again', () => listener.messages.filter(({ topic }) => topic.endsWith('lobby/state')).length === 2);
+  });
+
+  it('says goodbye at a clean stop, and the will stays unsaid', async () => {
+    await using broker = await startBroker();
+    await using listener = await listen(broker.port);
+    {
+      await using house = await testOutputs({ url: broker.url });
+      await until('online', () => statuses(listener.messages).length === 1);
+      house.outputs.notify(house.outbox.add([alertEvent({})]));
+    }
+    await using next = await testOutputs({ url: broker.url, baseTopic: 'other' });
+    await until('the next one is online', () => listener.messages.some(({ topic }) => topic === 'other/v1/status'));
+    assert.ok(next.outputs.states().has('mqtt'));
+    assert.equal(alertsIn(listener.messages).length, 1, 'what was announced before the stop was flushed');
+    assert.deepEqual(
+      statuses(listener.messages).map(({ state, reason }) => `${state} ${reason ?? ''}`),
+      ['online ', 'offline stopped'],
+    );
+  });
+
+  it('connects by TLS with a client certificate', async () => {
+    await using certificates = await makeCertificates();
+    const tls = { caFile: certificates.caFile, ...certificates.server, clientCertificate: true };
+    await using broker = await startBroker({ tls });
+    const url = broker.url;
+    assert.match(url, /^mqtts:/);
+    await using house = await testOutputs({ url, caFile: certificates.caFile, ...certificates.client });
+    house.outputs.notify(house.outbox.add([alertEvent({})]));
+    await until('the row is gone', () => house.outbox.rows.length === 0);
+
+    await using stranger = await testOutputs({ url, caFile: certificates.caFile, clientId: 'stranger' });
+    const refused = await until('a refusal', () => {
+      const state = stranger.outputs.states().get('mqtt');
+      return state?.state === 'refused' || state?.state === 'waiting' ? state : undefined;
+    });
+    assert.ok('reason' in refused);
+    await using doubter = await testOutputs({ url, clientId: 'doubter', ...certificates.client });
+    const untrusted = await until('the broker is not trusted', () => {
+      const state = doubter.outputs.states().get('mqtt');
+      return state?.state === 'refused' ? state : undefined;
+    });
+    assert.match(untrusted.reason, /TLS failed: .*certificate/);
+  });
+
+  for (const protocol of ['5', '3.1.1'] as const) {
+    it(`says that a password is wrong over MQTT ${protocol}, tells nobody the password, and connects once it is right`, async () => {
+      await using directory = await temporaryDirectory();
+      const passwordFile = join(directory.path, 'password');
+      await writeFile(passwordFile, 'wr0ng-secret\n');
+      await using broker = await startBroker({ users: { camera: 'right-secret' } });
+      await using house = await testOutputs({ url: broker.url, protocol, username: 'camera', passwordFile });
+      const state = await until('a refusal', () => {
+        const now = house.outputs.states().get('mqtt');
+        return now?.state === 'refused' ? now : undefined;
+      });
+      assert.match(state.reason, /^broker refused the connection: (not authorized|bad user name or password)$/);
+      assert.doesNotMatch(JSON.stringify(house.ctx.lines), /wr0ng-secret/);
+      await writeFile(passwordFile, 'right-secret\n');
+      await until('connected', () => house.outputs.states().get('mqtt')?.state === 'connected');
+    });
+  }
+
+  it('puts a message that the access list forbids to the dead letters, and the others go on', async () => {
+    const acl = ['topic read house/#', 'topic readwrite house/v1/status', 'topic readwrite house/v1/alerts/lobby'];
+    await using broker = await startBroker({ acl });
+    await using listener = await listen(broker.port, 'house/#');
+    await using house = await testOutputs({ url: broker.url });
+    house.outputs.notify(house.outbox.add([alertEvent({ camera: 'yard', id: 'a' }), alertEvent({ camera: 'lobby', id: 'b' })]));
+    await until('both are settled', () => house.outbox.rows.length === 0);
+    assert.deepEqual(
+      house.outbox.dead.map(({ row, reason }) => [row.alertId, reason]),
+      [['a', 'not authorized']],
+    );
+    assert.deepEqual(
+      alertsIn(listener.messages).map(({ id }) => id),
+      ['b'],
+    );
+    assert.match(
+      await house.ctx.metrics.registry.metrics(),
+      /sightline_output_dead_letters_total\{output="mqtt",reason="not authorized"\} 1/,
+    );
+  });
+
+  it('cannot know over MQTT 3.1.1 that the access list forbids a message', async () => {
+    await using broker = await startBroker({ acl: ['topic read house/#', 'topic readwrite house/v1/status'] });
+    await using listener = await listen(broker.port, 'house/#');
+    await using house = await testOutputs({ url: broker.url, protocol: '3.1.1' });
+    house.outputs.notify(house.outbox.add([alertEvent({})]));
+    await until('settled', () => house.outbox.rows.length === 0);
+    assert.equal(house.outbox.dead.length, 0);
+    assert.equal(alertsIn(listener.messages).length, 0);
+  });
+
+  it('leaves a picture out that is above the packet size of the broker', async () => {
+    await using broker = await startBroker({ settings: ['max_packet_size 20000'] });
+    await using listener = await listen(broker.port);
+    await using house = await testOutputs({ url: broker.url });
+    house.outputs.notify(house.outbox.add([alertEvent({ snapshot: new Uint8Array(30_000) })]));
+    await until('the row is gone', () => house.outbox.rows.length === 0);
+    await until('the alert', () => alertsIn(listener.messages).length === 1);
+    assert.deepEqual(alertsIn(listener.messages)[0]?.snapshot, { mode: 'omitted', reason: 'too_large' });
+  });
+
+  it('suspects another client with its client id when every connection is ended soon', async () => {
+    await using broker = await startBroker();
+    await using house = await testOutputs({ url: broker.url, clientId: 'twin' });
+    await using twin = await testOutputs({ url: broker.url, clientId: 'twin' });
+    const suspects = ({ ctx }: typeof house) =>
+      ctx.lines.some(({ reason }) => String(reason).endsWith('does another client use this mqtt.clientId?'));
+    await until('a suspicion', () => suspects(house) || suspects(twin));
+  });
+});
+
+describe('mqtt on a broker that follows a script', () => {
+  it('has never more messages under way than the receive maximum of the broker', async () => {
+    const waiting: (() => void)[] = [];
+    const publish = ({ topic }: { topic: string }) =>
+      topic.endsWith('status') ? 0 : new Promise<number>((resolve) => waiting.push(() => resolve(0)));
+    await using broker = await startScriptedBroker({ connackProperties: [0x21, 0, 2], publish });
+    await using house = await testOutputs({ url: broker.url });
+    house.outputs.notify(house.outbox.add(['a', 'b', 'c', 'd', 'e'].map((camera) => alertEvent({ camera }))));
+    while (house.outbox.rows.length > 0) {
+      const answer = await until('a message', () => waiting.shift());
+      answer();
+      await until('it is taken note of', () => house.outbox.rows.length === 0 || waiting.length > 0);
+    }
+    assert.equal(broker.mostOutstanding, 2);
+  });
+
+  it('tries a refused message again while its camera waits, then gives it up', async () => {
+    const publish = ({ topic, text }: { topic: string; text: string }) =>
+      topic.includes('lobby') && text.includes('"dedupe":"a/1"') ? 0x97 : 0;
+    await using broker = await startScriptedBroker({ publish });
+    await using house = await testOutputs({ url: broker.url }, { tuning: { maxRetries: 3 } });
+    house.outputs.notify(
+      house.outbox.add([
+        alertEvent({ id: 'a', camera: 'lobby' }),
+        alertEvent({ id: 'a', revision: 2, camera: 'lobby' }),
+        alertEvent({ id: 'b', camera: 'yard' }),
+      ]),
+    );
+    await until('settled', () => house.outbox.rows.length === 0);
+    assert.deepEqual(
+      house.outbox.dead.map(({ row, reason }) => [row.alertId, row.revision, reason]),
+      [['a', 1, 'quota exceeded']],
+    );
+    const order = broker.published.filter(({ topic }) => topic.includes('alerts')).map(({ text }) => JSON.parse(text).dedupe);
+    assert.deepEqual(
+      order.filter((dedupe) => dedupe !== 'b/1'),
+      ['a/1', 'a/1', 'a/1', 'a/1', 'a/2'],
+    );
+    assert.ok(order.indexOf('b/1') <= 2, 'the other camera does not wait');
+  });
+
+  it('does not use a broker without quality of service 1', async () => {
+    await using broker = await startScriptedBroker({ connackProperties: [0x24, 0], publish: () => 0 });
+    await using house = await testOutputs({ url: broker.url });
+    const state = await until('refused', () => {
+      const now = house.outputs.states().get('mqtt');
+      return now?.state === 'refused' ? now : undefined;
+    });
+    assert.match(state.reason, /does not offer QoS 1/);
+  });
+
+  it('warns at the start of a broker elsewhere without login or encryption', async () => {
+    await using house = await testOutputs({ url: 'mqtt://192.0.2.1' });
+    const warnings = house.ctx.lines.filter(({ msg }) => msg === 'mqtt broker is used without protection');
+    assert.deepEqual(
+      warnings.map(({ level }) => level),
+      ['warn', 'warn'],
+    );
+  });
 });

@@ -1,0 +1,62 @@
+import { once } from 'node:events';
+import { connect, createServer, type Socket } from 'node:net';
+
+export interface TcpProxy extends AsyncDisposable {
+  readonly port: number;
+  /** While true nothing that the server says reaches the client; it is lost. */
+  deaf: boolean;
+  /** While set, a client whose bytes contain this text is cut off before they reach the server. */
+  poison: string | undefined;
+  /** Connections made so far. */
+  readonly connections: number;
+  /** Ends all connections at once, without a goodbye. */
+  cut(): void;
+}
+
+/** Stands between a client and a server on loopback and misbehaves as told. */
+export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
+  const pairs = new Set<readonly [Socket, Socket]>();
+  let connections = 0;
+  const server = createServer((client) => {
+    connections += 1;
+    const target = connect(targetPort, '127.0.0.1');
+    const pair = [client, target] as const;
+    pairs.add(pair);
+    const end = () => {
+      pairs.delete(pair);
+      client.destroy();
+      target.destroy();
+    };
+    for (const socket of pair) socket.on('close', end).on('error', end);
+    client.on('data', (bytes) => {
+      if (proxy.poison !== undefined && bytes.includes(proxy.poison)) end();
+      else target.write(bytes);
+    });
+    target.on('data', (bytes) => {
+      if (!proxy.deaf) client.write(bytes);
+    });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  const proxy: TcpProxy = {
+    port: address.port,
+    deaf: false,
+    poison: undefined,
+    get connections() {
+      return connections;
+    },
+    cut() {
+      for (const [client, target] of pairs) {
+        client.destroy();
+        target.destroy();
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      proxy.cut();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+  return proxy;
+}
