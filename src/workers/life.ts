@@ -1,0 +1,162 @@
+import { randomBytes } from 'node:crypto';
+import type { Clock } from '../core/clock.ts';
+import type { Context } from '../core/context.ts';
+import { errorText, isSightlineError } from '../core/errors.ts';
+import type { CameraId } from '../core/types.ts';
+import type { LaunchedWorker, Launcher, WorkerExit } from './launcher.ts';
+import { type Death, settingsExitCode, type WorkerCamera } from './plan.ts';
+
+/** One life of a worker process, from launch to death. */
+
+/** The bridge, as far as workers' lives need it; the daemon adapts. */
+export interface WorkerLink {
+  /** Lets a worker introduce itself by this name and token until the attachment is disposed. */
+  register(worker: string, token: string, events: WorkerLinkEvents): WorkerAttachment;
+}
+
+export interface WorkerLinkEvents {
+  /** The worker has introduced itself. */
+  hello(): void;
+  /** Its connection ended: by itself, or because it broke the protocol or left three pings unanswered; `reason` in words. */
+  closed(reason: string): void;
+  /** It has finished what it had, and exits by itself. */
+  drained(): void;
+}
+
+export interface WorkerAttachment extends Disposable {
+  /** Tells the worker its cameras, all of them; the first time after Hello as its Welcome. */
+  configure(cameras: ReadonlyMap<CameraId, WorkerCamera>): void;
+  /** Asks the worker to finish; false when it is not connected. */
+  drain(): boolean;
+}
+
+export interface LifeTimings {
+  /** From launch to Hello. */
+  readonly startTimeoutMs: number;
+  /** From Drain to SIGTERM. */
+  readonly drainMs: number;
+  /** From SIGTERM, or from Drained, to the next harder means. */
+  readonly termMs: number;
+  /** A worker whose connection ended is given this long to exit and say why. */
+  readonly closedGraceMs: number;
+  /** A process that SIGKILL does not end in this time hangs in the kernel and is given up. */
+  readonly killMs: number;
+}
+
+export interface LifeOptions {
+  readonly worker: string;
+  readonly capacity: number;
+  readonly launcher: Launcher;
+  readonly link: WorkerLink;
+  readonly timings: LifeTimings;
+  /** Fires when the worker has to end. */
+  readonly stop: AbortSignal;
+  onAttached(attachment: WorkerAttachment): void;
+  /** The worker has introduced itself; what it is told now is its Welcome. */
+  onHello(process: LaunchedWorker): void;
+}
+
+export type LifeEnd = { readonly how: 'stopped' } | { readonly how: 'died'; readonly death: Death };
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+/** The exit if it comes within `ms`. */
+async function exitWithin(process: LaunchedWorker, ms: number, clock: Clock): Promise<WorkerExit | undefined> {
+  using limit = clock.deadline(ms);
+  return await Promise.race([process.exited, aborted(limit.signal).then(() => undefined)]);
+}
+
+function exitWords({ code, signal }: WorkerExit): string {
+  if (signal !== undefined) return `it was ended by ${signal}`;
+  return code === settingsExitCode ? `exit code ${code}: its settings cannot work` : `it ended with exit code ${code}`;
+}
+
+function died(reason: string, code: Death['code'], exitCode?: number): LifeEnd {
+  return { how: 'died', death: { reason, code, exitCode } };
+}
+
+/** Runs a worker until it is gone. Never rejects for what a worker does. */
+export async function liveWorker(options: LifeOptions, ctx: Context): Promise<LifeEnd> {
+  const { worker, launcher, timings, stop } = options;
+  const { clock, log } = ctx;
+  const token = randomBytes(32).toString('base64url');
+  const hello = Promise.withResolvers<void>();
+  const closed = Promise.withResolvers<string>();
+  const drained = Promise.withResolvers<void>();
+  const stopped = aborted(stop);
+  using attachment = options.link.register(worker, token, {
+    hello: hello.resolve,
+    closed: closed.resolve,
+    drained: drained.resolve,
+  });
+  options.onAttached(attachment);
+
+  async function kill(process: LaunchedWorker): Promise<WorkerExit | undefined> {
+    process.signal('SIGKILL');
+    const exit = await exitWithin(process, timings.killMs, clock);
+    if (exit === undefined) log.error({ worker, pid: process.pid }, 'worker survives SIGKILL and is given up');
+    return exit;
+  }
+
+  /** Ask, tell, force. */
+  async function end(process: LaunchedWorker): Promise<void> {
+    if (attachment.drain()) {
+      using limit = clock.deadline(timings.drainMs);
+      await Promise.race([process.exited, drained.promise, closed.promise, aborted(limit.signal)]);
+      // One that has said its last word may take a moment to exit; for the others the time is over.
+      if (!limit.signal.aborted && (await exitWithin(process, timings.termMs, clock)) !== undefined) return;
+    }
+    process.signal('SIGTERM');
+    if ((await exitWithin(process, timings.termMs, clock)) !== undefined) return;
+    log.warn({ worker, pid: process.pid }, 'worker does not stop and is killed');
+    await kill(process);
+  }
+
+  async function introduction(process: LaunchedWorker): Promise<'hello' | 'exited' | 'stop' | 'late'> {
+    using limit = clock.deadline(timings.startTimeoutMs);
+    return await Promise.race([
+      process.exited.then(() => 'exited' as const),
+      stopped.then(() => 'stop' as const),
+      hello.promise.then(() => 'hello' as const),
+      aborted(limit.signal).then(() => 'late' as const),
+    ]);
+  }
+
+  let process: LaunchedWorker;
+  try {
+    process = await launcher.launch({ worker, token, capacity: options.capacity }, ctx);
+  } catch (error) {
+    return died(errorText(error), isSightlineError(error) ? error.code : 'worker.crashed');
+  }
+  const begun = await introduction(process);
+  if (begun === 'late') {
+    await kill(process);
+    return died(`it did not introduce itself within ${timings.startTimeoutMs / 1000} s`, 'worker.start_timeout');
+  }
+  if (begun === 'hello') options.onHello(process);
+
+  const ended = await Promise.race([
+    process.exited.then((exit) => ({ how: 'exited', exit }) as const),
+    stopped.then(() => ({ how: 'stop' }) as const),
+    closed.promise.then((reason) => ({ how: 'closed', reason }) as const),
+  ]);
+  switch (ended.how) {
+    case 'stop':
+      await end(process);
+      return { how: 'stopped' };
+    case 'exited':
+      return died(exitWords(ended.exit), 'worker.crashed', ended.exit.code);
+    case 'closed': {
+      // A crash closes the connection first; its exit says more.
+      const exit = await exitWithin(process, timings.closedGraceMs, clock);
+      if (exit !== undefined) return died(exitWords(exit), 'worker.crashed', exit.code);
+      await kill(process);
+      return died(ended.reason, 'worker.protocol');
+    }
+  }
+}

@@ -1,0 +1,106 @@
+import type { Readable } from 'node:stream';
+import type { Clock } from '../core/clock.ts';
+import { type Logger, redact } from '../core/log.ts';
+
+/** Brings what a worker prints line by line into the log. It is always read, so that a worker never blocks on it. */
+
+const lineLimitChars = 4096;
+const linesASecond = 200;
+
+const levels = ['debug', 'info', 'warn', 'error'] as const;
+
+/** Cuts chunks into lines; what a line has beyond the limit is left out. */
+class LineSplitter {
+  #line = '';
+
+  *push(chunk: string): Generator<string> {
+    let from = 0;
+    while (true) {
+      const end = chunk.indexOf('\n', from);
+      const part = chunk.slice(from, end === -1 ? undefined : end);
+      this.#line += part.slice(0, lineLimitChars - this.#line.length);
+      if (end === -1) return;
+      yield this.#take();
+      from = end + 1;
+    }
+  }
+
+  /** The last line, when it had no end. */
+  *rest(): Generator<string> {
+    if (this.#line !== '') yield this.#take();
+  }
+
+  #take(): string {
+    const line = this.#line;
+    this.#line = '';
+    return line;
+  }
+}
+
+function parsed(
+  line: string,
+): { readonly level: (typeof levels)[number]; readonly msg: string; readonly fields: object } | undefined {
+  if (!line.startsWith('{')) return undefined;
+  try {
+    const { level: name, msg, time: _time, ...fields } = JSON.parse(line);
+    const level = levels.find((known) => known === name);
+    return level === undefined || typeof msg !== 'string' ? undefined : { level, msg, fields };
+  } catch {
+    return undefined;
+  }
+}
+
+function relay(line: string, stream: 'stdout' | 'stderr', log: Logger): void {
+  const own = parsed(line);
+  if (own !== undefined) log[own.level](own.fields, redact(own.msg));
+  else if (line.trim() !== '') log[stream === 'stderr' ? 'warn' : 'info']({ stream, line }, 'worker printed');
+}
+
+/**
+ * Reads `readable` to its end. Our own JSON lines keep their level and fields, others become one message with the line as a field.
+ * Above 200 lines a second the rest of that second is only counted; `onSkipped` gets each count with the log.
+ */
+export function relayOutput(
+  readable: Readable,
+  options: {
+    readonly stream: 'stdout' | 'stderr';
+    readonly log: Logger;
+    readonly clock: Clock;
+    onSkipped(lines: number): void;
+  },
+): void {
+  const { stream, log, clock } = options;
+  const splitter = new LineSplitter();
+  let second = 0;
+  let lines = 0;
+  let skipped = 0;
+
+  function report(): void {
+    if (skipped === 0) return;
+    log.warn({ stream, count: skipped }, 'worker prints too much, lines were left out');
+    options.onSkipped(skipped);
+    skipped = 0;
+  }
+
+  function take(line: string): void {
+    const now = Math.floor(clock.mono() / 1000);
+    if (now !== second) {
+      second = now;
+      lines = 0;
+      report();
+    }
+    lines += 1;
+    if (lines > linesASecond) skipped += 1;
+    else relay(line, stream, log);
+  }
+
+  readable.setEncoding('utf8');
+  readable.on('data', (chunk: string) => {
+    for (const line of splitter.push(chunk)) take(line);
+  });
+  readable.on('error', (error) => log.warn({ stream, err: error }, 'worker output cannot be read'));
+  readable.on('close', () => {
+    for (const line of splitter.rest()) take(line);
+    report();
+  });
+}

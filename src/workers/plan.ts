@@ -1,0 +1,156 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { CameraConfig } from '../config/schema.ts';
+import type { ErrorCode } from '../core/errors.ts';
+import type { CameraId } from '../core/types.ts';
+import type { WorkerState } from './state.ts';
+
+/** Decides what to do next, from what should be and what is. Pure; the supervisor acts and asks again. */
+
+export type Runtime = CameraConfig['runtime'];
+
+/** The settings of a camera that its worker has to know. */
+export type WorkerCamera = Omit<CameraConfig, 'zones' | 'group' | 'runtime' | 'enabled'>;
+
+/** One worker as it should be. */
+export interface WorkerSpec {
+  /** `runtime-group`, unique. */
+  readonly worker: string;
+  readonly runtime: Runtime;
+  readonly cameras: ReadonlyMap<CameraId, WorkerCamera>;
+}
+
+/** One worker as it is. */
+export interface ActualWorker {
+  /** What it was last told, or will be when it introduces itself. */
+  readonly spec: WorkerSpec;
+  readonly state: WorkerState;
+  /** How many cameras its process was started for. */
+  readonly capacity: number;
+}
+
+export type Action =
+  | { readonly do: 'start'; readonly spec: WorkerSpec; readonly why: 'new' | 'changed' | 'retry' }
+  | { readonly do: 'configure'; readonly spec: WorkerSpec }
+  | { readonly do: 'drain'; readonly worker: string; readonly reason: string }
+  | { readonly do: 'forget'; readonly worker: string };
+
+export interface Plan {
+  readonly actions: readonly Action[];
+  /** When to look again if nothing happens before. */
+  readonly nextMonoMs?: number;
+}
+
+/**
+ * A process's thread pool cannot grow, and every camera needs threads of it: room is made for the next multiple of this, so that
+ * cameras can be added without a restart.
+ */
+const camerasPerStep = 8;
+
+export function capacityFor(cameras: number): number {
+  return camerasPerStep * Math.max(1, Math.ceil(cameras / camerasPerStep));
+}
+
+/** The workers that a configuration asks for: one per runtime and group with a camera that is enabled. */
+export function desiredWorkers(cameras: Readonly<Record<CameraId, CameraConfig>>): readonly WorkerSpec[] {
+  const specs = new Map<string, { readonly runtime: Runtime; readonly cameras: Map<CameraId, WorkerCamera> }>();
+  for (const [id, { zones: _zones, group, runtime, enabled, ...camera }] of Object.entries(cameras)) {
+    if (!enabled) continue;
+    const worker = `${runtime}-${group}`;
+    const spec = specs.get(worker) ?? { runtime, cameras: new Map() };
+    spec.cameras.set(id, camera);
+    specs.set(worker, spec);
+  }
+  return [...specs].map(([worker, spec]) => ({ worker, ...spec })).sort((a, b) => (a.worker < b.worker ? -1 : 1));
+}
+
+export function sameSpec(a: WorkerSpec, b: WorkerSpec): boolean {
+  return a.runtime === b.runtime && isDeepStrictEqual(a.cameras, b.cameras);
+}
+
+/** When a worker that is down may be tried again; undefined: not by waiting. */
+function dueMonoMs(state: WorkerState): number | undefined {
+  if (state.state === 'waiting') return state.untilMonoMs;
+  return state.state === 'failed' ? state.retryMonoMs : undefined;
+}
+
+function actionFor(spec: WorkerSpec, actual: ActualWorker | undefined, nowMonoMs: number): Action | undefined {
+  if (actual === undefined) return { do: 'start', spec, why: 'new' };
+  const { state } = actual;
+  const same = sameSpec(spec, actual.spec);
+  switch (state.state) {
+    case 'starting':
+    case 'running':
+      if (same) return undefined;
+      if (spec.runtime !== 'software') {
+        return { do: 'drain', worker: spec.worker, reason: 'its cameras changed, and those of a container are fixed' };
+      }
+      if (spec.cameras.size > actual.capacity) {
+        return { do: 'drain', worker: spec.worker, reason: `it was started for ${actual.capacity} cameras at most` };
+      }
+      return { do: 'configure', spec };
+    case 'draining':
+      return undefined;
+    case 'stopped':
+      return { do: 'start', spec, why: 'changed' };
+    case 'waiting':
+    case 'failed': {
+      if (!same) return { do: 'start', spec, why: 'changed' };
+      const due = dueMonoMs(state);
+      return due !== undefined && due <= nowMonoMs ? { do: 'start', spec, why: 'retry' } : undefined;
+    }
+  }
+}
+
+function actionForUnwanted({ spec: { worker }, state }: ActualWorker): Action | undefined {
+  switch (state.state) {
+    case 'starting':
+    case 'running':
+      return { do: 'drain', worker, reason: 'no camera needs it any more' };
+    case 'draining':
+      return undefined;
+    case 'waiting':
+    case 'failed':
+    case 'stopped':
+      return { do: 'forget', worker };
+  }
+}
+
+/** The next steps only: after each the world is looked at again, so that a step that fails costs nothing but itself. */
+export function planWorkers(desired: readonly WorkerSpec[], actual: readonly ActualWorker[], nowMonoMs: number): Plan {
+  const byName = new Map(actual.map((worker) => [worker.spec.worker, worker]));
+  const wanted = new Set(desired.map(({ worker }) => worker));
+  const actions = [
+    ...actual.filter(({ spec }) => !wanted.has(spec.worker)).map(actionForUnwanted),
+    ...desired.map((spec) => actionFor(spec, byName.get(spec.worker), nowMonoMs)),
+  ].filter((action) => action !== undefined);
+  const later = actual
+    .filter(({ spec }) => wanted.has(spec.worker))
+    .map(({ state }) => dueMonoMs(state))
+    .filter((due) => due !== undefined && due > nowMonoMs);
+  return later.length === 0 ? { actions } : { actions, nextMonoMs: Math.min(...later.map((due) => due ?? nowMonoMs)) };
+}
+
+/** Exit code of a worker whose settings cannot work (EX_CONFIG of sysexits.h). */
+export const settingsExitCode = 78;
+
+export interface Death {
+  readonly reason: string;
+  readonly code: ErrorCode;
+  readonly exitCode: number | undefined;
+}
+
+/**
+ * What becomes of a worker that died: wrong settings are not tried again, one that used up its restarts only after a long pause,
+ * the others after `delayMs`.
+ */
+export function afterDeath(
+  death: Death,
+  chances: { readonly delayMs: number; readonly withinBudget: boolean; readonly longPauseMs: number },
+  nowMonoMs: number,
+): WorkerState {
+  const { reason } = death;
+  if (death.exitCode === settingsExitCode) return { state: 'failed', sinceMonoMs: nowMonoMs, code: 'worker.settings', reason };
+  if (chances.withinBudget)
+    return { state: 'waiting', sinceMonoMs: nowMonoMs, untilMonoMs: nowMonoMs + chances.delayMs, reason };
+  return { state: 'failed', sinceMonoMs: nowMonoMs, retryMonoMs: nowMonoMs + chances.longPauseMs, code: death.code, reason };
+}

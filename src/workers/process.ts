@@ -1,0 +1,146 @@
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { errorText, isSystemError, SightlineError } from '../core/errors.ts';
+import type { LaunchedWorker, Launcher, WorkerExit } from './launcher.ts';
+import { findOrphans, isAlive, removePidFile, rssBytesOf, writePidFile } from './orphans.ts';
+import { relayOutput } from './output.ts';
+
+/** Software workers: child processes, each in a process group of its own. */
+
+export interface ProcessLauncherOptions {
+  readonly dataDir: string;
+  /** Socket of the bridge. */
+  readonly bridgePath: string;
+  /** Program that Node runs; the software worker's by default. */
+  readonly program?: string;
+  /** Added to the worker's environment. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/**
+ * What a worker inherits: what finds programs, libraries, certificates, proxies and devices, and nothing else. The daemon's own
+ * environment may hold passwords of cameras and brokers.
+ */
+const inherited = [
+  /^(PATH|HOME|USER|LOGNAME|SHELL|TZ|LANG|LANGUAGE|TMPDIR|LD_LIBRARY_PATH)$/,
+  /^(LC_|XDG_|GST_|GI_|LIBVA_|VDPAU_|CUDA_|NVIDIA_|ORT_|SSL_CERT_|NODE_EXTRA_CA_CERTS$)/,
+  /^(http|https|no|all)_proxy$/i,
+];
+
+const pollMs = 20;
+const orphanGraceMs = 5000;
+
+export function workerEnvironment(
+  from: NodeJS.ProcessEnv,
+  worker: {
+    readonly name: string;
+    readonly token: string;
+    readonly bridgePath: string;
+    readonly capacity: number;
+    readonly logLevel: string;
+  },
+): Record<string, string> {
+  const kept = Object.entries(from).filter(([name]) => inherited.some((pattern) => pattern.test(name)));
+  return {
+    ...Object.fromEntries(kept.map(([name, value]) => [name, value ?? ''])),
+    SIGHTLINE_BRIDGE: worker.bridgePath,
+    SIGHTLINE_WORKER: worker.name,
+    SIGHTLINE_TOKEN: worker.token,
+    SIGHTLINE_LOG_LEVEL: worker.logLevel,
+    // FFmpeg's reads and decodes each hold a thread of libuv's pool, which cannot grow later.
+    UV_THREADPOOL_SIZE: String(2 * worker.capacity + 4),
+    OMP_NUM_THREADS: '1',
+  };
+}
+
+/** Sends to a whole group; false when nobody is left in it. */
+function signalGroup(pid: number, name: NodeJS.Signals | 0): boolean {
+  try {
+    process.kill(-pid, name);
+    return true;
+  } catch (error) {
+    if (isSystemError(error, 'ESRCH')) return false;
+    throw error;
+  }
+}
+
+/**
+ * Launches workers as `node PROGRAM` with their name, bridge and token in the environment. Their output goes to the log under their
+ * name. A pid file per worker lets the next daemon end what this one could not.
+ */
+export function createProcessLauncher(options: ProcessLauncherOptions): Launcher {
+  const program = options.program ?? fileURLToPath(new URL('../software-worker/main.ts', import.meta.url));
+  const directory = join(options.dataDir, 'workers');
+
+  return {
+    launch: async ({ worker, token, capacity }, ctx) => {
+      const { clock, log } = ctx;
+      const environment = workerEnvironment(process.env, {
+        name: worker,
+        token,
+        bridgePath: options.bridgePath,
+        capacity,
+        logLevel: log.level,
+      });
+      const child = spawn(process.execPath, [program], {
+        detached: true,
+        stdio: ['ignore', 'pipe', 'pipe'],
+        env: { ...environment, ...options.env },
+      });
+      const exited = Promise.withResolvers<WorkerExit>();
+      await new Promise<void>((resolve, reject) => {
+        child.once('spawn', resolve);
+        child.once('error', (cause) => {
+          reject(new SightlineError('worker.crashed', `worker ${worker} cannot be started: ${errorText(cause)}`, { cause }));
+        });
+      });
+      const { pid } = child;
+      if (pid === undefined) throw new SightlineError('worker.crashed', `worker ${worker} started without a pid`);
+      const skipped = ctx.metrics.counter('sightline_worker_output_skipped_total', 'Lines of workers left out of the log', [
+        'worker',
+      ]);
+      const labelled = log.child({ worker, pid });
+      for (const stream of ['stdout', 'stderr'] as const) {
+        relayOutput(child[stream], { stream, log: labelled, clock, onSkipped: (lines) => skipped.inc({ worker }, lines) });
+      }
+      child.on('error', (error) => labelled.warn({ err: error }, 'worker process reports an error'));
+      child.once('exit', (code, signal) => {
+        // What it started does not outlive it.
+        signalGroup(pid, 'SIGKILL');
+        removePidFile(directory, worker)
+          .catch((error: unknown) => labelled.warn({ err: error }, 'pid file was not removed'))
+          .finally(() => exited.resolve({ code: code ?? undefined, signal: signal ?? undefined }));
+      });
+      await writePidFile(directory, worker, pid).catch((error: unknown) => {
+        labelled.warn({ err: error }, 'pid file was not written, a crash of the daemon would leave this worker behind');
+      });
+      return {
+        pid,
+        exited: exited.promise,
+        signal: (name) => {
+          if (child.exitCode === null && child.signalCode === null) signalGroup(pid, name);
+        },
+        rssBytes: () => rssBytesOf(pid),
+      } satisfies LaunchedWorker;
+    },
+
+    cleanUp: async ({ clock, log, signal }) => {
+      for (const { worker, pids } of await findOrphans(directory, options.bridgePath)) {
+        for (const pid of pids) {
+          try {
+            process.kill(pid, 'SIGKILL');
+          } catch (error) {
+            if (!isSystemError(error, 'ESRCH')) throw error;
+          }
+        }
+        const endMs = clock.mono() + orphanGraceMs;
+        for (const pid of pids) {
+          while ((await isAlive(pid)) && clock.mono() < endMs) await clock.sleep(pollMs, signal);
+        }
+        if (pids.length > 0) log.warn({ worker, pids }, 'worker of an earlier run was ended');
+        await removePidFile(directory, worker);
+      }
+    },
+  };
+}
