@@ -147,7 +147,8 @@ function checkFeeding({ lookups, refuse }: Check, camera: CameraConfig, path: Se
   }
 }
 
-function checkModels({ config, lookups, refuse }: Check): void {
+function checkModels(check: Check): void {
+  const { config, lookups, refuse } = check;
   const used = new Set(Object.values(config.cameras).flatMap((camera) => camera.recognise));
   for (const kind of ['face', 'appearance'] as const) {
     const { open, keep } = config.models.thresholds[kind];
@@ -163,12 +164,23 @@ function checkModels({ config, lookups, refuse }: Check): void {
     else if (facts.kind !== kind)
       refuse(['models', kind], `${model} is of kind ${facts.kind}; expected an embedder of kind ${kind}`);
   }
-  const { enrolment } = config.models;
-  const facts = used.has('face') ? lookups.describeModel(enrolment) : undefined;
-  if (used.has('face') && facts === undefined)
-    refuse(['models', 'enrolment'], `the model repository has no ${enrolment}; ${known(lookups, enrolment)}`);
-  else if (facts !== undefined && !facts.landmarks)
-    refuse(['models', 'enrolment'], `${enrolment} gives no five points; expected a face detector such as centerface or yunet`);
+  checkEnrolment(check, used);
+}
+
+/** Detectors for photos are needed for the kinds that some camera compares. */
+function checkEnrolment({ config, lookups, refuse }: Check, used: ReadonlySet<MatchKind>): void {
+  const detectors = [
+    { kind: 'face', key: 'enrolment', does: 'gives no five points; expected a face detector such as centerface or yunet' },
+    { kind: 'appearance', key: 'enrolmentBody', does: 'does not find person; expected a detector such as yolox_nano' },
+  ] as const;
+  for (const { kind, key, does } of detectors) {
+    if (!used.has(kind)) continue;
+    const model = config.models[key];
+    const facts = lookups.describeModel(model);
+    const suits = kind === 'face' ? facts?.landmarks : facts?.labels.includes('person');
+    if (facts === undefined) refuse(['models', key], `the model repository has no ${model}; ${known(lookups, model)}`);
+    else if (suits !== true) refuse(['models', key], `${model} ${does}`);
+  }
 }
 
 function checkBroker({ config: { mqtt }, refuse }: Check): void {

@@ -427,6 +427,7 @@ export const configSchema = z.strictObject({
         face: setting(z.string().min(1).default('face_embed'), 'daemon', 'Embedder for faces.'),
         appearance: setting(z.string().min(1).default('person_embed'), 'daemon', 'Embedder for bodies and clothes.'),
         enrolment: setting(z.string().min(1).default('centerface'), 'daemon', 'Face detector for photos.'),
+        enrolmentBody: setting(z.string().min(1).default('yolox_nano'), 'daemon', 'Person detector for photos of bodies.'),
         thresholds: section(
           z
             .strictObject({

@@ -175,6 +175,16 @@ export const controlMethods = {
   'ledger.query': unary<{ readonly rows: readonly LedgerRow[] }>()(
     z.strictObject({ camera: text.exactOptional(), from: timeMs, to: timeMs, limit: limit.default(200) }),
   ),
+  /** Why nobody was told: what happened on a camera around a time, as lines of text. */
+  why: unary<{ readonly lines: readonly string[] }>()(
+    z.strictObject({
+      camera: text,
+      at: timeMs,
+      windowMs: z.number().int().min(1000).max(86_400_000).default(60_000),
+      /** IANA name; times in the answer are in it. */
+      timeZone: text,
+    }),
+  ),
   /** Errors: `photo.refused` (`details.refusals`), `photo.undecodable`, `watchlist.unknown`. */
   'watchlist.enrol': unary<EnrolView>()(
     z.strictObject({
