@@ -7,11 +7,12 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import Sqlite, { type Database } from 'better-sqlite3';
-import { SightlineError } from '../core/errors.ts';
+import { isSystemError, SightlineError } from '../core/errors.ts';
 import { type Migration, migrate } from './migrations.ts';
 
 export const databaseName = 'sightline.db';
@@ -23,7 +24,24 @@ export interface OpenedDatabase {
   readonly db: Database;
   readonly file: string;
   readonly migrated: { readonly from: number; readonly to: number };
+  /** Others may look into the directory and it is not ours to close: it holds other things, or belongs to somebody else. */
+  readonly exposed: boolean;
   close(): void;
+}
+
+/** Makes the directory with mode 0700, or closes one that is empty or holds a store. True when it stays open to others. */
+function prepareDirectory(directory: string): boolean {
+  if (mkdirSync(directory, { recursive: true, mode: 0o700 }) !== undefined) return false;
+  if ((statSync(directory).mode & 0o077) === 0) return false;
+  const names = readdirSync(directory);
+  if (names.length > 0 && !names.includes(databaseName)) return true;
+  try {
+    chmodSync(directory, 0o700);
+    return false;
+  } catch (error) {
+    if (isSystemError(error, 'EPERM')) return true;
+    throw error;
+  }
 }
 
 /**
@@ -34,14 +52,12 @@ export interface OpenedDatabase {
 export function openDatabase(directory: string, steps?: readonly Migration[]): OpenedDatabase {
   const file = join(directory, databaseName);
   const owner = join(directory, ownerName);
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  chmodSync(directory, 0o700);
-  // SQLite gives its log the mode of the database.
-  closeSync(openSync(file, 'a', 0o600));
-  chmodSync(file, 0o600);
-
   let db: Database | undefined;
   try {
+    const exposed = prepareDirectory(directory);
+    // SQLite gives its log the mode of the database.
+    closeSync(openSync(file, 'a', 0o600));
+    chmodSync(file, 0o600);
     db = new Sqlite(file, { timeout: busyTimeoutMs });
     db.pragma('locking_mode = EXCLUSIVE');
     db.pragma('journal_mode = WAL');
@@ -61,6 +77,7 @@ export function openDatabase(directory: string, steps?: readonly Migration[]): O
       db: opened,
       file,
       migrated,
+      exposed,
       close: () => {
         rmSync(owner, { force: true });
         opened.close();

@@ -14,8 +14,8 @@ const auditMs = 400 * day;
 const copyMs = 7 * day;
 /** Decisions under way are done long before. */
 const erasedMs = day;
-/** Rows a transaction deletes at most, so that commits get their turn in between. */
-const batch = 200;
+/** Rows of a kind that a transaction deletes at most: commits get their turn in between, and the log stays within the reserve. */
+const batch = 50;
 
 export interface Swept {
   readonly alerts: number;

@@ -73,7 +73,9 @@ export async function startStore({ directory }: StoreOptions, ctx: Context): Pro
     if (from === to) log.info({ file: opened.file, schema: to }, 'store open');
     else if (from === 0) log.info({ file: opened.file, schema: to }, 'store made');
     else log.info({ file: opened.file, from, to }, 'store migrated, a copy was kept');
-    if (opened.erasureFinished) log.info('an unfinished erasure was finished');
+    if (opened.erasure === 'finished') log.info('an unfinished erasure was finished');
+    if (opened.erasure === 'waiting') log.error('an erasure is unfinished until there is space on the disk');
+    if (opened.exposed) log.warn({ directory }, 'others may look into the data directory, give it mode 0700');
   }
 
   function watch(current: Running): void {

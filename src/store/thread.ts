@@ -1,4 +1,4 @@
-import { SightlineError } from '../core/errors.ts';
+import { isSightlineError, SightlineError } from '../core/errors.ts';
 import { serveThread } from '../core/thread.ts';
 import { createAlerts } from './alerts.ts';
 import { createAudit } from './audit.ts';
@@ -7,6 +7,7 @@ import { createEpochs } from './epochs.ts';
 import { createErased } from './erased.ts';
 import { createLedger } from './ledger.ts';
 import { createOutbox } from './outbox.ts';
+import { createReserve } from './reserve.ts';
 import { createRetention } from './retention.ts';
 import { createWatchlist } from './watchlist.ts';
 
@@ -15,6 +16,7 @@ import { createWatchlist } from './watchlist.ts';
 function openSubjects(directory: string) {
   const opened = openDatabase(directory);
   const { db, file } = opened;
+  const reserve = createReserve(directory);
   const erased = createErased(db);
   const subjects = {
     alerts: createAlerts(db, erased),
@@ -25,7 +27,7 @@ function openSubjects(directory: string) {
     epochs: createEpochs(db),
     retention: createRetention(db, file, erased),
   };
-  return { opened, subjects };
+  return { opened, subjects, reserve };
 }
 
 type Subjects = ReturnType<typeof openSubjects>['subjects'];
@@ -33,8 +35,21 @@ type Subjects = ReturnType<typeof openSubjects>['subjects'];
 export interface Opened {
   readonly file: string;
   readonly migrated: OpenedDatabase['migrated'];
-  /** An erasure that had been left unfinished was finished. */
-  readonly erasureFinished: boolean;
+  readonly exposed: boolean;
+  /** Whether an erasure had been left unfinished, and was finished or has to wait (the disk is full). */
+  readonly erasure: 'none' | 'finished' | 'waiting';
+}
+
+function finishErasure({ watchlist }: Subjects, file: string): Opened['erasure'] {
+  try {
+    if (!watchlist.hasUnfinished()) return 'none';
+    watchlist.finish();
+    return 'finished';
+  } catch (error) {
+    const failure = storeError(error, file);
+    if (failure.code === 'store.full') return 'waiting';
+    throw failure;
+  }
 }
 
 function createHandlers() {
@@ -52,15 +67,26 @@ function createHandlers() {
     };
   }
 
+  /** The same for a call that deletes: on a full disk it has the reserve. */
+  function deleting<A extends unknown[], R>(run: (subjects: Subjects, ...args: A) => R): (...args: A) => R {
+    const attempt = on(run);
+    return (...args) => {
+      try {
+        return attempt(...args);
+      } catch (error) {
+        if (!isSightlineError(error, 'store.full') || state?.reserve.spend() !== true) throw error;
+        return attempt(...args);
+      }
+    };
+  }
+
   return {
     open: (directory: string): Opened => {
       state = openSubjects(directory);
-      const { file, migrated } = state.opened;
-      try {
-        return { file, migrated, erasureFinished: state.subjects.watchlist.finishErasures() };
-      } catch (error) {
-        throw storeError(error, file);
-      }
+      const { file, migrated, exposed } = state.opened;
+      const erasure = finishErasure(state.subjects, file);
+      state.reserve.restore();
+      return { file, migrated, exposed, erasure };
     },
     close: (): void => {
       state?.opened.close();
@@ -82,13 +108,16 @@ function createHandlers() {
     replaceVector: on((all, ...args: Parameters<Subjects['watchlist']['replaceVector']>) =>
       all.watchlist.replaceVector.immediate(...args),
     ),
-    removeReference: on((all, id: string) => all.watchlist.removeReference(id)),
-    erase: on((all, ...args: Parameters<Subjects['watchlist']['erase']>) => all.watchlist.erase(...args)),
+    removeReference: deleting((all, id: string) => all.watchlist.removeReference(id)),
+    erase: deleting((all, ...args: Parameters<Subjects['watchlist']['erase']>) => all.watchlist.erase(...args)),
     addAudit: on((all, ...args: Parameters<Subjects['audit']['add']>) => all.audit.add(...args)),
     listAudit: on((all, limit: number) => all.audit.list(limit)),
     nextEpoch: on((all, camera: string) => all.epochs.next(camera)),
-    sweep: on((all, ...args: Parameters<Subjects['retention']['sweep']>) => all.retention.sweep.immediate(...args)),
-    finishSweep: on((all, now: number) => all.retention.finish(now)),
+    sweep: deleting((all, ...args: Parameters<Subjects['retention']['sweep']>) => all.retention.sweep.immediate(...args)),
+    finishSweep: on((all, now: number) => {
+      all.retention.finish(now);
+      state?.reserve.restore();
+    }),
   };
 }
 

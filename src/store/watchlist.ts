@@ -33,8 +33,8 @@ interface ReferenceRow {
   readonly vector: Uint8Array;
 }
 
-/** Up to this size an erasure rewrites the file at once (0.1 s for 20 MB); above, at the next start. */
-const compactAtOnceBytes = 64 * 1024 * 1024;
+/** Up to this size an erasure rewrites the file at once, at most some tenths of a second; above, at the next start. */
+const compactUpToBytes = 64 * 1024 * 1024;
 const compactFlag = 'compact';
 
 /** Float32 in the order of this machine, as SQLite files do not travel between kinds of machines here. */
@@ -76,7 +76,12 @@ function toEntry(row: EntryRow): EntryRecord {
   };
 }
 
-export function createWatchlist(db: Database, file: string, erased: Erased) {
+export function createWatchlist(
+  db: Database,
+  file: string,
+  erased: Erased,
+  options: { readonly compactUpToBytes?: number } = {},
+) {
   const directory = dirname(file);
   const entries = db.prepare<[], EntryRow>('SELECT * FROM entries ORDER BY added_at, id');
   const references = db.prepare<[], ReferenceRow>(`
@@ -133,6 +138,7 @@ export function createWatchlist(db: Database, file: string, erased: Erased) {
   });
 
   const removeRows = db.transaction((referenceId: string): void => {
+    flag.run(compactFlag);
     dropReference.run(referenceId);
   });
 
@@ -140,6 +146,11 @@ export function createWatchlist(db: Database, file: string, erased: Erased) {
   function scrub(): void {
     db.pragma('wal_checkpoint(TRUNCATE)');
     for (const copy of migrationCopies(directory)) rmSync(copy);
+  }
+
+  function finish(): void {
+    scrub();
+    if (statSync(file).size <= (options.compactUpToBytes ?? compactUpToBytes)) compact();
   }
 
   /** Rewrites the file without the slack of its pages, where short texts such as names may have been left behind. */
@@ -187,19 +198,17 @@ export function createWatchlist(db: Database, file: string, erased: Erased) {
     }),
     removeReference: (referenceId: string): void => {
       removeRows(referenceId);
-      scrub();
+      finish();
     },
     erase: (entryId: string, now: number): void => {
       eraseRows(entryId, now);
-      scrub();
-      if (statSync(file).size <= compactAtOnceBytes) compact();
+      finish();
     },
-    /** At start: finishes erasures of a file that was too large, or of a process that ended in between. */
-    finishErasures: (): boolean => {
-      if (flagged.get(compactFlag) === undefined) return false;
+    /** There is an erasure left to finish: the file was too large, the disk full, or the process ended in between. */
+    hasUnfinished: (): boolean => flagged.get(compactFlag) !== undefined,
+    finish: (): void => {
       scrub();
       compact();
-      return true;
     },
   };
 }

@@ -1,0 +1,288 @@
+import assert from 'node:assert/strict';
+import { type ChildProcessByStdio, execFileSync, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { once } from 'node:events';
+import { existsSync, writeFileSync } from 'node:fs';
+import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { test } from 'node:test';
+import type { Worker } from 'node:worker_threads';
+import { isSightlineError } from '../../src/core/errors.ts';
+import { startStore } from '../../src/store/store.ts';
+import { testContext } from '../support/context.ts';
+import { temporaryDirectory } from '../support/directory.ts';
+import { exampleCommit, exampleEpisode, exampleEvent, exampleLedgerRow } from '../support/store.ts';
+import { until } from '../support/until.ts';
+
+type Writer = ChildProcessByStdio<null, Readable, null>;
+
+function startWriter(directory: string, prefix: string): Writer {
+  const program = join(import.meta.dirname, '../support/store-writer.ts');
+  return spawn(process.execPath, [program, '--directory', directory, '--prefix', prefix], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+}
+
+/** Lets it write until `count` commits were acknowledged, kills it, and returns all that it said. */
+async function killAfter(writer: Writer, count: number): Promise<readonly string[]> {
+  const lines: string[] = [];
+  const exited = once(writer, 'exit');
+  for await (const line of createInterface({ input: writer.stdout })) {
+    lines.push(line);
+    if (lines.length === count) writer.kill('SIGKILL');
+  }
+  const [, signal] = await exited;
+  assert.equal(signal, 'SIGKILL');
+  return lines;
+}
+
+test('a process killed in the middle of commits has lost nothing it acknowledged and given no epoch twice', async () => {
+  using ctx = testContext();
+  await using directory = await temporaryDirectory();
+  const acknowledged: string[] = [];
+  const epochs: number[] = [];
+  for (const [prefix, count] of [
+    ['first', 40],
+    ['second', 111],
+  ] as const) {
+    for (const line of await killAfter(startWriter(directory.path, prefix), count)) {
+      const [id = '', epoch] = line.split(' ');
+      acknowledged.push(id);
+      epochs.push(Number(epoch));
+    }
+  }
+  assert.ok(acknowledged.length >= 151);
+  assert.equal(new Set(epochs).size, epochs.length);
+
+  await using store = await startStore({ directory: directory.path }, ctx);
+  const loaded = await store.alerts.loadOpen();
+  const waiting = new Set<string>();
+  for (let last = 0; ; ) {
+    const rows = await store.outbox.pending('mqtt', 100, last);
+    for (const row of rows) {
+      assert.equal(row.event.snapshot?.length, 30_000);
+      waiting.add(row.alertId);
+    }
+    last = rows.at(-1)?.id ?? 0;
+    if (rows.length === 0) break;
+  }
+  const stored = {
+    alerts: new Set(loaded.alerts.map(({ alert }) => alert.id)),
+    episodes: new Set(loaded.episodes.map(({ id }) => id)),
+    cooldowns: new Set(loaded.cooldowns.map(({ key }) => key)),
+    waiting,
+  };
+  for (const [what, ids] of Object.entries(stored)) {
+    assert.deepEqual(
+      acknowledged.filter((id) => !ids.has(id)),
+      [],
+      what,
+    );
+    // What was committed but not acknowledged any more is whole: in all places or in none.
+    assert.deepEqual([...ids].sort(), [...stored.alerts].sort(), what);
+  }
+  assert.ok((await store.nextEpoch('lobby')) > Math.max(...epochs));
+});
+
+test('a second owner is refused with the pid of the first, and let in once that has ended', async () => {
+  using ctx = testContext();
+  await using directory = await temporaryDirectory();
+  const writer = startWriter(directory.path, 'owner');
+  await once(writer.stdout, 'data');
+  await assert.rejects(startStore({ directory: directory.path }, ctx), (error) => {
+    assert.ok(isSightlineError(error, 'daemon.running'));
+    assert.equal(error.details['pid'], writer.pid);
+    assert.match(error.message, new RegExp(`process ${writer.pid}`));
+    return true;
+  });
+  await killAfter(writer, 1);
+  await using _store = await startStore({ directory: directory.path }, ctx);
+  await assert.rejects(
+    startStore({ directory: directory.path }, ctx),
+    (error) => isSightlineError(error, 'daemon.running') && error.details['pid'] === process.pid,
+  );
+});
+
+/** The threads started while `run` runs. */
+async function threadsOf<T>(run: () => Promise<T>): Promise<{ readonly result: T; readonly threads: readonly Worker[] }> {
+  const threads: Worker[] = [];
+  const see = (message: unknown) => threads.push((message as { readonly worker: Worker }).worker);
+  subscribe('worker_threads', see);
+  try {
+    return { result: await run(), threads };
+  } finally {
+    unsubscribe('worker_threads', see);
+  }
+}
+
+test('a thread that dies is replaced: calls fail in between, nothing acknowledged is lost', async () => {
+  using ctx = testContext();
+  await using directory = await temporaryDirectory();
+  const { result: store, threads } = await threadsOf(() => startStore({ directory: directory.path }, ctx));
+  await using _closing = store;
+  await store.alerts.commit(exampleCommit({ events: [exampleEvent()] }));
+  const inFlight = store.alerts.list({ limit: 1 });
+  const outcome = inFlight.then(
+    () => 'answered',
+    (error) => isSightlineError(error) && error.code,
+  );
+  await threads[0]?.terminate();
+  assert.ok(['answered', 'store.failed'].includes(String(await outcome)));
+  assert.match((await store.died).message, /store thread ended/);
+  assert.equal(store.state, 'failed');
+  await assert.rejects(store.alerts.commit(exampleCommit({ events: [exampleEvent({ id: 'meanwhile' })] })), (error) =>
+    isSightlineError(error, 'store.failed'),
+  );
+  await until('the store takes writes again', () => store.state === 'ready');
+  await store.alerts.commit(exampleCommit({ events: [exampleEvent({ id: 'after' })] }));
+  assert.deepEqual(
+    (await store.alerts.list({ limit: 10 })).alerts.map(({ id }) => id),
+    ['alert-1', 'after'],
+  );
+  const metrics = await ctx.metrics.registry.metrics();
+  assert.match(metrics, /sightline_store_restarts_total 1/);
+  assert.match(metrics, /sightline_store_ready 1/);
+});
+
+test('closing while the thread is down ends the attempts to start it', async () => {
+  using ctx = testContext();
+  await using directory = await temporaryDirectory();
+  const { result: store, threads } = await threadsOf(() => startStore({ directory: directory.path }, ctx));
+  await threads[0]?.terminate();
+  await store.died;
+  await store[Symbol.asyncDispose]();
+  await using again = await startStore({ directory: directory.path }, ctx);
+  assert.equal(again.state, 'ready');
+});
+
+/** A disk of its own size, or why there is none. */
+async function smallDisk(bytes: number): Promise<({ readonly path: string } & AsyncDisposable) | string> {
+  const directory = await temporaryDirectory();
+  if (process.getuid?.() !== 0) {
+    await directory[Symbol.asyncDispose]();
+    return 'mounting a small disk needs root';
+  }
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes},mode=0700`, 'tmpfs', directory.path], { stdio: 'pipe' });
+  } catch (error) {
+    await directory[Symbol.asyncDispose]();
+    return `a small disk cannot be mounted here: ${error instanceof Error ? error.message.trim() : String(error)}`;
+  }
+  return {
+    path: directory.path,
+    [Symbol.asyncDispose]: async () => {
+      execFileSync('umount', [directory.path]);
+      await directory[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function fill(file: string): void {
+  const chunk = Buffer.alloc(64 * 1024);
+  try {
+    while (true) writeFileSync(file, chunk, { flag: 'a' });
+  } catch (error) {
+    assert.equal((error as NodeJS.ErrnoException).code, 'ENOSPC');
+  }
+}
+
+test('a full disk is said, takes nothing with it, and is forgotten as soon as a write succeeds', async (t) => {
+  const disk = await smallDisk(32 * 1024 * 1024);
+  if (typeof disk === 'string') return t.skip(disk);
+  await using _unmount = disk;
+  using ctx = testContext();
+  await using store = await startStore({ directory: disk.path }, ctx);
+  await store.alerts.commit(exampleCommit({ events: [exampleEvent({ id: 'before' })], episodes: [exampleEpisode()] }));
+  const filler = join(disk.path, 'filler');
+  fill(filler);
+  await assert.rejects(
+    async () => {
+      for (let i = 0; i < 200; i += 1) {
+        await store.alerts.commit(exampleCommit({ events: [exampleEvent({ id: `full-${i}` }, 1, randomBytes(100_000))] }));
+      }
+    },
+    (error) => isSightlineError(error, 'store.full'),
+  );
+  assert.equal(store.state, 'full');
+  assert.match(await ctx.metrics.registry.metrics(), /sightline_store_ready 0/);
+  assert.ok(await store.alerts.get('before'), 'reading still works');
+  assert.equal(store.state, 'full', 'reading heals nothing');
+  await rm(filler);
+  await store.alerts.commit(exampleCommit({ events: [exampleEvent({ id: 'after' }, 1, randomBytes(100_000))] }));
+  assert.equal(store.state, 'ready');
+  assert.ok(ctx.lines.some(({ level, msg }) => level === 'error' && /disk is full/.test(String(msg))));
+});
+
+test('a store that filled its disk itself can still delete, and so makes room', async (t) => {
+  const disk = await smallDisk(32 * 1024 * 1024);
+  if (typeof disk === 'string') return t.skip(disk);
+  await using _unmount = disk;
+  using ctx = testContext();
+  await using store = await startStore({ directory: disk.path }, ctx);
+  const write = (id: string) =>
+    store.alerts.commit(exampleCommit({ events: [exampleEvent({ id }, 1, randomBytes(100_000))], outputs: [] }));
+  await assert.rejects(
+    async () => {
+      for (let i = 0; i < 1000; i += 1) await write(`alert-${i}`);
+    },
+    (error) => isSightlineError(error, 'store.full'),
+  );
+  const now = ctx.clock.now() + 1000;
+  const swept = await store.sweep(now, { alertsMs: 1, snapshotsMs: 1, ledgerMs: 1 });
+  assert.ok(swept.alerts > 50);
+  await write('room');
+  assert.equal(store.state, 'ready');
+});
+
+test('a file that is no database is refused with what to do', async () => {
+  using ctx = testContext();
+  await using directory = await temporaryDirectory();
+  await writeFile(join(directory.path, 'sightline.db'), randomBytes(8192));
+  await assert.rejects(startStore({ directory: directory.path }, ctx), (error) => {
+    assert.ok(isSightlineError(error, 'store.failed'));
+    assert.match(error.message, /sightline\.db is damaged .*; stop sightline, move the file away or put a backup in its place/);
+    return true;
+  });
+});
+
+test('damage within the file is found when it is read, with the same remedy', async () => {
+  using ctx = testContext();
+  await using directory = await temporaryDirectory();
+  const file = join(directory.path, 'sightline.db');
+  {
+    await using store = await startStore({ directory: directory.path }, ctx);
+    const ledger = Array.from({ length: 300 }, (_, i) =>
+      exampleLedgerRow({ track: { camera: 'lobby', epoch: 1, trackId: i } }),
+    );
+    await store.alerts.commit(exampleCommit({ events: [exampleEvent()], ledger }));
+  }
+  const size = (await readFile(file)).length;
+  const handle = await open(file, 'r+');
+  for (let page = 40; page < size / 4096; page += 1) await handle.write(Buffer.alloc(4096, 0xa5), 0, 4096, page * 4096);
+  await handle.close();
+  await using store = await startStore({ directory: directory.path }, ctx);
+  await assert.rejects(store.ledger.query({ from: 0, to: 1e12, limit: 1000 }), (error) => {
+    assert.ok(isSightlineError(error, 'store.failed'));
+    assert.match(error.message, /is damaged/);
+    return true;
+  });
+});
+
+test('a place where nothing can be written is refused by name', async () => {
+  using ctx = testContext();
+  await using directory = await temporaryDirectory();
+  const file = join(directory.path, 'file');
+  await writeFile(file, '');
+  await assert.rejects(
+    startStore({ directory: join(file, 'data') }, ctx),
+    (error) => isSightlineError(error, 'store.failed') && /ENOTDIR/.test(error.message),
+  );
+  await mkdir(join(directory.path, 'data', 'sightline.db'), { recursive: true });
+  await assert.rejects(startStore({ directory: join(directory.path, 'data') }, ctx), (error) =>
+    isSightlineError(error, 'store.failed'),
+  );
+  assert.ok(!existsSync(join(directory.path, 'data', 'owner.pid')));
+});
