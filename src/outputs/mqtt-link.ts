@@ -27,8 +27,6 @@ export interface Link {
   readonly window: number;
   /** Largest PUBLISH packet the broker takes. */
   readonly maximumPacketBytes: number;
-  /** The broker has acknowledged something on this connection. */
-  readonly answered: boolean;
   /** Publishes at QoS 1; waits its turn when `window` is used up; never rejects. */
   send(message: LinkMessage): Promise<LinkAnswer>;
   /** Resolves with the reason, once. `byUs` when `close` or `abandon` ended it or an answer was overdue. */
@@ -78,7 +76,6 @@ export async function openLink(options: LinkOptions, signal: AbortSignal): Promi
   let verdict: LinkRefusal | undefined;
   let byUs = false;
   let over = false;
-  let answered = false;
 
   client.on('packetreceive', (packet: Packet) => {
     if (packet.cmd !== 'connack') return;
@@ -142,10 +139,8 @@ export async function openLink(options: LinkOptions, signal: AbortSignal): Promi
       const about = modern ? { properties: { ...expiry, contentType: 'application/json', payloadFormatIndicator: true } } : {};
       client.publish(message.topic, message.payload, { qos: 1, retain: message.retain, ...about }, (error) => {
         if (error === undefined || error === null) {
-          answered = true;
           answer({ kind: 'taken' });
         } else if ('code' in error && typeof error.code === 'number') {
-          answered = true;
           answer({ kind: 'code', code: error.code });
         } else {
           answer({ kind: 'lost' });
@@ -157,9 +152,6 @@ export async function openLink(options: LinkOptions, signal: AbortSignal): Promi
   return {
     window,
     maximumPacketBytes: properties?.maximumPacketSize ?? Number.POSITIVE_INFINITY,
-    get answered() {
-      return answered;
-    },
     async send(message) {
       while (!over && pending.size >= window) await new Promise<void>((resolve) => turns.push(resolve));
       return over ? { kind: 'lost' } : publish(message);

@@ -4,7 +4,7 @@ import type { Context } from '../core/context.ts';
 import { errorText, isAbort, isSightlineError } from '../core/errors.ts';
 import type { CameraId, CameraState } from '../core/types.ts';
 import { pubackVerdict } from './mqtt-codes.ts';
-import { type Link, type LinkMessage, openLink, packetBytes } from './mqtt-link.ts';
+import { type Link, type LinkAnswer, type LinkMessage, openLink, packetBytes } from './mqtt-link.ts';
 import { brokerWarnings, clientOptions } from './mqtt-settings.ts';
 import type { DaemonState, Delivery, DeliveryResult, Output, OutputState } from './output.ts';
 import { alertToMessage, cameraToMessage } from './payload.ts';
@@ -73,7 +73,10 @@ export function startMqtt(options: MqttOptions, ctx: Context): MqttOutput {
   for (const warning of brokerWarnings(options.config)) log.warn({ warning }, 'mqtt broker is used without protection');
 
   let config = options.config;
+  /** Connected, and the birth has been answered. */
   let link: Link | undefined;
+  /** Connected, and the birth has not been answered yet. */
+  let newborn: Link | undefined;
   let state: OutputState = { state: 'connecting', since: clock.now() };
   let daemon: DaemonState = { health: 'ok', problems: [] };
   let onWindow: () => void = () => {};
@@ -81,7 +84,7 @@ export function startMqtt(options: MqttOptions, ctx: Context): MqttOutput {
   const stop = new AbortController();
   const backoff = new Backoff({ firstMs: tuning.retryFirstMs, maxMs: tuning.retryMaxMs });
   /** What should lie at the broker, by topic; an empty payload takes a topic away. */
-  const wanted = new Map<string, Buffer>([[statusTopic, online()]]);
+  const wanted = new Map<string, Buffer>();
   const dirty = new Set<string>();
   let publishingStates = false;
 
@@ -123,15 +126,20 @@ export function startMqtt(options: MqttOptions, ctx: Context): MqttOutput {
       const payload = topic === undefined ? undefined : wanted.get(topic);
       if (topic === undefined || payload === undefined) break;
       dirty.delete(topic);
-      const answer = await link.send(retained(topic, payload));
-      if (answer.kind === 'lost') dirty.add(topic);
-      if (answer.kind === 'code') {
-        statesRefused.inc();
-        log.warn({ topic, reason: pubackVerdict(answer.code).reason }, 'broker refused a state');
-      }
-      if (answer.kind === 'taken' && payload.length === 0 && wanted.get(topic) === payload) wanted.delete(topic);
+      const answer = await tell(link, topic, payload);
+      if (answer === 'lost') dirty.add(topic);
+      if (answer === 'taken' && payload.length === 0 && wanted.get(topic) === payload) wanted.delete(topic);
     }
     publishingStates = false;
+  }
+
+  async function tell(through: Link, topic: string, payload: Buffer): Promise<LinkAnswer['kind']> {
+    const answer = await through.send(retained(topic, payload));
+    if (answer.kind === 'code') {
+      statesRefused.inc();
+      log.warn({ topic, reason: pubackVerdict(answer.code).reason }, 'broker refused a state');
+    }
+    return answer.kind;
   }
 
   async function connectOnce(): Promise<Link> {
@@ -162,12 +170,18 @@ export function startMqtt(options: MqttOptions, ctx: Context): MqttOutput {
       }
       const began = clock.mono();
       connections.inc({ output: 'mqtt' });
-      log.info({ protocol: config.protocol }, 'mqtt broker connected');
-      link = opened;
-      wanted.set(statusTopic, online());
-      for (const topic of wanted.keys()) dirty.add(topic);
-      void publishStates();
-      enter({ state: 'connected', since: clock.now() });
+      // The birth goes alone: once it is answered, a connection that ends on an alert message says something of that message.
+      newborn = opened;
+      dirty.delete(statusTopic);
+      const birth = await tell(opened, statusTopic, online());
+      newborn = undefined;
+      if (birth !== 'lost') {
+        log.info({ protocol: config.protocol }, 'mqtt broker connected');
+        link = opened;
+        for (const topic of wanted.keys()) if (topic !== statusTopic) dirty.add(topic);
+        void publishStates();
+        enter({ state: 'connected', since: clock.now() });
+      }
       const end = await opened.ended;
       link = undefined;
       if (stop.signal.aborted) return;
@@ -208,11 +222,12 @@ export function startMqtt(options: MqttOptions, ctx: Context): MqttOutput {
     if (answer.kind === 'taken') return { kind: 'taken' };
     if (answer.kind === 'code') return pubackVerdict(answer.code);
     const end = await current.ended;
-    return { kind: 'lost', closed: !end.byUs && current.answered };
+    return { kind: 'lost', closed: !end.byUs };
   }
 
   async function goodbye(): Promise<void> {
     using limit = clock.deadline(tuning.goodbyeMs);
+    newborn?.abandon('stopped');
     const last = link;
     if (last !== undefined) {
       const said = last.send(retained(statusTopic, status({ state: 'offline', reason: 'stopped' })));

@@ -18,8 +18,8 @@ export interface Delivery {
 
 /**
  * `taken`: responsibility is with the other side. `refused`: it will never take this event. `retry`: not now, this event or
- * all. `lost`: no answer, the event may or may not have arrived; `closed` when the other side ended the connection although it
- * had been answering until then.
+ * all. `lost`: no answer, the event may or may not have arrived; `closed` when the other side ended a connection on which it had
+ * answered before.
  */
 export type DeliveryResult =
   | { readonly kind: 'taken' }

@@ -7,6 +7,8 @@ export interface TcpProxy extends AsyncDisposable {
   deaf: boolean;
   /** While set, a client whose bytes contain this text is cut off before they reach the server. */
   poison: string | undefined;
+  /** While true new connections are ended at once. */
+  refuse: boolean;
   /** Connections made so far. */
   readonly connections: number;
   /** Ends all connections at once, without a goodbye. */
@@ -19,6 +21,10 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
   let connections = 0;
   const server = createServer((client) => {
     connections += 1;
+    if (proxy.refuse) {
+      client.destroy();
+      return;
+    }
     const target = connect(targetPort, '127.0.0.1');
     const pair = [client, target] as const;
     pairs.add(pair);
@@ -43,6 +49,7 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
     port: address.port,
     deaf: false,
     poison: undefined,
+    refuse: false,
     get connections() {
       return connections;
     },
