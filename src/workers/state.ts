@@ -37,9 +37,9 @@ const successors: Readonly<Record<WorkerStateName, readonly WorkerStateName[]>> 
   stopped: ['starting'],
 };
 
-/** Whether a worker may go from one state to another; a worker that was not there before begins with `starting`. */
-export function mayFollow(from: WorkerState | undefined, to: WorkerState): boolean {
-  return from === undefined ? to.state === 'starting' || to.state === 'failed' : successors[from.state].includes(to.state);
+/** Whether a worker may go from one state to another; each begins with `starting`. */
+export function mayFollow(from: WorkerState, to: WorkerState): boolean {
+  return successors[from.state].includes(to.state);
 }
 
 function seconds(ms: number): string {
