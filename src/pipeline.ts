@@ -13,13 +13,13 @@ import { trackKey } from './core/types.ts';
  */
 export interface Stages {
   readonly tracks: { update(frame: FrameMeta): readonly TrackChange[] };
-  /** Crops of this frame that deserve an embedding. */
-  candidatesOf(frame: FrameMeta): readonly Candidate[];
+  /** Which crops of a frame deserve an embedding; told of tracks that ended. */
+  readonly candidates: { see(changes: readonly TrackChange[]): void; of(frame: FrameMeta): readonly Candidate[] };
   /** One waiting candidate per track; a newer one replaces it. */
   readonly waiting: LatestByKey<TrackKey, Candidate>;
   /** In order; undefined where a crop could not be embedded (counted by whoever could not). */
   embed(batch: readonly Candidate[], signal: AbortSignal): Promise<readonly (Embedding | undefined)[]>;
-  /** In order. */
+  /** In order; none at all when the watchlist cannot be searched (counted there). */
   match(
     embeddings: readonly { readonly kind: Candidate['kind']; readonly embedding: Embedding }[],
   ): Promise<readonly MatchResult[]>;
@@ -27,31 +27,41 @@ export interface Stages {
     seeFrame(frame: FrameMeta, changes: readonly TrackChange[]): void;
     seeSighting(sighting: Sighting): void;
   };
+  /** Called after every batch. */
+  batchDone(): void;
   readonly now: { mono(): number };
+  /** Crops of one batch at most. */
   readonly batchSize: number;
 }
 
 export function seeFrame(stages: Stages, frame: FrameMeta): void {
-  stages.alerts.seeFrame(frame, stages.tracks.update(frame));
-  for (const candidate of stages.candidatesOf(frame)) stages.waiting.put(trackKey(candidate.track), candidate);
+  const changes = stages.tracks.update(frame);
+  stages.alerts.seeFrame(frame, changes);
+  stages.candidates.see(changes);
+  for (const candidate of stages.candidates.of(frame)) stages.waiting.put(trackKey(candidate.track), candidate);
 }
 
-/** Runs until `waiting` is closed and empty. A batch that fails is the embed stage's to count; its tracks will offer other crops. */
+/** Runs until `waiting` is closed and empty. */
 export async function recognise(stages: Stages, signal: AbortSignal): Promise<void> {
   for await (const batch of stages.waiting.batches(stages.batchSize)) {
-    const embeddings = await stages.embed(batch, signal);
-    const embeddedMs = stages.now.mono();
-    const embedded = batch.flatMap((candidate, index) => {
-      const embedding = embeddings[index];
-      return embedding === undefined ? [] : [{ candidate, embedding }];
-    });
-    if (embedded.length === 0) continue;
-    const results = await stages.match(embedded.map(({ candidate, embedding }) => ({ kind: candidate.kind, embedding })));
-    const matchedMs = stages.now.mono();
-    for (const [index, { candidate, embedding }] of embedded.entries()) {
-      const result = results[index];
-      if (result === undefined) continue;
-      stages.alerts.seeSighting({ ...candidate, embedding, result, stages: { ...candidate.stages, embeddedMs, matchedMs } });
-    }
+    await recogniseBatch(stages, batch, signal);
+    stages.batchDone();
+  }
+}
+
+async function recogniseBatch(stages: Stages, batch: readonly Candidate[], signal: AbortSignal): Promise<void> {
+  const embeddings = await stages.embed(batch, signal);
+  const embeddedMs = stages.now.mono();
+  const embedded = batch.flatMap((candidate, index) => {
+    const embedding = embeddings[index];
+    return embedding === undefined ? [] : [{ candidate, embedding }];
+  });
+  if (embedded.length === 0) return;
+  const results = await stages.match(embedded.map(({ candidate, embedding }) => ({ kind: candidate.kind, embedding })));
+  const matchedMs = stages.now.mono();
+  for (const [index, { candidate, embedding }] of embedded.entries()) {
+    const result = results[index];
+    if (result === undefined) continue;
+    stages.alerts.seeSighting({ ...candidate, embedding, result, stages: { ...candidate.stages, embeddedMs, matchedMs } });
   }
 }

@@ -1,0 +1,72 @@
+import type { PartState } from '../core/control.ts';
+import type { CameraId, CameraState } from '../core/types.ts';
+
+/** What is known of every configured camera, by its worker's word or by its worker's fate. */
+export interface CameraStates {
+  /** Cameras that are configured from now on; new ones are `connecting`. Returns those that are gone. */
+  configure(cameras: readonly CameraId[], now: number): readonly CameraId[];
+  set(camera: CameraId, state: CameraState): void;
+  get(camera: CameraId): CameraState | undefined;
+  entries(): readonly { readonly camera: CameraId; readonly state: CameraState }[];
+  /** No camera will ever send another frame by itself. */
+  readonly allOver: boolean;
+  parts(): readonly PartState[];
+}
+
+/** `onChange` is called with every new state, `undefined` once a camera is gone. */
+export function createCameraStates(onChange: (camera: CameraId, state: CameraState | undefined) => void): CameraStates {
+  const states = new Map<CameraId, CameraState>();
+  const over = ({ state }: CameraState) => state === 'ended' || state === 'failed';
+
+  function set(camera: CameraId, state: CameraState): void {
+    const before = states.get(camera);
+    if (before === undefined) return;
+    // The same state said again keeps the time at which it began.
+    const same = before.state === state.state && words(before) === words(state);
+    states.set(camera, same ? { ...state, since: before.since } : state);
+    if (!same) onChange(camera, state);
+  }
+
+  return {
+    configure: (cameras, now) => {
+      const gone = [...states.keys()].filter((camera) => !cameras.includes(camera));
+      for (const camera of gone) {
+        states.delete(camera);
+        onChange(camera, undefined);
+      }
+      for (const camera of cameras) {
+        if (states.has(camera)) continue;
+        const state: CameraState = { state: 'connecting', since: now };
+        states.set(camera, state);
+        onChange(camera, state);
+      }
+      return gone;
+    },
+    set,
+    get: (camera) => states.get(camera),
+    entries: () => [...states].map(([camera, state]) => ({ camera, state })),
+    get allOver() {
+      return states.size > 0 && [...states.values()].every(over);
+    },
+    parts: () =>
+      [...states].map(([camera, state]) => {
+        const ready = state.state === 'live' || state.state === 'ended';
+        return { name: `camera ${camera}`, ready, ...(ready ? {} : { reason: words(state) }) };
+      }),
+  };
+}
+
+function words(state: CameraState): string {
+  switch (state.state) {
+    case 'live':
+      return `${state.codec} ${state.width}x${state.height}, decoded by ${state.decode}`;
+    case 'connecting':
+      return state.reason === undefined ? 'connecting' : `connecting: ${state.reason}`;
+    case 'away':
+      return `away: ${state.reason}`;
+    case 'ended':
+      return `ended: ${state.reason}`;
+    case 'failed':
+      return `failed: ${state.reason}`;
+  }
+}

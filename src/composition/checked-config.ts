@@ -1,0 +1,58 @@
+import { type CheckLookups, checkConfig, type ModelFacts } from '../config/check.ts';
+import { ConfigError, type ConfigIssue } from '../config/issues.ts';
+import { loadConfigFile } from '../config/load.ts';
+import type { Config } from '../config/schema.ts';
+import { isSightlineError, SightlineError } from '../core/errors.ts';
+import type { Infer, ModelDescription } from '../core/inference.ts';
+import { describeModel, listModels } from '../inference/repository.ts';
+import { createDetector, createEmbedder, modelRole } from '../models/kinds.ts';
+
+export interface CheckedConfig {
+  readonly config: Config;
+  readonly warnings: readonly ConfigIssue[];
+}
+
+/** Loads a configuration file and checks it against the model repository that it names. Rejects with `ConfigError`, all issues at once. */
+export async function loadCheckedConfig(
+  path: string,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<CheckedConfig> {
+  const loaded = loadConfigFile(path, env);
+  const { config, issueAt } = loaded;
+  const facts = new Map<string, ModelFacts>();
+  const broken: ConfigIssue[] = [];
+  try {
+    for (const name of await listModels(config.inference.repository)) {
+      try {
+        facts.set(name, modelFacts(await describeModel(config.inference.repository, name)));
+      } catch (error) {
+        // A model that nobody uses may be broken; one that is used is then not in the repository, and this says why.
+        if (!isSightlineError(error, 'model.invalid')) throw error;
+        if (modelsInUse(config).has(name)) broken.push(issueAt(['inference', 'repository'], error.message));
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof SightlineError)) throw error;
+    broken.push(issueAt(['inference', 'repository'], error.message));
+  }
+  const lookups: CheckLookups = { describeModel: (name) => facts.get(name), modelNames: [...facts.keys()], issueAt };
+  const { issues, warnings } = checkConfig(config, lookups);
+  if (issues.length + broken.length > 0) throw new ConfigError(path, [...broken, ...issues]);
+  return { config, warnings: [...loaded.warnings, ...warnings] };
+}
+
+function modelsInUse({ cameras, models }: Config): ReadonlySet<string> {
+  const detectors = Object.values(cameras).flatMap(({ detect }) => detect.map(({ model }) => model));
+  return new Set([...detectors, models.face, models.appearance, models.enrolment, models.enrolmentBody]);
+}
+
+function modelFacts(description: ModelDescription): ModelFacts {
+  if (modelRole(description) === 'detector') {
+    const { labels, landmarks } = createDetector(description, notToBeRun);
+    return { kind: 'detector', labels, landmarks };
+  }
+  return { kind: createEmbedder(description, notToBeRun).kind, labels: [], landmarks: false };
+}
+
+/** Facts come from `config.pbtxt` alone. */
+const notToBeRun: Infer = () => Promise.reject(new TypeError('a model that was made for its facts was run'));

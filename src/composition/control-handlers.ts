@@ -1,0 +1,128 @@
+import type { AlertRoom } from '../alerts/history.ts';
+import { explain } from '../alerts/why.ts';
+import type { ControlHandlers, EntryView, ReferenceSummary, ReloadView, StatusView } from '../core/control.ts';
+import { SightlineError } from '../core/errors.ts';
+import type { Member, MemberReference } from '../watchlist/members.ts';
+import type { EventFeed } from './event-feed.ts';
+import type { Keep } from './keep.ts';
+
+/** What only a running daemon has; a command that opened the store by itself refuses what needs it. */
+export interface Running {
+  readonly alerts: AlertRoom;
+  readonly feed: EventFeed;
+  reload(): Promise<ReloadView>;
+  status(): Promise<StatusView>;
+}
+
+export interface ControlParts {
+  readonly keep: Keep;
+  readonly running?: Running;
+  /** Wall clock, milliseconds. */
+  now(): number;
+}
+
+/** Alerts and ledger rows are found by their beginning; one that began this long before may still reach into the window. */
+const longestTrackMs = 3_600_000;
+
+function notRunning(method: string): SightlineError {
+  return new SightlineError('control.unavailable', `${method} needs a running daemon; start one with sightline run`, {
+    details: { method },
+  });
+}
+
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('base64');
+}
+
+/** The handlers of the control socket. Callers are admins: the socket is for the owner of the data directory alone. */
+export function createControlHandlers({ keep, running, now }: ControlParts): ControlHandlers {
+  const { store, watchlist } = keep;
+
+  function need(method: string): Running {
+    if (running === undefined) throw notRunning(method);
+    return running;
+  }
+
+  async function storedAlert(id: string) {
+    const found = await store.alerts.get(id);
+    if (found === undefined) throw new SightlineError('alert.unknown', `there is no alert ${id}`, { details: { id } });
+    return found.alert;
+  }
+
+  return {
+    status: () => need('status').status(),
+    'config.reload': () => need('config.reload').reload(),
+    'alerts.list': (query) => store.alerts.list(query),
+    'alerts.show': async ({ id }) => ({ alert: await storedAlert(id) }),
+    'alerts.snapshot': async ({ id }) => {
+      const alert = await storedAlert(id);
+      const jpeg = await store.alerts.snapshot(alert.id);
+      if (jpeg !== undefined) return { jpegBase64: base64(jpeg) };
+      throw new SightlineError('alert.unknown', `alert ${id} has no snapshot any more`, { details: { id } });
+    },
+    'alerts.act': async ({ id, step, actor, reason }) => {
+      const event = await need('alerts.act').alerts.act({
+        alertId: id,
+        state: step,
+        actor,
+        ...(reason === undefined ? {} : { reason }),
+      });
+      await store.audit.add({ at: now(), actor, action: `alert.${step}`, subject: id, details: {} });
+      return { alert: event.alert, step: event.step };
+    },
+    'alerts.tail': ({ cameras }, signal) => need('alerts.tail').feed.listen(cameras, signal),
+    why: async ({ camera, at, windowMs, timeZone }) => {
+      const from = at - windowMs;
+      const to = at + windowMs;
+      const rows = await store.ledger.query({ camera, from: from - longestTrackMs, to, limit: 1000 });
+      const { alerts } = await store.alerts.list({ from: from - longestTrackMs, to, camera, limit: 1000 });
+      const format = timeFormat(timeZone);
+      return { lines: explain({ camera, at, windowMs, rows, alerts, formatTime: (ms) => format.format(ms) }) };
+    },
+    'ledger.query': async (query) => ({ rows: await store.ledger.query(query) }),
+    'watchlist.enrol': async ({ photoBase64, ...request }, signal) => {
+      const { entry, reference, warnings } = await watchlist.enrol(
+        { ...request, photo: Buffer.from(photoBase64, 'base64') },
+        signal,
+      );
+      return { entry, reference: summary(reference), warnings };
+    },
+    'watchlist.list': async ({ list }) => ({
+      entries: watchlist
+        .list()
+        .filter(({ entry }) => list === undefined || entry.list === list)
+        .map(memberView),
+    }),
+    'watchlist.show': async ({ entry }) => memberView(watchlist.get(entry)),
+    'watchlist.image': async ({ referenceId }) => ({ jpegBase64: base64(await watchlist.image(referenceId)) }),
+    'watchlist.remove': async ({ entry: idOrName, actor }) => {
+      const { entry } = watchlist.get(idOrName);
+      await watchlist.remove(entry.id, actor);
+      return { entry };
+    },
+    'watchlist.removeReference': async ({ referenceId, actor }) => {
+      await watchlist.removeReference(referenceId, actor);
+      return { removed: referenceId };
+    },
+    'watchlist.export': ({ list, actor }) => watchlist.export(list, actor),
+    'watchlist.import': ({ record, actor }, signal) => watchlist.import(record, actor, signal),
+  };
+}
+
+function timeFormat(timeZone: string): Intl.DateTimeFormat {
+  try {
+    return new Intl.DateTimeFormat('en-GB', { timeZone, timeStyle: 'medium', dateStyle: 'short' });
+  } catch (cause) {
+    throw new SightlineError('control.request', `${timeZone} is no time zone; write an IANA name such as Europe/Berlin`, {
+      cause,
+    });
+  }
+}
+
+function memberView({ entry, references }: Member): EntryView {
+  return { entry, references: references.map(summary) };
+}
+
+function summary(reference: MemberReference): ReferenceSummary {
+  return reference;
+}

@@ -1,0 +1,67 @@
+import type { Config } from '../config/schema.ts';
+import type { Context } from '../core/context.ts';
+import type { InferenceEngine } from '../core/inference.ts';
+import { Scope } from '../core/scope.ts';
+import type { EntryRecord, Store } from '../core/store.ts';
+import { startEmbedded } from '../inference/embedded.ts';
+import { startImageDecoding } from '../models/image.ts';
+import { startStore } from '../store/store.ts';
+import { startWatchlist, type Watchlist } from '../watchlist/watchlist.ts';
+import { createRecognition, type Recognition } from './recognition.ts';
+
+/** What is kept and who can be told apart: store, networks and watchlist. The daemon builds on it; a command without a daemon uses it alone. */
+export interface Keep extends AsyncDisposable {
+  readonly store: Store;
+  readonly engine: InferenceEngine;
+  readonly recognition: Recognition;
+  readonly watchlist: Watchlist;
+  /** Called with entries that are no longer matched, before they are erased. */
+  onRemove(listener: (entry: EntryRecord) => void): void;
+}
+
+const stopWithinMs = 4000;
+
+/** Rejects with `daemon.running` when another process owns the data directory. */
+export async function startKeep(config: Config, ctx: Context): Promise<Keep> {
+  const scope = new Scope({ clock: ctx.clock, log: ctx.log, deadlineMs: stopWithinMs });
+  try {
+    startImageDecoding();
+    const store = scope.use('store', await startStore({ directory: config.dataDir }, ctx));
+    const { repository, threads } = config.inference;
+    const engine = scope.use('inference', await startEmbedded({ repository, threads }, ctx));
+    const recognition = scope.use('recognition', await createRecognition(config.models, engine, ctx));
+    let removed: (entry: EntryRecord) => void = () => {};
+    const thresholds = recognition.thresholds(config.models);
+    const { face, appearance } = recognition.embedders;
+    const watchlist = scope.use(
+      'watchlist',
+      await startWatchlist(
+        {
+          store: store.watchlist,
+          lists: config.lists,
+          spaces: {
+            face: { name: face.space, dimensions: face.dimensions, threshold: thresholds.face.open },
+            appearance: { name: appearance.space, dimensions: appearance.dimensions, threshold: thresholds.appearance.open },
+          },
+          photos: recognition.photos,
+          audit: (row) => store.audit.add(row),
+          onRemove: (entry) => removed(entry),
+        },
+        ctx,
+      ),
+    );
+    return {
+      store,
+      engine,
+      recognition,
+      watchlist,
+      onRemove: (listener) => {
+        removed = listener;
+      },
+      [Symbol.asyncDispose]: () => scope[Symbol.asyncDispose](),
+    };
+  } catch (error) {
+    await scope[Symbol.asyncDispose]();
+    throw error;
+  }
+}

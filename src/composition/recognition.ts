@@ -1,0 +1,123 @@
+import type { Config } from '../config/schema.ts';
+import type { Context } from '../core/context.ts';
+import type { PartState } from '../core/control.ts';
+import { errorText, isAbort, SightlineError } from '../core/errors.ts';
+import type { InferenceEngine, InferOptions } from '../core/inference.ts';
+import type { Detector, Embedder, Thresholds } from '../core/models.ts';
+import type { Candidate, Embedding, MatchKind } from '../core/types.ts';
+import { type CropEmbedder, createCropEmbedder } from '../models/embed-crops.ts';
+import { createDetector, createEmbedder } from '../models/kinds.ts';
+import { createPhotoTools, type PhotoTools } from '../models/photo-tools.ts';
+
+/** The models that the daemon itself uses: embedders for crops, detectors for photos. */
+export interface Recognition extends Disposable {
+  readonly embedders: Readonly<Record<MatchKind, Embedder>>;
+  /** The embedders' thresholds with what the configuration says instead. */
+  thresholds(config: Config['models']): Readonly<Record<MatchKind, Thresholds>>;
+  readonly photos: PhotoTools;
+  /** For the slow loop: in order, undefined where a crop gave none. A run that fails as a whole is counted and gives none at all. */
+  embed(batch: readonly Candidate[], signal: AbortSignal): Promise<readonly (Embedding | undefined)[]>;
+  /** Loads ahead what `kinds` need; what cannot be loaded is said by `parts` and tried again with the next request. */
+  warm(kinds: readonly MatchKind[]): Promise<void>;
+  parts(): readonly PartState[];
+}
+
+/** A crop that waited longer is worth less than the track's next one. */
+const liveDeadlineMs = 2000;
+/** A person waits for an enrolment, the first one perhaps for the model to load. */
+const photoDeadlineMs = 30_000;
+
+/** Rejects with `model.unknown` or `model.invalid` when the configuration names models that cannot serve. */
+export async function createRecognition(config: Config['models'], engine: InferenceEngine, ctx: Context): Promise<Recognition> {
+  const failedRuns = ctx.metrics.counter('sightline_embed_failures_total', 'Embedding runs that failed as a whole', ['kind']);
+  const embedder = async (model: string, kind: MatchKind): Promise<Embedder> => {
+    const made = createEmbedder(await engine.describe(model), engine.infer);
+    if (made.kind === kind) return made;
+    throw new SightlineError('model.invalid', `models.${kind}: ${model} is an embedder for ${made.kind}, not for ${kind}`, {
+      details: { model, kind: made.kind },
+    });
+  };
+  const embedders = {
+    face: await embedder(config.face, 'face'),
+    appearance: await embedder(config.appearance, 'appearance'),
+  };
+  const croppers: Record<MatchKind, CropEmbedder> = {
+    face: createCropEmbedder(embedders.face, ctx),
+    appearance: createCropEmbedder(embedders.appearance, ctx),
+  };
+  const detectors: { readonly face: Detector; readonly body: Detector } = {
+    face: createDetector(await engine.describe(config.enrolment), engine.infer),
+    body: createDetector(await engine.describe(config.enrolmentBody), engine.infer),
+  };
+  const unavailable = new Map<MatchKind, string>();
+
+  function options(stream: string, withinMs: number, priority: 'live' | 'background', signal: AbortSignal): InferOptions {
+    return { signal, deadlineMs: ctx.clock.mono() + withinMs, stream, priority };
+  }
+
+  async function embedKind(
+    kind: MatchKind,
+    batch: readonly Candidate[],
+    signal: AbortSignal,
+  ): Promise<readonly (Embedding | undefined)[]> {
+    if (batch.length === 0) return [];
+    try {
+      const embeddings = await croppers[kind].embed(
+        batch.map(({ crop }) => crop),
+        options('recognition', liveDeadlineMs, 'live', signal),
+      );
+      unavailable.delete(kind);
+      return embeddings;
+    } catch (error) {
+      if (!isAbort(error)) {
+        failedRuns.inc({ kind });
+        const reason = errorText(error);
+        if (unavailable.get(kind) !== reason) ctx.log.error({ kind, err: error }, 'crops cannot be embedded');
+        unavailable.set(kind, reason);
+      }
+      return batch.map(() => undefined);
+    }
+  }
+
+  return {
+    embedders,
+    thresholds: ({ thresholds }) => {
+      const merged = (kind: MatchKind): Thresholds => {
+        const { open, keep, margin } = thresholds[kind];
+        const own = embedders[kind].thresholds;
+        const opens = open ?? own.open;
+        return { open: opens, keep: keep ?? Math.min(own.keep, opens), margin: margin ?? own.margin };
+      };
+      return { face: merged('face'), appearance: merged('appearance') };
+    },
+    photos: createPhotoTools({
+      detector: async (kind) => detectors[kind],
+      embedder: async (kind) => embedders[kind === 'face' ? 'face' : 'appearance'],
+      options: (signal) => options('enrolment', photoDeadlineMs, 'background', signal),
+    }),
+    embed: async (batch, signal) => {
+      const of = (kind: MatchKind) => batch.filter((candidate) => candidate.kind === kind);
+      const [faces, bodies] = await Promise.all([
+        embedKind('face', of('face'), signal),
+        embedKind('appearance', of('appearance'), signal),
+      ]);
+      const next = { face: 0, appearance: 0 };
+      return batch.map(({ kind }) => (kind === 'face' ? faces[next.face++] : bodies[next.appearance++]));
+    },
+    warm: async (kinds) => {
+      for (const kind of kinds) {
+        try {
+          await engine.load(embedders[kind].model);
+          unavailable.delete(kind);
+        } catch (error) {
+          unavailable.set(kind, errorText(error));
+          ctx.log.error({ kind, model: embedders[kind].model, err: error }, 'embedder cannot be loaded');
+        }
+      }
+    },
+    parts: () => [...unavailable].map(([kind, reason]) => ({ name: `embedder ${kind}`, ready: false, reason })),
+    [Symbol.dispose]: () => {
+      for (const cropper of Object.values(croppers)) cropper[Symbol.dispose]();
+    },
+  };
+}

@@ -1,0 +1,66 @@
+import type { Context } from '../core/context.ts';
+import { LatestByKey } from '../core/queue.ts';
+import type { Candidate, TrackKey } from '../core/types.ts';
+import { recognise, type Stages } from '../pipeline.ts';
+
+/** The slow loop as a running thing: candidates wait in it, one per track, and it can be asked whether it is through. */
+export interface SlowLoop extends AsyncDisposable {
+  readonly stages: Stages;
+  /** Resolves when nothing waits and nothing is under way, after `withinMs` at the latest. */
+  idle(withinMs: number): Promise<void>;
+}
+
+/** Tracks that may wait at once; beyond it the one that waits longest is dropped and offers another crop later. */
+const tracksWaiting = 512;
+
+export function startSlowLoop(parts: Omit<Stages, 'waiting' | 'now'>, ctx: Context): SlowLoop {
+  const dropped = ctx.metrics.counter('sightline_candidates_dropped_total', 'Crops that were not embedded', ['reason']);
+  const depth = ctx.metrics.gauge('sightline_candidates_waiting', 'Tracks with a crop that waits for its embedding');
+  const last = ctx.metrics.gauge(
+    'sightline_recognition_last_seconds',
+    'When the slow loop last finished a batch, seconds since 1970',
+  );
+  const waiting = new LatestByKey<TrackKey, Candidate>(tracksWaiting, (_key, _candidate, reason) => dropped.inc({ reason }));
+  const stop = new AbortController();
+  let busy = false;
+  let idle: (() => void)[] = [];
+
+  const stages: Stages = {
+    ...parts,
+    waiting,
+    now: ctx.clock,
+    embed: async (batch, signal) => {
+      busy = true;
+      depth.set(waiting.depth);
+      return await parts.embed(batch, signal);
+    },
+    batchDone: () => {
+      busy = false;
+      depth.set(waiting.depth);
+      last.set(ctx.clock.now() / 1000);
+      if (waiting.depth > 0) return;
+      for (const resolve of idle) resolve();
+      idle = [];
+    },
+  };
+  const running = recognise(stages, stop.signal).catch((error: unknown) => {
+    ctx.log.error({ err: error }, 'recognition stopped');
+  });
+
+  return {
+    stages,
+    idle: async (withinMs) => {
+      if (!busy && waiting.depth === 0) return;
+      using limit = ctx.clock.deadline(withinMs);
+      await new Promise<void>((resolve) => {
+        idle.push(resolve);
+        limit.signal.addEventListener('abort', () => resolve(), { once: true });
+      });
+    },
+    [Symbol.asyncDispose]: async () => {
+      waiting.close();
+      await running;
+      stop.abort();
+    },
+  };
+}

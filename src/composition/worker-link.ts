@@ -1,0 +1,96 @@
+import type { Bridge, BridgeWorker } from '../bridge/server.ts';
+import type { Config, ListConfig } from '../config/schema.ts';
+import type { Metrics } from '../core/metrics.ts';
+import type { CameraId, TrackRef } from '../core/types.ts';
+import type { WorkerStats } from '../gen/sightline/bridge/v1/bridge.ts';
+import type { WorkerLink } from '../workers/life.ts';
+import type { WorkerCamera } from '../workers/plan.ts';
+import { configureMessage } from './camera-message.ts';
+
+/** The supervisor's view of the bridge, with what else goes down to workers and comes up from them. */
+export interface DaemonLink extends WorkerLink {
+  /** What is known of a track, for its crop policy and for drawing. */
+  label(
+    track: TrackRef,
+    label: { readonly decided: boolean; readonly text: string; readonly score: number; readonly list?: string },
+    lists: Readonly<Record<string, ListConfig>>,
+  ): void;
+  stats(worker: string, stats: WorkerStats): void;
+}
+
+/** Colours by severity (Okabe and Ito's palette, told apart by colour-blind people); grey for who matched nobody. */
+const colours = { low: '#56b4e9', medium: '#f0e442', high: '#e69f00', critical: '#d55e00', nobody: '#9a9a9a' } as const;
+const protocolVersion = 1;
+
+export function createWorkerLink(bridge: Bridge, inference: Config['inference'], metrics: Metrics): DaemonLink {
+  const workerOf = new Map<CameraId, BridgeWorker>();
+  const decoded = metrics.gauge('sightline_camera_frames_decoded', 'Frames decoded since the worker started', ['camera']);
+  const detected = metrics.gauge('sightline_camera_frames_detected', 'Frames that a detector looked at', ['camera']);
+  const gated = metrics.gauge('sightline_camera_frames_gated', 'Frames spared by the motion gate', ['camera']);
+  const dropped = metrics.gauge('sightline_camera_frames_dropped', 'Frames that were due while the detector was busy', [
+    'camera',
+  ]);
+  const unsent = metrics.gauge('sightline_camera_batches_dropped', 'Batches that the bridge did not take in time', ['camera']);
+  const crops = metrics.gauge('sightline_camera_crops', 'Crops that were cut', ['camera']);
+  const fps = metrics.gauge('sightline_camera_fps', 'Frames decoded in the last second', ['camera']);
+  const queue = metrics.gauge('sightline_worker_infer_queue', 'Requests that wait for the detector', ['worker']);
+  const cpu = metrics.gauge('sightline_worker_cpu_seconds', 'CPU time of a worker process', ['worker']);
+
+  return {
+    register: (name, token, events) => {
+      let welcomed = false;
+      let cameras: readonly CameraId[] = [];
+      const worker = bridge.register(name, token, {
+        hello: () => {
+          welcomed = false;
+          events.hello();
+        },
+        closed: (reason) => events.closed(reason),
+        drained: () => events.drained(),
+      });
+      const forget = () => {
+        for (const camera of cameras) if (workerOf.get(camera) === worker) workerOf.delete(camera);
+      };
+      return {
+        configure: (wanted: ReadonlyMap<CameraId, WorkerCamera>) => {
+          forget();
+          cameras = [...wanted.keys()];
+          worker.setCameras(cameras);
+          for (const camera of cameras) workerOf.set(camera, worker);
+          const configure = configureMessage(wanted, inference);
+          worker.send(
+            welcomed ? { $case: 'configure', value: configure } : { $case: 'welcome', value: { protocolVersion, configure } },
+          );
+          welcomed = true;
+        },
+        drain: () => worker.send({ $case: 'drain', value: {} }),
+        [Symbol.dispose]: () => {
+          forget();
+          worker[Symbol.dispose]();
+        },
+      };
+    },
+    label: ({ camera, epoch, trackId }, { decided, text, score, list }, lists) => {
+      const severity = list === undefined ? undefined : lists[list]?.severity;
+      const colour = severity === undefined ? colours.nobody : colours[severity];
+      workerOf.get(camera)?.send({
+        $case: 'labels',
+        value: { camera, epoch, labels: [{ trackId, decided, text, colour, score }] },
+      });
+    },
+    stats: (worker, stats) => {
+      queue.set({ worker }, stats.inferQueue);
+      cpu.set({ worker }, stats.cpuSeconds);
+      for (const camera of stats.cameras) {
+        const label = { camera: camera.camera };
+        decoded.set(label, Number(camera.framesDecoded));
+        detected.set(label, Number(camera.framesDetected));
+        gated.set(label, Number(camera.framesGated));
+        dropped.set(label, Number(camera.framesDropped));
+        unsent.set(label, Number(camera.batchesDropped));
+        crops.set(label, Number(camera.crops));
+        fps.set(label, camera.fps);
+      }
+    },
+  };
+}

@@ -1,0 +1,334 @@
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import type { AlertRules } from './alerts/alerts.ts';
+import { type AlertRoom, startAlerts } from './alerts/history.ts';
+import { startBridge } from './bridge/server.ts';
+import { createCameraStates } from './composition/camera-states.ts';
+import { startConfigWatching } from './composition/config-watching.ts';
+import { createControlHandlers } from './composition/control-handlers.ts';
+import { createEventFeed } from './composition/event-feed.ts';
+import { startKeep } from './composition/keep.ts';
+import { startSlowLoop } from './composition/slow-loop.ts';
+import { createWorkerLink } from './composition/worker-link.ts';
+import type { Config } from './config/schema.ts';
+import type { Clock } from './core/clock.ts';
+import { type Context, childContext } from './core/context.ts';
+import type { PartState, ReloadView } from './core/control.ts';
+import { errorText } from './core/errors.ts';
+import { FloodGate } from './core/log.ts';
+import { Scope } from './core/scope.ts';
+import type { CameraId, MatchKind } from './core/types.ts';
+import { startControlServer } from './http/control.ts';
+import { startHttpServer } from './http/server.ts';
+import type { DaemonState } from './outputs/output.ts';
+import { startOutputs } from './outputs/outputs.ts';
+import { seeFrame } from './pipeline.ts';
+import { createCandidates } from './tracks/candidates.ts';
+import { createTracks } from './tracks/tracks.ts';
+import { desiredWorkers } from './workers/plan.ts';
+import { createProcessLauncher } from './workers/process.ts';
+import { startSupervisor } from './workers/supervisor.ts';
+
+/**
+ * The composition root: starts each room with its slice of the configuration, introduces them to each other and stops them in the
+ * opposite order, sources first, so that the last alert still leaves.
+ */
+export interface DaemonOptions {
+  readonly config: Config;
+  /** Watched and loaded again at a reload. */
+  readonly configFile: string;
+  /** Loads and checks `configFile`; rejects with `ConfigError`. */
+  readonly loadConfig: () => Promise<Config>;
+  readonly version: string;
+}
+
+export interface Daemon extends AsyncDisposable {
+  /** Where health and metrics are; undefined when HTTP is off. */
+  readonly http: { readonly host: string; readonly port: number } | undefined;
+  reload(): Promise<ReloadView>;
+  /** Resolves when no camera will send anything any more and everything decided has been stored: files that do not loop. */
+  readonly finished: Promise<void>;
+}
+
+/** A daemon is given 8 s to stop; workers take the most of it. */
+const stopWithinMs = 8000;
+const batchSize = 32;
+/** How long the end of a source waits for crops that are still being embedded. */
+const lastCropsMs = 10_000;
+const sweepEveryMs = 10 * 60_000;
+
+export async function startDaemon(options: DaemonOptions, ctx: Context): Promise<Daemon> {
+  const scope = new Scope({ clock: ctx.clock, log: ctx.log, deadlineMs: stopWithinMs });
+  try {
+    return await compose(options, scope, ctx);
+  } catch (error) {
+    await scope[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Promise<Daemon> {
+  const { clock, log } = ctx;
+  const startedAt = clock.now();
+  let config = options.config;
+  const flood = scope.use('log', new FloodGate(log, clock));
+  const keep = scope.use('keep', await startKeep(config, ctx));
+  const { store, recognition, watchlist } = keep;
+  const outputs = scope.use('outputs', await startOutputs(config, { outbox: store.outbox, version: options.version }, ctx));
+  const feed = createEventFeed(ctx.metrics);
+
+  const alertRules = (): AlertRules => ({
+    rules: config.alerts,
+    lists: config.lists,
+    cameras: config.cameras,
+    leaveAfterMs: config.alerting.leaveAfter,
+    updateEveryMs: config.alerting.updateEvery,
+    thresholds: recognition.thresholds(config.models),
+    outputs: outputs.names,
+  });
+  const alerts: AlertRoom = scope.use(
+    'alerts',
+    await startAlerts(
+      {
+        ...alertRules(),
+        newId: randomUUID,
+        isListed: (entryId) => watchlist.list().some(({ entry }) => entry.id === entryId),
+        store: store.alerts,
+        publish: {
+          stored: (events, rows) => {
+            outputs.notify(rows);
+            feed.push(events);
+          },
+          unstored: (events) => {
+            outputs.notifyUnstored(events);
+            feed.push(events);
+          },
+        },
+        onLabel: (track, label) => link.label(track, label, config.lists),
+      },
+      childContext(ctx, { room: 'alerts' }),
+    ),
+  );
+  keep.onRemove((entry) => alerts.removeEntry(entry.id));
+
+  const tracks = createTracks();
+  const candidates = createCandidates({ cameras: config.cameras, decided: (track) => alerts.label(track).decided });
+  const unsearched = ctx.metrics.counter(
+    'sightline_search_failures_total',
+    'Batches that could not be compared with the watchlist',
+  );
+  const loop = scope.use(
+    'recognition loop',
+    startSlowLoop(
+      {
+        tracks,
+        candidates,
+        alerts,
+        batchSize,
+        embed: recognition.embed,
+        match: async (queries) => {
+          try {
+            return await watchlist.search(queries, Math.max(2, config.mqtt.topK));
+          } catch (error) {
+            unsearched.inc();
+            flood.warn('crops were not compared with the watchlist', { reason: errorText(error) });
+            return [];
+          }
+        },
+        batchDone: () => {},
+      },
+      ctx,
+    ),
+  );
+
+  const cameras = createCameraStates((camera, state) => {
+    outputs.publishCameraState(camera, state);
+    log.info({ camera, ...(state ?? { state: 'removed' }) }, 'camera state');
+  });
+  const finished = Promise.withResolvers<void>();
+  const enabledCameras = () => Object.keys(config.cameras).filter((camera) => config.cameras[camera]?.enabled);
+  cameras.configure(enabledCameras(), clock.now());
+
+  async function endSource(camera: CameraId): Promise<void> {
+    await loop.idle(lastCropsMs);
+    alerts.endSource(camera, tracks.endCamera(camera));
+    await alerts.flush();
+    if (cameras.allOver) finished.resolve();
+  }
+
+  const bridge = scope.use(
+    'bridge',
+    await startBridge(
+      {
+        socketPath: join(config.dataDir, 'bridge.sock'),
+        sink: {
+          frame: (frame) => seeFrame(loop.stages, frame),
+          cameraState: (camera, _epoch, state) => {
+            cameras.set(camera, state);
+            if (state.state === 'ended' || state.state === 'failed') void endSource(camera);
+          },
+          stats: (worker, stats) => link.stats(worker, stats),
+          epoch: (camera) => store.nextEpoch(camera),
+        },
+      },
+      childContext(ctx, { room: 'bridge' }),
+    ),
+  );
+  const link = createWorkerLink(bridge, config.inference, ctx.metrics);
+  const supervisor = scope.use(
+    'workers',
+    await startSupervisor(
+      {
+        desired: desiredWorkers(config.cameras),
+        link,
+        launchers: {
+          software: createProcessLauncher({ bridgePath: bridge.socketPath, dataDir: config.dataDir }),
+        },
+        onState: (_worker, state, affected) => {
+          if (state.state !== 'waiting' && state.state !== 'failed') return;
+          for (const camera of affected) {
+            if (state.state === 'waiting') {
+              cameras.set(camera, {
+                state: 'away',
+                since: clock.now(),
+                reason: `its worker is started again: ${state.reason}`,
+              });
+            } else {
+              cameras.set(camera, { state: 'failed', since: clock.now(), reason: `its worker: ${state.reason}` });
+              void endSource(camera);
+            }
+          }
+        },
+      },
+      childContext(ctx, { room: 'workers' }),
+    ),
+  );
+
+  const kinds = () => {
+    const used = new Set<MatchKind>(Object.values(config.cameras).flatMap(({ recognise }) => recognise));
+    return [...used];
+  };
+  void recognition.warm(kinds());
+
+  const watch = scope.use(
+    'configuration',
+    startConfigWatching(
+      {
+        file: options.configFile,
+        config,
+        load: options.loadConfig,
+        apply: (next) => {
+          config = next;
+          log.level = next.logLevel;
+          watchlist.configure({
+            lists: next.lists,
+            thresholds: mapThresholds(recognition.thresholds(next.models)),
+          });
+          outputs.configure(next);
+          alerts.configure(alertRules());
+          candidates.configure(next.cameras);
+          for (const camera of cameras.configure(enabledCameras(), clock.now()))
+            alerts.endSource(camera, tracks.endCamera(camera));
+          supervisor.apply(desiredWorkers(next.cameras));
+        },
+      },
+      ctx,
+    ),
+  );
+
+  const parts = (): readonly PartState[] => [
+    { name: 'store', ready: store.state === 'ready', ...(store.state === 'ready' ? {} : { reason: store.state }) },
+    { name: 'watchlist', ready: watchlist.health.state === 'ready' },
+    ...recognition.parts(),
+    ...[...outputs.states()].map(([name, state]) => ({
+      name: `output ${name}`,
+      ready: state.state === 'connected',
+      ...('reason' in state && state.reason !== undefined ? { reason: state.reason } : {}),
+    })),
+    ...cameras.parts(),
+  ];
+  scope.use(
+    'control',
+    await startControlServer(
+      {
+        socketPath: join(config.dataDir, 'control.sock'),
+        handlers: createControlHandlers({
+          keep,
+          now: () => clock.now(),
+          running: {
+            alerts,
+            feed,
+            reload: () => watch.reload(),
+            status: async () => ({
+              version: options.version,
+              pid: process.pid,
+              startedAt,
+              configFile: options.configFile,
+              parts: parts(),
+              cameras: cameras.entries(),
+              watchlist: { entries: watchlist.health.entries, references: watchlist.health.references },
+              alerts: { open: alerts.sizes.episodes },
+              outbox: await store.outbox.counts(),
+              ...(watch.last === undefined ? {} : { lastReload: watch.last }),
+            }),
+          },
+        }),
+      },
+      ctx,
+    ),
+  );
+  const http = config.http.enabled ? scope.use('http', await startHttpServer(config.http, { parts }, ctx)) : undefined;
+  scope.use(
+    'retention',
+    clock.every(sweepEveryMs, async () => {
+      const { alerts: alertsMs, snapshots: snapshotsMs, ledger: ledgerMs } = config.retention;
+      try {
+        await store.sweep(clock.now(), { alertsMs, snapshotsMs, ledgerMs });
+      } catch (error) {
+        flood.warn('retention could not be kept', { reason: errorText(error) });
+      }
+    }),
+  );
+  scope.use('health', startHealth(parts, outputs, clock));
+  log.info(
+    {
+      cameras: enabledCameras().length,
+      entries: watchlist.health.entries,
+      index: watchlist.health.index.kind,
+      engine: keep.engine.name,
+    },
+    'sightline is watching',
+  );
+
+  return {
+    http: http?.address,
+    reload: () => watch.reload('signal'),
+    finished: finished.promise,
+    [Symbol.asyncDispose]: () => scope[Symbol.asyncDispose](),
+  };
+}
+
+/** Says on the outputs whether everything works, whenever that changes. */
+function startHealth(
+  parts: () => readonly PartState[],
+  outputs: { publishDaemonState(state: DaemonState): void },
+  clock: Clock,
+): Disposable {
+  let said: string | undefined;
+  return clock.every(1000, () => {
+    const problems = parts()
+      .filter(({ ready, name }) => !ready && !name.startsWith('output '))
+      .map(({ name, reason }) => (reason === undefined ? name : `${name}: ${reason}`));
+    const state: DaemonState = { health: problems.length === 0 ? 'ok' : 'degraded', problems };
+    const text = JSON.stringify(state);
+    if (text === said) return;
+    said = text;
+    outputs.publishDaemonState(state);
+  });
+}
+
+function mapThresholds(
+  thresholds: ReturnType<Awaited<ReturnType<typeof startKeep>>['recognition']['thresholds']>,
+): Record<MatchKind, number> {
+  return { face: thresholds.face.open, appearance: thresholds.appearance.open };
+}
