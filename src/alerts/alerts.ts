@@ -77,7 +77,7 @@ export type AlertInput =
   /** About once a second of real time, also when no camera says anything. */
   | { readonly kind: 'tick' }
   /** The source has ended by itself and will not go on (a file that does not loop), or the camera was removed. */
-  | { readonly kind: 'source-ended'; readonly camera: CameraId }
+  | { readonly kind: 'source-ended'; readonly camera: CameraId; readonly changes: readonly TrackChange[] }
   | { readonly kind: 'entry-removed'; readonly entryId: string }
   | {
       readonly kind: 'act';
@@ -347,6 +347,7 @@ export function createAlerts(options: AlertsOptions): Alerts {
     if ((speaks && (decided || resumes)) || (bound && best.score >= keep)) {
       state.bound.set(best.entryId, { match: best, lastMs: nowMs });
       state.steady = decided || bound;
+      state.ledger.drop(best.entryId, 'evidence');
       present(state, sighting, best, speaks);
       return;
     }
@@ -581,7 +582,9 @@ export function createAlerts(options: AlertsOptions): Alerts {
     const wallMs = clock.now();
     for (const [key, at] of cooldowns) if (Math.abs(wallMs - at) > longest + visitKnownMs) cooldowns.delete(key);
     for (const state of [...tracks.values()]) {
-      if (clocks.state(state.track.camera, monoMs, trackIdleMs) !== 'heard') finish(state);
+      const { camera } = state.track;
+      const graceMs = clocks.state(camera, monoMs, trackIdleMs) === 'ended' ? trackGraceMs : trackIdleMs;
+      if (clocks.silentMs(camera, monoMs) >= graceMs) finish(state);
     }
   }
 
@@ -595,10 +598,10 @@ export function createAlerts(options: AlertsOptions): Alerts {
     sweep(input.camera, input.eventTimeMs);
   }
 
-  function endSource(camera: CameraId): void {
-    clocks.end(camera);
+  function endSource(camera: CameraId, changes: readonly TrackChange[]): void {
+    clocks.end(camera, clock.mono());
+    for (const change of changes) seeChange(change);
     for (const episode of [...episodes.values()]) if (episode.cameras.has(camera)) closeIfLeft(episode);
-    for (const state of [...tracks.values()]) if (state.track.camera === camera) finish(state);
     sweptMs.delete(camera);
   }
 
@@ -614,7 +617,7 @@ export function createAlerts(options: AlertsOptions): Alerts {
         tick();
         break;
       case 'source-ended':
-        endSource(input.camera);
+        endSource(input.camera, input.changes);
         break;
       case 'entry-removed':
         removeEntry(input.entryId);
@@ -642,7 +645,7 @@ export function createAlerts(options: AlertsOptions): Alerts {
       if (tally !== undefined)
         return { decided: state.steady, text: tally.match.entryName, score: tally.match.score, list: tally.match.list };
       const latest = [...state.bound.values()].sort((a, b) => b.lastMs - a.lastMs)[0];
-      if (latest !== undefined)
+      if (latest !== undefined && state.steady)
         return { decided: false, text: latest.match.entryName, score: latest.match.score, list: latest.match.list };
       return { decided: subject.unknown >= policy.settledNeed, text: '', score: 0 };
     },

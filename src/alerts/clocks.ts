@@ -8,11 +8,12 @@ import type { CameraId } from '../core/types.ts';
 export interface CameraClocks {
   /** A frame or sighting of this camera; event time never runs backwards within an epoch. */
   hear(camera: CameraId, epoch: number, eventMs: number, monoMs: number): void;
-  end(camera: CameraId): void;
+  end(camera: CameraId, monoMs: number): void;
   /** Newest event time heard; undefined before the first. */
   now(camera: CameraId): number | undefined;
   state(camera: CameraId, monoMs: number, silentAfterMs: number): 'heard' | 'silent' | 'ended' | 'never';
-  forget(camera: CameraId): void;
+  /** Milliseconds since it was heard or ended; without end for one that never was. */
+  silentMs(camera: CameraId, monoMs: number): number;
 }
 
 interface CameraClock {
@@ -35,9 +36,11 @@ export function createCameraClocks(): CameraClocks {
       clock.eventMs = Math.max(clock.eventMs, eventMs);
       clock.heardMonoMs = monoMs;
     },
-    end: (camera) => {
+    end: (camera, monoMs) => {
       const clock = cameras.get(camera);
-      if (clock !== undefined) clock.ended = true;
+      if (clock === undefined) return;
+      clock.ended = true;
+      clock.heardMonoMs = monoMs;
     },
     now: (camera) => cameras.get(camera)?.eventMs,
     state: (camera, monoMs, silentAfterMs) => {
@@ -46,6 +49,6 @@ export function createCameraClocks(): CameraClocks {
       if (clock.ended) return 'ended';
       return monoMs - clock.heardMonoMs >= silentAfterMs ? 'silent' : 'heard';
     },
-    forget: (camera) => void cameras.delete(camera),
+    silentMs: (camera, monoMs) => monoMs - (cameras.get(camera)?.heardMonoMs ?? Number.NEGATIVE_INFINITY),
   };
 }

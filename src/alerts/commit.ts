@@ -10,18 +10,36 @@ export interface CommitBuilder {
   add(commit: AlertCommit): void;
   /** What was gathered since the last take; undefined when that is nothing. */
   take(outputs: readonly string[]): AlertCommit | undefined;
-  readonly events: number;
-  readonly ledgerRows: number;
 }
 
-export function createCommitBuilder(): CommitBuilder {
+export interface CommitLimits {
+  readonly events: number;
+  readonly ledger: number;
+  /** One was dropped: updates first, then the oldest. */
+  readonly dropped: (what: 'event' | 'ledger') => void;
+}
+
+export function createCommitBuilder(limits?: CommitLimits): CommitBuilder {
   let events: AlertEvent[] = [];
   let ledger: LedgerRow[] = [];
   // The newest state of an episode and the newest time of a cooldown are the only ones that count.
   let episodes = new Map<string, EpisodeRecord>();
   let cooldowns = new Map<string, CooldownRecord>();
 
-  const builder: CommitBuilder = {
+  function bound(): void {
+    if (limits === undefined) return;
+    while (events.length > limits.events) {
+      const update = events.findIndex(({ step }) => step.state === 'updated');
+      events.splice(Math.max(0, update), 1);
+      limits.dropped('event');
+    }
+    while (ledger.length > limits.ledger) {
+      ledger.shift();
+      limits.dropped('ledger');
+    }
+  }
+
+  return {
     event: (event) => void events.push(event),
     episode: (record) => void episodes.set(record.id, record),
     cooldown: (record) => void cooldowns.set(record.key, record),
@@ -31,6 +49,7 @@ export function createCommitBuilder(): CommitBuilder {
       ledger.push(...commit.ledger);
       for (const record of commit.episodes) episodes.set(record.id, record);
       for (const record of commit.cooldowns) cooldowns.set(record.key, record);
+      bound();
     },
     take: (outputs) => {
       if (events.length + ledger.length + episodes.size + cooldowns.size === 0) return undefined;
@@ -41,12 +60,5 @@ export function createCommitBuilder(): CommitBuilder {
       cooldowns = new Map();
       return taken;
     },
-    get events() {
-      return events.length;
-    },
-    get ledgerRows() {
-      return ledger.length;
-    },
   };
-  return builder;
 }

@@ -4,8 +4,8 @@ import type { Match, MatchKind, TrackRef, TrackSummary } from '../core/types.ts'
 /** What one track leaves behind about the matches that told nobody: one row per entry and reason. */
 export interface TrackLedger {
   note(note: Note): void;
-  /** An alert followed after all: what led up to it needs no explanation. */
-  drop(entryId: string): void;
+  /** What led up to a decision or an alert needs no explanation: rows of this entry, of one reason or of all. */
+  drop(entryId: string, reason?: LedgerReason): void;
   /** Rows gathered since the last call. */
   take(): readonly LedgerRow[];
   /** True when any row was ever noted and not dropped. */
@@ -44,8 +44,8 @@ export function createTrackLedger(track: TrackRef, label: string, kind: MatchKin
         details: better ? details : before.details,
       });
     },
-    drop: (entryId) => {
-      for (const [key, row] of rows) if (row.entryId === entryId) rows.delete(key);
+    drop: (entryId, reason) => {
+      for (const [key, row] of rows) if (row.entryId === entryId && row.reason === (reason ?? row.reason)) rows.delete(key);
     },
     take: () => {
       const all = [...rows.values()];

@@ -48,13 +48,18 @@ export function stayedMs(stays: Stays, zone: string, nowMs: number): number | un
   return stay === undefined || nowMs - stay.lastMs > stayGraceMs ? undefined : Math.max(0, stay.lastMs - stay.sinceMs);
 }
 
-/** Both as one: the longer stay where a zone is in both. */
+/** Both as one. Where a zone is in both, stays less than the grace apart are one stay; of others the later one counts. */
 export function joinStays(a: Stays, b: Stays): Stays {
   const joined = new Map(a);
   for (const [zone, stay] of b) {
     const other = joined.get(zone);
-    if (other === undefined) joined.set(zone, stay);
-    else joined.set(zone, { sinceMs: Math.min(stay.sinceMs, other.sinceMs), lastMs: Math.max(stay.lastMs, other.lastMs) });
+    joined.set(zone, other === undefined ? stay : joinStay(other, stay));
   }
   return joined;
+}
+
+function joinStay(a: Stay, b: Stay): Stay {
+  const later = a.lastMs > b.lastMs ? a : b;
+  const apart = Math.max(a.sinceMs, b.sinceMs) - Math.min(a.lastMs, b.lastMs) > stayGraceMs;
+  return apart ? later : { sinceMs: Math.min(a.sinceMs, b.sinceMs), lastMs: later.lastMs };
 }

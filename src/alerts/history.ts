@@ -1,0 +1,190 @@
+import type { AlertEvent } from '../core/alerts.ts';
+import type { Context } from '../core/context.ts';
+import { errorText, isSightlineError } from '../core/errors.ts';
+import { FloodGate } from '../core/log.ts';
+import type { AlertCommit, AlertStore, OutboxRow } from '../core/store.ts';
+import type { CameraId, FrameMeta, Sighting, TrackChange, TrackRef } from '../core/types.ts';
+import { type AlertInput, type AlertRules, type AlertsOptions, createAlerts, type TrackLabel } from './alerts.ts';
+import { createCommitBuilder } from './commit.ts';
+import type { Act } from './steps.ts';
+
+export interface AlertRoomConfig extends AlertRules, Pick<AlertsOptions, 'newId' | 'isListed'> {
+  readonly store: Pick<AlertStore, 'commit' | 'loadOpen' | 'get'>;
+  /** Events in the order in which they were decided. */
+  readonly publish: {
+    /** Written; `rows` are the messages queued for the outputs. */
+    stored(events: readonly AlertEvent[], rows: readonly OutboxRow[]): void;
+    /** The store did not take them: `durable` is false, and a restart forgets them. */
+    unstored(events: readonly AlertEvent[]): void;
+  };
+  /** What is known of a track has changed. */
+  readonly onLabel?: (track: TrackRef, label: TrackLabel) => void;
+}
+
+/** The alert reducer with its memory on disk. The `see` methods never wait. */
+export interface AlertRoom extends AsyncDisposable {
+  seeFrame(frame: FrameMeta, changes: readonly TrackChange[]): void;
+  seeSighting(sighting: Sighting): void;
+  /** The source has ended by itself and will not go on, or the camera was removed; `changes` ends its tracks. */
+  endSource(camera: CameraId, changes: readonly TrackChange[]): void;
+  removeEntry(entryId: string): void;
+  /** Resolves when the step is stored. Errors: `alert.unknown`, `alert.transition`. */
+  act(act: { alertId: string; state: Act; actor: string; reason?: string }): Promise<AlertEvent>;
+  configure(rules: AlertRules): void;
+  label(track: TrackRef): TrackLabel;
+  /** Resolves when everything decided so far is stored or was published from memory. */
+  flush(): Promise<void>;
+  readonly sizes: { readonly tracks: number; readonly episodes: number };
+}
+
+/** What waits for the store while it is busy; beyond it the least important goes, counted. */
+const eventsWaiting = 1000;
+const rowsWaiting = 5000;
+/** Decision latency is what the person in view experiences: seconds since the frame had arrived. */
+const latencyBuckets = [0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10];
+
+/** Loads what was open and goes on with it. Errors: those of `store.loadOpen`. */
+export async function startAlerts(config: AlertRoomConfig, ctx: Context): Promise<AlertRoom> {
+  const { store, publish } = config;
+  const { clock, log } = ctx;
+  const restored = await store.loadOpen();
+  const alerts = createAlerts({ ...config, clock, restored });
+  const measure = instruments(ctx, alerts);
+  const flood = new FloodGate(log, clock);
+  const waiting = createCommitBuilder({ events: eventsWaiting, ledger: rowsWaiting, dropped: measure.dropped });
+  let outputs = config.outputs;
+  let writing: Promise<void> | undefined;
+  let decided = 0;
+  if (restored.episodes.length > 0) log.info({ episodes: restored.episodes.length }, 'open episodes go on');
+
+  function observe(input: AlertInput): AlertCommit | undefined {
+    const commit = alerts.observe(input);
+    if (commit === undefined) return undefined;
+    measure.commit(commit);
+    decided += commit.events.length;
+    waiting.add(commit);
+    writing ??= write();
+    return commit;
+  }
+
+  /** One transaction for all that gathered while the one before was written. */
+  async function write(): Promise<void> {
+    await Promise.resolve(); // what is decided in the same turn belongs together
+    for (let commit = waiting.take(outputs); commit !== undefined; commit = waiting.take(outputs)) await writeOne(commit);
+    writing = undefined;
+  }
+
+  async function writeOne(commit: AlertCommit): Promise<void> {
+    let rows: readonly OutboxRow[];
+    try {
+      rows = await store.commit(commit);
+    } catch (error) {
+      const full = isSightlineError(error, 'store.full');
+      flood.warn(full ? 'disk full, alerts are published from memory' : 'alerts were not stored', {
+        events: commit.events.length,
+        reason: errorText(error),
+      });
+      measure.unstored.inc(commit.events.length);
+      if (commit.events.length > 0) {
+        publish.unstored(commit.events.map((event) => ({ ...event, alert: { ...event.alert, durable: false } })));
+      }
+      return;
+    }
+    if (commit.events.length === 0) return;
+    const storedMs = clock.mono();
+    publish.stored(
+      commit.events.map((event) => stamped(event, storedMs)),
+      rows.map((row) => ({ ...row, event: stamped(row.event, storedMs) })),
+    );
+  }
+
+  async function flush(): Promise<void> {
+    while (writing !== undefined) await writing;
+  }
+
+  /** An alert as stored, when nothing of it is under way: one that has just closed is known to the store only after a while. */
+  async function newest(alertId: string): Promise<Awaited<ReturnType<AlertStore['get']>>> {
+    while (true) {
+      await flush();
+      const before = decided;
+      const stored = await store.get(alertId);
+      if (decided === before) return stored;
+    }
+  }
+
+  const timer = clock.every(1000, () => void observe({ kind: 'tick' }));
+
+  return {
+    seeFrame: (frame, changes) => {
+      const { camera, epoch, time } = frame;
+      observe({ kind: 'frame', camera, epoch, eventTimeMs: time.eventTimeMs, changes });
+    },
+    seeSighting: (sighting) => {
+      const before = alerts.label(sighting.track);
+      measure.sightings.inc({ kind: sighting.kind });
+      observe({ kind: 'sighting', sighting });
+      const after = alerts.label(sighting.track);
+      if (before.decided !== after.decided || before.text !== after.text) config.onLabel?.(sighting.track, after);
+    },
+    endSource: (camera, changes) => void observe({ kind: 'source-ended', camera, changes }),
+    removeEntry: (entryId) => void observe({ kind: 'entry-removed', entryId }),
+    act: async (act) => {
+      const stored = await newest(act.alertId);
+      const input = { kind: 'act', ...act, at: clock.now(), ...(stored === undefined ? {} : { stored }) } as const;
+      const event = observe(input)?.events.find(({ alert }) => alert.id === act.alertId);
+      await flush();
+      if (event === undefined) throw new TypeError('an act without an event');
+      return event;
+    },
+    configure: (rules) => {
+      outputs = rules.outputs;
+      alerts.configure(rules);
+    },
+    label: (track) => alerts.label(track),
+    flush,
+    get sizes() {
+      return alerts.sizes;
+    },
+    [Symbol.asyncDispose]: async () => {
+      timer[Symbol.dispose]();
+      await flush();
+      flood[Symbol.dispose]();
+    },
+  };
+}
+
+function stamped(event: AlertEvent, storedMs: number): AlertEvent {
+  return { ...event, alert: { ...event.alert, stages: { ...event.alert.stages, storedMs } } };
+}
+
+function instruments({ metrics }: Context, alerts: { readonly sizes: AlertRoom['sizes'] }) {
+  const events = metrics.counter('sightline_alert_events_total', 'Steps of alerts.', ['rule', 'kind', 'state']);
+  const ledger = metrics.counter('sightline_ledger_total', 'Matches and tracks that told nobody.', ['reason']);
+  const latency = metrics.histogram(
+    'sightline_alert_decision_seconds',
+    'From the arrival of the deciding frame to the decision.',
+    {
+      buckets: latencyBuckets,
+      labels: ['kind'],
+    },
+  );
+  const dropped = metrics.counter('sightline_alert_dropped_total', 'Lost while the store was busy.', ['what']);
+  const tracks = metrics.gauge('sightline_alert_tracks', 'Tracks the alerts know of.');
+  const episodes = metrics.gauge('sightline_alert_episodes', 'Open episodes.');
+  return {
+    sightings: metrics.counter('sightline_sightings_total', 'Crops compared with the watchlist.', ['kind']),
+    unstored: metrics.counter('sightline_alert_unstored_total', 'Events published from memory because the store failed.'),
+    dropped: (what: 'event' | 'ledger') => dropped.inc({ what }),
+    commit: (commit: AlertCommit) => {
+      for (const { alert, step } of commit.events) {
+        events.inc({ rule: alert.rule, kind: alert.kind, state: step.state });
+        const { receivedMs, decidedMs } = alert.stages;
+        if (step.state === 'opened' && decidedMs !== undefined)
+          latency.observe({ kind: alert.kind }, Math.max(0, decidedMs - receivedMs) / 1000);
+      }
+      for (const { reason, count } of commit.ledger) ledger.inc({ reason }, count);
+      tracks.set(alerts.sizes.tracks);
+      episodes.set(alerts.sizes.episodes);
+    },
+  };
+}
