@@ -1,10 +1,12 @@
-// Writes everything that follows from something else: src/gen from proto/, and from src/config/schema.ts the documentation, the
-// JSON Schema and the example file. Run it after changing either. With --check it writes nothing, names what differs and exits 1.
+// Writes everything that follows from something else: src/gen from proto/, from src/config/schema.ts the documentation, the JSON
+// Schema and the example file, from src/outputs/topics.ts docs/mqtt.md. Run it after changing one of them. With --check it writes
+// nothing, names what differs and exits 1.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { referenceFiles } from '../src/config/reference.ts';
+import { mqttReference } from '../src/outputs/reference.ts';
 
 const root = join(import.meta.dirname, '..');
 
@@ -33,7 +35,7 @@ function committed(path) {
   }
 }
 
-const wanted = [...protocolFiles(), ...referenceFiles()];
+const wanted = [...protocolFiles(), ...referenceFiles(), ...mqttReference()];
 const surplus = filesUnder(root, 'src/gen').filter((path) => !wanted.some((file) => file.path === path));
 const stale = wanted.filter(({ path, text }) => committed(path) !== text);
 

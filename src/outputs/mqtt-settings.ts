@@ -24,20 +24,34 @@ export interface BrokerAddress {
   readonly password?: string;
 }
 
+/** Undefined when a percent sign stands alone. */
+function decoded(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Splits the URL so that credentials in it go no further than the CONNECT packet. Throws `config.invalid`. */
 export function brokerAddress(url: string): BrokerAddress {
   const parsed = URL.parse(url);
   const scheme = schemes[parsed?.protocol ?? ''];
-  if (parsed === null || scheme === undefined || parsed.hostname === '') {
-    throw new SightlineError('config.invalid', 'mqtt.url is not a broker URL; write mqtt://host:port or mqtts://host:port');
+  const username = decoded(parsed?.username ?? '');
+  const password = decoded(parsed?.password ?? '');
+  if (parsed === null || scheme === undefined || parsed.hostname === '' || username === undefined || password === undefined) {
+    throw new SightlineError(
+      'config.invalid',
+      'mqtt.url is not a broker URL; write mqtt://host:port or mqtts://host:port, and % as %25',
+    );
   }
   return {
     protocol: scheme.protocol,
     host: parsed.hostname.replace(/^\[|\]$/g, ''),
     port: parsed.port === '' ? scheme.port : Number(parsed.port),
     path: parsed.pathname === '' ? '/' : `${parsed.pathname}${parsed.search}`,
-    ...(parsed.username === '' ? {} : { username: decodeURIComponent(parsed.username) }),
-    ...(parsed.password === '' ? {} : { password: decodeURIComponent(parsed.password) }),
+    ...(username === '' ? {} : { username }),
+    ...(password === '' ? {} : { password }),
   };
 }
 

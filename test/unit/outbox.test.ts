@@ -1,0 +1,369 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { startFanout } from '../../src/outputs/fanout.ts';
+import { type Outbox, type OutboxTuning, startOutbox } from '../../src/outputs/outbox.ts';
+import type { Delivery, DeliveryResult, Output } from '../../src/outputs/output.ts';
+import { ManualClock } from '../support/clock.ts';
+import { type TestContext, testContext } from '../support/context.ts';
+import { alertEvent, createMemoryOutbox, type MemoryOutbox } from '../support/outbox.ts';
+
+interface Attempt {
+  readonly delivery: Delivery;
+  readonly dedupe: string;
+  answer(result: DeliveryResult): Promise<void>;
+}
+
+interface FakeOutput extends Output {
+  window: number;
+  readonly attempts: readonly Attempt[];
+  open(window: number): Promise<void>;
+}
+
+const taken: DeliveryResult = { kind: 'taken' };
+
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** An output that answers when the test does. */
+function fakeOutput(name = 'mqtt'): FakeOutput {
+  const attempts: Attempt[] = [];
+  let listener = () => {};
+  const output: FakeOutput = {
+    name,
+    state: { state: 'connected', since: 0 },
+    window: 16,
+    attempts,
+    onWindow(next) {
+      listener = next;
+    },
+    deliver(delivery) {
+      return new Promise((resolve) => {
+        const { alert } = delivery.event;
+        attempts.push({
+          delivery,
+          dedupe: `${alert.id}/${delivery.event.revision}`,
+          answer: (result) => {
+            resolve(result);
+            return settle();
+          },
+        });
+      });
+    },
+    open(window) {
+      output.window = window;
+      listener();
+      return settle();
+    },
+    cameraState() {},
+    daemonState() {},
+    async [Symbol.asyncDispose]() {},
+  };
+  return output;
+}
+
+interface Bench {
+  readonly clock: ManualClock;
+  readonly ctx: TestContext;
+  readonly store: MemoryOutbox;
+  readonly output: FakeOutput;
+  readonly outbox: Outbox;
+  sent(): readonly string[];
+  last(): Attempt;
+}
+
+async function bench(options: { store?: MemoryOutbox; tuning?: Partial<OutboxTuning>; window?: number } = {}): Promise<Bench> {
+  const clock = new ManualClock();
+  const ctx = testContext(clock);
+  const store = options.store ?? createMemoryOutbox();
+  const output = fakeOutput();
+  output.window = options.window ?? 16;
+  const outbox = startOutbox(
+    { output, store, liveForMs: () => 60_000, ...(options.tuning ? { tuning: options.tuning } : {}) },
+    ctx,
+  );
+  await settle();
+  return {
+    clock,
+    ctx,
+    store,
+    output,
+    outbox,
+    sent: () => output.attempts.map(({ dedupe }) => dedupe),
+    last: () => {
+      const attempt = output.attempts.at(-1);
+      assert.ok(attempt);
+      return attempt;
+    },
+  };
+}
+
+describe('outbox', () => {
+  it('has one message of a camera under way, and those of other cameras beside it', async () => {
+    const { clock, store, outbox, sent, output } = await bench();
+    const events = [1, 2].flatMap((revision) => ['a', 'b'].map((id) => alertEvent({ id, camera: id, revision })));
+    outbox.notify(store.add(events, { createdAt: clock.now() }));
+    assert.deepEqual(sent(), ['a/1', 'b/1']);
+    await output.attempts[1]?.answer(taken);
+    assert.deepEqual(sent(), ['a/1', 'b/1', 'b/2']);
+    await output.attempts[0]?.answer(taken);
+    assert.deepEqual(sent(), ['a/1', 'b/1', 'b/2', 'a/2']);
+    assert.deepEqual(
+      store.rows.map(({ id }) => id),
+      [3, 4],
+    );
+  });
+
+  it('sends the oldest rows first when the window is small', async () => {
+    const { clock, store, outbox, sent, output } = await bench({ window: 1 });
+    outbox.notify(
+      store.add(
+        ['a', 'b', 'a', 'c'].map((camera, index) => alertEvent({ id: String(index), camera })),
+        { createdAt: clock.now() },
+      ),
+    );
+    for (let index = 0; index < 4; index++) await output.attempts[index]?.answer(taken);
+    assert.deepEqual(sent(), ['0/1', '1/1', '2/1', '3/1']);
+  });
+
+  it('sends nothing while the window is closed, and everything once it opens', async () => {
+    const { clock, store, outbox, sent, output } = await bench({ window: 0 });
+    outbox.notify(store.add([alertEvent({})], { createdAt: clock.now() }));
+    assert.deepEqual(sent(), []);
+    await output.open(16);
+    assert.deepEqual(sent(), ['alert-1/1']);
+  });
+
+  it('repeats a message that was lost with the connection, in its old place', async () => {
+    const { clock, store, outbox, sent, last, output } = await bench();
+    outbox.notify(store.add([alertEvent({}), alertEvent({ revision: 2 })], { createdAt: clock.now() }));
+    output.window = 0;
+    await last().answer({ kind: 'lost', closed: false });
+    await output.open(16);
+    await last().answer(taken);
+    assert.deepEqual(sent(), ['alert-1/1', 'alert-1/1', 'alert-1/2']);
+    assert.equal(store.rows.length, 1);
+  });
+
+  it('says late of what is older than liveFor, by the monotonic clock for rows of this run', async () => {
+    const { clock, store, outbox, output, last } = await bench({ window: 0 });
+    outbox.notify(store.add([alertEvent({})], { createdAt: clock.now() }));
+    clock.jump(3_600_000);
+    await output.open(16);
+    assert.equal(last().delivery.late, false, 'somebody set the wall clock');
+    assert.equal(last().delivery.expiresAt, clock.now() + 60_000 - 112, 'less the time from frame to decision');
+    output.window = 0;
+    await last().answer({ kind: 'lost', closed: false });
+    await clock.advance(59_900);
+    await output.open(16);
+    assert.equal(last().delivery.late, true, '59.9 s and the time since the frame');
+  });
+
+  for (const { what, ageMs, late } of [
+    { what: 'a young row of an earlier run is live', ageMs: 50_000, late: false },
+    { what: 'an old row of an earlier run is late', ageMs: 61_000, late: true },
+    { what: 'a row from the future is late, for its age is unknown', ageMs: -3_600_000, late: true },
+  ]) {
+    it(what, async () => {
+      const store = createMemoryOutbox();
+      store.add([alertEvent({})], { createdAt: new ManualClock().now() - ageMs });
+      const { last } = await bench({ store });
+      assert.equal(last().delivery.late, late);
+      assert.equal(last().delivery.sameRun, false);
+    });
+  }
+
+  it('lets a camera whose message is refused for now wait longer each time, then gives the message up', async () => {
+    const { clock, store, outbox, sent, last } = await bench({ tuning: { maxRetries: 2, retryFirstMs: 1000 } });
+    outbox.notify(store.add([alertEvent({}), alertEvent({ revision: 2 })], { createdAt: clock.now() }));
+    await last().answer({ kind: 'retry', reason: 'quota exceeded' });
+    await clock.advance(799);
+    assert.equal(sent().length, 1);
+    await clock.advance(402);
+    assert.equal(sent().length, 2);
+    await last().answer({ kind: 'retry', reason: 'quota exceeded' });
+    await clock.advance(1599);
+    assert.equal(sent().length, 2);
+    await clock.advance(802);
+    await last().answer({ kind: 'retry', reason: 'quota exceeded' });
+    assert.deepEqual(
+      store.dead.map(({ row, reason }) => [row.id, reason]),
+      [[1, 'quota exceeded']],
+    );
+    assert.deepEqual(sent(), ['alert-1/1', 'alert-1/1', 'alert-1/1', 'alert-1/2']);
+  });
+
+  it('sends the suspects of a cut alone and one after the other, until the guilty one is found', async () => {
+    const { clock, store, outbox, output, sent, last } = await bench({ tuning: { maxCuts: 2 } });
+    outbox.notify(
+      store.add(
+        ['a', 'b', 'c'].map((id) => alertEvent({ id, camera: id })),
+        { createdAt: clock.now() },
+      ),
+    );
+    const first = [...output.attempts];
+    output.window = 0;
+    for (const attempt of first) await attempt.answer({ kind: 'lost', closed: true });
+    outbox.notify(store.add([alertEvent({ id: 'd', camera: 'd' })], { createdAt: clock.now() }));
+    await output.open(16);
+    assert.deepEqual(sent().slice(3), ['a/1'], 'alone, the newcomer waits');
+    await last().answer(taken);
+    for (const cuts of [0, 1]) {
+      assert.equal(last().dedupe, 'b/1');
+      assert.equal(last().delivery.cuts, cuts);
+      output.window = 0;
+      await last().answer({ kind: 'lost', closed: true });
+      await output.open(16);
+    }
+    assert.deepEqual(
+      store.dead.map(({ row, reason }) => [row.alertId, reason]),
+      [['b', 'connection closed']],
+    );
+    assert.equal(last().dedupe, 'c/1');
+    await last().answer(taken);
+    assert.deepEqual(sent().slice(3), ['a/1', 'b/1', 'b/1', 'c/1', 'd/1']);
+  });
+
+  it('does not blame a message for a connection that our own side ended', async () => {
+    const { clock, store, outbox, output, last } = await bench({ tuning: { maxCuts: 1 } });
+    outbox.notify(store.add([alertEvent({})], { createdAt: clock.now() }));
+    for (let round = 0; round < 5; round++) {
+      output.window = 0;
+      await last().answer({ kind: 'lost', closed: false });
+      await output.open(16);
+    }
+    assert.equal(store.dead.length, 0);
+    assert.equal(last().delivery.cuts, 0);
+  });
+
+  it('holds a bounded number of rows whatever the outage, and reads the rest afterwards', async () => {
+    const { clock, store, outbox, output } = await bench({ window: 0, tuning: { memoryRows: 10, pageRows: 4 } });
+    for (let index = 0; index < 100; index++) {
+      outbox.notify(store.add([alertEvent({ id: String(index), camera: `c${index % 3}` })], { createdAt: clock.now() }));
+      assert.ok(outbox.depth <= 10, `${outbox.depth} rows in memory`);
+    }
+    await output.open(16);
+    for (let index = 0; index < 100; index++) await output.attempts[index]?.answer(taken);
+    assert.equal(store.rows.length, 0);
+    for (let lane = 0; lane < 3; lane++) {
+      const ids = output.attempts.map(({ delivery }) => Number(delivery.event.alert.id)).filter((id) => id % 3 === lane);
+      assert.deepEqual(
+        ids,
+        ids.toSorted((a, b) => a - b),
+      );
+    }
+    assert.equal(output.attempts.length, 100, 'each once');
+  });
+
+  it('does not send a row twice because the store cannot remove it', async () => {
+    const { clock, store, outbox, sent, last, ctx } = await bench();
+    const rows = store.add([alertEvent({})], { createdAt: clock.now() });
+    outbox.notify(rows);
+    store.broken = true;
+    await last().answer(taken);
+    assert.equal(store.rows.length, 1);
+    outbox.refresh();
+    await settle();
+    store.broken = false;
+    for (let turn = 0; turn < 5; turn++) await clock.advance(1000);
+    await settle();
+    assert.equal(store.rows.length, 0);
+    assert.deepEqual(sent(), ['alert-1/1']);
+    assert.ok(ctx.lines.some(({ msg }) => msg === 'outbox cannot write to the store'));
+  });
+
+  it('finds rows that nobody announced', async () => {
+    const { clock, store, sent } = await bench({ tuning: { sweepEveryMs: 30_000 } });
+    store.add([alertEvent({})], { createdAt: clock.now() });
+    await clock.advance(30_000);
+    await settle();
+    assert.deepEqual(sent(), ['alert-1/1']);
+  });
+
+  it('forgets on refresh what was erased meanwhile, also what is waiting for another attempt', async () => {
+    const { clock, store, outbox, output, sent, last } = await bench();
+    const rows = store.add(
+      [alertEvent({ id: 'erased' }), alertEvent({ id: 'erased', revision: 2 }), alertEvent({ id: 'kept' })],
+      {
+        createdAt: clock.now(),
+      },
+    );
+    outbox.notify(rows);
+    await store.acknowledge([1, 2]);
+    outbox.refresh();
+    await settle();
+    output.window = 0;
+    await last().answer({ kind: 'lost', closed: true });
+    await output.open(16);
+    assert.deepEqual(sent(), ['erased/1', 'kept/1']);
+  });
+
+  it('sends events without a row after the rows that are waiting, and loses the oldest when there are too many', async () => {
+    const { clock, store, outbox, output, sent, ctx } = await bench({
+      window: 0,
+      tuning: { unstoredEvents: 2, memoryRows: 1, pageRows: 1 },
+    });
+    outbox.notify(store.add([alertEvent({ id: 'row' })], { createdAt: clock.now() }));
+    outbox.notifyUnstored(['x', 'y', 'z'].map((id) => alertEvent({ id })));
+    await output.open(1);
+    for (let index = 0; index < 3; index++) await output.attempts[index]?.answer(taken);
+    assert.deepEqual(sent(), ['row/1', 'y/1', 'z/1']);
+    assert.match(await ctx.metrics.registry.metrics(), /sightline_output_unstored_dropped_total\{output="mqtt"\} 1/);
+  });
+
+  it('gives up a message on which the output itself stumbles', async () => {
+    const clock = new ManualClock();
+    const store = createMemoryOutbox();
+    const output = fakeOutput();
+    output.deliver = () => Promise.reject(new Error('cannot read properties'));
+    const outbox = startOutbox({ output, store, liveForMs: () => 60_000 }, testContext(clock));
+    await settle();
+    outbox.notify(store.add([alertEvent({})], { createdAt: clock.now() }));
+    await settle();
+    assert.deepEqual(
+      store.dead.map(({ reason }) => reason),
+      ['internal error'],
+    );
+  });
+
+  it('flushes at disposal, but not for longer than it may', async () => {
+    const { clock, store, outbox, last } = await bench({ tuning: { flushMs: 3000 } });
+    outbox.notify(store.add([alertEvent({}), alertEvent({ revision: 2 })], { createdAt: clock.now() }));
+    let stopped = false;
+    const stopping = outbox[Symbol.asyncDispose]().then(() => {
+      stopped = true;
+    });
+    await last().answer(taken);
+    await clock.advance(2999);
+    assert.equal(stopped, false);
+    await clock.advance(1);
+    await stopping;
+    assert.deepEqual(
+      store.rows.map(({ revision }) => revision),
+      [2],
+    );
+  });
+});
+
+describe('fanout', () => {
+  it('lets no output wait for another one', async () => {
+    const clock = new ManualClock();
+    const store = createMemoryOutbox();
+    const hanging = fakeOutput('mqtt');
+    const working = fakeOutput('webhook');
+    const fanout = startFanout({ outputs: [hanging, working], store, liveForMs: () => 60_000 }, testContext(clock));
+    await settle();
+    for (const revision of [1, 2, 3]) {
+      for (const output of ['mqtt', 'webhook']) {
+        fanout.notify(store.add([alertEvent({ revision })], { output, createdAt: clock.now() }));
+      }
+    }
+    for (let index = 0; index < 3; index++) await working.attempts[index]?.answer(taken);
+    assert.equal(hanging.attempts.length, 1);
+    assert.equal(working.attempts.length, 3);
+    assert.deepEqual(
+      store.rows.map(({ output }) => output),
+      ['mqtt', 'mqtt', 'mqtt'],
+    );
+  });
+});
