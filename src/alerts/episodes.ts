@@ -23,8 +23,8 @@ export interface Episode {
   readonly entry: Listed | undefined;
   readonly startedMs: number;
   lastSeenMs: number;
-  /** Last sighting per camera. */
-  readonly cameras: Map<CameraId, number>;
+  /** Last sighting per camera, and the epoch it belonged to. */
+  readonly cameras: Map<CameraId, { readonly lastMs: number; readonly epoch: number }>;
   /** Sightings that spoke for the entry. */
   sightings: number;
   /** Tracks whose evidence stands behind the episode, and how many did that are no longer known. */
@@ -39,8 +39,8 @@ export interface Episode {
   vector: Float32Array | undefined;
   /** `lastSeenMs` as last written. */
   storedMs: number;
-  /** Cameras not heard since the restart that this episode survived. */
-  readonly resuming: Set<CameraId>;
+  /** Cameras not heard since the restart that this episode survived, with their last sighting before it. */
+  readonly resuming: Map<CameraId, number>;
 }
 
 export function beginEpisode(options: { id: string; kind: Episode['kind']; entry?: Listed; startedMs: number }): Episode {
@@ -59,7 +59,7 @@ export function beginEpisode(options: { id: string; kind: Episode['kind']; entry
     alerts: new Map(),
     vector: undefined,
     storedMs: Number.NEGATIVE_INFINITY,
-    resuming: new Set(),
+    resuming: new Map(),
   };
 }
 
@@ -67,9 +67,9 @@ export function beginEpisode(options: { id: string; kind: Episode['kind']; entry
 const supportersKnown = 64;
 
 export function extend(episode: Episode, sighting: Sighting, speaks: boolean): void {
-  const { camera } = sighting.track;
+  const { camera, epoch } = sighting.track;
   const atMs = sighting.frame.time.eventTimeMs;
-  episode.cameras.set(camera, Math.max(episode.cameras.get(camera) ?? atMs, atMs));
+  episode.cameras.set(camera, { epoch, lastMs: Math.max(episode.cameras.get(camera)?.lastMs ?? atMs, atMs) });
   episode.lastSeenMs = Math.max(episode.lastSeenMs, atMs);
   if (!speaks) return;
   episode.sightings += 1;
@@ -237,7 +237,7 @@ export function toRecord(episode: Episode, open: boolean): EpisodeRecord {
   const state: z.input<typeof savedState> = {
     v: 1,
     ...(episode.entry === undefined ? {} : { entry: episode.entry }),
-    cameras: Object.fromEntries(episode.cameras),
+    cameras: Object.fromEntries([...episode.cameras].map(([camera, { lastMs }]) => [camera, lastMs])),
     sightings: episode.sightings,
     supporters: episode.supporters.size + episode.formerSupporters,
   };
@@ -273,8 +273,8 @@ export function restoreEpisodes(records: readonly EpisodeRecord[], alerts: reado
     episode.formerSupporters = saved?.supporters ?? 1;
     const cameras = saved?.cameras ?? Object.fromEntries(first.cameras.map((camera) => [camera, episode.lastSeenMs]));
     for (const [camera, lastMs] of Object.entries(cameras)) {
-      episode.cameras.set(camera, lastMs);
-      episode.resuming.add(camera);
+      episode.cameras.set(camera, { epoch: 0, lastMs });
+      episode.resuming.set(camera, lastMs);
     }
     for (const numbered of own) {
       const publishedMs = numbered.alert.eventTime;

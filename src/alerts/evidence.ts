@@ -184,6 +184,14 @@ export function decidedEntry(subject: Subject): Tally | undefined {
   return found;
 }
 
+/**
+ * Cosine between two looks below which a track has changed hands: 60 % of the open threshold. For faces 0.30, the 99th percentile of
+ * pairs of different people, while the same person's neighbouring looks stay above 0.6.
+ */
+export function samePerson({ open }: Pick<Thresholds, 'open'>): number {
+  return 0.6 * open;
+}
+
 export function cosine(a: Float32Array, b: Float32Array): number {
   let sum = 0;
   for (let i = 0; i < a.length; i += 1) sum += (a[i] ?? 0) * (b[i] ?? 0);

@@ -4,8 +4,10 @@ import { errorText, isSightlineError } from '../core/errors.ts';
 import { FloodGate } from '../core/log.ts';
 import type { AlertCommit, AlertStore, OutboxRow } from '../core/store.ts';
 import type { CameraId, FrameMeta, Sighting, TrackChange, TrackRef } from '../core/types.ts';
-import { type AlertInput, type AlertRules, type AlertsOptions, createAlerts, type TrackLabel } from './alerts.ts';
+import { type AlertInput, type AlertsOptions, createAlerts } from './alerts.ts';
 import { createCommitBuilder } from './commit.ts';
+import type { TrackLabel } from './recognition.ts';
+import type { AlertRules } from './settings.ts';
 import type { Act } from './steps.ts';
 
 export interface AlertRoomConfig extends AlertRules, Pick<AlertsOptions, 'newId' | 'isListed'> {

@@ -21,8 +21,8 @@ export interface TrackState {
   readonly kind: MatchKind;
   readonly ledger: TrackLedger;
   evidence: TrackEvidence;
-  /** Entries this track was decided or recognised as, with the time of the last look that held. */
-  readonly bound: Map<string, { match: Match; lastMs: number }>;
+  /** Entries this track was decided or recognised as, with the last look that held. */
+  readonly bound: Map<string, Match>;
   /** Whether the newest look agrees with what is decided. */
   steady: boolean;
   stays: Stays;
@@ -98,14 +98,14 @@ export function rounded(value: number): number {
 export interface SummaryContext {
   readonly camera: Pick<CameraConfig, 'recognise' | 'crops'> | undefined;
   readonly qualityFloor: number;
-  readonly alerted: boolean;
 }
 
 /** The ledger rows of a track that is over: those noted, or one that sums up why it matched nobody. */
-export function lastRows(state: TrackState, { camera, qualityFloor, alerted }: SummaryContext): readonly LedgerRow[] {
+export function lastRows(state: TrackState, { camera, qualityFloor }: SummaryContext): readonly LedgerRow[] {
   const told = state.ledger.noted;
   const rows = state.ledger.take();
-  if (told || alerted || state.ended === undefined || camera === undefined) return rows;
+  const known = state.bound.size > 0 || state.unknownEpisode !== undefined;
+  if (told || known || state.ended === undefined || camera === undefined) return rows;
   if (state.label !== 'face' && state.label !== 'person') return rows;
   const faceless = state.label === 'person' && !camera.recognise.includes('appearance');
   if (faceless ? state.faced || !camera.recognise.includes('face') : !camera.recognise.includes(state.kind)) return rows;

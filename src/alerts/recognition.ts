@@ -1,0 +1,296 @@
+import type { Match, Sighting, TrackChange, TrackKey, TrackRef } from '../core/types.ts';
+import { trackKey } from '../core/types.ts';
+import type { CommitBuilder } from './commit.ts';
+import {
+  decidedEntry,
+  type EvidencePolicy,
+  forgetEntry,
+  type Judgement,
+  qualityWeight,
+  samePerson,
+  weigh,
+} from './evidence.ts';
+import { isIgnored, type Rule } from './rules.ts';
+import type { AlertRules } from './settings.ts';
+import { beginTrack, lastRows, moveTrack, note, rounded, type TrackState } from './track-state.ts';
+import type { Seen, Visits } from './visits.ts';
+import type { Stays } from './zones.ts';
+
+/** What is known of a track by now, for labels on video and for the crop policy of workers. */
+export interface TrackLabel {
+  /** The track need not be looked at with every frame: its name stands, or it has long matched nobody. */
+  readonly decided: boolean;
+  /** Name of the entry; empty for nobody. */
+  readonly text: string;
+  readonly score: number;
+  readonly list?: string;
+}
+
+export interface RecognitionOptions {
+  readonly settings: () => { readonly config: AlertRules; readonly rules: readonly Rule[] };
+  readonly policy: EvidencePolicy;
+  readonly isListed: (entryId: string) => boolean;
+  readonly commit: CommitBuilder;
+  readonly visits: Visits;
+}
+
+/** The tracks: weighs their sightings, hands what is decided to the visits, and keeps the ledger of the rest. */
+export interface Recognition {
+  change(change: TrackChange): void;
+  see(sighting: Sighting): void;
+  /** Lets go of tracks that are over and writes what long ones have gathered. */
+  sweep(camera: string, nowMs: number): void;
+  /** The same for cameras that say nothing. */
+  tick(): void;
+  removeEntry(entryId: string): void;
+  label(track: TrackRef): TrackLabel;
+  readonly size: number;
+}
+
+/** Late sightings of an ended track are still its own. */
+const trackGraceMs = 3000;
+/** A track that nothing was heard of for this long is over, whatever its worker forgot to say. */
+const trackIdleMs = 30_000;
+const tracksKnown = 4096;
+const rowsEveryMs = 30_000;
+const sweepEveryMs = 500;
+/** Weight of quality from which "matched nobody" says something about the person and not about the picture. */
+const usableWeight = 0.5;
+/** One blink is not a stranger: an unknown face has matched nobody at least this often. */
+const unknownLooks = 3;
+
+export function createRecognition({ settings, policy, isListed, commit, visits }: RecognitionOptions): Recognition {
+  const tracks = new Map<TrackKey, TrackState>();
+  const sweptMs = new Map<string, number>();
+
+  function trackOf(track: TrackRef, label: string, nowMs: number): TrackState {
+    const key = trackKey(track);
+    const known = tracks.get(key);
+    if (known !== undefined) return known;
+    if (tracks.size >= tracksKnown) {
+      const [oldest] = tracks.values();
+      if (oldest !== undefined) finish(oldest);
+    }
+    const state = beginTrack(track, label, nowMs);
+    tracks.set(key, state);
+    return state;
+  }
+
+  function finish(state: TrackState): void {
+    tracks.delete(state.key);
+    const camera = settings().config.cameras[state.track.camera];
+    commit.ledger(lastRows(state, { camera, qualityFloor: policy.qualityFloor }));
+  }
+
+  function change(changed: TrackChange): void {
+    const state = trackOf(changed.track, changed.label, changed.eventTimeMs);
+    if (changed.kind === 'ended') state.ended = { atMs: changed.eventTimeMs, summary: changed.summary };
+    if (changed.kind !== 'moved') return;
+    moveTrack(state, changed, settings().config.cameras[changed.track.camera]?.zones ?? {});
+    const person = personOf(state);
+    if (person !== undefined) person.faced = true;
+    if (state.steady && settings().rules.some(({ zones }) => zones.length > 0)) followZones(state, changed.eventTimeMs);
+  }
+
+  function personOf(state: TrackState): TrackState | undefined {
+    if (state.personTrackId === undefined) return undefined;
+    return tracks.get(trackKey({ ...state.track, trackId: state.personTrackId }));
+  }
+
+  /** A face stands where its person does. */
+  function staysOf(state: TrackState): Stays {
+    return (personOf(state) ?? state).stays;
+  }
+
+  /** A rule with zones may begin to hold between two sightings. */
+  function followZones(state: TrackState, nowMs: number): void {
+    const keys = [...state.bound.keys(), ...(state.unknownEpisode === undefined ? [] : [state.unknownEpisode])];
+    for (const key of keys) {
+      const episode = visits.open(key);
+      if (episode !== undefined) visits.follow(episode, state.track.camera, staysOf(state), nowMs);
+    }
+  }
+
+  // ---- sightings ----
+
+  function see(sighting: Sighting): void {
+    const { eventTimeMs } = sighting.frame.time;
+    const state = trackOf(sighting.track, sighting.label, eventTimeMs);
+    state.touchedMs = Math.max(state.touchedMs, eventTimeMs);
+    state.sightings += 1;
+    const best = sighting.result.top[0];
+    if (best !== undefined && best.score > (state.nearest?.score ?? -2)) state.nearest = best;
+    const thresholds = settings().config.thresholds[sighting.kind];
+    const look = {
+      atMs: eventTimeMs,
+      result: sighting.result,
+      quality: sighting.crop.quality.overall,
+      vector: sighting.embedding.vector,
+    };
+    const judgement = weigh(state.evidence, look, { ...thresholds, same: samePerson(thresholds) }, policy);
+    state.evidence = judgement.evidence;
+    for (const entryId of judgement.retracted) {
+      state.bound.delete(entryId);
+      visits.withdraw(entryId, state.key);
+    }
+    if (best !== undefined) judgeNamed(state, sighting, judgement, best);
+    if (sighting.kind === 'face') judgeUnknown(state, sighting, judgement);
+  }
+
+  function judgeNamed(state: TrackState, sighting: Sighting, judgement: Judgement, best: Match): void {
+    const { verdict, subject, share } = judgement;
+    const speaks = verdict === 'supports';
+    const bound = state.bound.has(best.entryId);
+    const decided = subject?.tallies.get(best.entryId)?.decided === true;
+    const keep = Math.min(settings().config.thresholds[sighting.kind].keep, best.threshold);
+    // Whoever was here a moment ago is known again by one good look; it can only carry an episode on, never open one.
+    const resumes = speaks && !decided && share >= policy.openShare && visits.open(best.entryId) !== undefined;
+    if ((speaks && (decided || resumes)) || (bound && best.score >= keep)) {
+      state.bound.set(best.entryId, best);
+      state.steady = decided || bound;
+      state.ledger.drop(best.entryId, 'evidence');
+      present(state, sighting, best, speaks);
+      return;
+    }
+    if (verdict !== 'poor') state.steady = state.bound.size === 0;
+    explain(state, sighting, judgement, best);
+  }
+
+  function present(state: TrackState, sighting: Sighting, best: Match, speaks: boolean): void {
+    if (!isListed(best.entryId)) {
+      note(state, 'expired', sighting);
+      return;
+    }
+    if (isIgnored(settings().config.lists, best.list)) {
+      note(state, 'ignored', sighting, { list: best.list });
+      return;
+    }
+    const seen = seenBy(state, sighting, speaks);
+    const open = visits.open(best.entryId);
+    if (open !== undefined) visits.carryOn(open, seen);
+    else if (speaks) {
+      const tally = state.evidence.subjects[0]?.tallies.get(best.entryId);
+      const entry = { id: best.entryId, name: best.entryName, list: best.list };
+      visits.begin(seen, { entry, startedMs: tally?.firstMs ?? sighting.frame.time.eventTimeMs, looks: tally?.looks ?? 1 });
+    }
+  }
+
+  function seenBy(state: TrackState, sighting: Sighting, speaks: boolean): Seen {
+    return {
+      sighting,
+      track: state.key,
+      speaks,
+      stays: staysOf(state),
+      untold: (reason, details) => note(state, reason, sighting, details),
+    };
+  }
+
+  /** Why a look that came near an entry decided nothing. */
+  function explain(state: TrackState, sighting: Sighting, { verdict, support, share }: Judgement, best: Match): void {
+    switch (verdict) {
+      case 'supports':
+        note(state, 'evidence', sighting, {
+          support: rounded(support),
+          needed: policy.need,
+          share: rounded(share),
+          neededShare: policy.openShare,
+        });
+        break;
+      case 'ambiguous':
+        note(state, 'margin', sighting, { needed: settings().config.thresholds[sighting.kind].margin });
+        break;
+      case 'weak':
+        note(state, 'below_threshold', sighting);
+        break;
+      case 'poor':
+        if (best.score >= best.threshold) note(state, 'quality', sighting, { needed: policy.qualityFloor });
+        break;
+      case 'unknown': // summed up when the track ends
+        break;
+    }
+  }
+
+  // ---- faces that match nobody ----
+
+  function judgeUnknown(state: TrackState, sighting: Sighting, judgement: Judgement): void {
+    if (judgement.verdict === 'supports' || state.bound.size > 0) {
+      state.unknown = undefined;
+      if (state.bound.size > 0 && state.unknownEpisode !== undefined) visits.withdraw(state.unknownEpisode, state.key);
+      return;
+    }
+    const needed = settings().rules.flatMap(({ unknownMs }) => unknownMs ?? []);
+    const usable = qualityWeight(sighting.crop.quality.overall, policy) >= usableWeight;
+    if (needed.length === 0 || judgement.verdict !== 'unknown' || !usable || judgement.subject === undefined) return;
+    const nowMs = sighting.frame.time.eventTimeMs;
+    const run = runOf(state, nowMs);
+    state.unknown = run;
+    const { mean } = judgement.subject;
+    const seen = seenBy(state, sighting, true);
+    const own = state.unknownEpisode === undefined ? undefined : visits.open(state.unknownEpisode);
+    const open = own ?? visits.unknownLike(mean, state.track.camera);
+    if (open !== undefined) {
+      state.unknownEpisode = open.id;
+      open.vector = mean;
+      visits.carryOn(open, seen);
+    } else if (run.looks >= unknownLooks && nowMs - run.sinceMs >= Math.min(...needed)) {
+      const episode = visits.begin(seen, { startedMs: run.sinceMs, looks: run.looks });
+      if (episode !== undefined) episode.vector = mean;
+      state.unknownEpisode = episode?.id;
+    }
+  }
+
+  function runOf({ unknown }: TrackState, nowMs: number): NonNullable<TrackState['unknown']> {
+    if (unknown === undefined || nowMs - unknown.lastMs >= settings().config.leaveAfterMs)
+      return { sinceMs: nowMs, lastMs: nowMs, looks: 1 };
+    return { sinceMs: unknown.sinceMs, lastMs: Math.max(unknown.lastMs, nowMs), looks: unknown.looks + 1 };
+  }
+
+  // ---- the end of tracks ----
+
+  function sweepTrack(state: TrackState, nowMs: number): void {
+    const over = state.ended === undefined ? nowMs - state.touchedMs >= trackIdleMs : nowMs - state.ended.atMs >= trackGraceMs;
+    if (over) finish(state);
+    else if (nowMs - state.flushedMs >= rowsEveryMs) {
+      state.flushedMs = nowMs;
+      commit.ledger(state.ledger.take());
+    }
+  }
+
+  return {
+    change,
+    see,
+    sweep: (camera, nowMs) => {
+      const before = sweptMs.get(camera);
+      if (before !== undefined && Math.abs(nowMs - before) < sweepEveryMs) return;
+      sweptMs.set(camera, nowMs);
+      for (const state of [...tracks.values()]) if (state.track.camera === camera) sweepTrack(state, nowMs);
+    },
+    tick: () => {
+      for (const state of [...tracks.values()]) {
+        const { silentMs, ended } = visits.silence(state.track.camera);
+        if (silentMs >= (ended ? trackGraceMs : trackIdleMs)) finish(state);
+      }
+    },
+    removeEntry: (entryId) => {
+      for (const state of tracks.values()) {
+        state.evidence = forgetEntry(state.evidence, entryId);
+        state.bound.delete(entryId);
+        state.ledger.drop(entryId);
+        if (state.nearest?.entryId === entryId) state.nearest = undefined;
+      }
+    },
+    label: (track) => {
+      const state = tracks.get(trackKey(track));
+      const subject = state?.evidence.subjects[0];
+      if (state === undefined || subject === undefined) return { decided: false, text: '', score: 0 };
+      const tally = decidedEntry(subject);
+      const named = tally?.match ?? (state.steady ? [...state.bound.values()].at(-1) : undefined);
+      if (named === undefined) return { decided: subject.unknown >= policy.settledNeed, text: '', score: 0 };
+      const decided = tally !== undefined && state.steady;
+      return { decided, text: named.entryName, score: named.score, list: named.list };
+    },
+    get size() {
+      return tracks.size;
+    },
+  };
+}
