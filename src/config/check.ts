@@ -1,6 +1,6 @@
+import { nearest } from '../core/nearest.ts';
 import type { MatchKind } from '../core/types.ts';
 import { type ConfigIssue, inFileOrder } from './issues.ts';
-import { nearest } from './nearest.ts';
 import type { CameraConfig, Config, DetectConfig, RuleConfig } from './schema.ts';
 import type { SettingPath } from './settings.ts';
 

@@ -11,7 +11,7 @@ import {
   Scalar,
   type YAMLParseError,
 } from 'yaml';
-import { nearest } from './nearest.ts';
+import { nearest } from '../core/nearest.ts';
 import { childOf, expectedText, type SettingNode, type SettingPath } from './settings.ts';
 
 /**

@@ -54,15 +54,37 @@ export function loadConfig(text: string, options: LoadOptions): LoadedConfig {
 
 /** The same from a file; a file that cannot be read is an issue too. */
 export function loadConfigFile(path: string, env: Readonly<Record<string, string | undefined>>): LoadedConfig {
-  let text: string;
+  return loadConfig(readConfigText(path), { file: path, env, readFile: (file) => readFileSync(file, 'utf8') });
+}
+
+/**
+ * Only `dataDir` of a file, for callers that talk to a running daemon: the variables that its cameras need may be set for the
+ * daemon alone. Throws `ConfigError` when that much cannot be read.
+ */
+export function loadDataDir(path: string, env: Readonly<Record<string, string | undefined>>): string {
+  const root = settingTree();
+  const source = readDocument(readConfigText(path), root, env);
+  const findings = source.findings.filter((finding) => finding.path.length === 0 || finding.path[0] === 'dataDir');
+  const parsed = configSchema.pick({ dataDir: true }).safeParse({ dataDir: valueAt(source.value, ['dataDir']) });
+  if (!parsed.success) findings.push(...schemaFindings(parsed.error.issues, source, root));
+  if (parsed.success && findings.length === 0) return resolve(dirname(path), parsed.data.dataDir);
+  const issues = findings.map(({ offset, path: where, message }) => ({
+    file: path,
+    ...source.position(offset),
+    path: pathText(where),
+    message,
+  }));
+  throw new ConfigError(path, inFileOrder(issues));
+}
+
+function readConfigText(path: string): string {
   try {
-    text = readFileSync(path, 'utf8');
+    return readFileSync(path, 'utf8');
   } catch (error) {
     throw new ConfigError(path, [
       { file: path, line: 1, column: 1, path: '', message: `cannot be read: ${readFailure(error)}` },
     ]);
   }
-  return loadConfig(text, { file: path, env, readFile: (file) => readFileSync(file, 'utf8') });
 }
 
 function readFailure(error: unknown): string {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { parseDuration } from '../core/duration.ts';
 
 /**
  * Every setting once: type, range, default, one sentence, and what a reload does to it. Types, defaults, `config/schema.json`,
@@ -46,15 +47,6 @@ function worded<T extends z.ZodType>(schema: T, expected: string): T {
 function section<T extends z.ZodType>(schema: T, description: string): T {
   settingMeta.add(schema, { description });
   return schema;
-}
-
-const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-/** `500ms`, `10s`, `5m`, `2h`, `30d` to milliseconds. */
-export function parseDuration(text: string): number | undefined {
-  const [, amount, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text) ?? [];
-  const factor = units[unit ?? ''];
-  return amount === undefined || factor === undefined ? undefined : Number(amount) * factor;
 }
 
 /** A duration in the file, milliseconds in the program. */

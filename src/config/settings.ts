@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { configSchema, parseDuration, type ReloadClass, settingMeta, valueForms } from './schema.ts';
+import { parseDuration } from '../core/duration.ts';
+import { configSchema, type ReloadClass, settingMeta, valueForms } from './schema.ts';
 
 /**
  * The schema as a tree that can be walked: the loader reads a file along it, messages and documentation are written from it,

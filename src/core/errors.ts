@@ -7,6 +7,7 @@ export const errorCodes = [
   'alert.unknown',
   'bridge.protocol',
   'camera.unknown',
+  'cli.usage',
   'config.invalid',
   'control.failed',
   'control.request',

@@ -171,14 +171,25 @@ function statusOf(code: string): number {
 }
 
 async function* lines(items: AsyncIterable<unknown>, signal: AbortSignal, ctx: Context): AsyncGenerator<string> {
-  yield '\n';
+  const iterator = items[Symbol.asyncIterator]();
+  // Asked before the empty line is sent: handlers that are generators begin to listen with it.
+  let next = iterator.next();
+  next.catch(() => {});
   try {
-    for await (const value of items) yield `${JSON.stringify({ value })}\n`;
+    yield '\n';
+    while (true) {
+      const { done, value } = await next;
+      if (done === true) break;
+      yield `${JSON.stringify({ value })}\n`;
+      next = iterator.next();
+    }
     if (!signal.aborted) yield `${JSON.stringify({ end: true })}\n`;
   } catch (error) {
     if (signal.aborted || isAbort(error)) return;
     const answer = toWire(error);
     if (answer.code === 'control.failed') ctx.log.error({ err: error }, 'control stream failed');
     yield `${JSON.stringify({ error: answer })}\n`;
+  } finally {
+    await iterator.return?.();
   }
 }

@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { ConfigError } from '../../src/config/issues.ts';
 import { loadConfig } from '../../src/config/load.ts';
-import { editDistance, nearest } from '../../src/config/nearest.ts';
-import { parseDuration } from '../../src/config/schema.ts';
+import { parseDuration } from '../../src/core/duration.ts';
+import { editDistance, nearest } from '../../src/core/nearest.ts';
 import { type ConfigWorld, configOf, issuesOf } from '../support/config.ts';
 
 const refused: readonly {

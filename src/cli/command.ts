@@ -1,0 +1,95 @@
+import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
+import type { Clock } from '../core/clock.ts';
+import type { Control } from '../core/control.ts';
+import { SightlineError } from '../core/errors.ts';
+
+/** What a command is, and all it may touch of the process that runs it. */
+
+export interface CommandIo {
+  /** One line of result on stdout. */
+  out(line: string): void;
+  /** One line for people on stderr. */
+  say(line: string): void;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** The user's name, for the audit trail. */
+  readonly user: string;
+  /** IANA name: times are read and shown in it. */
+  readonly timeZone: string;
+  readonly clock: Clock;
+  /** First SIGINT or SIGTERM. */
+  readonly signal: AbortSignal;
+}
+
+export interface CheckSummary {
+  /** Lines `file:line:column path: message`. */
+  readonly warnings: readonly string[];
+  readonly cameras: number;
+  readonly lists: number;
+  readonly rules: number;
+}
+
+/** What `main.ts` puts behind the commands; each loads what it needs when it is called. */
+export interface CommandServices {
+  readonly version: string;
+  /** Rejects with `config.invalid`. */
+  check(file: string): Promise<CheckSummary>;
+  /** Runs until the signal fires or the daemon cannot go on. */
+  runDaemon(file: string): Promise<void>;
+  /** Data directory that a configuration file names. Rejects with `config.invalid`. */
+  dataDirOf(file: string): Promise<string>;
+  /** The socket of a running daemon. */
+  connect(dataDir: string): Promise<Control>;
+  /** The store itself, under the daemon's lock, for when no daemon runs. Rejects with `config.invalid`, `daemon.running`. */
+  openStore(file: string): Promise<Control & AsyncDisposable>;
+}
+
+export interface Command {
+  readonly help: string;
+  /** Returns the exit code; what goes wrong is thrown. */
+  run(args: readonly string[], io: CommandIo, services: CommandServices): Promise<number>;
+}
+
+export function usage(message: string): SightlineError {
+  return new SightlineError('cli.usage', message);
+}
+
+/** `parseArgs`, its complaints as `cli.usage`. */
+export function parse<const T extends ParseArgsOptionsConfig>(args: readonly string[], options: T) {
+  try {
+    return parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
+  } catch (error) {
+    if (!(error instanceof TypeError) || !('code' in error)) throw error;
+    const [message = ''] = error.message.split('. ');
+    throw usage(message.charAt(0).toLowerCase() + message.slice(1));
+  }
+}
+
+export function onlyPositional(positionals: readonly string[], what: string): string {
+  const [first, second] = positionals;
+  if (first === undefined) throw usage(`${what} is missing`);
+  if (second !== undefined) throw usage(`one ${what} is expected, not also ${second}`);
+  return first;
+}
+
+export function noPositionals(positionals: readonly string[]): void {
+  if (positionals[0] !== undefined) throw usage(`unexpected ${positionals[0]}`);
+}
+
+export function numberOption(
+  text: string | undefined,
+  name: string,
+  range: { min: number; max: number; whole?: boolean },
+): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (text.trim() === '' || !(value >= range.min && value <= range.max) || (range.whole === true && !Number.isInteger(value)))
+    throw usage(
+      `--${name} ${text} is not ${range.whole === true ? 'a whole number' : 'a number'} from ${range.min} to ${range.max}`,
+    );
+  return value;
+}
+
+/** Object without the keys whose value is undefined, as exact optional types ask for. */
+export function present<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined)) as never;
+}

@@ -1,0 +1,68 @@
+import { resolve } from 'node:path';
+import type { Control } from '../core/control.ts';
+import { isSightlineError, SightlineError } from '../core/errors.ts';
+import type { CommandIo, CommandServices } from './command.ts';
+
+/** How a command finds its daemon, or does without one. */
+
+export const sessionOptions = {
+  config: { type: 'string', short: 'c' },
+  data: { type: 'string' },
+  json: { type: 'boolean' },
+} as const;
+
+export const sessionHelp = `  -c, --config FILE   configuration of the daemon (default $SIGHTLINE_CONFIG or sightline.yaml)
+      --data DIR      data directory of the daemon, instead of reading it from the configuration
+      --json          one JSON object a line instead of text`;
+
+interface SessionValues {
+  readonly config?: string | undefined;
+  readonly data?: string | undefined;
+}
+
+function configFile(values: SessionValues, io: CommandIo): string {
+  return resolve(values.config ?? io.env['SIGHTLINE_CONFIG'] ?? 'sightline.yaml');
+}
+
+async function connected(values: SessionValues, io: CommandIo, services: CommandServices): Promise<Control> {
+  return services.connect(values.data === undefined ? await services.dataDirOf(configFile(values, io)) : resolve(values.data));
+}
+
+/** For what only a running daemon can answer. */
+export async function withDaemon<T>(
+  values: SessionValues,
+  io: CommandIo,
+  services: CommandServices,
+  use: (control: Control) => Promise<T>,
+): Promise<T> {
+  return use(await connected(values, io, services));
+}
+
+/** Through the running daemon, or with the store opened here when none runs. */
+export async function withStore<T>(
+  values: SessionValues,
+  io: CommandIo,
+  services: CommandServices,
+  use: (control: Control) => Promise<T>,
+): Promise<T> {
+  const control = await connected(values, io, services);
+  if (await isRunning(control, io)) return use(control);
+  if (values.data !== undefined && values.config === undefined) {
+    throw new SightlineError(
+      'control.unavailable',
+      `no daemon runs on ${resolve(values.data)}; without one the configuration is needed: give --config FILE`,
+    );
+  }
+  await using store = await services.openStore(configFile(values, io));
+  return await use(store);
+}
+
+async function isRunning(control: Control, io: CommandIo): Promise<boolean> {
+  try {
+    await control.call('status', {}, io.signal);
+    return true;
+  } catch (error) {
+    if (isSightlineError(error, 'control.unavailable') && error.details['missing'] === true) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,43 @@
+import type { StatusView } from '../core/control.ts';
+import type { CameraState } from '../core/types.ts';
+import { type Command, type CommandIo, noPositionals, parse } from './command.ts';
+import { sessionHelp, sessionOptions, withDaemon } from './session.ts';
+import { dateTime, table } from './text.ts';
+
+export const status: Command = {
+  help: `Says what the running daemon and its cameras are doing.
+
+Usage: sightline status
+
+${sessionHelp}
+
+Exit codes: 0 every part is ready, 1 some part is not, or no daemon runs.`,
+  run: async (args, io, services) => {
+    const { values, positionals } = parse(args, sessionOptions);
+    noPositionals(positionals);
+    const view = await withDaemon(values, io, services, (control) => control.call('status', {}, io.signal));
+    if (values.json === true) io.out(JSON.stringify(view));
+    else for (const line of show(view, io)) io.out(line);
+    return view.parts.every(({ ready }) => ready) ? 0 : 1;
+  },
+};
+
+function show(view: StatusView, io: CommandIo): string[] {
+  const since = dateTime(view.startedAt, io.timeZone);
+  const reload = view.lastReload;
+  return [
+    `sightline ${view.version}, process ${view.pid}, running since ${since} with ${view.configFile}`,
+    ...table(view.parts.map(({ name, ready, reason }) => [name, ready ? 'ready' : 'not ready', reason ?? ''])),
+    ...table(view.cameras.map(({ camera, state }) => [`camera ${camera}`, state.state, cameraText(state, io)])),
+    `watchlist: ${view.watchlist.entries} entries, ${view.watchlist.references} pictures`,
+    `alerts: ${view.alerts.open} open`,
+    `outbox: ${view.outbox.waiting} waiting, ${view.outbox.dead} refused`,
+    ...(reload === undefined ? [] : [`last reload: ${reload.state} at ${dateTime(reload.at, io.timeZone)}`, ...reload.issues]),
+  ];
+}
+
+function cameraText(state: CameraState, io: CommandIo): string {
+  const since = `since ${dateTime(state.since, io.timeZone)}`;
+  if (state.state === 'live') return `${state.width} x ${state.height} ${state.codec}, decoded by ${state.decode}, ${since}`;
+  return state.reason === undefined ? since : `${state.reason}, ${since}`;
+}

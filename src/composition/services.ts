@@ -1,0 +1,103 @@
+import type { CommandServices } from '../cli/command.ts';
+import { controlSocket, createControlClient } from '../cli/control-client.ts';
+import { issueText } from '../config/issues.ts';
+import { loadDataDir } from '../config/load.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Context } from '../core/context.ts';
+import { type Control, type ControlHandlers, parseControlRequest } from '../core/control.ts';
+import { createLogger, type LogLevel } from '../core/log.ts';
+import { createMetrics } from '../core/metrics.ts';
+import { loadCheckedConfig } from './checked-config.ts';
+
+/** What the commands of `cli/` ask for, put together from the rooms. Heavy parts are loaded when they are asked for. */
+
+export interface ServiceOptions {
+  readonly version: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly clock: Clock;
+  /** First SIGINT or SIGTERM. */
+  readonly stop: AbortSignal;
+  /** Calls back at every SIGHUP until disposed. */
+  readonly onHangup: (callback: () => void) => Disposable;
+  /** Lines of log, from `level` up. */
+  readonly logTo?: { write(line: string): void };
+}
+
+export function createServices(options: ServiceOptions): CommandServices {
+  const { env, clock, version, stop } = options;
+
+  function context(level: LogLevel, signal: AbortSignal): Context {
+    const log = createLogger({ level, ...(options.logTo === undefined ? {} : { destination: options.logTo }) });
+    return { log, clock, metrics: createMetrics(), signal };
+  }
+
+  return {
+    version,
+    check: async (file) => {
+      const { config, warnings } = await loadCheckedConfig(file, env);
+      return {
+        warnings: warnings.map(issueText),
+        cameras: Object.keys(config.cameras).length,
+        lists: Object.keys(config.lists).length,
+        rules: config.alerts.length,
+      };
+    },
+    dataDirOf: async (file) => loadDataDir(file, env),
+    connect: async (dataDir) => createControlClient(controlSocket(dataDir)),
+    openStore: async (file) => {
+      const { config } = await loadCheckedConfig(file, env);
+      const [{ startKeep }, { createControlHandlers }] = await Promise.all([
+        import('./keep.ts'),
+        import('./control-handlers.ts'),
+      ]);
+      const keep = await startKeep(config, context('warn', stop));
+      return {
+        ...localControl(createControlHandlers({ keep, now: () => clock.now() })),
+        [Symbol.asyncDispose]: () => keep[Symbol.asyncDispose](),
+      };
+    },
+    runDaemon: async (file) => {
+      const { config, warnings } = await loadCheckedConfig(file, env);
+      const { startDaemon } = await import('../daemon.ts');
+      // Fires when the daemon has stopped, not when it is asked to: what is under way still finishes.
+      const over = new AbortController();
+      const ctx = context(config.logLevel, over.signal);
+      for (const warning of warnings) ctx.log.warn({ warning: issueText(warning) }, 'configuration warning');
+      const giveUp = () => over.abort();
+      stop.addEventListener('abort', giveUp, { once: true });
+      if (stop.aborted) return;
+      try {
+        await using daemon = await startDaemon(
+          {
+            config,
+            configFile: file,
+            loadConfig: async () => (await loadCheckedConfig(file, env)).config,
+            version,
+          },
+          ctx,
+        );
+        stop.removeEventListener('abort', giveUp);
+        using _hangups = options.onHangup(() => void daemon.reload());
+        if (!stop.aborted)
+          await new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve(), { once: true }));
+        ctx.log.info('stopping');
+      } finally {
+        over.abort();
+      }
+      ctx.log.info('stopped');
+    },
+  };
+}
+
+/** The handlers without a socket between; requests are checked all the same. */
+function localControl(handlers: ControlHandlers): Control {
+  const answer = (method: keyof ControlHandlers, request: unknown, signal: AbortSignal): unknown => {
+    // One table, one loop over its keys: the pairing of method and request is what `parseControlRequest` has checked.
+    const handler = handlers[method] as (body: unknown, signal: AbortSignal) => unknown;
+    return handler(parseControlRequest(method, request), signal);
+  };
+  return {
+    call: async (method, request, signal) => (await answer(method, request, signal)) as never,
+    stream: (method, request, signal) => answer(method, request, signal) as never,
+  };
+}

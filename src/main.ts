@@ -1,0 +1,149 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import type { CommandIo, CommandServices } from './cli/command.ts';
+import { commands, overview } from './cli/commands.ts';
+import { systemClock } from './core/clock.ts';
+import { errorText, isAbort, isSightlineError, isSystemError } from './core/errors.ts';
+import { nearest } from './core/nearest.ts';
+
+/**
+ * The program: arguments, environment, signals and exit codes. The only file that knows `process`; everything it needs for a
+ * command is loaded when that command is asked for.
+ */
+
+const exitFailed = 1;
+const exitUsage = 2;
+/** EX_CONFIG of sysexits.h. */
+const exitConfig = 78;
+
+function version(): string {
+  const file: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  return file !== null && typeof file === 'object' && 'version' in file ? String(file.version) : 'unknown';
+}
+
+/** Containers run under users that have no name. */
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT') || error instanceof Error) return `uid ${process.getuid?.() ?? 'unknown'}`;
+    throw error;
+  }
+}
+
+function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+/** What went wrong, for people: every issue of a configuration on its line, everything else in one. */
+async function report(error: unknown, command: string): Promise<number> {
+  const { redact } = await import('./core/log.ts');
+  if (isSightlineError(error, 'config.invalid')) {
+    const { issues } = error.details;
+    for (const issue of Array.isArray(issues) ? issues : [error.message]) say(redact(String(issue)));
+    return exitConfig;
+  }
+  if (isSightlineError(error)) {
+    say(`sightline ${command}: ${redact(errorText(error))}`);
+    if (error.code === 'cli.usage') say(`see: sightline ${command} --help`);
+    else if (error.code === 'control.unavailable')
+      say('is it running? sightline run FILE; another one is named with --config FILE or --data DIR');
+    return error.code === 'cli.usage' ? exitUsage : exitFailed;
+  }
+  if (error instanceof Error && 'code' in error && 'path' in error) {
+    say(`sightline ${command}: ${redact(error.message)}`);
+    return exitFailed;
+  }
+  say(`sightline ${command} failed: ${redact(error instanceof Error ? (error.stack ?? error.message) : String(error))}`);
+  return exitFailed;
+}
+
+interface Signals {
+  readonly stop: AbortSignal;
+  onHangup(callback: () => void): Disposable;
+}
+
+/** The first SIGINT or SIGTERM asks, the second ends at once. */
+function listenToSignals(): Signals {
+  const stop = new AbortController();
+  for (const [name, number] of [
+    ['SIGINT', 2],
+    ['SIGTERM', 15],
+  ] as const) {
+    process.on(name, () => {
+      if (stop.signal.aborted) process.exit(128 + number);
+      stop.abort(new DOMException(`received ${name}`, 'AbortError'));
+    });
+  }
+  // Whoever read the results has gone, as in `sightline alerts list | head`.
+  process.stdout.on('error', (error) => {
+    if (!isSystemError(error, 'EPIPE')) throw error;
+    stop.abort(new DOMException('nobody reads the results', 'AbortError'));
+  });
+  return {
+    stop: stop.signal,
+    onHangup: (callback) => {
+      process.on('SIGHUP', callback);
+      return { [Symbol.dispose]: () => void process.off('SIGHUP', callback) };
+    },
+  };
+}
+
+async function services(signals: Signals): Promise<CommandServices> {
+  const { createServices } = await import('./composition/services.ts');
+  const pretty = process.stderr.isTTY ? (await import('pino-pretty')).default({ destination: 2, sync: true }) : undefined;
+  return createServices({
+    version: version(),
+    env: process.env,
+    clock: systemClock,
+    stop: signals.stop,
+    onHangup: signals.onHangup,
+    ...(pretty === undefined ? {} : { logTo: pretty }),
+  });
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+    process.stdout.write(`${overview()}\n`);
+    return name === undefined ? exitUsage : 0;
+  }
+  if (name === '--version' || name === 'version') {
+    process.stdout.write(`${version()}\n`);
+    return 0;
+  }
+  const entry = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (entry === undefined) {
+    const near = nearest(name, Object.keys(commands));
+    say(`sightline has no command ${name}; ${near === undefined ? 'see: sightline --help' : `did you mean ${near}?`}`);
+    return exitUsage;
+  }
+  const command = await entry.load();
+  const end = rest.indexOf('--');
+  const options = end < 0 ? rest : rest.slice(0, end);
+  if (options.includes('--help') || options.includes('-h')) {
+    process.stdout.write(`${command.help}\n`);
+    return 0;
+  }
+  const signals = listenToSignals();
+  const io: CommandIo = {
+    out: (line) => void process.stdout.write(`${line}\n`),
+    say,
+    env: process.env,
+    user: userName(),
+    timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+    clock: systemClock,
+    signal: signals.stop,
+  };
+  try {
+    return await command.run(rest, io, await services(signals));
+  } catch (error) {
+    if (signals.stop.aborted && isAbort(error)) return exitFailed;
+    return await report(error, name);
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2));
+// The daemon has stopped all it started; what a library forgot must not keep the process.
+if (process.argv[2] === 'run') process.exit();
