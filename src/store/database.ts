@@ -59,6 +59,8 @@ export function openDatabase(directory: string, steps?: readonly Migration[]): O
     closeSync(openSync(file, 'a', 0o600));
     chmodSync(file, 0o600);
     db = new Sqlite(file, { timeout: busyTimeoutMs });
+    // The guards of `migrations.ts` are measured for it.
+    db.pragma('page_size = 4096');
     db.pragma('locking_mode = EXCLUSIVE');
     db.pragma('journal_mode = WAL');
     db.pragma('synchronous = FULL');

@@ -118,17 +118,33 @@ export function randomVector(dimensions: number, random: () => number = Math.ran
   return raw.map((value) => value / length);
 }
 
-/** Where in the files of a directory any piece of `bytes` (every `piece` bytes long, at every quarter of it) occurs. */
-export function findBytes(directory: string, bytes: Uint8Array, piece = 16): readonly string[] {
+/** Length of the pieces that `findBytes` looks for. */
+const pieceBytes = 16;
+
+/**
+ * Which secrets are in the files of a directory, whole or in part: any piece of 16 bytes that begins at a multiple of 4 in the
+ * secret (the end of a shorter one is not looked at), wherever it lies in a file. One pass over each file for all secrets.
+ */
+export function findBytes(directory: string, secrets: readonly Uint8Array[]): readonly string[] {
+  const pieces = new Map<number, { readonly secret: number; readonly bytes: Buffer }[]>();
+  for (const [secret, content] of secrets.entries()) {
+    const whole = Buffer.from(content);
+    for (let at = 0; at + pieceBytes <= whole.length; at += 4) {
+      const bytes = whole.subarray(at, at + pieceBytes);
+      const key = bytes.readUInt32LE(0);
+      const known = pieces.get(key);
+      if (known === undefined) pieces.set(key, [{ secret, bytes }]);
+      else known.push({ secret, bytes });
+    }
+  }
   const found = new Set<string>();
   for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile()) continue;
-    const path = join(entry.parentPath, entry.name);
-    const content = readFileSync(path);
-    for (let at = 0; at + piece <= bytes.length; at += piece / 4) {
-      if (content.includes(Buffer.from(bytes.subarray(at, at + piece)))) {
-        found.add(`${entry.name}: bytes ${at} to ${at + piece}`);
-        break;
+    const content = readFileSync(join(entry.parentPath, entry.name));
+    if (content.equals(Buffer.alloc(content.length))) continue;
+    for (let at = 0; at + pieceBytes <= content.length; at += 1) {
+      for (const { secret, bytes } of pieces.get(content.readUInt32LE(at)) ?? []) {
+        if (bytes.equals(content.subarray(at, at + pieceBytes))) found.add(`secret ${secret} in ${entry.name}`);
       }
     }
   }
