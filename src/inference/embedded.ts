@@ -8,6 +8,7 @@ import { contractDifferences } from './contract.ts';
 import type { EmbeddedHandlers, EmbeddedThreadData } from './embedded-thread.ts';
 import { type FairLimits, FairQueue } from './fair-queue.ts';
 import { createInferenceMetrics, type InferenceMetrics } from './metrics.ts';
+import { abortReason, closedError, lateError, overloadError } from './refusals.ts';
 import { describeModel, requireWeights } from './repository.ts';
 import { checkInputs } from './tensor.ts';
 
@@ -18,12 +19,14 @@ export interface EmbeddedConfig {
   readonly threads: number;
   /** How many requests may wait; absent: 8 per stream, 128 in all. */
   readonly limits?: FairLimits;
+  /** The thread's program; tests put one there that they can hold and kill. */
+  readonly threadModule?: URL;
 }
 
 const defaultLimits: FairLimits = { perStream: 8, total: 128 };
 /** A model that could not be loaded is not tried again before this has passed. */
 const retryLoadMs = 5000;
-const threadModule = new URL('./embedded-thread.ts', import.meta.url);
+const defaultThread = new URL('./embedded-thread.ts', import.meta.url);
 
 type InferenceThread = Thread<EmbeddedHandlers>;
 
@@ -145,7 +148,7 @@ class EmbeddedEngine implements InferenceEngine {
 
   #startThread(): Promise<InferenceThread> {
     const data: EmbeddedThreadData = { threads: this.#config.threads };
-    return startThread<EmbeddedHandlers>(threadModule, { name: 'inference', data, closes: true });
+    return startThread<EmbeddedHandlers>(this.#config.threadModule ?? defaultThread, { name: 'inference', data, closes: true });
   }
 
   #adopt(thread: InferenceThread): void {
@@ -272,22 +275,7 @@ class EmbeddedEngine implements InferenceEngine {
     this.#metrics.shed.inc({ reason });
     const { model, stream } = item;
     this.#flood?.warn('inference request shed', { model, stream, reason });
-    item.answer.reject(
-      reason === 'deadline'
-        ? new SightlineError('inference.deadline', `a request to ${model} of ${stream} could not run before its deadline`, {
-            details: { model, stream, waitedMs: Math.round(this.#ctx.clock.mono() - item.sinceMs) },
-          })
-        : new SightlineError('inference.overload', `a request to ${model} of ${stream} gave way to newer ones`, {
-            details: { model, stream, depth: this.#queue.depth },
-          }),
-    );
+    const waitedMs = this.#ctx.clock.mono() - item.sinceMs;
+    item.answer.reject(reason === 'deadline' ? lateError(model, stream, waitedMs) : overloadError(model, stream));
   }
-}
-
-function closedError(): SightlineError {
-  return new SightlineError('inference.closed', 'the inference engine is closed');
-}
-
-function abortReason(signal: AbortSignal): Error {
-  return signal.reason instanceof Error ? signal.reason : new DOMException('the request was aborted', 'AbortError');
 }

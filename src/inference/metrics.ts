@@ -21,6 +21,10 @@ export function createInferenceMetrics(metrics: Metrics) {
       buckets: seconds,
       labels: ['model'],
     }),
+    batch: metrics.histogram('sightline_inference_batch_rows', 'Rows that ran together', {
+      buckets: [1, 2, 4, 8, 16, 32, 64],
+      labels: ['model'],
+    }),
     restarts: metrics.counter('sightline_inference_thread_deaths_total', 'Times the inference thread died'),
   };
 }

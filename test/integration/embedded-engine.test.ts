@@ -1,0 +1,296 @@
+import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import type { InferOptions, Tensor } from '../../src/core/inference.ts';
+import { startEmbedded } from '../../src/inference/embedded.ts';
+import type { FairLimits } from '../../src/inference/fair-queue.ts';
+import { createDetector, createEmbedder } from '../../src/models/kinds.ts';
+import { ManualClock } from '../support/clock.ts';
+import { testContext } from '../support/context.ts';
+import { drawFace, drawnPattern, greyPicture, lookAlike } from '../support/drawn-faces.ts';
+import { fixtureRepository } from '../support/repository.ts';
+import { until } from '../support/until.ts';
+
+const soon = (ctx: { readonly signal: AbortSignal; readonly clock: { mono(): number } }): InferOptions => ({
+  signal: ctx.signal,
+  deadlineMs: ctx.clock.mono() + 60_000,
+  stream: 'test',
+});
+
+function cosine(a: Float32Array | undefined, b: Float32Array | undefined): number {
+  assert.ok(a && b);
+  return a.reduce((sum, value, index) => sum + value * (b[index] ?? 0), 0);
+}
+
+describe('embedded engine', () => {
+  it('finds faces and tells them apart through detector, alignment and embedder', async () => {
+    using ctx = testContext();
+    await using repository = await fixtureRepository();
+    await using engine = await startEmbedded({ repository: repository.directory, threads: 1 }, ctx);
+    const detector = createDetector(await engine.describe('centerface'), engine.infer);
+    const embedder = createEmbedder(await engine.describe('face_embed'), engine.infer);
+    const image = greyPicture(640, 384);
+    const people = [drawnPattern(1), drawnPattern(2), drawnPattern(2), lookAlike(drawnPattern(2))];
+    for (const [index, pattern] of people.entries()) drawFace(image, 40 + 150 * index, 60 + 60 * index, pattern);
+    const source = { width: 1280, height: 768 };
+    const faces = [...(await detector.detect(image, source, soon(ctx)))].sort((a, b) => a.box.left - b.box.left);
+    assert.equal(faces.length, 4);
+    for (const [index, { box }] of faces.entries()) {
+      for (const [actual, expected] of [
+        [box.left, 80 + 300 * index],
+        [box.top, 120 + 120 * index],
+        [box.width, 128],
+        [box.height, 128],
+      ] as const)
+        assert.ok(Math.abs(actual - expected) <= 8, `${actual} is not about ${expected}`);
+    }
+    const halved = faces.map(({ box, landmarks }) => {
+      const [a, b, c, d, e] = (landmarks ?? []).map(({ x, y }) => ({ x: x / 2, y: y / 2 }));
+      assert.ok(a && b && c && d && e);
+      return { image, box, landmarks: [a, b, c, d, e] as const };
+    });
+    const [first, second, again, alike] = await embedder.embed(halved, soon(ctx));
+    assert.ok(Math.abs(cosine(first, second)) < 0.35, `two people: ${cosine(first, second)}`);
+    assert.ok(cosine(second, again) > 0.95, `one person twice: ${cosine(second, again)}`);
+    assert.ok(Math.abs(cosine(second, alike) - 0.75) < 0.1, `a look-alike: ${cosine(second, alike)}`);
+    assert.deepEqual(engine.states(), [
+      { state: 'ready', model: 'centerface' },
+      { state: 'ready', model: 'face_embed' },
+    ]);
+    const compute = await ctx.metrics.registry.getSingleMetric('sightline_inference_compute_seconds')?.get();
+    assert.ok(compute?.values.some(({ labels, value }) => labels['model'] === 'face_embed' && value > 0));
+  });
+
+  it('says what is wrong with a model that cannot be loaded, and serves the others', async () => {
+    using ctx = testContext();
+    await using repository = await fixtureRepository();
+    const { directory } = repository;
+    const config = await readFile(join(directory, 'centerface/config.pbtxt'), 'utf8');
+    await mkdir(join(directory, 'other/1'), { recursive: true });
+    await writeFile(
+      join(directory, 'other/config.pbtxt'),
+      config
+        .replace('name: "centerface"', '')
+        .replace('dims: [ 10, -1, -1 ]', 'dims: [ 9, -1, -1 ]')
+        .replace('"input.1"', '"images"'),
+    );
+    await writeFile(join(directory, 'other/1/model.onnx'), await readFile(join(directory, 'centerface/1/model.onnx')));
+    await mkdir(join(directory, 'face_embed_224/1'), { recursive: true });
+    await writeFile(join(directory, 'face_embed_224/1/model.onnx'), 'not a network');
+    await using engine = await startEmbedded({ repository: directory, threads: 1 }, ctx);
+    await assert.rejects(engine.load('other'), {
+      code: 'model.invalid',
+      message:
+        /^other: config\.pbtxt and .*other\/1\/model\.onnx do not agree: the network has no input "images"; it has input\.1; input "input\.1" of the network is not in config\.pbtxt; output "540" has shape \[\?, 10, \?, \?\] in the network, \[\?, 9, \?, \?\] in config\.pbtxt$/,
+    });
+    await assert.rejects(engine.load('face_embed_224'), {
+      code: 'model.invalid',
+      message: /onnx runtime cannot load .*face_embed_224/,
+    });
+    await assert.rejects(engine.load('person_embed'), {
+      code: 'model.missing',
+      message: /sightline models fetch person_embed/,
+    });
+    await assert.rejects(engine.load('nobody'), { code: 'model.unknown', message: /it has centerface, clip_visual/ });
+    const states = new Map(engine.states().map((state) => [state.model, state]));
+    assert.equal(states.get('other')?.state, 'unavailable');
+    assert.equal(states.get('person_embed')?.state, 'unavailable');
+    await engine.load('centerface');
+    const input: Tensor = { name: 'input.1', datatype: 'FP32', shape: [1, 3, 32, 32], data: new Float32Array(3072) };
+    await assert.rejects(engine.infer('face_embed_224', [input], soon(ctx)), { code: 'model.invalid' });
+    assert.equal((await engine.infer('centerface', [input], soon(ctx))).outputs.get('537')?.data.length, 64);
+  });
+
+  it('tries a model again after a while, so that weights that arrive are found', async () => {
+    const clock = new ManualClock();
+    using ctx = testContext(clock);
+    await using repository = await fixtureRepository();
+    const weights = join(repository.directory, 'face_embed/1/model.onnx');
+    const bytes = await readFile(weights);
+    await rm(weights);
+    await using engine = await startEmbedded({ repository: repository.directory, threads: 1 }, ctx);
+    await assert.rejects(engine.load('face_embed'), { code: 'model.missing' });
+    await writeFile(weights, bytes);
+    await assert.rejects(engine.load('face_embed'), { code: 'model.missing' });
+    await clock.advance(5000);
+    await engine.load('face_embed');
+    assert.deepEqual(engine.states(), [{ state: 'ready', model: 'face_embed' }]);
+  });
+
+  it('refuses a request that breaks the contract and stays whole', async () => {
+    using ctx = testContext();
+    await using repository = await fixtureRepository();
+    await using engine = await startEmbedded({ repository: repository.directory, threads: 1 }, ctx);
+    const bad: Tensor = { name: 'input0', datatype: 'FP32', shape: [1, 3, 112, 111], data: new Float32Array(3 * 112 * 111) };
+    await assert.rejects(engine.infer('face_embed', [bad], soon(ctx)), {
+      code: 'inference.failed',
+      message: /not \[\?, 3, 112, 112\]/,
+    });
+    const good: Tensor = {
+      name: 'input0',
+      datatype: 'FP32',
+      shape: [2, 3, 112, 112],
+      data: new Float32Array(2 * 3 * 112 * 112),
+    };
+    assert.deepEqual((await engine.infer('face_embed', [good], soon(ctx))).outputs.get('output0')?.shape, [2, 128]);
+    assert.equal(good.data.length, 0, 'the buffer was handed over, not copied');
+  });
+});
+
+/** An engine whose runs end when the test says so, on a clock that moves when the test says so. */
+async function held(limits?: FairLimits) {
+  const clock = new ManualClock();
+  const ctx = testContext(clock);
+  const repository = await mkdtemp(join(tmpdir(), 'sightline-held-'));
+  for (const model of ['m', 'broken']) {
+    await mkdir(join(repository, model, '1'), { recursive: true });
+    await writeFile(
+      join(repository, model, 'config.pbtxt'),
+      'max_batch_size: 8 input { name: "in" data_type: TYPE_FP32 dims: 1 } output { name: "out" data_type: TYPE_FP32 dims: 1 }',
+    );
+    await writeFile(join(repository, model, '1/model.onnx'), '');
+  }
+  const threadModule = new URL('../support/held-inference-thread.ts', import.meta.url);
+  const engine = await startEmbedded({ repository, threads: 1, threadModule, ...(limits ? { limits } : {}) }, ctx);
+  const channel = new BroadcastChannel('held-inference');
+  const begun: number[] = [];
+  channel.onmessage = (event) => {
+    begun.push(Number((event as MessageEvent).data));
+  };
+  const ask = (value: number, over: Partial<InferOptions> = {}) => {
+    const input: Tensor = { name: 'in', datatype: 'FP32', shape: [1, 1], data: Float32Array.of(value) };
+    const answer = engine
+      .infer('m', [input], { ...soon(ctx), ...over })
+      .then(({ outputs }) => Number(outputs.get('out')?.data[0]));
+    answer.catch(() => {});
+    return answer;
+  };
+  const count = async (metric: string, labels: Readonly<Record<string, string>> = {}) => {
+    const found = await ctx.metrics.registry.getSingleMetric(metric)?.get();
+    const entries = Object.entries(labels);
+    return found?.values.find((value) => entries.every(([key, text]) => value.labels[key] === text))?.value ?? 0;
+  };
+  return {
+    clock,
+    ctx,
+    engine,
+    ask,
+    begun,
+    count,
+    /** Lets the running request end once it has begun. */
+    go: async (runs: number) => {
+      await until(`run ${runs}`, () => begun.length >= runs);
+      channel.postMessage('go');
+    },
+    [Symbol.asyncDispose]: async () => {
+      channel.postMessage('go');
+      await engine[Symbol.asyncDispose]();
+      channel.close();
+      ctx[Symbol.dispose]();
+      await rm(repository, { recursive: true, force: true });
+    },
+  };
+}
+
+describe('embedded engine under load', () => {
+  it('runs one request at a time, streams in turn, live before background', async () => {
+    await using test = await held();
+    const asked = [
+      test.ask(1, { stream: 'a' }),
+      test.ask(2, { stream: 'enrolment', priority: 'background' }),
+      test.ask(3, { stream: 'a' }),
+      test.ask(4, { stream: 'a' }),
+      test.ask(5, { stream: 'b' }),
+    ];
+    for (let run = 1; run <= 5; run += 1) {
+      await test.go(run);
+      assert.equal(test.begun.length, run);
+    }
+    assert.deepEqual(await Promise.all(asked), [1, 2, 3, 4, 5]);
+    assert.deepEqual(test.begun, [1, 3, 5, 4, 2]);
+    assert.equal(await test.count('sightline_inference_requests_total', { model: 'm' }), 5);
+    assert.equal(await test.count('sightline_inference_queue_depth'), 0);
+  });
+
+  it('sheds a request at its deadline, while another one still runs', async () => {
+    await using test = await held();
+    const running = test.ask(1, { deadlineMs: test.clock.mono() + 10 });
+    const late = test.ask(2, { deadlineMs: test.clock.mono() + 100 });
+    await until('the first run', () => test.begun.length === 1);
+    await test.clock.advance(100);
+    await assert.rejects(late, { code: 'inference.deadline', message: /a request to m of test/ });
+    assert.equal(await test.count('sightline_inference_shed_total', { reason: 'deadline' }), 1);
+    await assert.rejects(test.ask(3, { deadlineMs: test.clock.mono() }), { code: 'inference.deadline' });
+    await test.go(1);
+    assert.equal(await running, 1, 'what has begun is answered');
+    assert.deepEqual(test.begun, [1]);
+  });
+
+  it('lets an aborted request go at once, waiting or running', async () => {
+    await using test = await held();
+    const [first, second] = [new AbortController(), new AbortController()];
+    const running = test.ask(1, { signal: first.signal });
+    const waiting = test.ask(2, { signal: second.signal });
+    await until('the first run', () => test.begun.length === 1);
+    second.abort();
+    first.abort();
+    await assert.rejects(waiting, { name: 'AbortError' });
+    await assert.rejects(running, { name: 'AbortError' });
+    await assert.rejects(test.ask(3, { signal: first.signal }), { name: 'AbortError' });
+    await test.go(1);
+    const next = test.ask(4);
+    await test.go(2);
+    assert.equal(await next, 4);
+    assert.deepEqual(test.begun, [1, 4]);
+  });
+
+  it('sheds the oldest of the busiest stream when too many wait', async () => {
+    await using test = await held({ perStream: 3, total: 4 });
+    void test.ask(1, { stream: 'a' });
+    await until('the first run', () => test.begun.length === 1);
+    const asked = [2, 3, 4].map((value) => test.ask(value, { stream: 'b' }));
+    void test.ask(5, { stream: 'c' });
+    void test.ask(6, { stream: 'd' });
+    await assert.rejects(asked[0] ?? Promise.resolve(), { code: 'inference.overload' });
+    void test.ask(7, { stream: 'b' });
+    void test.ask(8, { stream: 'b' });
+    await assert.rejects(asked[1] ?? Promise.resolve(), { code: 'inference.overload' });
+    await assert.rejects(asked[2] ?? Promise.resolve(), { code: 'inference.overload' });
+    assert.equal(await test.count('sightline_inference_shed_total', { reason: 'overload' }), 3);
+    assert.equal(await test.count('sightline_inference_queue_depth'), 4);
+  });
+
+  it('survives the death of its thread: the running request fails, the waiting one is served', async () => {
+    await using test = await held();
+    const fatal = test.ask(-1);
+    const waiting = test.ask(7);
+    await assert.rejects(fatal, { code: 'thread.exited' });
+    assert.deepEqual(test.engine.states(), [
+      { state: 'unavailable', model: 'm', reason: 'the inference thread is being restarted' },
+    ]);
+    await until('the second thread', async () => {
+      await test.clock.advance(50);
+      return test.begun.length === 1;
+    });
+    await test.go(1);
+    assert.equal(await waiting, 7);
+    assert.deepEqual(test.engine.states(), [{ state: 'ready', model: 'm' }]);
+    assert.equal(await test.count('sightline_inference_thread_deaths_total'), 1);
+  });
+
+  it('closes: what runs is answered, what waits is refused, twice is once', async () => {
+    await using test = await held();
+    const running = test.ask(1);
+    const waiting = test.ask(2);
+    await until('the first run', () => test.begun.length === 1);
+    const closing = test.engine[Symbol.asyncDispose]();
+    await assert.rejects(waiting, { code: 'inference.closed' });
+    await test.go(1);
+    assert.equal(await running, 1);
+    await closing;
+    await test.engine[Symbol.asyncDispose]();
+    await assert.rejects(test.ask(3), { code: 'inference.closed' });
+  });
+});
