@@ -144,6 +144,8 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
+// FAISS reads it when its library is loaded; threads of its own would only fight over the processor (docs/operations.md).
+process.env['OMP_NUM_THREADS'] ??= '1';
 process.exitCode = await main(process.argv.slice(2));
 // The daemon has stopped all it started; what a library forgot must not keep the process.
 if (process.argv[2] === 'run') process.exit();

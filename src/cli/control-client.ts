@@ -18,12 +18,22 @@ export function createControlClient(socketPath: string): Control {
   return {
     call: async (method, body, signal) => {
       const response = await post(socketPath, method, body, signal);
-      let text = '';
-      for await (const chunk of response.setEncoding('utf8')) text += chunk;
-      return unwrap(text) as never;
+      return unwrap(await textOf(socketPath, response, signal)) as never;
     },
     stream: (method, body, signal) => read(socketPath, method, body, signal) as never,
   };
+}
+
+async function textOf(socketPath: string, response: IncomingMessage, signal: AbortSignal): Promise<string> {
+  let text = '';
+  try {
+    for await (const chunk of response.setEncoding('utf8')) text += chunk;
+  } catch (error) {
+    signal.throwIfAborted();
+    if (isSystemError(error, 'ECONNRESET')) throw ended(socketPath, error);
+    throw error;
+  }
+  return text;
 }
 
 async function* read(socketPath: string, method: string, body: unknown, signal: AbortSignal): AsyncGenerator<unknown> {
@@ -42,13 +52,16 @@ async function* read(socketPath: string, method: string, body: unknown, signal: 
       }
     }
   } catch (error) {
+    signal.throwIfAborted();
     if (isSystemError(error, 'ECONNRESET')) throw ended(socketPath, error);
     throw error;
   } finally {
     response.destroy();
   }
   if (rest !== '') unwrap(rest);
-  if (!complete) throw ended(socketPath);
+  if (complete) return;
+  signal.throwIfAborted();
+  throw ended(socketPath);
 }
 
 function ended(socketPath: string, cause?: unknown): SightlineError {

@@ -25,10 +25,15 @@ Exit codes: 0 every part is ready, 1 some part is not, or no daemon runs.`,
 function show(view: StatusView, io: CommandIo): string[] {
   const since = dateTime(view.startedAt, io.timeZone);
   const reload = view.lastReload;
+  const cameras = new Set(view.cameras.map(({ camera }) => `camera ${camera}`));
   return [
     `sightline ${view.version}, process ${view.pid}, running since ${since} with ${view.configFile}`,
-    ...table(view.parts.map(({ name, ready, reason }) => [name, ready ? 'ready' : 'not ready', reason ?? ''])),
-    ...table(view.cameras.map(({ camera, state }) => [`camera ${camera}`, state.state, cameraText(state, io)])),
+    ...table([
+      ...view.parts
+        .filter(({ name }) => !cameras.has(name))
+        .map(({ name, ready, reason }) => [name, ready ? 'ready' : 'not ready', reason ?? '']),
+      ...view.cameras.map(({ camera, state }) => [`camera ${camera}`, state.state, cameraText(state, io)]),
+    ]),
     `watchlist: ${view.watchlist.entries} entries, ${view.watchlist.references} pictures`,
     `alerts: ${view.alerts.open} open`,
     `outbox: ${view.outbox.waiting} waiting, ${view.outbox.dead} refused`,

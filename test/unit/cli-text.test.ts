@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { numberOption, parse } from '../../src/cli/command.ts';
+import { dateTime, parseSpan, parseTime, table } from '../../src/cli/text.ts';
+
+const berlin = 'Europe/Berlin';
+/** 14:30:00 in Berlin, summer time. */
+const now = Date.UTC(2026, 6, 1, 12, 30);
+
+test('a time of day is the latest one that is not in the future', () => {
+  assert.equal(parseTime('14:03', now, berlin), Date.UTC(2026, 6, 1, 12, 3));
+  assert.equal(parseTime('14:03:05', now, berlin), Date.UTC(2026, 6, 1, 12, 3, 5));
+  assert.equal(parseTime('9:00', now, berlin), Date.UTC(2026, 6, 1, 7, 0));
+  assert.equal(parseTime('23:59', now, berlin), Date.UTC(2026, 5, 30, 21, 59));
+});
+
+test('a date and time is that of the reader, an ISO time that of its zone', () => {
+  assert.equal(parseTime('2026-01-02 03:04', now, berlin), Date.UTC(2026, 0, 2, 2, 4));
+  assert.equal(parseTime('2026-01-02T03:04:05', now, berlin), Date.UTC(2026, 0, 2, 2, 4, 5));
+  assert.equal(parseTime('2026-01-02T03:04:05Z', now, berlin), Date.UTC(2026, 0, 2, 3, 4, 5));
+  assert.equal(parseTime('2026-01-02T03:04:05+05:30', now, berlin), Date.UTC(2026, 0, 1, 21, 34, 5));
+});
+
+test('a time that a clock change skips is none, one that it repeats is found', () => {
+  assert.throws(() => parseTime('2026-03-29 02:30', now, berlin), { code: 'cli.usage' });
+  const repeated = parseTime('2026-10-25 02:30', now, berlin);
+  assert.equal(dateTime(repeated, berlin), '2026-10-25 02:30:00');
+});
+
+test('times round trip in zones with odd offsets', () => {
+  const zones = ['UTC', berlin, 'Asia/Kathmandu', 'America/St_Johns', 'Pacific/Chatham', 'America/New_York'];
+  fc.assert(
+    fc.property(fc.constantFrom(...zones), fc.integer({ min: 0, max: 4_000_000_000 }), (zone, seconds) => {
+      const text = dateTime(seconds * 1000, zone);
+      assert.equal(dateTime(parseTime(text, now, zone), zone), text);
+    }),
+  );
+});
+
+test('what is no time or span is wrong usage', () => {
+  for (const text of ['', 'noon', '25:00', '14:60', '2026-13-01 00:00', '2026-02-30 00:00', '14'])
+    assert.throws(() => parseTime(text, now, berlin), { code: 'cli.usage' }, text);
+  assert.equal(parseSpan('90s', 'within'), 90_000);
+  assert.throws(() => parseSpan('90', 'within'), {
+    code: 'cli.usage',
+    message: '--within 90 is not a duration; write 30s, 5m, 2h or 30d',
+  });
+});
+
+test('columns line up and the last one has no blanks behind it', () => {
+  assert.deepEqual(
+    table([
+      ['a', 'bb', ''],
+      ['aaa', 'b', 'c'],
+    ]),
+    ['a    bb', 'aaa  b   c'],
+  );
+  assert.deepEqual(table([]), []);
+});
+
+test('options that are wrong are named', () => {
+  assert.throws(() => parse(['--colour'], { json: { type: 'boolean' } }), {
+    code: 'cli.usage',
+    message: "unknown option '--colour'",
+  });
+  assert.throws(() => parse(['--name'], { name: { type: 'string' } }), { code: 'cli.usage' });
+  assert.throws(() => numberOption('x', 'limit', { min: 1, max: 9, whole: true }), {
+    message: '--limit x is not a whole number from 1 to 9',
+  });
+  assert.equal(numberOption('0.5', 'threshold', { min: 0, max: 1 }), 0.5);
+  assert.throws(() => numberOption('', 'threshold', { min: 0, max: 1 }), { code: 'cli.usage' });
+});
