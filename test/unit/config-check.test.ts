@@ -1,0 +1,216 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { checkConfig, type ModelFacts } from '../../src/config/check.ts';
+import { issueText } from '../../src/config/issues.ts';
+import { configOf } from '../support/config.ts';
+
+const models: Readonly<Record<string, ModelFacts>> = {
+  centerface: { kind: 'detector', labels: ['face'], landmarks: true },
+  yolox_nano: { kind: 'detector', labels: ['person', 'bicycle', 'car'], landmarks: false },
+  face_embed: { kind: 'face', labels: [], landmarks: false },
+  person_embed: { kind: 'appearance', labels: [], landmarks: false },
+};
+
+function check(text: string, known = models) {
+  const { config, issueAt } = configOf(text);
+  const result = checkConfig(config, { describeModel: (name) => known[name], modelNames: Object.keys(known), issueAt });
+  const short = (issue: (typeof result.issues)[number]) => issueText(issue).replace('/etc/sightline/s.yaml:', '');
+  return { issues: result.issues.map(short), warnings: result.warnings.map(short) };
+}
+
+/** One camera; `more` are further settings of it. */
+const camera = (more = '') => `lists: { banned: {}, staff: { kind: ignore } }\ncameras:\n  lobby:\n    source: x.mp4\n${more}`;
+const rule = (when: string) =>
+  `${camera('    zones: { door: [[0, 0], [1, 0], [1, 1]] }\n')}alerts:\n  - name: r\n    when: ${when}\n`;
+
+const refused: readonly { readonly name: string; readonly text: string; readonly issues: readonly string[] }[] = [
+  {
+    name: 'a face recogniser without a detector that gives five points',
+    text: camera('    detect: [{ model: yolox_nano }]'),
+    issues: [
+      '4:5 cameras.lobby.recognise[0]: no detector feeds face: it needs one that finds faces with five points, such as centerface or yunet; this camera has yolox_nano',
+    ],
+  },
+  {
+    name: 'an appearance recogniser whose detector leaves person out',
+    text: camera(
+      '    detect: [{ model: centerface }, { model: yolox_nano, classes: [car] }]\n    recognise: [face, appearance]',
+    ),
+    issues: [
+      '6:23 cameras.lobby.recognise[1]: no detector feeds appearance: it needs one that finds person, such as yolox_nano; this camera has centerface, yolox_nano',
+    ],
+  },
+  {
+    name: 'a model that the repository does not have, with the nearest one',
+    text: camera('    detect: [{ model: centreface }]'),
+    issues: ['5:23 cameras.lobby.detect[0].model: the model repository has no centreface; did you mean centerface?'],
+  },
+  {
+    name: 'an embedder as a detector',
+    text: camera('    detect: [{ model: face_embed }, { model: centerface }]'),
+    issues: ['5:23 cameras.lobby.detect[0].model: face_embed is an embedder (face) and detects nothing; expected a detector'],
+  },
+  {
+    name: 'a class that the detector does not know',
+    text: camera('    detect: [{ model: centerface }, { model: yolox_nano, classes: [persn] }]'),
+    issues: ['5:68 cameras.lobby.detect[1].classes[0]: yolox_nano has no class "persn"; did you mean person?'],
+  },
+  {
+    name: 'models that do not do what they are named for',
+    text: `models: { face: person_embed, enrolment: yolox_nano }\n${camera()}`,
+    issues: [
+      '1:17 models.face: person_embed is of kind appearance; expected an embedder of kind face',
+      '1:42 models.enrolment: yolox_nano gives no five points; expected a face detector such as centerface or yunet',
+    ],
+  },
+  {
+    name: 'models for bodies only where they are used',
+    text: `models: { appearance: none, enrolmentBody: centerface }\n${camera('    detect: [{ model: centerface }, { model: yolox_nano }]\n    recognise: [appearance]')}`,
+    issues: [
+      '1:23 models.appearance: the model repository has no none; known: centerface, yolox_nano, face_embed, person_embed',
+      '1:44 models.enrolmentBody: centerface does not find person; expected a detector such as yolox_nano',
+    ],
+  },
+  {
+    name: 'runtimes and engines of later versions',
+    text: `inference: { engine: triton }\n${camera('    runtime: deepstream')}`,
+    issues: [
+      '1:22 inference.engine: triton is not part of this version yet; use embedded',
+      '6:14 cameras.lobby.runtime: deepstream is not part of this version yet; use software',
+    ],
+  },
+  {
+    name: 'sources that nothing reads',
+    text: camera('    detectSource: rtmp://h/x\n  gate:\n    source: "gst:a b"'),
+    issues: [
+      '5:19 cameras.lobby.detectSource: rtmp:// cannot be read; expected rtsp://, rtsps://, http://, https://, a file path or gst:NAME',
+      '7:13 cameras.gate.source: gst: is followed by the name of a file in pipelines/, as in gst:test-pattern',
+    ],
+  },
+  {
+    name: 'masks that leave nothing, and polygons without area',
+    text: camera(
+      '    masks: [[[0, 0], [0.6, 0], [0.6, 1], [0, 1]], [[0.5, 0], [1, 0], [1, 1], [0.5, 1]], [[0, 0], [0.5, 0.5], [1, 1]]]\n    zones: { door: [[0, 0], [0.5, 0], [1, 0]] }',
+    ),
+    issues: [
+      '5:12 cameras.lobby.masks: leave nothing of the picture to look at',
+      '5:89 cameras.lobby.masks[2]: covers nothing: its corners lie on one line',
+      '6:20 cameras.lobby.zones.door: covers nothing: its corners lie on one line',
+    ],
+  },
+  {
+    name: 'a threshold to keep above the one to open',
+    text: 'models: { thresholds: { face: { open: 0.4, keep: 0.5 } } }',
+    issues: ['1:50 models.thresholds.face.keep: 0.5 is above open (0.4): an episode would be harder to keep than to open'],
+  },
+  {
+    name: 'half a client certificate and a password without a user in MQTT 3.1.1',
+    text: 'mqtt: { certFile: c.pem, protocol: 3.1.1, password: x }',
+    issues: [
+      '1:7 mqtt.username: is missing; MQTT 3.1.1 takes a password only together with a username',
+      '1:19 mqtt.certFile: needs mqtt.keyFile',
+    ],
+  },
+  {
+    name: 'two rules of one name',
+    text: `${camera()}alerts: [{ name: r }, { name: r }]`,
+    issues: ['5:31 alerts[1].name: "r" is the name of alerts[0] already'],
+  },
+  {
+    name: 'unknown lists, cameras and zones in a rule',
+    text: rule('{ lists: [baned, other], cameras: [loby], zones: [dor] }'),
+    issues: [
+      '8:21 alerts[0].when.lists[0]: there is no list baned; did you mean banned?',
+      '8:28 alerts[0].when.lists[1]: there is no list other; known: banned, staff',
+      '8:46 alerts[0].when.cameras[0]: there is no camera loby; did you mean lobby?',
+      '8:61 alerts[0].when.zones[0]: there is no zone dor on loby; known: none',
+    ],
+  },
+  {
+    name: 'a zone of a camera that the rule does not name',
+    text: `${rule('{ cameras: [gate], zones: [door] }').replace('alerts:', '  gate: { source: y }\nalerts:')}`,
+    issues: ['9:38 alerts[0].when.zones[0]: door is a zone of lobby, which this rule does not name'],
+  },
+  {
+    name: 'a dwell without a zone',
+    text: rule('{ dwell: 5s }'),
+    issues: ['8:20 alerts[0].when.dwell: needs zones: it is the time spent inside one'],
+  },
+  {
+    name: 'a rule about ignore lists only',
+    text: rule('{ lists: [staff] }'),
+    issues: ['8:20 alerts[0].when.lists: holds ignore lists only, which never alert; name a watch list'],
+  },
+  {
+    name: 'a rule about a kind that none of its cameras recognises',
+    text: rule('{ kinds: [appearance] }'),
+    issues: ['8:21 alerts[0].when.kinds[0]: no camera of this rule recognises appearance'],
+  },
+  {
+    name: 'a rule about unknown faces that also names entries, a score or bodies',
+    text: rule('{ unknown: 5s, lists: [banned], entries: [x], minScore: 0.5, kinds: [appearance] }'),
+    issues: [
+      '8:33 alerts[0].when.lists: cannot stand beside unknown: a rule is about entries or about unknown faces',
+      '8:52 alerts[0].when.entries: cannot stand beside unknown: a rule is about entries or about unknown faces',
+      '8:67 alerts[0].when.minScore: cannot stand beside unknown: an unknown face has no score',
+      '8:79 alerts[0].when.kinds: cannot hold appearance beside unknown: only faces can be unknown',
+    ],
+  },
+  {
+    name: 'schedules that never hold or are nowhere',
+    text: rule(
+      '{ schedule: [{ timeZone: Europe/Berln }, { timeZone: "+02:00" }, { from: "08:00", to: "08:00" }, { from: "24:00" }] }',
+    ),
+    issues: [
+      '8:36 alerts[0].when.schedule[0].timeZone: "Europe/Berln" is not a time zone; did you mean Europe/Berlin?',
+      '8:64 alerts[0].when.schedule[1].timeZone: "+02:00" is not a time zone; expected an IANA name such as Europe/Berlin',
+      '8:97 alerts[0].when.schedule[2].to: equals from (08:00): the window is empty; the whole day is 00:00 to 24:00',
+      '8:108 alerts[0].when.schedule[3].to: equals from (24:00): the window is empty; the whole day is 00:00 to 24:00',
+      '8:116 alerts[0].when.schedule[3].from: a window cannot begin at 24:00; expected 00:00 to 23:59',
+    ],
+  },
+];
+
+for (const { name, text, issues } of refused) {
+  test(`refuses ${name}`, () => assert.deepEqual(check(text).issues, issues));
+}
+
+test('an empty repository is named as such', () => {
+  assert.match(
+    check(camera(), {}).issues[0] ?? '',
+    /the repository is empty; set inference\.repository or run `sightline models fetch`/,
+  );
+});
+
+test('a working configuration has neither issues nor warnings', () => {
+  const text = `
+lists:
+  banned: { severity: high }
+  staff: { kind: ignore }
+cameras:
+  lobby:
+    source: rtsp://10.0.0.21/stream1
+    detect: [{ model: centerface }, { model: yolox_nano, classes: [person] }]
+    recognise: [face, appearance]
+    masks: [[[0, 0], [0.2, 0], [0.2, 1], [0, 1]]]
+    zones: { door: [[0.4, 0.2], [0.6, 0.2], [0.6, 1]] }
+alerts:
+  - name: banned at the door
+    when:
+      lists: [banned]
+      cameras: [lobby]
+      zones: [door]
+      dwell: 2s
+      schedule: [{ days: [mon], from: "22:00", to: "06:00", timeZone: Europe/Berlin }]
+  - { name: strangers, when: { unknown: 10s } }
+`;
+  assert.deepEqual(check(text), { issues: [], warnings: [] });
+});
+
+test('what is lived with is warned of', () => {
+  assert.deepEqual(check('http: { host: 0.0.0.0 }\nlists: { staff: { kind: ignore } }').warnings, [
+    '1:1 cameras: there is no camera to watch; add one under cameras',
+    '1:15 http.host: health and metrics are open to whoever reaches 0.0.0.0; 127.0.0.1 keeps them here',
+    '2:8 lists: there is no watch list, so nobody can be enrolled to be alerted on; add one under lists',
+  ]);
+});
