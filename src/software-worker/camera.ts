@@ -7,6 +7,7 @@ import { type Label, SourceState, type SourceStatus, type Frame as WireFrame } f
 import { type Analysis, type CameraCounters, createAnalysis } from './analysis.ts';
 import type { Hardware } from './decoder.ts';
 import { openDemuxer, type UnitSource } from './demux.ts';
+import { openPipeline } from './gst.ts';
 import { openPictures, type Picture, type PictureStream } from './pictures.ts';
 import type { CameraSettings } from './settings.ts';
 import type { Slots } from './slots.ts';
@@ -37,6 +38,8 @@ export interface Camera extends AsyncDisposable {
 /** A wrong password is not tried often: cameras lock accounts. */
 const authRetryMs = 30_000;
 const retry = { firstMs: 500, maxMs: 30_000 } as const;
+/** A source that lasted this long is tried again without the delays of earlier failures. */
+const steadyMs = 10_000;
 /** Errors that only other settings mend. */
 const lasting: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['source.unsupported', 'model.unknown', 'model.invalid']);
 
@@ -58,6 +61,7 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
   let analysis: Analysis | undefined;
   let playing: PictureStream | undefined;
   let draining = false;
+  let liveSinceMs: number | undefined;
 
   function status(state: SourceState, more: Partial<SourceStatus> = {}): void {
     services.status({
@@ -80,7 +84,10 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
     const address = parseSource(source);
     const units: UnitSource =
       address.kind === 'gst'
-        ? await Promise.reject(new SightlineError('source.unsupported', 'gst: sources are not built in yet'))
+        ? await openPipeline(
+            { name: address.pipeline, properties: settings.properties, openTimeoutMs: settings.openTimeoutMs },
+            own,
+          )
         : await openDemuxer({ address, transport: settings.transport, openTimeoutMs: settings.openTimeoutMs }, own);
     return await openPictures(
       units,
@@ -140,7 +147,7 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
             await finish(true);
             analysis = await begin(pictures, picture, undefined);
             size = { width: picture.width, height: picture.height };
-            backoff.reset();
+            liveSinceMs ??= own.clock.mono();
           }
           if (picture.clockOffBySeconds !== undefined) {
             own.log.warn({ camera, seconds: picture.clockOffBySeconds }, 'camera clock is off, arrival is used instead');
@@ -175,6 +182,7 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
   async function run(): Promise<void> {
     while (!signal.aborted) {
       status(SourceState.CONNECTING);
+      liveSinceMs = undefined;
       let error: unknown;
       try {
         const wasFile = await play();
@@ -197,6 +205,7 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
         own.log.error({ camera, code, reason }, 'camera failed, its settings must be changed');
         return;
       }
+      if (liveSinceMs !== undefined && own.clock.mono() - liveSinceMs > steadyMs) backoff.reset();
       const retryInMs = code === 'source.auth' ? Math.max(authRetryMs, backoff.next()) : backoff.next();
       status(SourceState.AWAY, { reason, code, retryInMs });
       own.log.warn({ camera, code, reason, retryInMs }, 'camera away');

@@ -6,6 +6,10 @@ import {
   AV_HWDEVICE_TYPE_VAAPI,
   AV_PIX_FMT_YUV420P,
   AV_PIX_FMT_YUVJ420P,
+  AV_PIX_FMT_YUVJ422P,
+  AV_PIX_FMT_YUVJ440P,
+  AV_PIX_FMT_YUVJ444P,
+  AVCOL_RANGE_MPEG,
   AVERROR_EAGAIN,
   AVERROR_EOF,
   type AVHWDeviceType,
@@ -59,6 +63,12 @@ export interface Decoder extends Disposable {
   readonly errors: number;
 }
 
+const fullRangeFormats: ReadonlySet<number> = new Set([
+  AV_PIX_FMT_YUVJ420P,
+  AV_PIX_FMT_YUVJ422P,
+  AV_PIX_FMT_YUVJ444P,
+  AV_PIX_FMT_YUVJ440P,
+]);
 /** Above this many pixels one thread no longer decodes 25 frames a second. */
 const largePicture = 1920 * 1088;
 
@@ -144,7 +154,8 @@ export async function openDecoder(parameters: CodecParameters, choice: DecodeCho
       pts: frame.pts,
     });
     made.colorSpace = frame.colorSpace;
-    made.colorRange = frame.colorRange;
+    // The scaler turns the full range of YUVJ formats, and of no others, into limited range.
+    made.colorRange = fullRangeFormats.has(frame.format) ? AVCOL_RANGE_MPEG : frame.colorRange;
     made.bestEffortTimestamp = frame.bestEffortTimestamp;
     return made;
   }

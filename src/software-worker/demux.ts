@@ -45,8 +45,8 @@ const protocols = {
 
 /**
  * FFmpeg's own limits are a second line behind our watchdog: it notices a silent server only after about twice its timeout.
- * Probing is cut short because it would swallow the first seconds of a live source (reference: the size of the picture is then
- * learnt from the first frame).
+ * Probing is cut short because it takes seconds of a live source; the size of the picture is then learnt from the first frame.
+ * `nobuffer` is not set: it throws away what was probed, the first key frame with it, and nothing decodes until the next one.
  */
 function openDictionary(options: OpenOptions): Dictionary {
   const { address } = options;
@@ -57,7 +57,6 @@ function openDictionary(options: OpenOptions): Dictionary {
       ...common,
       rtsp_transport: options.transport,
       timeout: timeoutUs,
-      fflags: 'nobuffer',
       probesize: '32',
       analyzeduration: '0',
     });

@@ -17,19 +17,33 @@ function meant(text: string): string {
   }
 }
 
+interface Split {
+  readonly credentials: string | undefined;
+  readonly tail: string;
+}
+
+/** The host of `tail`, when there is one and its port is a number. */
+function hostOf(tail: string): string | undefined {
+  const end = tail.search(/[/?#]/);
+  const authority = end < 0 ? tail : tail.slice(0, end);
+  return /^(\[[0-9a-f:.%]+\]|[^:@[\]\s]+)(:\d+)?$/i.exec(authority)?.[1];
+}
+
 /**
- * User and password of `rest` (what follows `://`). They end at the last `@` before the path; where a raw password holds `/`,
- * `?` or `#`, what precedes the first of them is no host, and the last `@` of all is taken.
+ * User and password of `rest` (what follows `://`). By RFC 3986 they end at the first `@`, which holds when they are
+ * percent-encoded. Raw passwords may hold `@`, `/`, `?` or `#` themselves: then the first `@` is taken that leaves a host, one
+ * with a dot or an IPv6 address before any other.
  */
-function splitCredentials(rest: string): { readonly credentials: string | undefined; readonly tail: string } {
-  const end = rest.search(/[/?#]/);
-  const authority = end < 0 ? rest : rest.slice(0, end);
-  const inAuthority = authority.lastIndexOf('@');
-  if (inAuthority >= 0) return { credentials: rest.slice(0, inAuthority), tail: rest.slice(inAuthority + 1) };
-  const isHost = /^(\[[0-9a-f:.%]+\]|[^:[\]]+)?(:\d+)?$/i.test(authority);
-  const last = rest.lastIndexOf('@');
-  if (isHost || last < 0) return { credentials: undefined, tail: rest };
-  return { credentials: rest.slice(0, last), tail: rest.slice(last + 1) };
+function splitCredentials(rest: string): Split {
+  const ways: Split[] = [{ credentials: undefined, tail: rest }];
+  for (let at = rest.indexOf('@'); at >= 0; at = rest.indexOf('@', at + 1)) {
+    ways.push({ credentials: rest.slice(0, at), tail: rest.slice(at + 1) });
+  }
+  const possible = ways.filter(({ credentials, tail }) => hostOf(tail) !== undefined && !/^[^:]*[/?#]/.test(credentials ?? ''));
+  return (
+    possible.find(({ tail }) => /^\[|\.|^localhost$/i.test(hostOf(tail) ?? '')) ??
+    possible[0] ?? { credentials: undefined, tail: rest }
+  );
 }
 
 /** Throws `source.unsupported` naming what would be allowed. */
@@ -56,6 +70,9 @@ export function parseSource(text: string): SourceAddress {
     );
   }
   const { credentials, tail } = splitCredentials(rest);
+  if (hostOf(tail) === undefined) {
+    throw new SightlineError('source.unsupported', `a ${name}:// source names no host; write ${name}://HOST/PATH`);
+  }
   const shown = `${name}://${tail.replace(/[?#].*$/s, '')}`;
   if (credentials === undefined) return { kind, url: `${name}://${tail}`, shown };
   const colon = credentials.indexOf(':');

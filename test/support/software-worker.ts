@@ -23,6 +23,8 @@ import { until } from './until.ts';
 /** A daemon's end of the bridge for one worker process: gives epochs, answers nothing else, keeps all it is told. */
 export interface TestDaemon extends AsyncDisposable {
   readonly socketPath: string;
+  /** Cameras of the first Configure. */
+  readonly configured: readonly string[];
   readonly hello: Hello | undefined;
   readonly frames: readonly Frame[];
   readonly statuses: readonly SourceStatus[];
@@ -97,7 +99,7 @@ export async function startTestDaemon(
         drained = true;
         return;
       default:
-        throw new Error(`the worker sent ${message?.$case ?? 'nothing'}`);
+        throw new Error('the worker sent an empty message');
     }
   }
 
@@ -119,6 +121,7 @@ export async function startTestDaemon(
 
   return {
     socketPath,
+    configured: configure.cameras.map(({ camera }) => camera),
     frames,
     statuses,
     stats,
@@ -154,6 +157,8 @@ export interface WorkerProcess extends AsyncDisposable {
   readonly output: string;
   /** Exit code, or the signal that ended it. */
   readonly exit: Promise<number | string>;
+  /** Rejects when it ends: a wait that races with this does not outlive the worker. */
+  readonly failed: Promise<never>;
 }
 
 const workerMain = resolve(import.meta.dirname, '../../src/software-worker/main.ts');
@@ -181,8 +186,11 @@ export function startWorkerProcess(socketPath: string, env: Readonly<Record<stri
   const exit = new Promise<number | string>((resolve) => {
     child.once('exit', (code, signal) => resolve(code ?? signal ?? 'unknown'));
   });
+  const failed = exit.then((code) => Promise.reject(new Error(`the worker ended with ${code}: ${output}`)));
+  failed.catch(() => {});
   return {
     child,
+    failed,
     get output() {
       return output;
     },

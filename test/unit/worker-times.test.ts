@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { createFrameTimes, type FrameArrival } from '../../src/software-worker/times.ts';
+
+const base = { num: 1, den: 90_000 };
+const wallUs = Date.UTC(2026, 0, 1) * 1000;
+
+/** Frame `index` of a 10 fps source that arrives `lateMs` after its time. */
+function arrival(index: number, more: Partial<FrameArrival> & { lateMs?: number } = {}): FrameArrival {
+  const lateUs = (more.lateMs ?? 0) * 1000;
+  return {
+    pts: BigInt(index * 9000),
+    receivedMonoUs: BigInt(5_000_000 + index * 100_000 + lateUs),
+    wallUs: wallUs + index * 100_000 + lateUs,
+    ntpUs: undefined,
+    ...more,
+  };
+}
+
+function live() {
+  return createFrameTimes({ timeBase: base, kind: 'live', frameRate: 10, openedWallUs: wallUs });
+}
+
+describe('camera time of a live source', () => {
+  test('follows arrival, with its jitter smoothed away and never backwards', () => {
+    const times = live();
+    let before = 0;
+    for (let index = 0; index < 200; index += 1) {
+      const { cameraTimeUs, cameraTimeSource } = times.next(arrival(index, { lateMs: index % 7 === 3 ? 60 : 0 }));
+      assert.equal(cameraTimeSource, 'arrival');
+      assert.ok(cameraTimeUs > before);
+      assert.ok(Math.abs(cameraTimeUs - (wallUs + index * 100_000)) < 25_000, `frame ${index}`);
+      before = cameraTimeUs;
+    }
+  });
+
+  test('is the sender report once there is one, also for frames that carry none', () => {
+    const times = live();
+    times.next(arrival(0, { lateMs: 80 }));
+    const reported = times.next(arrival(1, { lateMs: 80, ntpUs: wallUs + 100_000 }));
+    assert.equal(reported.cameraTimeSource, 'rtcp');
+    for (let index = 2; index < 10; index += 1) {
+      const later = times.next(arrival(index, { lateMs: 80 }));
+      assert.equal(later.cameraTimeSource, 'rtcp');
+      assert.equal(later.cameraTimeUs, wallUs + index * 100_000);
+    }
+  });
+
+  test('is arrival when the camera clock is off by more than two seconds, and says so once', () => {
+    const times = live();
+    const off = Array.from({ length: 20 }, (_, index) =>
+      times.next(arrival(index, { ntpUs: wallUs + index * 100_000 - 3_600_000_000 })),
+    );
+    assert.ok(off.every(({ cameraTimeSource }) => cameraTimeSource === 'arrival'));
+    assert.deepEqual(
+      off.flatMap(({ clockOffBySeconds }) => (clockOffBySeconds === undefined ? [] : [Math.round(clockOffBySeconds)])),
+      [-3600],
+    );
+  });
+
+  test('follows the wall clock when that is set', () => {
+    const times = live();
+    times.next(arrival(0));
+    times.next(arrival(1));
+    const after = times.next(arrival(2, { wallUs: wallUs - 60_000_000 }));
+    assert.equal(after.cameraTimeUs, wallUs - 60_000_000);
+  });
+});
+
+describe('time stamps', () => {
+  test('that begin anew begin a new time line, as do leaps that no time passed for', () => {
+    const times = live();
+    times.next(arrival(100));
+    assert.equal(times.next(arrival(101)).restarted, false);
+    const back = times.next(arrival(102, { pts: 0n }));
+    assert.deepEqual([back.restarted, back.mediaMs, back.pts], [true, 0, 0n]);
+    assert.equal(times.next(arrival(103, { pts: 9000n })).restarted, false);
+    assert.equal(times.next(arrival(104, { pts: 90_000n * 60n })).restarted, true);
+  });
+
+  test('go on over a pause of the source', () => {
+    const times = live();
+    times.next(arrival(0));
+    assert.equal(times.next(arrival(300)).restarted, false);
+  });
+
+  test('that repeat or step back a little are kept growing', () => {
+    const times = live();
+    times.next(arrival(10));
+    const repeated = times.next(arrival(11, { pts: 90_000n }));
+    assert.deepEqual([repeated.restarted, repeated.pts], [false, 90_001n]);
+    assert.equal(times.next(arrival(12, { pts: 89_000n })).pts, 90_002n);
+  });
+
+  test('that are missing follow from the frame rate', () => {
+    const times = live();
+    assert.equal(times.next(arrival(0, { pts: undefined })).pts, 0n);
+    assert.equal(times.next(arrival(1, { pts: undefined })).pts, 9000n);
+  });
+
+  test('of a file place its frames after the moment of opening, however fast it is read', () => {
+    const times = createFrameTimes({ timeBase: { num: 1, den: 1000 }, kind: 'file', frameRate: 10, openedWallUs: wallUs });
+    times.next({ pts: 40n, receivedMonoUs: 1n, wallUs: wallUs + 5, ntpUs: undefined });
+    const later = times.next({ pts: 3_600_040n, receivedMonoUs: 2n, wallUs: wallUs + 9, ntpUs: undefined });
+    assert.deepEqual(
+      [later.mediaMs, later.cameraTimeUs, later.restarted, later.cameraTimeSource],
+      [3_600_000, wallUs + 3_600_000_000, false, 'arrival'],
+    );
+  });
+});
