@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import type { AlertRules } from './alerts/alerts.ts';
 import { type AlertRoom, startAlerts } from './alerts/history.ts';
+import type { AlertRules } from './alerts/settings.ts';
 import { startBridge } from './bridge/server.ts';
 import { createCameraStates } from './composition/camera-states.ts';
 import { startConfigWatching } from './composition/config-watching.ts';

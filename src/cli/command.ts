@@ -33,8 +33,8 @@ export interface CommandServices {
   readonly version: string;
   /** Rejects with `config.invalid`. */
   check(file: string): Promise<CheckSummary>;
-  /** Runs until the signal fires or the daemon cannot go on. */
-  runDaemon(file: string): Promise<void>;
+  /** Runs until the signal fires; with `once`, until no camera will send anything any more. */
+  runDaemon(file: string, options: { readonly once: boolean }): Promise<void>;
   /** Data directory that a configuration file names. Rejects with `config.invalid`. */
   dataDirOf(file: string): Promise<string>;
   /** The socket of a running daemon. */

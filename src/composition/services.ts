@@ -56,7 +56,7 @@ export function createServices(options: ServiceOptions): CommandServices {
         [Symbol.asyncDispose]: () => keep[Symbol.asyncDispose](),
       };
     },
-    runDaemon: async (file) => {
+    runDaemon: async (file, { once }) => {
       const { config, warnings } = await loadCheckedConfig(file, env);
       const { startDaemon } = await import('../daemon.ts');
       // Fires when the daemon has stopped, not when it is asked to: what is under way still finishes.
@@ -78,8 +78,8 @@ export function createServices(options: ServiceOptions): CommandServices {
         );
         stop.removeEventListener('abort', giveUp);
         using _hangups = options.onHangup(() => void daemon.reload());
-        if (!stop.aborted)
-          await new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve(), { once: true }));
+        const asked = new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve(), { once: true }));
+        if (!stop.aborted) await (once ? Promise.race([asked, daemon.finished]) : asked);
         ctx.log.info('stopping');
       } finally {
         over.abort();
