@@ -53,25 +53,20 @@ function describe(metadata: InferenceSession.ValueMetadata): SessionTensor {
 function toRuntime(tensor: Tensor): RuntimeTensor {
   if (tensor.datatype === 'BYTES')
     throw new SightlineError('inference.failed', `input "${tensor.name}" is BYTES, which the embedded engine does not run`);
-  const { buffer, byteOffset, length } = tensor.data;
-  // The runtime wants 16-bit floats in the array type that this Node has for them.
-  const data =
-    tensor.datatype === 'FP16' && 'Float16Array' in globalThis
-      ? new (globalThis as unknown as { Float16Array: typeof Uint16Array }).Float16Array(buffer, byteOffset, length)
-      : tensor.data;
-  return new RuntimeTensor(runtimeTypes[tensor.datatype], data as never, [...tensor.shape]);
+  return new RuntimeTensor(runtimeTypes[tensor.datatype], tensor.data as never, [...tensor.shape]);
 }
 
 function fromRuntime(name: string, tensor: RuntimeTensor): Tensor {
   const datatype = datatypes[tensor.type];
   if (datatype === undefined || typeof tensor.data === 'string')
     throw new SightlineError('inference.failed', `output "${name}" is ${tensor.type}, which the embedded engine does not read`);
-  const raw = tensor.data as TensorData;
-  const data = datatype === 'FP16' ? new Uint16Array(raw.buffer, raw.byteOffset, raw.length) : raw;
-  return { name, datatype, shape: tensor.dims, data };
+  return { name, datatype, shape: tensor.dims, data: tensor.data as TensorData };
 }
 
 function handlers(data: EmbeddedThreadData): EmbeddedHandlers {
+  // onnxruntime-node 1.30 turns 16-bit floats into a Float16Array where there is one, and its native part cannot read those ("not
+  // enough space: expected 4, got 0"). Without it in this thread both directions are bits in a Uint16Array.
+  Reflect.deleteProperty(globalThis, 'Float16Array');
   const sessions = new Map<string, InferenceSession>();
 
   async function unload(model: string): Promise<void> {

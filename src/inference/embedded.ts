@@ -9,7 +9,7 @@ import type { EmbeddedHandlers, EmbeddedThreadData } from './embedded-thread.ts'
 import { type FairLimits, FairQueue } from './fair-queue.ts';
 import { createInferenceMetrics, type InferenceMetrics } from './metrics.ts';
 import { abortReason, closedError, lateError, overloadError } from './refusals.ts';
-import { describeModel, requireWeights } from './repository.ts';
+import { describeModel, listModels, requireWeights } from './repository.ts';
 import { checkInputs } from './tensor.ts';
 
 export interface EmbeddedConfig {
@@ -26,6 +26,8 @@ export interface EmbeddedConfig {
 const defaultLimits: FairLimits = { perStream: 8, total: 128 };
 /** A model that could not be loaded is not tried again before this has passed. */
 const retryLoadMs = 5000;
+/** Timers hold 31 bits of milliseconds. */
+const longestTimerMs = 2 ** 31 - 1;
 const defaultThread = new URL('./embedded-thread.ts', import.meta.url);
 
 type InferenceThread = Thread<EmbeddedHandlers>;
@@ -43,7 +45,8 @@ interface Waiting {
 /**
  * Runs the networks of a model repository in this process, in one inference thread, one request at a time. Requests wait in a
  * bounded fair queue; those that nobody waits for, that are late or too many never run. A thread that dies takes its running
- * request with it and is started again; the queue waits for it, each request until its own deadline.
+ * request with it and is started again; the queue waits for it, each request until its own deadline. Rejects with `model.missing`
+ * when there is no repository.
  */
 export async function startEmbedded(config: EmbeddedConfig, ctx: Context): Promise<InferenceEngine> {
   const engine = new EmbeddedEngine(config, ctx);
@@ -76,6 +79,7 @@ class EmbeddedEngine implements InferenceEngine {
   }
 
   async start(): Promise<void> {
+    await listModels(this.#config.repository);
     this.#adopt(await this.#startThread());
     this.#flood = new FloodGate(this.#ctx.log, this.#ctx.clock);
   }
@@ -95,10 +99,13 @@ class EmbeddedEngine implements InferenceEngine {
   readonly infer = (model: string, inputs: readonly Tensor[], options: InferOptions): Promise<InferResult> => {
     if (this.#closed.signal.aborted) return Promise.reject(closedError());
     if (options.signal.aborted) return Promise.reject(abortReason(options.signal));
-    const failure = this.#recentFailure(model);
-    if (failure !== undefined) return Promise.reject(failure);
-    const sinceMs = this.#ctx.clock.mono();
     this.#metrics.requests.inc({ model });
+    const failure = this.#recentFailure(model);
+    if (failure !== undefined) {
+      this.#metrics.failures.inc({ model });
+      return Promise.reject(failure);
+    }
+    const sinceMs = this.#ctx.clock.mono();
     const item: Waiting = {
       model,
       inputs,
@@ -112,7 +119,7 @@ class EmbeddedEngine implements InferenceEngine {
       this.#shed(item, 'deadline');
       return item.answer.promise;
     }
-    const limit = this.#ctx.clock.deadline(options.deadlineMs - sinceMs, options.signal);
+    const limit = this.#ctx.clock.deadline(Math.min(options.deadlineMs - sinceMs, longestTimerMs), options.signal);
     const giveUp = () => {
       const waiting = this.#queue.remove(item);
       if (waiting) this.#metrics.depth.set(this.#queue.depth);

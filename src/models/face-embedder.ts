@@ -33,6 +33,6 @@ export function createFaceEmbedder(model: ModelDescription, parameters: Paramete
     },
   });
 
-  const defaults = { thresholds: { open: 0.5, keep: 0.42, margin: 0.05 }, cropMargin: 0.6 };
+  const defaults = { thresholds: { open: 0.5, keep: 0.42, margin: 0.05 }, cropMargin: 0.5 };
   return createImageEmbedder(model, parameters, makeKind, defaults, infer);
 }

@@ -11,17 +11,22 @@ export interface DecodeImageOptions {
 
 const defaultMaxPixels = 50_000_000;
 
+/** Formats that a camera or a phone makes; the library's other readers (SVG, PDF, scientific ones) stay shut. */
+const readers = ['Jpeg', 'Png', 'Webp', 'Tiff', 'Heif', 'Nsgif'].map((format) => `VipsForeignLoad${format}`);
+
 /**
  * Settings of the image library that are common to the process: one thread a picture (pictures are decoded beside one another
- * anyway) and no cache of pictures of people. Call once at start.
+ * anyway), no cache of pictures of people, readers for photos only. Call once at start.
  */
 export function startImageDecoding(): void {
   sharp.concurrency(1);
   sharp.cache(false);
+  sharp.block({ operation: ['VipsForeignLoad'] });
+  sharp.unblock({ operation: readers });
 }
 
 /**
- * Any JPEG, PNG, WebP, GIF, TIFF, AVIF or SVG to RGB as a person sees it: EXIF orientation applied, transparency over white, CMYK
+ * A JPEG, PNG, WebP, GIF, TIFF or AVIF to RGB as a person sees it: EXIF orientation applied, transparency over white, CMYK
  * and 16 bits brought to 8-bit sRGB, the first frame of an animation. Rejects with `photo.undecodable`, also when data is cut off.
  */
 export async function decodeImage(bytes: Uint8Array, options: DecodeImageOptions = {}): Promise<RgbImage> {
@@ -37,7 +42,7 @@ export async function decodeImage(bytes: Uint8Array, options: DecodeImageOptions
     return { width, height, data: channels === 3 ? data : spread(data, channels) };
   } catch (cause) {
     const subject = options.name ?? 'the picture';
-    const limit = `allowed are JPEG, PNG, WebP, TIFF and AVIF of at most ${Math.round(limitInputPixels / 1e6)} million pixels`;
+    const limit = `allowed are JPEG, PNG, WebP, GIF, TIFF and AVIF of at most ${Math.round(limitInputPixels / 1e6)} million pixels`;
     throw new SightlineError('photo.undecodable', `${subject} cannot be decoded; ${limit}`, {
       cause,
       details: { name: options.name ?? null, maxPixels: limitInputPixels },

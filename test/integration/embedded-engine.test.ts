@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import type { InferOptions, Tensor } from '../../src/core/inference.ts';
+import type { DataType, InferOptions, Tensor } from '../../src/core/inference.ts';
 import { startEmbedded } from '../../src/inference/embedded.ts';
 import type { FairLimits } from '../../src/inference/fair-queue.ts';
 import { createDetector, createEmbedder } from '../../src/models/kinds.ts';
@@ -136,6 +136,52 @@ describe('embedded engine', () => {
     };
     assert.deepEqual((await engine.infer('face_embed', [good], soon(ctx))).outputs.get('output0')?.shape, [2, 128]);
     assert.equal(good.data.length, 0, 'the buffer was handed over, not copied');
+  });
+});
+
+describe('data types in the embedded engine', () => {
+  it('go through unchanged, 16-bit floats as their bits', async () => {
+    using ctx = testContext();
+    await using repository = await fixtureRepository();
+    const folder = join(repository.directory, 'types');
+    await mkdir(join(folder, '1'), { recursive: true });
+    await copyFile(join(import.meta.dirname, '../fixtures/models/types.onnx'), join(folder, '1/model.onnx'));
+    const kinds = ['fp16', 'int32', 'int64', 'uint8', 'bool'];
+    const side = (field: string, end: string) =>
+      kinds.map((kind) => `${field} { name: "${kind}${end}" data_type: TYPE_${kind.toUpperCase()} dims: 2 }`).join(' ');
+    await writeFile(join(folder, 'config.pbtxt'), `max_batch_size: 4 ${side('input', '')} ${side('output', '_out')}`);
+    await using engine = await startEmbedded({ repository: repository.directory, threads: 1 }, ctx);
+    const values = {
+      fp16: Uint16Array.of(0x3c00, 0xfbff),
+      int32: Int32Array.of(-7, 2 ** 31 - 1),
+      int64: BigInt64Array.of(-1n, 2n ** 62n),
+      uint8: Uint8Array.of(0, 255),
+      bool: Uint8Array.of(1, 0),
+    };
+    const inputs = Object.entries(values).map(
+      ([name, data]): Tensor => ({ name, datatype: name.toUpperCase() as DataType, shape: [1, 2], data: data.slice() }),
+    );
+    const { outputs } = await engine.infer('types', inputs, soon(ctx));
+    for (const [name, data] of Object.entries(values)) {
+      const output = outputs.get(`${name}_out`);
+      assert.deepEqual([output?.datatype, output?.shape, output?.data], [name.toUpperCase(), [1, 2], data]);
+    }
+  });
+
+  it('keeps to a deadline without end', async () => {
+    using ctx = testContext();
+    await using repository = await fixtureRepository();
+    await using engine = await startEmbedded({ repository: repository.directory, threads: 1 }, ctx);
+    const input: Tensor = { name: 'input0', datatype: 'FP32', shape: [1, 3, 112, 112], data: new Float32Array(37_632) };
+    await engine.infer('face_embed', [input], { ...soon(ctx), deadlineMs: Number.POSITIVE_INFINITY });
+  });
+
+  it('needs a repository', async () => {
+    using ctx = testContext();
+    await assert.rejects(startEmbedded({ repository: '/nowhere', threads: 1 }, ctx), {
+      code: 'model.missing',
+      message: /\/nowhere/,
+    });
   });
 });
 

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import sharp, { type Sharp } from 'sharp';
 import { SightlineError } from '../../src/core/errors.ts';
 import type { InferOptions } from '../../src/core/inference.ts';
 import type { Embedder, EmbedInput } from '../../src/core/models.ts';
 import type { Crop } from '../../src/core/types.ts';
 import { createCropEmbedder } from '../../src/models/embed-crops.ts';
-import { decodeImage } from '../../src/models/image.ts';
+import { decodeImage, startImageDecoding } from '../../src/models/image.ts';
 import { testContext } from '../support/context.ts';
 import { goldenPicture } from '../support/golden.ts';
 
@@ -31,6 +31,8 @@ function assertNear(actual: readonly number[], expected: readonly number[], tole
 const orange = { r: 220, g: 120, b: 30 };
 
 describe('decoding pictures', () => {
+  before(startImageDecoding);
+
   it('gives red, green, blue without padding, whatever the format', async () => {
     for (const format of ['jpeg', 'png', 'webp', 'tiff', 'gif'] as const)
       assertNear(await firstPixel(await plain(7, 5, orange).toFormat(format).toBuffer()), [220, 120, 30], 4);
@@ -65,6 +67,14 @@ describe('decoding pictures', () => {
     assertNear(await firstPixel(veiled), [90, 90, 90], 1);
     const printed = await plain(8, 8, orange).toColourspace('cmyk').jpeg().toBuffer();
     assertNear(await firstPixel(printed), [220, 120, 30], 25);
+  });
+
+  it('reads photos only: a drawing is refused, all formats above are not', async () => {
+    const drawing = Buffer.from(
+      '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width="9" height="9"/></svg>',
+    );
+    await assert.rejects(decodeImage(drawing), { code: 'photo.undecodable' });
+    assert.equal((await decodeImage(await plain(16, 16, orange).avif().toBuffer())).width, 16);
   });
 
   it('refuses what is no picture, is cut off or is too large, by name', async () => {

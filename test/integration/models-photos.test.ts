@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { InferenceEngine } from '../../src/core/inference.ts';
 import type { DetectedObject, RgbImage } from '../../src/core/models.ts';
@@ -30,6 +31,9 @@ function near(actual: number | undefined, expected: number | undefined, toleranc
   const difference = Math.abs((actual ?? Number.NaN) - (expected ?? Number.NaN));
   assert.ok(difference <= tolerance, `${what}: ${actual} is not within ${tolerance} of ${expected}`);
 }
+
+/** A JPEG decoded by another library differs by a level here and there; more than that is a mistake. */
+const scoreTolerance = 0.004;
 
 /** Real networks on real photos, against onnxruntime, numpy, OpenCV and Pillow in Python. */
 describe('models on photos', { skip: missingModels('centerface', 'yunet', 'yolox_nano', 'face_embed', 'person_embed') }, () => {
@@ -71,15 +75,14 @@ describe('models on photos', { skip: missingModels('centerface', 'yunet', 'yolox
         const expected = photo[model];
         const found = (await detect(model, image)).filter(({ label }) => label === 'face' || label === 'person');
         assert.equal(found.length, expected.boxes.length, photo.photo);
-        // A photo decoded by another JPEG library differs by a level here and there: well under a pixel in the end.
-        const tolerance = 0.01 * image.width;
+        const tolerance = 0.002 * image.width;
         for (const [at, object] of found.entries()) {
           const [left, top, right, bottom] = expected.boxes[at] ?? [];
           near(object.box.left, left, tolerance, `${photo.photo} left`);
           near(object.box.top, top, tolerance, `${photo.photo} top`);
           near(object.box.left + object.box.width, right, tolerance, `${photo.photo} right`);
           near(object.box.top + object.box.height, bottom, tolerance, `${photo.photo} bottom`);
-          near(object.score, expected.scores[at], 0.02, `${photo.photo} score`);
+          near(object.score, expected.scores[at], scoreTolerance, `${photo.photo} score`);
           for (const [point, [x, y]] of (expected.landmarks?.[at] ?? []).entries()) {
             near(object.landmarks?.[point]?.x, x, tolerance, `${photo.photo} x of point ${point}`);
             near(object.landmarks?.[point]?.y, y, tolerance, `${photo.photo} y of point ${point}`);
@@ -100,14 +103,15 @@ describe('models on photos', { skip: missingModels('centerface', 'yunet', 'yolox
     }
   });
 
-  it('CenterFace wants red first: with the channels swapped its scores fall', async () => {
-    const scores = { right: 0, wrong: 0 };
-    for (const image of images.slice(0, 3)) {
-      const swapped = Uint8Array.from(image.data, (_, at) => image.data[at + 2 - 2 * (at % 3)] ?? 0);
-      scores.right += (await detect('centerface', image))[0]?.score ?? 0;
-      scores.wrong += (await detect('centerface', { ...image, data: swapped }))[0]?.score ?? 0;
+  it('detectors see the difference when red and blue change places, so the scores above prove the order', async () => {
+    const [image] = images;
+    assert.ok(image);
+    const data = Uint8Array.from(image.data, (_, at) => image.data[at + 2 - 2 * (at % 3)] ?? 0);
+    for (const model of ['centerface', 'yunet', 'yolox_nano'] as const) {
+      const [swapped] = await detect(model, { ...image, data });
+      const expected = golden.photos[0]?.[model].scores[0] ?? Number.NaN;
+      assert.ok(Math.abs((swapped?.score ?? 0) - expected) > scoreTolerance, `${model} ${swapped?.score} ${expected}`);
     }
-    assert.ok(scores.right > scores.wrong + 0.05, JSON.stringify(scores));
   });
 
   for (const [model, by] of [
@@ -128,13 +132,39 @@ describe('models on photos', { skip: missingModels('centerface', 'yunet', 'yolox
         near(Math.hypot(...a), 1, 1e-5, 'length');
         for (const [column, b] of vectors.entries()) {
           const cosine = a.reduce((sum, value, at) => sum + value * (b[at] ?? 0), 0);
-          near(cosine, golden.cosines[model]?.[row]?.[column], 0.02, `${model} ${row} ${column}`);
+          near(cosine, golden.cosines[model]?.[row]?.[column], 0.01, `${model} ${row} ${column}`);
         }
       }
       for (const [at, value] of (golden.first_values[model] ?? []).entries())
-        near(vectors[0]?.[at], value, 0.01, `value ${at}`);
+        near(vectors[0]?.[at], value, 0.005, `value ${at}`);
     });
   }
+
+  it('a model of a known kind is added by its description alone', async () => {
+    const folder = join(repository.directory, 'person_reid_0248');
+    await mkdir(join(folder, '1'), { recursive: true });
+    await symlink(dataPath('models/person-reidentification-retail-0248.onnx'), join(folder, '1/model.onnx'));
+    await writeFile(
+      join(folder, 'config.pbtxt'),
+      `max_batch_size: 0
+       input { name: "inputs:0" data_type: TYPE_FP32 dims: [ 1, 256, 128, 3 ] }
+       output { name: "Identity:0" data_type: TYPE_FP32 dims: [ 1, 256 ] }
+       parameters [ { key: "kind" value: { string_value: "person_embedder" } }, { key: "scale" value: { string_value: "1" } },
+         { key: "colour" value: { string_value: "bgr" } }, { key: "layout" value: { string_value: "nhwc" } } ]`,
+    );
+    const embedder = createEmbedder(await engine.describe('person_reid_0248'), engine.infer);
+    assert.deepEqual([embedder.space, embedder.dimensions], ['person_reid_0248@1', 256]);
+    const inputs = [];
+    for (const image of images) {
+      const [person] = await detect('yolox_nano', image);
+      assert.ok(person);
+      inputs.push({ image, box: person.box });
+    }
+    const [a, again, other] = await embedder.embed(inputs, options());
+    assert.ok(a && again && other);
+    const cosine = (one: Float32Array, two: Float32Array) => one.reduce((sum, value, at) => sum + value * (two[at] ?? 0), 0);
+    assert.ok(cosine(a, again) > cosine(a, other), `${cosine(a, again)} ${cosine(a, other)}`);
+  });
 
   it('an embedder of many crops gives what it gives one by one, in order', async () => {
     const embedder = createEmbedder(await engine.describe('face_embed'), engine.infer);
