@@ -19,6 +19,7 @@ export const errorCodes = [
   'inference.failed',
   'inference.overload',
   'media.protocol',
+  'media.unavailable',
   'model.catalogue',
   'model.download',
   'model.invalid',

@@ -1,0 +1,79 @@
+import type { Context } from '../core/context.ts';
+import { isAbort, SightlineError } from '../core/errors.ts';
+import type { ParameterSets } from './h264.ts';
+import type { VideoStream } from './video-stream.ts';
+
+/** A film as a camera: its access units leave at their own pace, and with time stamps that go on it begins again at its end. */
+
+export interface DemuxedUnit {
+  readonly nals: readonly Uint8Array[];
+  readonly pts90k: bigint;
+  readonly dts90k: bigint;
+  readonly durationTicks: bigint;
+  readonly key: boolean;
+}
+
+/** One pass through a file. */
+export interface FileDemuxer extends AsyncDisposable {
+  readonly parameters: ParameterSets | undefined;
+  /** Undefined at the end. */
+  read(): Promise<DemuxedUnit | undefined>;
+}
+
+export interface FilmOptions {
+  readonly stream: VideoStream;
+  /** Called again for every round. */
+  open(): Promise<FileDemuxer>;
+  /** One round only; the stream ends with it. */
+  readonly once: boolean;
+}
+
+const ticksPerMs = 90;
+/** Further behind than this the film goes on from now instead of hurrying: the machine slept. */
+const maxLagMs = 1000;
+
+interface Anchor {
+  readonly monoMs: number;
+  readonly wallMs: number;
+  readonly ticks: bigint;
+}
+
+/** Plays until the signal fires, or to the end with `once`. Rejects with what `open` and `read` throw, `source.format` for an empty film. */
+export async function playFilm(options: FilmOptions, ctx: Context): Promise<void> {
+  const { clock, signal } = ctx;
+  let offset = 0n;
+  let anchor: Anchor | undefined;
+
+  async function playRound(): Promise<void> {
+    await using film = await options.open();
+    if (film.parameters !== undefined) options.stream.announce(film.parameters);
+    let first: DemuxedUnit | undefined;
+    let end = 0n;
+    for (let unit = await film.read(); unit !== undefined; unit = await film.read()) {
+      first ??= unit;
+      const sent = unit.dts90k - first.dts90k + offset;
+      // Where pictures are sent out of order the first one's delay is everybody's; without it a capture lay in the future.
+      const shown = unit.pts90k - first.pts90k + offset;
+      anchor ??= { monoMs: clock.mono(), wallMs: clock.now(), ticks: sent };
+      const due = anchor.monoMs + Number(sent - anchor.ticks) / ticksPerMs;
+      const wait = due - clock.mono();
+      if (wait > 0) await clock.sleep(wait, signal);
+      else if (wait < -maxLagMs) anchor = { monoMs: clock.mono(), wallMs: clock.now(), ticks: sent };
+      signal.throwIfAborted();
+      const captureTimeMs = anchor.wallMs + Number(shown - anchor.ticks) / ticksPerMs;
+      options.stream.push({ nals: unit.nals, pts90k: shown, captureTimeMs, key: unit.key });
+      end = sent + unit.durationTicks;
+    }
+    if (first === undefined) throw new SightlineError('source.format', 'the film has no pictures');
+    offset = end;
+  }
+
+  try {
+    do await playRound();
+    while (!options.once);
+  } catch (error) {
+    if (!isAbort(error)) throw error;
+  } finally {
+    options.stream.end();
+  }
+}
