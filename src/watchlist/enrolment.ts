@@ -2,9 +2,9 @@ import { SightlineError } from '../core/errors.ts';
 import type { EntryRecord } from '../core/store.ts';
 import type { MatchResult } from '../core/types.ts';
 import type { Lists, Member } from './members.ts';
-import type { EntryKind, PhotoTools, ReferencePicture } from './photos.ts';
+import { embedPicture, type PhotoTools, type ReferencePicture } from './photos.ts';
 import { choose, inReadingOrder, judge, type Refusal } from './quality.ts';
-import { type Space, unitVector } from './searcher.ts';
+import type { EntryKind, Space } from './spaces.ts';
 
 export interface EnrolRequest {
   readonly photo: Uint8Array;
@@ -85,17 +85,8 @@ export async function embedPhoto(
   if (refusals.length > 0 && request.acceptQuality !== true)
     throw refused(request.source, refusals, { boxes, quality: subject.quality });
   const picture = await photos.cut(request.photo, subject, kind, signal);
-  const embedding = await photos.embed(picture, kind, signal);
-  if (embedding.space !== space.name) {
-    throw new SightlineError(
-      'watchlist.dimension',
-      `the embedder gave a vector of ${embedding.space}, the watchlist uses ${space.name}`,
-      {
-        details: { space: embedding.space, expected: space.name },
-      },
-    );
-  }
-  return { picture, vector: unitVector(embedding.vector, space), quality: subject.quality.overall, refusals };
+  const vector = await embedPicture(photos, picture, kind, space, signal);
+  return { picture, vector, quality: subject.quality.overall, refusals };
 }
 
 /** What a person should look at before relying on a new picture of `entry`, from its nearest entries. */

@@ -1,5 +1,7 @@
+import { SightlineError } from '../core/errors.ts';
 import type { EntryRecord, ReferenceHead } from '../core/store.ts';
 import type { Ranked } from './ranking.ts';
+import type { EntryKind } from './spaces.ts';
 
 /** Who is enrolled, in memory: everything but pictures and vectors. */
 
@@ -26,8 +28,15 @@ export function endOf(entry: EntryRecord, lists: Lists): number | undefined {
   return ends.length === 0 ? undefined : Math.min(...ends);
 }
 
+/** How many there are of a kind. */
+export interface Count {
+  entries: number;
+  references: number;
+}
+
 export interface Members {
   readonly size: number;
+  readonly counts: Readonly<Record<EntryKind, Readonly<Count>>>;
   all(): readonly Member[];
   get(entryId: string): Member | undefined;
   put(entry: EntryRecord, references: readonly MemberReference[]): void;
@@ -36,6 +45,8 @@ export interface Members {
   reference(referenceId: string): MemberReference | undefined;
   /** Entries of this id, or else of this name. */
   find(idOrName: string): readonly Member[];
+  /** The entry of this id or of this name, if only one has it. Throws `watchlist.unknown`. */
+  named(idOrName: string): Member;
   /** For `rank`: undefined once the entry has ended. */
   ranked(
     referenceId: string,
@@ -47,26 +58,36 @@ export function createMembers(): Members {
   const entries = new Map<string, EntryRecord>();
   const references = new Map<string, MemberReference>();
   const byEntry = new Map<string, Set<string>>();
+  const counts: Record<EntryKind, Count> = { face: { entries: 0, references: 0 }, body: { entries: 0, references: 0 } };
 
   function member(entry: EntryRecord): Member {
     const ids = byEntry.get(entry.id) ?? new Set();
     return { entry, references: [...ids].flatMap((id) => references.get(id) ?? []) };
   }
 
+  function find(idOrName: string): readonly Member[] {
+    const byId = entries.get(idOrName);
+    if (byId !== undefined) return [member(byId)];
+    return [...entries.values()].filter(({ name }) => name === idOrName).map(member);
+  }
+
   return {
     get size() {
       return entries.size;
     },
+    counts,
     all: () => [...entries.values()].map(member),
     get: (entryId) => {
       const entry = entries.get(entryId);
       return entry === undefined ? undefined : member(entry);
     },
     put: (entry, added) => {
+      if (!entries.has(entry.id)) counts[entry.kind].entries += 1;
       entries.set(entry.id, entry);
       const ids = byEntry.get(entry.id) ?? new Set();
       byEntry.set(entry.id, ids);
       for (const reference of added) {
+        if (!ids.has(reference.id)) counts[entry.kind].references += 1;
         ids.add(reference.id);
         references.set(reference.id, reference);
       }
@@ -75,6 +96,8 @@ export function createMembers(): Members {
       const entry = entries.get(entryId);
       if (entry === undefined) return undefined;
       const removed = member(entry);
+      counts[entry.kind].entries -= 1;
+      counts[entry.kind].references -= removed.references.length;
       for (const { id } of removed.references) references.delete(id);
       byEntry.delete(entryId);
       entries.delete(entryId);
@@ -83,15 +106,24 @@ export function createMembers(): Members {
     removeReference: (referenceId) => {
       const reference = references.get(referenceId);
       if (reference === undefined) return undefined;
+      const kind = entries.get(reference.entryId)?.kind;
+      if (kind !== undefined) counts[kind].references -= 1;
       references.delete(referenceId);
       byEntry.get(reference.entryId)?.delete(referenceId);
       return reference;
     },
     reference: (referenceId) => references.get(referenceId),
-    find: (idOrName) => {
-      const byId = entries.get(idOrName);
-      if (byId !== undefined) return [member(byId)];
-      return [...entries.values()].filter(({ name }) => name === idOrName).map(member);
+    find,
+    named: (idOrName) => {
+      const [found, ...more] = find(idOrName);
+      const details = { entry: idOrName };
+      if (found === undefined) {
+        throw new SightlineError('watchlist.unknown', `there is no entry ${idOrName} on the watchlist`, { details });
+      }
+      if (more.length === 0) return found;
+      const ids = [found, ...more].map(({ entry }) => `${entry.id} (${entry.list}, ${entry.kind})`);
+      const message = `${ids.length} entries are called ${idOrName}: ${ids.join(', ')}; say which by its id`;
+      throw new SightlineError('watchlist.unknown', message, { details: { ...details, ids } });
     },
     ranked: (referenceId, { now, lists, threshold }) => {
       const reference = references.get(referenceId);

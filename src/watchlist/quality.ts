@@ -1,5 +1,6 @@
 import type { Quality } from '../core/types.ts';
-import type { EntryKind, PhotoAnalysis, PhotoSubject } from './photos.ts';
+import type { PhotoAnalysis, PhotoSubject } from './photos.ts';
+import type { EntryKind } from './spaces.ts';
 
 /** Which photos are refused, why, and what would help. Pure. */
 

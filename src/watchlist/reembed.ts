@@ -2,8 +2,8 @@ import type { Context } from '../core/context.ts';
 import { isAbort } from '../core/errors.ts';
 import type { WatchlistStore } from '../core/store.ts';
 import type { MemberReference } from './members.ts';
-import type { EntryKind, PhotoTools } from './photos.ts';
-import { type Space, unitVector } from './searcher.ts';
+import { embedPicture, type PhotoTools } from './photos.ts';
+import type { EntryKind, Space } from './spaces.ts';
 
 export interface Outdated {
   readonly reference: MemberReference;
@@ -36,9 +36,7 @@ export async function embedAnew(
       const jpeg = await options.store.image(id);
       if (jpeg === undefined) continue;
       const picture = { jpeg, box, ...(landmarks === undefined ? {} : { landmarks }) };
-      const embedding = await options.photos.embed(picture, item.kind, ctx.signal);
-      if (embedding.space !== item.space.name) throw new Error(`the embedder gave a vector of ${embedding.space}`);
-      await options.done(item, unitVector(embedding.vector, item.space));
+      await options.done(item, await embedPicture(options.photos, picture, item.kind, item.space, ctx.signal));
     } catch (error) {
       if (ctx.signal.aborted || isAbort(error)) return;
       failed += 1;

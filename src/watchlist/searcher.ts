@@ -5,45 +5,19 @@ import type { ReferenceHead, WatchlistStore } from '../core/store.ts';
 import type { Embedding, Match, MatchKind, MatchResult } from '../core/types.ts';
 import { startVectorIndex, type VectorIndex } from './faiss.ts';
 import type { IndexInfo } from './faiss-thread.ts';
-import type { EntryKind } from './photos.ts';
 import { type Ranked, rank, toResult } from './ranking.ts';
+import { type Space, type Spaces, unitVector } from './spaces.ts';
 import type { Turns } from './turns.ts';
-
-/** An embedding space in use. */
-export interface Space {
-  /** Model and version. */
-  readonly name: string;
-  readonly dimensions: number;
-  /** Cosine from which a sighting speaks for an entry that has no threshold of its own. */
-  readonly threshold: number;
-}
-
-export type Spaces = Readonly<Partial<Record<MatchKind, Space>>>;
 
 export interface Query {
   readonly kind: MatchKind;
   readonly embedding: Embedding;
 }
 
-export const matchKinds: Readonly<Record<EntryKind, MatchKind>> = { face: 'face', body: 'appearance' };
-
 /** Neighbours asked for per entry wanted, so that several references of one entry seldom need a second look. */
 const referencesPerEntry = 4;
 const leastDepth = 16;
 const deeper = 4;
-
-/** The vector at unit length. Throws `watchlist.dimension` for one of another length, with values that are no numbers, or zero. */
-export function unitVector(vector: Float32Array, space: Space): Float32Array {
-  const norm = Math.hypot(...vector);
-  if (vector.length !== space.dimensions || !Number.isFinite(norm) || norm === 0) {
-    throw new SightlineError(
-      'watchlist.dimension',
-      `a vector of ${vector.length} values and norm ${norm} is none of ${space.name}, which has ${space.dimensions} values and norm 1`,
-      { details: { space: space.name, values: vector.length, dimensions: space.dimensions } },
-    );
-  }
-  return vector.map((value) => value / norm);
-}
 
 function flatten(vectors: readonly Float32Array[], dimensions: number): Float32Array<ArrayBuffer> {
   const flat = new Float32Array(vectors.length * dimensions);

@@ -1,14 +1,24 @@
-import { randomUUID } from 'node:crypto';
 import type { Context } from '../core/context.ts';
-import { errorText, isSightlineError, SightlineError } from '../core/errors.ts';
-import type { AuditRow, EntryRecord, ReferenceHead, ReferenceRecord, WatchlistStore } from '../core/store.ts';
+import type { PortableEntry } from '../core/control.ts';
+import { errorText, SightlineError } from '../core/errors.ts';
+import type { AuditRow, EntryRecord, WatchlistStore } from '../core/store.ts';
 import type { MatchKind, MatchResult } from '../core/types.ts';
-import { checkEntry, type EnrolRequest, embedPhoto, warningsOf } from './enrolment.ts';
+import { exportMembers } from './archive.ts';
+import {
+  createChanges,
+  type Enrolled,
+  type EntryChanges,
+  type ImportResult,
+  pictureless,
+  type RemovalCause,
+} from './changes.ts';
+import type { EnrolRequest } from './enrolment.ts';
 import type { IndexInfo } from './faiss-thread.ts';
-import { createMembers, endOf, type Lists, type Member, type MemberReference } from './members.ts';
+import { createMembers, type Lists, type Member } from './members.ts';
 import type { PhotoTools } from './photos.ts';
 import { embedAnew, type Outdated } from './reembed.ts';
-import { matchKinds, type Query, type Spaces, startSearcher } from './searcher.ts';
+import { type Query, startSearcher } from './searcher.ts';
+import { matchKinds, type Spaces } from './spaces.ts';
 import { createTurns } from './turns.ts';
 
 export interface WatchlistOptions {
@@ -22,15 +32,6 @@ export interface WatchlistOptions {
   readonly onRemove?: (entry: EntryRecord, cause: RemovalCause) => void | Promise<void>;
   /** Searches by a plain scan even where FAISS is there. */
   readonly scanOnly?: boolean;
-}
-
-export type RemovalCause = 'removed' | 'expired';
-
-export interface Enrolled {
-  readonly entry: EntryRecord;
-  readonly reference: MemberReference;
-  /** Worth a person's look: near to another entry, unlike the entry's other pictures, accepted despite its quality. */
-  readonly warnings: readonly string[];
 }
 
 export interface WatchlistHealth {
@@ -48,6 +49,8 @@ export interface Watchlist extends AsyncDisposable {
   /** Throws `photo.refused` (with `details.refusals`), `photo.undecodable`, `watchlist.unknown`, `control.request`, `store.full`. */
   enrol(request: EnrolRequest, signal?: AbortSignal): Promise<Enrolled>;
   list(): readonly Member[];
+  /** Whether the entry is on the watchlist now. */
+  has(entryId: string): boolean;
   /** The entry of this id or of this name, if only one has it. Throws `watchlist.unknown`. */
   get(idOrName: string): Member;
   /** JPEG of a reference. */
@@ -56,6 +59,10 @@ export interface Watchlist extends AsyncDisposable {
   /** Erases the entry and everything of it. */
   remove(entryId: string, actor: string): Promise<void>;
   removeReference(referenceId: string, actor: string): Promise<void>;
+  /** Entries of one list or of all, with their pictures. */
+  export(list: string | undefined, actor: string): AsyncIterable<PortableEntry>;
+  /** One exported entry, embedded anew; of one that is here already, the pictures that it lacks. Errors as `enrol`. */
+  import(record: PortableEntry, actor: string, signal?: AbortSignal): Promise<ImportResult>;
   /** New list settings and thresholds; takes effect with the next search. */
   configure(settings: { readonly lists: Lists; readonly thresholds: Readonly<Partial<Record<MatchKind, number>>> }): void;
   readonly health: WatchlistHealth;
@@ -63,27 +70,10 @@ export interface Watchlist extends AsyncDisposable {
   readonly settled: Promise<void>;
 }
 
-/** New values; null takes an optional one away. */
-export interface EntryChanges {
-  readonly name?: string;
-  readonly list?: string;
-  readonly notes?: string;
-  readonly reason?: string;
-  readonly expiresAt?: number | null;
-  readonly threshold?: number | null;
-}
-
 /** Changes that may wait for their turn. */
 const maxWaiting = 100;
 /** How often expired entries are looked for. */
 const sweepEveryMs = 60_000;
-/** Entries looked at for one that is nearly identical to a new one. */
-const comparedEntries = 10;
-
-function pictureless({ vector: _vector, ...reference }: ReferenceHead): MemberReference {
-  return reference;
-}
-
 /**
  * Loads the watchlist into its index. References of another embedding space than the one in use are embedded anew from their
  * pictures in the background; until then they are not found (`health.outdated`). Expired entries are erased at start and every minute.
@@ -92,6 +82,7 @@ export async function startWatchlist(options: WatchlistOptions, ctx: Context): P
   const { store, photos } = options;
   const { clock, metrics } = ctx;
   const log = ctx.log.child({ room: 'watchlist' });
+  const room: Context = { ...ctx, log };
   const entryCount = metrics.gauge('sightline_watchlist_entries', 'Entries on the watchlist.', ['kind']);
   const referenceCount = metrics.gauge('sightline_watchlist_references', 'Pictures of the watchlist.', ['kind']);
   const outdatedCount = metrics.gauge('sightline_watchlist_outdated_references', 'Pictures not embedded in the space in use.');
@@ -99,29 +90,16 @@ export async function startWatchlist(options: WatchlistOptions, ctx: Context): P
   const stopping = AbortSignal.any([ctx.signal, ended.signal]);
   const turns = createTurns(maxWaiting);
   const members = createMembers();
-  /** No longer matched but not yet erased, because the store could not. */
-  const unfinished = new Map<string, EntryRecord>();
+  const outdated = new Map<string, Outdated>();
   let { lists, spaces } = options;
 
-  function outdated(): readonly Outdated[] {
-    return members.all().flatMap(({ entry: { kind }, references }) => {
-      const space = spaces[matchKinds[kind]];
-      if (space === undefined) return [];
-      return references.filter((reference) => reference.space !== space.name).map((reference) => ({ reference, kind, space }));
-    });
-  }
-
-  function count(): void {
-    const all = members.all();
+  function changed(): void {
     for (const kind of ['face', 'body'] as const) {
-      const found = all.filter(({ entry }) => entry.kind === kind);
-      entryCount.set({ kind }, found.length);
-      referenceCount.set(
-        { kind },
-        found.reduce((sum, { references }) => sum + references.length, 0),
-      );
+      entryCount.set({ kind }, members.counts[kind].entries);
+      referenceCount.set({ kind }, members.counts[kind].references);
     }
-    outdatedCount.set(outdated().length);
+    for (const id of outdated.keys()) if (members.reference(id) === undefined) outdated.delete(id);
+    outdatedCount.set(outdated.size);
   }
 
   function warnOfLists(): void {
@@ -131,211 +109,22 @@ export async function startWatchlist(options: WatchlistOptions, ctx: Context): P
     log.warn({ lists: names, entries: unknown.length }, 'entries are on lists that the configuration does not have');
   }
 
-  async function note(row: Omit<AuditRow, 'at'>): Promise<void> {
-    try {
-      await options.audit({ at: clock.now(), ...row });
-    } catch (error) {
-      log.error({ err: error, action: row.action, subject: row.subject }, 'audit row is lost');
-    }
-  }
-
-  function get(idOrName: string): Member {
-    const [found, ...more] = members.find(idOrName);
-    if (found === undefined) {
-      throw new SightlineError('watchlist.unknown', `there is no entry ${idOrName} on the watchlist`, {
-        details: { entry: idOrName },
-      });
-    }
-    if (more.length > 0) {
-      const ids = [found, ...more].map(({ entry }) => `${entry.id} (${entry.list}, ${entry.kind})`);
-      throw new SightlineError(
-        'watchlist.unknown',
-        `${ids.length} entries are called ${idOrName}: ${ids.join(', ')}; say which by its id`,
-        {
-          details: { entry: idOrName, ids },
-        },
-      );
-    }
-    return found;
-  }
-
-  /** The entry a request is about, as it will be. */
-  function entryFor(request: EnrolRequest): { readonly entry: EntryRecord; readonly before: Member | undefined } {
-    const kind = request.kind ?? 'face';
-    const same = members.find(request.name).filter(({ entry }) => entry.list === request.list && entry.kind === kind);
-    const before = request.entryId === undefined ? same[0] : get(request.entryId);
-    if (before !== undefined && before.entry.kind !== kind) {
-      throw new SightlineError('control.request', `entry ${before.entry.id} is of kind ${before.entry.kind}, not ${kind}`);
-    }
-    if (before === undefined && request.negative === true) {
-      throw new SightlineError(
-        'control.request',
-        'a negative example needs the entry that it is mistaken for; enrol that one first',
-      );
-    }
-    const { notes, reason, expiresAt, threshold } = request;
-    const entry: EntryRecord = {
-      ...(before?.entry ?? {
-        id: randomUUID(),
-        name: request.name,
-        list: request.list,
-        kind,
-        notes: '',
-        reason: '',
-        addedBy: request.actor,
-        addedAt: clock.now(),
-      }),
-      ...(notes === undefined ? {} : { notes }),
-      ...(reason === undefined ? {} : { reason }),
-      ...(expiresAt === undefined ? {} : { expiresAt }),
-      ...(threshold === undefined ? {} : { threshold }),
-    };
-    checkEntry(entry, lists, clock.now());
-    return { entry, before };
-  }
-
-  async function compare(reference: ReferenceRecord, entry: EntryRecord, before: Member | undefined, threshold: number) {
-    try {
-      const { vector, space, negative } = reference;
-      const query = { kind: matchKinds[entry.kind], embedding: { vector, space } };
-      const [result] = await searcher.search([query], comparedEntries);
-      return result === undefined ? [] : warningsOf(result, entry, before, { negative, threshold });
-    } catch (error) {
-      if (!isSightlineError(error, 'thread.exited')) throw error;
-      return ['could not be compared with the other entries, the vector index is starting again'];
-    }
-  }
-
-  async function enrol(request: EnrolRequest, signal: AbortSignal): Promise<Enrolled> {
-    const { entry, before } = entryFor(request);
-    const space = spaces[matchKinds[entry.kind]];
-    if (space === undefined) {
-      throw new SightlineError('control.request', `no embedder for a ${entry.kind} is configured; see recognise and models`);
-    }
-    const { picture, vector, quality, refusals } = await embedPhoto(photos, request, entry.kind, space, signal);
-    const reference: ReferenceRecord = {
-      id: randomUUID(),
-      entryId: entry.id,
-      negative: request.negative ?? false,
-      space: space.name,
-      vector,
-      image: picture.jpeg,
-      box: picture.box,
-      ...(picture.landmarks === undefined ? {} : { landmarks: picture.landmarks }),
-      quality,
-      accepted: refusals.length > 0,
-      source: request.source,
-      addedAt: clock.now(),
-    };
-    const warnings = [
-      ...refusals.map(({ message }) => `enrolled all the same, with a raised threshold: ${message}`),
-      ...(await compare(reference, entry, before, space.threshold)),
-    ];
-    await put(entry, [reference]);
-    const details = {
-      list: entry.list,
-      kind: entry.kind,
-      reference: reference.id,
-      accepted: reference.accepted,
-      negative: reference.negative,
-    };
-    await note({ actor: request.actor, action: 'watchlist.enrol', subject: entry.id, details });
-    log.info({ entry: entry.id, list: entry.list, warnings: warnings.length }, 'enrolled');
-    return { entry, reference: pictureless(reference), warnings };
-  }
-
-  /** The store first: what it holds is what counts. */
-  async function put(entry: EntryRecord, references: readonly ReferenceRecord[]): Promise<void> {
-    await store.put(entry, references);
-    members.put(entry, references.map(pictureless));
-    await searcher.put(matchKinds[entry.kind], references);
-    count();
-  }
-
-  async function update(entryId: string, changes: EntryChanges, actor: string): Promise<EntryRecord> {
-    const { expiresAt, threshold, ...others } = changes;
-    const { expiresAt: oldExpiry, threshold: oldThreshold, ...old } = get(entryId).entry;
-    const newExpiry = expiresAt === undefined ? oldExpiry : (expiresAt ?? undefined);
-    const newThreshold = threshold === undefined ? oldThreshold : (threshold ?? undefined);
-    const entry: EntryRecord = {
-      ...old,
-      ...others,
-      ...(newExpiry === undefined ? {} : { expiresAt: newExpiry }),
-      ...(newThreshold === undefined ? {} : { threshold: newThreshold }),
-    };
-    checkEntry(entry, lists, clock.now());
-    await put(entry, []);
-    await note({ actor, action: 'watchlist.update', subject: entry.id, details: { fields: Object.keys(changes).join(' ') } });
-    return entry;
-  }
-
-  /** Out of sight first, then out of the store. */
-  async function remove({ entry, references }: Member, cause: RemovalCause, actor: string): Promise<void> {
-    unfinished.set(entry.id, entry);
-    members.remove(entry.id);
-    count();
-    await searcher.remove(
-      matchKinds[entry.kind],
-      references.map(({ id }) => id),
-    );
-    await options.onRemove?.(entry, cause);
-    await erase(entry);
-    await note({ actor, action: `watchlist.${cause}`, subject: entry.id, details: { list: entry.list, kind: entry.kind } });
-    log.info({ entry: entry.id, list: entry.list, cause }, 'entry erased');
-  }
-
-  async function erase(entry: EntryRecord): Promise<void> {
-    try {
-      await store.erase(entry.id);
-      unfinished.delete(entry.id);
-    } catch (error) {
-      log.error({ err: error, entry: entry.id }, 'entry is no longer matched but not yet erased, will be tried again');
-      throw error;
-    }
-  }
-
-  async function removeReference(referenceId: string, actor: string): Promise<void> {
-    const reference = members.reference(referenceId);
-    const entry = reference === undefined ? undefined : members.get(reference.entryId)?.entry;
-    if (reference === undefined || entry === undefined) {
-      throw new SightlineError('watchlist.unknown', `there is no reference ${referenceId} on the watchlist`);
-    }
-    await store.removeReference(referenceId);
-    members.removeReference(referenceId);
-    await searcher.remove(matchKinds[entry.kind], [referenceId]);
-    count();
-    await note({ actor, action: 'watchlist.remove_reference', subject: entry.id, details: { reference: referenceId } });
-  }
-
-  /** Erases what has ended, and what could not be erased before. */
-  async function sweep(): Promise<void> {
-    const now = clock.now();
-    const over = members.all().filter(({ entry }) => (endOf(entry, lists) ?? Number.POSITIVE_INFINITY) <= now);
-    for (const work of [
-      ...[...unfinished.values()].map((entry) => () => erase(entry)),
-      ...over.map((member) => () => remove(member, 'expired', 'sightline')),
-    ]) {
-      if (stopping.aborted) return;
-      try {
-        await turns.take(work);
-      } catch (error) {
-        log.warn({ reason: errorText(error) }, 'erasing did not work');
-      }
-    }
-  }
-
-  async function replaceVector({ reference, kind, space }: Outdated, vector: Float32Array): Promise<void> {
-    const member = members.get(reference.entryId);
-    if (member === undefined || members.reference(reference.id) === undefined) return;
-    await store.replaceVector(reference.id, space.name, vector);
-    members.put(member.entry, [{ ...reference, space: space.name }]);
-    await searcher.put(matchKinds[kind], [{ id: reference.id, vector }]);
-    count();
+  function until(signal: AbortSignal | undefined): AbortSignal {
+    return signal === undefined ? stopping : AbortSignal.any([signal, stopping]);
   }
 
   const loaded = await store.load();
   const byEntry = Map.groupBy(loaded.references, ({ entryId }) => entryId);
-  for (const entry of loaded.entries) members.put(entry, (byEntry.get(entry.id) ?? []).map(pictureless));
+  for (const entry of loaded.entries) {
+    const references = (byEntry.get(entry.id) ?? []).map(pictureless);
+    members.put(entry, references);
+    const space = spaces[matchKinds[entry.kind]];
+    for (const reference of references) {
+      if (space !== undefined && reference.space !== space.name) {
+        outdated.set(reference.id, { reference, kind: entry.kind, space });
+      }
+    }
+  }
   const searcher = await startSearcher(
     {
       store,
@@ -350,16 +139,52 @@ export async function startWatchlist(options: WatchlistOptions, ctx: Context): P
         }),
     },
     loaded.references,
-    { ...ctx, log },
+    room,
+  );
+  const { audit, onRemove } = options;
+  const changes = createChanges(
+    { members, searcher, store, photos, audit, onRemove, lists: () => lists, spaces: () => spaces, changed },
+    room,
   );
   warnOfLists();
-  count();
+  changed();
   log.info({ entries: members.size, references: loaded.references.length, index: searcher.info.kind }, 'watchlist loaded');
 
+  /** Erases what has ended, and what could not be erased before. */
+  async function sweep(): Promise<void> {
+    for (const erase of changes.overdue()) {
+      if (stopping.aborted) return;
+      try {
+        await turns.take(erase);
+      } catch (error) {
+        log.warn({ reason: errorText(error) }, 'erasing did not work');
+      }
+    }
+  }
+
+  async function* exportAll(list: string | undefined, actor: string): AsyncGenerator<PortableEntry, void, undefined> {
+    const chosen = members.all().filter(({ entry }) => list === undefined || entry.list === list);
+    const details = { entries: chosen.length };
+    await changes.note({ actor, action: 'watchlist.export', subject: list ?? 'all lists', details });
+    yield* exportMembers(
+      chosen.map(({ entry }) => entry.id),
+      members.get,
+      store,
+    );
+  }
+
   const settled = embedAnew(
-    outdated(),
-    { store, photos, done: (item, vector) => turns.take(() => replaceVector(item, vector)) },
-    { ...ctx, log, signal: stopping },
+    [...outdated.values()],
+    {
+      store,
+      photos,
+      done: async (item, vector) => {
+        await turns.take(() => changes.replaceVector(item, vector));
+        outdated.delete(item.reference.id);
+        changed();
+      },
+    },
+    { ...room, signal: stopping },
   );
   let sweeping = sweep();
   const timer = clock.every(sweepEveryMs, () => {
@@ -369,39 +194,40 @@ export async function startWatchlist(options: WatchlistOptions, ctx: Context): P
 
   return {
     search: (queries, k) => searcher.search(queries, k),
-    enrol: (request, signal) =>
-      turns.take(() => enrol(request, signal === undefined ? stopping : AbortSignal.any([signal, stopping]))),
+    enrol: (request, signal) => turns.take(() => changes.enrol(request, until(signal))),
     list: () => members.all(),
-    get,
+    has: (entryId) => members.get(entryId) !== undefined,
+    get: (idOrName) => members.named(idOrName),
     image: async (referenceId) => {
       const image = members.reference(referenceId) === undefined ? undefined : await store.image(referenceId);
-      if (image === undefined)
-        throw new SightlineError('watchlist.unknown', `there is no reference ${referenceId} on the watchlist`);
-      return image;
+      if (image !== undefined) return image;
+      throw new SightlineError('watchlist.unknown', `there is no reference ${referenceId} on the watchlist`);
     },
-    update: (entryId, changes, actor) => turns.take(() => update(entryId, changes, actor)),
-    remove: (entryId, actor) => turns.take(async () => remove(get(entryId), 'removed', actor)),
-    removeReference: (referenceId, actor) => turns.take(() => removeReference(referenceId, actor)),
+    update: (entryId, wanted, actor) => turns.take(() => changes.update(entryId, wanted, actor)),
+    remove: (entryId, actor) => turns.take(async () => changes.remove(members.named(entryId), 'removed', actor)),
+    removeReference: (referenceId, actor) => turns.take(() => changes.removeReference(referenceId, actor)),
+    export: exportAll,
+    import: (record, actor, signal) => turns.take(() => changes.import(record, actor, until(signal))),
     configure: (settings) => {
       lists = settings.lists;
+      const { face, appearance } = spaces;
+      const { thresholds } = settings;
       spaces = {
-        ...(spaces.face === undefined
+        ...(face === undefined ? {} : { face: { ...face, threshold: thresholds.face ?? face.threshold } }),
+        ...(appearance === undefined
           ? {}
-          : { face: { ...spaces.face, threshold: settings.thresholds.face ?? spaces.face.threshold } }),
-        ...(spaces.appearance === undefined
-          ? {}
-          : { appearance: { ...spaces.appearance, threshold: settings.thresholds.appearance ?? spaces.appearance.threshold } }),
+          : { appearance: { ...appearance, threshold: thresholds.appearance ?? appearance.threshold } }),
       };
       warnOfLists();
     },
     get health() {
-      const all = members.all();
+      const { face, body } = members.counts;
       return {
         index: searcher.info,
         state: searcher.state,
-        entries: all.length,
-        references: all.reduce((sum, { references }) => sum + references.length, 0),
-        outdated: outdated().length,
+        entries: face.entries + body.entries,
+        references: face.references + body.references,
+        outdated: outdated.size,
       };
     },
     settled,

@@ -1,0 +1,274 @@
+import { randomUUID } from 'node:crypto';
+import type { Context } from '../core/context.ts';
+import type { PortableEntry } from '../core/control.ts';
+import { isSightlineError, SightlineError } from '../core/errors.ts';
+import type { AuditRow, EntryRecord, ReferenceHead, ReferenceRecord, WatchlistStore } from '../core/store.ts';
+import { importEntry } from './archive.ts';
+import { checkEntry, type EnrolRequest, embedPhoto, warningsOf } from './enrolment.ts';
+import { endOf, type Lists, type Member, type MemberReference, type Members } from './members.ts';
+import type { PhotoTools } from './photos.ts';
+import type { Outdated } from './reembed.ts';
+import type { Searcher } from './searcher.ts';
+import { matchKinds, type Space, type Spaces } from './spaces.ts';
+
+/** What changes the watchlist. Each change is carried out alone (`turns.ts`) and leaves an audit row. */
+
+export type RemovalCause = 'removed' | 'expired';
+
+export interface Enrolled {
+  readonly entry: EntryRecord;
+  readonly reference: MemberReference;
+  /** Worth a person's look: near to another entry, unlike the entry's other pictures, accepted despite its quality. */
+  readonly warnings: readonly string[];
+}
+
+export interface ImportResult {
+  readonly entry: EntryRecord;
+  /** Pictures that were added. */
+  readonly references: number;
+  readonly warnings: readonly string[];
+}
+
+/** New values; null takes an optional one away. */
+export interface EntryChanges {
+  readonly name?: string;
+  readonly list?: string;
+  readonly notes?: string;
+  readonly reason?: string;
+  readonly expiresAt?: number | null;
+  readonly threshold?: number | null;
+}
+
+export interface ChangesOptions {
+  readonly members: Members;
+  readonly searcher: Searcher;
+  readonly store: WatchlistStore;
+  readonly photos: PhotoTools;
+  readonly audit: (row: AuditRow) => Promise<void>;
+  readonly onRemove?: ((entry: EntryRecord, cause: RemovalCause) => void | Promise<void>) | undefined;
+  /** As configured now. */
+  readonly lists: () => Lists;
+  readonly spaces: () => Spaces;
+  /** Called after every change. */
+  readonly changed: () => void;
+}
+
+/** Entries looked at for one that is nearly identical to a new one. */
+const comparedEntries = 10;
+
+export function pictureless(reference: ReferenceHead | ReferenceRecord): MemberReference {
+  const { vector: _vector, image: _image, ...rest } = { image: undefined, ...reference };
+  return rest;
+}
+
+export function createChanges(options: ChangesOptions, ctx: Context) {
+  const { members, searcher, store, photos, lists, spaces, changed } = options;
+  const { clock, log } = ctx;
+  /** No longer matched but not yet erased, because the store could not. */
+  const unfinished = new Map<string, EntryRecord>();
+
+  async function note(row: Omit<AuditRow, 'at'>): Promise<void> {
+    try {
+      await options.audit({ at: clock.now(), ...row });
+    } catch (error) {
+      log.error({ err: error, action: row.action, subject: row.subject }, 'audit row is lost');
+    }
+  }
+
+  function spaceOf({ kind }: EntryRecord): Space {
+    const space = spaces()[matchKinds[kind]];
+    if (space !== undefined) return space;
+    throw new SightlineError('control.request', `no embedder for entries of kind ${kind} is configured`);
+  }
+
+  /** The entry a request is about, as it will be. */
+  function entryFor(request: EnrolRequest): { readonly entry: EntryRecord; readonly before: Member | undefined } {
+    const kind = request.kind ?? 'face';
+    const same = members.find(request.name).filter(({ entry }) => entry.list === request.list && entry.kind === kind);
+    const before = request.entryId === undefined ? same[0] : members.named(request.entryId);
+    if (before !== undefined && before.entry.kind !== kind) {
+      throw new SightlineError('control.request', `entry ${before.entry.id} is of kind ${before.entry.kind}, not ${kind}`);
+    }
+    if (before === undefined && request.negative === true) {
+      throw new SightlineError(
+        'control.request',
+        'a negative example needs the entry that it is mistaken for; enrol that one first',
+      );
+    }
+    const { notes, reason, expiresAt, threshold } = request;
+    const entry: EntryRecord = {
+      ...(before?.entry ?? {
+        id: randomUUID(),
+        name: request.name,
+        list: request.list,
+        kind,
+        notes: '',
+        reason: '',
+        addedBy: request.actor,
+        addedAt: clock.now(),
+      }),
+      ...(notes === undefined ? {} : { notes }),
+      ...(reason === undefined ? {} : { reason }),
+      ...(expiresAt === undefined ? {} : { expiresAt }),
+      ...(threshold === undefined ? {} : { threshold }),
+    };
+    checkEntry(entry, lists(), clock.now());
+    return { entry, before };
+  }
+
+  async function compare(reference: ReferenceRecord, entry: EntryRecord, before: Member | undefined, threshold: number) {
+    try {
+      const { vector, space, negative } = reference;
+      const query = { kind: matchKinds[entry.kind], embedding: { vector, space } };
+      const [result] = await searcher.search([query], comparedEntries);
+      return result === undefined ? [] : warningsOf(result, entry, before, { negative, threshold });
+    } catch (error) {
+      if (!isSightlineError(error, 'thread.exited')) throw error;
+      return ['could not be compared with the other entries, the vector index is starting again'];
+    }
+  }
+
+  /** The store first: what it holds is what counts. */
+  async function put(entry: EntryRecord, references: readonly ReferenceRecord[]): Promise<void> {
+    const leftover = unfinished.get(entry.id);
+    if (leftover !== undefined) await erase(leftover);
+    await store.put(entry, references);
+    members.put(entry, references.map(pictureless));
+    await searcher.put(matchKinds[entry.kind], references);
+    changed();
+  }
+
+  async function enrol(request: EnrolRequest, signal: AbortSignal): Promise<Enrolled> {
+    const { entry, before } = entryFor(request);
+    const space = spaceOf(entry);
+    const { picture, vector, quality, refusals } = await embedPhoto(photos, request, entry.kind, space, signal);
+    const reference: ReferenceRecord = {
+      id: randomUUID(),
+      entryId: entry.id,
+      negative: request.negative ?? false,
+      space: space.name,
+      vector,
+      image: picture.jpeg,
+      box: picture.box,
+      ...(picture.landmarks === undefined ? {} : { landmarks: picture.landmarks }),
+      quality,
+      accepted: refusals.length > 0,
+      source: request.source,
+      addedAt: clock.now(),
+    };
+    const warnings = [
+      ...refusals.map(({ message }) => `enrolled all the same, with a raised threshold: ${message}`),
+      ...(await compare(reference, entry, before, space.threshold)),
+    ];
+    await put(entry, [reference]);
+    const details = {
+      list: entry.list,
+      kind: entry.kind,
+      reference: reference.id,
+      accepted: reference.accepted,
+      negative: reference.negative,
+    };
+    await note({ actor: request.actor, action: 'watchlist.enrol', subject: entry.id, details });
+    log.info({ entry: entry.id, list: entry.list, warnings: warnings.length }, 'enrolled');
+    return { entry, reference: pictureless(reference), warnings };
+  }
+
+  async function importOne(record: PortableEntry, actor: string, signal: AbortSignal): Promise<ImportResult> {
+    const before = members.get(record.entry.id);
+    checkEntry(before?.entry ?? record.entry, lists(), clock.now());
+    const taken = (id: string) => members.reference(id) !== undefined;
+    const space = spaceOf(record.entry);
+    const { entry, references, warnings } = await importEntry(record, before, { photos, space, taken, signal });
+    await put(entry, references);
+    const details = { list: entry.list, kind: entry.kind, references: references.length };
+    await note({ actor, action: 'watchlist.import', subject: entry.id, details });
+    return { entry, references: references.length, warnings };
+  }
+
+  async function update(entryId: string, changes: EntryChanges, actor: string): Promise<EntryRecord> {
+    const { expiresAt, threshold, ...others } = changes;
+    const { expiresAt: oldExpiry, threshold: oldThreshold, ...old } = members.named(entryId).entry;
+    const newExpiry = expiresAt === undefined ? oldExpiry : (expiresAt ?? undefined);
+    const newThreshold = threshold === undefined ? oldThreshold : (threshold ?? undefined);
+    const entry: EntryRecord = {
+      ...old,
+      ...others,
+      ...(newExpiry === undefined ? {} : { expiresAt: newExpiry }),
+      ...(newThreshold === undefined ? {} : { threshold: newThreshold }),
+    };
+    checkEntry(entry, lists(), clock.now());
+    await put(entry, []);
+    await note({ actor, action: 'watchlist.update', subject: entry.id, details: { fields: Object.keys(changes).join(' ') } });
+    return entry;
+  }
+
+  async function erase(entry: EntryRecord): Promise<void> {
+    try {
+      await store.erase(entry.id);
+      unfinished.delete(entry.id);
+    } catch (error) {
+      log.error({ err: error, entry: entry.id }, 'entry is no longer matched but not yet erased, will be tried again');
+      throw error;
+    }
+  }
+
+  /** Out of sight first, then out of the store. */
+  async function remove({ entry, references }: Member, cause: RemovalCause, actor: string): Promise<void> {
+    unfinished.set(entry.id, entry);
+    members.remove(entry.id);
+    changed();
+    await searcher.remove(
+      matchKinds[entry.kind],
+      references.map(({ id }) => id),
+    );
+    await options.onRemove?.(entry, cause);
+    await erase(entry);
+    await note({
+      actor,
+      action: cause === 'removed' ? 'watchlist.remove' : 'watchlist.expire',
+      subject: entry.id,
+      details: { list: entry.list, kind: entry.kind },
+    });
+    log.info({ entry: entry.id, list: entry.list, cause }, 'entry erased');
+  }
+
+  async function removeReference(referenceId: string, actor: string): Promise<void> {
+    const reference = members.reference(referenceId);
+    const entry = reference === undefined ? undefined : members.get(reference.entryId)?.entry;
+    if (reference === undefined || entry === undefined) {
+      throw new SightlineError('watchlist.unknown', `there is no reference ${referenceId} on the watchlist`);
+    }
+    await store.removeReference(referenceId);
+    members.removeReference(referenceId);
+    await searcher.remove(matchKinds[entry.kind], [referenceId]);
+    changed();
+    await note({ actor, action: 'watchlist.removeReference', subject: entry.id, details: { reference: referenceId } });
+  }
+
+  async function replaceVector({ reference, kind, space }: Outdated, vector: Float32Array): Promise<void> {
+    const member = members.get(reference.entryId);
+    if (member === undefined || members.reference(reference.id) === undefined) return;
+    await store.replaceVector(reference.id, space.name, vector);
+    members.put(member.entry, [{ ...reference, space: space.name }]);
+    await searcher.put(matchKinds[kind], [{ id: reference.id, vector }]);
+    changed();
+  }
+
+  /** Erasures that are due: of entries that have ended, and those that did not work before. */
+  function overdue(): readonly (() => Promise<void>)[] {
+    const hasEnded = ({ entry }: Member) => (endOf(entry, lists()) ?? Number.POSITIVE_INFINITY) <= clock.now();
+    const again = [...unfinished.values()].map((entry) => async () => {
+      if (unfinished.has(entry.id)) await erase(entry);
+    });
+    const over = members.all().filter(hasEnded);
+    return [
+      ...again,
+      ...over.map(({ entry: { id } }) => async () => {
+        const member = members.get(id);
+        if (member !== undefined && hasEnded(member)) await remove(member, 'expired', 'sightline');
+      }),
+    ];
+  }
+
+  return { note, enrol, import: importOne, update, remove, removeReference, replaceVector, overdue };
+}

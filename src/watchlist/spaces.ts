@@ -1,0 +1,30 @@
+import { SightlineError } from '../core/errors.ts';
+import type { MatchKind } from '../core/types.ts';
+
+export type EntryKind = 'face' | 'body';
+
+/** An embedding space in use. */
+export interface Space {
+  /** Model and version. */
+  readonly name: string;
+  readonly dimensions: number;
+  /** Cosine from which a sighting speaks for an entry that has no threshold of its own. */
+  readonly threshold: number;
+}
+
+export type Spaces = Readonly<Partial<Record<MatchKind, Space>>>;
+
+export const matchKinds: Readonly<Record<EntryKind, MatchKind>> = { face: 'face', body: 'appearance' };
+
+/** The vector at unit length. Throws `watchlist.dimension` for one of another length, with values that are no numbers, or zero. */
+export function unitVector(vector: Float32Array, space: Space): Float32Array {
+  const norm = Math.hypot(...vector);
+  if (vector.length !== space.dimensions || !Number.isFinite(norm) || norm === 0) {
+    throw new SightlineError(
+      'watchlist.dimension',
+      `a vector of ${vector.length} values and norm ${norm} is none of ${space.name}, which has ${space.dimensions} values and norm 1`,
+      { details: { space: space.name, values: vector.length, dimensions: space.dimensions } },
+    );
+  }
+  return vector.map((value) => value / norm);
+}
