@@ -1,5 +1,5 @@
 import type { Thresholds } from '../core/models.ts';
-import type { Match, MatchResult } from '../core/types.ts';
+import type { Match, MatchKind, MatchResult } from '../core/types.ts';
 
 /**
  * Weighs the sightings of one track, in event time, and says when they decide for an entry.
@@ -12,10 +12,8 @@ import type { Match, MatchResult } from '../core/types.ts';
  * A track is not always one person: trackers swap. Looks are therefore grouped into subjects by the cosine between embeddings; each
  * subject has evidence of its own, and a jump to another face starts from nothing.
  *
- * Opening asks for: `need` weight for the entry, spread over at least `lookMs` (so never a single look, however strong), and
- * `openShare` of all weight. Why never one look: the impostor pairs behind the default thresholds (about 24 000, highest cosine 0.457
- * against 0.50) bound the false match rate of one look only to 1 in 8 000 per entry (rule of three); at five looks a second
- * that would be one a day for a single bystander and a single entry. The second look costs 200 ms at five frames a second.
+ * Opening asks for `need` weight for the entry, spread over at least `lookMs` (so never a single look, however strong), and
+ * `openShare` of all weight. Why never one look, and where every constant comes from: docs/decisions/evidence.md.
  */
 export interface EvidencePolicy {
   /** Looks nearer in time than this count as one. */
@@ -44,7 +42,7 @@ export const defaultPolicy: EvidencePolicy = {
   lookMs: 150,
   memoryMs: 2000,
   qualityFloor: 0.03,
-  qualityFull: 0.25,
+  qualityFull: 0.15,
   need: 1.2,
   openShare: 0.6,
   retractNeed: 4,
@@ -184,12 +182,11 @@ export function decidedEntry(subject: Subject): Tally | undefined {
   return found;
 }
 
-/**
- * Cosine between two looks below which a track has changed hands: 60 % of the open threshold. For faces 0.30, the 99th percentile of
- * pairs of different people, while the same person's neighbouring looks stay above 0.6.
- */
-export function samePerson({ open }: Pick<Thresholds, 'open'>): number {
-  return 0.6 * open;
+/** Share of the open threshold below which two looks of a track show different people; measured, see docs/decisions/evidence.md. */
+const sameShare: Readonly<Record<MatchKind, number>> = { face: 0.6, appearance: 0.8 };
+
+export function samePerson(kind: MatchKind, { open }: Pick<Thresholds, 'open'>): number {
+  return sameShare[kind] * open;
 }
 
 export function cosine(a: Float32Array, b: Float32Array): number {

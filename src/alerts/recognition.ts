@@ -127,7 +127,7 @@ export function createRecognition({ settings, policy, isListed, commit, visits }
       quality: sighting.crop.quality.overall,
       vector: sighting.embedding.vector,
     };
-    const judgement = weigh(state.evidence, look, { ...thresholds, same: samePerson(thresholds) }, policy);
+    const judgement = weigh(state.evidence, look, { ...thresholds, same: samePerson(sighting.kind, thresholds) }, policy);
     state.evidence = judgement.evidence;
     for (const entryId of judgement.retracted) {
       state.bound.delete(entryId);
