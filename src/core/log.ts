@@ -8,45 +8,97 @@ export type Logger = Pick<PinoLogger, 'debug' | 'info' | 'warn' | 'error' | 'lev
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
-/** `scheme://user:password@host` anywhere in a text loses its password; so do `password=` and `token=` query parts. */
+/** `scheme://user:` and the password before the last `@` of the authority, which may hold `@` and `:` itself. */
+const urlPassword = /([a-z][a-z0-9+.-]*:\/\/[^\s/:]*):[^\s/]*@/gi;
+/** The same where the password holds `/`, `?` or `#` too: what follows the colon is then no port. */
+const urlOddPassword = /([a-z][a-z0-9+.-]*:\/\/[^\s/:]*):(?!\d{1,5}(?:[/?#\s]|$)|\*\*\*@)\S*@/gi;
+const namedSecret = /\b([\w-]*(?:password|passwd|passphrase|pass|pwd|user-pw|token|secret|api_?key))=[^\s&"']+/gi;
+const secretKey = /^(?:.*password|passphrase|passwd|pass|pwd|.*token|.*secret|api_?key|authorization|.*privatekey)$/i;
+/** Deeper fields are not logged: nothing would have looked at them. */
+const depthLimit = 5;
+
+/** `scheme://user:password@host` anywhere in a text loses its password; so do `password=` and `token=` parts. */
 export function redact(text: string): string {
-  return text
-    .replace(/([a-z][a-z0-9+.-]*:\/\/)([^\s/@:]*):([^\s/@]*(?:@[^\s/@]*)*)@/gi, '$1$2:***@')
-    .replace(/\b(password|passwd|token|secret|apikey|api_key)=[^\s&"']+/gi, '$1=***');
+  return text.replace(urlPassword, '$1:***@').replace(urlOddPassword, '$1:***@').replace(namedSecret, '$1=***');
 }
 
 function redactValue(value: unknown, depth = 0): unknown {
   if (typeof value === 'string') return redact(value);
+  if (typeof value === 'bigint') return value.toString();
+  if (value === null || typeof value !== 'object') return value;
+  if (depth > depthLimit) return '[deeper]';
   if (value instanceof Error) {
     return {
       type: value.name,
       message: redact(value.message),
       ...('code' in value ? { code: value.code } : {}),
       ...(value.stack === undefined ? {} : { stack: redact(value.stack) }),
-      ...(value.cause === undefined || depth > 4 ? {} : { cause: redactValue(value.cause, depth + 1) }),
+      ...(value.cause === undefined ? {} : { cause: redactValue(value.cause, depth + 1) }),
+      ...(value instanceof AggregateError ? { errors: redactValue(value.errors, depth + 1) } : {}),
     };
   }
-  if (typeof value === 'bigint') return value.toString();
-  if (value === null || typeof value !== 'object' || depth > 4) return value;
+  if (value instanceof Date) return value.toISOString();
   if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
   if (Array.isArray(value)) return value.map((item) => redactValue(item, depth + 1));
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, redactValue(item, depth + 1)]));
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, redactField(key, item, depth + 1)]));
 }
 
-/** JSON lines on `destination` (stderr by default), every field redacted. */
+function redactField(key: string, value: unknown, depth: number): unknown {
+  return secretKey.test(key) && value !== undefined && value !== null && value !== '' ? '***' : redactValue(value, depth);
+}
+
+/** Pino's numbers. */
+const levels: Readonly<Record<LogLevel, number>> = {
+  debug: 20,
+  info: 30,
+  warn: 40,
+  error: 50,
+  silent: Number.POSITIVE_INFINITY,
+};
+
+/** JSON lines on `destination` (stderr by default), every field redacted. Setting `level` holds for all children too. */
 export function createLogger(options: { level: LogLevel; destination?: { write(line: string): void } }): Logger {
+  let level = options.level;
   const settings = {
-    level: options.level,
+    level: 'debug',
     base: null,
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
     formatters: {
       level: (label: string) => ({ level: label }),
       log: (fields: object) => redactValue(fields) as Record<string, unknown>,
     },
+    hooks: {
+      logMethod(this: PinoLogger, args: unknown[], method: (...args: unknown[]) => void, at: number): void {
+        if (at < levels[level]) return;
+        const [first, ...rest] = args;
+        // An error in the place of the fields would become the message by itself, unredacted.
+        const fields = first instanceof Error ? [{ err: first }, ...(rest.length === 0 ? [first.message] : rest)] : args;
+        method.apply(
+          this,
+          fields.map((item) => (typeof item === 'string' ? redact(item) : item)),
+        );
+      },
+    },
     // What pino would serialise itself has already been through `redactValue`.
     serializers: { err: (value: unknown) => value },
   };
-  return pino(settings, options.destination ?? pino.destination({ fd: 2, sync: true }));
+  const root = pino(settings, options.destination ?? pino.destination({ fd: 2, sync: true }));
+  const makeChild = root.child;
+  // Labels of a child are written without passing `formatters`, and its level would be its own.
+  const shared = (logger: object): Logger =>
+    Object.defineProperties(logger, {
+      child: {
+        value: (labels: object) =>
+          shared(makeChild.call(logger as PinoLogger, redactValue(labels) as Record<string, unknown>, { level: 'debug' })),
+      },
+      level: {
+        get: () => level,
+        set: (next: LogLevel) => {
+          level = next;
+        },
+      },
+    }) as Logger;
+  return shared(root);
 }
 
 /** Turns a flood into one line a second with a count; the last fields win. */

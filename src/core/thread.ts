@@ -152,8 +152,12 @@ export async function startThread<H extends ThreadHandlers>(
     }
     const id = nextId++;
     const answer = Promise.withResolvers<unknown>();
+    try {
+      worker.postMessage({ id, name, args } satisfies Request, [...buffers]);
+    } catch (error) {
+      return Promise.reject(error); // an argument that cannot be copied
+    }
     waiting.set(id, answer);
-    worker.postMessage({ id, name, args } satisfies Request, [...buffers]);
     return answer.promise;
   }
 

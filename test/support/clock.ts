@@ -74,10 +74,17 @@ export class ManualClock implements Clock {
 
   every(ms: number, task: () => void | Promise<void>): Disposable {
     let timer: Disposable;
+    let busy = false;
     const again = () => {
       timer = this.#at(ms, () => {
         again();
-        void task();
+        if (busy) return;
+        const running = task();
+        if (running === undefined) return;
+        busy = true;
+        void running.finally(() => {
+          busy = false;
+        });
       });
     };
     again();
@@ -87,7 +94,15 @@ export class ManualClock implements Clock {
   deadline(ms: number, parent?: AbortSignal): { readonly signal: AbortSignal } & Disposable {
     const controller = new AbortController();
     const timer = this.#at(ms, () => controller.abort(new DOMException('deadline passed', 'TimeoutError')));
-    parent?.addEventListener('abort', () => controller.abort(parent.reason), { once: true });
-    return { signal: controller.signal, [Symbol.dispose]: () => timer[Symbol.dispose]() };
+    const follow = () => controller.abort(parent?.reason);
+    if (parent?.aborted) follow();
+    else parent?.addEventListener('abort', follow, { once: true });
+    return {
+      signal: controller.signal,
+      [Symbol.dispose]: () => {
+        timer[Symbol.dispose]();
+        parent?.removeEventListener('abort', follow);
+      },
+    };
   }
 }
