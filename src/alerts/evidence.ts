@@ -141,7 +141,7 @@ export function weigh(
 
   const found = nearest(evidence.subjects, look.vector, thresholds.same);
   const before = found ?? begin(evidence.nextId, look);
-  const sinceMs = found === undefined ? policy.lookMs : Math.max(0, look.atMs - found.lastMs);
+  const sinceMs = found === undefined ? policy.lookMs : Math.abs(look.atMs - found.lastMs);
   const worth = qualityWeight(look.quality, policy);
   const weight = worth * Math.min(1, sinceMs / policy.lookMs);
   const faded = fade(before, sinceMs, policy);

@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { explain } from '../../src/alerts/why.ts';
+import type { LedgerReason } from '../../src/core/alerts.ts';
+import { begin, moved, scene, trackEnded } from '../support/sightings.ts';
+
+const formatTime = (ms: number) => new Date(ms).toISOString().slice(11, 19);
+
+function why(s: ReturnType<typeof scene>, at = 1000, camera = 'lobby') {
+  const alerts = new Map(s.events.map(({ alert }) => [alert.id, alert]));
+  return explain({ camera, at: begin + at, windowMs: 60_000, rows: s.ledger, alerts: [...alerts.values()], formatTime });
+}
+
+test('why tells of the alert, and of each track why it told nobody', () => {
+  const s = scene();
+  for (let at = 0; at <= 1000; at += 200) s.see({ at, track: 1, scores: { anna: 0.71 } });
+  s.frame(0, { changes: [moved(0, { trackId: 17 })] });
+  s.frame(2000, { changes: [trackEnded(2000, { trackId: 17 }, { height: 19, crops: 0 })] });
+  for (let at = 0; at <= 1000; at += 200) s.see({ at, track: 20, of: 'x', scores: { bert: 0.31 } });
+  s.frame(2200, { changes: [trackEnded(2200, { trackId: 20 })] });
+  s.frame(30_000);
+  assert.deepEqual(why(s), [
+    '1 alert and 2 tracks that told nobody on lobby around 12:00:01:',
+    'alert id-2: anna, face similarity 0.71, rule default, in view 12:00:00 to 12:00:01, closed (left)',
+    'track 17, face, 12:00:00 to 12:00:02: 19 px high at best: too small to compare, 24 px are needed',
+    'track 20, face, 12:00:00 to 12:00:02: compared 6 times, nearest bert (0.31), which needs 0.50',
+  ]);
+});
+
+test('why says that nothing was seen, and asks where to look', () => {
+  const lines = why(scene());
+  assert.equal(lines.length, 1);
+  assert.match(lines[0] ?? '', /no track was seen within 60 s/);
+});
+
+test('why leaves out other cameras and other times', () => {
+  const s = scene();
+  for (const at of [0, 200, 400]) s.see({ at, scores: { anna: 0.7 } });
+  assert.equal(why(s, 1000, 'yard').length, 1);
+  assert.equal(why(s, 600_000).length, 1);
+});
+
+test('why has words for every reason', () => {
+  const reasons: Record<LedgerReason, RegExp> = {
+    below_threshold: /needs 0\.50/,
+    margin: /too near to the next entry/,
+    evidence: /not enough to decide/,
+    quality: /quality/,
+    ignored: /ignore list/,
+    cooldown: /cooldown/,
+    rule_camera: /camera/,
+    rule_schedule: /schedule/,
+    rule_zone: /zone/,
+    rule_score: /asks for/,
+    no_rule: /no rule/,
+    expired: /expired/,
+    never_embedded: /not compared/,
+    too_small: /too small/,
+    nobody_enrolled: /nobody is enrolled/,
+  };
+  for (const [reason, words] of Object.entries(reasons)) {
+    const [, line] = explain({
+      camera: 'lobby',
+      at: begin,
+      windowMs: 1000,
+      alerts: [],
+      rows: [
+        {
+          at: begin,
+          lastAt: begin,
+          track: { camera: 'lobby', epoch: 1, trackId: 1 },
+          label: 'face',
+          kind: 'face',
+          reason: reason as LedgerReason,
+          entryId: 'anna',
+          entryName: 'anna',
+          score: 0.4,
+          threshold: 0.5,
+          count: 3,
+          details: {},
+        },
+      ],
+      formatTime,
+    });
+    assert.match(line ?? '', words, reason);
+  }
+});
