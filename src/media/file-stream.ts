@@ -42,6 +42,7 @@ interface Anchor {
 export async function playFilm(options: FilmOptions, ctx: Context): Promise<void> {
   const { clock, signal } = ctx;
   let offset = 0n;
+  let heldBack = 0n;
   let anchor: Anchor | undefined;
 
   async function playRound(): Promise<void> {
@@ -52,15 +53,16 @@ export async function playFilm(options: FilmOptions, ctx: Context): Promise<void
     for (let unit = await film.read(); unit !== undefined; unit = await film.read()) {
       first ??= unit;
       const sent = unit.dts90k - first.dts90k + offset;
-      // Where pictures are sent out of order the first one's delay is everybody's; without it a capture lay in the future.
       const shown = unit.pts90k - first.pts90k + offset;
+      // Where pictures are sent out of order an encoder holds them back: none leaves before it was captured.
+      if (shown - sent > heldBack) heldBack = shown - sent;
       anchor ??= { monoMs: clock.mono(), wallMs: clock.now(), ticks: sent };
       const due = anchor.monoMs + Number(sent - anchor.ticks) / ticksPerMs;
       const wait = due - clock.mono();
       if (wait > 0) await clock.sleep(wait, signal);
       else if (wait < -maxLagMs) anchor = { monoMs: clock.mono(), wallMs: clock.now(), ticks: sent };
       signal.throwIfAborted();
-      const captureTimeMs = anchor.wallMs + Number(shown - anchor.ticks) / ticksPerMs;
+      const captureTimeMs = anchor.wallMs + Number(shown - heldBack - anchor.ticks) / ticksPerMs;
       options.stream.push({ nals: unit.nals, pts90k: shown, captureTimeMs, key: unit.key });
       end = sent + unit.durationTicks;
     }
