@@ -58,8 +58,8 @@ interface Profile extends MotionProfile {
 
 // A walker makes 1.5 m/s: about one body height or seven face heights a second.
 const profiles = {
-  face: { speed: 4, agility: 6, fastest: 8, farthest: 2 },
-  person: { speed: 0.8, agility: 1.2, fastest: 1.5, farthest: 0.75 },
+  face: { speed: 4, agility: 2, fastest: 8, farthest: 2 },
+  person: { speed: 0.8, agility: 0.6, fastest: 1.5, farthest: 0.75 },
   other: { speed: 2, agility: 2, fastest: 4, farthest: 1 },
 } as const satisfies Record<string, Profile>;
 

@@ -129,6 +129,11 @@ async function isAlive(pid: number): Promise<boolean> {
   }
 }
 
+async function startTicksOf(pid: number): Promise<number> {
+  const text = await readFile(`/proc/${pid}/stat`, 'utf8');
+  return Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[19]);
+}
+
 function gone(pid: number): Promise<true> {
   return until(`process ${pid} is gone`, async () => !(await isAlive(pid)));
 }
@@ -298,6 +303,16 @@ describe('workers', { skip: linux }, () => {
     assert.ok(world.ctx.lines.some(({ msg }) => msg === 'worker does not stop and is killed'));
   });
 
+  it('that are killed take everything they started with them', async () => {
+    await using world = await startWorld({ program: 'stubborn.ts', timings: { drainMs: 50, termMs: 50 } });
+    const pid = await world.pid();
+    const line = await until('its child', () => world.printed().find((text) => text.startsWith('child ')));
+    const child = Number(line.slice(6));
+    assert.equal(await isAlive(child), true);
+    process.kill(pid, 'SIGKILL');
+    await gone(child);
+  });
+
   it('that print without end neither block nor flood the log', async () => {
     await using world = await startWorld({ program: 'floods.ts' });
     await world.pid();
@@ -343,26 +358,29 @@ describe('workers', { skip: linux }, () => {
     const orphans = [Number(pid), Number(child)];
     for (const orphan of orphans) assert.equal(await isAlive(orphan), true);
 
-    // A stranger to whom a pid file points: not ours, because neither its start nor its environment fit.
-    const stranger = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore', detached: true });
+    // Strangers to whom pid files point: one with the right start and no mark, one with the mark and another start.
+    const record = JSON.parse(await readFile(join(dataDir, 'workers/software-main.json'), 'utf8'));
+    assert.equal(record.bootId.length, 36);
+    const idle = ['-e', 'setInterval(() => {}, 1000)'];
+    const mark = { SIGHTLINE_WORKER: 'software-marked', SIGHTLINE_BRIDGE: bridgePath };
+    const unmarked = spawn(process.execPath, idle, { stdio: 'ignore', detached: true });
+    const marked = spawn(process.execPath, idle, { stdio: 'ignore', detached: true, env: { ...process.env, ...mark } });
     try {
-      const record = JSON.parse(await readFile(join(dataDir, 'workers/software-main.json'), 'utf8'));
-      await writeFile(
-        join(dataDir, 'workers/software-old.json'),
-        JSON.stringify({ ...record, worker: 'software-old', pid: stranger.pid }),
-      );
+      const write = (worker: string, pid: number | undefined, startTicks: number) =>
+        writeFile(join(dataDir, `workers/${worker}.json`), JSON.stringify({ ...record, worker, pid, startTicks }));
+      await write('software-unmarked', unmarked.pid, await startTicksOf(unmarked.pid ?? 0));
+      await write('software-marked', marked.pid, record.startTicks - 1);
       await writeFile(join(dataDir, 'workers/software-half.json'), '{"pid":');
-      assert.equal(record.bootId.length, 36);
 
       await using world = await startWorld({ program: 'obeys.ts', dataDir });
       assert.equal(world.bridgePath, bridgePath);
       for (const orphan of orphans) assert.equal(await isAlive(orphan), false);
-      assert.equal(await isAlive(stranger.pid ?? 0), true);
+      for (const stranger of [unmarked, marked]) assert.equal(await isAlive(stranger.pid ?? 0), true);
       await world.pid();
       assert.deepEqual(await readdir(join(dataDir, 'workers')), ['software-main.json']);
       assert.ok(world.ctx.lines.some(({ msg }) => msg === 'worker of an earlier run was ended'));
     } finally {
-      stranger.kill('SIGKILL');
+      for (const stranger of [unmarked, marked]) stranger.kill('SIGKILL');
     }
   });
 });

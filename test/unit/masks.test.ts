@@ -65,6 +65,39 @@ describe('mask', () => {
     );
   });
 
+  it('blackens every pixel along the edges', () => {
+    fc.assert(
+      fc.property(polygon, fc.integer({ min: 3, max: 41 }), fc.integer({ min: 3, max: 33 }), (corners, width, height) => {
+        const black = blackRgb([corners], width, height);
+        for (const [i, [ax, ay]] of corners.entries()) {
+          const [bx, by] = corners[(i + 1) % corners.length] ?? [ax, ay];
+          for (let t = 0; t <= 1; t += 1 / 64) {
+            for (const [dx, dy] of [
+              [1, 1],
+              [1, -1],
+              [-1, 1],
+              [-1, -1],
+            ] as const) {
+              const x = ax + t * (bx - ax) + (dx * 1e-4) / width;
+              const y = ay + t * (by - ay) + (dy * 1e-4) / height;
+              if (x < 0 || y < 0 || x >= 1 || y >= 1 || !inside(corners, x, y)) continue;
+              assert.ok(black[Math.floor(y * height) * width + Math.floor(x * width)], `${x * width} ${y * height}`);
+            }
+          }
+        }
+      }),
+    );
+  });
+
+  it('blackens what a line drawn across itself encloses, the middle of a star too', () => {
+    const star = [0, 2, 4, 1, 3].map((i): Corner => {
+      const angle = (i * 2 * Math.PI) / 5 - Math.PI / 2;
+      return [0.5 + 0.5 * Math.cos(angle), 0.5 + 0.5 * Math.sin(angle)];
+    });
+    assert.equal(inside(star, 0.5, 0.5), false);
+    assert.equal(blackRgb([star], 100, 100)[50 * 100 + 50], true);
+  });
+
   it('is larger than the polygon by less than two pixels', () => {
     const black = blackRgb(
       [

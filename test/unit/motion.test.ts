@@ -103,6 +103,19 @@ describe('motion gate', () => {
     );
   });
 
+  it('does not take the noise of the first frame for the background', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 1e6 }), (seed) => {
+        const gate = createMotionGate({ ...options, keepMs: 0, refreshMs: 60_000 });
+        const random = seeded(seed);
+        for (let i = 0; i < 8; i += 1) gate.consider(noisy(scene(100), 9, random), width, height, i * 20);
+        assert.equal(gate.consider(scene(100), width, height, 160), 'still');
+        assert.equal(gate.consider(scene(104), width, height, 180), 'still');
+      }),
+      { numRuns: 4 },
+    );
+  });
+
   it('looks at least as often as the refresh says at somebody who drifts by less than a pixel a frame', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 30 }), fc.double({ min: 0.005, max: 0.9, noNaN: true }), (fps, pixels) => {

@@ -104,6 +104,13 @@ describe('tracker', () => {
     assert.notEqual(jumped, first);
   });
 
+  it('gives a face that is three heights away half a second later a new track', () => {
+    const tracker = createTracker();
+    const first = idOf(tracker.update({ mediaMs: 0, model: 'm', objects: [object('face', 100, 100, 40, 50)], ...frame }));
+    const jumped = idOf(tracker.update({ mediaMs: 500, model: 'm', objects: [object('face', 250, 100, 40, 50)], ...frame }));
+    assert.notEqual(jumped, first);
+  });
+
   it('allows no more motion between two frames when there are more frames', () => {
     const tracker = createTracker();
     const near = object('face', 145, 100, 40, 50);
@@ -261,6 +268,18 @@ describe('tracker', () => {
       faces.map((face) => face.personTrackId),
       [persons[0]?.trackId, persons[1]?.trackId, undefined],
     );
+  });
+
+  it('leaves a face with its person while two persons claim it nearly alike', () => {
+    const tracker = createTracker();
+    const joined = [145, 152, 158, 152].map((left, i) => {
+      const mediaMs = i * 200;
+      const objects = [object('person', 100, 100, 140, 500), object('person', 120, 100, 140, 500)];
+      const persons = tracker.update({ mediaMs, model: 'p', objects, ...frame });
+      const [face] = tracker.update({ mediaMs, model: 'f', objects: [object('face', left, 120, 50, 70)], ...frame });
+      return persons.findIndex(({ trackId }) => trackId === face?.personTrackId);
+    });
+    assert.deepEqual(joined, [0, 0, 0, 0]);
   });
 
   it('never uses an id twice, answers each detection at most once, in order', () => {

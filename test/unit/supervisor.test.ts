@@ -1,0 +1,218 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { configSchema } from '../../src/config/schema.ts';
+import type { LaunchedWorker, Launcher, WorkerExit } from '../../src/workers/launcher.ts';
+import type { WorkerAttachment, WorkerLink, WorkerLinkEvents } from '../../src/workers/life.ts';
+import { desiredWorkers, type WorkerSpec } from '../../src/workers/plan.ts';
+import { startSupervisor } from '../../src/workers/supervisor.ts';
+import { ManualClock } from '../support/clock.ts';
+import { testContext } from '../support/context.ts';
+
+/** What the supervisor does over minutes, on a clock of its own; real processes are in the integration tests. */
+
+function specs(...ids: readonly string[]): readonly WorkerSpec[] {
+  const cameras = Object.fromEntries(ids.map((id) => [id, { source: `/clips/${id}.mp4` }]));
+  return desiredWorkers(configSchema.parse({ cameras }).cameras);
+}
+
+interface Life {
+  readonly pid: number;
+  readonly bornMs: number;
+  readonly capacity: number;
+  readonly signals: string[];
+  exit(exit: Partial<WorkerExit>): void;
+}
+
+/** Workers in memory: they say hello at once if told to, and die when told to. */
+function createTheatre(clock: ManualClock) {
+  const lives: Life[] = [];
+  const events: WorkerLinkEvents[] = [];
+  const told: string[][] = [];
+  const launcher: Launcher = {
+    launch: async ({ capacity }) => {
+      const exited = Promise.withResolvers<WorkerExit>();
+      const signals: string[] = [];
+      const pid = lives.length + 1;
+      lives.push({
+        pid,
+        bornMs: clock.mono(),
+        capacity,
+        signals,
+        exit: (exit) => exited.resolve({ code: undefined, signal: undefined, ...exit }),
+      });
+      return {
+        pid,
+        exited: exited.promise,
+        signal: (name) => {
+          signals.push(name);
+          if (name === 'SIGKILL') exited.resolve({ code: undefined, signal: name });
+        },
+        rssBytes: async () => 1000 * pid,
+      } satisfies LaunchedWorker;
+    },
+    cleanUp: async () => {},
+  };
+  const link: WorkerLink = {
+    register: (_worker, _token, given) => {
+      events.push(given);
+      return {
+        configure: (cameras) => void told.push([...cameras.keys()]),
+        drain: () => false,
+        [Symbol.dispose]: () => {},
+      } satisfies WorkerAttachment;
+    },
+  };
+  return { launcher, link, lives, events, told };
+}
+
+async function stopped(supervisor: AsyncDisposable, clock: ManualClock): Promise<void> {
+  let done = false;
+  const stopping = Promise.resolve(supervisor[Symbol.asyncDispose]()).then(() => {
+    done = true;
+  });
+  for (let i = 0; !done && i < 100; i += 1) await clock.advance(100);
+  assert.ok(done, 'stopped within ten seconds');
+  await stopping;
+}
+
+function last<T>(items: readonly T[]): T {
+  const item = items.at(-1);
+  assert.ok(item !== undefined);
+  return item;
+}
+
+describe('supervisor over time', () => {
+  it('doubles its delays, gives up for two minutes after five restarts a minute, and heals for good', async () => {
+    const clock = new ManualClock();
+    using ctx = testContext(clock);
+    const theatre = createTheatre(clock);
+    const supervisor = await startSupervisor(
+      { desired: specs('a'), link: theatre.link, launchers: { software: theatre.launcher } },
+      ctx,
+    );
+    const state = () => supervisor.states().get('software-main');
+    await clock.advance(0);
+
+    const dieAtOnce = async (): Promise<number> => {
+      const born = theatre.lives.length;
+      last(theatre.lives).exit({ code: 1 });
+      const from = clock.mono();
+      for (let ms = 0; theatre.lives.length === born && ms < 200_000; ms += 10) await clock.advance(10);
+      return clock.mono() - from;
+    };
+    const delays: number[] = [];
+    for (let i = 0; i < 5; i += 1) delays.push(await dieAtOnce());
+    for (const [i, delay] of delays.entries()) {
+      const expected = 500 * 2 ** i;
+      assert.ok(delay >= 0.8 * expected && delay <= 1.2 * expected + 10, `delay ${i} was ${delay} ms`);
+    }
+    last(theatre.lives).exit({ code: 1 });
+    await clock.advance(10);
+    assert.equal(state()?.state, 'failed');
+    assert.ok(Math.abs((await dieAtOnce()) - 120_000) < 100, 'a long pause after the fifth restart');
+    // Its budget is full again by now, but it has not been well: one death is enough for the next long pause.
+    assert.ok(Math.abs((await dieAtOnce()) - 120_000) < 100, 'a long pause again');
+
+    last(theatre.events).hello();
+    await clock.advance(0);
+    await clock.advance(60_000);
+    assert.equal(state()?.state, 'running');
+    const delay = await dieAtOnce();
+    assert.ok(delay <= 610, `well for a minute it is started again at once, not after ${delay} ms`);
+
+    await stopped(supervisor, clock);
+    assert.deepEqual(last(theatre.lives).signals, ['SIGTERM', 'SIGKILL']);
+  });
+
+  it('forgets old deaths when the settings change', async () => {
+    const clock = new ManualClock();
+    using ctx = testContext(clock);
+    const theatre = createTheatre(clock);
+    const supervisor = await startSupervisor(
+      { desired: specs('a'), link: theatre.link, launchers: { software: theatre.launcher }, timings: { restartsPerMinute: 0 } },
+      ctx,
+    );
+    await clock.advance(0);
+    last(theatre.lives).exit({ code: 1 });
+    await clock.advance(10);
+    assert.equal(supervisor.states().get('software-main')?.state, 'failed');
+    supervisor.apply(specs('a', 'b'));
+    await clock.advance(0);
+    assert.equal(theatre.lives.length, 2);
+    last(theatre.events).hello();
+    await clock.advance(0);
+    assert.deepEqual(last(theatre.told), ['a', 'b']);
+    last(theatre.lives).exit({ code: 0 });
+    await stopped(supervisor, clock);
+  });
+
+  it('restarts a worker for more cameras than it has threads for, with room for more', async () => {
+    const clock = new ManualClock();
+    using ctx = testContext(clock);
+    const theatre = createTheatre(clock);
+    const supervisor = await startSupervisor(
+      { desired: specs('a'), link: theatre.link, launchers: { software: theatre.launcher } },
+      ctx,
+    );
+    await clock.advance(0);
+    last(theatre.events).hello();
+    await clock.advance(0);
+    supervisor.apply(specs(...'abcdefghi'));
+    await clock.advance(0);
+    assert.equal(supervisor.states().get('software-main')?.state, 'draining');
+    await clock.advance(3000);
+    assert.deepEqual(
+      theatre.lives.map(({ capacity }) => capacity),
+      [8, 16],
+    );
+    await stopped(supervisor, clock);
+  });
+
+  it('reports the memory of running workers and nothing of dead ones', async () => {
+    const clock = new ManualClock();
+    using ctx = testContext(clock);
+    const theatre = createTheatre(clock);
+    const supervisor = await startSupervisor(
+      { desired: specs('a'), link: theatre.link, launchers: { software: theatre.launcher } },
+      ctx,
+    );
+    const memory = async () =>
+      (await ctx.metrics.registry.getSingleMetric('sightline_worker_rss_bytes')?.get())?.values.map(({ value }) => value);
+    await clock.advance(0);
+    last(theatre.events).hello();
+    await clock.advance(0);
+    await clock.advance(5000);
+    assert.deepEqual(await memory(), [1000]);
+    last(theatre.lives).exit({ code: 1 });
+    await clock.advance(1);
+    assert.deepEqual(await memory(), []);
+    await stopped(supervisor, clock);
+  });
+
+  it('tells every change of state with the cameras it concerns', async () => {
+    const clock = new ManualClock();
+    using ctx = testContext(clock);
+    const theatre = createTheatre(clock);
+    const seen: string[] = [];
+    const supervisor = await startSupervisor(
+      {
+        desired: specs('a', 'b'),
+        link: theatre.link,
+        launchers: { software: theatre.launcher },
+        onState: (worker, { state }, cameras) => void seen.push(`${worker} ${state} ${cameras.join('+')}`),
+      },
+      ctx,
+    );
+    await clock.advance(0);
+    last(theatre.events).hello();
+    await clock.advance(0);
+    last(theatre.lives).exit({ signal: 'SIGSEGV' });
+    await clock.advance(0);
+    await clock.advance(700);
+    await stopped(supervisor, clock);
+    assert.deepEqual(
+      seen,
+      ['starting', 'running', 'waiting', 'starting', 'draining', 'stopped'].map((state) => `software-main ${state} a+b`),
+    );
+  });
+});
