@@ -1,19 +1,20 @@
 import type { Context } from '../core/context.ts';
-import { isAbort, isSightlineError } from '../core/errors.ts';
+import { isAbort } from '../core/errors.ts';
 import type { FloodGate } from '../core/log.ts';
-import type { DetectedObject, Detector } from '../core/models.ts';
 import type { Crop, FivePoints } from '../core/types.ts';
 import type { Label, Frame as WireFrame } from '../gen/sightline/bridge/v1/bridge.ts';
 import { assessCrop } from '../models/quality.ts';
 import { createCropPolicy, cropRect } from './crops.ts';
-import { blacken, type Cutter, createCutter, gateView, intoPiece, pointsIntoPiece } from './cutter.ts';
+import { blacken, createCutter, gateView, intoPiece, pointsIntoPiece } from './cutter.ts';
+import type { DetectStream } from './detect-stream.ts';
+import { type CameraDetector, createDetection } from './detection.ts';
 import { createLane, type LaneItem } from './lane.ts';
 import { createMask } from './masks.ts';
 import { frameToWire, type SeenObject } from './messages.ts';
 import { createMotionGate } from './motion.ts';
 import type { Picture } from './pictures.ts';
 import { createDetectSchedule } from './schedule.ts';
-import type { CameraSettings, DetectSettings } from './settings.ts';
+import type { CameraSettings } from './settings.ts';
 import type { Slots } from './slots.ts';
 import type { TimeBase } from './times.ts';
 import { createTracker, type TrackedObject } from './track.ts';
@@ -40,11 +41,6 @@ export interface CameraCounters {
   crops: number;
 }
 
-export interface CameraDetector {
-  readonly settings: DetectSettings;
-  readonly detector: Detector;
-}
-
 export interface AnalysisOptions {
   readonly settings: CameraSettings;
   readonly epoch: number;
@@ -56,6 +52,7 @@ export interface AnalysisOptions {
   readonly slots: Slots;
   readonly counters: CameraCounters;
   readonly flood: FloodGate;
+  readonly detectStream: DetectStream | undefined;
   /** Resolves when the message is queued. */
   send(frame: WireFrame): Promise<void>;
 }
@@ -63,75 +60,46 @@ export interface AnalysisOptions {
 interface LaneFrame extends LaneItem {
   readonly picture: Picture;
   readonly sequence: number;
+  /** Media time since the frame before. */
+  readonly frameMs: number;
+  /** False once its pixels were given up. */
+  readonly held: boolean;
+}
+
+interface Seen {
+  readonly objects: readonly SeenObject[];
+  /** 0 when the objects are predictions. */
+  readonly detectedMonoUs: bigint;
 }
 
 /** Frames that may wait behind one that is being looked at: decoded pixels at full speed, mere time stamps when live. */
 const waitingFrames = { paced: 3, live: 512 } as const;
-/** How old a live frame may grow before its detection is given up, and how long a file waits for one. */
-const detectWithinMs = { paced: 120_000, live: 2000 } as const;
-const retryAfterMs = 50;
-const failuresForgiven = 3;
+/** Frames kept with their pixels because the substream may yet choose one of them. */
+const pixelsKept = 8;
+const assumedFrameMs = 40;
 
 export function createAnalysis(options: AnalysisOptions, ctx: Context): Analysis {
-  const { settings, size, counters, detectors } = options;
-  const pace = options.paced ? 'paced' : 'live';
-  const mask = settings.masks.length === 0 ? undefined : createMask(settings.masks, size.width, size.height);
-  const gate = settings.motion === undefined ? undefined : createMotionGate(settings.motion);
-  const schedule = createDetectSchedule(detectors.map(({ settings: { fps } }) => fps));
-  const tracker = createTracker();
-  const policy = createCropPolicy(settings.crops);
-  const cutter: Cutter = createCutter();
+  const { settings, size, counters, detectors, detectStream } = options;
   const closing = new AbortController();
   const signal = AbortSignal.any([ctx.signal, closing.signal]);
+  const mask = createMask(settings.masks, size.width, size.height);
+  const gate = settings.motion === undefined ? undefined : createMotionGate(settings.motion);
+  const schedule = createDetectSchedule(detectors.map(({ settings: { fps } }) => fps));
+  const onMissed = () => {
+    counters.framesDropped += 1;
+  };
+  const detection = createDetection(
+    { settings, size, paced: options.paced, detectors, slots: options.slots, flood: options.flood, detectStream, onMissed },
+    { ...ctx, signal },
+  );
+  const tracker = createTracker();
+  const policy = createCropPolicy(settings.crops);
+  const cutter = createCutter();
   let sequence = 0;
-  // Persons first, so that a face of the same frame finds the person it belongs to.
-  const order = (a: number, b: number) =>
-    Number(detectors[a]?.detector.landmarks ?? false) - Number(detectors[b]?.detector.landmarks ?? false) || a - b;
-
-  function isWanted(object: DetectedObject, { classes, minScore, minSize }: DetectSettings): boolean {
-    return (
-      (classes.size === 0 || classes.has(object.label)) &&
-      object.score >= (minScore ?? 0) &&
-      object.box.height >= minSize &&
-      object.box.width > 0 &&
-      object.box.height > 0
-    );
-  }
-
-  /** Undefined when the detector could not look at the frame in time. */
-  async function detect(
-    item: LaneFrame,
-    { settings: wanted, detector }: CameraDetector,
-  ): Promise<readonly DetectedObject[] | undefined> {
-    const { picture } = item;
-    const content = detector.contentSize(size, wanted.width);
-    for (let failures = 0; ; ) {
-      const image = await cutter.scale(picture.frame, content);
-      try {
-        using slot = await options.slots.take(signal);
-        const objects = await detector.detect(image, size, {
-          signal,
-          deadlineMs: ctx.clock.mono() + detectWithinMs[pace],
-          stream: settings.camera,
-          ...(wanted.minScore === undefined ? {} : { minScore: wanted.minScore }),
-        });
-        slot[Symbol.dispose]();
-        return objects.filter((object) => isWanted(object, wanted));
-      } catch (error) {
-        if (isAbort(error) || signal.aborted) throw error;
-        const busy = isSightlineError(error, 'inference.overload') || isSightlineError(error, 'inference.deadline');
-        if (!busy) {
-          failures += 1;
-          options.flood.warn('detection failed', { camera: settings.camera, model: detector.model, err: error });
-        }
-        if (!options.paced || failures > failuresForgiven) {
-          counters.framesDropped += 1;
-          return undefined;
-        }
-        await ctx.clock.sleep(retryAfterMs, signal);
-      }
-    }
-  }
+  let lastMediaMs: number | undefined;
+  /** Detectors that wait for the main frame that goes with the substream's next one. */
+  let carried: readonly number[] = [];
+  const kept: LaneFrame[] = [];
 
   async function crop(picture: Picture, tracked: TrackedObject): Promise<Crop | undefined> {
     const { mediaMs, frame } = picture;
@@ -151,7 +119,7 @@ export function createAnalysis(options: AnalysisOptions, ctx: Context): Analysis
       heightPx: tracked.box.height,
     });
     if (!policy.wants(tracked, quality.overall, mediaMs)) return undefined;
-    const jpeg = await cutter.jpeg(frame, piece, settings.crops.jpegQuality);
+    const jpeg = await cutter.jpeg(piece, settings.crops.jpegQuality);
     policy.cropped(tracked.trackId, quality.overall, mediaMs);
     counters.crops += 1;
     return {
@@ -165,31 +133,33 @@ export function createAnalysis(options: AnalysisOptions, ctx: Context): Analysis
     };
   }
 
-  async function look(item: LaneFrame): Promise<{ readonly objects: readonly SeenObject[]; readonly detectedMonoUs: bigint }> {
-    const { picture } = item;
-    const objects: SeenObject[] = [];
-    let looked = false;
-    for (const index of [...item.due].sort(order)) {
-      const detector = detectors[index];
-      if (detector === undefined) continue;
-      const found = await detect(item, detector);
-      if (found === undefined) continue;
-      looked = true;
-      const tracked = tracker.update({ mediaMs: picture.mediaMs, model: detector.settings.model, objects: found, ...size });
-      for (const object of tracked) objects.push({ tracked: object, crop: await crop(picture, object) });
-    }
-    if (!looked) return predicted(picture.mediaMs);
-    counters.framesDetected += 1;
-    return { objects, detectedMonoUs: BigInt(Math.round(ctx.clock.mono() * 1000)) };
-  }
-
-  function predicted(mediaMs: number): { readonly objects: readonly SeenObject[]; readonly detectedMonoUs: bigint } {
+  function predicted({ mediaMs }: Picture): Seen {
     return { objects: tracker.predict(mediaMs).map((tracked) => ({ tracked, crop: undefined })), detectedMonoUs: 0n };
   }
 
+  async function see({ picture, frameMs, due, held }: LaneFrame): Promise<Seen> {
+    const wanted = [...new Set([...carried, ...due])];
+    if (wanted.length === 0 || !held) return predicted(picture);
+    const found = await detection.look(picture, frameMs, wanted);
+    carried = found === 'later' ? wanted : [];
+    if (found === 'later' || found.length === 0) return predicted(picture);
+    const detectedMonoUs = BigInt(Math.round(ctx.clock.mono() * 1000));
+    const objects: SeenObject[] = [];
+    for (const { model, objects: detected } of found) {
+      for (const tracked of tracker.update({ mediaMs: picture.mediaMs, model, objects: detected, ...size })) {
+        objects.push({ tracked, crop: await crop(picture, tracked) });
+      }
+    }
+    counters.framesDetected += 1;
+    return { objects, detectedMonoUs };
+  }
+
   async function work(item: LaneFrame): Promise<void> {
+    // From here on nobody else may free its pixels.
+    const index = kept.indexOf(item);
+    if (index >= 0) kept.splice(index, 1);
     const { picture } = item;
-    const { objects, detectedMonoUs } = item.due.length === 0 ? predicted(picture.mediaMs) : await look(item);
+    const { objects, detectedMonoUs } = await see(item);
     const endedTracks = tracker.takeEnded();
     policy.ended(endedTracks);
     await options.send(
@@ -211,32 +181,49 @@ export function createAnalysis(options: AnalysisOptions, ctx: Context): Analysis
 
   const lane = createLane<LaneFrame>({
     paced: options.paced,
-    limit: waitingFrames[pace],
+    limit: waitingFrames[options.paced ? 'paced' : 'live'],
     work,
-    onTakenOver: () => {
-      counters.framesDropped += 1;
-    },
+    onTakenOver: onMissed,
     onLost: () => {
       counters.batchesDropped += 1;
     },
   });
 
+  function toItem(picture: Picture, due: readonly number[]): LaneFrame {
+    const frameMs = picture.mediaMs - (lastMediaMs ?? picture.mediaMs - assumedFrameMs);
+    lastMediaMs = picture.mediaMs;
+    let held = true;
+    return {
+      picture,
+      sequence: sequence++,
+      frameMs,
+      due,
+      get held() {
+        return held;
+      },
+      release: () => {
+        if (held) picture.frame.free();
+        held = false;
+      },
+    };
+  }
+
   return {
     push: async (picture) => {
       counters.framesDecoded += 1;
-      if (mask !== undefined) blacken(picture.frame, mask);
+      if (!mask.empty) blacken(picture.frame, mask);
       const view = gate === undefined ? undefined : gateView(picture.frame);
-      const motion =
-        view === undefined ? 'motion' : (gate?.consider(view.grey, view.width, view.height, picture.mediaMs) ?? 'motion');
-      const { due, gated } = schedule.due(picture.mediaMs, motion);
+      const motion = view === undefined ? 'motion' : gate?.consider(view.grey, view.width, view.height, picture.mediaMs);
+      const { due, gated } = schedule.due(picture.mediaMs, motion ?? 'motion');
       if (gated > 0) counters.framesGated += 1;
-      let held = true;
-      const release = () => {
-        if (held) picture.frame.free();
-        held = false;
-      };
-      if (due.length === 0) release();
-      await lane.push({ picture, sequence: sequence++, due, release });
+      const item = toItem(picture, due);
+      if (detectStream === undefined) {
+        if (due.length === 0) item.release();
+      } else {
+        kept.push(item);
+        if (kept.length > pixelsKept) kept.shift()?.release();
+      }
+      await lane.push(item);
     },
     idle: () => lane.idle(),
     label: (labels) => {
@@ -247,6 +234,7 @@ export function createAnalysis(options: AnalysisOptions, ctx: Context): Analysis
       await lane.idle().catch((error: unknown) => {
         if (!isAbort(error)) options.flood.warn('analysis ended with an error', { camera: settings.camera, err: error });
       });
+      detection[Symbol.dispose]();
       cutter[Symbol.dispose]();
     },
   };

@@ -7,6 +7,7 @@ import { type Label, SourceState, type SourceStatus, type Frame as WireFrame } f
 import { type Analysis, type CameraCounters, createAnalysis } from './analysis.ts';
 import type { Hardware } from './decoder.ts';
 import { openDemuxer, type UnitSource } from './demux.ts';
+import { type DetectStream, startDetectStream } from './detect-stream.ts';
 import { openPipeline } from './gst.ts';
 import { openPictures, type Picture, type PictureStream } from './pictures.ts';
 import type { CameraSettings } from './settings.ts';
@@ -101,14 +102,27 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
     );
   }
 
-  async function begin(pictures: PictureStream, first: Picture, frameRate: number | undefined): Promise<Analysis> {
+  function openDetectStream(main: PictureStream): DetectStream | undefined {
+    const source = settings.detectSource;
+    if (source === undefined) return undefined;
+    const paced = main.kind === 'file' && !settings.realtime;
+    const openSame = async () => {
+      const stream = await open(source);
+      if (stream.kind === main.kind) return stream;
+      await stream[Symbol.asyncDispose]();
+      throw new SightlineError('source.unsupported', `detectSource is a ${stream.kind} source and source a ${main.kind} one`);
+    };
+    return startDetectStream({ camera, paced, open: openSame }, own);
+  }
+
+  async function begin(pictures: PictureStream, first: Picture, detectStream: DetectStream | undefined): Promise<Analysis> {
     const detectors = await Promise.all(
       settings.detect.map(async (detect) => ({ settings: detect, detector: await services.detector(detect.model) })),
     );
     epoch = await services.epoch(camera, signal);
     const paced = pictures.kind === 'file' && !settings.realtime;
     const { width, height } = first;
-    status(SourceState.LIVE, { codec: pictures.codec, width, height, decode: pictures.path, fps: frameRate ?? 0 });
+    status(SourceState.LIVE, { codec: pictures.codec, width, height, decode: pictures.path, fps: pictures.frameRate ?? 0 });
     own.log.info({ camera, epoch, codec: pictures.codec, width, height, decode: pictures.path }, 'camera live');
     return createAnalysis(
       {
@@ -121,6 +135,7 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
         slots: services.slots,
         counters,
         flood: services.flood,
+        detectStream,
         send: async (frame) => {
           if (paced) await services.room(signal);
           services.sendFrame(frame);
@@ -135,6 +150,7 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
     await using pictures = await open(settings.source);
     if (draining) return false;
     playing = pictures;
+    await using detectStream = openDetectStream(pictures);
     const interrupt = () => pictures.interrupt();
     signal.addEventListener('abort', interrupt, { once: true });
     let size = { width: 0, height: 0 };
@@ -145,7 +161,7 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
           const resized = picture.width !== size.width || picture.height !== size.height;
           if (analysis === undefined || picture.restarted || resized) {
             await finish(true);
-            analysis = await begin(pictures, picture, undefined);
+            analysis = await begin(pictures, picture, detectStream);
             size = { width: picture.width, height: picture.height };
             liveSinceMs ??= own.clock.mono();
           }

@@ -5,7 +5,7 @@ import sharp from 'sharp';
 import type { RgbImage } from '../core/models.ts';
 import type { Box, FivePoints } from '../core/types.ts';
 import type { Mask, Plane } from './masks.ts';
-import { greySize, rgbFromI420, shrinkLuma } from './pixels.ts';
+import { type ColourReading, greyFromLuma, greySize, rgbFromI420, shrinkLuma } from './pixels.ts';
 
 /** A piece of a frame: packed I420 of `width` x `height`, which may be smaller than `rect`. */
 export interface Piece {
@@ -13,7 +13,8 @@ export interface Piece {
   readonly width: number;
   readonly height: number;
   readonly packed: Uint8Array;
-  /** The luma plane of `packed`. */
+  readonly reading: ColourReading;
+  /** Brightness, 0 to 255. */
   readonly grey: Uint8Array;
 }
 
@@ -21,7 +22,7 @@ export interface Piece {
 export interface Cutter extends Disposable {
   scale(frame: Frame, size: { readonly width: number; readonly height: number }): Promise<RgbImage>;
   cut(frame: Frame, rect: Box, maxSide: number): Promise<Piece>;
-  jpeg(frame: Frame, piece: Piece, quality: number): Promise<Uint8Array>;
+  jpeg(piece: Piece, quality: number): Promise<Uint8Array>;
 }
 
 /** Bilinear weighs every source pixel when it shrinks; the fast variant skips some, and small faces with them. */
@@ -42,19 +43,24 @@ export function createCutter(): Cutter {
         crop: { x: rect.left, y: rect.top, width: rect.width, height: rect.height },
         ...(shrink === 1 ? {} : { resize: { width, height } }),
       });
-      return { rect, width, height, packed, grey: packed.subarray(0, width * height) };
+      const reading = readingOf(frame);
+      return { rect, width, height, packed, reading, grey: greyFromLuma(packed.subarray(0, width * height), reading) };
     },
     // Not `Scaler.toJpeg`: it marks limited-range pixels as full range without converting them, and pictures come out pale.
-    jpeg: async (frame, piece, quality) => {
-      const rgb = rgbFromI420(piece.packed, piece.width, piece.height, {
-        matrix: frame.colorSpace === AVCOL_SPC_BT709 ? 'bt709' : 'bt601',
-        // The scaler itself turns the full range of YUVJ formats into limited range.
-        fullRange: frame.format !== AV_PIX_FMT_YUVJ420P && frame.colorRange === AVCOL_RANGE_JPEG,
-      });
+    jpeg: async (piece, quality) => {
+      const rgb = rgbFromI420(piece.packed, piece.width, piece.height, piece.reading);
       const raw = { width: piece.width, height: piece.height, channels: 3 } as const;
       return await sharp(rgb, { raw }).jpeg({ quality, chromaSubsampling: '4:4:4' }).toBuffer();
     },
     [Symbol.dispose]: () => scaler.close(),
+  };
+}
+
+function readingOf(frame: Frame): ColourReading {
+  return {
+    matrix: frame.colorSpace === AVCOL_SPC_BT709 ? 'bt709' : 'bt601',
+    // The scaler itself turns the full range of YUVJ formats into limited range.
+    fullRange: frame.format !== AV_PIX_FMT_YUVJ420P && frame.colorRange === AVCOL_RANGE_JPEG,
   };
 }
 

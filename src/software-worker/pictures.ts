@@ -19,6 +19,8 @@ export interface PictureStream extends AsyncDisposable {
   readonly kind: 'live' | 'file';
   readonly timeBase: TimeBase;
   readonly codec: string;
+  /** As announced; undefined when nobody said. */
+  readonly frameRate: number | undefined;
   /** How it is decoded; may become `software` with the first frames. */
   readonly path: string;
   /** Undefined at the end. Rejects with `source.timeout` when the source falls silent. */
@@ -118,6 +120,7 @@ export async function openPictures(source: UnitSource, options: PictureOptions, 
     kind: source.kind,
     timeBase: source.timeBase,
     codec: decoder.codec,
+    frameRate: source.frameRate,
     get path() {
       return decoder.path;
     },

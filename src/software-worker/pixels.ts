@@ -42,6 +42,13 @@ export interface ColourReading {
   readonly fullRange: boolean;
 }
 
+/** Luma as grey from 0 to 255. */
+export function greyFromLuma(luma: Uint8Array, { fullRange }: Pick<ColourReading, 'fullRange'>): Uint8Array {
+  if (fullRange) return luma;
+  const levels = Uint8ClampedArray.from({ length: 256 }, (_, level) => ((level - 16) * 255) / 219);
+  return luma.map((level) => levels[level] ?? 0);
+}
+
 /** Kr and Kb of ITU-R BT.601 and BT.709. */
 const weights = { bt601: { red: 0.299, blue: 0.114 }, bt709: { red: 0.2126, blue: 0.0722 } } as const;
 

@@ -1,0 +1,126 @@
+import { Backoff } from '../core/backoff.ts';
+import type { Context } from '../core/context.ts';
+import { errorText, isAbort } from '../core/errors.ts';
+import { redact } from '../core/log.ts';
+import { pairFrames } from './pairing.ts';
+import type { Picture, PictureStream } from './pictures.ts';
+
+/**
+ * The substream on which a camera's detectors look while its pictures come from the main stream. It comes back by itself; as
+ * long as it is away, detection runs on the main stream.
+ */
+export interface DetectStream extends AsyncDisposable {
+  /**
+   * The frame of the substream that was filmed with this main frame; the caller frees it. `later`: a later main frame is nearer
+   * to what the substream shows next. `away`: there is none, and waiting would not help.
+   */
+  match(main: Picture, frameMs: number): Promise<Picture | 'later' | 'away'>;
+}
+
+export interface DetectStreamOptions {
+  readonly camera: string;
+  open(): Promise<PictureStream>;
+  /** Both streams are files at full speed: neither runs ahead of the other, and frames are waited for as long as it takes. */
+  readonly paced: boolean;
+}
+
+/** Frames of a substream are small: this many are a second or more of it. */
+const ringFrames = 32;
+/** How long a live main frame waits for its counterpart. */
+const waitMs = 250;
+const retry = { firstMs: 500, maxMs: 30_000 } as const;
+
+export function startDetectStream(options: DetectStreamOptions, ctx: Context): DetectStream {
+  const { camera, paced } = options;
+  const ring: { readonly picture: Picture; readonly atMs: number }[] = [];
+  const closing = new AbortController();
+  const signal = AbortSignal.any([ctx.signal, closing.signal]);
+  let state: 'opening' | 'live' | 'away' = 'opening';
+  let changed = Promise.withResolvers<void>();
+
+  function tell(): void {
+    changed.resolve();
+    changed = Promise.withResolvers();
+  }
+
+  function discard(count: number): void {
+    for (const { picture } of ring.splice(0, count)) picture.frame.free();
+  }
+
+  const timeOf = (picture: Picture) => (paced ? picture.mediaMs : picture.cameraTimeUs / 1000);
+
+  async function read(stream: PictureStream): Promise<void> {
+    for (let picture = await stream.next(); picture !== undefined; picture = await stream.next()) {
+      if (state !== 'live') ctx.log.info({ camera, width: picture.width, height: picture.height }, 'substream live');
+      state = 'live';
+      // Another time line: nothing before it can be compared with anything after.
+      if (picture.restarted) discard(ring.length);
+      ring.push({ picture, atMs: timeOf(picture) });
+      tell();
+      while (paced && ring.length >= ringFrames && !signal.aborted) await changed.promise;
+      if (ring.length > ringFrames) discard(1);
+    }
+  }
+
+  async function run(): Promise<void> {
+    const backoff = new Backoff(retry);
+    while (!signal.aborted) {
+      let reason = 'it ended';
+      try {
+        await using stream = await options.open();
+        const interrupt = () => stream.interrupt();
+        signal.addEventListener('abort', interrupt, { once: true });
+        try {
+          await read(stream);
+        } finally {
+          signal.removeEventListener('abort', interrupt);
+        }
+      } catch (error) {
+        if (signal.aborted) return;
+        reason = redact(errorText(error));
+      }
+      if (state === 'live') backoff.reset();
+      state = 'away';
+      tell();
+      if (signal.aborted || paced) return;
+      ctx.log.warn({ camera, reason }, 'substream away, detecting on the main stream');
+      await ctx.clock.sleep(backoff.next(), signal);
+    }
+  }
+
+  const running = run().catch((error: unknown) => {
+    if (!isAbort(error)) throw error;
+  });
+
+  return {
+    match: async (main, frameMs) => {
+      const atMs = timeOf(main);
+      using limit = paced ? undefined : ctx.clock.deadline(waitMs, signal);
+      limit?.signal.addEventListener('abort', tell, { once: true });
+      while (true) {
+        discard(ring.findIndex((entry) => entry.atMs >= atMs - frameMs / 2) < 0 ? ring.length : 0);
+        const pairing = pairFrames(
+          ring.map((entry) => entry.atMs),
+          atMs,
+          frameMs,
+        );
+        if (pairing.kind === 'pair') {
+          discard(pairing.index);
+          const found = ring.shift();
+          tell();
+          if (found !== undefined) return found.picture;
+        }
+        if (pairing.kind === 'later') return 'later';
+        tell();
+        if (state === 'away' || limit?.signal.aborted === true || signal.aborted) return 'away';
+        await changed.promise;
+      }
+    },
+    [Symbol.asyncDispose]: async () => {
+      closing.abort(new DOMException('the substream was closed', 'AbortError'));
+      tell();
+      await running;
+      discard(ring.length);
+    },
+  };
+}

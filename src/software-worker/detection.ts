@@ -1,0 +1,142 @@
+import type { Frame } from 'node-av/lib';
+import type { Context } from '../core/context.ts';
+import { isAbort, isSightlineError } from '../core/errors.ts';
+import type { FloodGate } from '../core/log.ts';
+import type { DetectedObject, Detector } from '../core/models.ts';
+import { blacken, type Cutter, createCutter } from './cutter.ts';
+import type { DetectStream } from './detect-stream.ts';
+import { createMask, type Mask } from './masks.ts';
+import type { Picture } from './pictures.ts';
+import type { CameraSettings, DetectSettings } from './settings.ts';
+import type { Slots } from './slots.ts';
+
+/** The detectors of one camera at work on one frame after the other. */
+export interface Detection extends Disposable {
+  /**
+   * What the detectors `due` see, in source pixels, persons before faces. `later`: a later frame is the one the substream shows.
+   * Empty when none of them could look in time.
+   */
+  look(picture: Picture, frameMs: number, due: readonly number[]): Promise<readonly Found[] | 'later'>;
+}
+
+export interface Found {
+  readonly model: string;
+  readonly objects: readonly DetectedObject[];
+}
+
+export interface CameraDetector {
+  readonly settings: DetectSettings;
+  readonly detector: Detector;
+}
+
+export interface DetectionOptions {
+  readonly settings: CameraSettings;
+  /** Of the main stream, whatever the detectors look at. */
+  readonly size: { readonly width: number; readonly height: number };
+  /** A frame is never given up because a detector is busy. */
+  readonly paced: boolean;
+  readonly detectors: readonly CameraDetector[];
+  readonly slots: Slots;
+  readonly flood: FloodGate;
+  /** Where detectors look instead of at the picture itself. */
+  readonly detectStream: DetectStream | undefined;
+  /** A detector could not look at a frame that was due. */
+  onMissed(): void;
+}
+
+/** How old a live frame may grow before its detection is given up, and how long a file waits for one. */
+const detectWithinMs = { paced: 120_000, live: 2000 } as const;
+const retryAfterMs = 50;
+const failuresForgiven = 3;
+
+/** What detectors look at: the picture, or its counterpart in the substream. */
+interface View {
+  readonly frame: Frame;
+  readonly cutter: Cutter;
+}
+
+function isWanted({ label, score, box }: DetectedObject, { classes, minScore, minSize }: DetectSettings): boolean {
+  const listed = classes.size === 0 || classes.has(label);
+  return listed && score >= (minScore ?? 0) && box.height >= minSize && box.width > 0 && box.height > 0;
+}
+
+export function createDetection(options: DetectionOptions, ctx: Context): Detection {
+  const { settings, size, detectors, detectStream } = options;
+  const { signal } = ctx;
+  const cutter = createCutter();
+  let sub: { readonly width: number; readonly height: number; readonly mask: Mask; readonly cutter: Cutter } | undefined;
+  const isFace = (index: number) => Number(detectors[index]?.detector.landmarks ?? false);
+  // Persons first, so that a face of the same frame finds the person it belongs to.
+  const personsFirst = (a: number, b: number) => isFace(a) - isFace(b) || a - b;
+
+  /** Undefined when the detector could not look in time. */
+  async function detect(view: View, { settings: wanted, detector }: CameraDetector): Promise<Found | undefined> {
+    const content = detector.contentSize(size, wanted.width);
+    for (let failures = 0; ; ) {
+      const image = await view.cutter.scale(view.frame, content);
+      try {
+        const slot = await options.slots.take(signal);
+        try {
+          const objects = await detector.detect(image, size, {
+            signal,
+            deadlineMs: ctx.clock.mono() + detectWithinMs[options.paced ? 'paced' : 'live'],
+            stream: settings.camera,
+            ...(wanted.minScore === undefined ? {} : { minScore: wanted.minScore }),
+          });
+          return { model: wanted.model, objects: objects.filter((object) => isWanted(object, wanted)) };
+        } finally {
+          slot[Symbol.dispose]();
+        }
+      } catch (error) {
+        if (isAbort(error) || signal.aborted) throw error;
+        if (!isSightlineError(error, 'inference.overload') && !isSightlineError(error, 'inference.deadline')) {
+          failures += 1;
+          options.flood.warn('detection failed', { camera: settings.camera, model: detector.model, err: error });
+        }
+        if (!options.paced || failures > failuresForgiven) {
+          options.onMissed();
+          return undefined;
+        }
+        await ctx.clock.sleep(retryAfterMs, signal);
+      }
+    }
+  }
+
+  async function lookAt(view: View, due: readonly number[]): Promise<readonly Found[]> {
+    const found: Found[] = [];
+    for (const index of [...due].sort(personsFirst)) {
+      const detector = detectors[index];
+      const seen = detector === undefined ? undefined : await detect(view, detector);
+      if (seen !== undefined) found.push(seen);
+    }
+    return found;
+  }
+
+  /** Masks and scaling for the substream, made anew when its size changes. */
+  function forSubstream({ width, height }: Picture): { readonly mask: Mask; readonly cutter: Cutter } {
+    if (sub?.width !== width || sub.height !== height) {
+      sub?.cutter[Symbol.dispose]();
+      sub = { width, height, mask: createMask(settings.masks, width, height), cutter: createCutter() };
+    }
+    return sub;
+  }
+
+  return {
+    look: async (picture, frameMs, due) => {
+      const match = detectStream === undefined ? 'away' : await detectStream.match(picture, frameMs);
+      if (match === 'later') return 'later';
+      if (match === 'away') return await lookAt({ frame: picture.frame, cutter }, due);
+      try {
+        const { mask, cutter: subCutter } = forSubstream(match);
+        if (!mask.empty) blacken(match.frame, mask);
+        return await lookAt({ frame: match.frame, cutter: subCutter }, due);
+      } finally {
+        match.frame.free();
+      }
+    },
+    [Symbol.dispose]: () => {
+      cutter[Symbol.dispose]();
+      sub?.cutter[Symbol.dispose]();
+    },
+  };
+}

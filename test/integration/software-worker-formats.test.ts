@@ -1,0 +1,184 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { promisify } from 'node:util';
+import { type Frame, SourceState } from '../../src/gen/sightline/bridge/v1/bridge.ts';
+import { dataPath, missingTool } from '../support/data.ts';
+import { temporaryDirectory } from '../support/directory.ts';
+import { installedProgram } from '../support/programs.ts';
+import { missingModels, realRepository } from '../support/repository.ts';
+import {
+  cameraConfig,
+  detectConfig,
+  inferenceConfig,
+  startTestDaemon,
+  startWorkerProcess,
+  untilEnded,
+  untilState,
+} from '../support/software-worker.ts';
+
+const run = promisify(execFile);
+const clip = 'clips/real_tilt_m.mp4';
+const skip =
+  missingModels('centerface', clip) || missingTool(installedProgram('ffmpeg') && installedProgram('ffprobe'), 'ffmpeg');
+
+async function encode(path: string, ...options: readonly string[]): Promise<string> {
+  await run('ffmpeg', ['-v', 'error', '-y', '-i', dataPath(clip), '-an', ...options, path]);
+  return path;
+}
+
+/** Time stamps of a file's frames in the order of presentation, by an independent reader. */
+async function stampsOf(path: string): Promise<readonly number[]> {
+  const { stdout } = await run('ffprobe', [
+    ...['-v', 'error', '-select_streams', 'v', '-show_entries', 'frame=best_effort_timestamp', '-of', 'csv=p=0', path],
+  ]);
+  return stdout
+    .split('\n')
+    .map((line) => Number.parseInt(line, 10))
+    .filter((stamp) => !Number.isNaN(stamp));
+}
+
+function faces(frames: readonly Frame[]): number {
+  return frames.filter(({ objects }) => objects.some(({ label, crop }) => label === 'face' && crop !== undefined)).length;
+}
+
+describe('a software worker reading files', { skip }, () => {
+  test('of all shapes: variable frame rate, B-frames, H.265, 4K, 10 bit, no time stamps, time stamps that begin anew, a size that changes', async () => {
+    await using folder = await temporaryDirectory();
+    const at = (name: string) => join(folder.path, name);
+    const fast = ['-c:v', 'libx264', '-preset', 'ultrafast', '-g', '12'];
+    const x265 = ['-c:v', 'libx265', '-preset', 'ultrafast', '-x265-params', 'log-level=none'];
+    const short = ['-frames:v', '24'];
+    await Promise.all([
+      encode(
+        at('vfr.mp4'),
+        '-vf',
+        "setpts='(N+0.6*mod(N,3)+40*gte(N,12))/12/TB'",
+        '-fps_mode',
+        'vfr',
+        ...short,
+        '-c:v',
+        'libx264',
+        '-bf',
+        '2',
+      ),
+      encode(at('b.mkv'), ...short, '-c:v', 'libx264', '-bf', '3', '-b_strategy', '0'),
+      encode(at('hevc.mp4'), ...short, '-vf', 'format=yuv420p10le', ...x265),
+      encode(at('4k.mp4'), '-frames:v', '6', '-vf', 'scale=3840:2160', ...x265),
+      encode(at('raw.h264'), ...short, ...fast, '-bf', '0'),
+      encode(at('a.ts'), ...short, ...fast),
+      encode(at('b.ts'), ...short, '-vf', 'scale=640:480', '-output_ts_offset', '2', ...fast),
+    ]);
+    const [first, second] = await Promise.all([readFile(at('a.ts')), readFile(at('b.ts'))]);
+    await writeFile(at('resized.ts'), Buffer.concat([first, second]));
+    await writeFile(at('anew.ts'), Buffer.concat([first, first]));
+    const names = ['vfr.mp4', 'b.mkv', 'hevc.mp4', '4k.mp4', 'raw.h264', 'resized.ts', 'anew.ts'];
+
+    await using repository = await realRepository();
+    await using daemon = await startTestDaemon({
+      cameras: names.map((name) =>
+        cameraConfig(name, at(name), { decode: 'auto', detect: [detectConfig('centerface', { fps: 2 })] }),
+      ),
+      inference: inferenceConfig(repository.directory),
+    });
+    await using worker = startWorkerProcess(daemon.socketPath);
+    const ended = await Promise.race([
+      Promise.all(names.map(async (name) => [name, await untilEnded(daemon, name)] as const)),
+      worker.failed,
+    ]);
+    const frames = new Map(ended);
+    const live = (name: string) =>
+      daemon.statuses.filter((status) => status.camera === name && status.state === SourceState.LIVE);
+    for (const name of ['vfr.mp4', 'b.mkv', 'hevc.mp4', '4k.mp4']) {
+      const seen = frames.get(name) ?? [];
+      assert.deepEqual(
+        seen.map(({ pts }) => Number(pts)),
+        await stampsOf(at(name)),
+        `${name}: time stamps`,
+      );
+      assert.ok(faces(seen) > 0, `${name}: a face with its crop`);
+      assert.deepEqual(new Set(seen.map(({ epoch }) => epoch)), new Set([1]));
+    }
+    // The gate of a pause: by media time, not by the number of frames.
+    const looked = (frames.get('vfr.mp4') ?? [])
+      .filter(({ predicted }) => !predicted)
+      .map((frame) => (Number(frame.pts) * frame.timeBaseNum) / frame.timeBaseDen);
+    assert.ok(
+      looked.every((seconds, index) => index === 0 || seconds - (looked[index - 1] ?? 0) > 0.3),
+      looked.join(' '),
+    );
+    assert.deepEqual(
+      ['hevc.mp4', '4k.mp4'].map((name) => [
+        live(name)[0]?.codec,
+        live(name)[0]?.width,
+        live(name)[0]?.height,
+        live(name)[0]?.decode,
+      ]),
+      [
+        ['hevc', 480, 360, 'software'],
+        ['hevc', 3840, 2160, 'software'],
+      ],
+    );
+    const large = frames
+      .get('4k.mp4')
+      ?.flatMap(({ objects }) => objects)
+      .find(({ crop }) => crop !== undefined);
+    assert.ok((large?.box?.height ?? 0) > 700, 'boxes are in pixels of the source');
+    assert.equal(Math.max(large?.crop?.width ?? 0, large?.crop?.height ?? 0), 512);
+    assert.ok((large?.crop?.rect?.height ?? 0) > 700, 'and so is what was cut');
+
+    const raw = frames.get('raw.h264') ?? [];
+    assert.equal(raw.length, 24);
+    assert.ok(
+      raw.every(({ pts }, index) => index === 0 || pts > (raw[index - 1]?.pts ?? 0n)),
+      'time stamps where the file has none',
+    );
+
+    const resized = frames.get('resized.ts') ?? [];
+    assert.deepEqual(
+      live('resized.ts').map(({ epoch, width, height }) => [epoch, width, height]),
+      [
+        [1, 480, 360],
+        [2, 640, 480],
+      ],
+    );
+    for (const [epoch, width] of [
+      [1, 480],
+      [2, 640],
+    ]) {
+      const part = resized.filter((frame) => frame.epoch === epoch);
+      assert.equal(part.length, 24);
+      assert.ok(part.every((frame) => frame.width === width));
+      assert.deepEqual(
+        part.map(({ sequence }) => Number(sequence)),
+        [...part.keys()],
+      );
+      assert.ok(faces(part) > 0);
+    }
+    const anew = frames.get('anew.ts') ?? [];
+    assert.deepEqual(
+      [1, 2].map((epoch) => anew.filter((frame) => frame.epoch === epoch).length),
+      [24, 24],
+    );
+  });
+
+  test('a decode path that this machine lacks fails its own camera with what would be possible', async () => {
+    await using repository = await realRepository();
+    const paths = ['vaapi', 'qsv', 'nvdec'] as const;
+    await using daemon = await startTestDaemon({
+      cameras: [...paths, 'auto'].map((decode) => cameraConfig(decode, dataPath(clip), { decode })),
+      inference: inferenceConfig(repository.directory),
+    });
+    await using worker = startWorkerProcess(daemon.socketPath);
+    const auto = await Promise.race([untilState(daemon, 'auto', SourceState.LIVE), worker.failed]);
+    const present = new Set(daemon.hello?.capabilities ?? []);
+    if (paths.every((path) => !present.has(path))) assert.equal(auto.decode, 'software');
+    for (const path of paths.filter((name) => !present.has(name))) {
+      const failed = await untilState(daemon, path, SourceState.FAILED);
+      assert.equal(failed.code, 'source.unsupported');
+      assert.equal(failed.reason, `decode: ${path} is not available on this machine for this codec; auto or software would be`);
+    }
+  });
+});
