@@ -55,7 +55,7 @@ export interface Supervisor extends AsyncDisposable {
 
 interface Managed {
   readonly backoff: Backoff;
-  readonly budget: RestartBudget;
+  budget: RestartBudget;
   spec: WorkerSpec;
   state: WorkerState;
   capacity: number;
@@ -84,6 +84,8 @@ export async function startSupervisor(options: SupervisorOptions, ctx: Context):
   const stateGauge = metrics.gauge('sightline_worker_state', '1 for the state a worker is in', ['worker', 'state']);
   const rssGauge = metrics.gauge('sightline_worker_rss_bytes', 'Resident memory of a worker process', ['worker']);
 
+  const newBudget = () => new RestartBudget(timings.restartsPerMinute, 60_000);
+
   /** The only door to a worker's state. */
   function setState(managed: Managed, next: WorkerState): void {
     const name = managed.spec.worker;
@@ -107,7 +109,7 @@ export async function startSupervisor(options: SupervisorOptions, ctx: Context):
   function begin(spec: WorkerSpec): Managed {
     const managed: Managed = {
       backoff: new Backoff({ firstMs: timings.firstDelayMs, maxMs: timings.longestDelayMs }),
-      budget: new RestartBudget(timings.restartsPerMinute, 60_000),
+      budget: newBudget(),
       spec,
       state: { state: 'starting', sinceMonoMs: clock.mono() },
       capacity: 0,
@@ -132,6 +134,7 @@ export async function startSupervisor(options: SupervisorOptions, ctx: Context):
     }
     if (why === 'changed') {
       managed.backoff.reset();
+      managed.budget = newBudget();
       managed.exhausted = false;
     }
     managed.capacity = capacityFor(spec.cameras.size);

@@ -129,20 +129,25 @@ describe('supervisor over time', () => {
     using ctx = testContext(clock);
     const theatre = createTheatre(clock);
     const supervisor = await startSupervisor(
-      { desired: specs('a'), link: theatre.link, launchers: { software: theatre.launcher }, timings: { restartsPerMinute: 0 } },
+      { desired: specs('a'), link: theatre.link, launchers: { software: theatre.launcher }, timings: { restartsPerMinute: 1 } },
       ctx,
     );
-    await clock.advance(0);
-    last(theatre.lives).exit({ code: 1 });
-    await clock.advance(10);
-    assert.equal(supervisor.states().get('software-main')?.state, 'failed');
+    const dies = async (): Promise<string | undefined> => {
+      await clock.advance(0);
+      last(theatre.lives).exit({ code: 1 });
+      await clock.advance(0);
+      return supervisor.states().get('software-main')?.state;
+    };
+    assert.equal(await dies(), 'waiting');
+    await clock.advance(1000);
+    assert.equal(await dies(), 'failed');
     supervisor.apply(specs('a', 'b'));
     await clock.advance(0);
-    assert.equal(theatre.lives.length, 2);
+    assert.equal(theatre.lives.length, 3);
     last(theatre.events).hello();
     await clock.advance(0);
     assert.deepEqual(last(theatre.told), ['a', 'b']);
-    last(theatre.lives).exit({ code: 0 });
+    assert.equal(await dies(), 'waiting');
     await stopped(supervisor, clock);
   });
 
