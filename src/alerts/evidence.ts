@@ -56,6 +56,8 @@ export const defaultPolicy: EvidencePolicy = {
 export interface EvidenceThresholds extends Pick<Thresholds, 'keep' | 'margin'> {
   /** Cosine between two looks of a track below which they show different people. */
   readonly same: number;
+  /** A decision that nothing has spoken for this long has to be made anew: whoever comes back then is on another visit. */
+  readonly lapseMs: number;
 }
 
 export interface Look {
@@ -270,7 +272,8 @@ function add(
     tallies.set(id, { ...tally, contradiction: tally.contradiction + weight });
   }
   if (verdict === 'supports' && best !== undefined) {
-    tallies.set(best.entryId, supported(tallies.get(best.entryId), best, look.atMs, weight * strengthFor(best)));
+    const before = tallies.get(best.entryId);
+    tallies.set(best.entryId, supported(before, best, look.atMs, weight * strengthFor(best), thresholds.lapseMs));
   }
   const against = verdict === 'weak' || verdict === 'unknown' ? weight * strengthAgainst(best) : 0;
   return {
@@ -286,8 +289,9 @@ function add(
 /** Below this a tally is old news: its first look no longer counts for the spread. */
 const forgotten = 0.2;
 
-function supported(before: Tally | undefined, match: Match, atMs: number, weight: number): Tally {
-  if (before === undefined || (!before.decided && before.support < forgotten)) {
+function supported(before: Tally | undefined, match: Match, atMs: number, weight: number, lapseMs: number): Tally {
+  const lapsed = before !== undefined && atMs - before.lastMs >= lapseMs;
+  if (before === undefined || lapsed || (!before.decided && before.support < forgotten)) {
     const fresh = { match, support: weight, total: weight, looks: 1, firstMs: atMs, lastMs: atMs };
     return { ...fresh, bestScore: match.score, decided: false, contradiction: 0 };
   }

@@ -127,7 +127,12 @@ export function createRecognition({ settings, policy, isListed, commit, visits }
       quality: sighting.crop.quality.overall,
       vector: sighting.embedding.vector,
     };
-    const judgement = weigh(state.evidence, look, { ...thresholds, same: samePerson(sighting.kind, thresholds) }, policy);
+    const judgement = weigh(
+      state.evidence,
+      look,
+      { ...thresholds, same: samePerson(sighting.kind, thresholds), lapseMs: settings().config.leaveAfterMs },
+      policy,
+    );
     state.evidence = judgement.evidence;
     for (const entryId of judgement.retracted) {
       state.bound.delete(entryId);
@@ -140,23 +145,31 @@ export function createRecognition({ settings, policy, isListed, commit, visits }
   function judgeNamed(state: TrackState, sighting: Sighting, judgement: Judgement, best: Match): void {
     const { verdict, subject, share } = judgement;
     const speaks = verdict === 'supports';
-    const bound = state.bound.has(best.entryId);
-    const decided = subject?.tallies.get(best.entryId)?.decided === true;
+    const decided = speaks && subject?.tallies.get(best.entryId)?.decided === true;
+    const ignored = isIgnored(settings().config.lists, best.list);
+    const known = ignored || visits.open(best.entryId) !== undefined;
     const keep = Math.min(settings().config.thresholds[sighting.kind].keep, best.threshold);
+    const holds = known && state.bound.has(best.entryId) && best.score >= keep;
     // Whoever was here a moment ago is known again by one good look; it can only carry an episode on, never open one.
-    const resumes = speaks && !decided && share >= policy.openShare && visits.open(best.entryId) !== undefined;
-    if ((speaks && (decided || resumes)) || (bound && best.score >= keep)) {
+    const resumes = speaks && known && !ignored && share >= policy.openShare;
+    if (decided || holds || resumes) {
       state.bound.set(best.entryId, best);
-      state.steady = decided || bound;
+      state.steady = decided || holds;
       state.ledger.drop(best.entryId, 'evidence');
-      present(state, sighting, best, speaks);
+      present(state, sighting, best, { speaks, decided });
       return;
     }
+    if (!known) state.bound.delete(best.entryId);
     if (verdict !== 'poor') state.steady = state.bound.size === 0;
     explain(state, sighting, judgement, best);
   }
 
-  function present(state: TrackState, sighting: Sighting, best: Match, speaks: boolean): void {
+  function present(
+    state: TrackState,
+    sighting: Sighting,
+    best: Match,
+    { speaks, decided }: { readonly speaks: boolean; readonly decided: boolean },
+  ): void {
     if (!isListed(best.entryId)) {
       note(state, 'expired', sighting);
       return;
@@ -168,7 +181,7 @@ export function createRecognition({ settings, policy, isListed, commit, visits }
     const seen = seenBy(state, sighting, speaks);
     const open = visits.open(best.entryId);
     if (open !== undefined) visits.carryOn(open, seen);
-    else if (speaks) {
+    else if (decided) {
       const tally = state.evidence.subjects[0]?.tallies.get(best.entryId);
       const entry = { id: best.entryId, name: best.entryName, list: best.list };
       visits.begin(seen, { entry, startedMs: tally?.firstMs ?? sighting.frame.time.eventTimeMs, looks: tally?.looks ?? 1 });

@@ -257,6 +257,17 @@ describe('an open alert', () => {
     assert.deepEqual(s.story, ['opened cal_m1', 'closed cal_m1 left', 'opened cal_m1']);
   });
 
+  test('opens again only with two looks, also on the track that was decided before', () => {
+    const s = scene();
+    looks(s, 0, 400, 200, { scores: { anna: 0.7 } });
+    s.frame(20_000);
+    s.see({ at: 20_200, scores: { anna: 0.9 } });
+    assert.deepEqual(s.story, ['opened anna', 'closed anna left']);
+    s.see({ at: 20_400, scores: { anna: 0.9 } });
+    assert.deepEqual(s.story, ['opened anna', 'closed anna left', 'opened anna']);
+    assert.equal(s.events.at(-1)?.alert.firstSeenAt, begin + 20_200);
+  });
+
   test('covers two cameras, says so in an update, and ends when both have lost the person', () => {
     const s = scene();
     looks(s, 0, 2000, 200, { scores: { anna: 0.7 } });
