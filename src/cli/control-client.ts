@@ -96,7 +96,7 @@ function unavailable(socketPath: string, cause: Error): SightlineError {
   const reason = missing ? 'no daemon is running there' : denied ? 'it belongs to another user' : cause.message;
   return new SightlineError('control.unavailable', `cannot talk to a daemon at ${socketPath}: ${reason}`, {
     details: { socketPath, missing },
-    cause,
+    ...(missing ? {} : { cause }),
   });
 }
 

@@ -93,13 +93,15 @@ async function photosIn(path: string, name: string | undefined): Promise<readonl
     if (name === undefined) throw usage('--name is missing');
     return [{ path, name }];
   }
-  const entries = (await readdir(path, { withFileTypes: true })).toSorted((a, b) => a.name.localeCompare(b.name));
+  const names = (await readdir(path)).toSorted((a, b) => a.localeCompare(b));
+  // Links count as what they lead to: collections of photos are full of them.
+  const entries = await Promise.all(names.map(async (name) => ({ name, kind: await stat(join(path, name)) })));
   if (name === undefined) {
-    const people = entries.filter((entry) => entry.isDirectory());
+    const people = entries.filter((entry) => entry.kind.isDirectory());
     if (people.length === 0) throw usage(`${path} has no subfolders, one for each person; give --name for the pictures in it`);
     return (await Promise.all(people.map((person) => photosIn(join(path, person.name), person.name)))).flat();
   }
-  const found = entries.filter((entry) => entry.isFile() && pictures.includes(extname(entry.name).toLowerCase()));
+  const found = entries.filter((entry) => entry.kind.isFile() && pictures.includes(extname(entry.name).toLowerCase()));
   if (found.length === 0) throw usage(`${path} has no pictures; known are ${pictures.join(', ')}`);
   return found.map((entry) => ({ path: join(path, entry.name), name }));
 }

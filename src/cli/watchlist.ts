@@ -164,7 +164,7 @@ async function importFrom(path: string, control: Control, io: CommandIo): Promis
       checkHeader(value, path);
       continue;
     }
-    const record = parsePortableEntry(value);
+    const record = parsePortableEntry(value, `${path}:${number}`);
     const { entry, references, warnings } = await control.call('watchlist.import', { record, actor: io.user }, io.signal);
     io.out(`${entry.name} (${entry.list}): ${references} pictures added`);
     for (const warning of warnings) io.say(`${entry.name}: warning: ${warning}`);

@@ -92,9 +92,9 @@ const portableEntry = z.strictObject({ entry, references: z.array(portableRefere
 export type PortableEntry = z.output<typeof portableEntry>;
 export type PortableReference = z.output<typeof portableReference>;
 
-/** One line of an export file, parsed; throws `control.request` naming the field that is wrong. */
-export function parsePortableEntry(value: unknown): PortableEntry {
-  return parseWith(portableEntry, value, 'this line');
+/** One line of an export file; `where` names it in the `control.request` that says which field is wrong. */
+export function parsePortableEntry(value: unknown, where: string): PortableEntry {
+  return parseWith(portableEntry, value, `${where} is not an entry of an export`);
 }
 
 /** A reference as people are shown it: neither picture nor vector. */
@@ -251,10 +251,10 @@ export interface Control {
 /** Throws `control.request` naming the fields that are wrong. */
 export function parseControlRequest<M extends ControlMethod>(method: M, value: unknown): ControlArguments<M> {
   const schema: z.ZodType = controlMethods[method].request;
-  return parseWith(schema, value, method) as ControlArguments<M>;
+  return parseWith(schema, value, `${method} cannot be answered`) as ControlArguments<M>;
 }
 
-function parseWith<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
+function parseWith<T>(schema: z.ZodType<T>, value: unknown, complaint: string): T {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const fields = parsed.error.issues.map((issue) => ({
@@ -262,5 +262,5 @@ function parseWith<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
     message: issue.message,
   }));
   const shown = fields.map(({ field, message }) => (field === '' ? message : `${field}: ${message}`)).join('; ');
-  throw new SightlineError('control.request', `${what} cannot be answered: ${shown}`, { details: { fields } });
+  throw new SightlineError('control.request', `${complaint}: ${shown}`, { details: { fields } });
 }

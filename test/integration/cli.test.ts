@@ -1,0 +1,468 @@
+import assert from 'node:assert/strict';
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { commands } from '../../src/cli/commands.ts';
+import type { Alert } from '../../src/core/alerts.ts';
+import type { AlertEventView, ControlHandlers, EntryView, PortableEntry, StatusView } from '../../src/core/control.ts';
+import { isSightlineError, SightlineError } from '../../src/core/errors.ts';
+import type { EntryRecord } from '../../src/core/store.ts';
+import { runCommand, runProgram, scriptedDaemon, startProgram } from '../support/cli.ts';
+import { temporaryDirectory } from '../support/directory.ts';
+import { until } from '../support/until.ts';
+
+const at = Date.UTC(2026, 10, 21, 14, 3, 5);
+const entry: EntryRecord = {
+  id: 'e1',
+  name: 'Ada',
+  list: 'banned',
+  kind: 'face',
+  notes: '',
+  reason: 'theft',
+  addedBy: 'operator',
+  addedAt: at,
+};
+const view: EntryView = {
+  entry,
+  references: [
+    {
+      id: 'r1',
+      entryId: 'e1',
+      negative: false,
+      space: 'x@1',
+      box: { left: 0, top: 0, width: 1, height: 1 },
+      quality: 0.9,
+      accepted: true,
+      source: 'ada.jpg',
+      addedAt: at,
+    },
+  ],
+};
+const alert = {
+  id: 'a1',
+  rule: 'default',
+  severity: 'high',
+  kind: 'face',
+  entry: { id: 'e1', name: 'Ada', list: 'banned' },
+  state: 'opened',
+  steps: [{ state: 'opened', at, actor: 'sightline' }],
+  camera: 'lobby',
+  cameras: ['lobby'],
+  score: 0.714,
+  threshold: 0.5,
+  margin: 0.3,
+  top: [{ entryId: 'e1', entryName: 'Ada', list: 'banned', score: 0.714 }],
+  quality: { overall: 0.8, heightPx: 64 },
+  sightings: 3,
+  firstSeenAt: at,
+  lastSeenAt: at,
+} as unknown as Alert;
+const event = { alert, step: { state: 'opened', at, actor: 'sightline' }, revision: 1 } satisfies AlertEventView;
+const status: StatusView = {
+  version: '1.2.3',
+  pid: 7,
+  startedAt: at,
+  configFile: '/etc/s.yaml',
+  parts: [
+    { name: 'store', ready: true },
+    { name: 'output mqtt', ready: false, reason: 'connection refused' },
+  ],
+  cameras: [
+    { camera: 'lobby', state: { state: 'live', since: at, codec: 'h264', width: 640, height: 480, decode: 'software' } },
+  ],
+  watchlist: { entries: 2, references: 3 },
+  alerts: { open: 1 },
+  outbox: { waiting: 4, dead: 0 },
+};
+
+// The real program
+
+test('help is there without loading anything but the program itself, and so is every help of a command', async () => {
+  await using directory = await temporaryDirectory();
+  const { code, stdout, stderr } = await runProgram(['--help'], { env: { NODE_V8_COVERAGE: directory.path } });
+  assert.deepEqual([code, stderr], [0, '']);
+  for (const name of Object.keys(commands)) assert.match(stdout, new RegExp(`^  ${name} `, 'm'));
+  const [coverage = ''] = await readdir(directory.path);
+  const { result } = JSON.parse(await readFile(join(directory.path, coverage), 'utf8')) as { result: { url: string }[] };
+  const loaded = result
+    .filter(({ url }) => url.startsWith('file:'))
+    .map(({ url }) => fileURLToPath(url).replace(/^.*\/src\//, ''));
+  assert.deepEqual(loaded.toSorted(), ['cli/commands.ts', 'core/clock.ts', 'core/errors.ts', 'core/nearest.ts', 'main.ts']);
+});
+
+test('every command has a help that begins with what it does and shows its use', async () => {
+  for (const [name, command] of Object.entries(commands)) {
+    const { help } = await command.load();
+    assert.match(help, /^[A-Z].*\.\n/, name);
+    assert.match(help, new RegExp(`^Usage: sightline ${name}\\b`, 'm'), name);
+  }
+  const { code, stdout } = await runProgram(['alerts', '--help']);
+  assert.equal(code, 0);
+  assert.match(stdout, /sightline alerts tail/);
+});
+
+test('wrong usage is 2 and says what is right', async () => {
+  const [nothing, unknown, option] = await Promise.all([
+    runProgram([]),
+    runProgram(['chekc']),
+    runProgram(['check', '--colour', 'x.yaml']),
+  ]);
+  assert.deepEqual([nothing.code, unknown.code, option.code], [2, 2, 2]);
+  assert.equal(unknown.stderr, 'sightline has no command chekc; did you mean check?\n');
+  assert.equal(option.stderr, "sightline check: unknown option '--colour'\nsee: sightline check --help\n");
+});
+
+test('the version is that of the package', async () => {
+  const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'));
+  assert.deepEqual(await runProgram(['--version']), { code: 0, stdout: `${version}\n`, stderr: '' });
+});
+
+test('check says every issue on stderr and is 78, or is 0', async () => {
+  await using directory = await temporaryDirectory();
+  const file = join(directory.path, 's.yaml');
+  await writeFile(file, 'logLevl: info\nmqtt: { url: "http://u:hunter2@h" }\n');
+  const bad = await runProgram(['check', file]);
+  assert.deepEqual([bad.code, bad.stdout], [78, '']);
+  assert.equal(
+    bad.stderr,
+    `${file}:1:1 logLevl: unknown key; did you mean logLevel?\n${file}:2:14 mqtt.url: "http://u:***@h" is not allowed; expected a broker URL that begins with mqtt://, mqtts://, ws:// or wss://\n`,
+  );
+  await writeFile(file, 'cameras: { a: { source: x.mp4, recognise: [appearance] } }');
+  const starving = await runProgram(['check', file]);
+  assert.equal(starving.code, 78);
+  assert.match(starving.stderr, /cameras\.a\.recognise\[0\]: no detector feeds appearance/);
+  await writeFile(file, 'lists: { banned: {} }\ncameras: { a: { source: x.mp4 } }');
+  const good = await runProgram(['check', file]);
+  assert.deepEqual([good.code, good.stderr, good.stdout], [0, '', `${file} is fine: 1 camera, 1 list, 0 rules\n`]);
+});
+
+test('without a daemon a command says so, and how to name another', async () => {
+  await using directory = await temporaryDirectory();
+  const { code, stdout, stderr } = await runProgram(['status', '--data', directory.path]);
+  assert.deepEqual([code, stdout], [1, '']);
+  assert.equal(
+    stderr,
+    `sightline status: cannot talk to a daemon at ${directory.path}/control.sock: no daemon is running there\nis it running? sightline run FILE; another one is named with --config FILE or --data DIR\n`,
+  );
+});
+
+test('the data directory is found although variables that only the daemon has are missing', async () => {
+  await using daemon = await scriptedDaemon({ status: async () => status });
+  await using directory = await temporaryDirectory();
+  await writeFile(
+    join(directory.path, 'sightline.yaml'),
+    `dataDir: ${daemon.path}\ncameras: { a: { source: "rtsp://\${CAM_PASSWORD}@h" } }`,
+  );
+  const { stdout } = await runProgram(['status'], { cwd: directory.path });
+  assert.match(stdout, /^sightline 1\.2\.3, process 7/);
+});
+
+test('alerts tail shows alerts as they come and ends with 0 at Ctrl-C', async () => {
+  const more = Promise.withResolvers<void>();
+  await using daemon = await scriptedDaemon({
+    'alerts.tail': async function* (_request, signal) {
+      yield event;
+      await more.promise;
+      yield { ...event, step: { state: 'closed', at: at + 1000, actor: 'sightline', reason: 'left' } };
+      await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+    },
+  });
+  const tail = startProgram(['alerts', 'tail', '--data', daemon.path]);
+  const first = '14:03:05 opened: high lobby Ada (banned) face similarity 0.71 [default] a1\n';
+  await until('the first line', () => tail.stdout() === first);
+  more.resolve();
+  await until('the second line', () =>
+    tail.stdout().endsWith('14:03:06 closed (left): high lobby Ada (banned) face similarity 0.71 [default] a1\n'),
+  );
+  tail.kill('SIGINT');
+  const { code, stderr } = await tail.finished;
+  assert.deepEqual([code, stderr], [0, '']);
+});
+
+// Commands against a scripted daemon
+
+test('status shows parts, cameras and counts, and is 1 while some part is not ready', async () => {
+  await using daemon = await scriptedDaemon({ status: async () => status });
+  const shown = await daemon.run('status');
+  assert.equal(shown.code, 1);
+  assert.deepEqual(shown.out, [
+    'sightline 1.2.3, process 7, running since 2026-11-21 14:03:05 with /etc/s.yaml',
+    'store         ready',
+    'output mqtt   not ready  connection refused',
+    'camera lobby  live       640 x 480 h264, decoded by software, since 2026-11-21 14:03:05',
+    'watchlist: 2 entries, 3 pictures',
+    'alerts: 1 open',
+    'outbox: 4 waiting, 0 refused',
+  ]);
+  const json = await daemon.run('status', '--json');
+  assert.deepEqual(JSON.parse(json.out[0] ?? ''), status);
+});
+
+test('alerts list, show and answer ask for what was said on the command line', async () => {
+  const asked: unknown[] = [];
+  await using daemon = await scriptedDaemon({
+    status: async () => status,
+    'alerts.list': async (query) => {
+      asked.push(query);
+      return { alerts: [alert], cursor: 'more' };
+    },
+    'alerts.show': async () => ({ alert }),
+    'alerts.snapshot': async () => ({ jpegBase64: Buffer.from('jpeg').toString('base64') }),
+    'alerts.act': async (request) => {
+      asked.push(request);
+      return { alert: { ...alert, state: request.step }, step: { state: request.step, at, actor: request.actor } };
+    },
+  });
+  const list = await daemon.run('alerts', 'list', '--camera', 'lobby', '--open', '--limit', '5');
+  assert.deepEqual(list.out, ['2026-11-21 14:03:05  opened  high  lobby  Ada (banned)  face 0.71  default  a1']);
+  assert.deepEqual(list.said, ['there are more; raise --limit or narrow the question']);
+  const picture = join(daemon.path, 'a1.jpg');
+  const show = await daemon.run('alerts', 'show', 'a1', '--snapshot', picture);
+  assert.ok(show.out.includes('similarity  face 0.714, threshold 0.500, margin 0.300'), show.out.join('\n'));
+  assert.equal(await readFile(picture, 'utf8'), 'jpeg');
+  const ack = await daemon.run('alerts', 'ack', 'a1', '--reason', 'on my way');
+  assert.deepEqual(ack.out, ['a1 is acknowledged']);
+  assert.deepEqual(asked, [
+    { camera: 'lobby', open: true, limit: 5 },
+    { id: 'a1', step: 'acknowledged', actor: 'operator', reason: 'on my way' },
+  ]);
+  const usage = await daemon.run('alerts', 'lsit');
+  assert.ok(isSightlineError(usage.error, 'cli.usage'));
+});
+
+test('why asks in the reader’s own time', async () => {
+  let asked: unknown;
+  await using daemon = await scriptedDaemon({
+    status: async () => status,
+    why: async (question) => {
+      asked = question;
+      return { lines: ['one', 'two'] };
+    },
+  });
+  const { out } = await daemon.run('why', '--camera', 'lobby', '--at', '2026-11-21 14:03', '--within', '30s');
+  assert.deepEqual(out, ['one', 'two']);
+  assert.deepEqual(asked, { camera: 'lobby', at: Date.UTC(2026, 10, 21, 14, 3), windowMs: 30_000, timeZone: 'UTC' });
+  assert.ok(isSightlineError((await daemon.run('why', '--camera', 'lobby')).error, 'cli.usage'));
+});
+
+test('reload says what changed, and is 78 when the file was refused', async () => {
+  let refused = false;
+  await using daemon = await scriptedDaemon({
+    'config.reload': async () => ({
+      state: refused ? 'refused' : 'applied',
+      at,
+      changes: refused ? [] : [{ path: 'logLevel', reload: 'live' }],
+      needsDaemonRestart: [],
+      issues: refused ? ['s.yaml:1:1 x: unknown key'] : [],
+    }),
+  });
+  const good = await daemon.run('reload');
+  assert.deepEqual([good.code, good.out], [0, ['logLevel (live)', 'applied']]);
+  refused = true;
+  const bad = await daemon.run('reload');
+  assert.deepEqual([bad.code, bad.out, bad.said], [78, ['refused'], ['s.yaml:1:1 x: unknown key']]);
+});
+
+function enrolling(asked: Parameters<ControlHandlers['watchlist.enrol']>[0][]): Partial<ControlHandlers> {
+  return {
+    status: async () => status,
+    'watchlist.enrol': async (request) => {
+      asked.push(request);
+      if (request.source === 'bad.jpg') throw new SightlineError('photo.refused', 'bad.jpg is refused: no face was found');
+      return { entry: { ...entry, name: request.name }, reference: view.references[0] as never, warnings: ['near to Bob'] };
+    },
+  };
+}
+
+test('enroll takes files, says which photos were refused and why, and is then 1', async () => {
+  const asked: Parameters<ControlHandlers['watchlist.enrol']>[0][] = [];
+  await using daemon = await scriptedDaemon(enrolling(asked));
+  const [good, bad] = [join(daemon.path, 'good.jpg'), join(daemon.path, 'bad.jpg')];
+  await writeFile(good, 'photo');
+  await writeFile(bad, 'photo');
+  const result = await daemon.run(
+    'enroll',
+    good,
+    bad,
+    '--name',
+    'Ada',
+    '--list',
+    'banned',
+    '--face',
+    '2',
+    '--accept-quality',
+    '--reason',
+    'theft',
+    '--expires',
+    '2027-01-01 00:00',
+  );
+  assert.equal(result.error, undefined);
+  assert.equal(result.code, 1);
+  assert.deepEqual(result.out, [`${good}: enrolled as Ada (banned), quality 0.90, entry e1`]);
+  assert.deepEqual(result.said, [`${good}: warning: near to Bob`, `${bad}: bad.jpg is refused: no face was found`]);
+  assert.deepEqual(asked[0], {
+    photoBase64: Buffer.from('photo').toString('base64'),
+    source: 'good.jpg',
+    name: 'Ada',
+    list: 'banned',
+    kind: 'face',
+    pick: 2,
+    acceptQuality: true,
+    negative: false,
+    reason: 'theft',
+    expiresAt: Date.UTC(2027, 0, 1),
+    actor: 'operator',
+  });
+});
+
+test('enroll takes the pictures of a folder, or a folder of people', async () => {
+  const asked: Parameters<ControlHandlers['watchlist.enrol']>[0][] = [];
+  await using daemon = await scriptedDaemon(enrolling(asked));
+  const people = join(daemon.path, 'people');
+  for (const [person, photo] of [
+    ['ada', '2.JPG'],
+    ['ada', '1.png'],
+    ['ada', 'notes.txt'],
+    ['bob', '1.webp'],
+  ] as const) {
+    await mkdir(join(people, person), { recursive: true });
+    await writeFile(join(people, person, photo), 'photo');
+  }
+  await daemon.run('enroll', people, '--list', 'banned');
+  await daemon.run('enroll', join(people, 'bob'), '--name', 'Robert', '--list', 'staff');
+  assert.deepEqual(
+    asked.map(({ name, source, list }) => `${name} ${source} ${list}`),
+    ['ada 1.png banned', 'ada 2.JPG banned', 'bob 1.webp banned', 'Robert 1.webp staff'],
+  );
+  const empty = await daemon.run('enroll', people, '--name', 'x', '--list', 'banned');
+  assert.match(String(empty.error), /has no pictures/);
+  const missing = await daemon.run('enroll', join(people, 'none'), '--name', 'x', '--list', 'banned');
+  assert.ok(isSightlineError(missing.error, 'cli.usage'));
+});
+
+test('a photo that is too large never travels', async () => {
+  await using daemon = await scriptedDaemon({ status: async () => status });
+  const file = join(daemon.path, 'large.jpg');
+  await writeFile(file, Buffer.alloc(20 * 1024 * 1024 + 1));
+  const { code, said } = await daemon.run('enroll', file, '--name', 'Ada', '--list', 'banned');
+  assert.deepEqual([code, said], [1, [`${file}: ${file} has 21 MiB; at most 20 are taken: scale it down`]]);
+});
+
+test('the watchlist is listed, shown, erased, exported and imported', async () => {
+  const portable: PortableEntry = {
+    entry,
+    references: [
+      {
+        id: 'r1',
+        entryId: 'e1',
+        negative: false,
+        box: { left: 0, top: 0, width: 1, height: 1 },
+        quality: 0.9,
+        accepted: true,
+        source: 'ada.jpg',
+        addedAt: at,
+        imageBase64: 'anBlZw==',
+      },
+    ],
+  };
+  const imported: unknown[] = [];
+  const removed: unknown[] = [];
+  await using daemon = await scriptedDaemon({
+    status: async () => status,
+    'watchlist.list': async () => ({ entries: [view] }),
+    'watchlist.show': async () => view,
+    'watchlist.image': async () => ({ jpegBase64: 'anBlZw==' }),
+    'watchlist.remove': async (request) => {
+      removed.push(request);
+      return { entry };
+    },
+    'watchlist.removeReference': async (request) => {
+      removed.push(request);
+      return { removed: request.referenceId };
+    },
+    'watchlist.export': async function* () {
+      yield portable;
+      yield portable;
+    },
+    'watchlist.import': async ({ record }) => {
+      imported.push(record);
+      return { entry, references: 1, warnings: ['was there already'] };
+    },
+  });
+  assert.deepEqual((await daemon.run('watchlist', 'list')).out, ['Ada  banned  face  1 pictures    e1']);
+  const pictures = join(daemon.path, 'pictures');
+  const shown = await daemon.run('watchlist', 'show', 'Ada', '--save', pictures);
+  assert.ok(shown.out.includes('picture  r1  ada.jpg  quality 0.90  accepted despite its quality'), shown.out.join('\n'));
+  assert.equal(await readFile(join(pictures, 'r1.jpg'), 'utf8'), 'jpeg');
+  assert.deepEqual((await daemon.run('watchlist', 'remove', 'Ada')).out, ['Ada (banned) is erased']);
+  assert.deepEqual((await daemon.run('watchlist', 'remove', 'Ada', '--picture', 'r1')).out, ['picture r1 of Ada is erased']);
+  assert.ok(isSightlineError((await daemon.run('watchlist', 'remove', 'Ada', '--picture', 'r9')).error, 'watchlist.unknown'));
+  assert.deepEqual(removed, [
+    { entry: 'Ada', actor: 'operator' },
+    { referenceId: 'r1', actor: 'operator' },
+  ]);
+  const file = join(daemon.path, 'export.ndjson');
+  assert.deepEqual((await daemon.run('watchlist', 'export', file)).said, [`2 entries written to ${file}`]);
+  assert.equal((await stat(file)).mode & 0o777, 0o600);
+  assert.ok(isSightlineError((await daemon.run('watchlist', 'export', file)).error, 'cli.usage'), 'nothing is overwritten');
+  const result = await daemon.run('watchlist', 'import', file);
+  assert.deepEqual(result.out, Array(2).fill('Ada (banned): 1 pictures added'));
+  assert.deepEqual(imported, [portable, portable]);
+});
+
+test('a file that is no export is refused before anything is imported', async () => {
+  await using daemon = await scriptedDaemon({ status: async () => status });
+  const file = join(daemon.path, 'x.ndjson');
+  const header = '{"sightline":"watchlist","version":1}\n';
+  for (const [text, message] of [
+    ['', /is not an export of a watchlist/],
+    ['{}\n', /is not an export of a watchlist/],
+    ['not json\n', /x\.ndjson:1 is not a line of an export/],
+    ['{"sightline":"watchlist","version":2}\n', /written by another version/],
+    [`${header}{"entry":{}}\n`, /x\.ndjson:2 is not an entry of an export: entry\.id/],
+  ] as const) {
+    await writeFile(file, text);
+    const { error } = await daemon.run('watchlist', 'import', file);
+    assert.match(String(error), message, text);
+  }
+});
+
+test('without a daemon the store is opened by the command itself and closed again', async () => {
+  let closed = false;
+  const asked: string[] = [];
+  const result = await runCommand(['watchlist', 'list', '--config', 's.yaml'], {
+    connect: async () => ({
+      call: () => Promise.reject(new SightlineError('control.unavailable', 'none', { details: { missing: true } })),
+      stream: () => {
+        throw new Error('not part of this test');
+      },
+    }),
+    openStore: async (file) => {
+      asked.push(file);
+      return {
+        call: async () => ({ entries: [view] }) as never,
+        stream: () => {
+          throw new Error('not part of this test');
+        },
+        [Symbol.asyncDispose]: async () => {
+          closed = true;
+        },
+      };
+    },
+  });
+  assert.deepEqual([result.code, result.out.length, closed], [0, 1, true]);
+  assert.match(asked[0] ?? '', /\/s\.yaml$/);
+});
+
+test('a daemon that answers with an error is not mistaken for none', async () => {
+  const failing = await runCommand(['watchlist', 'list'], {
+    connect: async () => ({
+      call: () => Promise.reject(new SightlineError('control.unavailable', 'it belongs to another user')),
+      stream: () => {
+        throw new Error('not part of this test');
+      },
+    }),
+  });
+  assert.ok(isSightlineError(failing.error, 'control.unavailable'));
+});
