@@ -112,7 +112,7 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
       await stream[Symbol.asyncDispose]();
       throw new SightlineError('source.unsupported', `detectSource is a ${stream.kind} source and source a ${main.kind} one`);
     };
-    return startDetectStream({ camera, paced, open: openSame }, own);
+    return startDetectStream({ camera, paced, timeBase: main.timeBase, open: openSame }, own);
   }
 
   async function begin(pictures: PictureStream, first: Picture, detectStream: DetectStream | undefined): Promise<Analysis> {

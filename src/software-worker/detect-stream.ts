@@ -4,6 +4,7 @@ import { errorText, isAbort } from '../core/errors.ts';
 import { redact } from '../core/log.ts';
 import { pairFrames } from './pairing.ts';
 import type { Picture, PictureStream } from './pictures.ts';
+import type { TimeBase } from './times.ts';
 
 /**
  * The substream on which a camera's detectors look while its pictures come from the main stream. It comes back by itself; as
@@ -20,6 +21,8 @@ export interface DetectStream extends AsyncDisposable {
 export interface DetectStreamOptions {
   readonly camera: string;
   open(): Promise<PictureStream>;
+  /** Of the main stream. */
+  readonly timeBase: TimeBase;
   /** Both streams are files at full speed: neither runs ahead of the other, and frames are waited for as long as it takes. */
   readonly paced: boolean;
 }
@@ -47,7 +50,9 @@ export function startDetectStream(options: DetectStreamOptions, ctx: Context): D
     for (const { picture } of ring.splice(0, count)) picture.frame.free();
   }
 
-  const timeOf = (picture: Picture) => (paced ? picture.mediaMs : picture.cameraTimeUs / 1000);
+  function timeOf(picture: Picture, { num, den }: TimeBase): number {
+    return paced ? (Number(picture.pts) * num * 1000) / den : picture.cameraTimeUs / 1000;
+  }
 
   async function read(stream: PictureStream): Promise<void> {
     for (let picture = await stream.next(); picture !== undefined; picture = await stream.next()) {
@@ -55,7 +60,7 @@ export function startDetectStream(options: DetectStreamOptions, ctx: Context): D
       state = 'live';
       // Another time line: nothing before it can be compared with anything after.
       if (picture.restarted) discard(ring.length);
-      ring.push({ picture, atMs: timeOf(picture) });
+      ring.push({ picture, atMs: timeOf(picture, stream.timeBase) });
       tell();
       while (paced && ring.length >= ringFrames && !signal.aborted) await changed.promise;
       if (ring.length > ringFrames) discard(1);
@@ -65,7 +70,7 @@ export function startDetectStream(options: DetectStreamOptions, ctx: Context): D
   async function run(): Promise<void> {
     const backoff = new Backoff(retry);
     while (!signal.aborted) {
-      let reason = 'it ended';
+      let reason: string | undefined;
       try {
         await using stream = await options.open();
         const interrupt = () => stream.interrupt();
@@ -82,8 +87,9 @@ export function startDetectStream(options: DetectStreamOptions, ctx: Context): D
       if (state === 'live') backoff.reset();
       state = 'away';
       tell();
-      if (signal.aborted || paced) return;
-      ctx.log.warn({ camera, reason }, 'substream away, detecting on the main stream');
+      if (signal.aborted || (paced && reason === undefined)) return;
+      ctx.log.warn({ camera, reason: reason ?? 'it ended' }, 'substream away, detecting on the main stream');
+      if (paced) return;
       await ctx.clock.sleep(backoff.next(), signal);
     }
   }
@@ -94,7 +100,7 @@ export function startDetectStream(options: DetectStreamOptions, ctx: Context): D
 
   return {
     match: async (main, frameMs) => {
-      const atMs = timeOf(main);
+      const atMs = timeOf(main, options.timeBase);
       using limit = paced ? undefined : ctx.clock.deadline(waitMs, signal);
       limit?.signal.addEventListener('abort', tell, { once: true });
       while (true) {

@@ -1,6 +1,6 @@
 /**
  * Which frame of the substream belongs to a frame of the main stream, pure. Times are milliseconds on a clock both share: camera
- * time of live sources, media time of files.
+ * time of live sources, time stamps of files.
  */
 export type Pairing =
   /** Index of the substream frame that is nearest to this main frame, and to no other. */

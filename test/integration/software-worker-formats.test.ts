@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { type Frame, SourceState } from '../../src/gen/sightline/bridge/v1/bridge.ts';
-import { dataPath, missingTool } from '../support/data.ts';
+import { iou } from '../../src/software-worker/geometry.ts';
+import { dataPath, missingTool, readDataJson } from '../support/data.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { installedProgram } from '../support/programs.ts';
 import { missingModels, realRepository } from '../support/repository.ts';
@@ -38,6 +39,10 @@ async function stampsOf(path: string): Promise<readonly number[]> {
     .split('\n')
     .map((line) => Number.parseInt(line, 10))
     .filter((stamp) => !Number.isNaN(stamp));
+}
+
+interface Truth {
+  readonly frames: readonly { readonly faces?: readonly { readonly box: readonly [number, number, number, number] }[] }[];
 }
 
 function faces(frames: readonly Frame[]): number {
@@ -162,6 +167,52 @@ describe('a software worker reading files', { skip }, () => {
       [1, 2].map((epoch) => anew.filter((frame) => frame.epoch === epoch).length),
       [24, 24],
     );
+  });
+
+  test('detects on the substream and cuts from the main stream, frame for frame', async () => {
+    const truth = readDataJson('clips/real_tilt_m.gt.json') as Truth;
+    await using folder = await temporaryDirectory();
+    const main = join(folder.path, 'main.mp4');
+    const sub = join(folder.path, 'sub.mp4');
+    const x264 = ['-c:v', 'libx264', '-preset', 'ultrafast', '-frames:v', '36'];
+    await Promise.all([
+      encode(main, '-vf', 'scale=1920:1440', ...x264),
+      // Every third frame, and those a tenth of a second late in the file: nearest to no frame of the main stream but one.
+      encode(sub, '-vf', "select='not(mod(n-1,3))',scale=240:180", '-fps_mode', 'passthrough', ...x264),
+    ]);
+    await using repository = await realRepository();
+    const detect = [detectConfig('centerface', { fps: 2 })];
+    await using daemon = await startTestDaemon({
+      cameras: [
+        cameraConfig('pair', main, { detectSource: sub, detect }),
+        cameraConfig('alone', main, { detectSource: join(folder.path, 'nothing.mp4'), detect }),
+      ],
+      inference: inferenceConfig(repository.directory),
+    });
+    await using worker = startWorkerProcess(daemon.socketPath);
+    const [pair = [], alone = []] = await Promise.race([
+      Promise.all(daemon.configured.map((camera) => untilEnded(daemon, camera))),
+      worker.failed,
+    ]);
+    for (const frames of [pair, alone]) {
+      assert.deepEqual(
+        frames.map(({ sequence }) => Number(sequence)),
+        [...Array(36).keys()],
+      );
+      assert.ok(frames.every(({ width, height }) => width === 1920 && height === 1440));
+      for (const frame of frames.filter(({ predicted }) => !predicted)) {
+        const [left, top, width, height] = truth.frames[Number(frame.sequence)]?.faces?.[0]?.box ?? [0, 0, 0, 0];
+        const real = { left: left * 4, top: top * 4, width: width * 4, height: height * 4 };
+        const [object] = frame.objects;
+        assert.ok(object?.box !== undefined && iou(object.box, real) > 0.6, `frame ${frame.sequence}`);
+        assert.ok((object.crop?.rect?.height ?? 0) > 700 && object.crop?.quality?.heightPx === object.box.height);
+      }
+    }
+    const looked = (frames: readonly Frame[]) =>
+      frames.filter(({ predicted }) => !predicted).map(({ sequence }) => Number(sequence));
+    assert.deepEqual(looked(alone), [0, 6, 12, 18, 24, 30], 'without the substream detection goes on');
+    assert.ok(looked(pair).length >= 5 && looked(pair).every((sequence) => sequence % 3 === 1), `looked at ${looked(pair)}`);
+    assert.ok(daemon.logs.some(({ message }) => message === 'substream away, detecting on the main stream'));
   });
 
   test('a decode path that this machine lacks fails its own camera with what would be possible', async () => {
