@@ -245,7 +245,7 @@ class EmbeddedEngine implements InferenceEngine {
   }
 
   #pump(): void {
-    if (this.#busy || this.#thread === undefined || this.#closed.signal.aborted) return;
+    if (this.#busy || this.#thread === undefined) return;
     const item = this.#queue.next();
     if (item === undefined) return;
     this.#metrics.depth.set(this.#queue.depth);

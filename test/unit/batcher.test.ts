@@ -79,6 +79,8 @@ describe('batcher', () => {
     const { ask, sizes } = scripted();
     for (const values of [[1], [2, 3], [4], [5], [6, 7, 8]]) void ask(values);
     assert.deepEqual(sizes(), [1, 4]);
+    void ask([9, 10]);
+    assert.deepEqual(sizes(), [1, 4, 3], 'five rows wait: three go, two would not fit');
   });
 
   it('sends what waits after 20 ms although a run goes on', async () => {

@@ -108,12 +108,19 @@ describe('CenterFace', async () => {
       over.threshold ?? golden.centerface.threshold,
     );
 
-  it('decodes like the reference, clamping at the border and removing neighbours', () => {
-    const found = decoded();
-    assert.ok(found);
-    const size = { width: 4 * maps.columns, height: 4 * maps.rows };
-    const objects = toObjects(found, ['face'], planFit('stretch', size, size), size, { iou: 0.3, extra: 1 });
-    assertObjects(objects, golden.centerface, size.width, size.height);
+  it('decodes like the reference, clamping at the border and removing neighbours', async () => {
+    const { rows, columns, heat, scale, offset, points } = golden.centerface;
+    const { infer } = answering(
+      tensor('537', [1, 1, rows, columns], heat),
+      tensor('538', [1, 2, rows, columns], scale),
+      tensor('539', [1, 2, rows, columns], offset),
+      tensor('540', [1, 10, rows, columns], points),
+    );
+    const size = { width: 4 * columns, height: 4 * rows };
+    const found = await createDetector(shipped, infer).detect(goldenPicture('noisy', size.width, size.height), size, options);
+    assertObjects(found, golden.centerface, size.width, size.height);
+    for (const [at, value] of (decoded()?.corners ?? []).entries())
+      assert.ok(value >= 0 && value <= (at % 2 === 0 ? size.width : size.height), 'corners lie in the input');
   });
 
   it('decodes the published test vector', () => {
@@ -278,6 +285,15 @@ describe('YOLO end to end', async () => {
       (await detector.detect(image, { width, height }, { ...options, minScore })).map(({ score }) => Math.round(score * 100));
     assert.deepEqual(await found(0.6), [91]);
     assert.deepEqual(await found(0.1), [91, 50, 40, 20]);
+  });
+
+  it('letterboxes and divides by 255 unless told otherwise', async () => {
+    const { infer, asked } = answering(...fixedOutputs);
+    const bare = changed(fixed, { fit: undefined, scale: undefined, pad_value: undefined, score_threshold: undefined });
+    const detector = createDetector(bare, infer);
+    assert.deepEqual(detector.contentSize({ width, height }), { width: content[0], height: content[1] });
+    assert.equal((await detector.detect(image, { width, height }, options)).length, expected.length);
+    near(Number(asked[0]?.[0]?.data[0]), 114 / 255, 1e-6, 'pad');
   });
 
   it('names 80 classes', () => {

@@ -150,13 +150,15 @@ def write_clip() -> None:
 def write_decoders() -> None:
     random = np.random.default_rng(11)
     # Two faces, one cut off by the corner, and neighbouring cells that suppression has to remove; values as a network would give.
-    rows, columns = 8, 12
+    rows, columns = 8, 16
     heat = np.round(random.uniform(0, 0.3, (1, rows, columns)), 3)
-    for r, c, score in [(2, 3, 0.9), (2, 4, 0.8), (3, 3, 0.7), (6, 10, 0.95), (0, 11, 0.6), (5, 1, 0.51)]:
+    for r, c, score in [(2, 3, 0.9), (2, 4, 0.8), (3, 3, 0.7), (6, 10, 0.95), (0, 15, 0.6), (5, 1, 0.51), (3, 7, 0.85), (3, 8, 0.75)]:
         heat[0, r, c] = score
     scale = np.round(random.uniform(0.3, 1.6, (2, rows, columns)), 3)
     offset = np.round(random.uniform(-0.5, 0.5, (2, rows, columns)), 3)
     points = np.round(random.uniform(0.1, 0.9, (10, rows, columns)), 3)
+    # Two small neighbours that only the inclusive pixel count (+1) lets overlap by 0.3.
+    scale[:, 3, 7:9], offset[:, 3, 7], offset[:, 3, 8] = math.log(2), 0, (0.25, 0)
     boxes, scores, marks = centerface(heat, scale, offset, points, 0.5)
     face = {"rows": rows, "columns": columns, "heat": heat.ravel(), "scale": scale.ravel(), "offset": offset.ravel(), "points": points.ravel()}
     face.update({"threshold": 0.5, "boxes": boxes, "scores": scores, "landmarks": marks})
@@ -182,7 +184,7 @@ def write_decoders() -> None:
         expected.append({"box": [x1, y1, x2 - x1, y2 - y1], "score": score, "class": int(label)})
     garbage = np.full((2, 6), 7.7)
     garbage[:, 4] = 0.99
-    listed = [[0, *row[:4], row[5], row[4]] for row in rows_in] + [[1, 5, 5, 50, 50, 0, 0.99]]
+    listed = [[0, *row[:4], row[5], row[4]] for row in rows_in] + [[1, 300, 300, 350, 350, 0, 0.99]]
     yolo = {"source": [1000, 333], "content": case["content"], "threshold": 0.35, "count": len(rows_in), "rows": np.vstack([rows_in, garbage]), "listed": listed, "expected": expected}
     write("decoders", {"centerface": face, "yunet": small, "yolo": yolo})
 
