@@ -111,9 +111,16 @@ describe('tools/bootstrap', () => {
     assert.match(output, /Node\.js 24 or newer: npm got none for .* from https:\/\/registry\.example\//);
   });
 
-  it('fails and says so when there is neither Node nor npm', () => {
+  it('fails and says so when there is neither Node nor npm nor curl', () => {
     const { node: _, npm: __, ...bare } = ready;
     const { code, output } = setup(bare);
+    assert.equal(code, 1, output);
+    assert.match(output, /Node\.js 24 or newer with npm .* or curl/);
+  });
+
+  it('fails when curl cannot fetch them either', () => {
+    const { node: _, npm: __, ...bare } = ready;
+    const { code, output } = setup({ ...bare, curl: 'echo "could not resolve host"; exit 6' });
     assert.equal(code, 1, output);
     assert.match(output, /Node\.js 24 or newer with npm/);
   });
@@ -133,5 +140,28 @@ describe('tools/bootstrap', () => {
     const { code, output } = setup({ ...ready, node });
     assert.equal(code, 0, output);
     assert.match(output, /missing:\n {2}- addon faiss-node: not built/);
+  });
+});
+
+describe('tools/fetch-node', () => {
+  it('refuses what is not what its hash says, and leaves nothing behind', () => {
+    const root = mkdtempSync(join(tmpdir(), 'fetch-node-'));
+    try {
+      const curl = join(root, 'curl');
+      writeFileSync(
+        curl,
+        '#!/bin/sh\nfor last; do case "$want" in yes) echo junk >"$last"; want= ;; esac; [ "$last" = -o ] && want=yes; done; true\n',
+      );
+      chmodSync(curl, 0o755);
+      const { status, stderr } = spawnSync('bash', [join(bootstrap, '../fetch-node'), join(root, 'node')], {
+        env: { ...process.env, PATH: `${root}:${process.env['PATH']}` },
+        encoding: 'utf8',
+      });
+      assert.equal(status, 1, stderr);
+      assert.match(stderr, /is not what its hash says/);
+      assert.ok(!existsSync(join(root, 'node')));
+    } finally {
+      rmSync(root, { recursive: true, force: true });
+    }
   });
 });
