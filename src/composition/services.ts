@@ -5,6 +5,7 @@ import { loadDataDir } from '../config/load.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Context } from '../core/context.ts';
 import { type Control, type ControlHandlers, parseControlRequest } from '../core/control.ts';
+import { isAbort } from '../core/errors.ts';
 import { createLogger, type LogLevel } from '../core/log.ts';
 import { createMetrics } from '../core/metrics.ts';
 import { loadCheckedConfig } from './checked-config.ts';
@@ -81,6 +82,8 @@ export function createServices(options: ServiceOptions): CommandServices {
         const asked = new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve(), { once: true }));
         if (!stop.aborted) await (once ? Promise.race([asked, daemon.finished]) : asked);
         ctx.log.info('stopping');
+      } catch (error) {
+        if (!stop.aborted || !isAbort(error)) throw error; // told to stop while it started
       } finally {
         over.abort();
       }

@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { type Running, runProgram, startProgram } from '../support/cli.ts';
+import { temporaryDirectory } from '../support/directory.ts';
+import { until } from '../support/until.ts';
+
+const quiet = 'mqtt: { enabled: false }\nhttp: { port: 0 }\nlists: { banned: {} }\n';
+
+async function workplace(text = quiet) {
+  const directory = await temporaryDirectory();
+  const file = join(directory.path, 'sightline.yaml');
+  await writeFile(file, text);
+  return { path: directory.path, file, [Symbol.asyncDispose]: () => directory[Symbol.asyncDispose]() };
+}
+
+function lines(program: Running): Record<string, unknown>[] {
+  return program
+    .stderr()
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line));
+}
+
+const said = (program: Running, message: string) => lines(program).some(({ msg }) => msg === message);
+
+async function running(file: string): Promise<Running & AsyncDisposable> {
+  const program = startProgram(['run', file]);
+  await Promise.race([
+    until('the daemon watches', () => said(program, 'sightline is watching')),
+    program.finished.then(({ stderr }) => assert.fail(stderr)),
+  ]);
+  return {
+    ...program,
+    [Symbol.asyncDispose]: async () => {
+      program.kill('SIGKILL');
+      await program.finished;
+    },
+  };
+}
+
+test('run watches, answers on its socket, and ends with 0 when told to', async () => {
+  await using place = await workplace();
+  await using program = await running(place.file);
+  const status = await runProgram(['status'], { cwd: place.path });
+  assert.match(status.stdout, /^sightline \S+, process \d+, running since .* with .*sightline\.yaml$/m);
+  assert.match(status.stdout, /^store +ready$/m);
+  program.kill('SIGTERM');
+  const { code, stdout } = await program.finished;
+  assert.deepEqual([code, stdout], [0, '']);
+  assert.ok(said(program, 'stopped'));
+  const gone = await runProgram(['status'], { cwd: place.path });
+  assert.match(gone.stderr, /no daemon is running there/);
+});
+
+test('a second daemon on the same data is refused with the pid of the first', async () => {
+  await using place = await workplace();
+  await using program = await running(place.file);
+  const { code, stderr } = await runProgram(['run', place.file]);
+  assert.equal(code, 1);
+  const pid = /is in use by process (\d+)/.exec(stderr)?.[1];
+  const status = await runProgram(['status', '--json'], { cwd: place.path });
+  assert.equal(Number(pid), JSON.parse(status.stdout).pid);
+  assert.ok(!said(program, 'stopping'), 'the first one is not disturbed');
+});
+
+test('SIGHUP and a changed file reload; a bad file changes nothing and is reported', async () => {
+  await using place = await workplace();
+  await using program = await running(place.file);
+  await writeFile(place.file, `${quiet}logLevel: debug\n`);
+  await until('the change is applied', () => said(program, 'configuration reloaded'));
+  await writeFile(place.file, `${quiet}logLevel: loud\n`);
+  await until('the refusal', () => said(program, 'configuration refused, the old one stays'));
+  const refused = await runProgram(['reload'], { cwd: place.path });
+  assert.equal(refused.code, 78);
+  assert.match(refused.stderr, /logLevel: "loud" is not allowed/);
+  const before = lines(program).filter(({ trigger }) => trigger === 'signal').length;
+  program.kill('SIGHUP');
+  await until('the signal is answered', () => lines(program).filter(({ trigger }) => trigger === 'signal').length > before);
+  assert.equal((await runProgram(['reload'], { cwd: place.path })).code, 78);
+});
+
+test('run refuses a wrong configuration with 78 before anything is started', async () => {
+  await using place = await workplace('cameras: { a: { source: x.mp4, detect: [{ model: nothing }] } }');
+  const { code, stderr } = await runProgram(['run', place.file]);
+  assert.equal(code, 78);
+  assert.match(stderr, /sightline\.yaml:1:\d+ cameras\.a\.detect\[0\]\.model: the model repository has no nothing/);
+});
+
+test('a signal while starting ends the start', async () => {
+  await using place = await workplace();
+  const program = startProgram(['run', place.file]);
+  await until('the store opens', () => said(program, 'store made'));
+  program.kill('SIGINT');
+  assert.equal((await program.finished).code, 0, program.stderr());
+  assert.equal((await runProgram(['watchlist', 'list'], { cwd: place.path })).code, 0, 'the data is free again');
+});
+
+test('the second signal ends at once', async () => {
+  await using place = await workplace();
+  await using program = await running(place.file);
+  program.kill('SIGTERM');
+  program.kill('SIGINT');
+  const { code } = await program.finished;
+  assert.ok(code === 130 || code === 143, `exit code ${code}`);
+});
+
+test('without a daemon the commands open the store themselves', async () => {
+  await using place = await workplace();
+  const list = await runProgram(['watchlist', 'list', '--json'], { cwd: place.path });
+  assert.deepEqual([list.code, list.stdout], [0, '']);
+  const why = await runProgram(['why', '--camera', 'lobby', '--at', '00:00'], { cwd: place.path });
+  assert.equal(why.code, 0, why.stderr);
+  assert.match(why.stdout, /^0 alerts and 0 tracks/);
+  const tail = await runProgram(['alerts', 'tail'], { cwd: place.path });
+  assert.equal(tail.code, 1);
+  const missing = await runProgram(['watchlist', 'show', 'nobody'], { cwd: place.path });
+  assert.equal(missing.code, 1);
+  assert.match(missing.stderr, /^sightline watchlist: .*nobody/m);
+});
