@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { type ChildProcessByStdio, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { existsSync, writeFileSync } from 'node:fs';
 import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
@@ -9,12 +8,12 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { test } from 'node:test';
-import type { Worker } from 'node:worker_threads';
 import { isSightlineError } from '../../src/core/errors.ts';
 import { startStore } from '../../src/store/store.ts';
 import { testContext } from '../support/context.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { exampleCommit, exampleEpisode, exampleEvent, exampleLedgerRow } from '../support/store.ts';
+import { threadsOf } from '../support/threads.ts';
 import { until } from '../support/until.ts';
 
 type Writer = ChildProcessByStdio<null, Readable, null>;
@@ -105,18 +104,6 @@ test('a second owner is refused with the pid of the first, and let in once that 
     (error) => isSightlineError(error, 'daemon.running') && error.details['pid'] === process.pid,
   );
 });
-
-/** The threads started while `run` runs. */
-async function threadsOf<T>(run: () => Promise<T>): Promise<{ readonly result: T; readonly threads: readonly Worker[] }> {
-  const threads: Worker[] = [];
-  const see = (message: unknown) => threads.push((message as { readonly worker: Worker }).worker);
-  subscribe('worker_threads', see);
-  try {
-    return { result: await run(), threads };
-  } finally {
-    unsubscribe('worker_threads', see);
-  }
-}
 
 test('a thread that dies is replaced: calls fail in between, nothing acknowledged is lost', async () => {
   using ctx = testContext();

@@ -86,10 +86,10 @@ test('a good picture that is nearly as close speaks instead of an accepted one; 
   );
   assert.deepEqual(
     entriesOf([
-      { entry: 'a', score: 0.75, accepted: true },
+      { entry: 'a', score: 0.85, accepted: true },
       { entry: 'a', score: 0.58 },
     ]),
-    [['a', 0.75, 0.5 + acceptedRaise]],
+    [['a', 0.85, 0.5 + acceptedRaise]],
   );
 });
 
