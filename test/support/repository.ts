@@ -2,6 +2,7 @@ import { cp, mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { dataPath, missingData } from './data.ts';
+import { fixtureModelRepository } from './fixtures.ts';
 
 /** The repository as shipped: descriptions, no weights. */
 export const shippedRepository = resolve(import.meta.dirname, '../../model_repository');
@@ -27,22 +28,24 @@ export function missingModels(...models: readonly string[]): string | false {
 }
 
 /** A model repository in a temporary folder: the shipped descriptions with the test data's weights linked in. */
-export function realRepository(): Promise<TestRepository> {
-  return linkedRepository(Object.entries(testWeights).map(([model, file]) => [model, dataPath(file)]));
-}
-
-/** The same with networks of our own that see drawn faces only (drawn-faces.ts): models `centerface` and `face_embed`. */
-export function fixtureRepository(): Promise<TestRepository> {
-  const folder = resolve(import.meta.dirname, '../fixtures/models');
-  return linkedRepository(['centerface', 'face_embed'].map((model) => [model, join(folder, `${model}.onnx`)]));
-}
-
-async function linkedRepository(weights: readonly (readonly [string, string])[]): Promise<TestRepository> {
-  const directory = await mkdtemp(join(tmpdir(), 'sightline-models-'));
-  await cp(shippedRepository, directory, { recursive: true, filter: (path) => !path.endsWith('.onnx') });
-  for (const [model, file] of weights) {
+export async function realRepository(): Promise<TestRepository> {
+  const directory = await copyOf(shippedRepository);
+  for (const [model, file] of Object.entries(testWeights)) {
     await mkdir(join(directory, model, '1'), { recursive: true });
-    await symlink(file, join(directory, model, '1', 'model.onnx'));
+    await symlink(dataPath(file), join(directory, model, '1', 'model.onnx'));
   }
   return { directory, [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }) };
+}
+
+/** The shipped descriptions without weights, beside the fixtures' models with theirs: a copy that a test may change. */
+export async function changeableRepository(): Promise<TestRepository> {
+  const directory = await copyOf(shippedRepository);
+  await cp(fixtureModelRepository, directory, { recursive: true });
+  return { directory, [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }) };
+}
+
+async function copyOf(repository: string): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'sightline-models-'));
+  await cp(repository, directory, { recursive: true, filter: (path) => !path.endsWith('.onnx') });
+  return directory;
 }
