@@ -16,6 +16,8 @@ export interface RtspCamera extends AsyncDisposable {
   /** Without credentials. */
   readonly url: string;
   readonly port: number;
+  /** Resolves when the program has ended: with `once`, a second after the last frame. */
+  readonly exited: Promise<void>;
   /** As when somebody pulls the plug. */
   kill(): Promise<void>;
   /** Freezes the program: connected, and silent. */
@@ -72,6 +74,7 @@ export async function startRtspCamera(file: string, options: RtspCameraOptions =
   return {
     url,
     port: Number(new URL(url).port),
+    exited,
     kill,
     freeze: () => void child.kill('SIGSTOP'),
     [Symbol.asyncDispose]: kill,

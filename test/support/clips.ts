@@ -1,0 +1,190 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { type AlertMessage, alertMessage } from '../../src/outputs/topics.ts';
+import { listen, startBroker } from './broker.ts';
+import { dataPath, readDataJson } from './data.ts';
+import { temporaryDirectory } from './directory.ts';
+import { realRepository } from './repository.ts';
+import { sightline, startSightline } from './sightline.ts';
+
+/** Clips with ground truth, and the whole program run on them: what `bench/recognition` and the recognition test share. */
+
+export interface Visit {
+  readonly id: string;
+  /** First and last frame in which the person is visible. */
+  readonly from: number;
+  readonly to: number;
+}
+
+export interface ClipTruth {
+  readonly name: string;
+  /** Path within the test data. */
+  readonly file: string;
+  readonly fps: number;
+  readonly frames: number;
+  readonly watchlist: readonly string[];
+  readonly faces: readonly Visit[];
+  readonly persons: readonly Visit[];
+  /** Boxes x, y, width, height of one frame. */
+  boxes(frame: number): { readonly faces: readonly TruthBox[]; readonly persons: readonly TruthBox[] };
+}
+
+export interface TruthBox {
+  readonly id?: string;
+  readonly box: readonly [number, number, number, number];
+  readonly visible?: number;
+}
+
+interface TruthFile {
+  readonly fps: number;
+  readonly frame_count: number;
+  readonly watchlist?: readonly string[];
+  readonly face_intervals?: readonly Visit[];
+  readonly person_intervals?: readonly Visit[];
+  readonly frames: readonly { readonly faces?: readonly TruthBox[]; readonly persons?: readonly TruthBox[] }[];
+}
+
+interface Manifest {
+  readonly people: Readonly<Record<string, { readonly enrol: readonly string[]; readonly probe: readonly string[] }>>;
+  readonly clips: readonly { readonly clip: string; readonly gt: string }[];
+}
+
+export function readManifest(): Manifest {
+  return readDataJson('manifest.json') as Manifest;
+}
+
+/** Everybody with photos to enrol. */
+export function enrollable(): readonly string[] {
+  return Object.entries(readManifest().people).flatMap(([person, { enrol }]) => (enrol.length > 0 ? [person] : []));
+}
+
+export function readClip(name: string): ClipTruth {
+  const clip = readManifest().clips.find((item) => basename(item.clip, '.mp4') === name);
+  assert.ok(clip, `the manifest has a clip ${name}`);
+  const truth = readDataJson(clip.gt) as TruthFile;
+  return {
+    name,
+    file: clip.clip,
+    fps: truth.fps,
+    frames: truth.frame_count,
+    watchlist: truth.watchlist ?? [],
+    faces: truth.face_intervals ?? [],
+    persons: truth.person_intervals ?? [],
+    boxes: (frame) => ({ faces: truth.frames[frame]?.faces ?? [], persons: truth.frames[frame]?.persons ?? [] }),
+  };
+}
+
+/** Visits of people on the clip's own watchlist. */
+export function listedVisits(clip: ClipTruth): readonly Visit[] {
+  return clip.faces.filter(({ id }) => clip.watchlist.includes(id));
+}
+
+export interface Gallery {
+  /** Ids of people whose enrolment photos go on the list `watch`. */
+  readonly watch: readonly string[];
+  /** And on the list `others`, of kind `ignore`. */
+  readonly ignore?: readonly string[];
+  /** Bodies: pictures by name, all on `watch`. */
+  readonly bodies?: Readonly<Record<string, readonly string[]>>;
+}
+
+export interface SceneOptions {
+  readonly gallery: Gallery;
+  /** Source by camera; a clip's path or a URL. */
+  readonly cameras: Readonly<Record<string, string>>;
+  /** Live sources never come to an end by themselves: the program is told to stop when this resolves. */
+  readonly until?: Promise<void>;
+  /** Settings of every camera beside the source, YAML flow style; nothing but the shipped defaults otherwise. */
+  readonly camera?: string;
+}
+
+export interface Scene {
+  /** Every alert message, in order of arrival. */
+  readonly messages: readonly AlertMessage[];
+  /** Those that opened an alert. */
+  readonly opened: readonly AlertMessage[];
+  readonly seconds: number;
+}
+
+/** Runs the program as its users do: enroll, then `run --once` with the shipped defaults, alerts from a real broker. */
+export async function playScene(options: SceneOptions): Promise<Scene> {
+  await using directory = await temporaryDirectory();
+  await using repository = await realRepository();
+  await using broker = await startBroker();
+  await using listener = await listen(broker.port, 'sightline/v1/+/+');
+  const config = join(directory.path, 'sightline.yaml');
+  const cameras = Object.entries(options.cameras).map(
+    ([camera, source]) =>
+      `  ${camera}: { source: ${JSON.stringify(source)}${options.camera === undefined ? '' : `, ${options.camera}`} }`,
+  );
+  writeFileSync(
+    config,
+    [
+      'dataDir: data',
+      `inference: { repository: ${JSON.stringify(repository.directory)} }`,
+      `mqtt: { url: "${broker.url}", snapshot: "off" }`,
+      'http: { enabled: false }',
+      'lists: { watch: { kind: watch }, others: { kind: ignore } }',
+      'cameras:',
+      ...cameras,
+      '',
+    ].join('\n'),
+  );
+  await enroll(config, directory.path, options.gallery);
+  const start = performance.now();
+  await using running = startSightline('run', '--once', config);
+  void options.until?.then(() => running.signal('SIGTERM'));
+  const run = await running.finished;
+  assert.equal(run.code, 0, run.stderr);
+  const messages = listener.messages
+    .filter(({ topic }) => /\/(alerts|late)\//.test(topic))
+    .map(({ text }) => alertMessage.parse(JSON.parse(text)));
+  return {
+    messages,
+    opened: messages.filter(({ state }) => state === 'opened'),
+    seconds: (performance.now() - start) / 1000,
+  };
+}
+
+async function enroll(config: string, directory: string, gallery: Gallery): Promise<void> {
+  const { people } = readManifest();
+  for (const [list, ids] of [
+    ['watch', gallery.watch],
+    ['others', gallery.ignore ?? []],
+  ] as const) {
+    if (ids.length === 0) continue;
+    const folder = join(directory, list);
+    for (const id of ids) {
+      mkdirSync(join(folder, id), { recursive: true });
+      for (const photo of people[id]?.enrol ?? []) symlinkSync(dataPath(photo), join(folder, id, basename(photo)));
+    }
+    await expectEnrolled('--config', config, '--list', list, folder);
+  }
+  for (const [name, pictures] of Object.entries(gallery.bodies ?? {})) {
+    await expectEnrolled('--config', config, '--list', 'watch', '--kind', 'body', '--name', name, ...pictures);
+  }
+}
+
+async function expectEnrolled(...args: readonly string[]): Promise<void> {
+  const enrolled = await sightline('enroll', ...args);
+  assert.equal(enrolled.code, 0, enrolled.stderr + enrolled.stdout);
+}
+
+/** Frame of the clip at which an alert was published: the deciding frame plus what deciding and publishing took in real time. */
+export function publishedAtFrame(alert: AlertMessage, clip: Pick<ClipTruth, 'fps'>): number {
+  const latencyMs = Math.max(...alert.stages.map(({ sinceReceivedMs }) => sinceReceivedMs));
+  return alert.frame.sequence + (latencyMs / 1000) * clip.fps;
+}
+
+/** Cuts a person out of a frame by the ground truth, as a PNG in `folder`. */
+export function cutBody(clip: ClipTruth, id: string, frame: number, folder: string): string {
+  const person = clip.boxes(frame).persons.find((item) => item.id === id);
+  assert.ok(person, `${id} is in frame ${frame}`);
+  const [x, y, width, height] = person.box.map((value) => Math.max(0, Math.floor(value)));
+  const file = join(folder, `${id}-${frame}.png`);
+  const filter = `select=eq(n\\,${frame}),crop=${width}:${height}:${x}:${y}`;
+  execFileSync('ffmpeg', ['-v', 'error', '-y', '-i', dataPath(clip.file), '-vf', filter, '-frames:v', '1', file]);
+  return file;
+}
