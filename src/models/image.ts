@@ -1,6 +1,7 @@
 import sharp from 'sharp';
 import { SightlineError } from '../core/errors.ts';
 import type { RgbImage } from '../core/models.ts';
+import { resize } from './resize.ts';
 
 export interface DecodeImageOptions {
   /** Larger pictures are refused before they are decoded; absent: 50 million pixels. */
@@ -48,6 +49,19 @@ export async function decodeImage(bytes: Uint8Array, options: DecodeImageOptions
       details: { name: options.name ?? null, maxPixels: limitInputPixels },
     });
   }
+}
+
+/**
+ * Scales a picture for a detector about as `bilinear_antialias` does, but shrinks it outside this thread, where a photo of 12 million
+ * pixels would hold the loop for 200 ms.
+ */
+export async function scaleImage(image: RgbImage, width: number, height: number): Promise<RgbImage> {
+  if (width > image.width || height > image.height) return resize(image, width, height, 'bilinear_antialias');
+  const data = await sharp(image.data, { raw: { width: image.width, height: image.height, channels: 3 } })
+    .resize(width, height, { fit: 'fill', kernel: 'linear' })
+    .raw()
+    .toBuffer();
+  return { width, height, data };
 }
 
 /** Grey (with or without a second channel) to three equal channels. */

@@ -6,7 +6,8 @@ import type { InferOptions } from '../../src/core/inference.ts';
 import type { Embedder, EmbedInput } from '../../src/core/models.ts';
 import type { Crop } from '../../src/core/types.ts';
 import { createCropEmbedder } from '../../src/models/embed-crops.ts';
-import { decodeImage, startImageDecoding } from '../../src/models/image.ts';
+import { decodeImage, scaleImage, startImageDecoding } from '../../src/models/image.ts';
+import { resize } from '../../src/models/resize.ts';
 import { testContext } from '../support/context.ts';
 import { goldenPicture } from '../support/golden.ts';
 
@@ -89,6 +90,23 @@ describe('decoding pictures', () => {
     await assert.rejects(decodeImage(whole.subarray(0, whole.length / 2), { name: 'ann.jpg' }), refused);
     await assert.rejects(decodeImage(whole, { name: 'ann.jpg', maxPixels: 39_999 }), refused);
     assert.equal((await decodeImage(whole, { maxPixels: 40_000 })).width, 200);
+  });
+});
+
+describe('scaling a photo for a detector', () => {
+  it('is about the antialiased bilinear filter, smaller or larger', async () => {
+    for (const [width, height] of [
+      [100, 75],
+      [333, 80],
+      [500, 200],
+    ] as const) {
+      const photo = goldenPicture('smooth', 400, 300);
+      const scaled = await scaleImage(photo, width, height);
+      const exact = resize(photo, width, height, 'bilinear_antialias');
+      assert.deepEqual([scaled.width, scaled.height, scaled.data.length], [width, height, 3 * width * height]);
+      const worst = scaled.data.reduce((most, value, at) => Math.max(most, Math.abs(value - (exact.data[at] ?? 0))), 0);
+      assert.ok(worst <= 4, `${worst} levels apart`);
+    }
   });
 });
 

@@ -8,6 +8,7 @@ import { startEmbedded } from '../../src/inference/embedded.ts';
 import { detectInPhoto } from '../../src/models/detect-photo.ts';
 import { decodeImage } from '../../src/models/image.ts';
 import { createDetector, createEmbedder } from '../../src/models/kinds.ts';
+import { resize } from '../../src/models/resize.ts';
 import { type TestContext, testContext } from '../support/context.ts';
 import { dataPath } from '../support/data.ts';
 import { readGolden } from '../support/golden.ts';
@@ -51,8 +52,11 @@ describe('models on photos', { skip: missingModels('centerface', 'yunet', 'yolox
     if (images.includes(image)) known.set(key, found);
     return found;
   };
-  const detectNow = async (model: string, image: RgbImage) =>
-    detectInPhoto(createDetector(await engine.describe(model), engine.infer), image, options());
+  const detectNow = async (model: string, image: RgbImage) => {
+    const detector = createDetector(await engine.describe(model), engine.infer);
+    const size = detector.contentSize(image);
+    return detector.detect(resize(image, size.width, size.height, 'bilinear_antialias'), image, options());
+  };
 
   before(async () => {
     ctx = testContext();
@@ -91,6 +95,18 @@ describe('models on photos', { skip: missingModels('centerface', 'yunet', 'yolox
       }
     });
   }
+
+  it('finds them as well through the quicker way for whole photos', async () => {
+    const detector = createDetector(await engine.describe('centerface'), engine.infer);
+    for (const image of images) {
+      const [exact] = await detect('centerface', image);
+      const [quick, second] = await detectInPhoto(detector, image, options());
+      assert.equal(second, undefined);
+      near(quick?.score, exact?.score, 0.02, 'score');
+      for (const side of ['left', 'top', 'width', 'height'] as const)
+        near(quick?.box[side], exact?.box[side], 0.005 * image.width, side);
+    }
+  });
 
   it('gives the eye on the left of the picture first, the nose between, the mouth below', async () => {
     for (const model of ['centerface', 'yunet']) {
