@@ -118,23 +118,24 @@ export function randomVector(dimensions: number, random: () => number = Math.ran
   return raw.map((value) => value / length);
 }
 
-/** Length of the pieces that `findBytes` looks for. */
+/** Length of the pieces that `findBytes` looks for, and how many different bytes make one telling: runs of zeros are everywhere. */
 const pieceBytes = 16;
+const tellingBytes = 6;
 
 /**
  * Which secrets are in the files of a directory, whole or in part: any piece of 16 bytes that begins at a multiple of 4 in the
  * secret (the end of a shorter one is not looked at), wherever it lies in a file. One pass over each file for all secrets.
  */
 export function findBytes(directory: string, secrets: readonly Uint8Array[]): readonly string[] {
-  const pieces = new Map<number, { readonly secret: number; readonly bytes: Buffer }[]>();
+  const pieces = new Map<string, number>();
+  const beginnings = new Set<number>();
   for (const [secret, content] of secrets.entries()) {
     const whole = Buffer.from(content);
     for (let at = 0; at + pieceBytes <= whole.length; at += 4) {
       const bytes = whole.subarray(at, at + pieceBytes);
-      const key = bytes.readUInt32LE(0);
-      const known = pieces.get(key);
-      if (known === undefined) pieces.set(key, [{ secret, bytes }]);
-      else known.push({ secret, bytes });
+      if (new Set(bytes).size < tellingBytes) continue;
+      pieces.set(bytes.toString('latin1'), secret);
+      beginnings.add(bytes.readUInt32LE(0));
     }
   }
   const found = new Set<string>();
@@ -143,9 +144,9 @@ export function findBytes(directory: string, secrets: readonly Uint8Array[]): re
     const content = readFileSync(join(entry.parentPath, entry.name));
     if (content.equals(Buffer.alloc(content.length))) continue;
     for (let at = 0; at + pieceBytes <= content.length; at += 1) {
-      for (const { secret, bytes } of pieces.get(content.readUInt32LE(at)) ?? []) {
-        if (bytes.equals(content.subarray(at, at + pieceBytes))) found.add(`secret ${secret} in ${entry.name}`);
-      }
+      if (!beginnings.has(content.readUInt32LE(at))) continue;
+      const secret = pieces.get(content.toString('latin1', at, at + pieceBytes));
+      if (secret !== undefined) found.add(`secret ${secret} in ${entry.name}`);
     }
   }
   return [...found];
