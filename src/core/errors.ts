@@ -6,7 +6,6 @@ export const errorCodes = [
   'alert.transition',
   'alert.unknown',
   'bridge.protocol',
-  'camera.unknown',
   'cli.usage',
   'config.invalid',
   'control.failed',
