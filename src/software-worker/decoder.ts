@@ -112,6 +112,14 @@ async function openContext(
   return { context, codec: codec.name ?? 'unknown' };
 }
 
+function unavailable(choice: DecodeChoice): SightlineError {
+  return new SightlineError(
+    'source.unsupported',
+    `decode: ${choice} is not available on this machine for this codec; auto or software would be`,
+    { details: { decode: choice } },
+  );
+}
+
 /**
  * Opens a decoder on the chosen path. `auto` takes the first hardware path that opens and falls back to software, also when
  * the hardware refuses the first units; an explicit path that this machine lacks is `source.unsupported`.
@@ -125,20 +133,24 @@ export async function openDecoder(parameters: CodecParameters, choice: DecodeCho
     path = candidate;
     if (chosen !== undefined) break;
   }
-  if (chosen === undefined) {
-    throw new SightlineError(
-      'source.unsupported',
-      `decode: ${choice} is not available on this machine for this codec; auto or software would be`,
-      { details: { decode: choice } },
-    );
-  }
+  if (chosen === undefined) throw unavailable(choice);
   let { context } = chosen;
   const { codec } = chosen;
   const decoded = new Frame();
   decoded.alloc();
-  const scaler = new Scaler({ flags: SWS_BILINEAR });
+  let scaler: { readonly key: string; readonly scaler: Scaler } | undefined;
   let frames = 0;
   let errors = 0;
+
+  /** One scaler per kind of picture: they keep what they set up for the first. */
+  function scalerFor(frame: Frame): Scaler {
+    const key = `${frame.width}x${frame.height} ${frame.format}`;
+    if (scaler?.key !== key) {
+      scaler?.scaler.close();
+      scaler = { key, scaler: new Scaler({ flags: SWS_BILINEAR }) };
+    }
+    return scaler.scaler;
+  }
 
   async function plain(frame: Frame): Promise<Frame> {
     if (frame.format === AV_PIX_FMT_YUV420P || frame.format === AV_PIX_FMT_YUVJ420P) {
@@ -146,7 +158,7 @@ export async function openDecoder(parameters: CodecParameters, choice: DecodeCho
       if (held === null) throw new SightlineError('source.failed', 'no memory for a decoded frame');
       return held;
     }
-    const pixels = await scaler.toBuffer(frame, { format: 'yuv420p' });
+    const pixels = await scalerFor(frame).toBuffer(frame, { format: 'yuv420p' });
     const made = Frame.fromVideoBuffer(pixels, {
       width: frame.width,
       height: frame.height,
@@ -160,22 +172,54 @@ export async function openDecoder(parameters: CodecParameters, choice: DecodeCho
     return made;
   }
 
-  async function receive(): Promise<Frame[]> {
-    const received: Frame[] = [];
-    while (true) {
-      const result = await context.receiveFrame(decoded);
-      if (result === AVERROR_EAGAIN || result === AVERROR_EOF) return received;
-      if (result < 0) {
-        errors += 1;
-        return received;
+  async function take(): Promise<Frame> {
+    try {
+      // A hardware decoder that does not know this stream hands over to the software one without a word.
+      if (path !== 'software' && !decoded.isHwFrame()) {
+        if (choice !== 'auto') throw unavailable(choice);
+        path = 'software';
       }
-      frames += 1;
       const held = await plain(decoded);
-      decoded.unref();
       // The low-level decoder leaves 0/1, with which conversions fail.
       held.timeBase = new Rational(1, 90_000);
-      received.push(held);
+      frames += 1;
+      return held;
+    } finally {
+      decoded.unref();
     }
+  }
+
+  /** Sends a unit and takes what is complete; the frames in `received` are the caller's also when this rejects. */
+  async function pass(packet: Packet | undefined, received: Frame[]): Promise<void> {
+    let sent: number = AVERROR_EAGAIN;
+    // A decoder that is full takes the unit after it was emptied.
+    for (let attempt = 0; attempt < 2 && sent === AVERROR_EAGAIN; attempt += 1) {
+      sent = await context.sendPacket(packet ?? null);
+      for (let result = await context.receiveFrame(decoded); ; result = await context.receiveFrame(decoded)) {
+        if (result === AVERROR_EAGAIN || result === AVERROR_EOF) break;
+        if (result < 0) {
+          sent = result;
+          break;
+        }
+        received.push(await take());
+      }
+    }
+    if (sent < 0 && sent !== AVERROR_EOF) {
+      errors += 1;
+      if (mayFallBack()) throw new SightlineError('source.failed', `the ${path} decoder refused the stream`);
+    }
+  }
+
+  function mayFallBack(): boolean {
+    return choice === 'auto' && path !== 'software' && frames === 0;
+  }
+
+  async function fallBack(): Promise<void> {
+    const software = await openContext(parameters, 'software', hardware);
+    if (software === undefined) return;
+    context.freeContext();
+    context = software.context;
+    path = 'software';
   }
 
   return {
@@ -187,28 +231,20 @@ export async function openDecoder(parameters: CodecParameters, choice: DecodeCho
       return errors;
     },
     decode: async (packet) => {
-      let sent = await context.sendPacket(packet ?? null);
-      if (sent < 0 && sent !== AVERROR_EAGAIN && frames === 0 && path !== 'software' && choice === 'auto') {
-        const software = await openContext(parameters, 'software', hardware);
-        if (software !== undefined) {
-          context.freeContext();
-          context = software.context;
-          path = 'software';
-          sent = await context.sendPacket(packet ?? null);
-        }
+      const received: Frame[] = [];
+      try {
+        await pass(packet, received);
+      } catch (error) {
+        for (const frame of received.splice(0)) frame.free();
+        if (!mayFallBack()) throw error;
+        await fallBack();
+        await pass(packet, received);
       }
-      const received = await receive();
-      // A decoder that was full takes the unit after it was emptied.
-      if (sent === AVERROR_EAGAIN) {
-        sent = await context.sendPacket(packet ?? null);
-        received.push(...(await receive()));
-      }
-      if (sent < 0 && sent !== AVERROR_EOF) errors += 1;
       return received;
     },
     [Symbol.dispose]: () => {
       decoded.free();
-      scaler.close();
+      scaler?.scaler.close();
       context.freeContext();
     },
   };
