@@ -50,12 +50,6 @@ const labels = { face: 'face', body: 'person' } as const;
 /** Longer side of a kept cut-out: far above every embedder's input. */
 const keptSide = 1024;
 const keptQuality = 92;
-/**
- * A picture at least this much higher than wide in which no body is found is taken to be a cut-out body itself: a tight cut has no
- * surroundings for a detector to tell it from.
- */
-const cutoutAspect = 1.5;
-
 export function createPhotoTools(models: PhotoModels): PhotoTools {
   return {
     analyse: async (photo, kind, signal) => {
@@ -69,10 +63,6 @@ export function createPhotoTools(models: PhotoModels): PhotoTools {
         quality: assess(image, box, score, landmarks),
         ...(landmarks === undefined ? {} : { landmarks }),
       }));
-      if (subjects.length === 0 && kind === 'body' && image.height >= cutoutAspect * image.width) {
-        const box = { left: 0, top: 0, width: image.width, height: image.height };
-        subjects.push({ box, score: 1, quality: assess(image, box, 1, undefined) });
-      }
       return { width: image.width, height: image.height, subjects };
     },
     cut: async (photo, { box, landmarks }, kind) => {

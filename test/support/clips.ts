@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { type AlertMessage, alertMessage } from '../../src/outputs/topics.ts';
 import { listen, startBroker } from './broker.ts';
-import { dataPath, readDataJson } from './data.ts';
+import { dataPath } from './data.ts';
 import { temporaryDirectory } from './directory.ts';
-import { realRepository } from './repository.ts';
+import { fixtureModelRepository, fixtureModels, fixturePath } from './fixtures.ts';
+import { realRepository, type TestRepository } from './repository.ts';
 import { sightline, startSightline } from './sightline.ts';
 
 /** Clips with ground truth, and the whole program run on them: what `bench/recognition` and the recognition test share. */
@@ -20,8 +21,8 @@ export interface Visit {
 
 export interface ClipTruth {
   readonly name: string;
-  /** Path within the test data. */
-  readonly file: string;
+  /** The clip itself. */
+  readonly path: string;
   readonly fps: number;
   readonly frames: number;
   readonly watchlist: readonly string[];
@@ -47,26 +48,59 @@ interface TruthFile {
 }
 
 interface Manifest {
-  readonly people: Readonly<Record<string, { readonly enrol: readonly string[]; readonly probe: readonly string[] }>>;
+  readonly people: Readonly<
+    Record<string, { readonly enrol: readonly string[]; readonly probe: readonly string[]; readonly body?: readonly string[] }>
+  >;
   readonly clips: readonly { readonly clip: string; readonly gt: string }[];
 }
 
-export function readManifest(): Manifest {
-  return readDataJson('manifest.json') as Manifest;
+/** People, clips and the networks that see them. */
+export interface ClipData {
+  path(file: string): string;
+  repository(): Promise<TestRepository>;
+  /** Lines of the configuration beside the shipped defaults. */
+  readonly settings: readonly string[];
+  /** Settings of a camera that compares faces, and of one that compares bodies; YAML flow style, empty for the defaults. */
+  readonly cameras: { readonly face: string; readonly appearance: string };
+}
+
+/** Real people and real networks, with the shipped defaults. */
+export const realData: ClipData = {
+  path: dataPath,
+  repository: realRepository,
+  settings: [],
+  cameras: { face: '', appearance: 'detect: [{ model: yolox_nano }], recognise: [appearance]' },
+};
+
+/** Drawn people and the hand-made networks that see them, for a clone without the test data. */
+export const drawnData: ClipData = {
+  path: fixturePath,
+  repository: async () => ({ directory: fixtureModelRepository, [Symbol.asyncDispose]: async () => {} }),
+  settings: [
+    `models: { face: ${fixtureModels.faceEmbedder}, appearance: ${fixtureModels.appearanceEmbedder}, enrolment: ${fixtureModels.face}, enrolmentBody: ${fixtureModels.person} }`,
+  ],
+  cameras: {
+    face: `detect: [{ model: ${fixtureModels.face} }]`,
+    appearance: `detect: [{ model: ${fixtureModels.person} }], recognise: [appearance]`,
+  },
+};
+
+export function readManifest(data: ClipData = realData): Manifest {
+  return JSON.parse(readFileSync(data.path('manifest.json'), 'utf8'));
 }
 
 /** Everybody with photos to enrol. */
-export function enrollable(): readonly string[] {
-  return Object.entries(readManifest().people).flatMap(([person, { enrol }]) => (enrol.length > 0 ? [person] : []));
+export function enrollable(data: ClipData = realData): readonly string[] {
+  return Object.entries(readManifest(data).people).flatMap(([person, { enrol }]) => (enrol.length > 0 ? [person] : []));
 }
 
-export function readClip(name: string): ClipTruth {
-  const clip = readManifest().clips.find((item) => basename(item.clip, '.mp4') === name);
+export function readClip(name: string, data: ClipData = realData): ClipTruth {
+  const clip = readManifest(data).clips.find((item) => basename(item.clip, '.mp4') === name);
   assert.ok(clip, `the manifest has a clip ${name}`);
-  const truth = readDataJson(clip.gt) as TruthFile;
+  const truth: TruthFile = JSON.parse(readFileSync(data.path(clip.gt), 'utf8'));
   return {
     name,
-    file: clip.clip,
+    path: data.path(clip.clip),
     fps: truth.fps,
     frames: truth.frame_count,
     watchlist: truth.watchlist ?? [],
@@ -96,8 +130,10 @@ export interface SceneOptions {
   readonly cameras: Readonly<Record<string, string>>;
   /** Live sources never come to an end by themselves: the program is told to stop when this resolves. */
   readonly until?: Promise<void>;
-  /** Settings of every camera beside the source, YAML flow style; nothing but the shipped defaults otherwise. */
-  readonly camera?: string;
+  /** What the cameras compare. */
+  readonly kind?: 'face' | 'appearance';
+  /** The real data by default. */
+  readonly data?: ClipData;
 }
 
 export interface Scene {
@@ -111,13 +147,14 @@ export interface Scene {
 /** Runs the program as its users do: enroll, then `run --once` with the shipped defaults, alerts from a real broker. */
 export async function playScene(options: SceneOptions): Promise<Scene> {
   await using directory = await temporaryDirectory();
-  await using repository = await realRepository();
+  const data = options.data ?? realData;
+  const settings = data.cameras[options.kind ?? 'face'];
+  await using repository = await data.repository();
   await using broker = await startBroker();
   await using listener = await listen(broker.port, 'sightline/v1/+/+');
   const config = join(directory.path, 'sightline.yaml');
   const cameras = Object.entries(options.cameras).map(
-    ([camera, source]) =>
-      `  ${camera}: { source: ${JSON.stringify(source)}${options.camera === undefined ? '' : `, ${options.camera}`} }`,
+    ([camera, source]) => `  ${camera}: { source: ${JSON.stringify(source)}${settings === '' ? '' : `, ${settings}`} }`,
   );
   writeFileSync(
     config,
@@ -126,13 +163,14 @@ export async function playScene(options: SceneOptions): Promise<Scene> {
       `inference: { repository: ${JSON.stringify(repository.directory)} }`,
       `mqtt: { url: "${broker.url}", snapshot: "off" }`,
       'http: { enabled: false }',
+      ...data.settings,
       'lists: { watch: { kind: watch }, others: { kind: ignore } }',
       'cameras:',
       ...cameras,
       '',
     ].join('\n'),
   );
-  await enroll(config, directory.path, options.gallery);
+  await enroll(config, directory.path, options.gallery, data);
   const start = performance.now();
   await using running = startSightline('run', '--once', config);
   void options.until?.then(() => running.signal('SIGTERM'));
@@ -148,8 +186,8 @@ export async function playScene(options: SceneOptions): Promise<Scene> {
   };
 }
 
-async function enroll(config: string, directory: string, gallery: Gallery): Promise<void> {
-  const { people } = readManifest();
+async function enroll(config: string, directory: string, gallery: Gallery, data: ClipData): Promise<void> {
+  const { people } = readManifest(data);
   for (const [list, ids] of [
     ['watch', gallery.watch],
     ['others', gallery.ignore ?? []],
@@ -158,7 +196,7 @@ async function enroll(config: string, directory: string, gallery: Gallery): Prom
     const folder = join(directory, list);
     for (const id of ids) {
       mkdirSync(join(folder, id), { recursive: true });
-      for (const photo of people[id]?.enrol ?? []) symlinkSync(dataPath(photo), join(folder, id, basename(photo)));
+      for (const photo of people[id]?.enrol ?? []) symlinkSync(data.path(photo), join(folder, id, basename(photo)));
     }
     await expectEnrolled('--config', config, '--list', list, folder);
   }
@@ -178,13 +216,42 @@ export function publishedAtFrame(alert: AlertMessage, clip: Pick<ClipTruth, 'fps
   return alert.frame.sequence + (latencyMs / 1000) * clip.fps;
 }
 
-/** Cuts a person out of a frame by the ground truth, as a PNG in `folder`. */
-export function cutBody(clip: ClipTruth, id: string, frame: number, folder: string): string {
+/** Cuts a person out of a frame by the ground truth, with `margin` of the size around, as a PNG in `folder`. */
+export function cutBody(clip: ClipTruth, id: string, frame: number, folder: string, margin = 0): string {
   const person = clip.boxes(frame).persons.find((item) => item.id === id);
   assert.ok(person, `${id} is in frame ${frame}`);
-  const [x, y, width, height] = person.box.map((value) => Math.max(0, Math.floor(value)));
+  const [left, top, wide, high] = person.box;
+  const x = Math.max(0, Math.floor(left - margin * wide));
+  const y = Math.max(0, Math.floor(top - margin * high));
+  const width = Math.floor(left + wide + margin * wide - x);
+  const height = Math.floor(top + high + margin * high - y);
   const file = join(folder, `${id}-${frame}.png`);
-  const filter = `select=eq(n\\,${frame}),crop=${width}:${height}:${x}:${y}`;
-  execFileSync('ffmpeg', ['-v', 'error', '-y', '-i', dataPath(clip.file), '-vf', filter, '-frames:v', '1', file]);
+  const filter = `select=eq(n\\,${frame}),crop=min(${width}\\,iw-${x}):min(${height}\\,ih-${y}):${x}:${y}`;
+  execFileSync('ffmpeg', ['-v', 'error', '-y', '-i', clip.path, '-vf', filter, '-frames:v', '1', file]);
   return file;
+}
+
+/** The ground truth begins a visit where most of a face is visible; half a second before, some of it is. */
+function during(visit: Visit, frame: number, { fps }: ClipTruth): boolean {
+  return frame >= visit.from - fps / 2 && frame <= visit.to;
+}
+
+/** Every visit alerted exactly once, published while the person was still in view, and nobody else alerted. */
+export function assertVisits(
+  clip: ClipTruth,
+  visits: readonly Visit[],
+  opened: readonly AlertMessage[],
+  kind: 'face' | 'appearance' = 'face',
+): void {
+  const said = opened.map((alert) => ({ who: alert.entry?.name, frame: alert.frame.sequence, score: alert.score }));
+  for (const visit of visits) {
+    const own = opened.filter((alert) => alert.entry?.name === visit.id && during(visit, alert.frame.sequence, clip));
+    assert.equal(own.length, 1, `${visit.id} from ${visit.from} to ${visit.to} alerts once: ${JSON.stringify(said)}`);
+    const [alert] = own;
+    assert.ok(alert);
+    assert.ok(publishedAtFrame(alert, clip) < visit.to, `${visit.id} is told of while still in view`);
+    assert.equal(alert.kind, kind);
+    assert.equal(alert.late, false);
+  }
+  assert.equal(opened.length, visits.length, `nobody else alerts: ${JSON.stringify(said)}`);
 }

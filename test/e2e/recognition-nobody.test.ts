@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { hasMosquitto } from '../support/broker.ts';
+import { assertVisits, cutBody, enrollable, playScene, readClip } from '../support/clips.ts';
+import { missingData, missingTool } from '../support/data.ts';
+import { temporaryDirectory } from '../support/directory.ts';
+import { installedProgram } from '../support/programs.ts';
+import { missingModels } from '../support/repository.ts';
+
+/** The main job on real input: the program as its users run it, one shipped default configuration for all clips, alerts read from a real
+ * broker and held against the ground truth. */
+const skip =
+  missingData('clips/synth_shots_a.mp4') ||
+  missingModels('centerface', 'face_embed', 'yolox_nano', 'person_embed') ||
+  missingTool(hasMosquitto, 'mosquitto') ||
+  missingTool(installedProgram('ffmpeg'), 'ffmpeg');
+
+function cameras(names: readonly string[]): Record<string, string> {
+  return Object.fromEntries(names.map((name) => [name, readClip(name).path]));
+}
+
+const withoutListed = ['neg_carpark', 'real_classroom', 'real_visits_a', 'real_worker'];
+
+test('recognition C: clips without listed faces alert on nobody with everybody on the watchlist', { skip }, async () => {
+  const scene = await playScene({ gallery: { watch: enrollable() }, cameras: cameras(withoutListed) });
+  assert.deepEqual(scene.opened, []);
+});
+
+test('recognition A, B: clips without listed faces alert on nobody when nobody is enrolled, or everybody ignored', {
+  skip,
+}, async () => {
+  const nobody = await playScene({ gallery: { watch: [] }, cameras: cameras(['real_classroom', 'real_worker']) });
+  assert.deepEqual(nobody.opened, []);
+  const ignored = await playScene({ gallery: { watch: [], ignore: enrollable() }, cameras: cameras(withoutListed) });
+  assert.deepEqual(ignored.opened, []);
+});
+
+test('recognition D: a visitor enrolled from the later half of the visit alerts on it, the other two do not', {
+  skip,
+}, async () => {
+  const clip = readClip('real_visits_a');
+  const visit = clip.persons.find(({ id }) => id === 'visitor_1');
+  assert.ok(visit);
+  await using folder = await temporaryDirectory();
+  const pictures = [0.5, 0.65, 0.8].map((part) =>
+    cutBody(clip, visit.id, Math.floor(visit.from + part * (visit.to - visit.from)), folder.path),
+  );
+  const scene = await playScene({
+    gallery: { watch: [], bodies: { [visit.id]: pictures } },
+    cameras: { clip: clip.path },
+    kind: 'appearance',
+  });
+  assertVisits(clip, [visit], scene.opened, 'appearance');
+});

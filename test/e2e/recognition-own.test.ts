@@ -1,0 +1,18 @@
+import { test } from 'node:test';
+import { hasMosquitto } from '../support/broker.ts';
+import { assertVisits, listedVisits, playScene, readClip } from '../support/clips.ts';
+import { missingData, missingTool } from '../support/data.ts';
+import { missingModels } from '../support/repository.ts';
+
+/** The main job on real input: the program as its users run it, one shipped default configuration for all clips, alerts read from a real
+ * broker and held against the ground truth. */
+const skip =
+  missingData('clips/synth_shots_a.mp4') || missingModels('centerface', 'face_embed') || missingTool(hasMosquitto, 'mosquitto');
+
+for (const name of ['real_headpose_m', 'real_tilt_m', 'synth_crowd_a', 'synth_shots_a']) {
+  test(`recognition A: ${name} with its own watchlist: every listed visit alerts once, nobody else`, { skip }, async () => {
+    const clip = readClip(name);
+    const scene = await playScene({ gallery: { watch: clip.watchlist }, cameras: { clip: clip.path } });
+    assertVisits(clip, listedVisits(clip), scene.opened);
+  });
+}
