@@ -156,20 +156,15 @@ export function createRecognition({ settings, policy, isListed, commit, visits }
       state.bound.set(best.entryId, best);
       state.steady = decided || holds;
       state.ledger.drop(best.entryId, 'evidence');
-      present(state, sighting, best, { speaks, decided });
+      present(state, sighting, best, speaks);
       return;
     }
-    if (!known) state.bound.delete(best.entryId);
     if (verdict !== 'poor') state.steady = state.bound.size === 0;
+    if (!known) state.bound.delete(best.entryId);
     explain(state, sighting, judgement, best);
   }
 
-  function present(
-    state: TrackState,
-    sighting: Sighting,
-    best: Match,
-    { speaks, decided }: { readonly speaks: boolean; readonly decided: boolean },
-  ): void {
+  function present(state: TrackState, sighting: Sighting, best: Match, speaks: boolean): void {
     if (!isListed(best.entryId)) {
       note(state, 'expired', sighting);
       return;
@@ -181,7 +176,7 @@ export function createRecognition({ settings, policy, isListed, commit, visits }
     const seen = seenBy(state, sighting, speaks);
     const open = visits.open(best.entryId);
     if (open !== undefined) visits.carryOn(open, seen);
-    else if (decided) {
+    else {
       const tally = state.evidence.subjects[0]?.tallies.get(best.entryId);
       const entry = { id: best.entryId, name: best.entryName, list: best.list };
       visits.begin(seen, { entry, startedMs: tally?.firstMs ?? sighting.frame.time.eventTimeMs, looks: tally?.looks ?? 1 });
@@ -297,10 +292,10 @@ export function createRecognition({ settings, policy, isListed, commit, visits }
       const subject = state?.evidence.subjects[0];
       if (state === undefined || subject === undefined) return { decided: false, text: '', score: 0 };
       const tally = decidedEntry(subject);
-      const named = tally?.match ?? (state.steady ? [...state.bound.values()].at(-1) : undefined);
+      const stands = tally !== undefined && state.bound.has(tally.match.entryId);
+      const named = stands ? tally.match : state.steady ? [...state.bound.values()].at(-1) : undefined;
       if (named === undefined) return { decided: subject.unknown >= policy.settledNeed, text: '', score: 0 };
-      const decided = tally !== undefined && state.steady;
-      return { decided, text: named.entryName, score: named.score, list: named.list };
+      return { decided: stands && state.steady, text: named.entryName, score: named.score, list: named.list };
     },
     get size() {
       return tracks.size;

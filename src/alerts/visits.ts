@@ -22,7 +22,7 @@ import {
 import { cosine } from './evidence.ts';
 import { farther, type Listed, type Refusal, type Rule } from './rules.ts';
 import type { AlertRules } from './settings.ts';
-import { isLive, type Numbered, takeStep } from './steps.ts';
+import { type Numbered, takeStep } from './steps.ts';
 import { joinStays, type Stays, stayedMs } from './zones.ts';
 
 /** What the store had open when the daemon started. */
@@ -272,10 +272,7 @@ export function createVisits({ settings, newId, clock, commit, restored }: Visit
     if (numbered === undefined || numbered.alert.id !== alertId)
       throw new SightlineError('alert.unknown', `there is no alert ${alertId}`, { details: { alert: alertId } });
     const event = takeStep(numbered, step);
-    if (own !== undefined) {
-      own.numbered = { alert: event.alert, revision: event.revision };
-      if (!isLive(event.alert.state)) own.pending = undefined;
-    }
+    if (own !== undefined) own.numbered = { alert: event.alert, revision: event.revision };
     commit.event(event);
   }
 

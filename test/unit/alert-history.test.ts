@@ -192,6 +192,34 @@ describe('the alert room', () => {
     );
   });
 
+  test('takes a step on an alert that closes while it is looked up', async () => {
+    const r = await room();
+    await using _ = r.alerts;
+    see(r.alerts, 0);
+    see(r.alerts, 200);
+    await r.alerts.flush();
+    const alertId = r.stored[0]?.alert.id ?? '';
+    const acting = r.alerts.act({ alertId, state: 'resolved', actor: 'eva' });
+    await Promise.resolve();
+    r.alerts.endSource('lobby', []);
+    assert.equal((await acting).revision, 3);
+    assert.deepEqual(
+      r.stored.map(({ step, revision }) => `${revision} ${step.state}`),
+      ['1 opened', '2 closed', '3 resolved'],
+    );
+  });
+
+  test('writes what is decided in one turn as one', async () => {
+    const r = await room();
+    await using _ = r.alerts;
+    for (const track of [1, 2]) for (const at of [0, 200]) see(r.alerts, at, { track, scores: { [`entry ${track}`]: 0.7 } });
+    await r.alerts.flush();
+    assert.deepEqual(
+      r.memory.commits.map(({ events }) => events.length),
+      [2],
+    );
+  });
+
   test('tells when the label of a track changes, and not otherwise', async () => {
     const r = await room();
     await using _ = r.alerts;

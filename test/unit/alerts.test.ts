@@ -128,6 +128,21 @@ describe('an alert opens', () => {
     assert.deepEqual(s.alerts.label({ camera: 'lobby', epoch: 1, trackId: 1 }), { decided: false, text: '', score: 0 });
   });
 
+  test('for nobody on an ignore list, who stays known through weak looks', () => {
+    const s = scene();
+    const track = { camera: 'lobby', epoch: 1, trackId: 1 };
+    looks(s, 0, 1000, 200, { scores: { 'staff/bob': 0.8 } });
+    assert.deepEqual(s.alerts.label(track), { decided: true, text: 'bob', score: 0.8, list: 'staff' });
+    looks(s, 1200, 3000, 200, { scores: { 'staff/bob': 0.45 } });
+    assert.equal(s.alerts.label(track).decided, true);
+    s.frame(3200, { changes: [trackEnded(3200)] });
+    s.frame(7000);
+    assert.deepEqual(
+      s.ledger.map(({ reason, count }) => `${reason} ${count}`),
+      ['ignored 15'],
+    );
+  });
+
   test('for the second of two people in one person box, on a face track of their own', () => {
     const s = scene();
     for (let at = 0; at <= 400; at += 200) {
@@ -162,6 +177,13 @@ describe('an alert opens', () => {
     s.see({ at: 0, of: 'stranger', scores: { anna: 0.6 } });
     s.see({ at: 200, of: 'someone else', scores: { anna: 0.6 } });
     assert.deepEqual(s.story, []);
+  });
+
+  test('with two looks and a pause between them, as long as nothing speaks against', () => {
+    const s = scene();
+    s.see({ at: 0, scores: { anna: 0.55 } });
+    s.see({ at: 4000, scores: { anna: 0.55 } });
+    assert.deepEqual(s.story, ['opened anna']);
   });
 
   test('not by crops below the quality floor, and slower by poor ones', () => {
@@ -328,6 +350,26 @@ describe('an open alert', () => {
     assert.deepEqual(s.story, ['opened anna', 'closed anna left']);
     looks(s, 39_000, 40_000, 200, { track: 2, scores: { anna: 0.7 } });
     assert.deepEqual(s.story, ['opened anna', 'closed anna left', 'opened anna']);
+  });
+
+  test('looks later than a minute of real time are not waited for', async () => {
+    const s = scene();
+    looks(s, 0, 400, 200, { scores: { anna: 0.7 } });
+    s.frame(30_000);
+    await s.clock.advance(60_000);
+    s.observe({ kind: 'tick' });
+    looks(s, 600, 1000, 200, { scores: { anna: 0.7 } });
+    assert.deepEqual(s.story.slice(0, 3), ['opened anna', 'closed anna left', 'opened anna']);
+  });
+
+  test('that has ended no longer names its track', () => {
+    const s = scene();
+    const track = { camera: 'lobby', epoch: 1, trackId: 1 };
+    looks(s, 0, 400, 200, { scores: { anna: 0.7 } });
+    assert.equal(s.alerts.label(track).text, 'anna');
+    s.frame(20_000);
+    s.see({ at: 20_200, scores: { anna: 0.45 } });
+    assert.equal(s.alerts.label(track).text, '');
   });
 
   test('is updated by better scores at most every updateEvery, and not by the same again', () => {
@@ -578,6 +620,14 @@ describe('rules', () => {
       assert.deepEqual(s.story, ['opened unknown', 'opened unknown']);
     });
 
+    test('two looks are not enough, however far apart', () => {
+      const s = scene(unknown);
+      looks(s, 0, 6000, 6000, { of: 'stranger' });
+      assert.deepEqual(s.story, []);
+      s.see({ at: 6200, of: 'stranger' });
+      assert.deepEqual(s.story, ['opened unknown']);
+    });
+
     test('a face too poor to tell is nobody and never unknown', () => {
       const s = scene(unknown);
       looks(s, 0, 20_000, 400, { of: 'stranger', scores: { anna: 0.1 }, quality: 0.06 });
@@ -701,6 +751,15 @@ describe('after a restart', () => {
     assert.deepEqual(again.story, []);
     again.frame(30_000, { epoch: 2 });
     assert.deepEqual(again.story, ['closed anna left']);
+  });
+
+  test('what stood behind the alert before is not taken back by a track that erred after', () => {
+    const s = scene();
+    looks(s, 0, 3000, 200, { scores: { anna: 0.7 } });
+    const again = restart(s);
+    looks(again, 6000, 6200, 200, { epoch: 2, scores: { anna: 0.52 } });
+    looks(again, 6400, 9000, 200, { epoch: 2, of: 'anna', scores: { anna: 0.1 } });
+    assert.deepEqual(again.story, []);
   });
 
   test('after a long downtime it is another visit', () => {
