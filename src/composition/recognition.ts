@@ -5,6 +5,7 @@ import { errorText, isAbort, SightlineError } from '../core/errors.ts';
 import type { InferenceEngine, InferOptions } from '../core/inference.ts';
 import type { Detector, Embedder, Thresholds } from '../core/models.ts';
 import type { Candidate, Embedding, MatchKind } from '../core/types.ts';
+import { createBatcher } from '../inference/batcher.ts';
 import { type CropEmbedder, createCropEmbedder } from '../models/embed-crops.ts';
 import { createDetector, createEmbedder } from '../models/kinds.ts';
 import { createPhotoTools, type PhotoTools } from '../models/photo-tools.ts';
@@ -31,7 +32,8 @@ const photoDeadlineMs = 30_000;
 export async function createRecognition(config: Config['models'], engine: InferenceEngine, ctx: Context): Promise<Recognition> {
   const failedRuns = ctx.metrics.counter('sightline_embed_failures_total', 'Embedding runs that failed as a whole', ['kind']);
   const embedder = async (model: string, kind: MatchKind): Promise<Embedder> => {
-    const made = createEmbedder(await engine.describe(model), engine.infer);
+    const description = await engine.describe(model);
+    const made = createEmbedder(description, createBatcher(engine.infer, description, ctx));
     if (made.kind === kind) return made;
     throw new SightlineError('model.invalid', `models.${kind}: ${model} is an embedder for ${made.kind}, not for ${kind}`, {
       details: { model, kind: made.kind },

@@ -1,7 +1,8 @@
+import { fileURLToPath } from 'node:url';
 import type { CommandServices } from '../cli/command.ts';
 import { controlSocket, createControlClient } from '../cli/control-client.ts';
 import { issueText } from '../config/issues.ts';
-import { loadDataDir } from '../config/load.ts';
+import { loadDataDir, loadRepository } from '../config/load.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Context } from '../core/context.ts';
 import { type Control, type ControlHandlers, parseControlRequest } from '../core/control.ts';
@@ -56,6 +57,12 @@ export function createServices(options: ServiceOptions): CommandServices {
         ...localControl(createControlHandlers({ keep, now: () => clock.now() })),
         [Symbol.asyncDispose]: () => keep[Symbol.asyncDispose](),
       };
+    },
+    models: async ({ repository, config }) => {
+      const { openModelShelf } = await import('./model-shelf.ts');
+      const own = fileURLToPath(new URL('../../model_repository', import.meta.url));
+      const directory = repository ?? (config === undefined ? own : loadRepository(config, env));
+      return openModelShelf({ repository: directory }, env, context('warn', stop));
     },
     runDaemon: async (file, { once }) => {
       const { config, warnings } = await loadCheckedConfig(file, env);

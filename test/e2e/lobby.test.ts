@@ -27,7 +27,7 @@ test('lobby: somebody seen from behind is found by appearance, and told as such'
   const visit = clip.persons.find(({ id }) => id === 'eve');
   assert.ok(visit);
   await using folder = await temporaryDirectory();
-  const pictures = [168, 174].map((frame) => cutBody(clip, visit.id, frame, folder.path, 1));
+  const pictures = [168, 174].map((frame) => cutBody(clip, visit.id, frame, folder.path, 2));
   const scene = await playScene({
     data,
     gallery: { watch: [], bodies: { eve: pictures } },
