@@ -52,7 +52,6 @@ export async function startRtspServer(options: RtspServerOptions, ctx: Context):
   const tuning = { ...rtspTuning, ...options.tuning };
   const { clock, metrics } = ctx;
   const room = childContext(ctx, { room: 'media' });
-  const flood = new FloodGate(room.log, clock);
   const clients = new Set<Client>();
   const connected = metrics.gauge('sightline_rtsp_clients', 'RTSP connections');
   const refused = metrics.counter('sightline_rtsp_refused_total', 'RTSP requests that were not answered with 200', ['status']);
@@ -111,6 +110,7 @@ export async function startRtspServer(options: RtspServerOptions, ctx: Context):
 
   const server = createServer({ allowHalfOpen: true }, accept);
   const port = await listen(server, options);
+  const flood = new FloodGate(room.log, clock);
   const sweeping = clock.every(tuning.sweepEveryMs, sweep);
   let stopping: Promise<void> | undefined;
 

@@ -86,20 +86,14 @@ export function depacketise(
   packets: readonly RtspPacket[],
   channel = 0,
 ): readonly { readonly timestamp: number; readonly nal: Buffer }[] {
-  const nals: { timestamp: number; nal: Buffer }[] = [];
+  const nals: { readonly timestamp: number; readonly parts: Buffer[] }[] = [];
   for (const { bytes } of packets.filter((packet) => packet.channel === channel)) {
     const timestamp = bytes.readUInt32BE(4);
     const payload = bytes.subarray(12);
-    if (((payload[0] ?? 0) & 31) !== 28) nals.push({ timestamp, nal: payload });
-    else if (((payload[1] ?? 0) & 0x80) !== 0) {
-      nals.push({
-        timestamp,
-        nal: Buffer.concat([Buffer.of(((payload[0] ?? 0) & 0xe0) | ((payload[1] ?? 0) & 31)), payload.subarray(2)]),
-      });
-    } else {
-      const open = nals.pop();
-      if (open !== undefined) nals.push({ timestamp, nal: Buffer.concat([open.nal, payload.subarray(2)]) });
-    }
+    const [indicator = 0, fragment = 0] = payload;
+    if ((indicator & 31) !== 28) nals.push({ timestamp, parts: [payload] });
+    else if ((fragment & 0x80) === 0) nals.at(-1)?.parts.push(payload.subarray(2));
+    else nals.push({ timestamp, parts: [Buffer.of((indicator & 0xe0) | (fragment & 31)), payload.subarray(2)] });
   }
-  return nals;
+  return nals.map(({ timestamp, parts }) => ({ timestamp, nal: Buffer.concat(parts) }));
 }

@@ -1,0 +1,355 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { nalType } from '../../src/media/h264.ts';
+import { type RtspServer, type RtspTuning, startRtspServer } from '../../src/media/rtsp-server.ts';
+import { createVideoStream, type VideoStream } from '../../src/media/video-stream.ts';
+import { ManualClock } from '../support/clock.ts';
+import { type TestContext, testContext } from '../support/context.ts';
+import { connectRtsp, depacketise, type RtspClient } from '../support/rtsp-client.ts';
+import { until } from '../support/until.ts';
+
+const sps = Uint8Array.of(0x67, 0x4d, 0x40, 0x1f, 0xaa);
+const pps = Uint8Array.of(0x68, 0xee, 0x3c);
+const tcp = { Transport: 'RTP/AVP/TCP;unicast;interleaved=0-1' };
+
+interface House extends AsyncDisposable {
+  readonly server: RtspServer;
+  readonly stream: VideoStream;
+  readonly ctx: TestContext;
+  readonly url: string;
+  /** One frame, 40 ms after the one before; `bytes` long. */
+  frame(key: boolean, bytes?: number): Uint8Array;
+}
+
+async function house(options: { tuning?: Partial<RtspTuning>; clock?: ManualClock; announce?: boolean } = {}): Promise<House> {
+  const ctx = testContext(options.clock);
+  const stream = createVideoStream({ name: 'lobby' }, ctx);
+  if (options.announce !== false) stream.announce({ sps, pps });
+  const server = await startRtspServer(
+    {
+      host: '127.0.0.1',
+      port: 0,
+      streams: new Map([['lobby', stream]]),
+      ...(options.tuning ? { tuning: options.tuning } : {}),
+    },
+    ctx,
+  );
+  let frames = 0;
+  return {
+    server,
+    stream,
+    ctx,
+    url: server.url('lobby'),
+    frame(key, bytes = 3000) {
+      const nal = new Uint8Array(bytes).fill(frames & 255);
+      nal[0] = key ? 0x65 : 0x41;
+      const captureTimeMs = Date.UTC(2026, 0, 1) + frames * 40;
+      stream.push({ nals: [nal], pts90k: 1_000_000n + BigInt(frames) * 3600n, captureTimeMs, key });
+      frames += 1;
+      return nal;
+    },
+    async [Symbol.asyncDispose]() {
+      await server[Symbol.asyncDispose]();
+      ctx[Symbol.dispose]();
+    },
+  };
+}
+
+/** DESCRIBE, SETUP, PLAY; gives the session header. */
+async function play(client: RtspClient, url: string): Promise<{ readonly Session: string }> {
+  assert.equal((await client.request('DESCRIBE', url, { Accept: 'application/sdp' })).status, 200);
+  const setup = await client.request('SETUP', `${url}/trackID=0`, tcp);
+  assert.equal(setup.status, 200);
+  const session = { Session: setup.headers['session']?.split(';')[0] ?? '' };
+  assert.equal((await client.request('PLAY', url, session)).status, 200);
+  return session;
+}
+
+describe('rtsp server', () => {
+  it('serves a stream from a key frame on, with a sender report first, and the pictures arrive as they were', async () => {
+    await using home = await house();
+    using client = await connectRtsp(home.server.port);
+    const options = await client.request('OPTIONS', home.url);
+    assert.match(
+      options.headers['public'] ?? '',
+      /^OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, GET_PARAMETER, SET_PARAMETER, TEARDOWN$/,
+    );
+    const description = await client.request('DESCRIBE', home.url);
+    assert.equal(description.headers['content-base'], `${home.url}/`);
+    assert.match(description.body, /a=control:trackID=0/);
+    const setup = await client.request('SETUP', `${home.url}/trackID=0`, { Transport: 'RTP/AVP/TCP;unicast;interleaved=2-3' });
+    assert.match(setup.headers['transport'] ?? '', /^RTP\/AVP\/TCP;unicast;interleaved=2-3;ssrc=[0-9A-F]{8};mode="PLAY"$/);
+    assert.match(setup.headers['session'] ?? '', /^[0-9A-F]{16};timeout=60$/);
+    const session = { Session: setup.headers['session'] ?? '' };
+    assert.equal((await client.request('PLAY', home.url, session)).headers['range'], 'npt=now-');
+
+    home.frame(false);
+    const sent = [home.frame(true), home.frame(false), home.frame(false, 500)];
+    await until(
+      'three pictures',
+      () =>
+        depacketise(client.packets, 2).filter(({ nal }) => (nal[0] ?? 0) < 0x67).length === 3 && client.packets.length >= 10,
+    );
+    const received = depacketise(client.packets, 2);
+    assert.deepEqual(
+      received.map(({ nal }) => nalType(nal)),
+      [7, 8, 5, 1, 1],
+    );
+    assert.deepEqual(
+      received.map(({ nal }) => Uint8Array.from(nal)),
+      [sps, pps, ...sent],
+    );
+    assert.deepEqual(
+      received.map(({ timestamp }) => timestamp),
+      [1_003_600, 1_003_600, 1_003_600, 1_007_200, 1_010_800],
+    );
+
+    const [report] = client.packets;
+    assert.equal(report?.channel, 3);
+    assert.equal(report.bytes.readUInt32BE(8) - 2_208_988_800, Date.UTC(2026, 0, 1) / 1000, 'NTP seconds of the capture');
+    assert.equal(Math.round((report.bytes.readUInt32BE(12) / 2 ** 32) * 1000), 40);
+    assert.equal(report.bytes.readUInt32BE(16), 1_003_600, 'the same moment on the RTP clock');
+    assert.equal(
+      `ssrc=${report.bytes.readUInt32BE(4).toString(16).toUpperCase().padStart(8, '0')}`,
+      setup.headers['transport']?.split(';')[3],
+    );
+  });
+
+  it('reports again every two and a half seconds, with what was sent so far', async () => {
+    const clock = new ManualClock();
+    await using home = await house({ clock });
+    using client = await connectRtsp(home.server.port);
+    await play(client, home.url);
+    const reports = () => client.packets.filter(({ channel }) => channel === 1);
+    home.frame(true, 100);
+    await clock.advance(2499);
+    home.frame(false, 200);
+    await clock.advance(1);
+    home.frame(false, 300);
+    await until('all pictures', () => depacketise(client.packets).length === 5);
+    assert.equal(reports().length, 2);
+    assert.equal(reports()[1]?.bytes.readUInt32BE(20), 4, 'packets');
+    assert.equal(reports()[1]?.bytes.readUInt32BE(24), 5 + 3 + 100 + 200, 'payload bytes');
+  });
+
+  it('pauses, plays again from a key frame, and ends the session at TEARDOWN', async () => {
+    await using home = await house();
+    using client = await connectRtsp(home.server.port);
+    const session = await play(client, home.url);
+    home.frame(true);
+    await until('a picture', () => depacketise(client.packets).length === 3);
+    assert.equal((await client.request('PAUSE', home.url, session)).status, 200);
+    assert.equal(home.stream.readers, 0);
+    home.frame(true);
+    assert.equal((await client.request('GET_PARAMETER', home.url, session)).status, 200);
+    assert.equal(depacketise(client.packets).length, 3);
+    assert.equal((await client.request('PLAY', home.url, session)).status, 200);
+    home.frame(false);
+    home.frame(true);
+    await until('a picture', () => depacketise(client.packets).length === 6);
+    assert.equal((await client.request('TEARDOWN', home.url, session)).status, 200);
+    assert.equal(home.stream.readers, 0);
+    assert.equal((await client.request('PLAY', home.url, session)).status, 454);
+  });
+
+  it('makes DESCRIBE wait for parameter sets, answers 503 when none come, and forgets who left meanwhile', async () => {
+    const clock = new ManualClock();
+    await using home = await house({ clock, announce: false });
+    using patient = await connectRtsp(home.server.port);
+    const answer = patient.request('DESCRIBE', home.url);
+    using impatient = await connectRtsp(home.server.port);
+    impatient.socket.write(`DESCRIBE ${home.url} RTSP/1.0\r\nCSeq: 1\r\n\r\n`);
+    await until('both ask', () => home.server.clients === 2);
+    impatient[Symbol.dispose]();
+    await until('one left', () => home.server.clients === 1);
+    home.stream.push({ nals: [sps, pps, Uint8Array.of(0x65, 1)], pts90k: 0n, captureTimeMs: 0, key: true });
+    assert.equal((await answer).status, 200);
+  });
+
+  it('answers 503 when no parameter sets come', async () => {
+    await using home = await house({ announce: false, tuning: { describeTimeoutMs: 30 } });
+    using client = await connectRtsp(home.server.port);
+    assert.equal((await client.request('DESCRIBE', home.url)).status, 503);
+  });
+
+  it('refuses what it does not serve, in the words of the standard', async () => {
+    await using home = await house();
+    using client = await connectRtsp(home.server.port);
+    const { url } = home;
+    const status = async (method: string, uri: string, headers: Readonly<Record<string, string>> = {}, body = '') =>
+      (await client.request(method, uri, headers, body)).status;
+    assert.equal(await status('DESCRIBE', `${url}x`), 404);
+    assert.equal(await status('DESCRIBE', 'http://host/lobby'), 400);
+    assert.equal(await status('DESCRIBE', url, { Accept: 'text/html' }), 406);
+    assert.equal(await status('DESCRIBE', url, { Require: 'com.example.magic' }), 551);
+    assert.equal(await status('ANNOUNCE', url), 405);
+    assert.equal(await status('DANCE', url), 501);
+    assert.equal(await status('PLAY', url), 455);
+    assert.equal(await status('PLAY', url, { Session: 'ABC' }), 454);
+    assert.equal(await status('SETUP', `${url}/trackID=0`, { Transport: 'RTP/AVP;unicast;client_port=5000-5001' }), 461);
+    assert.equal(await status('SETUP', `${url}/trackID=0`, { Transport: 'RTP/AVP;multicast' }), 461);
+    assert.equal(await status('SETUP', `${url}/trackID=0`), 461);
+    assert.equal(await status('SETUP', `${url}/trackID=1`, tcp), 404);
+    assert.equal(await status('SETUP', `${url}x/trackID=0`, tcp), 404);
+    assert.equal(await status('OPTIONS', '*'), 200);
+    assert.equal(await status('SET_PARAMETER', url, {}, 'brightness: 11'), 451);
+    const session = await play(client, url);
+    assert.equal(await status('SETUP', `${url}/trackID=0`, { ...tcp, ...session }), 455);
+    assert.equal(await status('SETUP', `${url}/trackID=0`, tcp), 454);
+    assert.equal(await status('PAUSE', url, { Session: 'ABC' }), 454);
+    assert.equal(await status('PAUSE', url, session), 200);
+    client.socket.write('OPTIONS * RTSP/1.0\r\n\r\n');
+    assert.equal((await client.reply()).status, 400, 'no CSeq');
+    assert.match(await home.ctx.metrics.registry.metrics(), /sightline_rtsp_refused_total\{status="461"\} 3/);
+  });
+
+  it('answers malformed input once and closes', async () => {
+    await using home = await house();
+    for (const [text, status] of [
+      ['GET / HTTP/1.1\r\nHost: x\r\n\r\n', 400],
+      ['OPTIONS * RTSP/2.0\r\n\r\n', 505],
+      [`OPTIONS * RTSP/1.0\r\nContent-Length: 99999\r\n\r\n`, 413],
+    ] as const) {
+      using client = await connectRtsp(home.server.port);
+      client.socket.write(text);
+      assert.equal((await client.reply()).status, status);
+      await until('closed', () => client.closed);
+    }
+    await until('nobody is left', () => home.server.clients === 0);
+  });
+
+  it('answers requests that come in one go in their order, between packets from the client', async () => {
+    await using home = await house();
+    using client = await connectRtsp(home.server.port);
+    const packet = '$\x01\x00\x04abcd';
+    client.socket.write(`OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n${packet}`.repeat(40), 'latin1');
+    for (let index = 0; index < 40; index++) assert.equal((await client.reply()).status, 200);
+    assert.equal((await client.request('DESCRIBE', home.url)).status, 200);
+  });
+
+  it('lets a slow client lose its own pictures until the next key frame, and nobody else', async () => {
+    await using home = await house();
+    using slow = await connectRtsp(home.server.port);
+    using quick = await connectRtsp(home.server.port);
+    await play(slow, home.url);
+    await play(quick, home.url);
+    slow.socket.pause();
+    const dropped = async () => {
+      const metric = await home.ctx.metrics.registry.getSingleMetric('sightline_rtsp_units_dropped_total')?.get();
+      return metric?.values[0]?.value ?? 0;
+    };
+    const pictures = (client: RtspClient) =>
+      client.packets.filter(({ channel, bytes }) => channel === 0 && (bytes[1] ?? 0) > 127).length;
+    let frames = 0;
+    while ((await dropped()) < 3) {
+      home.frame(frames % 25 === 0, 200_000);
+      frames += 1;
+      await until('the quick one has it', () => pictures(quick) === frames);
+      assert.ok(frames < 500, 'nothing was dropped');
+    }
+    slow.socket.resume();
+    // A key frame brings it back once its connection has room again.
+    await until('the slow one is back', () => {
+      home.frame(true, 1000);
+      frames += 1;
+      return slow.packets.slice(-20).some(({ bytes }) => bytes.length === 1012);
+    });
+    await until(
+      'the quick one has all',
+      () => depacketise(quick.packets).filter(({ nal }) => nalType(nal) === 5 || nalType(nal) === 1).length === frames,
+    );
+    const numbers = (client: RtspClient) =>
+      client.packets.filter(({ channel }) => channel === 0).map(({ bytes }) => bytes.readUInt16BE(2));
+    const gaps = (values: readonly number[]) =>
+      values.flatMap((value, index) => (index > 0 && value !== ((values[index - 1] ?? 0) + 1) % 65_536 ? [index] : []));
+    assert.deepEqual(gaps(numbers(quick)), []);
+    const [gap, ...more] = gaps(numbers(slow));
+    assert.deepEqual(more, []);
+    assert.ok(gap !== undefined);
+    const after = slow.packets.filter(({ channel }) => channel === 0)[gap];
+    assert.equal((after?.bytes[12] ?? 0) & 31, 7, 'the first packet after the gap is a parameter set of a key frame');
+  });
+
+  it('ends clients that stopped reading or never say anything, and lets the others be', async () => {
+    const clock = new ManualClock();
+    await using home = await house({ clock });
+    using stuck = await connectRtsp(home.server.port);
+    using silent = await connectRtsp(home.server.port);
+    using healthy = await connectRtsp(home.server.port);
+    await play(stuck, home.url);
+    await play(healthy, home.url);
+    stuck.socket.pause();
+    for (let index = 0; index < 12; index++) home.frame(index === 0, 1_000_000);
+    await until('the healthy one has read all', () => depacketise(healthy.packets).length >= 6);
+    for (let step = 0; step < 8; step++) await clock.advance(5000);
+    await until('the stuck one is gone', () => home.server.clients === 2);
+    for (let step = 0; step < 6; step++) await clock.advance(5000);
+    await until('the silent one is gone', () => silent.closed && home.server.clients === 1);
+    home.frame(true, 10);
+    await until('the healthy one still plays', () => depacketise(healthy.packets).at(-1)?.nal.length === 10);
+  });
+
+  it('tells its readers when the stream ends', async () => {
+    await using home = await house();
+    using client = await connectRtsp(home.server.port);
+    await play(client, home.url);
+    home.frame(true);
+    home.stream.end();
+    await until('closed', () => client.closed);
+    const last = client.packets.at(-1);
+    assert.equal(last?.channel, 1);
+    assert.equal(last.bytes[1], 203, 'BYE');
+    assert.equal(depacketise(client.packets).length, 3, 'what was sent before has arrived');
+  });
+
+  it('turns clients away beyond its limit', async () => {
+    await using home = await house({ tuning: { maxClients: 1 } });
+    using first = await connectRtsp(home.server.port);
+    assert.equal((await first.request('OPTIONS', '*')).status, 200);
+    using second = await connectRtsp(home.server.port);
+    await until('turned away', () => second.closed);
+    assert.equal((await first.request('OPTIONS', '*')).status, 200);
+  });
+
+  it('says when it cannot listen', async () => {
+    await using home = await house();
+    const again = startRtspServer({ host: '127.0.0.1', port: home.server.port, streams: new Map() }, home.ctx);
+    await assert.rejects(again, { code: 'media.unavailable', message: /the port is taken/ });
+  });
+
+  it('survives clients that say anything and leave at any moment', async () => {
+    await using home = await house({ announce: false, tuning: { describeTimeoutMs: 5 } });
+    let seed = 12_345;
+    const random = (below: number) => {
+      seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31;
+      return Math.floor((seed / 2 ** 31) * below);
+    };
+    const pieces = [
+      `OPTIONS ${home.url} RTSP/1.0\r\nCSeq: 1\r\n\r\n`,
+      `DESCRIBE ${home.url} RTSP/1.0\r\nCSeq: 2\r\n\r\n`,
+      `SETUP ${home.url}/trackID=0 RTSP/1.0\r\nCSeq: 3\r\nTransport: RTP/AVP/TCP;interleaved=0-1\r\n\r\n`,
+      `PLAY ${home.url} RTSP/1.0\r\nCSeq: 4\r\nSession: 0\r\n\r\n`,
+      'TEARDOWN * RTSP/1.0\r\nCSeq: 5\r\n\r\n',
+      '$\x00\x00\x10',
+      '\x00\xff\x80garbage\r\n',
+      'SET_PARAMETER * RTSP/1.0\r\nCSeq: 6\r\nContent-Length: 5\r\n\r\nab',
+    ];
+    for (let round = 0; round < 200; round++) {
+      using client = await connectRtsp(home.server.port);
+      for (let count = random(6); count > 0; count--) {
+        const bytes = Buffer.from(pieces[random(pieces.length)] ?? '', 'latin1');
+        if (random(3) === 0) bytes[random(bytes.length)] = random(256);
+        client.socket.write(bytes.subarray(0, random(4) === 0 ? random(bytes.length) : bytes.length));
+      }
+      if (random(2) === 0) await new Promise((resolve) => setImmediate(resolve));
+      if (random(4) === 0) client.socket.resetAndDestroy();
+    }
+    await until('all are gone', () => home.server.clients === 0);
+    assert.equal(home.stream.readers, 0);
+    home.stream.announce({ sps, pps });
+    using client = await connectRtsp(home.server.port);
+    await play(client, home.url);
+    home.frame(true);
+    await until('a picture', () => depacketise(client.packets).length === 3);
+  });
+});
