@@ -1,5 +1,4 @@
-import type { Match, Sighting, TrackChange, TrackKey, TrackRef } from '../core/types.ts';
-import { trackKey } from '../core/types.ts';
+import type { Match, Sighting, TrackChange, TrackRef } from '../core/types.ts';
 import type { CommitBuilder } from './commit.ts';
 import {
   decidedEntry,
@@ -13,6 +12,7 @@ import {
 import { isIgnored, type Rule } from './rules.ts';
 import type { AlertRules } from './settings.ts';
 import { beginTrack, lastRows, moveTrack, note, rounded, type TrackState } from './track-state.ts';
+import { createTrackTable } from './track-table.ts';
 import type { Seen, Visits } from './visits.ts';
 import type { Stays } from './zones.ts';
 
@@ -51,7 +51,6 @@ export interface Recognition {
 const trackGraceMs = 3000;
 /** A track that nothing was heard of for this long is over, whatever its worker forgot to say. */
 const trackIdleMs = 30_000;
-const tracksKnown = 4096;
 const rowsEveryMs = 30_000;
 const sweepEveryMs = 500;
 /** Weight of quality from which "matched nobody" says something about the person and not about the picture. */
@@ -60,24 +59,20 @@ const usableWeight = 0.5;
 const unknownLooks = 3;
 
 export function createRecognition({ settings, policy, isListed, commit, visits }: RecognitionOptions): Recognition {
-  const tracks = new Map<TrackKey, TrackState>();
+  const tracks = createTrackTable();
   const sweptMs = new Map<string, number>();
 
   function trackOf(track: TrackRef, label: string, nowMs: number): TrackState {
-    const key = trackKey(track);
-    const known = tracks.get(key);
+    const known = tracks.get(track);
     if (known !== undefined) return known;
-    if (tracks.size >= tracksKnown) {
-      const [oldest] = tracks.values();
-      if (oldest !== undefined) finish(oldest);
-    }
     const state = beginTrack(track, label, nowMs);
-    tracks.set(key, state);
+    const displaced = tracks.add(state);
+    if (displaced !== undefined) finish(displaced);
     return state;
   }
 
   function finish(state: TrackState): void {
-    tracks.delete(state.key);
+    tracks.delete(state);
     const camera = settings().config.cameras[state.track.camera];
     commit.ledger(lastRows(state, { camera, qualityFloor: policy.qualityFloor }));
   }
@@ -94,7 +89,7 @@ export function createRecognition({ settings, policy, isListed, commit, visits }
 
   function personOf(state: TrackState): TrackState | undefined {
     if (state.personTrackId === undefined) return undefined;
-    return tracks.get(trackKey({ ...state.track, trackId: state.personTrackId }));
+    return tracks.get({ ...state.track, trackId: state.personTrackId });
   }
 
   /** A face stands where its person does. */
@@ -271,16 +266,16 @@ export function createRecognition({ settings, policy, isListed, commit, visits }
       const before = sweptMs.get(camera);
       if (before !== undefined && Math.abs(nowMs - before) < sweepEveryMs) return;
       sweptMs.set(camera, nowMs);
-      for (const state of [...tracks.values()]) if (state.track.camera === camera) sweepTrack(state, nowMs);
+      for (const state of tracks.of(camera)) sweepTrack(state, nowMs);
     },
     tick: () => {
-      for (const state of [...tracks.values()]) {
+      for (const state of tracks.all()) {
         const { silentMs, ended } = visits.silence(state.track.camera);
         if (silentMs >= (ended ? trackGraceMs : trackIdleMs)) finish(state);
       }
     },
     removeEntry: (entryId) => {
-      for (const state of tracks.values()) {
+      for (const state of tracks.all()) {
         state.evidence = forgetEntry(state.evidence, entryId);
         state.bound.delete(entryId);
         state.ledger.drop(entryId);
@@ -288,7 +283,7 @@ export function createRecognition({ settings, policy, isListed, commit, visits }
       }
     },
     label: (track) => {
-      const state = tracks.get(trackKey(track));
+      const state = tracks.get(track);
       const subject = state?.evidence.subjects[0];
       if (state === undefined || subject === undefined) return { decided: false, text: '', score: 0 };
       const tally = decidedEntry(subject);

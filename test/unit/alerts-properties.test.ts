@@ -242,8 +242,9 @@ describe('whatever is seen', () => {
 
   test('memory stays bounded, however many tracks a crowd has', () => {
     const s = scene();
-    for (let i = 0; i < 6000; i += 1) s.see({ at: i, track: i, of: `person ${i}`, scores: { anna: 0.3 } });
-    assert.equal(s.alerts.sizes.tracks, 4096);
+    for (let i = 0; i < 6000; i += 1) s.see({ at: i, track: i, of: `person ${i}`, scores: { anna: 0.45 } });
+    assert.equal(s.alerts.sizes.tracks, 512);
+    assert.deepEqual([s.ledger.length, s.ledger[0]?.track.trackId], [6000 - 512, 0]);
     const one = scene();
     for (let i = 0; i < 3000; i += 1) {
       one.see({ at: i * 100, of: `person ${i % 50}`, scores: { [`entry ${i % 700}`]: 0.6 } });
