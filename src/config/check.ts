@@ -122,7 +122,7 @@ function checkDetect({ lookups, refuse }: Check, detect: DetectConfig, path: Set
 /** What a camera's detector hands on to recognisers, after its `classes`. */
 function yields(detect: DetectConfig, facts: ModelFacts): { readonly labels: readonly string[]; readonly landmarks: boolean } {
   const labels = detect.classes.length === 0 ? facts.labels : facts.labels.filter((label) => detect.classes.includes(label));
-  return { labels, landmarks: facts.landmarks && labels.length > 0 };
+  return { labels, landmarks: facts.landmarks };
 }
 
 /** Silent where a model is unknown: that is an issue of its own. */

@@ -214,6 +214,44 @@ test('stopping the server ends open streams, which say so', async () => {
   assert.ok(isSightlineError(next.reason, 'control.unavailable'), String(next.reason));
 });
 
+test('a stream whose source ends because the server stops is not taken for complete', async () => {
+  using ctx = testContext();
+  await using directory = await temporaryDirectory();
+  const socketPath = controlSocket(directory.path);
+  const server = await startControlServer(
+    {
+      socketPath,
+      handlers: handlers({
+        'alerts.tail': async function* (_request, signal) {
+          yield event(1);
+          await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
+        },
+      }),
+    },
+    ctx,
+  );
+  const reading = createControlClient(socketPath).stream('alerts.tail', {}, ctx.signal)[Symbol.asyncIterator]();
+  await reading.next();
+  const [next] = await Promise.allSettled([reading.next(), server[Symbol.asyncDispose]()]);
+  assert.equal(next.status, 'rejected');
+});
+
+test('a stream that breaks off without its end is an error', async () => {
+  using ctx = testContext();
+  await using directory = await temporaryDirectory();
+  const socketPath = controlSocket(directory.path);
+  const server = createServer((_request, response) => response.end('\n{"value":{"revision":1}}\n'));
+  await new Promise<void>((resolve) => server.listen(socketPath, resolve));
+  try {
+    await assert.rejects(collect(createControlClient(socketPath).stream('alerts.tail', {}, ctx.signal)), {
+      code: 'control.unavailable',
+    });
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+});
+
 test('a caller that gives up is gone at once', async () => {
   using ctx = testContext();
   await using directory = await temporaryDirectory();

@@ -63,6 +63,7 @@ test('a crash rejects what waits and what comes, and is told once', async () => 
   const reason = await thread.died;
   assert.ok(isSightlineError(reason, 'thread.exited'));
   assert.match(String(reason.cause), /crashed on purpose/);
+  assert.equal(thread.pending, 0);
   await assert.rejects(thread.calls.remember(2), { code: 'thread.exited' });
   await thread[Symbol.asyncDispose]();
 });
