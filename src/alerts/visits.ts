@@ -278,7 +278,7 @@ export function createVisits({ settings, newId, clock, commit, restored }: Visit
 
   function tick(): void {
     const monoMs = clock.mono();
-    for (const episode of [...episodes.values()]) closeIfLeft(episode);
+    for (const episode of episodes.values()) closeIfLeft(episode);
     for (const [key, visit] of endedVisits) if (monoMs - visit.endedMonoMs >= visitKnownMs) endedVisits.delete(key);
     const longestMs = Math.max(0, ...settings().rules.map(({ cooldownMs }) => cooldownMs));
     const wallMs = clock.now();
@@ -288,14 +288,14 @@ export function createVisits({ settings, newId, clock, commit, restored }: Visit
   return {
     hear,
     frame: (camera, nowMs) => {
-      for (const episode of [...episodes.values()]) {
+      for (const episode of episodes.values()) {
         if (episode.cameras.has(camera) && !closeIfLeft(episode)) publishUpdates(episode, nowMs);
       }
     },
     tick,
     endSource: (camera) => {
       clocks.end(camera, clock.mono());
-      for (const episode of [...episodes.values()]) if (episode.cameras.has(camera)) closeIfLeft(episode);
+      for (const episode of episodes.values()) if (episode.cameras.has(camera)) closeIfLeft(episode);
     },
     silence: (camera) => {
       const monoMs = clock.mono();
