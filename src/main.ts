@@ -64,9 +64,12 @@ interface Signals {
   onHangup(callback: () => void): Disposable;
 }
 
-/** The first SIGINT or SIGTERM asks, the second ends at once. */
-function listenToSignals(): Signals {
+/** The first SIGINT or SIGTERM asks, the second ends at once. What nobody caught is reported like everything else, without secrets. */
+function listenToProcess(command: string): Signals {
   const stop = new AbortController();
+  process.on('uncaughtException', (error) => {
+    void report(error, command).then((code) => process.exit(code));
+  });
   for (const [name, number] of [
     ['SIGINT', 2],
     ['SIGTERM', 15],
@@ -126,7 +129,7 @@ async function main(args: readonly string[]): Promise<number> {
     process.stdout.write(`${command.help}\n`);
     return 0;
   }
-  const signals = listenToSignals();
+  const signals = listenToProcess(name);
   const io: CommandIo = {
     out: (line) => void process.stdout.write(`${line}\n`),
     say,

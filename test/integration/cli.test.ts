@@ -180,6 +180,26 @@ test('alerts tail shows alerts as they come and ends with 0 at Ctrl-C', async ()
   assert.deepEqual([code, stderr], [0, '']);
 });
 
+test('what nobody caught ends the program with 1, without showing a secret', async () => {
+  await using daemon = await scriptedDaemon({
+    'alerts.tail': async function* (_request, signal) {
+      yield event;
+      await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+    },
+  });
+  const bomb = join(daemon.path, 'bomb.mjs');
+  await writeFile(bomb, "process.on('SIGUSR2', () => { throw new Error('lost rtsp://u:hunter2@h'); })");
+  const tail = startProgram(['alerts', 'tail', '--data', daemon.path], {
+    env: { NODE_OPTIONS: `--import=${bomb}` },
+  });
+  await until('the first line', () => tail.stdout() !== '');
+  tail.kill('SIGUSR2');
+  const { code, stderr } = await tail.finished;
+  assert.equal(code, 1);
+  assert.match(stderr, /^sightline alerts failed: Error: lost rtsp:\/\/u:\*\*\*@h\n/);
+  assert.doesNotMatch(stderr, /hunter2/);
+});
+
 // Commands against a scripted daemon
 
 test('status shows parts, cameras and counts, and is 1 while some part is not ready', async () => {
