@@ -77,6 +77,8 @@ const waitingFrames = { paced: 3, live: 512 } as const;
 /** Frames kept with their pixels because the substream may yet choose one of them. */
 const pixelsKept = 8;
 const assumedFrameMs = 40;
+/** What remains of a predicted box inside the frame, in pixels, to be worth showing. */
+const leastSide = 1;
 
 export function createAnalysis(options: AnalysisOptions, ctx: Context): Analysis {
   const { settings, size, counters, detectors, detectStream } = options;
@@ -134,7 +136,8 @@ export function createAnalysis(options: AnalysisOptions, ctx: Context): Analysis
   }
 
   function predicted({ mediaMs }: Picture): Seen {
-    return { objects: tracker.predict(mediaMs).map((tracked) => ({ tracked, crop: undefined })), detectedMonoUs: 0n };
+    const objects = tracker.predict(mediaMs).filter(({ box }) => box.width >= leastSide && box.height >= leastSide);
+    return { objects: objects.map((tracked) => ({ tracked, crop: undefined })), detectedMonoUs: 0n };
   }
 
   async function see({ picture, frameMs, due, held }: LaneFrame): Promise<Seen> {

@@ -148,6 +148,7 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
   /** Reads the source until it ends; true when it was a file. */
   async function play(): Promise<boolean> {
     await using pictures = await open(settings.source);
+    signal.throwIfAborted();
     if (draining) return false;
     playing = pictures;
     await using detectStream = openDetectStream(pictures);
@@ -175,6 +176,9 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
         }
       }
       await finish(true);
+      if (pictures.kind === 'file' && liveSinceMs === undefined && !draining && !signal.aborted) {
+        throw new SightlineError('source.format', 'the file holds no frame that can be decoded');
+      }
       return pictures.kind === 'file';
     } finally {
       playing = undefined;

@@ -53,7 +53,8 @@ function wireObject({ tracked, crop }: SeenObject): WireObject {
             height: crop.height,
             landmarks: flat(crop.landmarks),
             box: rect(crop.box),
-            quality: crop.quality,
+            // Rounding may leave a variance a hair below zero.
+            quality: { ...crop.quality, sharpness: Math.max(0, crop.quality.sharpness) },
           },
   };
 }

@@ -169,6 +169,28 @@ describe('a software worker reading files', { skip }, () => {
     );
   });
 
+  test('a file without a frame that can be decoded is away with that reason, also when it shall loop', async () => {
+    await using folder = await temporaryDirectory();
+    const broken = join(folder.path, 'broken.mp4');
+    const bytes = await readFile(dataPath(clip));
+    const data = bytes.indexOf('mdat') + 4;
+    assert.ok(data > 4);
+    const header = bytes.indexOf('moov', data);
+    bytes.fill(0, data, header < 0 ? bytes.length : header - 4);
+    await writeFile(broken, bytes);
+    await using repository = await realRepository();
+    await using daemon = await startTestDaemon({
+      cameras: [cameraConfig('once', broken), cameraConfig('again', broken, { loop: true })],
+      inference: inferenceConfig(repository.directory),
+    });
+    await using worker = startWorkerProcess(daemon.socketPath);
+    for (const camera of daemon.configured) {
+      const away = await Promise.race([untilState(daemon, camera, SourceState.AWAY), worker.failed]);
+      assert.deepEqual([away.code, away.reason], ['source.format', 'the file holds no frame that can be decoded']);
+    }
+    assert.equal(daemon.epochs.size, 0);
+  });
+
   test('detects on the substream and cuts from the main stream, frame for frame', async () => {
     const truth = readDataJson('clips/real_tilt_m.gt.json') as Truth;
     await using folder = await temporaryDirectory();

@@ -192,6 +192,10 @@ describe('a software worker playing files at full speed', { skip }, () => {
       objects.filter(({ label, personTrackId }) => label === 'face' && person.has(personTrackId)),
     );
     assert.ok(joined.length > faces.length * 0.8, `${joined.length} of ${faces.length} faces belong to a person`);
+    assert.ok(
+      person.has(both[0]?.objects.find(({ label }) => label === 'face')?.personTrackId ?? 0),
+      'from the first frame on',
+    );
     const every = (frames: readonly Frame[], check: (object: SeenObject) => boolean) =>
       frames.filter(({ predicted }) => !predicted).every(({ objects }) => objects.every(check));
     assert.ok(chairs.some(({ objects }) => objects.length > 0));
