@@ -99,6 +99,15 @@ async function fileBytes(directory: string): Promise<number> {
   return names.filter((name) => name !== 'reserve').reduce((sum, name) => sum + statSync(join(directory, name)).size, 0);
 }
 
+test('without outputs a newer picture replaces the older one at once', () =>
+  withStore(async (store) => {
+    for (const revision of [1, 2, 3]) {
+      await store.alerts.commit(exampleCommit({ events: [exampleEvent({}, revision, Uint8Array.of(revision))], outputs: [] }));
+    }
+    assert.deepEqual(await store.alerts.snapshot('alert-1'), Uint8Array.of(3));
+    assert.equal((await store.sweep(Date.now(), { alertsMs: 1e9, snapshotsMs: 1e9, ledgerMs: 1e9 })).snapshots, 0);
+  }));
+
 test('an update without a picture keeps the one there is', () =>
   withStore(async (store) => {
     await store.alerts.commit(exampleCommit({ events: [exampleEvent({}, 1, Uint8Array.of(7))] }));
