@@ -2,6 +2,7 @@ import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
 import type { Clock } from '../core/clock.ts';
 import type { Control } from '../core/control.ts';
 import { SightlineError } from '../core/errors.ts';
+import type { ModelShelf } from '../core/model-shelf.ts';
 
 /** What a command is, and all it may touch of the process that runs it. */
 
@@ -41,6 +42,8 @@ export interface CommandServices {
   connect(dataDir: string): Promise<Control>;
   /** The store itself, under the daemon's lock, for when no daemon runs. Rejects with `config.invalid`, `daemon.running`. */
   openStore(file: string): Promise<Control & AsyncDisposable>;
+  /** Weights of a repository: the one named, else the one of the configuration file, else the program's own. Rejects with `config.invalid`. */
+  models(where: { readonly repository?: string; readonly config?: string }): Promise<ModelShelf & Disposable>;
 }
 
 export interface Command {

@@ -23,6 +23,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'show, erase, export and import who is listed',
     load: async () => (await import('./watchlist.ts')).watchlist,
   },
+  models: {
+    summary: 'get, add and check the weights of models',
+    load: async () => (await import('./models.ts')).models,
+  },
   reload: {
     summary: 'make the running daemon read its configuration again',
     load: async () => (await import('./reload.ts')).reload,

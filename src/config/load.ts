@@ -62,12 +62,27 @@ export function loadConfigFile(path: string, env: Readonly<Record<string, string
  * daemon alone. Throws `ConfigError` when that much cannot be read.
  */
 export function loadDataDir(path: string, env: Readonly<Record<string, string | undefined>>): string {
+  return loadSection(path, env, 'dataDir').dataDir;
+}
+
+/** Only `inference.repository` of a file, for callers that handle weights; otherwise as `loadDataDir`. */
+export function loadRepository(path: string, env: Readonly<Record<string, string | undefined>>): string {
+  return loadSection(path, env, 'inference').inference.repository;
+}
+
+function loadSection<K extends 'dataDir' | 'inference'>(
+  path: string,
+  env: Readonly<Record<string, string | undefined>>,
+  key: K,
+): Pick<Config, K> {
   const root = settingTree();
   const source = readDocument(readConfigText(path), root, env);
-  const findings = source.findings.filter((finding) => finding.path.length === 0 || finding.path[0] === 'dataDir');
-  const parsed = configSchema.pick({ dataDir: true }).safeParse({ dataDir: valueAt(source.value, ['dataDir']) });
+  const findings = source.findings.filter((finding) => finding.path.length === 0 || finding.path[0] === key);
+  const parsed = (key === 'dataDir' ? configSchema.pick({ dataDir: true }) : configSchema.pick({ inference: true })).safeParse({
+    [key]: valueAt(source.value, [key]),
+  });
   if (!parsed.success) findings.push(...schemaFindings(parsed.error.issues, source, root));
-  if (parsed.success && findings.length === 0) return resolve(dirname(path), parsed.data.dataDir);
+  if (parsed.success && findings.length === 0) return placePaths(parsed.data, root, { file: path }) as Pick<Config, K>;
   const issues = findings.map(({ offset, path: where, message }) => ({
     file: path,
     ...source.position(offset),
@@ -163,7 +178,9 @@ function complete(
   return { ...placed, mqtt: { ...placed.mqtt, password: secret } };
 }
 
-function placePaths(value: unknown, setting: SettingNode, options: LoadOptions): unknown {
+type Place = Pick<LoadOptions, 'file' | 'exists'>;
+
+function placePaths(value: unknown, setting: SettingNode, options: Place): unknown {
   if (setting.path !== undefined && typeof value === 'string') return placePath(value, setting.path, options);
   if (Array.isArray(value)) {
     return setting.kind === 'list' ? value.map((item) => placePaths(item, setting.item, options)) : value;
@@ -178,7 +195,7 @@ function placePaths(value: unknown, setting: SettingNode, options: LoadOptions):
 }
 
 /** URLs and `gst:` names stay; `file:` URLs become paths. */
-function placePath(path: string, base: 'config' | 'program', options: LoadOptions): string {
+function placePath(path: string, base: 'config' | 'program', options: Place): string {
   if (/^file:\/\/\//i.test(path)) {
     try {
       return fileURLToPath(path);

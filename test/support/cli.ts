@@ -19,6 +19,7 @@ export interface Finished {
 }
 
 export interface Running {
+  readonly pid: number;
   readonly stdout: () => string;
   readonly stderr: () => string;
   readonly finished: Promise<Finished>;
@@ -47,7 +48,13 @@ export function startProgram(
     child.on('error', reject);
     child.on('close', (code) => done({ code, stdout, stderr }));
   });
-  return { stdout: () => stdout, stderr: () => stderr, finished, kill: (signal) => void child.kill(signal) };
+  return {
+    pid: child.pid ?? 0,
+    stdout: () => stdout,
+    stderr: () => stderr,
+    finished,
+    kill: (signal) => void child.kill(signal),
+  };
 }
 
 export function runProgram(args: readonly string[], options: Parameters<typeof startProgram>[1] = {}): Promise<Finished> {
@@ -98,6 +105,7 @@ export async function runCommand(
     dataDirOf: async () => '/nowhere',
     connect: unexpected,
     openStore: unexpected,
+    models: unexpected,
     ...some,
   };
   const entry = commands[name];
