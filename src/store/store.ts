@@ -11,7 +11,7 @@ export interface StoreOptions {
 }
 
 /** Calls that may wait for the thread; beyond, the disk hangs and callers are told so. */
-const maxPending = 4096;
+const maxPending = 1024;
 
 type Running = { readonly thread: Thread<StoreHandlers>; readonly opened: Opened };
 
@@ -109,7 +109,10 @@ export async function startStore({ directory }: StoreOptions, ctx: Context): Pro
 
   async function call<T>(kind: 'read' | 'write', run: (calls: ThreadCalls<StoreHandlers>) => Promise<T>): Promise<T> {
     try {
-      if (running === undefined) throw new SightlineError('store.failed', 'the store thread is down and will be started again');
+      if (running === undefined) {
+        const why = ended.signal.aborted ? 'the store is closed' : 'the store thread is down and will be started again';
+        throw new SightlineError('store.failed', why);
+      }
       if (running.thread.pending >= maxPending) {
         throw new SightlineError('store.failed', `${maxPending} calls wait for the disk; no more are taken`);
       }

@@ -3,11 +3,13 @@ import { SightlineError } from '../core/errors.ts';
 /** Lets one change happen at a time, in the order in which they were asked for. */
 export interface Turns {
   take<T>(work: () => Promise<T>): Promise<T>;
+  /** Resolves when all that was asked for so far has happened or failed. */
+  idle(): Promise<void>;
 }
 
 /** More than `limit` waiting changes are refused with `control.request`. */
 export function createTurns(limit: number): Turns {
-  let line: Promise<unknown> = Promise.resolve();
+  let line: Promise<void> = Promise.resolve();
   let waiting = 0;
   return {
     take: (work) => {
@@ -23,8 +25,12 @@ export function createTurns(limit: number): Turns {
       const turn = line.then(work).finally(() => {
         waiting -= 1;
       });
-      line = turn.catch(() => undefined);
+      line = turn.then(
+        () => undefined,
+        () => undefined,
+      );
       return turn;
     },
+    idle: () => line,
   };
 }

@@ -234,7 +234,7 @@ export async function startWatchlist(options: WatchlistOptions, ctx: Context): P
     [Symbol.asyncDispose]: async () => {
       ended.abort();
       timer[Symbol.dispose]();
-      await Promise.all([settled, sweeping]);
+      await Promise.all([settled, sweeping, turns.idle()]);
       await searcher[Symbol.asyncDispose]();
     },
   };
