@@ -92,7 +92,7 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
       {
         ...alertRules(),
         newId: randomUUID,
-        isListed: (entryId) => watchlist.list().some(({ entry }) => entry.id === entryId),
+        isListed: (entryId) => watchlist.has(entryId),
         store: store.alerts,
         publish: {
           stored: (events, rows) => {

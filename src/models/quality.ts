@@ -90,7 +90,8 @@ function laplacianVariance({ width, height, data }: Grey): number {
     }
   }
   const count = (width - 2) * (height - 2);
-  return squares / count - (sum / count) ** 2;
+  // By rounding a flat picture may come out a hair below zero.
+  return Math.max(0, squares / count - (sum / count) ** 2);
 }
 
 /** Roll of the eye line in degrees, -180 to 180, and the nose's offset along it in eye distances. */

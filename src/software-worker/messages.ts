@@ -54,7 +54,7 @@ function wireObject({ tracked, crop }: SeenObject): WireObject {
             landmarks: flat(crop.landmarks),
             box: rect(crop.box),
             // Rounding may leave a variance a hair below zero.
-            quality: { ...crop.quality, sharpness: Math.max(0, crop.quality.sharpness) },
+            quality: crop.quality,
           },
   };
 }
