@@ -53,7 +53,6 @@ function wireObject({ tracked, crop }: SeenObject): WireObject {
             height: crop.height,
             landmarks: flat(crop.landmarks),
             box: rect(crop.box),
-            // Rounding may leave a variance a hair below zero.
             quality: crop.quality,
           },
   };
