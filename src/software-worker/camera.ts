@@ -200,14 +200,20 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
   }
 
   async function run(): Promise<void> {
+    let looping = false;
     while (!signal.aborted) {
-      status(SourceState.CONNECTING);
+      // Between the rounds of a file nothing is away.
+      if (!looping) status(SourceState.CONNECTING);
+      looping = false;
       liveSinceMs = undefined;
       let error: unknown;
       try {
         const wasFile = await play();
         if (signal.aborted || draining) return;
-        if (wasFile && settings.loop) continue;
+        if (wasFile && settings.loop) {
+          looping = true;
+          continue;
+        }
         error = new SightlineError('source.ended', wasFile ? 'the file was played to its end' : 'the source ended the stream');
         if (wasFile) {
           status(SourceState.ENDED, { reason: errorText(error), code: 'source.ended' });

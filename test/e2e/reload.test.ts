@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { ConfigInput } from '../../src/config/schema.ts';
+import { hasMosquitto, listen, startBroker } from '../support/broker.ts';
+import { alertsIn, alertWith, createWorkplace, cutClip, patience, statesIn, type WorkplaceOptions } from '../support/daemon.ts';
+import { missingTool } from '../support/data.ts';
+import { installedProgram } from '../support/programs.ts';
+import { until } from '../support/until.ts';
+
+const skip = missingTool(hasMosquitto, 'mosquitto') || missingTool(installedProgram('ffmpeg'), 'ffmpeg');
+
+/** Ada and dee walk by for ever; ada is listed and her alert is open. */
+async function running(options: WorkplaceOptions) {
+  const broker = await startBroker();
+  const listener = await listen(broker.port);
+  const place = await createWorkplace({}, options);
+  const camera = { source: cutClip(place.directory, 'ada', 17, 55), loop: true, realtime: true };
+  const config = {
+    mqtt: { url: broker.url, snapshot: 'off' },
+    lists: { watch: {} },
+    cameras: { lobby: camera },
+    alerting: { leaveAfter: '3s' },
+  } as const satisfies ConfigInput;
+  place.configure(config);
+  await place.enrol('watch', 'ada');
+  const daemon = await place.start();
+  await alertWith(listener, { name: 'ada', state: 'opened' });
+  return {
+    listener,
+    place,
+    config,
+    camera,
+    daemon,
+    [Symbol.asyncDispose]: async () => {
+      await place[Symbol.asyncDispose]();
+      await listener[Symbol.asyncDispose]();
+      await broker[Symbol.asyncDispose]();
+    },
+  };
+}
+
+test('cameras and rules come, change and go by SIGHUP and by the command', { skip }, async () => {
+  await using it = await running({ watched: false });
+  const { listener, place, config, camera, daemon } = it;
+  const lobbyBefore = statesIn(listener, 'lobby').length;
+
+  // Another camera, and rules: one for the new camera, one that is new where ada is in view all the time.
+  const rules = [{ name: 'anywhere' }, { name: 'at the door', when: { cameras: ['door'] } }];
+  const wider = { ...config, cameras: { lobby: camera, door: camera }, alerts: rules };
+  place.configure(wider);
+  daemon.signal('SIGHUP');
+  const atDoor = await alertWith(listener, { name: 'ada', state: 'opened', rule: 'at the door' });
+  assert.equal(atDoor.camera, 'door');
+  await alertWith(listener, { name: 'ada', state: 'opened', rule: 'anywhere' });
+  assert.ok(daemon.said('configuration reloaded', { trigger: 'signal' }));
+  assert.deepEqual(
+    statesIn(listener, 'door').map((state) => state?.state),
+    ['connecting', 'live'],
+  );
+
+  // A setting that the camera's worker has to know.
+  place.configure({ ...wider, cameras: { lobby: camera, door: { ...camera, masks: [corner] } } });
+  const changed = await place.succeed('reload');
+  assert.equal(changed, 'cameras.door.masks (camera)\napplied\n');
+  await until('the door is opened anew', () => statesIn(listener, 'door').length === 4, patience);
+  assert.deepEqual(await place.succeed('reload'), 'unchanged\n');
+
+  // And gone again.
+  place.configure({ ...config, alerts: [{ name: 'anywhere' }] });
+  await place.succeed('reload');
+  await until('the camera is taken back', () => statesIn(listener, 'door').at(-1) === undefined, patience);
+  const { cameras } = await place.ask('status', {});
+  assert.deepEqual(
+    cameras.map((item) => item.camera),
+    ['lobby'],
+  );
+  assert.equal(statesIn(listener, 'lobby').length, lobbyBefore, 'the camera that did not change was left alone');
+  await daemon.stop();
+});
+
+const corner: [number, number][] = [
+  [0, 0],
+  [0.1, 0],
+  [0.1, 0.1],
+];
+
+test('a bad file changes nothing and is said; what waits for a restart is named; lists and levels change live', {
+  skip,
+}, async () => {
+  await using it = await running({ watched: true });
+  const { listener, place, config, camera, daemon } = it;
+  const states = statesIn(listener, 'lobby').length;
+
+  place.configure({ ...config, cameras: { lobby: { ...camera, detect: [{ model: 'fixture_fact' }] } } });
+  const refused = await until('the refusal', () => daemon.said('configuration refused, the old one stays'), patience);
+  assert.match(
+    String(refused['issues']),
+    /sightline\.yaml:\d+:\d+ cameras\.lobby\.detect\[0\]\.model: .*fixture_fact.*fixture_face/,
+  );
+  const status = await place.command('status');
+  assert.match(status.stdout, /^last reload: refused at .*\n.*sightline\.yaml:\d+:\d+ cameras\.lobby\.detect\[0\]\.model: /m);
+  assert.equal(status.code, 0, 'every part works as before');
+  assert.equal(statesIn(listener, 'lobby').length, states);
+
+  const { id } = await alertWith(listener, { name: 'ada', state: 'opened' });
+  place.configure({
+    ...config,
+    mqtt: { ...config.mqtt, clientId: 'other' },
+    http: { port: 1 },
+    logLevel: 'debug',
+    lists: { watch: { kind: 'ignore' } },
+  });
+  const waiting = await until(
+    'the restart is asked for',
+    () => daemon.said('changed settings wait for a restart of the daemon'),
+    patience,
+  );
+  assert.deepEqual(waiting['settings'], ['mqtt.clientId', 'http.port']);
+  assert.ok(daemon.said('configuration reloaded', { trigger: 'file' }));
+  // On an ignore list now: her alert ends like that of somebody who left, and no other begins.
+  await until(
+    'her alert ends',
+    () => alertsIn(listener).some((alert) => alert.id === id && alert.state === 'closed'),
+    patience,
+  );
+  const known = alertsIn(listener).length;
+  await place.enrol('others', 'dee').then(
+    () => assert.fail('there is no such list'),
+    (error: unknown) => assert.match(String(error), /others/),
+  );
+  place.configure({ ...config, lists: { watch: { kind: 'ignore' }, others: {} } });
+  await until(
+    'the list is known',
+    () => daemon.lines().filter(({ msg }) => msg === 'configuration reloaded').length === 2,
+    patience,
+  );
+  await place.enrol('others', 'dee');
+  await alertWith(listener, { name: 'dee', state: 'opened' });
+  assert.deepEqual(
+    alertsIn(listener)
+      .slice(known)
+      .filter(({ entry }) => entry?.name === 'ada'),
+    [],
+  );
+  await daemon.stop();
+});
