@@ -112,6 +112,9 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
   keep.onRemove((entry) => alerts.removeEntry(entry.id));
 
   const tracks = createTracks();
+  scope.use('tracks', {
+    [Symbol.dispose]: () => alerts.stop(Object.keys(config.cameras).flatMap((camera) => tracks.endCamera(camera))),
+  });
   const candidates = createCandidates({ cameras: config.cameras, decided: (track) => alerts.label(track).decided });
   const unsearched = ctx.metrics.counter(
     'sightline_search_failures_total',

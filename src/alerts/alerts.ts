@@ -33,6 +33,8 @@ export type AlertInput =
   | { readonly kind: 'tick' }
   /** The source has ended by itself and will not go on (a file that does not loop), or the camera was removed. */
   | { readonly kind: 'source-ended'; readonly camera: CameraId; readonly changes: readonly TrackChange[] }
+  /** The program stops: what is known of every track is written, episodes stay open for the next start. */
+  | { readonly kind: 'stopping'; readonly changes: readonly TrackChange[] }
   | { readonly kind: 'entry-removed'; readonly entryId: string }
   | {
       readonly kind: 'act';
@@ -89,6 +91,10 @@ export function createAlerts(options: AlertsOptions): Alerts {
       case 'source-ended':
         for (const change of input.changes) recognition.change(change);
         visits.endSource(input.camera);
+        break;
+      case 'stopping':
+        for (const change of input.changes) recognition.change(change);
+        recognition.finish();
         break;
       case 'entry-removed':
         recognition.removeEntry(input.entryId);

@@ -6,8 +6,8 @@ import type { CameraId } from '../core/types.ts';
  * open what others have long seen leave.
  */
 export interface CameraClocks {
-  /** A frame or sighting of this camera; event time never runs backwards within an epoch. */
-  hear(camera: CameraId, epoch: number, eventMs: number, monoMs: number): void;
+  /** A frame or sighting of this camera; event time never runs backwards within an epoch. True for the first of an epoch. */
+  hear(camera: CameraId, epoch: number, eventMs: number, monoMs: number): boolean;
   end(camera: CameraId, monoMs: number): void;
   /** Newest event time heard; undefined before the first. */
   now(camera: CameraId): number | undefined;
@@ -30,11 +30,12 @@ export function createCameraClocks(): CameraClocks {
       const clock = cameras.get(camera);
       if (clock === undefined || epoch > clock.epoch) {
         cameras.set(camera, { epoch, eventMs, heardMonoMs: monoMs, ended: false });
-        return;
+        return true;
       }
-      if (epoch < clock.epoch) return;
+      if (epoch < clock.epoch) return false;
       clock.eventMs = Math.max(clock.eventMs, eventMs);
       clock.heardMonoMs = monoMs;
+      return false;
     },
     end: (camera, monoMs) => {
       const clock = cameras.get(camera);

@@ -29,6 +29,8 @@ export interface AlertRoom extends AsyncDisposable {
   seeSighting(sighting: Sighting): void;
   /** The source has ended by itself and will not go on, or the camera was removed; `changes` ends its tracks. */
   endSource(camera: CameraId, changes: readonly TrackChange[]): void;
+  /** The last that is seen: `changes` ends the tracks, and what is left to say of them is written. Episodes stay open. */
+  stop(changes: readonly TrackChange[]): void;
   removeEntry(entryId: string): void;
   /** Resolves when the step is stored. Errors: `alert.unknown`, `alert.transition`. */
   act(act: { alertId: string; state: Act; actor: string; reason?: string }): Promise<AlertEvent>;
@@ -129,6 +131,7 @@ export async function startAlerts(config: AlertRoomConfig, ctx: Context): Promis
       if (before.decided !== after.decided || before.text !== after.text) config.onLabel?.(sighting.track, after);
     },
     endSource: (camera, changes) => void observe({ kind: 'source-ended', camera, changes }),
+    stop: (changes) => void observe({ kind: 'stopping', changes }),
     removeEntry: (entryId) => void observe({ kind: 'entry-removed', entryId }),
     act: async (act) => {
       const stored = await newest(act.alertId);

@@ -42,6 +42,8 @@ export interface Recognition {
   sweep(camera: string, nowMs: number): void;
   /** The same for cameras that say nothing. */
   tick(): void;
+  /** Lets go of all tracks. */
+  finish(): void;
   removeEntry(entryId: string): void;
   label(track: TrackRef): TrackLabel;
   readonly size: number;
@@ -273,6 +275,9 @@ export function createRecognition({ settings, policy, isListed, commit, visits }
         const { silentMs, ended } = visits.silence(state.track.camera);
         if (silentMs >= (ended ? trackGraceMs : trackIdleMs)) finish(state);
       }
+    },
+    finish: () => {
+      for (const state of tracks.all()) finish(state);
     },
     removeEntry: (entryId) => {
       for (const state of tracks.all()) {

@@ -118,14 +118,26 @@ export function createVisits({ settings, newId, clock, commit, restored }: Visit
   // ---- begin and end ----
 
   function hear(camera: CameraId, epoch: number, eventMs: number): void {
-    clocks.hear(camera, epoch, eventMs, clock.mono());
+    if (clocks.hear(camera, epoch, eventMs, clock.mono())) beginEpoch(camera, epoch, eventMs);
     for (const episode of resuming) {
       const lastMs = episode.resuming.get(camera);
       if (lastMs === undefined) continue;
       episode.resuming.delete(camera);
       if (episode.resuming.size === 0) resuming.delete(episode);
       // While the daemon was down nobody was seen, nor seen to leave: the count begins with the first frame.
-      if (eventMs - lastMs < resumeWithinMs) episode.cameras.set(camera, { epoch, lastMs: Math.max(lastMs, eventMs) });
+      if (eventMs - lastMs < resumeWithinMs) episode.cameras.set(camera, { epoch, lastMs: eventMs });
+    }
+  }
+
+  /**
+   * Every epoch is anchored anew to the wall clock, so that event time may begin earlier than it ended: the wall clock was set back, or
+   * the camera's clock had run ahead. Nobody was last seen later than now.
+   */
+  function beginEpoch(camera: CameraId, epoch: number, eventMs: number): void {
+    for (const episode of episodes.values()) {
+      if ((episode.cameras.get(camera)?.lastMs ?? eventMs) <= eventMs) continue;
+      episode.cameras.set(camera, { epoch, lastMs: eventMs });
+      episode.stays.delete(camera);
     }
   }
 
@@ -165,6 +177,7 @@ export function createVisits({ settings, newId, clock, commit, restored }: Visit
     const last = visit?.cameras.get(track.camera);
     if (visit === undefined || last === undefined) return false;
     if (frame.time.eventTimeMs - last.lastMs >= settings().config.leaveAfterMs) return false;
+    if (track.epoch > last.epoch && frame.time.eventTimeMs < last.lastMs) return false; // another clock, see `beginEpoch`
     if (visit.reason === 'source_ended' && track.epoch !== last.epoch) return false;
     visit.cameras.set(track.camera, { epoch: track.epoch, lastMs: Math.max(last.lastMs, frame.time.eventTimeMs) });
     return true;

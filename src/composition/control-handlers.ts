@@ -111,7 +111,8 @@ export function createControlHandlers({ keep, running, now }: ControlParts): Con
 
 function timeFormat(timeZone: string): Intl.DateTimeFormat {
   try {
-    return new Intl.DateTimeFormat('en-GB', { timeZone, timeStyle: 'medium', dateStyle: 'short' });
+    // Swedish writes dates as ISO 8601 does.
+    return new Intl.DateTimeFormat('sv-SE', { timeZone, timeStyle: 'medium', dateStyle: 'short' });
   } catch (cause) {
     throw new SightlineError('control.request', `${timeZone} is no time zone; write an IANA name such as Europe/Berlin`, {
       cause,

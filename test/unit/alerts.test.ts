@@ -682,6 +682,18 @@ describe('the ledger', () => {
     assert.equal(s.ledger[0]?.details['stage'], 'no_face');
   });
 
+  test('when the program stops, what is known of tracks in view is written, and episodes stay open', () => {
+    const s = scene();
+    looks(s, 0, 1000, 200, { scores: { anna: 0.7 } });
+    s.see({ at: 800, track: 9, of: 'x', scores: { anna: 0.2 } });
+    s.observe({ kind: 'stopping', changes: [trackEnded(1000), trackEnded(1000, { trackId: 9 })] });
+    assert.deepEqual(s.story, ['opened anna']);
+    assert.deepEqual(
+      s.ledger.map(({ track, reason }) => [track.trackId, reason]),
+      [[9, 'below_threshold']],
+    );
+  });
+
   test('who alerted needs no explanation', () => {
     const s = scene();
     looks(s, 0, 4000, 200, { scores: { anna: 0.7 } });
