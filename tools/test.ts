@@ -147,6 +147,7 @@ async function runFile(file: string, scratch: string): Promise<Outcome> {
   let seen = false;
   let open = 0;
   let alive: readonly string[] | undefined;
+  let finished = '';
   const doing: string[] = [];
   const channel = child.stdio[3];
   if (!(channel instanceof Object) || !('read' in channel)) throw new Error('the test process has no report channel');
@@ -170,10 +171,12 @@ async function runFile(file: string, scratch: string): Promise<Outcome> {
           doing.length = Math.min(doing.length, event.nesting);
           break;
         case 'passed':
+          finished = event.name;
           if (event.skip !== undefined) skipped.push({ name: event.name, why: event.skip });
           else if (!event.suite) passed.push(event.name);
           break;
         case 'failed':
+          finished = event.name;
           // A suite fails because something in it did; that one has been told.
           if (event.failureType !== 'subtestsFailed') failed.push({ name: event.name, because: event.because });
           break;
@@ -204,7 +207,8 @@ async function runFile(file: string, scratch: string): Promise<Outcome> {
     if (ended !== undefined) break;
     if (late) {
       const during = doing.length === 0 ? '' : ` during "${doing.join(' > ')}"`;
-      const state = alive === undefined ? '; its thread is blocked' : during;
+      const blocked = `; its thread is blocked${finished === '' ? '' : `, the test after "${finished}" is to blame`}`;
+      const state = alive === undefined ? blocked : during;
       stopped = { name: 'the file ends in time', because: `still running after ${limits.fileMs} ms${state}` };
     } else {
       const what = alive === undefined ? '' : `: ${[...new Set<string>(alive)].join(', ')}`;
