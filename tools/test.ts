@@ -207,7 +207,7 @@ async function runFile(file: string, scratch: string): Promise<Outcome> {
     if (ended !== undefined) break;
     if (late) {
       const during = doing.length === 0 ? '' : ` during "${doing.join(' > ')}"`;
-      const blocked = `; its thread is blocked${finished === '' ? '' : `, the test after "${finished}" is to blame`}`;
+      const blocked = `; its thread is blocked${finished === '' ? '' : `, a test after "${finished}" is to blame`}`;
       const state = alive === undefined ? blocked : during;
       stopped = { name: 'the file ends in time', because: `still running after ${limits.fileMs} ms${state}` };
     } else {

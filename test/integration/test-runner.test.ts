@@ -94,7 +94,7 @@ describe('the test runner', { concurrency: 3 }, () => {
       `it('stops', () => new Promise(setImmediate)); it('waits', () => new Promise((done) => setTimeout(done, 50))); it('spins', () => { while (true); });`,
     );
     assert.equal(code, 1);
-    assert.match(output, /still running after 2500 ms; its thread is blocked, the test after "(stops|waits)" is to blame/);
+    assert.match(output, /still running after 2500 ms; its thread is blocked, a test after "(stops|waits)" is to blame/);
   });
 
   it('says what keeps a process alive after its last test', async () => {
