@@ -6,6 +6,7 @@ import { startBridge } from './bridge/server.ts';
 import { createCameraStates } from './composition/camera-states.ts';
 import { startConfigWatching } from './composition/config-watching.ts';
 import { createControlHandlers } from './composition/control-handlers.ts';
+import { createEpochs } from './composition/epochs.ts';
 import { createEventFeed } from './composition/event-feed.ts';
 import { startKeep } from './composition/keep.ts';
 import { startSlowLoop } from './composition/slow-loop.ts';
@@ -159,6 +160,7 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
     if (cameras.allOver) finished.resolve();
   }
 
+  const epochs = createEpochs(store, flood, ctx.metrics);
   const bridge = scope.use(
     'bridge',
     await startBridge(
@@ -171,7 +173,7 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
             if (state.state === 'ended' || state.state === 'failed') void endSource(camera);
           },
           stats: (worker, stats) => link.stats(worker, stats),
-          epoch: (camera) => store.nextEpoch(camera),
+          epoch: (camera) => epochs.next(camera),
         },
       },
       childContext(ctx, { room: 'bridge' }),
