@@ -139,7 +139,6 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
             return [];
           }
         },
-        batchDone: () => {},
       },
       ctx,
     ),
@@ -245,6 +244,7 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
     { name: 'store', ready: store.state === 'ready', ...(store.state === 'ready' ? {} : { reason: store.state }) },
     { name: 'watchlist', ready: watchlist.health.state === 'ready' },
     ...recognition.parts(),
+    loop.part(),
     ...[...outputs.states()].map(([name, state]) => ({
       name: `output ${name}`,
       ready: state.state === 'connected',

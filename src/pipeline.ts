@@ -27,8 +27,8 @@ export interface Stages {
     seeFrame(frame: FrameMeta, changes: readonly TrackChange[]): void;
     seeSighting(sighting: Sighting): void;
   };
-  /** Called after every batch. */
-  batchDone(): void;
+  /** Called after every batch; `error` when it failed as a whole, and only it is lost. */
+  batchDone(error?: unknown): void;
   readonly now: { mono(): number };
   /** Crops of one batch at most. */
   readonly batchSize: number;
@@ -44,7 +44,12 @@ export function seeFrame(stages: Stages, frame: FrameMeta): void {
 /** Runs until `waiting` is closed and empty. */
 export async function recognise(stages: Stages, signal: AbortSignal): Promise<void> {
   for await (const batch of stages.waiting.batches(stages.batchSize)) {
-    await recogniseBatch(stages, batch, signal);
+    try {
+      await recogniseBatch(stages, batch, signal);
+    } catch (error) {
+      stages.batchDone(error);
+      continue;
+    }
     stages.batchDone();
   }
 }

@@ -1,4 +1,7 @@
 import type { Context } from '../core/context.ts';
+import type { PartState } from '../core/control.ts';
+import { errorText } from '../core/errors.ts';
+import { FloodGate } from '../core/log.ts';
 import { LatestByKey } from '../core/queue.ts';
 import type { Candidate, TrackKey } from '../core/types.ts';
 import { recognise, type Stages } from '../pipeline.ts';
@@ -8,12 +11,16 @@ export interface SlowLoop extends AsyncDisposable {
   readonly stages: Stages;
   /** Resolves when nothing waits and nothing is under way, after `withinMs` at the latest. */
   idle(withinMs: number): Promise<void>;
+  /** Not ready while its last batch failed or hangs. */
+  part(): PartState;
 }
 
 /** Tracks that may wait at once; beyond it the one that waits longest is dropped and offers another crop later. */
 const tracksWaiting = 512;
+/** The deadline of an embedding is 2 s, a search takes milliseconds; what takes this long hangs. */
+const hangsAfterMs = 30_000;
 
-export function startSlowLoop(parts: Omit<Stages, 'waiting' | 'now'>, ctx: Context): SlowLoop {
+export function startSlowLoop(parts: Omit<Stages, 'waiting' | 'now' | 'batchDone'>, ctx: Context): SlowLoop {
   const dropped = ctx.metrics.counter('sightline_candidates_dropped_total', 'Crops that were not embedded', ['reason']);
   const depth = ctx.metrics.gauge('sightline_candidates_waiting', 'Tracks with a crop that waits for its embedding');
   const last = ctx.metrics.gauge(
@@ -21,8 +28,12 @@ export function startSlowLoop(parts: Omit<Stages, 'waiting' | 'now'>, ctx: Conte
     'When the slow loop last finished a batch, seconds since 1970',
   );
   const waiting = new LatestByKey<TrackKey, Candidate>(tracksWaiting, (_key, _candidate, reason) => dropped.inc({ reason }));
+  const failures = ctx.metrics.counter('sightline_recognition_failures_total', 'Batches of crops that failed as a whole');
+  const flood = new FloodGate(ctx.log, ctx.clock);
   const stop = new AbortController();
   let busy = false;
+  let beganMs = 0;
+  let failure: string | undefined;
   let idle: (() => void)[] = [];
 
   const stages: Stages = {
@@ -31,11 +42,17 @@ export function startSlowLoop(parts: Omit<Stages, 'waiting' | 'now'>, ctx: Conte
     now: ctx.clock,
     embed: async (batch, signal) => {
       busy = true;
+      beganMs = ctx.clock.mono();
       depth.set(waiting.depth);
       return await parts.embed(batch, signal);
     },
-    batchDone: () => {
+    batchDone: (error) => {
       busy = false;
+      failure = error === undefined ? undefined : errorText(error);
+      if (error !== undefined) {
+        failures.inc();
+        flood.warn('a batch of crops was not recognised', { err: error });
+      }
       depth.set(waiting.depth);
       last.set(ctx.clock.now() / 1000);
       if (waiting.depth > 0) return;
@@ -43,9 +60,7 @@ export function startSlowLoop(parts: Omit<Stages, 'waiting' | 'now'>, ctx: Conte
       idle = [];
     },
   };
-  const running = recognise(stages, stop.signal).catch((error: unknown) => {
-    ctx.log.error({ err: error }, 'recognition stopped');
-  });
+  const running = recognise(stages, stop.signal);
 
   return {
     stages,
@@ -57,10 +72,16 @@ export function startSlowLoop(parts: Omit<Stages, 'waiting' | 'now'>, ctx: Conte
         limit.signal.addEventListener('abort', () => resolve(), { once: true });
       });
     },
+    part: () => {
+      const hangs = busy && ctx.clock.mono() - beganMs >= hangsAfterMs;
+      const reason = hangs ? `a batch of crops has been under way for more than ${hangsAfterMs / 1000} s` : failure;
+      return { name: 'recognition', ready: reason === undefined, ...(reason === undefined ? {} : { reason }) };
+    },
     [Symbol.asyncDispose]: async () => {
       waiting.close();
       await running;
       stop.abort();
+      flood[Symbol.dispose]();
     },
   };
 }
