@@ -10,6 +10,7 @@ import { createEpochs } from './composition/epochs.ts';
 import { createEventFeed } from './composition/event-feed.ts';
 import { startKeep } from './composition/keep.ts';
 import { startSlowLoop } from './composition/slow-loop.ts';
+import { createSourceEnds } from './composition/source-ends.ts';
 import { createWorkerLink } from './composition/worker-link.ts';
 import type { Config } from './config/schema.ts';
 import type { Clock } from './core/clock.ts';
@@ -18,7 +19,7 @@ import type { PartState, ReloadView } from './core/control.ts';
 import { errorText } from './core/errors.ts';
 import { FloodGate } from './core/log.ts';
 import { Scope } from './core/scope.ts';
-import type { CameraId, MatchKind } from './core/types.ts';
+import type { MatchKind } from './core/types.ts';
 import { startControlServer } from './http/control.ts';
 import { startHttpServer } from './http/server.ts';
 import type { DaemonState } from './outputs/output.ts';
@@ -54,8 +55,6 @@ export interface Daemon extends AsyncDisposable {
 /** A daemon is given 8 s to stop; workers take the most of it. */
 const stopWithinMs = 8000;
 const batchSize = 32;
-/** How long the end of a source waits for crops that are still being embedded. */
-const lastCropsMs = 10_000;
 const sweepEveryMs = 10 * 60_000;
 
 export async function startDaemon(options: DaemonOptions, ctx: Context): Promise<Daemon> {
@@ -152,12 +151,7 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
   const enabledCameras = () => Object.keys(config.cameras).filter((camera) => config.cameras[camera]?.enabled);
   cameras.configure(enabledCameras(), clock.now());
 
-  async function endSource(camera: CameraId): Promise<void> {
-    await loop.idle(lastCropsMs);
-    alerts.endSource(camera, tracks.endCamera(camera));
-    await alerts.flush();
-    if (cameras.allOver) finished.resolve();
-  }
+  const endSource = createSourceEnds({ loop, cameras, tracks, candidates, alerts, allOver: finished.resolve });
 
   const epochs = createEpochs(store, flood, ctx.metrics);
   const bridge = scope.use(

@@ -6,8 +6,9 @@ export interface CameraStates {
   /** Cameras that are configured from now on; new ones are `connecting`. Returns those that are gone. */
   configure(cameras: readonly CameraId[], now: number): readonly CameraId[];
   set(camera: CameraId, state: CameraState): void;
-  get(camera: CameraId): CameraState | undefined;
   entries(): readonly { readonly camera: CameraId; readonly state: CameraState }[];
+  /** This camera will send nothing more unless its settings change or its worker comes back. */
+  isOver(camera: CameraId): boolean;
   /** No camera will ever send another frame by itself. */
   readonly allOver: boolean;
   parts(): readonly PartState[];
@@ -43,8 +44,11 @@ export function createCameraStates(onChange: (camera: CameraId, state: CameraSta
       return gone;
     },
     set,
-    get: (camera) => states.get(camera),
     entries: () => [...states].map(([camera, state]) => ({ camera, state })),
+    isOver: (camera) => {
+      const state = states.get(camera);
+      return state !== undefined && over(state);
+    },
     get allOver() {
       return states.size > 0 && [...states.values()].every(over);
     },
