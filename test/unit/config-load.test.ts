@@ -473,3 +473,7 @@ test('the distance of words is a metric that knows swapped letters', () => {
     }),
   );
 });
+
+test('durations are whole milliseconds, however they are written', () => {
+  assert.deepEqual(['2.01s', '1.0005s', '0.07m', '0.4ms'].map(parseDuration), [2010, 1001, 4200, 0]);
+});
