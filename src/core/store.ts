@@ -177,7 +177,10 @@ export interface Store extends AsyncDisposable {
     nowMs: number,
     retention: Retention,
   ): Promise<{ readonly alerts: number; readonly snapshots: number; readonly ledger: number; readonly outbox: number }>;
-  /** `full` after a disk-full error until a write succeeds again; `failed` while its thread is down: calls give `store.failed`, and it starts another one by itself. */
+  /**
+   * `full` after a disk-full error and `failed` after an error of the disk, until a write succeeds again; `failed` also while its
+   * thread is down: calls give `store.failed`, and it starts another one by itself.
+   */
   readonly state: 'ready' | 'full' | 'failed';
   /** Resolves with the reason when the thread ends by itself for the first time. Nothing needs to be done: see `state`. */
   readonly died: Promise<Error>;

@@ -34,6 +34,12 @@ function compact(bytes: Uint8Array): Uint8Array {
   return bytes.byteLength === bytes.buffer.byteLength ? bytes : Uint8Array.from(bytes);
 }
 
+/** The disk and not the call is to blame: it fails, was made read-only or went away, or the file is damaged. */
+function diskFails(error: unknown): boolean {
+  const code = isSightlineError(error, 'store.failed') ? error.details['sqlite'] : undefined;
+  return typeof code === 'string' && /^SQLITE_(IOERR|READONLY|CANTOPEN|PERM|CORRUPT|NOTADB)/.test(code);
+}
+
 /**
  * Opens the store in its thread, alone: a second owner of the directory is refused with `daemon.running` and the first one's pid.
  * Also throws `store.schema` (a newer program's file) and `store.failed` (damaged, not writable). When the thread dies it is started
@@ -129,6 +135,10 @@ export async function startStore({ directory }: StoreOptions, ctx: Context): Pro
       const code = isSightlineError(failure) ? failure.code : 'store.failed';
       failures.inc({ code });
       if (code === 'store.full') become('full');
+      else if (kind === 'write' && diskFails(failure) && state !== 'failed') {
+        log.error({ directory, err: failure }, 'disk takes no writes, alerts are not kept until it does');
+        become('failed');
+      }
       throw failure;
     }
   }

@@ -203,6 +203,32 @@ test('a full disk is said, takes nothing with it, and is forgotten as soon as a 
   assert.ok(ctx.lines.some(({ level, msg }) => level === 'error' && /disk is full/.test(String(msg))));
 });
 
+/** No file of this process may grow beyond `bytes`: writes fail as on a broken disk. */
+function limitFiles(bytes: number | 'unlimited'): void {
+  execFileSync('prlimit', ['--pid', String(process.pid), `--fsize=${bytes}:`]);
+}
+
+test('a disk that fails is said too, until a write succeeds', async () => {
+  using ctx = testContext();
+  await using directory = await temporaryDirectory();
+  await using store = await startStore({ directory: directory.path }, ctx);
+  const write = (id: string) => store.alerts.commit(exampleCommit({ events: [exampleEvent({ id }, 1, randomBytes(100_000))] }));
+  await write('before');
+  limitFiles(4096);
+  try {
+    await assert.rejects(write('lost'), (error) => isSightlineError(error, 'store.failed') && /disk I\/O/.test(error.message));
+    await assert.rejects(write('lost too'), (error) => isSightlineError(error, 'store.failed'));
+    assert.equal(store.state, 'failed');
+    assert.ok(await store.alerts.get('before'), 'reading still works');
+    assert.equal(store.state, 'failed', 'reading heals nothing');
+  } finally {
+    limitFiles('unlimited');
+  }
+  assert.equal(ctx.lines.filter(({ level, msg }) => level === 'error' && /takes no writes/.test(String(msg))).length, 1);
+  await write('after');
+  assert.equal(store.state, 'ready');
+});
+
 test('a store that filled its disk itself can still delete, and so makes room', async (t) => {
   const disk = await smallDisk(32 * 1024 * 1024);
   if (typeof disk === 'string') return t.skip(disk);
