@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { createControlClient } from '../../src/cli/control-client.ts';
 import type { Config, ConfigInput } from '../../src/config/schema.ts';
 import type { Control, ControlRequest, ControlResponse, UnaryName } from '../../src/core/control.ts';
@@ -115,9 +115,12 @@ export async function createWorkplace(config: ConfigInput = {}, { watched = true
     control,
     ask: (method, request) => control.call(method, request, AbortSignal.timeout(patience)),
     enrol: async (list, ...people) => {
+      const folder = mkdtempSync(join(directory.path, 'photos-'));
       for (const person of people) {
-        await succeed('enroll', '--name', person, '--list', list, ...photosOf(person));
+        mkdirSync(join(folder, person));
+        for (const photo of photosOf(person)) symlinkSync(photo, join(folder, person, basename(photo)));
       }
+      await succeed('enroll', '--list', list, folder);
     },
     [Symbol.asyncDispose]: async () => {
       for (const daemon of daemons) await daemon[Symbol.asyncDispose]();
