@@ -110,6 +110,7 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
     ),
   );
   keep.onRemove((entry) => alerts.removeEntry(entry.id));
+  keep.onErased(() => outputs.refresh());
 
   const tracks = createTracks();
   scope.use('tracks', {

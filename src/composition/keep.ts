@@ -17,6 +17,8 @@ export interface Keep extends AsyncDisposable {
   readonly watchlist: Watchlist;
   /** Called with entries that are no longer matched, before they are erased. */
   onRemove(listener: (entry: EntryRecord) => void): void;
+  /** Called once an entry is erased: what was read of it before must be forgotten. */
+  onErased(listener: () => void): void;
 }
 
 const stopWithinMs = 4000;
@@ -31,13 +33,20 @@ export async function startKeep(config: Config, ctx: Context): Promise<Keep> {
     const engine = scope.use('inference', await startEmbedded({ repository, threads }, ctx));
     const recognition = scope.use('recognition', await createRecognition(config.models, engine, ctx));
     let removed: (entry: EntryRecord) => void = () => {};
+    let erased = () => {};
     const thresholds = recognition.thresholds(config.models);
     const { face, appearance } = recognition.embedders;
     const watchlist = scope.use(
       'watchlist',
       await startWatchlist(
         {
-          store: store.watchlist,
+          store: {
+            ...store.watchlist,
+            erase: async (entryId) => {
+              await store.watchlist.erase(entryId);
+              erased();
+            },
+          },
           lists: config.lists,
           spaces: {
             face: { name: face.space, dimensions: face.dimensions, threshold: thresholds.face.open },
@@ -57,6 +66,9 @@ export async function startKeep(config: Config, ctx: Context): Promise<Keep> {
       watchlist,
       onRemove: (listener) => {
         removed = listener;
+      },
+      onErased: (listener) => {
+        erased = listener;
       },
       [Symbol.asyncDispose]: () => scope[Symbol.asyncDispose](),
     };
