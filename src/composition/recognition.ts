@@ -18,7 +18,7 @@ export interface Recognition extends Disposable {
   readonly photos: PhotoTools;
   /** For the slow loop: in order, undefined where a crop gave none. A run that fails as a whole is counted and gives none at all. */
   embed(batch: readonly Candidate[], signal: AbortSignal): Promise<readonly (Embedding | undefined)[]>;
-  /** Loads ahead what `kinds` need; what cannot be loaded is said by `parts` and tried again with the next request. */
+  /** Loads ahead what `kinds` need; what cannot be is said by `parts` and tried again, every half minute and with the next request. */
   warm(kinds: readonly MatchKind[]): Promise<void>;
   parts(): readonly PartState[];
 }
@@ -27,6 +27,8 @@ export interface Recognition extends Disposable {
 const liveDeadlineMs = 2000;
 /** A person waits for an enrolment, the first one perhaps for the model to load. */
 const photoDeadlineMs = 30_000;
+/** How often what did not work is tried without a crop that asks for it: at night there may be none for hours. */
+const retryMs = 30_000;
 
 /** Rejects with `model.unknown` or `model.invalid` when the configuration names models that cannot serve. */
 export async function createRecognition(config: Config['models'], engine: InferenceEngine, ctx: Context): Promise<Recognition> {
@@ -81,6 +83,22 @@ export async function createRecognition(config: Config['models'], engine: Infere
     }
   }
 
+  async function warm(kinds: readonly MatchKind[]): Promise<void> {
+    for (const kind of kinds) {
+      try {
+        await engine.load(embedders[kind].model);
+        unavailable.delete(kind);
+      } catch (error) {
+        const reason = errorText(error);
+        if (unavailable.get(kind) !== reason)
+          ctx.log.error({ kind, model: embedders[kind].model, err: error }, 'embedder cannot be loaded');
+        unavailable.set(kind, reason);
+      }
+    }
+  }
+
+  const retrying = ctx.clock.every(retryMs, () => warm([...unavailable.keys()]));
+
   return {
     embedders,
     thresholds: ({ thresholds }) => {
@@ -106,19 +124,10 @@ export async function createRecognition(config: Config['models'], engine: Infere
       const next = { face: 0, appearance: 0 };
       return batch.map(({ kind }) => (kind === 'face' ? faces[next.face++] : bodies[next.appearance++]));
     },
-    warm: async (kinds) => {
-      for (const kind of kinds) {
-        try {
-          await engine.load(embedders[kind].model);
-          unavailable.delete(kind);
-        } catch (error) {
-          unavailable.set(kind, errorText(error));
-          ctx.log.error({ kind, model: embedders[kind].model, err: error }, 'embedder cannot be loaded');
-        }
-      }
-    },
+    warm,
     parts: () => [...unavailable].map(([kind, reason]) => ({ name: `embedder ${kind}`, ready: false, reason })),
     [Symbol.dispose]: () => {
+      retrying[Symbol.dispose]();
       for (const cropper of Object.values(croppers)) cropper[Symbol.dispose]();
     },
   };
