@@ -138,7 +138,15 @@ export async function liveWorker(options: LifeOptions, ctx: Context): Promise<Li
     await kill(process);
     return died(`it did not introduce itself within ${timings.startTimeoutMs / 1000} s`, 'worker.start_timeout');
   }
-  if (begun === 'hello') options.onHello(process);
+  if (begun === 'hello') {
+    try {
+      options.onHello(process);
+    } catch (error) {
+      log.error({ worker, err: error }, 'worker cannot be told its cameras');
+      await kill(process);
+      return died(`it cannot be told its cameras: ${errorText(error)}`, 'worker.protocol');
+    }
+  }
 
   const ended = await Promise.race([
     process.exited.then((exit) => ({ how: 'exited', exit }) as const),

@@ -173,6 +173,37 @@ describe('supervisor over time', () => {
     await stopped(supervisor, clock);
   });
 
+  it('ends a worker that cannot be told its cameras, and tries again', async () => {
+    const clock = new ManualClock();
+    using ctx = testContext(clock);
+    const theatre = createTheatre(clock);
+    let broken = true;
+    const link: WorkerLink = {
+      register: (...given) => ({
+        ...theatre.link.register(...given),
+        configure: () => {
+          if (broken) throw new RangeError('invalid uint32: 1000.5');
+        },
+      }),
+    };
+    const supervisor = await startSupervisor({ desired: specs('a'), link, launchers: { software: theatre.launcher } }, ctx);
+    const state = () => supervisor.states().get('software-main');
+    await clock.advance(0);
+    last(theatre.events).hello();
+    await clock.advance(0);
+    assert.deepEqual(last(theatre.lives).signals, ['SIGKILL']);
+    const waiting = state();
+    assert.ok(waiting?.state === 'waiting');
+    assert.match(waiting.reason, /cannot be told its cameras: invalid uint32/);
+    broken = false;
+    await clock.advance(1000);
+    assert.equal(theatre.lives.length, 2);
+    last(theatre.events).hello();
+    await clock.advance(0);
+    assert.equal(state()?.state, 'running');
+    await stopped(supervisor, clock);
+  });
+
   it('reports the memory of running workers and nothing of dead ones', async () => {
     const clock = new ManualClock();
     using ctx = testContext(clock);
