@@ -104,10 +104,11 @@ function syntaxMessage({ code, message, pos }: YAMLParseError, text: string): st
   return sentence(message);
 }
 
-/** The YAML library's messages as ours: first line, lower case, no full stop. */
+/** The YAML library's messages as ours: first line, lower case, no full stop, nothing quoted from the file: it may be a password. */
 function sentence(message: string): string {
   const [first = ''] = message.split('\n');
-  return `not valid YAML: ${first.charAt(0).toLowerCase()}${first.slice(1).replace(/\.$/, '')}`;
+  const words = first.replace(/: ["|>].*$/, '').replace(/\.$/, '');
+  return `not valid YAML: ${words.charAt(0).toLowerCase()}${words.slice(1)}`;
 }
 
 class Reader {
@@ -138,9 +139,7 @@ class Reader {
   }
 
   read(node: Node | unknown, setting: SettingNode | undefined, path: SettingPath, keyOffset: number): unknown {
-    this.#count += 1;
-    if (this.#count === valueLimit) this.find(keyOffset, [], `anchors make more than ${valueLimit} values of this file`);
-    if (this.#count >= valueLimit) return undefined;
+    if (!this.#mayRead(keyOffset)) return undefined;
     if (path.length > depthLimit) throw new RangeError('nested too deeply');
     if (isAlias(node)) return this.#readAlias(node, setting, path, keyOffset);
     const offset = (isMap(node) || isSeq(node) || isScalar(node) ? node.range?.[0] : undefined) ?? keyOffset;
@@ -153,6 +152,13 @@ class Reader {
       );
     }
     return undefined;
+  }
+
+  /** Counts values and merges; false once there are too many. */
+  #mayRead(offset: number): boolean {
+    this.#count += 1;
+    if (this.#count === valueLimit) this.find(offset, [], `anchors make more than ${valueLimit} values of this file`);
+    return this.#count < valueLimit;
   }
 
   #guarded(node: unknown, read: () => unknown): unknown {
@@ -173,7 +179,10 @@ class Reader {
     const target = this.#resolve(alias);
     if (target === undefined || this.#open.has(target)) {
       this.places.set(pathKey(path), { key: keyOffset, value: offset });
-      const reason = target === undefined ? `there is no anchor &${alias.source} above` : `*${alias.source} contains itself`;
+      const missing = setting?.secret
+        ? 'there is no anchor of this name above; a text that begins with * needs quotes'
+        : `there is no anchor &${alias.source} above`;
+      const reason = target === undefined ? missing : `*${alias.source} contains itself`;
       this.find(offset, path, reason);
       return undefined;
     }
@@ -234,6 +243,7 @@ class Reader {
         this.find(offset, [...path, '<<'], 'merges sections only, written *name or [*name, *name]');
         continue;
       }
+      if (!this.#mayRead(offset)) return;
       const others = target.items.filter(({ key }) => !(isScalar(key) && String(key.source ?? key.value) in result));
       const merged = this.#guarded(target, () => this.#readMap(others, setting, path)) as Record<string, unknown>;
       for (const [name, item] of Object.entries(merged)) result[name] ??= item;

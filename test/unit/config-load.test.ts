@@ -362,6 +362,30 @@ test('anchors that multiply are refused instead of filling the memory', () => {
   assert.ok(issues.some((issue) => issue.endsWith('anchors make more than 100000 values of this file')));
 });
 
+test('merges that multiply are refused instead of taking hours', () => {
+  const merged = (from: string) => Array.from({ length: 9 }, () => `*${from}`).join(', ');
+  const rows = Array.from({ length: 11 }, (_, at) => `  c${at + 1}: &c${at + 1}\n    <<: [${merged(`c${at}`)}]`);
+  const issues = issuesOf(['cameras:', '  c0: &c0 { source: a.mp4 }', ...rows].join('\n'));
+  assert.ok(issues.some((issue) => issue.endsWith('anchors make more than 100000 values of this file')));
+});
+
+test('no issue quotes a password that is not valid YAML', () => {
+  for (const written of [
+    '*hunter2',
+    '|hunter2',
+    '"hunter2',
+    "'x' hunter2",
+    '&hunter2',
+    '!hunter2 x',
+    'a: hunter2',
+    '{hunter2',
+  ]) {
+    const issues = issuesOf(`mqtt:\n  password: ${written}\n  hunter2\n`);
+    assert.notEqual(issues.length, 0);
+    assert.doesNotMatch(issues.join('\n'), /hunter/, written);
+  }
+});
+
 test('deep nesting is refused instead of ending the process', () => {
   assert.deepEqual(issuesOf(`alerts: ${'['.repeat(20_000)}`), ['1:1: the file is nested too deeply']);
 });
