@@ -23,11 +23,9 @@ export type LinkAnswer =
   | { readonly kind: 'lost' };
 
 export interface Link {
-  /** Messages the broker takes without having acknowledged one (receive maximum); 65535 for MQTT 3.1.1. */
-  readonly window: number;
   /** Largest PUBLISH packet the broker takes. */
   readonly maximumPacketBytes: number;
-  /** Publishes at QoS 1; waits its turn when `window` is used up; never rejects. */
+  /** Publishes at QoS 1; waits its turn when the broker's receive maximum is used up; never rejects. */
   send(message: LinkMessage): Promise<LinkAnswer>;
   /** Resolves with the reason, once. `byUs` when `close` or `abandon` ended it or an answer was overdue. */
   readonly ended: Promise<LinkRefusal & { readonly byUs: boolean }>;
@@ -116,7 +114,7 @@ export async function openLink(options: LinkOptions, signal: AbortSignal): Promi
   }
 
   const properties = client.serverProperties;
-  const window = properties?.receiveMaximum ?? 65_535;
+  const receiveMaximum = properties?.receiveMaximum ?? 65_535;
   if (properties?.maximumQoS === 0 || properties?.retainAvailable === false) {
     const lacks = properties.maximumQoS === 0 ? 'QoS 1' : 'retained messages';
     abandon('broker lacks a feature');
@@ -150,10 +148,9 @@ export async function openLink(options: LinkOptions, signal: AbortSignal): Promi
   }
 
   return {
-    window,
     maximumPacketBytes: properties?.maximumPacketSize ?? Number.POSITIVE_INFINITY,
     async send(message) {
-      while (!over && pending.size >= window) await new Promise<void>((resolve) => turns.push(resolve));
+      while (!over && pending.size >= receiveMaximum) await new Promise<void>((resolve) => turns.push(resolve));
       return over ? { kind: 'lost' } : publish(message);
     },
     ended: ended.promise,

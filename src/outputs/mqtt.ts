@@ -19,7 +19,7 @@ import { contractVersion, lateExpiryMs, type StatusMessage, topicName, topics } 
 export interface MqttTuning {
   readonly connectTimeoutMs: number;
   readonly answerTimeoutMs: number;
-  /** Deliveries under way at once, if the broker takes as many. */
+  /** Deliveries under way at once; no more than the broker takes are on the wire. */
   readonly window: number;
   readonly retryFirstMs: number;
   readonly retryMaxMs: number;
@@ -252,7 +252,7 @@ export function startMqtt(options: MqttOptions, ctx: Context): MqttOutput {
       return state;
     },
     get window() {
-      return link === undefined ? 0 : Math.min(tuning.window, link.window);
+      return link === undefined ? 0 : tuning.window;
     },
     onWindow(listener) {
       onWindow = listener;

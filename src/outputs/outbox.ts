@@ -193,6 +193,7 @@ export function startOutbox(options: OutboxOptions, ctx: Context): Outbox {
   }
 
   function release(item: Item): void {
+    // Its row is read again, and so must be those behind it.
     if (!lanes.release(item)) startOver();
   }
 
@@ -239,6 +240,8 @@ export function startOutbox(options: OutboxOptions, ctx: Context): Outbox {
 
   async function read(): Promise<void> {
     const began = round;
+    // Announced rows are in the store: what the answer lacks of them is no longer there.
+    const announced = newest;
     try {
       const rows = await store.pending(output.name, tuning.pageRows, cursor);
       if (began !== round) return;
@@ -246,6 +249,7 @@ export function startOutbox(options: OutboxOptions, ctx: Context): Outbox {
         cursor = row.id;
         if (!leaving.has(row.id) && !lanes.holds(row.id)) lanes.add(rowItem(row));
       }
+      if (rows.length < tuning.pageRows) cursor = Math.max(cursor, announced);
       newest = Math.max(newest, cursor);
       behind = rows.length === tuning.pageRows || newest > cursor;
     } catch (error) {
@@ -255,6 +259,7 @@ export function startOutbox(options: OutboxOptions, ctx: Context): Outbox {
   }
 
   function startOver(): void {
+    lanes.forget();
     round += 1;
     cursor = 0;
     behind = true;
@@ -319,7 +324,6 @@ export function startOutbox(options: OutboxOptions, ctx: Context): Outbox {
       pump();
     },
     refresh() {
-      lanes.forget();
       startOver();
       pump();
     },

@@ -123,11 +123,10 @@ describe('mqtt on a real broker', { skip }, () => {
   it('says goodbye at a clean stop, and the will stays unsaid', async () => {
     await using broker = await startBroker();
     await using listener = await listen(broker.port);
-    {
-      await using house = await testOutputs({ url: broker.url });
-      await until('online', () => statuses(listener.messages).length === 1);
-      house.outputs.notify(house.outbox.add([alertEvent({})]));
-    }
+    const house = await testOutputs({ url: broker.url });
+    await until('connected', () => house.outputs.states().get('mqtt')?.state === 'connected');
+    house.outputs.notify(house.outbox.add([alertEvent({})]));
+    await house[Symbol.asyncDispose]();
     await using next = await testOutputs({ url: broker.url, baseTopic: 'other' });
     await until('the next one is online', () => listener.messages.some(({ topic }) => topic === 'other/v1/status'));
     assert.ok(next.outputs.states().has('mqtt'));
@@ -135,6 +134,11 @@ describe('mqtt on a real broker', { skip }, () => {
     assert.deepEqual(
       statuses(listener.messages).map(({ state, reason }) => `${state} ${reason ?? ''}`),
       ['online ', 'offline stopped'],
+    );
+    assert.deepEqual(
+      house.ctx.lines.filter(({ level }) => level !== 'info'),
+      [],
+      'a stop is nothing to worry about',
     );
   });
 
@@ -236,14 +240,17 @@ describe('mqtt on a broker that follows a script', () => {
     const waiting: (() => void)[] = [];
     const publish = ({ topic }: { topic: string }) =>
       topic.endsWith('status') ? 0 : new Promise<number>((resolve) => waiting.push(() => resolve(0)));
+    const empty = () => house.outbox.rows.length === 0 && waiting.length === 0;
     await using broker = await startScriptedBroker({ connackProperties: [0x21, 0, 2], publish });
     await using house = await testOutputs({ url: broker.url });
+    for (const camera of ['a', 'b']) house.outputs.publishCameraState(camera, { state: 'connecting', since: 1 });
     house.outputs.notify(house.outbox.add(['a', 'b', 'c', 'd', 'e'].map((camera) => alertEvent({ camera }))));
-    while (house.outbox.rows.length > 0) {
-      const answer = await until('a message', () => waiting.shift());
-      answer();
-      await until('it is taken note of', () => house.outbox.rows.length === 0 || waiting.length > 0);
+    await until('the first two', () => waiting.length === 2);
+    while (!empty()) {
+      waiting.shift()?.();
+      await until('the next one', () => waiting.length > 0 || empty());
     }
+    assert.equal(broker.published.filter(({ topic }) => !topic.endsWith('status')).length, 7);
     assert.equal(broker.mostOutstanding, 2);
   });
 

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, type Socket } from 'node:net';
 import { describe, it } from 'node:test';
 import { nalType } from '../../src/media/h264.ts';
+import { serveConnection } from '../../src/media/rtsp-connection.ts';
 import { type RtspServer, type RtspTuning, startRtspServer } from '../../src/media/rtsp-server.ts';
 import { createVideoStream, type VideoStream } from '../../src/media/video-stream.ts';
 import { ManualClock } from '../support/clock.ts';
@@ -225,6 +228,28 @@ describe('rtsp server', () => {
     client.socket.write(`OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n${packet}`.repeat(40), 'latin1');
     for (let index = 0; index < 40; index++) assert.equal((await client.reply()).status, 200);
     assert.equal((await client.request('DESCRIBE', home.url)).status, 200);
+  });
+
+  it('stops reading a client that asks faster than it can be answered', async () => {
+    using ctx = testContext();
+    const stream = createVideoStream({ name: 'lobby' }, ctx);
+    const accepted = Promise.withResolvers<Socket>();
+    const listening = createServer((socket) => {
+      serveConnection({ socket, find: () => stream, cname: 'x', describeTimeoutMs: 60_000, onRefused() {}, onDrop() {} }, ctx);
+      accepted.resolve(socket);
+    }).listen(0, '127.0.0.1');
+    await once(listening, 'listening');
+    const address = listening.address();
+    assert.ok(typeof address === 'object' && address !== null);
+    using client = await connectRtsp(address.port);
+    client.socket.write('DESCRIBE rtsp://h/lobby RTSP/1.0\r\nCSeq: 1\r\n\r\n');
+    client.socket.write('OPTIONS * RTSP/1.0\r\nCSeq: 2\r\n\r\n'.repeat(20));
+    const socket = await accepted.promise;
+    await until('the socket is paused', () => socket.isPaused());
+    stream.announce({ sps, pps });
+    for (let index = 0; index < 21; index++) assert.equal((await client.reply()).status, 200);
+    assert.equal(socket.isPaused(), false);
+    listening.close();
   });
 
   it('lets a slow client lose its own pictures until the next key frame, and nobody else', async () => {
