@@ -21,9 +21,6 @@ export interface ControlParts {
   now(): number;
 }
 
-/** Alerts and ledger rows are found by their beginning; one that began this long before may still reach into the window. */
-const longestTrackMs = 3_600_000;
-
 function notRunning(method: string): SightlineError {
   return new SightlineError('control.unavailable', `${method} needs a running daemon; start one with sightline run`, {
     details: { method },
@@ -74,8 +71,9 @@ export function createControlHandlers({ keep, running, now }: ControlParts): Con
     why: async ({ camera, at, windowMs, timeZone }) => {
       const from = at - windowMs;
       const to = at + windowMs;
-      const rows = await store.ledger.query({ camera, from: from - longestTrackMs, to, limit: 1000 });
-      const { alerts } = await store.alerts.list({ from: from - longestTrackMs, to, camera, limit: 1000 });
+      // Both give what reaches into the window, whenever it began.
+      const rows = await store.ledger.query({ camera, from, to, limit: 1000 });
+      const { alerts } = await store.alerts.list({ from, to, camera, limit: 1000 });
       const format = timeFormat(timeZone);
       return { lines: explain({ camera, at, windowMs, rows, alerts, formatTime: (ms) => format.format(ms) }) };
     },
