@@ -2,9 +2,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { z } from 'zod';
-import { errorText, isSystemError } from '../core/errors.ts';
 import { redact } from '../core/log.ts';
 import { type Finding, readDocument, refusal, type SourceDocument } from './document.ts';
+import { readConfigText, readFailure } from './file.ts';
 import { ConfigError, type ConfigIssue, inFileOrder } from './issues.ts';
 import { type Config, configSchema } from './schema.ts';
 import { nodeAt, pathText, type SettingNode, type SettingPath, settingTree } from './settings.ts';
@@ -90,22 +90,6 @@ function loadSection<K extends 'dataDir' | 'inference'>(
     message,
   }));
   throw new ConfigError(path, inFileOrder(issues));
-}
-
-function readConfigText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new ConfigError(path, [
-      { file: path, line: 1, column: 1, path: '', message: `cannot be read: ${readFailure(error)}` },
-    ]);
-  }
-}
-
-function readFailure(error: unknown): string {
-  if (isSystemError(error, 'ENOENT')) return 'no such file';
-  if (isSystemError(error, 'EACCES')) return 'no permission';
-  return isSystemError(error, 'EISDIR') ? 'it is a folder' : errorText(error);
 }
 
 /** What zod found, in our words. A value that already has a finding of its own is not judged twice. */

@@ -1,7 +1,8 @@
-import { type FSWatcher, readFileSync, watch } from 'node:fs';
+import { existsSync, type FSWatcher, watch } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import type { Context } from '../core/context.ts';
 import { errorText } from '../core/errors.ts';
+import { readConfigText } from './file.ts';
 import { ConfigError, issueText } from './issues.ts';
 import { type ConfigDiff, diffConfig, effectiveConfig } from './reload.ts';
 import type { Config } from './schema.ts';
@@ -115,12 +116,15 @@ export function startConfigWatch(options: ConfigWatchOptions, ctx: Context): Con
   };
 }
 
-/** Undefined while the file is away: between the two steps of a replacement that is no change. */
+/**
+ * What a change is told by: the text, or why there is none. Undefined while the file is away: between the two steps of a
+ * replacement that is no change.
+ */
 function readText(file: string): string | undefined {
   try {
-    return readFileSync(file, 'utf8');
-  } catch {
-    return undefined;
+    return readConfigText(file);
+  } catch (error) {
+    return existsSync(file) ? errorText(error) : undefined;
   }
 }
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -119,4 +120,25 @@ test('what fails while it is applied leaves the old configuration in force', asy
   assert.equal(it.watch.config.logLevel, 'info');
   it.failWith(undefined);
   assert.equal((await it.watch.reload('control')).state, 'applied');
+});
+
+test('a pipe, a folder or something that is no text in place of the file is refused, and nothing waits for it', async () => {
+  await using it = await watched('logLevel: info');
+  const replacements = [
+    { make: (path: string) => execFileSync('mkfifo', [path]), said: /it is not a regular file/ },
+    { make: (path: string) => mkdir(path), said: /it is a folder/ },
+    {
+      make: (path: string) => writeFile(path, Buffer.from('logLevel: warn\nlists: { a: { owner: M\xfcller } }', 'latin1')),
+      said: /UTF-8/,
+    },
+    { make: (path: string) => writeFile(path, ' '.repeat(5_000_000)), said: /is longer than/ },
+  ];
+  for (const { make, said } of replacements) {
+    await rm(it.path, { force: true, recursive: true });
+    await make(it.path);
+    await until(`refused with ${said}`, () => it.watch.last?.state === 'refused' && said.test(it.watch.last.issues.join()));
+  }
+  await rm(it.path);
+  await writeFile(it.path, 'logLevel: error');
+  await until('the good file is applied', () => it.watch.config.logLevel === 'error');
 });
