@@ -2,7 +2,7 @@ import { SightlineError } from '../core/errors.ts';
 
 /** H.264 byte streams (ITU-T H.264 annex B, ISO/IEC 14496-15 for the length-prefixed form). NAL units are without prefix. Pure. */
 
-export const nalTypes = { slice: 1, idr: 5, sei: 6, sps: 7, pps: 8, delimiter: 9 } as const;
+export const nalTypes = { sps: 7, pps: 8, delimiter: 9 } as const;
 
 export function nalType(nal: Uint8Array): number {
   return (nal[0] ?? 0) & 31;

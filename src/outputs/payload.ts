@@ -25,7 +25,7 @@ export interface AlertMessageOptions {
   readonly topK: number;
 }
 
-export function snapshotPath(alertId: string): string {
+function snapshotPath(alertId: string): string {
   return `/api/v1/alerts/${encodeURIComponent(alertId)}/snapshot`;
 }
 
