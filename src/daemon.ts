@@ -239,6 +239,7 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
     { name: 'store', ready: store.state === 'ready', ...(store.state === 'ready' ? {} : { reason: store.state }) },
     { name: 'watchlist', ready: watchlist.health.state === 'ready' },
     ...recognition.parts(),
+    ...link.parts(),
     loop.part(),
     ...[...outputs.states()].map(([name, state]) => ({
       name: `output ${name}`,

@@ -1,5 +1,6 @@
 import type { Bridge, BridgeWorker } from '../bridge/server.ts';
 import type { Config, ListConfig } from '../config/schema.ts';
+import type { PartState } from '../core/control.ts';
 import type { Metrics } from '../core/metrics.ts';
 import type { CameraId, TrackRef } from '../core/types.ts';
 import type { WorkerStats } from '../gen/sightline/bridge/v1/bridge.ts';
@@ -16,6 +17,8 @@ export interface DaemonLink extends WorkerLink {
     lists: Readonly<Record<string, ListConfig>>,
   ): void;
   stats(worker: string, stats: WorkerStats): void;
+  /** Detectors that do not work; a camera that is live sees nobody with them. */
+  parts(): readonly PartState[];
 }
 
 /** Colours by severity (Okabe and Ito's palette, told apart by colour-blind people); grey for who matched nobody. */
@@ -35,6 +38,10 @@ export function createWorkerLink(bridge: Bridge, inference: Config['inference'],
   const fps = metrics.gauge('sightline_camera_fps', 'Frames decoded in the last second', ['camera']);
   const queue = metrics.gauge('sightline_worker_infer_queue', 'Requests that wait for the detector', ['worker']);
   const cpu = metrics.gauge('sightline_worker_cpu_seconds', 'CPU time of a worker process', ['worker']);
+  const runs = metrics.gauge('sightline_detector_runs', 'Runs of a detector since the worker started', ['worker', 'model']);
+  const failures = metrics.gauge('sightline_detector_failures', 'Runs of a detector that gave nothing', ['worker', 'model']);
+  /** By worker: why a detector does not work. */
+  const failing = new Map<string, ReadonlyMap<string, string>>();
 
   return {
     register: (name, token, events) => {
@@ -66,6 +73,7 @@ export function createWorkerLink(bridge: Bridge, inference: Config['inference'],
         drain: () => worker.send({ $case: 'drain', value: {} }),
         [Symbol.dispose]: () => {
           forget();
+          failing.delete(name);
           worker[Symbol.dispose]();
         },
       };
@@ -81,6 +89,11 @@ export function createWorkerLink(bridge: Bridge, inference: Config['inference'],
     stats: (worker, stats) => {
       queue.set({ worker }, stats.inferQueue);
       cpu.set({ worker }, stats.cpuSeconds);
+      for (const { model, ...counts } of stats.models) {
+        runs.set({ worker, model }, Number(counts.requests));
+        failures.set({ worker, model }, Number(counts.failures));
+      }
+      failing.set(worker, new Map(stats.models.map((model) => [model.model, model.failing])));
       for (const camera of stats.cameras) {
         const label = { camera: camera.camera };
         decoded.set(label, Number(camera.framesDecoded));
@@ -91,6 +104,10 @@ export function createWorkerLink(bridge: Bridge, inference: Config['inference'],
         crops.set(label, Number(camera.crops));
         fps.set(label, camera.fps);
       }
+    },
+    parts: () => {
+      const reasons = new Map([...failing.values()].flatMap((models) => [...models].filter(([, reason]) => reason !== '')));
+      return [...reasons].map(([model, reason]) => ({ name: `detector ${model}`, ready: false, reason }));
     },
   };
 }

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Context } from '../core/context.ts';
-import { SightlineError } from '../core/errors.ts';
+import { errorText, isAbort, isSightlineError, SightlineError } from '../core/errors.ts';
 import type { InferenceEngine } from '../core/inference.ts';
-import { FloodGate } from '../core/log.ts';
+import { FloodGate, redact } from '../core/log.ts';
 import type { Detector } from '../core/models.ts';
 import {
   CameraConfig,
@@ -46,6 +46,11 @@ function revisionOf(config: CameraConfig): string {
   return createHash('sha256').update(CameraConfig.encode(config).finish()).digest('hex');
 }
 
+/** Work that was given up because there was too much of it: the model is well. */
+function isShed(error: unknown): boolean {
+  return isSightlineError(error, 'inference.overload') || isSightlineError(error, 'inference.deadline');
+}
+
 export function startWorker(options: WorkerOptions, ctx: Context): Worker {
   const { bridge, engine } = options;
   const flood = new FloodGate(ctx.log, ctx.clock);
@@ -53,7 +58,7 @@ export function startWorker(options: WorkerOptions, ctx: Context): Worker {
   const running = new Map<string, Running>();
   const epochs = new Map<string, ((epoch: number) => void)[]>();
   const detectors = new Map<string, Promise<Detector>>();
-  const models = new Map<string, { requests: number; failures: number; computeMs: number }>();
+  const models = new Map<string, { requests: number; failures: number; computeMs: number; failing: string }>();
   /** Changes of the set of cameras happen one after the other. */
   let reconciling = Promise.resolve();
   let closing = false;
@@ -69,7 +74,7 @@ export function startWorker(options: WorkerOptions, ctx: Context): Worker {
   }
 
   function counted(created: Detector): Detector {
-    const counts = { requests: 0, failures: 0, computeMs: 0 };
+    const counts = { requests: 0, failures: 0, computeMs: 0, failing: '' };
     models.set(created.model, counts);
     return {
       model: created.model,
@@ -80,9 +85,12 @@ export function startWorker(options: WorkerOptions, ctx: Context): Worker {
         const begun = ctx.clock.mono();
         counts.requests += 1;
         try {
-          return await created.detect(image, source, request);
+          const found = await created.detect(image, source, request);
+          counts.failing = '';
+          return found;
         } catch (error) {
           counts.failures += 1;
+          if (!isAbort(error) && !isShed(error)) counts.failing = redact(errorText(error));
           throw error;
         } finally {
           counts.computeMs += ctx.clock.mono() - begun;
@@ -153,6 +161,7 @@ export function startWorker(options: WorkerOptions, ctx: Context): Worker {
   }
 
   function stats(): WorkerStats {
+    const inUse = new Set([...running.values()].flatMap(({ camera }) => camera.settings.detect.map(({ model }) => model)));
     return {
       cameras: [...running].map(([camera, entry]) => {
         const { counters } = entry.camera;
@@ -172,12 +181,15 @@ export function startWorker(options: WorkerOptions, ctx: Context): Worker {
       rssBytes: BigInt(process.memoryUsage.rss()),
       cpuSeconds: (process.cpuUsage().user + process.cpuUsage().system) / 1e6,
       inferQueue: slots.waiting,
-      models: [...models].map(([model, counts]) => ({
-        model,
-        requests: BigInt(counts.requests),
-        failures: BigInt(counts.failures),
-        computeMsTotal: counts.computeMs,
-      })),
+      models: [...models]
+        .filter(([model]) => inUse.has(model))
+        .map(([model, counts]) => ({
+          model,
+          requests: BigInt(counts.requests),
+          failures: BigInt(counts.failures),
+          computeMsTotal: counts.computeMs,
+          failing: counts.failing,
+        })),
     };
   }
 

@@ -61,8 +61,10 @@ test('readiness names the part that is missing: broker, camera, weights; each he
     },
   });
   await place.enrol('watch', 'ada');
-  const weights = join(repository.directory, fixtureModels.faceEmbedder, '1', 'model.onnx');
-  renameSync(weights, `${weights}.away`);
+  const weights = [fixtureModels.face, fixtureModels.faceEmbedder].map((model) =>
+    join(repository.directory, model, '1', 'model.onnx'),
+  );
+  for (const file of weights) renameSync(file, `${file}.away`);
   await broker.kill();
   await using daemon = await place.start();
   assert.deepEqual(await get(daemon, '/healthz'), { status: 200, text: '{"status":"alive"}' });
@@ -70,13 +72,14 @@ test('readiness names the part that is missing: broker, camera, weights; each he
     'all that is missing is named',
     async () => {
       const parts = await lacking(daemon);
-      return parts.length === 3 && parts.every((part) => !part.includes('connecting')) && parts;
+      return parts.length === 4 && parts.every((part) => !part.includes('connecting')) && parts;
     },
     patience,
   );
   assert.match(missing[0] ?? '', /^embedder face: .*fixture_embed/);
-  assert.match(missing[1] ?? '', /^output mqtt: no broker listens there/);
-  assert.match(missing[2] ?? '', /^camera yard: away: .*later\.mp4/);
+  assert.match(missing[1] ?? '', /^detector fixture_face: fixture_face has no weights at /);
+  assert.match(missing[2] ?? '', /^output mqtt: no broker listens there/);
+  assert.match(missing[3] ?? '', /^camera yard: away: .*later\.mp4/);
 
   await broker.start();
   await until('the broker is back', async () => (await lacking(daemon)).every((part) => !part.startsWith('output')), patience);
@@ -89,9 +92,13 @@ test('readiness names the part that is missing: broker, camera, weights; each he
         .findLast(({ state, health }) => state === 'online' && health === 'degraded'),
     patience,
   );
-  assert.deepEqual(told.problems?.map((problem) => problem.split(':')[0]).toSorted(), ['camera yard', 'embedder face']);
+  assert.deepEqual(told.problems?.map((problem) => problem.split(':')[0]).toSorted(), [
+    'camera yard',
+    'detector fixture_face',
+    'embedder face',
+  ]);
 
-  renameSync(`${weights}.away`, weights);
+  for (const file of weights) renameSync(`${file}.away`, file);
   await alertWith(listener, { name: 'ada', state: 'opened' });
   cpSync(source, away);
   await until('everything is ready', async () => (await lacking(daemon)).length === 0, patience);

@@ -202,6 +202,8 @@ export interface ModelStats {
   requests: bigint;
   failures: bigint;
   computeMsTotal: number;
+  /** why the latest request failed, in words; empty when it did not */
+  failing: string;
 }
 
 export interface LogLine {
@@ -2080,7 +2082,7 @@ export const CameraStats: MessageFns<CameraStats> = {
 };
 
 function createBaseModelStats(): ModelStats {
-  return { model: "", requests: 0n, failures: 0n, computeMsTotal: 0 };
+  return { model: "", requests: 0n, failures: 0n, computeMsTotal: 0, failing: "" };
 }
 
 export const ModelStats: MessageFns<ModelStats> = {
@@ -2102,6 +2104,9 @@ export const ModelStats: MessageFns<ModelStats> = {
     }
     if (message.computeMsTotal !== 0) {
       writer.uint32(33).double(message.computeMsTotal);
+    }
+    if (message.failing !== "") {
+      writer.uint32(42).string(message.failing);
     }
     return writer;
   },
@@ -2151,6 +2156,14 @@ export const ModelStats: MessageFns<ModelStats> = {
             message.computeMsTotal = reader.double();
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.failing = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2172,6 +2185,7 @@ export const ModelStats: MessageFns<ModelStats> = {
     message.requests = (object.requests !== undefined && object.requests !== null) ? BigInt(object.requests) : 0n;
     message.failures = (object.failures !== undefined && object.failures !== null) ? BigInt(object.failures) : 0n;
     message.computeMsTotal = object.computeMsTotal ?? 0;
+    message.failing = object.failing ?? "";
     return message;
   },
 };
