@@ -43,8 +43,16 @@ export function codeText(code: number): string {
   return words[code] ?? `code ${code}`;
 }
 
-/** Reasons that do not go away by trying again soon: settings, credentials, or another client with our identifier. */
-const standing: ReadonlySet<number> = new Set([129, 130, 132, 133, 134, 135, 138, 140, 142, 144, 149, 153, 154, 155, 156, 157]);
+/** Reasons not to let us in that do not go away by trying again soon: settings and credentials. */
+const standingAtConnect: ReadonlySet<number> = new Set([
+  129, 130, 132, 133, 134, 135, 138, 140, 144, 149, 153, 154, 155, 156, 157,
+]);
+
+/**
+ * Reasons to throw us out that are about us. All others may be about one message (some brokers answer a forbidden or too large
+ * one so): then the connection is made again soon, and the outbox finds the guilty one.
+ */
+const standingLater: ReadonlySet<number> = new Set([138, 142, 152, 156, 157]);
 
 export interface LinkRefusal {
   readonly reason: string;
@@ -54,11 +62,14 @@ export interface LinkRefusal {
 
 export function connackRefusal(code: number): LinkRefusal {
   const modern = legacyConnack[code] ?? code;
-  return { reason: `broker refused the connection: ${codeText(modern)}`, kind: standing.has(modern) ? 'refused' : 'waiting' };
+  return {
+    reason: `broker refused the connection: ${codeText(modern)}`,
+    kind: standingAtConnect.has(modern) ? 'refused' : 'waiting',
+  };
 }
 
 export function disconnectReason(code: number): LinkRefusal {
-  return { reason: `broker ended the connection: ${codeText(code)}`, kind: standing.has(code) ? 'refused' : 'waiting' };
+  return { reason: `broker ended the connection: ${codeText(code)}`, kind: standingLater.has(code) ? 'refused' : 'waiting' };
 }
 
 const never: ReadonlySet<number> = new Set([135, 144, 149, 153, 154, 155]);

@@ -225,6 +225,7 @@ describe('mqtt reason codes', () => {
   it('does not hurry back after its session was taken over', () => {
     assert.equal(disconnectReason(0x8e).kind, 'refused');
     assert.equal(disconnectReason(0x8b).kind, 'waiting');
+    assert.equal(disconnectReason(0x87).kind, 'waiting', 'some brokers answer a forbidden message so');
   });
 
   it('tells certificates from networks', () => {
