@@ -78,6 +78,7 @@ ${sessionHelp}`,
           if (values.snapshot === undefined) return;
           const { jpegBase64 } = await control.call('alerts.snapshot', { id }, io.signal);
           await writeFile(values.snapshot, Buffer.from(jpegBase64, 'base64'), { mode: 0o600 });
+          io.say(`its picture is in ${values.snapshot}`);
         });
         return 0;
       }
@@ -125,17 +126,19 @@ function alertRow(alert: Alert, io: CommandIo): string[] {
 
 function details(alert: Alert, io: CommandIo): string[] {
   const time = (ms: number) => dateTime(ms, io.timeZone);
+  const others = alert.top.filter(({ entryId }) => entryId !== alert.entry?.id);
+  // Against nobody the margin is only the score over again.
+  const margin = others.length === 0 ? 'nobody else to compare with' : `margin ${alert.margin.toFixed(3)}`;
   return [
     ...table([
       ['alert', alert.id],
       ['who', who(alert)],
       ['rule', `${alert.rule}, ${alert.severity}`],
       ['in view', `${time(alert.firstSeenAt)} to ${time(alert.lastSeenAt)} on ${alert.cameras.join(', ')}`],
-      [
-        'similarity',
-        `${alert.kind} ${alert.score.toFixed(3)}, threshold ${alert.threshold.toFixed(3)}, margin ${alert.margin.toFixed(3)}`,
-      ],
-      ['next', alert.top.map((other) => `${other.entryName} ${other.score.toFixed(3)}`).join(', ')],
+      ['similarity', `${alert.kind} ${alert.score.toFixed(3)}, threshold ${alert.threshold.toFixed(3)}, ${margin}`],
+      ...(others.length === 0
+        ? []
+        : [['next', others.map((other) => `${other.entryName} ${other.score.toFixed(3)}`).join(', ')]]),
       ['sightings', String(alert.sightings)],
       ['quality', `${alert.quality.overall.toFixed(2)}, ${Math.round(alert.quality.heightPx)} px high`],
     ]),

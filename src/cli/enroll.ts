@@ -26,7 +26,7 @@ A photo that would recognise badly is refused with the reason and what would hel
       --entry ID        adds to this entry
       --notes TEXT      kept with the entry
       --reason TEXT     why this person is listed
-      --expires WHEN    erased then: 30d from now, or "2026-12-31 00:00"
+      --expires WHEN    erased then: after 30d, or at "2026-12-31 00:00"
       --threshold N     own threshold of this entry, 0 to 1
 ${sessionHelp}
 
@@ -108,7 +108,13 @@ async function photosIn(path: string, name: string | undefined): Promise<readonl
 
 function expiry(text: string, io: CommandIo): number {
   const now = io.clock.now();
-  return /^\d+(\.\d+)?(ms|s|m|h|d)$/.test(text) ? now + parseSpan(text, 'expires') : parseTime(text, now, io.timeZone);
+  if (/^\d+(\.\d+)?(ms|s|m|h|d)$/.test(text)) return now + parseSpan(text, 'expires');
+  try {
+    return parseTime(text, now, io.timeZone);
+  } catch (error) {
+    if (!isSightlineError(error, 'cli.usage')) throw error;
+    throw usage(`--expires ${text} is neither a duration nor a time; write 30d or "2026-12-31 00:00"`);
+  }
 }
 
 type Details = Omit<ControlRequest<'watchlist.enrol'>, 'photoBase64' | 'source'>;

@@ -2,7 +2,7 @@ import type { StatusView } from '../core/control.ts';
 import type { CameraState } from '../core/types.ts';
 import { type Command, type CommandIo, noPositionals, parse } from './command.ts';
 import { sessionHelp, sessionOptions, withDaemon } from './session.ts';
-import { dateTime, table } from './text.ts';
+import { count, dateTime, table } from './text.ts';
 
 export const status: Command = {
   help: `Says what the running daemon and its cameras are doing.
@@ -34,7 +34,7 @@ function show(view: StatusView, io: CommandIo): string[] {
         .map(({ name, ready, reason }) => [name, ready ? 'ready' : 'not ready', reason ?? '']),
       ...view.cameras.map(({ camera, state }) => [`camera ${camera}`, state.state, cameraText(state, io)]),
     ]),
-    `watchlist: ${view.watchlist.entries} entries, ${view.watchlist.references} pictures`,
+    `watchlist: ${count(view.watchlist.entries, 'entry', 'entries')}, ${count(view.watchlist.references, 'picture')}`,
     `alerts: ${view.alerts.open} open`,
     `outbox: ${view.outbox.waiting} waiting, ${view.outbox.dead} refused`,
     ...(reload === undefined ? [] : [`last reload: ${reload.state} at ${dateTime(reload.at, io.timeZone)}`, ...reload.issues]),

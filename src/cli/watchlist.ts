@@ -6,7 +6,7 @@ import { type Control, type EntryView, parsePortableEntry } from '../core/contro
 import { isSystemError, SightlineError } from '../core/errors.ts';
 import { type Command, type CommandIo, noPositionals, onlyPositional, parse, present, usage } from './command.ts';
 import { sessionHelp, sessionOptions, withStore } from './session.ts';
-import { dateTime, table } from './text.ts';
+import { count, dateTime, table } from './text.ts';
 
 const header = { sightline: 'watchlist', version: 1 };
 
@@ -81,8 +81,8 @@ ${sessionHelp}`,
       }
       case 'export': {
         const file = onlyPositional(rest, 'FILE');
-        const count = await use((control) => exportTo(file, control, query, io));
-        io.say(`${count} entries written to ${file}`);
+        const written = await use((control) => exportTo(file, control, query, io));
+        io.say(`${count(written, 'entry', 'entries')} written to ${file}`);
         return 0;
       }
       case 'import': {
@@ -102,7 +102,7 @@ ${sessionHelp}`,
 
 function row({ entry, references }: EntryView, io: CommandIo): string[] {
   const expires = entry.expiresAt === undefined ? '' : `until ${dateTime(entry.expiresAt, io.timeZone)}`;
-  return [entry.name, entry.list, entry.kind, `${references.length} pictures`, expires, entry.id];
+  return [entry.name, entry.list, entry.kind, count(references.length, 'picture'), expires, entry.id];
 }
 
 function details({ entry, references }: EntryView, io: CommandIo): string[] {
@@ -141,17 +141,17 @@ async function exportTo(path: string, control: Control, query: { readonly list?:
     if (isSystemError(error, 'EEXIST')) throw usage(`${path} exists already; choose another name`);
     throw error;
   });
-  let count = 0;
+  let written = 0;
   try {
     await file.write(`${JSON.stringify(header)}\n`);
     for await (const entry of control.stream('watchlist.export', { ...query, actor: io.user }, io.signal)) {
       await file.write(`${JSON.stringify(entry)}\n`);
-      count += 1;
+      written += 1;
     }
   } finally {
     await file.close();
   }
-  return count;
+  return written;
 }
 
 async function importFrom(path: string, control: Control, io: CommandIo): Promise<void> {
@@ -166,7 +166,7 @@ async function importFrom(path: string, control: Control, io: CommandIo): Promis
     }
     const record = parsePortableEntry(value, `${path}:${number}`);
     const { entry, references, warnings } = await control.call('watchlist.import', { record, actor: io.user }, io.signal);
-    io.out(`${entry.name} (${entry.list}): ${references} pictures added`);
+    io.out(`${entry.name} (${entry.list}): ${count(references, 'picture')} added`);
     for (const warning of warnings) io.say(`${entry.name}: warning: ${warning}`);
   }
   if (number === 0) throw notAnExport(path);

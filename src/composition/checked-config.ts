@@ -1,10 +1,11 @@
+import { existsSync } from 'node:fs';
 import { type CheckLookups, checkConfig, type ModelFacts } from '../config/check.ts';
 import { ConfigError, type ConfigIssue } from '../config/issues.ts';
 import { loadConfigFile } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { isSightlineError, SightlineError } from '../core/errors.ts';
 import type { Infer, ModelDescription } from '../core/inference.ts';
-import { describeModel, listModels } from '../inference/repository.ts';
+import { describeModel, listModels, requireWeights } from '../inference/repository.ts';
 import { createDetector, createEmbedder, modelRole } from '../models/kinds.ts';
 
 export interface CheckedConfig {
@@ -24,7 +25,7 @@ export async function loadCheckedConfig(
   try {
     for (const name of await listModels(config.inference.repository)) {
       try {
-        facts.set(name, modelFacts(await describeModel(config.inference.repository, name)));
+        facts.set(name, modelFacts(config.inference.repository, await describeModel(config.inference.repository, name)));
       } catch (error) {
         // A model that nobody uses may be broken; one that is used is then not in the repository, and this says why.
         if (!isSightlineError(error, 'model.invalid')) throw error;
@@ -35,7 +36,7 @@ export async function loadCheckedConfig(
     if (!(error instanceof SightlineError)) throw error;
     broken.push(issueAt(['inference', 'repository'], error.message));
   }
-  const lookups: CheckLookups = { describeModel: (name) => facts.get(name), modelNames: [...facts.keys()], issueAt };
+  const lookups: CheckLookups = { describeModel: (name) => facts.get(name), modelNames: [...facts.keys()], hasFile, issueAt };
   const { issues, warnings } = checkConfig(config, lookups);
   if (issues.length + broken.length > 0) throw new ConfigError(path, [...broken, ...issues]);
   return { config, warnings: [...loaded.warnings, ...warnings] };
@@ -46,12 +47,28 @@ function modelsInUse({ cameras, models }: Config): ReadonlySet<string> {
   return new Set([...detectors, models.face, models.appearance, models.enrolment, models.enrolmentBody]);
 }
 
-function modelFacts(description: ModelDescription): ModelFacts {
+function hasFile(source: string): boolean | undefined {
+  return /^([a-z][a-z0-9+.-]*:\/\/|gst:)/i.test(source) ? undefined : existsSync(source);
+}
+
+function modelFacts(repository: string, description: ModelDescription): ModelFacts {
+  const missing = missingWeights(repository, description);
+  const weights = missing === undefined ? {} : { missing };
   if (modelRole(description) === 'detector') {
     const { labels, landmarks } = createDetector(description, notToBeRun);
-    return { kind: 'detector', labels, landmarks };
+    return { kind: 'detector', labels, landmarks, ...weights };
   }
-  return { kind: createEmbedder(description, notToBeRun).kind, labels: [], landmarks: false };
+  return { kind: createEmbedder(description, notToBeRun).kind, labels: [], landmarks: false, ...weights };
+}
+
+function missingWeights(repository: string, description: ModelDescription): string | undefined {
+  try {
+    requireWeights(repository, description);
+    return undefined;
+  } catch (error) {
+    if (isSightlineError(error, 'model.missing')) return error.message;
+    throw error;
+  }
 }
 
 /** Facts come from `config.pbtxt` alone. */

@@ -16,10 +16,14 @@ export interface ModelFacts {
   readonly labels: readonly string[];
   /** Whether a detector gives the five points that face embedders need. */
   readonly landmarks: boolean;
+  /** Why it cannot run yet: its weights are not there. */
+  readonly missing?: string;
 }
 
 export interface CheckLookups {
   describeModel(name: string): ModelFacts | undefined;
+  /** Whether there is anything at a path; undefined for a source that is no path. */
+  hasFile?(source: string): boolean | undefined;
   /** For suggestions. */
   readonly modelNames: readonly string[];
   issueAt(path: SettingPath, message: string): ConfigIssue;
@@ -78,6 +82,7 @@ function checkCamera(check: Check, camera: CameraConfig, path: SettingPath): voi
   if (camera.detectSource !== undefined) checkSource(check, camera.detectSource, [...path, 'detectSource']);
   for (const [index, detect] of camera.detect.entries()) checkDetect(check, detect, [...path, 'detect', index]);
   checkFeeding(check, camera, path);
+  if (camera.enabled) checkSight(check, camera, path);
   for (const [index, mask] of camera.masks.entries())
     if (area(mask) === 0) refuse([...path, 'masks', index], 'covers nothing: its corners lie on one line');
   if (coversPicture(camera.masks)) refuse([...path, 'masks'], 'leave nothing of the picture to look at');
@@ -119,6 +124,16 @@ function checkDetect({ lookups, refuse }: Check, detect: DetectConfig, path: Set
   }
 }
 
+function checkSight({ lookups, warn }: Check, camera: CameraConfig, path: SettingPath): void {
+  for (const [index, { model }] of camera.detect.entries()) {
+    const missing = lookups.describeModel(model)?.missing;
+    if (missing !== undefined) warn([...path, 'detect', index, 'model'], `finds nothing yet: ${missing}`);
+  }
+  // Without the source: an address whose scheme was forgotten may hold a password.
+  if (lookups.hasFile?.(camera.source) === false)
+    warn([...path, 'source'], 'there is no such file yet; the address of a camera begins with rtsp:// or http://');
+}
+
 /** What a camera's detector hands on to recognisers, after its `classes`. */
 function yields(detect: DetectConfig, facts: ModelFacts): { readonly labels: readonly string[]; readonly landmarks: boolean } {
   const labels = detect.classes.length === 0 ? facts.labels : facts.labels.filter((label) => detect.classes.includes(label));
@@ -148,7 +163,7 @@ function checkFeeding({ lookups, refuse }: Check, camera: CameraConfig, path: Se
 }
 
 function checkModels(check: Check): void {
-  const { config, lookups, refuse } = check;
+  const { config, lookups, refuse, warn } = check;
   const used = new Set(Object.values(config.cameras).flatMap((camera) => camera.recognise));
   for (const kind of ['face', 'appearance'] as const) {
     const { open, keep } = config.models.thresholds[kind];
@@ -163,12 +178,13 @@ function checkModels(check: Check): void {
     if (facts === undefined) refuse(['models', kind], `the model repository has no ${model}; ${known(lookups, model)}`);
     else if (facts.kind !== kind)
       refuse(['models', kind], `${model} is of kind ${facts.kind}; expected an embedder of kind ${kind}`);
+    else if (facts.missing !== undefined) warn(['models', kind], `nobody is recognised yet: ${facts.missing}`);
   }
   checkEnrolment(check, used);
 }
 
 /** Detectors for photos are needed for the kinds that some camera compares. */
-function checkEnrolment({ config, lookups, refuse }: Check, used: ReadonlySet<MatchKind>): void {
+function checkEnrolment({ config, lookups, refuse, warn }: Check, used: ReadonlySet<MatchKind>): void {
   const detectors = [
     { kind: 'face', key: 'enrolment', does: 'gives no five points; expected a face detector such as centerface or yunet' },
     { kind: 'appearance', key: 'enrolmentBody', does: 'does not find person; expected a detector such as yolox_nano' },
@@ -180,6 +196,7 @@ function checkEnrolment({ config, lookups, refuse }: Check, used: ReadonlySet<Ma
     const suits = kind === 'face' ? facts?.landmarks : facts?.labels.includes('person');
     if (facts === undefined) refuse(['models', key], `the model repository has no ${model}; ${known(lookups, model)}`);
     else if (suits !== true) refuse(['models', key], `${model} ${does}`);
+    else if (facts.missing !== undefined) warn(['models', key], `nobody can be enrolled yet: ${facts.missing}`);
   }
 }
 

@@ -66,7 +66,7 @@ export function requireWeights(directory: string, model: ModelDescription): stri
   const file = join(directory, model.name, model.version, 'model.onnx');
   throw new SightlineError(
     'model.missing',
-    `${model.name} has no weights at ${file}; get them with "sightline models fetch ${model.name}" or "sightline models add FILE"`,
+    `${model.name} has no weights at ${file}; get them with "sightline models fetch ${model.name}" or "sightline models add FILE --as ${model.name}"`,
     { details: { model: model.name, file } },
   );
 }

@@ -231,7 +231,13 @@ export function createModelShelf(options: ShelfOptions, tools: ShelfTools, ctx: 
       const copy = `${weightsOf(model)}.added`;
       await mkdir(dirname(copy), { recursive: true });
       try {
-        await copyFile(file, copy);
+        await copyFile(file, copy).catch((error: unknown) => {
+          if (!isSystemError(error, 'ENOENT')) throw error;
+          throw new SightlineError('model.missing', `there is no file ${file}`, {
+            cause: error,
+            details: { model: name, file },
+          });
+        });
         const { bytes, hashes } = await hashFile(copy, ['sha256'], signal);
         const sha256 = hashes.get('sha256') ?? '';
         const known = knownAs(findEntry(name, entries), sha256);

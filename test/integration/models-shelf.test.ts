@@ -398,6 +398,11 @@ describe('adding weights', () => {
       return true;
     });
     assert.deepEqual(await set.files(), []);
+    const nowhere = join(fixtureModelRepository, 'nowhere.onnx');
+    await assert.rejects(set.shelf.add(nowhere, how(set.signal)), {
+      code: 'model.missing',
+      message: `there is no file ${nowhere}`,
+    });
   });
 
   it('offers to rewrite declared sizes when only they are in the way, and does it when asked', async () => {

@@ -11,9 +11,14 @@ const models: Readonly<Record<string, ModelFacts>> = {
   person_embed: { kind: 'appearance', labels: [], landmarks: false },
 };
 
-function check(text: string, known = models) {
+function check(text: string, known = models, hasFile?: (source: string) => boolean) {
   const { config, issueAt } = configOf(text);
-  const result = checkConfig(config, { describeModel: (name) => known[name], modelNames: Object.keys(known), issueAt });
+  const result = checkConfig(config, {
+    describeModel: (name) => known[name],
+    modelNames: Object.keys(known),
+    ...(hasFile === undefined ? {} : { hasFile }),
+    issueAt,
+  });
   const short = (issue: (typeof result.issues)[number]) => issueText(issue).replace('/etc/sightline/s.yaml:', '');
   return { issues: result.issues.map(short), warnings: result.warnings.map(short) };
 }
@@ -213,4 +218,21 @@ test('what is lived with is warned of', () => {
     '1:15 http.host: health and metrics are open to whoever reaches 0.0.0.0; 127.0.0.1 keeps them here',
     '2:8 lists: there is no watch list, so nobody can be enrolled to be alerted on; add one under lists',
   ]);
+});
+
+test('a camera that cannot see yet is warned of: no weights, no file; one that is off is not', () => {
+  const missing = 'no weights';
+  const known = Object.fromEntries(Object.entries(models).map(([name, facts]) => [name, { ...facts, missing }]));
+  const text = camera('    detect: [{ model: centerface }]');
+  const hasFile = () => false;
+  assert.deepEqual(check(text, known, hasFile), {
+    issues: [],
+    warnings: [
+      '1:1 models.enrolment: nobody can be enrolled yet: no weights',
+      '1:1 models.face: nobody is recognised yet: no weights',
+      '4:13 cameras.lobby.source: there is no such file yet; the address of a camera begins with rtsp:// or http://',
+      '5:23 cameras.lobby.detect[0].model: finds nothing yet: no weights',
+    ],
+  });
+  assert.doesNotMatch(check(`${text}\n    enabled: false`, known, hasFile).warnings.join(), /lobby/);
 });
