@@ -12,7 +12,7 @@ import {
   type RtspTarget,
 } from './rtsp-messages.ts';
 import { RtspParser, type RtspRequest } from './rtsp-parser.ts';
-import { createPlayer, type Player } from './rtsp-player.ts';
+import { createPlayer, maxQueuedBytes, type Player } from './rtsp-player.ts';
 import { describeStream, trackControl } from './sdp.ts';
 import type { VideoStream } from './video-stream.ts';
 
@@ -75,6 +75,11 @@ export function serveConnection(options: ConnectionOptions, ctx: Context): Conne
 
   function answer(request: RtspRequest | undefined, reply: RtspAnswer): void {
     if (reply.status !== 200) options.onRefused(reply.status);
+    if (socket.writableLength > 2 * maxQueuedBytes) {
+      log.info('rtsp client asks on without reading the answers');
+      socket.destroy();
+      return;
+    }
     socket.write(formatAnswer(reply, request?.headers.get('cseq')));
   }
 

@@ -252,6 +252,17 @@ describe('rtsp server', () => {
     listening.close();
   });
 
+  it('ends a client that asks on without reading the answers', async () => {
+    await using home = await house();
+    using client = await connectRtsp(home.server.port);
+    client.socket.pause();
+    const requests = 'OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n'.repeat(2000);
+    await until('it is ended', () => {
+      if (client.socket.writableLength < 1_000_000) client.socket.write(requests);
+      return home.server.clients === 0;
+    });
+  });
+
   it('lets a slow client lose its own pictures until the next key frame, and nobody else', async () => {
     await using home = await house();
     using slow = await connectRtsp(home.server.port);
