@@ -1,4 +1,3 @@
-import { Backoff } from '../core/backoff.ts';
 import type { Context } from '../core/context.ts';
 import { type ErrorCode, errorText, isAbort, isSightlineError, SightlineError } from '../core/errors.ts';
 import { type FloodGate, redact } from '../core/log.ts';
@@ -10,6 +9,7 @@ import { openDemuxer, type UnitSource } from './demux.ts';
 import { type DetectStream, startDetectStream } from './detect-stream.ts';
 import { openPipeline } from './gst.ts';
 import { openPictures, type Picture, type PictureStream } from './pictures.ts';
+import { createSourceRetry } from './retry.ts';
 import type { CameraSettings } from './settings.ts';
 import type { Slots } from './slots.ts';
 import { parseSource } from './source-address.ts';
@@ -36,9 +36,6 @@ export interface Camera extends AsyncDisposable {
   drain(): Promise<void>;
 }
 
-/** A wrong password is not tried often: cameras lock accounts. */
-const authRetryMs = 30_000;
-const retry = { firstMs: 500, maxMs: 30_000 } as const;
 /** A source that lasted this long is tried again without the delays of earlier failures. */
 const steadyMs = 10_000;
 /** Errors that only other settings mend. */
@@ -49,7 +46,7 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
   const stopping = new AbortController();
   const signal = AbortSignal.any([ctx.signal, stopping.signal]);
   const own: Context = { ...ctx, signal };
-  const backoff = new Backoff(retry);
+  const retry = createSourceRetry();
   const counters: CameraCounters = {
     framesDecoded: 0,
     framesDetected: 0,
@@ -231,8 +228,8 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
         own.log.error({ camera, code, reason }, 'camera failed, its settings must be changed');
         return;
       }
-      if (liveSinceMs !== undefined && own.clock.mono() - liveSinceMs > steadyMs) backoff.reset();
-      const retryInMs = code === 'source.auth' ? Math.max(authRetryMs, backoff.next()) : backoff.next();
+      if (liveSinceMs !== undefined && own.clock.mono() - liveSinceMs > steadyMs) retry.reset();
+      const retryInMs = retry.next(error);
       status(SourceState.AWAY, { reason, code, retryInMs });
       own.log.warn({ camera, code, reason, retryInMs }, 'camera away');
       await own.clock.sleep(retryInMs, signal);

@@ -1,9 +1,9 @@
-import { Backoff } from '../core/backoff.ts';
 import type { Context } from '../core/context.ts';
 import { errorText, isAbort } from '../core/errors.ts';
 import { redact } from '../core/log.ts';
 import { pairFrames } from './pairing.ts';
 import type { Picture, PictureStream } from './pictures.ts';
+import { createSourceRetry } from './retry.ts';
 import type { TimeBase } from './times.ts';
 
 /**
@@ -31,7 +31,6 @@ export interface DetectStreamOptions {
 const ringFrames = 32;
 /** How long a live main frame waits for its counterpart. */
 const waitMs = 250;
-const retry = { firstMs: 500, maxMs: 30_000 } as const;
 
 export function startDetectStream(options: DetectStreamOptions, ctx: Context): DetectStream {
   const { camera, paced } = options;
@@ -68,9 +67,9 @@ export function startDetectStream(options: DetectStreamOptions, ctx: Context): D
   }
 
   async function run(): Promise<void> {
-    const backoff = new Backoff(retry);
+    const retry = createSourceRetry();
     while (!signal.aborted) {
-      let reason: string | undefined;
+      let trouble: unknown;
       try {
         await using stream = await options.open();
         const interrupt = () => stream.interrupt();
@@ -82,15 +81,16 @@ export function startDetectStream(options: DetectStreamOptions, ctx: Context): D
         }
       } catch (error) {
         if (signal.aborted) return;
-        reason = redact(errorText(error));
+        trouble = error;
       }
-      if (state === 'live') backoff.reset();
+      if (state === 'live') retry.reset();
       state = 'away';
       tell();
-      if (signal.aborted || (paced && reason === undefined)) return;
-      ctx.log.warn({ camera, reason: reason ?? 'it ended' }, 'substream away, detecting on the main stream');
+      if (signal.aborted || (paced && trouble === undefined)) return;
+      const reason = trouble === undefined ? 'it ended' : redact(errorText(trouble));
+      ctx.log.warn({ camera, reason }, 'substream away, detecting on the main stream');
       if (paced) return;
-      await ctx.clock.sleep(backoff.next(), signal);
+      await ctx.clock.sleep(retry.next(trouble), signal);
     }
   }
 
