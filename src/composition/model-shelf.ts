@@ -6,6 +6,7 @@ import { startThread } from '../core/thread.ts';
 import { contractDifferences } from '../inference/contract.ts';
 import type { EmbeddedHandlers } from '../inference/embedded-thread.ts';
 import { describeModel, listModels } from '../inference/repository.ts';
+import { tensorArrays } from '../inference/tensor.ts';
 import { createModelShelf, type ShelfOptions } from '../models/shelf.ts';
 
 /** Free axes of a trial run: small, and a multiple of every stride. */
@@ -37,16 +38,7 @@ function blankInputs(model: ModelDescription, batch: number): Tensor[] {
     const sizes = dims.map((size) => (size > 0 ? size : trialSize));
     const shape = model.maxBatchSize > 0 ? [batch, ...sizes] : sizes;
     const count = shape.reduce((product, size) => product * size, 1);
-    const arrays = {
-      FP32: Float32Array,
-      FP16: Uint16Array,
-      INT32: Int32Array,
-      INT64: BigInt64Array,
-      UINT8: Uint8Array,
-      BOOL: Uint8Array,
-      BYTES: Uint8Array,
-    };
-    return { name, datatype, shape, data: new arrays[datatype](count) };
+    return { name, datatype, shape, data: new tensorArrays[datatype](count) };
   });
 }
 

@@ -17,7 +17,8 @@ export function shapeText(shape: readonly number[]): string {
   return `[${shape.map((size) => (size === -1 ? '?' : size)).join(', ')}]`;
 }
 
-const arrays = {
+/** What holds the elements of each data type; half floats as their bits. */
+export const tensorArrays = {
   FP32: Float32Array,
   FP16: Uint16Array,
   INT32: Int32Array,
@@ -28,7 +29,7 @@ const arrays = {
 } as const satisfies Readonly<Record<DataType, unknown>>;
 
 function holds(datatype: DataType, data: TensorData): boolean {
-  return data instanceof arrays[datatype];
+  return data instanceof tensorArrays[datatype];
 }
 
 /** Rejects (throws `inference.failed`) a request that does not keep to the model's contract, before it costs anything. */
