@@ -182,6 +182,4 @@ export interface Store extends AsyncDisposable {
    * thread is down: calls give `store.failed`, and it starts another one by itself.
    */
   readonly state: 'ready' | 'full' | 'failed';
-  /** Resolves with the reason when the thread ends by itself for the first time. Nothing needs to be done: see `state`. */
-  readonly died: Promise<Error>;
 }

@@ -60,7 +60,6 @@ export async function startStore({ directory }: StoreOptions, ctx: Context): Pro
   });
 
   const ended = new AbortController();
-  const died = Promise.withResolvers<Error>();
   const backoff = new Backoff({ firstMs: 200, maxMs: 30_000 });
   let running: Running | undefined = await startStoreThread(directory);
   let state: Store['state'] = 'ready';
@@ -89,7 +88,6 @@ export async function startStore({ directory }: StoreOptions, ctx: Context): Pro
       running = undefined;
       become('failed');
       log.error({ err: error }, 'store thread ended');
-      died.resolve(error);
       healing = heal();
     });
   }
@@ -223,7 +221,6 @@ export async function startStore({ directory }: StoreOptions, ctx: Context): Pro
     get state() {
       return state;
     },
-    died: died.promise,
     [Symbol.asyncDispose]: async () => {
       ended.abort();
       await healing;

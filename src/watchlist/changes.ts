@@ -29,16 +29,6 @@ export interface ImportResult {
   readonly warnings: readonly string[];
 }
 
-/** New values; null takes an optional one away. */
-export interface EntryChanges {
-  readonly name?: string;
-  readonly list?: string;
-  readonly notes?: string;
-  readonly reason?: string;
-  readonly expiresAt?: number | null;
-  readonly threshold?: number | null;
-}
-
 export interface ChangesOptions {
   readonly members: Members;
   readonly searcher: Searcher;
@@ -185,23 +175,6 @@ export function createChanges(options: ChangesOptions, ctx: Context) {
     return { entry, references: references.length, warnings };
   }
 
-  async function update(entryId: string, changes: EntryChanges, actor: string): Promise<EntryRecord> {
-    const { expiresAt, threshold, ...others } = changes;
-    const { expiresAt: oldExpiry, threshold: oldThreshold, ...old } = members.named(entryId).entry;
-    const newExpiry = expiresAt === undefined ? oldExpiry : (expiresAt ?? undefined);
-    const newThreshold = threshold === undefined ? oldThreshold : (threshold ?? undefined);
-    const entry: EntryRecord = {
-      ...old,
-      ...others,
-      ...(newExpiry === undefined ? {} : { expiresAt: newExpiry }),
-      ...(newThreshold === undefined ? {} : { threshold: newThreshold }),
-    };
-    checkEntry(entry, lists(), clock.now());
-    await put(entry, []);
-    await note({ actor, action: 'watchlist.update', subject: entry.id, details: { fields: Object.keys(changes).join(' ') } });
-    return entry;
-  }
-
   async function erase(entry: EntryRecord): Promise<void> {
     try {
       await store.erase(entry.id);
@@ -270,5 +243,5 @@ export function createChanges(options: ChangesOptions, ctx: Context) {
     ];
   }
 
-  return { note, enrol, import: importOne, update, remove, removeReference, replaceVector, overdue };
+  return { note, enrol, import: importOne, remove, removeReference, replaceVector, overdue };
 }

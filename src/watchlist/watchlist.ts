@@ -4,14 +4,7 @@ import { errorText, SightlineError } from '../core/errors.ts';
 import type { AuditRow, EntryRecord, WatchlistStore } from '../core/store.ts';
 import type { MatchKind, MatchResult } from '../core/types.ts';
 import { exportMembers } from './archive.ts';
-import {
-  createChanges,
-  type Enrolled,
-  type EntryChanges,
-  type ImportResult,
-  pictureless,
-  type RemovalCause,
-} from './changes.ts';
+import { createChanges, type Enrolled, type ImportResult, pictureless, type RemovalCause } from './changes.ts';
 import type { EnrolRequest } from './enrolment.ts';
 import type { IndexInfo } from './faiss-thread.ts';
 import { createMembers, type Lists, type Member } from './members.ts';
@@ -55,7 +48,6 @@ export interface Watchlist extends AsyncDisposable {
   get(idOrName: string): Member;
   /** JPEG of a reference. */
   image(referenceId: string): Promise<Uint8Array>;
-  update(entryId: string, changes: EntryChanges, actor: string): Promise<EntryRecord>;
   /** Erases the entry and everything of it. */
   remove(entryId: string, actor: string): Promise<void>;
   removeReference(referenceId: string, actor: string): Promise<void>;
@@ -203,7 +195,6 @@ export async function startWatchlist(options: WatchlistOptions, ctx: Context): P
       if (image !== undefined) return image;
       throw new SightlineError('watchlist.unknown', `there is no reference ${referenceId} on the watchlist`);
     },
-    update: (entryId, wanted, actor) => turns.take(() => changes.update(entryId, wanted, actor)),
     remove: (entryId, actor) => turns.take(async () => changes.remove(members.named(entryId), 'removed', actor)),
     removeReference: (referenceId, actor) => turns.take(() => changes.removeReference(referenceId, actor)),
     export: exportAll,

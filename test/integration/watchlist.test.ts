@@ -358,33 +358,10 @@ test('an erasure that the store could not do is tried again, and its entry is no
   );
 });
 
-test('an entry can be changed, and what is optional taken away', () =>
-  withRoom(async ({ enrol, watchlist, store, ctx }) => {
-    const { entry } = await enrol('alex', { threshold: 0.7, expiresAt: ctx.clock.now() + 1e6 });
-    const changed = await watchlist.update(
-      entry.id,
-      { name: 'Alexandra', list: 'staff', threshold: null, expiresAt: null },
-      'kim',
-    );
-    assert.deepEqual(
-      [changed.name, changed.list, changed.threshold, changed.expiresAt],
-      ['Alexandra', 'staff', undefined, undefined],
-    );
-    assert.deepEqual((await store.watchlist.load()).entries, [changed]);
-    const [result] = await watchlist.search(
-      [{ kind: 'face', embedding: { vector: fakeVector(space.name, 'alex', 64), space: space.name } }],
-      1,
-    );
-    assert.deepEqual([result?.top[0]?.entryName, result?.top[0]?.list, result?.top[0]?.threshold], ['Alexandra', 'staff', 0.5]);
-    await assert.rejects(watchlist.update(entry.id, { list: 'other' }, 'kim'), rejectsWith('watchlist.unknown'));
-    await assert.rejects(watchlist.update('nobody', { notes: '' }, 'kim'), rejectsWith('watchlist.unknown'));
-  }));
-
 test('what is done to the watchlist is audited by who and to which entry, without a name', () =>
   withRoom(async ({ enrol, watchlist, store }) => {
     const { entry, reference } = await enrol('alex');
     await enrol('alex', { variant: 2 });
-    await watchlist.update(entry.id, { notes: 'x' }, 'lee');
     await watchlist.removeReference(reference.id, 'lee');
     for await (const _entry of watchlist.export('banned', 'lee'));
     await watchlist.remove(entry.id, 'lee');
@@ -394,7 +371,6 @@ test('what is done to the watchlist is audited by who and to which entry, withou
       [
         ['kim', 'watchlist.enrol', 'entry'],
         ['kim', 'watchlist.enrol', 'entry'],
-        ['lee', 'watchlist.update', 'entry'],
         ['lee', 'watchlist.removeReference', 'entry'],
         ['lee', 'watchlist.export', 'banned'],
         ['lee', 'watchlist.remove', 'entry'],
