@@ -255,6 +255,7 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
         socketPath: join(config.dataDir, 'control.sock'),
         handlers: createControlHandlers({
           keep,
+          log,
           now: () => clock.now(),
           running: {
             alerts,

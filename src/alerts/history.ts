@@ -32,7 +32,10 @@ export interface AlertRoom extends AsyncDisposable {
   /** The last that is seen: `changes` ends the tracks, and what is left to say of them is written. Episodes stay open. */
   stop(changes: readonly TrackChange[]): void;
   removeEntry(entryId: string): void;
-  /** Resolves when the step is stored. Errors: `alert.unknown`, `alert.transition`. */
+  /**
+   * Resolves when the step is stored, or was published from memory because the store did not take it: then `alert.durable` is
+   * false. Errors: `alert.unknown`, `alert.transition`.
+   */
   act(act: { alertId: string; state: Act; actor: string; reason?: string }): Promise<AlertEvent>;
   configure(rules: AlertRules): void;
   label(track: TrackRef): TrackLabel;
@@ -59,6 +62,7 @@ export async function startAlerts(config: AlertRoomConfig, ctx: Context): Promis
   let outputs = config.outputs;
   let writing: Promise<void> | undefined;
   let decided = 0;
+  const kept = new WeakSet<AlertEvent>();
   if (restored.episodes.length > 0) log.info({ episodes: restored.episodes.length }, 'open episodes go on');
 
   function observe(input: AlertInput): AlertCommit | undefined {
@@ -90,11 +94,12 @@ export async function startAlerts(config: AlertRoomConfig, ctx: Context): Promis
       });
       measure.unstored.inc(commit.events.length);
       if (commit.events.length > 0) {
-        publish.unstored(commit.events.map((event) => ({ ...event, alert: { ...event.alert, durable: false } })));
+        publish.unstored(commit.events.map(undurable));
       }
       return;
     }
     if (commit.events.length === 0) return;
+    for (const event of commit.events) kept.add(event);
     const storedMs = clock.mono();
     publish.stored(
       commit.events.map((event) => stamped(event, storedMs)),
@@ -139,7 +144,7 @@ export async function startAlerts(config: AlertRoomConfig, ctx: Context): Promis
       const event = observe(input)?.events.find(({ alert }) => alert.id === act.alertId);
       await flush();
       if (event === undefined) throw new TypeError('an act without an event');
-      return event;
+      return kept.has(event) ? event : undurable(event);
     },
     configure: (rules) => {
       outputs = rules.outputs;
@@ -156,6 +161,10 @@ export async function startAlerts(config: AlertRoomConfig, ctx: Context): Promis
       flood[Symbol.dispose]();
     },
   };
+}
+
+function undurable(event: AlertEvent): AlertEvent {
+  return { ...event, alert: { ...event.alert, durable: false } };
 }
 
 function stamped(event: AlertEvent, storedMs: number): AlertEvent {

@@ -88,6 +88,10 @@ ${sessionHelp}`,
         const request = present({ id: onlyPositional(rest, 'ID'), step: steps[verb], actor: io.user, reason: values.reason });
         const { alert } = await withDaemon(values, io, services, (control) => control.call('alerts.act', request, io.signal));
         io.out(json ? JSON.stringify(alert) : `${alert.id} is ${alert.state}`);
+        if (!alert.durable)
+          io.say(
+            'the step was announced but could not be stored: a restart of the daemon may forget it; see sightline status, then repeat it',
+          );
         return 0;
       }
       default:

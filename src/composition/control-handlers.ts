@@ -1,7 +1,8 @@
 import type { AlertRoom } from '../alerts/history.ts';
 import { explain } from '../alerts/why.ts';
 import type { ControlHandlers, EntryView, ReferenceSummary, ReloadView, StatusView } from '../core/control.ts';
-import { SightlineError } from '../core/errors.ts';
+import { errorText, SightlineError } from '../core/errors.ts';
+import type { Logger } from '../core/log.ts';
 import type { Member, MemberReference } from '../watchlist/members.ts';
 import type { EventFeed } from './event-feed.ts';
 import type { Keep } from './keep.ts';
@@ -17,6 +18,7 @@ export interface Running {
 export interface ControlParts {
   readonly keep: Keep;
   readonly running?: Running;
+  readonly log: Logger;
   /** Wall clock, milliseconds. */
   now(): number;
 }
@@ -32,7 +34,7 @@ function base64(bytes: Uint8Array): string {
 }
 
 /** The handlers of the control socket. Callers are admins: the socket is for the owner of the data directory alone. */
-export function createControlHandlers({ keep, running, now }: ControlParts): ControlHandlers {
+export function createControlHandlers({ keep, running, log, now }: ControlParts): ControlHandlers {
   const { store, watchlist } = keep;
 
   function need(method: string): Running {
@@ -40,10 +42,30 @@ export function createControlHandlers({ keep, running, now }: ControlParts): Con
     return running;
   }
 
+  /** Without a daemon nobody knows which cameras there are: what was asked is answered. */
+  async function requireCamera(camera: string): Promise<void> {
+    const cameras = (await running?.status())?.cameras.map((known) => known.camera);
+    if (cameras === undefined || cameras.includes(camera)) return;
+    const there = cameras.length === 0 ? 'the configuration has none' : `the configuration has ${cameras.join(', ')}`;
+    throw new SightlineError('control.request', `there is no camera ${camera}; ${there}`, { details: { camera } });
+  }
+
   async function storedAlert(id: string) {
     const found = await store.alerts.get(id);
-    if (found === undefined) throw new SightlineError('alert.unknown', `there is no alert ${id}`, { details: { id } });
+    if (found === undefined)
+      throw new SightlineError('alert.unknown', `there is no alert ${id}; "sightline alerts list" shows those there are`, {
+        details: { id },
+      });
     return found.alert;
+  }
+
+  /** The act has been done and announced by now: a row that is lost must not make it a failure. */
+  async function recordAct(row: { readonly actor: string; readonly action: string; readonly subject: string }): Promise<void> {
+    try {
+      await store.audit.add({ at: now(), ...row, details: {} });
+    } catch (error) {
+      log.error({ ...row, reason: errorText(error) }, 'audit row was lost');
+    }
   }
 
   return {
@@ -64,7 +86,7 @@ export function createControlHandlers({ keep, running, now }: ControlParts): Con
         actor,
         ...(reason === undefined ? {} : { reason }),
       });
-      await store.audit.add({ at: now(), actor, action: `alert.${step}`, subject: id, details: {} });
+      await recordAct({ actor, action: `alert.${step}`, subject: id });
       return { alert: event.alert, step: event.step };
     },
     'alerts.tail': ({ cameras }, signal) => need('alerts.tail').feed.listen(cameras, signal),
@@ -74,6 +96,7 @@ export function createControlHandlers({ keep, running, now }: ControlParts): Con
       // Both give what reaches into the window, whenever it began.
       const rows = await store.ledger.query({ camera, from, to, limit: 1000 });
       const { alerts } = await store.alerts.list({ from, to, camera, limit: 1000 });
+      if (rows.length + alerts.length === 0) await requireCamera(camera);
       const format = timeFormat(timeZone);
       return { lines: explain({ camera, at, windowMs, rows, alerts, formatTime: (ms) => format.format(ms) }) };
     },

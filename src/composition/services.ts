@@ -52,9 +52,10 @@ export function createServices(options: ServiceOptions): CommandServices {
         import('./keep.ts'),
         import('./control-handlers.ts'),
       ]);
-      const keep = await startKeep(config, context('warn', stop));
+      const ctx = context('warn', stop);
+      const keep = await startKeep(config, ctx);
       return {
-        ...localControl(createControlHandlers({ keep, now: () => clock.now() })),
+        ...localControl(createControlHandlers({ keep, log: ctx.log, now: () => clock.now() })),
         [Symbol.asyncDispose]: () => keep[Symbol.asyncDispose](),
       };
     },

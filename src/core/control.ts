@@ -161,7 +161,7 @@ export const controlMethods = {
   ),
   'alerts.show': unary<{ readonly alert: Alert }>()(z.strictObject({ id: text })),
   'alerts.snapshot': unary<{ readonly jpegBase64: string }>()(z.strictObject({ id: text })),
-  /** A person's step. Errors: `alert.unknown`, `alert.transition`. */
+  /** A person's step; `alert.durable` is false when it was announced and not stored. Errors: `alert.unknown`, `alert.transition`. */
   'alerts.act': unary<{ readonly alert: Alert; readonly step: AlertStep }>()(
     z.strictObject({
       id: text,

@@ -57,6 +57,7 @@ const alert = {
   sightings: 3,
   firstSeenAt: at,
   lastSeenAt: at,
+  durable: true,
 } as unknown as Alert;
 const event = { alert, step: { state: 'opened', at, actor: 'sightline' }, revision: 1 } satisfies AlertEventView;
 const status: StatusView = {
@@ -233,7 +234,8 @@ test('alerts list, show and answer ask for what was said on the command line', a
     'alerts.snapshot': async () => ({ jpegBase64: Buffer.from('jpeg').toString('base64') }),
     'alerts.act': async (request) => {
       asked.push(request);
-      return { alert: { ...alert, state: request.step }, step: { state: request.step, at, actor: request.actor } };
+      const durable = request.step !== 'rejected';
+      return { alert: { ...alert, state: request.step, durable }, step: { state: request.step, at, actor: request.actor } };
     },
   });
   const list = await daemon.run('alerts', 'list', '--camera', 'lobby', '--open', '--limit', '5');
@@ -251,6 +253,10 @@ test('alerts list, show and answer ask for what was said on the command line', a
     { camera: 'lobby', open: true, limit: 5 },
     { id: 'a1', step: 'acknowledged', actor: 'operator', reason: 'on my way' },
   ]);
+  assert.deepEqual(ack.said, []);
+  const reject = await daemon.run('alerts', 'reject', 'a1');
+  assert.deepEqual(reject.out, ['a1 is rejected']);
+  assert.match(reject.said.join('\n'), /announced but could not be stored/);
   const usage = await daemon.run('alerts', 'lsit');
   assert.ok(isSightlineError(usage.error, 'cli.usage'));
 });

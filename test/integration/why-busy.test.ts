@@ -18,7 +18,7 @@ test('why finds what reaches into its window, whatever the busy hour before left
   const ledger = [...before, row(7, -7_200_000, 1000), row(8, -1000, 1000), row(9, 90_000, 91_000)];
   await store.alerts.commit(exampleCommit({ ledger }));
   // Nothing else of what is kept is asked.
-  const { why } = createControlHandlers({ keep: { store } as Keep, now: () => at });
+  const { why } = createControlHandlers({ keep: { store } as Keep, log: ctx.log, now: () => at });
   const { lines } = await why({ camera: 'lobby', at, windowMs: 60_000, timeZone: 'UTC' }, ctx.signal);
   const tracks = lines.map((line) => /^track (\d+)/.exec(line)?.[1]).filter((track) => track !== undefined);
   assert.deepEqual(tracks, ['7', '8']);

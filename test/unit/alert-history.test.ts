@@ -141,6 +141,21 @@ describe('the alert room', () => {
     });
   }
 
+  test('answers a step of a person that the store did not take as one that is not durable', async () => {
+    const r = await room();
+    await using _ = r.alerts;
+    see(r.alerts, 0);
+    see(r.alerts, 200);
+    await r.alerts.flush();
+    const alertId = r.stored[0]?.alert.id ?? '';
+    r.memory.state.failure = new SightlineError('store.full', 'no');
+    const lost = await r.alerts.act({ alertId, state: 'acknowledged', actor: 'eva' });
+    assert.equal(lost.alert.durable, false);
+    assert.deepEqual(r.unstored, [lost], 'and it was announced so');
+    r.memory.state.failure = undefined;
+    assert.equal((await r.alerts.act({ alertId, state: 'resolved', actor: 'eva' })).alert.durable, true);
+  });
+
   test('drops updates first when the store hangs, and counts them', async () => {
     const r = await room({ updateEveryMs: 100 });
     await using _ = r.alerts;
