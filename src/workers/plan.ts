@@ -26,11 +26,14 @@ export interface ActualWorker {
   readonly state: WorkerState;
   /** How many cameras its process was started for. */
   readonly capacity: number;
+  /** Somebody asked that what has failed is tried again now: the worker itself, or its cameras. */
+  readonly retry?: boolean;
 }
 
 export type Action =
   | { readonly do: 'start'; readonly spec: WorkerSpec; readonly why: 'new' | 'changed' | 'retry' }
-  | { readonly do: 'configure'; readonly spec: WorkerSpec }
+  /** `why` retry: the same cameras once more, so that those that have failed are tried again. */
+  | { readonly do: 'configure'; readonly spec: WorkerSpec; readonly why: 'changed' | 'retry' }
   | { readonly do: 'drain'; readonly worker: string; readonly reason: string }
   | { readonly do: 'forget'; readonly worker: string };
 
@@ -75,26 +78,26 @@ function dueMonoMs(state: WorkerState): number | undefined {
 
 function actionFor(spec: WorkerSpec, actual: ActualWorker | undefined, nowMonoMs: number): Action | undefined {
   if (actual === undefined) return { do: 'start', spec, why: 'new' };
-  const { state } = actual;
+  const { state, retry = false } = actual;
   const same = sameSpec(spec, actual.spec);
   switch (state.state) {
     case 'starting':
     case 'running':
-      if (same) return undefined;
+      if (same) return retry && state.state === 'running' ? { do: 'configure', spec, why: 'retry' } : undefined;
       if (spec.runtime !== 'software') {
         return { do: 'drain', worker: spec.worker, reason: 'its cameras changed, and those of a container are fixed' };
       }
       if (spec.cameras.size > actual.capacity) {
         return { do: 'drain', worker: spec.worker, reason: `it was started for ${actual.capacity} cameras at most` };
       }
-      return { do: 'configure', spec };
+      return { do: 'configure', spec, why: 'changed' };
     case 'draining':
       return undefined;
     case 'stopped':
       return { do: 'start', spec, why: 'changed' };
     case 'waiting':
     case 'failed': {
-      if (!same) return { do: 'start', spec, why: 'changed' };
+      if (!same || retry) return { do: 'start', spec, why: 'changed' };
       const due = dueMonoMs(state);
       return due !== undefined && due <= nowMonoMs ? { do: 'start', spec, why: 'retry' } : undefined;
     }
@@ -139,9 +142,12 @@ export interface Death {
   readonly exitCode: number | undefined;
 }
 
+/** What a worker cannot work with may be mended outside the configuration: files, libraries, devices. */
+const settingsPauseMs = 300_000;
+
 /**
- * What becomes of a worker that died: wrong settings are not tried again, one that used up its restarts only after a long pause,
- * the others after `delayMs`.
+ * What becomes of a worker that died: one that cannot work as it is set up is tried again every five minutes, one that used up
+ * its restarts after a long pause, the others after `delayMs`.
  */
 export function afterDeath(
   death: Death,
@@ -149,8 +155,10 @@ export function afterDeath(
   nowMonoMs: number,
 ): WorkerState {
   const { reason } = death;
-  if (death.exitCode === settingsExitCode) return { state: 'failed', sinceMonoMs: nowMonoMs, code: 'worker.settings', reason };
-  if (chances.withinBudget)
+  const settings = death.exitCode === settingsExitCode;
+  if (chances.withinBudget && !settings)
     return { state: 'waiting', sinceMonoMs: nowMonoMs, untilMonoMs: nowMonoMs + chances.delayMs, reason };
-  return { state: 'failed', sinceMonoMs: nowMonoMs, retryMonoMs: nowMonoMs + chances.longPauseMs, code: death.code, reason };
+  const code = settings ? 'worker.settings' : death.code;
+  const pauseMs = settings ? settingsPauseMs : chances.longPauseMs;
+  return { state: 'failed', sinceMonoMs: nowMonoMs, retryMonoMs: nowMonoMs + pauseMs, code, reason };
 }

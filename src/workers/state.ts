@@ -7,7 +7,7 @@ import type { ErrorCode } from '../core/errors.ts';
  * - `running`: introduced and configured
  * - `draining`: told to finish; SIGTERM and SIGKILL follow if it does not
  * - `waiting`: died; started again at `untilMonoMs`
- * - `failed`: died too often, or cannot work as it is set up; tried again at `retryMonoMs`, or when its settings change if absent
+ * - `failed`: died too often, or cannot work as it is set up; tried again at `retryMonoMs`, or when it is asked for if absent
  * - `stopped`: ended as told
  */
 export type WorkerState =

@@ -50,6 +50,8 @@ export interface SupervisorOptions {
 export interface Supervisor extends AsyncDisposable {
   /** The workers that should run from now on. */
   apply(desired: readonly WorkerSpec[]): void;
+  /** Tries what has failed again now: workers, and through their workers cameras. */
+  retryFailed(): void;
   states(): ReadonlyMap<string, WorkerState>;
 }
 
@@ -61,6 +63,9 @@ interface Managed {
   capacity: number;
   /** Out of restarts: each death means the long pause until it has been well for a while. */
   exhausted: boolean;
+  retry: boolean;
+  /** Why it failed, until it has been well again: a retry that ends the same way is not worth a line of log. */
+  failure: string | undefined;
   attachment: WorkerAttachment | undefined;
   process: LaunchedWorker | undefined;
   stop: AbortController;
@@ -95,11 +100,16 @@ export async function startSupervisor(options: SupervisorOptions, ctx: Context):
     announce(managed);
   }
 
-  function announce({ spec, state }: Managed): void {
+  function announce(managed: Managed): void {
+    const { spec, state, failure } = managed;
     const name = spec.worker;
     for (const known of workerStateNames) stateGauge.set({ worker: name, state: known }, known === state.state ? 1 : 0);
     const fields = { worker: name, state: state.state, words: describeState(state, clock.mono()) };
-    if (state.state === 'failed') log.error({ ...fields, code: state.code }, 'worker failed');
+    if (state.state === 'failed') {
+      if (state.reason !== failure) log.error({ ...fields, code: state.code }, 'worker failed');
+      managed.failure = state.reason;
+    } else if (failure !== undefined && (state.state === 'starting' || state.state === 'running'))
+      log.debug(fields, 'worker is tried again');
     else if (state.state === 'waiting') log.warn(fields, 'worker died');
     else log.info(fields, 'worker changed its state');
     options.onState?.(name, state, [...spec.cameras.keys()]);
@@ -114,6 +124,8 @@ export async function startSupervisor(options: SupervisorOptions, ctx: Context):
       state: { state: 'starting', sinceMonoMs: clock.mono() },
       capacity: 0,
       exhausted: false,
+      retry: false,
+      failure: undefined,
       attachment: undefined,
       process: undefined,
       stop: new AbortController(),
@@ -128,6 +140,7 @@ export async function startSupervisor(options: SupervisorOptions, ctx: Context):
     const known = workers.get(spec.worker);
     const managed = known ?? begin(spec);
     managed.spec = spec;
+    managed.retry = false;
     if (known !== undefined) {
       restarts.inc({ worker: spec.worker });
       setState(managed, { state: 'starting', sinceMonoMs: clock.mono() });
@@ -136,6 +149,7 @@ export async function startSupervisor(options: SupervisorOptions, ctx: Context):
       managed.backoff.reset();
       managed.budget = newBudget();
       managed.exhausted = false;
+      managed.failure = undefined;
     }
     managed.capacity = capacityFor(spec.cameras.size);
     managed.stop = new AbortController();
@@ -185,6 +199,7 @@ export async function startSupervisor(options: SupervisorOptions, ctx: Context):
     if (runningSinceMs !== undefined && now - runningSinceMs >= timings.wellAfterMs) {
       managed.backoff.reset();
       managed.exhausted = false;
+      managed.failure = undefined;
     }
     const withinBudget = !managed.exhausted && managed.budget.spend(now);
     managed.exhausted = !withinBudget;
@@ -215,9 +230,11 @@ export async function startSupervisor(options: SupervisorOptions, ctx: Context):
     else if (action.do === 'forget') forget(action.worker);
     else {
       managed.spec = action.spec;
+      managed.retry = false;
       // One that is still starting is told when it introduces itself.
       if (managed.state.state === 'running') managed.attachment?.configure(action.spec.cameras);
-      log.info({ worker: action.spec.worker, cameras: [...action.spec.cameras.keys()] }, 'worker has new cameras');
+      if (action.why === 'changed')
+        log.info({ worker: action.spec.worker, cameras: [...action.spec.cameras.keys()] }, 'worker has new cameras');
     }
   }
 
@@ -271,6 +288,11 @@ export async function startSupervisor(options: SupervisorOptions, ctx: Context):
   return {
     apply: (specs) => {
       desired = specs;
+      changed.resolve();
+    },
+    retryFailed: () => {
+      for (const managed of workers.values())
+        managed.retry = managed.state.state === 'failed' || managed.state.state === 'running';
       changed.resolve();
     },
     states: () => new Map([...workers].map(([name, { state }]) => [name, state])),

@@ -151,6 +151,46 @@ describe('supervisor over time', () => {
     await stopped(supervisor, clock);
   });
 
+  it('tries a worker that cannot work as it is set up every five minutes, when asked at once, and says a reason once', async () => {
+    const clock = new ManualClock();
+    using ctx = testContext(clock);
+    const theatre = createTheatre(clock);
+    const supervisor = await startSupervisor(
+      { desired: specs('a'), link: theatre.link, launchers: { software: theatre.launcher } },
+      ctx,
+    );
+    const fails = async (): Promise<void> => {
+      await clock.advance(0);
+      last(theatre.lives).exit({ code: 78 });
+      await clock.advance(0);
+      assert.equal(supervisor.states().get('software-main')?.state, 'failed');
+    };
+    const said = () => ctx.lines.filter(({ msg, level }) => msg === 'worker failed' && level === 'error').length;
+    await fails();
+    await clock.advance(299_000);
+    assert.equal(theatre.lives.length, 1);
+    await clock.advance(1000);
+    assert.equal(theatre.lives.length, 2);
+    await fails();
+    assert.equal(said(), 1, 'the same reason');
+    const loud = () => ctx.lines.filter(({ level }) => level !== 'debug').length;
+    const before = loud();
+    await clock.advance(300_000);
+    await fails();
+    assert.equal(loud(), before, 'a retry that ends the same way says nothing');
+    supervisor.retryFailed();
+    await clock.advance(0);
+    assert.equal(theatre.lives.length, 4);
+    last(theatre.events).hello();
+    await clock.advance(0);
+    const told = theatre.told.length;
+    supervisor.retryFailed();
+    await clock.advance(0);
+    assert.equal(theatre.told.length, told + 1, 'a running worker is told its cameras once more, for those that have failed');
+    assert.equal(theatre.lives.length, 4);
+    await stopped(supervisor, clock);
+  });
+
   it('restarts a worker for more cameras than it has threads for, with room for more', async () => {
     const clock = new ManualClock();
     using ctx = testContext(clock);

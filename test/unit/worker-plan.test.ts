@@ -77,9 +77,18 @@ describe('worker plan', () => {
     }
   });
 
+  it('tries again at once, when asked to, a worker that has failed and the cameras of one that runs', () => {
+    const asked = (state: WorkerState) => planWorkers([spec], [{ ...actual(spec, state), retry: true }], now).actions;
+    assert.deepEqual(asked(states.failed), [{ do: 'start', spec, why: 'changed' }]);
+    assert.deepEqual(asked(states.running), [{ do: 'configure', spec, why: 'retry' }]);
+    assert.deepEqual(asked(states.draining), []);
+  });
+
   it('tells a software worker its new cameras without a restart', () => {
     for (const state of ['starting', 'running'] as const) {
-      assert.deepEqual(planWorkers([other], [actual(spec, states[state])], now).actions, [{ do: 'configure', spec: other }]);
+      assert.deepEqual(planWorkers([other], [actual(spec, states[state])], now).actions, [
+        { do: 'configure', spec: other, why: 'changed' },
+      ]);
     }
   });
 
@@ -87,7 +96,9 @@ describe('worker plan', () => {
     const nine = specOf(Object.fromEntries(Array.from({ length: 9 }, (_, i) => [`cam${i}`, {}])));
     const [action] = planWorkers([nine], [actual(spec, states.running, 8)], now).actions;
     assert.equal(action?.do, 'drain');
-    assert.deepEqual(planWorkers([nine], [actual(spec, states.running, 16)], now).actions, [{ do: 'configure', spec: nine }]);
+    assert.deepEqual(planWorkers([nine], [actual(spec, states.running, 16)], now).actions, [
+      { do: 'configure', spec: nine, why: 'changed' },
+    ]);
     assert.deepEqual([0, 1, 8, 9, 16, 17].map(capacityFor), [8, 8, 8, 16, 16, 24]);
   });
 
@@ -178,7 +189,7 @@ describe('worker after its death', () => {
     });
   });
 
-  it('fails with a long pause when they are used up, and for good when its settings are wrong', () => {
+  it('fails with a long pause when they are used up, and a longer one when its settings are wrong', () => {
     assert.deepEqual(afterDeath(death, { ...chances, withinBudget: false }, now), {
       state: 'failed',
       sinceMonoMs: now,
@@ -187,7 +198,13 @@ describe('worker after its death', () => {
       reason: 'exit code 1',
     });
     const settings = afterDeath({ ...death, exitCode: 78 }, chances, now);
-    assert.deepEqual(settings, { state: 'failed', sinceMonoMs: now, code: 'worker.settings', reason: 'exit code 1' });
+    assert.deepEqual(settings, {
+      state: 'failed',
+      sinceMonoMs: now,
+      retryMonoMs: now + 300_000,
+      code: 'worker.settings',
+      reason: 'exit code 1',
+    });
   });
 });
 
