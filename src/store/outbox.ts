@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3';
-import type { Alert, AlertStep } from '../core/alerts.ts';
+import type { Alert, AlertEvent, AlertStep } from '../core/alerts.ts';
 import type { OutboxRow } from '../core/store.ts';
 
 interface Row {
@@ -14,8 +14,56 @@ interface Row {
   readonly image: Uint8Array | null;
 }
 
+/** A row whose message cannot be read any more; the reason says which part and why, without what is in it. */
+export interface Unreadable {
+  readonly id: number;
+  readonly alertId: string;
+  readonly reason: string;
+}
+
+export interface Page {
+  readonly rows: readonly OutboxRow[];
+  readonly unreadable: readonly Unreadable[];
+}
+
 /** Largest answer of `pending`: each row carries its picture. */
 const maxPending = 500;
+
+function readObject(text: string): object | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? value : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+/** The event, or why there is none. The parser's own message is not passed on: it quotes what it read, names included. */
+function readEvent(row: Row): AlertEvent | string {
+  const alert = readObject(row.alert);
+  if (alert === undefined) return 'its alert is no JSON object';
+  const step = readObject(row.step);
+  if (step === undefined) return 'its step is no JSON object';
+  return {
+    alert: alert as Alert,
+    step: step as AlertStep,
+    revision: row.revision,
+    ...(row.image === null ? {} : { snapshot: row.image }),
+  };
+}
+
+function toRow(row: Row, event: AlertEvent): OutboxRow {
+  return {
+    id: row.id,
+    output: row.output,
+    alertId: row.alert_id,
+    revision: row.revision,
+    camera: row.camera,
+    createdAt: row.created_at,
+    event,
+  };
+}
 
 export function createOutbox(db: Database) {
   const pending = db.prepare<[string, number, number], Row>(`
@@ -46,21 +94,24 @@ export function createOutbox(db: Database) {
   }
 
   return {
-    pending: (output: string, limit: number, afterId = 0): readonly OutboxRow[] =>
-      pending.all(output, afterId, Math.max(1, Math.min(maxPending, Math.trunc(limit)))).map((found) => ({
-        id: found.id,
-        output: found.output,
-        alertId: found.alert_id,
-        revision: found.revision,
-        camera: found.camera,
-        createdAt: found.created_at,
-        event: {
-          alert: JSON.parse(found.alert) as Alert,
-          step: JSON.parse(found.step) as AlertStep,
-          revision: found.revision,
-          ...(found.image === null ? {} : { snapshot: found.image }),
-        },
-      })),
+    /** A page is filled with rows that can be read; the others met on the way are named beside them. */
+    pending: (output: string, limit: number, afterId = 0): Page => {
+      const wanted = Math.max(1, Math.min(maxPending, Math.trunc(limit)));
+      const rows: OutboxRow[] = [];
+      const unreadable: Unreadable[] = [];
+      let cursor = afterId;
+      while (rows.length < wanted) {
+        const found = pending.all(output, cursor, wanted - rows.length);
+        for (const each of found) {
+          cursor = each.id;
+          const event = readEvent(each);
+          if (typeof event === 'string') unreadable.push({ id: each.id, alertId: each.alert_id, reason: event });
+          else rows.push(toRow(each, event));
+        }
+        if (found.length === 0) break;
+      }
+      return { rows, unreadable };
+    },
     acknowledge: db.transaction((ids: readonly number[]): void => {
       for (const id of ids) {
         const found = take(id);

@@ -3,6 +3,7 @@ import type { Context } from '../core/context.ts';
 import { errorText, isSightlineError, SightlineError } from '../core/errors.ts';
 import type { OutboxRow, Store } from '../core/store.ts';
 import { startThread, type Thread, type ThreadCalls } from '../core/thread.ts';
+import type { Unreadable } from './outbox.ts';
 import type { Opened, StoreHandlers } from './thread.ts';
 
 export interface StoreOptions {
@@ -54,6 +55,10 @@ export async function startStore({ directory }: StoreOptions, ctx: Context): Pro
   const expired = metrics.counter(
     'sightline_outbox_expired_total',
     'Messages deleted by retention before an output took them.',
+  );
+  const spoilt = metrics.counter(
+    'sightline_outbox_unreadable_total',
+    'Messages put aside because what the store holds of them cannot be read.',
   );
   const commits = metrics.histogram('sightline_store_commit_seconds', 'Time to commit a decision, waiting included.', {
     buckets: [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2],
@@ -141,6 +146,17 @@ export async function startStore({ directory }: StoreOptions, ctx: Context): Pro
     }
   }
 
+  /** One that cannot be buried now is passed over and met again. */
+  async function bury(output: string, { id, alertId, reason }: Unreadable): Promise<void> {
+    try {
+      await call('write', (thread) => thread.deadLetter(id, `unreadable: ${reason}`, clock.now()));
+      spoilt.inc();
+      log.error({ output, alert: alertId, reason }, 'message in the store cannot be read and is never sent');
+    } catch (error) {
+      log.error({ output, alert: alertId, reason, err: error }, 'message in the store can neither be read nor put aside');
+    }
+  }
+
   welcome(running);
   healthy.set(1);
   watch(running);
@@ -168,7 +184,11 @@ export async function startStore({ directory }: StoreOptions, ctx: Context): Pro
       snapshot: (alertId) => call('read', (thread) => thread.snapshot(alertId)),
     },
     outbox: {
-      pending: (output, limit, afterId) => call('read', (thread) => thread.pending(output, limit, afterId)),
+      pending: async (output, limit, afterId) => {
+        const { rows, unreadable } = await call('read', (thread) => thread.pending(output, limit, afterId));
+        for (const row of unreadable) await bury(output, row);
+        return rows;
+      },
       acknowledge: (ids) => call('write', (thread) => thread.acknowledge(ids)),
       deadLetter: (id, reason) => call('write', (thread) => thread.deadLetter(id, reason, clock.now())),
       counts: () => call('read', (thread) => thread.outboxCounts()),

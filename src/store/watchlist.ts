@@ -76,6 +76,16 @@ function toEntry(row: EntryRow): EntryRecord {
   };
 }
 
+/** The alert as JSON without the entry; undefined when it cannot be read, so that nothing of the entry can be told apart in it. */
+function cleanedAlert(text: string, entryId: string): string | undefined {
+  try {
+    return JSON.stringify(withoutEntry(JSON.parse(text) as Alert, entryId));
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
 export function createWatchlist(
   db: Database,
   file: string,
@@ -111,6 +121,8 @@ export function createWatchlist(
     'SELECT id, alert FROM events WHERE instr(alert, ?) > 0',
   );
   const rewriteEvent = db.prepare('UPDATE events SET alert = ? WHERE id = ?');
+  const dropAlert = db.prepare('DELETE FROM alerts WHERE id = ?');
+  const dropEvent = db.prepare('DELETE FROM events WHERE id = ?');
   const erasures = [
     'DELETE FROM dead_letters WHERE event_id IN (SELECT id FROM events WHERE entry_id = @id)',
     'DELETE FROM events WHERE entry_id = @id AND (final = 0 OR NOT EXISTS (SELECT 1 FROM outbox WHERE event_id = events.id))',
@@ -130,10 +142,14 @@ export function createWatchlist(
     erased.add(entryId, now);
     for (const erasure of erasures) erasure.run({ id: entryId });
     for (const { id, alert } of mentions.all(entryId)) {
-      rewriteAlert.run(JSON.stringify(withoutEntry(JSON.parse(alert) as Alert, entryId)), id);
+      const cleaned = cleanedAlert(alert, entryId);
+      if (cleaned === undefined) dropAlert.run(id);
+      else rewriteAlert.run(cleaned, id);
     }
     for (const { id, alert } of eventMentions.all(entryId)) {
-      rewriteEvent.run(JSON.stringify(withoutEntry(JSON.parse(alert) as Alert, entryId)), id);
+      const cleaned = cleanedAlert(alert, entryId);
+      if (cleaned === undefined) dropEvent.run(id);
+      else rewriteEvent.run(cleaned, id);
     }
   });
 

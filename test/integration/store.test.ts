@@ -4,6 +4,7 @@ import { statSync } from 'node:fs';
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import Sqlite from 'better-sqlite3';
 import type { AlertStep } from '../../src/core/alerts.ts';
 import { isSightlineError } from '../../src/core/errors.ts';
 import type { Store } from '../../src/core/store.ts';
@@ -11,7 +12,7 @@ import { startStore } from '../../src/store/store.ts';
 import { ManualClock } from '../support/clock.ts';
 import { type TestContext, testContext } from '../support/context.ts';
 import { temporaryDirectory } from '../support/directory.ts';
-import { exampleAlert, exampleCommit, exampleEpisode, exampleEvent, exampleLedgerRow } from '../support/store.ts';
+import { exampleAlert, exampleCommit, exampleEntry, exampleEpisode, exampleEvent, exampleLedgerRow } from '../support/store.ts';
 
 const closed: AlertStep = { state: 'closed', at: 5000, actor: 'sightline', reason: 'left' };
 
@@ -359,6 +360,63 @@ test('retention deletes by the time of writing: alerts, pictures, ledger, messag
   assert.deepEqual(await store.outbox.counts(), { waiting: 1, dead: 0 });
   assert.equal((await store.alerts.loadOpen()).episodes.length, 1);
   assert.match(await ctx.metrics.registry.metrics(), /sightline_outbox_expired_total 120/);
+});
+
+/** Overwrites what the closed store of a directory holds of an alert. */
+function spoil(directory: string, alertId: string, text: string): void {
+  const db = new Sqlite(join(directory, 'sightline.db'));
+  db.prepare('UPDATE events SET alert = ? WHERE alert_id = ?').run(text, alertId);
+  db.close();
+}
+
+test('a message that cannot be read is put aside with a reason and keeps none of the others back', async () => {
+  using ctx = testContext();
+  await using directory = await temporaryDirectory();
+  const ids = ['first', 'torn', 'between', 'empty', 'last'];
+  {
+    await using store = await startStore({ directory: directory.path }, ctx);
+    await store.alerts.commit(exampleCommit({ events: ids.map((id) => exampleEvent({ id })) }));
+  }
+  spoil(directory.path, 'torn', '{"entry":{"name":"Alex');
+  spoil(directory.path, 'empty', 'null');
+  await using store = await startStore({ directory: directory.path }, ctx);
+  const page = await store.outbox.pending('mqtt', 2);
+  assert.deepEqual(
+    page.map(({ alertId }) => alertId),
+    ['first', 'between'],
+  );
+  const rest = await store.outbox.pending('mqtt', 2, page.at(-1)?.id);
+  assert.deepEqual(
+    rest.map(({ alertId }) => alertId),
+    ['last'],
+  );
+  assert.deepEqual(await store.outbox.counts(), { waiting: 3, dead: 2 });
+  assert.match(await ctx.metrics.registry.metrics(), /sightline_outbox_unreadable_total 2/);
+  const said = ctx.lines.filter(({ msg }) => msg === 'message in the store cannot be read and is never sent');
+  assert.deepEqual(
+    said.map(({ output, alert }) => [output, alert]),
+    [
+      ['mqtt', 'torn'],
+      ['mqtt', 'empty'],
+    ],
+  );
+  assert.ok(!JSON.stringify(said).includes('Alex'));
+});
+
+test('a message that cannot be read does not keep an entry that it names from being erased', async () => {
+  using ctx = testContext();
+  await using directory = await temporaryDirectory();
+  {
+    await using store = await startStore({ directory: directory.path }, ctx);
+    await store.watchlist.put(exampleEntry(), []);
+    const other = { id: 'entry-2', name: 'Bo', list: 'banned' };
+    await store.alerts.commit(exampleCommit({ events: [exampleEvent({ id: 'torn', entry: other })] }));
+  }
+  spoil(directory.path, 'torn', '{"top":[{"entryId":"entry-1"');
+  await using store = await startStore({ directory: directory.path }, ctx);
+  await store.watchlist.erase('entry-1');
+  assert.deepEqual((await store.watchlist.load()).entries, []);
+  assert.deepEqual(await store.outbox.counts(), { waiting: 0, dead: 0 });
 });
 
 test('a store that is closed refuses calls and closes twice without harm', async () => {
