@@ -20,14 +20,14 @@ export function explain(question: WhyQuestion): readonly string[] {
   const alerts = question.alerts.filter((alert) => alert.cameras.includes(camera) && near(alert.firstSeenAt, alert.lastSeenAt));
   const rows = question.rows.filter((row) => row.track.camera === camera && near(row.at, row.lastAt));
   const tracks = new Set(rows.map(({ track }) => `${track.epoch}/${track.trackId}`));
-  const head = `${count(alerts.length, 'alert')} and ${count(tracks.size, 'track')} that told nobody on ${camera} around ${formatTime(at)}`;
+  const head = `${camera} around ${formatTime(at)}: ${count(alerts.length, 'alert')}, ${count(tracks.size, 'track')} that told nobody`;
   if (alerts.length + rows.length === 0) {
     return [
-      `${head}: no track was seen within ${Math.round(windowMs / 1000)} s; look at the camera's state and its motion gate`,
+      `${head}; no track was seen within ${Math.round(windowMs / 1000)} s; look at the camera's state and its motion gate`,
     ];
   }
   return [
-    `${head}:`,
+    head,
     ...alerts.toSorted((a, b) => a.firstSeenAt - b.firstSeenAt).map((alert) => alertLine(alert, formatTime)),
     ...rows.toSorted((a, b) => a.at - b.at || a.track.trackId - b.track.trackId).map((row) => rowLine(row, formatTime)),
   ];

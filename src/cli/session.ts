@@ -1,7 +1,8 @@
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Control } from '../core/control.ts';
 import { isSightlineError, SightlineError } from '../core/errors.ts';
-import type { CommandIo, CommandServices } from './command.ts';
+import { type CommandIo, type CommandServices, onlyPositional, usage } from './command.ts';
 
 /** How a command finds its daemon, or does without one. */
 
@@ -20,12 +21,39 @@ interface SessionValues {
   readonly data?: string | undefined;
 }
 
+function usualConfig(io: CommandIo): string {
+  return resolve(io.env['SIGHTLINE_CONFIG'] ?? 'sightline.yaml');
+}
+
 function configFile(values: SessionValues, io: CommandIo): string {
-  return resolve(values.config ?? io.env['SIGHTLINE_CONFIG'] ?? 'sightline.yaml');
+  return values.config === undefined ? usualConfig(io) : resolve(values.config);
+}
+
+function noConfig(file: string, how: string): SightlineError {
+  return usage(`there is no ${file}; name the configuration ${how}`);
+}
+
+/** The configuration file that is the only argument, else the usual one. Throws `cli.usage` when none is named and there is none. */
+export function configArgument(positionals: readonly string[], io: CommandIo): string {
+  if (positionals.length > 0) return resolve(onlyPositional(positionals, 'FILE'));
+  const file = usualConfig(io);
+  if (!existsSync(file)) throw noConfig(file, 'as FILE or by $SIGHTLINE_CONFIG');
+  return file;
+}
+
+async function dataDirectory(values: SessionValues, io: CommandIo, services: CommandServices): Promise<string> {
+  if (values.data !== undefined) return resolve(values.data);
+  const file = configFile(values, io);
+  try {
+    return await services.dataDirOf(file);
+  } catch (error) {
+    if (values.config !== undefined || existsSync(file)) throw error;
+    throw noConfig(file, 'with --config FILE or by $SIGHTLINE_CONFIG, or its data directory with --data DIR');
+  }
 }
 
 async function connected(values: SessionValues, io: CommandIo, services: CommandServices): Promise<Control> {
-  return services.connect(values.data === undefined ? await services.dataDirOf(configFile(values, io)) : resolve(values.data));
+  return services.connect(await dataDirectory(values, io, services));
 }
 
 /** For what only a running daemon can answer. */

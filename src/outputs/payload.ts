@@ -43,6 +43,11 @@ function rounded(value: number, digits = 4): number {
   return Math.round(value * factor) / factor;
 }
 
+function roundedAll<K extends string>(values: Readonly<Record<K, number>>, digits: number): Record<K, number> {
+  const entries = Object.entries<number>(values).map(([key, value]) => [key, rounded(value, digits)]);
+  return Object.fromEntries(entries) as Record<K, number>;
+}
+
 function fractions(box: Box, frame: { readonly width: number; readonly height: number }): Box {
   return {
     left: rounded(box.left / frame.width, 5),
@@ -100,23 +105,23 @@ export function alertToMessage(event: AlertEvent, options: AlertMessageOptions):
     margin: rounded(alert.margin),
     space: alert.space,
     top: alert.top.slice(0, options.topK).map((candidate) => ({ ...candidate, score: rounded(candidate.score) })),
-    quality: { ...alert.quality },
+    quality: roundedAll(alert.quality, 4),
     sightings: alert.sightings,
-    firstSeenAt: alert.firstSeenAt,
-    lastSeenAt: alert.lastSeenAt,
+    firstSeenAt: Math.round(alert.firstSeenAt),
+    lastSeenAt: Math.round(alert.lastSeenAt),
     camera: alert.camera,
     cameras: [...alert.cameras],
     track: { epoch: alert.track.epoch, id: alert.track.trackId },
     label: alert.label,
     frame: { ...alert.frame },
-    box: { pixels: { ...alert.box }, fractions: fractions(alert.box, alert.frame) },
+    box: { pixels: roundedAll(alert.box, 1), fractions: fractions(alert.box, alert.frame) },
     times: {
-      camera: alert.cameraTime,
+      camera: Math.round(alert.cameraTime),
       cameraSource: alert.cameraTimeSource,
-      event: alert.eventTime,
-      decided: alert.decidedAt,
-      published: options.publishedAt,
-      ...(options.expiresAt === undefined ? {} : { expires: options.expiresAt }),
+      event: Math.round(alert.eventTime),
+      decided: Math.round(alert.decidedAt),
+      published: Math.round(options.publishedAt),
+      ...(options.expiresAt === undefined ? {} : { expires: Math.round(options.expiresAt) }),
     },
     stages: stages(alert.stages, alert.decidedAt, options),
     snapshot: picture(event, options),

@@ -61,7 +61,11 @@ const snapshot = z
     z.strictObject({
       mode: z.literal('reference'),
       mediaType: z.literal('image/jpeg'),
-      path: z.string().describe("Path at the daemon's HTTP server."),
+      path: z
+        .string()
+        .describe(
+          "Path at the daemon's HTTP server, which does not serve it in this version: `sightline alerts show ID --snapshot FILE` fetches the picture.",
+        ),
     }),
     z.strictObject({ mode: z.literal('off') }),
     z.strictObject({
@@ -99,7 +103,7 @@ export const alertMessage = z.strictObject({
   episode: z.string().describe("One presence of one entry, across tracks and cameras; several rules' alerts may share it."),
   score: z.number().describe('Cosine of the best reference, -1 to 1.'),
   threshold: z.number().describe('Score from which a sighting speaks for the entry.'),
-  margin: z.number().describe('Score minus that of the next entry.'),
+  margin: z.number().describe('Score minus that of the next entry; where there is none, that counts as -1.'),
   space: z.string().describe('Embedding space: model and version. Scores of different spaces do not compare.'),
   top: z
     .array(z.strictObject({ entryId: z.string(), entryName: z.string(), list: z.string(), score: z.number() }))

@@ -86,6 +86,9 @@ test('alerts are followed live and answered, and every consumer hears who did wh
     const unknown = await place.command('alerts', 'resolve', 'nothing');
     assert.deepEqual([unknown.code, unknown.stdout], [1, '']);
     assert.match(unknown.stderr, /there is no alert nothing/);
+    const typo = await place.command('why', '--camera', 'lobbi', '--at', '00:00');
+    assert.deepEqual([typo.code, typo.stdout], [1, '']);
+    assert.match(typo.stderr, /there is no camera lobbi; the configuration has lobby/);
 
     const shown = await place.succeed('alerts', 'show', ada.id);
     assert.match(shown, new RegExp(`^\\S+ \\S+ +acknowledged +${username} +guard sent$`, 'm'));
@@ -138,18 +141,18 @@ test('why explains the stranger, the look-alike, the ignored and the face that i
   await place.succeed('run', '--once', place.configFile);
 
   const lobby = await place.succeed('why', '--camera', 'lobby', ...question);
-  assert.match(lobby, /^1 alert and 1 track that told nobody on lobby around /);
+  assert.match(lobby, /^lobby around .*: 1 alert, 1 track that told nobody$/m);
   assert.match(
     lobby,
     /^alert \S+: ada, face similarity (0\.9\d|1\.00), rule default, in view .* to .*, closed \(source_ended\)$/m,
   );
   assert.match(lobby, /^track \d+, face, .*: compared \d+ times, nearest (ada|ben) \(-?0\.0\d\), which needs 0\.80$/m, 'dee');
   const hall = await place.succeed('why', '--camera', 'hall', ...question);
-  assert.match(hall, /^0 alerts and 2 tracks that told nobody on hall around /);
+  assert.match(hall, /^hall around .*: 0 alerts, 2 tracks that told nobody$/m);
   assert.match(hall, /^track \d+, face, .*: ben \((0\.9\d|1\.00)\) is on the ignore list staff$/m);
   assert.match(hall, /^track \d+, face, .*: compared \d+ times, nearest ada \(0\.5\d\), which needs 0\.80$/m, 'cyd');
   const far = await place.succeed('why', '--camera', 'far', ...question);
-  assert.match(far, /^0 alerts and 2 tracks that told nobody on far around /);
+  assert.match(far, /^far around .*: 0 alerts, 2 tracks that told nobody$/m);
   assert.match(far, /^track \d+, face, .*: \d+ px high at best: too small to compare, 500 px are needed$/m);
 
   const parsed = JSON.parse(await place.succeed('why', '--camera', 'far', '--json', ...question));

@@ -140,6 +140,22 @@ test('check says every issue on stderr and is 78, or is 0', async () => {
   assert.match(good.stderr, /^(warning: .*\n)+$/);
 });
 
+test('the configuration is the one named, else sightline.yaml of this folder, and where there is none it says how to name one', async () => {
+  await using directory = await temporaryDirectory();
+  const cwd = directory.path;
+  for (const command of ['check', 'run', 'status']) {
+    const { code, stderr } = await runProgram([command], { cwd });
+    assert.equal(code, 2, command);
+    assert.match(
+      stderr,
+      /^sightline \w+: there is no \S+\/sightline\.yaml; name the configuration .*\$SIGHTLINE_CONFIG/,
+      command,
+    );
+  }
+  await writeFile(join(cwd, 'sightline.yaml'), 'lists: { banned: {} }');
+  assert.equal((await runProgram(['check'], { cwd })).code, 0);
+});
+
 test('without a daemon a command says so, and how to name another', async () => {
   await using directory = await temporaryDirectory();
   const { code, stdout, stderr } = await runProgram(['status', '--data', directory.path]);

@@ -131,6 +131,29 @@ describe('alert message', () => {
     assert.deepEqual([message.steps[0]?.at, message.steps[1]?.at, message.steps.at(-1)?.at], [0, 81, 99]);
   });
 
+  it('sends whole milliseconds and no digits that nothing was measured with', () => {
+    const event = alertEvent({
+      alert: {
+        firstSeenAt: 1773477000123.456,
+        eventTime: 1773477000523.6,
+        quality: {
+          heightPx: 234.46533203125,
+          sharpness: 351.2,
+          rollDegrees: -4.410005,
+          yaw: 0,
+          visible: 1,
+          score: 1,
+          overall: 1,
+        },
+        box: { left: 153.8653564453125, top: 94.5, width: 192.4284, height: 234.4653 },
+      },
+    });
+    const { firstSeenAt, times, quality, box } = alertToMessage(event, options);
+    assert.deepEqual([firstSeenAt, times.event], [1773477000123, 1773477000524]);
+    assert.deepEqual([quality.heightPx, quality.rollDegrees], [234.4653, -4.41]);
+    assert.deepEqual(box.pixels, { left: 153.9, top: 94.5, width: 192.4, height: 234.5 });
+  });
+
   it('is late exactly when it does not expire', () => {
     const { expiresAt: _, ...late } = options;
     assert.equal(alertToMessage(event, late).late, true);

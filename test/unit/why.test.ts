@@ -20,7 +20,7 @@ test('why tells of the alert, and of each track why it told nobody', () => {
   s.frame(2200, { changes: [trackEnded(2200, { trackId: 20 })] });
   s.frame(30_000);
   assert.deepEqual(why(s), [
-    '1 alert and 2 tracks that told nobody on lobby around 12:00:01:',
+    'lobby around 12:00:01: 1 alert, 2 tracks that told nobody',
     'alert id-2: anna, face similarity 0.71, rule default, in view 12:00:00 to 12:00:01, closed (left)',
     'track 17, face, 12:00:00 to 12:00:02: 19 px high at best: too small to compare, 24 px are needed',
     'track 20, face, 12:00:00 to 12:00:02: compared 6 times, nearest bert (0.31), which needs 0.50',
