@@ -162,6 +162,11 @@ export function createFrameDecoder(clock: Clock): FrameDecoder {
   };
 }
 
+/** The same words for every attempt that ends the same way: the state is said once. */
+function failedReason(reason: string, retryInMs: number): string {
+  return retryInMs === 0 ? reason : `${reason}; tried again every ${Math.round(retryInMs / 60_000)} min`;
+}
+
 /** A worker's word on a source, as the state of its camera. `now` is wall clock milliseconds. */
 export function decodeStatus(status: SourceStatus, now: number): CameraState | undefined {
   const reason = status.reason === '' ? 'no reason given' : status.reason;
@@ -182,7 +187,7 @@ export function decodeStatus(status: SourceStatus, now: number): CameraState | u
     case SourceState.ENDED:
       return { state: 'ended', since: now, reason };
     case SourceState.FAILED:
-      return { state: 'failed', since: now, reason };
+      return { state: 'failed', since: now, reason: failedReason(reason, status.retryInMs) };
     default:
       return undefined;
   }

@@ -32,13 +32,17 @@ export interface Camera extends AsyncDisposable {
   readonly settings: CameraSettings;
   readonly counters: CameraCounters;
   label(epoch: number, labels: readonly Label[]): void;
+  /** Tries again now if it has failed; otherwise nothing. */
+  retry(): void;
   /** Reads no further and resolves when everything decoded has left; disposal does not wait for that. */
   drain(): Promise<void>;
 }
 
 /** A source that lasted this long is tried again without the delays of earlier failures. */
 const steadyMs = 10_000;
-/** Errors that only other settings mend. */
+/** What has failed may be mended outside the configuration: a model's files, a library, a camera's own settings. */
+const failedRetryMs = 300_000;
+/** Errors that trying again at once does not mend. */
 const lasting: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['source.unsupported', 'model.unknown', 'model.invalid']);
 
 export function startCamera(settings: CameraSettings, services: CameraServices, ctx: Context): Camera {
@@ -60,6 +64,9 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
   let playing: PictureStream | undefined;
   let draining = false;
   let liveSinceMs: number | undefined;
+  /** Why it has failed, until it is live again or away. */
+  let failure: string | undefined;
+  let again = new AbortController();
 
   function status(state: SourceState, more: Partial<SourceStatus> = {}): void {
     services.status({
@@ -117,6 +124,7 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
       settings.detect.map(async (detect) => ({ settings: detect, detector: await services.detector(detect.model) })),
     );
     epoch = await services.epoch(camera, signal);
+    failure = undefined;
     const paced = pictures.kind === 'file' && !settings.realtime;
     const { width, height } = first;
     status(SourceState.LIVE, { codec: pictures.codec, width, height, decode: pictures.path, fps: pictures.frameRate ?? 0 });
@@ -196,11 +204,20 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
     }
   }
 
+  /** Sleeps, at most until `end` fires. */
+  async function pause(ms: number, end: AbortSignal): Promise<void> {
+    try {
+      await own.clock.sleep(ms, AbortSignal.any([signal, end]));
+    } catch (error) {
+      if (signal.aborted || !end.aborted) throw error;
+    }
+  }
+
   async function run(): Promise<void> {
     let looping = false;
     while (!signal.aborted) {
-      // Between the rounds of a file nothing is away.
-      if (!looping) status(SourceState.CONNECTING);
+      // Between the rounds of a file nothing is away, and what has failed stays so until it works.
+      if (!looping && failure === undefined) status(SourceState.CONNECTING);
       looping = false;
       liveSinceMs = undefined;
       let error: unknown;
@@ -224,10 +241,14 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
       const code = isSightlineError(error) ? error.code : 'source.failed';
       const reason = redact(errorText(error));
       if (lasting.has(code)) {
-        status(SourceState.FAILED, { reason, code });
-        own.log.error({ camera, code, reason }, 'camera failed, its settings must be changed');
-        return;
+        again = new AbortController();
+        status(SourceState.FAILED, { reason, code, retryInMs: failedRetryMs });
+        if (reason !== failure) own.log.error({ camera, code, reason, retryInMs: failedRetryMs }, 'camera failed');
+        failure = reason;
+        await pause(failedRetryMs, again.signal);
+        continue;
       }
+      failure = undefined;
       if (liveSinceMs !== undefined && own.clock.mono() - liveSinceMs > steadyMs) retry.reset();
       const retryInMs = retry.next(error);
       status(SourceState.AWAY, { reason, code, retryInMs });
@@ -246,6 +267,7 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
     label: (of, labels) => {
       if (of === epoch) analysis?.label(labels);
     },
+    retry: () => again.abort(new DOMException('it is tried again', 'AbortError')),
     drain: async () => {
       draining = true;
       if (playing === undefined) stopping.abort(new DOMException('the camera was closed', 'AbortError'));

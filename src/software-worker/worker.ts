@@ -135,7 +135,12 @@ export function startWorker(options: WorkerOptions, ctx: Context): Worker {
       }),
     );
     for (const [name, config] of desired) {
-      if (closing || running.has(name)) continue;
+      if (closing) continue;
+      const known = running.get(name);
+      if (known !== undefined) {
+        known.camera.retry();
+        continue;
+      }
       running.set(name, {
         revision: revisionOf(config),
         camera: startCamera(readSettings(config), services, ctx),

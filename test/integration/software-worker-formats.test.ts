@@ -19,6 +19,7 @@ import {
   untilEnded,
   untilState,
 } from '../support/software-worker.ts';
+import { until } from '../support/until.ts';
 
 const run = promisify(execFile);
 const clip = 'clips/real_tilt_m.mp4';
@@ -253,5 +254,36 @@ describe('a software worker reading files', { skip }, () => {
       assert.equal(failed.code, 'source.unsupported');
       assert.equal(failed.reason, `decode: ${path} is not available on this machine for this codec; auto or software would be`);
     }
+  });
+
+  test('a camera that has failed says when it is tried again, and is at once when the daemon asks; it heals', async () => {
+    await using repository = await realRepository();
+    const model = join(repository.directory, 'centerface', 'config.pbtxt');
+    const good = await readFile(model, 'utf8');
+    await writeFile(model, good.replace('input', 'inputs'));
+    const configure = {
+      cameras: [cameraConfig('lobby', dataPath(clip), { realtime: true, loop: true })],
+      inference: inferenceConfig(repository.directory),
+    };
+    await using daemon = await startTestDaemon(configure);
+    await using worker = startWorkerProcess(daemon.socketPath);
+    const wait = <T>(what: string, check: () => T | undefined | false) => Promise.race([until(what, check), worker.failed]);
+    const failures = () => daemon.statuses.filter(({ state }) => state === SourceState.FAILED);
+    await wait('the failure', () => failures().length === 1);
+    assert.deepEqual(
+      failures().map(({ code, retryInMs }) => [code, retryInMs]),
+      [['model.invalid', 300_000]],
+    );
+    daemon.send({ $case: 'configure', value: configure });
+    await wait('the failure once more', () => failures().length === 2);
+    await writeFile(model, good);
+    daemon.send({ $case: 'configure', value: configure });
+    await wait('the camera to heal', () => daemon.statuses.some(({ state }) => state === SourceState.LIVE));
+    assert.deepEqual(
+      daemon.statuses.map(({ state }) => state),
+      [SourceState.CONNECTING, SourceState.FAILED, SourceState.FAILED, SourceState.LIVE],
+      'it stays failed until it works',
+    );
+    assert.equal(daemon.logs.filter(({ message }) => message === 'camera failed').length, 1, 'one reason, one line');
   });
 });

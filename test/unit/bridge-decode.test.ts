@@ -91,5 +91,11 @@ test('source status: says each state in words and knows when the next attempt is
     5000,
   );
   assert.deepEqual(away, { state: 'away', since: 5000, reason: 'no answer', retryAt: 7000 });
+  const failed = { ...SourceStatus.create(), camera: 'lobby', state: SourceState.FAILED, reason: 'no such model' };
+  assert.deepEqual(decodeStatus({ ...failed, retryInMs: 300_000 }, 5000), {
+    state: 'failed',
+    since: 5000,
+    reason: 'no such model; tried again every 5 min',
+  });
   assert.equal(decodeStatus({ ...SourceStatus.create(), state: SourceState.UNSPECIFIED }, 0), undefined);
 });

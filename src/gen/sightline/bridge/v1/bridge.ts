@@ -29,7 +29,7 @@ export const SourceState = {
   AWAY: 3,
   /** ENDED - a file that does not loop */
   ENDED: 4,
-  /** FAILED - settings a retry cannot mend */
+  /** FAILED - what trying again at once does not mend; retry_in_ms says when it is tried again */
   FAILED: 5,
   UNRECOGNIZED: -1,
 } as const;
@@ -238,7 +238,10 @@ export interface Welcome {
   configure: Configure | undefined;
 }
 
-/** The whole desired state: cameras that are not named are closed, new ones opened, changed ones reopened, same ones left alone. */
+/**
+ * The whole desired state: cameras that are not named are closed, new ones opened, changed ones reopened, same ones left alone,
+ * except that those that have failed are tried again at once.
+ */
 export interface Configure {
   cameras: CameraConfig[];
   inference: InferenceConfig | undefined;
