@@ -54,6 +54,7 @@ export function checkConfig(config: Config, lookups: CheckLookups): CheckResult 
   };
   checkPrograms(check);
   for (const [name, camera] of Object.entries(config.cameras)) checkCamera(check, camera, ['cameras', name]);
+  checkPresence(check);
   checkModels(check);
   checkBroker(check);
   checkRules(check);
@@ -88,6 +89,21 @@ function checkCamera(check: Check, camera: CameraConfig, path: SettingPath): voi
   if (coversPicture(camera.masks)) refuse([...path, 'masks'], 'leave nothing of the picture to look at');
   for (const [zone, polygon] of Object.entries(camera.zones))
     if (area(polygon) === 0) refuse([...path, 'zones', zone], 'covers nothing: its corners lie on one line');
+}
+
+/** Somebody known who stands still is looked at now and then only; a visit that ends sooner would end and begin again and again. */
+function checkPresence({ config, refuse }: Check): void {
+  const seconds = (ms: number) => `${ms / 1000} s`;
+  for (const [name, { enabled, detect, motion, crops }] of Object.entries(config.cameras)) {
+    const detectMs = 1000 / Math.max(...detect.map(({ fps }) => fps));
+    const lookMs = motion.enabled ? Math.max(motion.refresh, detectMs) : detectMs;
+    const pauseMs = Math.ceil(crops.refresh + lookMs);
+    if (!enabled || config.alerting.leaveAfter > pauseMs) continue;
+    refuse(
+      ['alerting', 'leaveAfter'],
+      `${seconds(config.alerting.leaveAfter)} is too short for ${name}, which looks at somebody it knows every ${seconds(pauseMs)} in a still scene (crops.refresh and motion.refresh): an alert would end while they are in view`,
+    );
+  }
 }
 
 function checkSource({ refuse }: Check, source: string, path: SettingPath): void {

@@ -23,7 +23,7 @@ async function watching() {
     mqtt: { url: broker.url },
     lists: { watch: {} },
     cameras: { lobby: { source, loop: true, realtime: true } },
-    alerting: { leaveAfter: '3s' },
+    alerting: { leaveAfter: '4s' },
   };
   place.configure(config);
   const daemon = await place.start();

@@ -19,7 +19,7 @@ async function running(options: WorkplaceOptions) {
     mqtt: { url: broker.url, snapshot: 'off' },
     lists: { watch: {} },
     cameras: { lobby: camera },
-    alerting: { leaveAfter: '3s' },
+    alerting: { leaveAfter: '4s' },
   } as const satisfies ConfigInput;
   place.configure(config);
   await place.enrol('watch', 'ada');

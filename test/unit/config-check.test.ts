@@ -30,6 +30,13 @@ const rule = (when: string) =>
 
 const refused: readonly { readonly name: string; readonly text: string; readonly issues: readonly string[] }[] = [
   {
+    name: 'an alert that would end between two looks at somebody who stands still',
+    text: `${camera('    crops: { refresh: 8s }\n    motion: { refresh: 2s }\n')}  yard: { source: y.mp4, enabled: false, crops: { refresh: 1m } }\nalerting:\n  leaveAfter: 10s\n`,
+    issues: [
+      '9:15 alerting.leaveAfter: 10 s is too short for lobby, which looks at somebody it knows every 10 s in a still scene (crops.refresh and motion.refresh): an alert would end while they are in view',
+    ],
+  },
+  {
     name: 'a face recogniser without a detector that gives five points',
     text: camera('    detect: [{ model: yolox_nano }]'),
     issues: [
@@ -235,4 +242,10 @@ test('a camera that cannot see yet is warned of: no weights, no file; one that i
     ],
   });
   assert.doesNotMatch(check(`${text}\n    enabled: false`, known, hasFile).warnings.join(), /lobby/);
+});
+
+test('a leaveAfter that outlasts the pauses between looks is accepted; without the motion gate they are shorter', () => {
+  const looked = (motion: string) => check(`${camera(`    motion: ${motion}\n`)}alerting:\n  leaveAfter: 2500ms\n`).issues;
+  assert.deepEqual(looked('{ enabled: false }'), []);
+  assert.match(looked('{ enabled: true }').join(), /every 3 s in a still scene/);
 });
