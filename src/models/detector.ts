@@ -27,6 +27,9 @@ export interface DetectorDefaults {
   readonly width: number;
 }
 
+/** Inputs are not made higher than this, so that a picture of one column does not become one of a thousand million pixels. */
+const tallestInput = 8192;
+
 /** Makes a detector of one image in, boxes out. Throws `model.invalid` when the contract or a parameter does not suit. */
 export function createImageDetector(
   model: ModelDescription,
@@ -43,12 +46,11 @@ export function createImageDetector(
   const fixed = fixedSize(input, format.layout, model.maxBatchSize);
 
   /** Size of the tensor for a frame: the network's own, or the wanted width and the frame's shape. */
-  function inputSize(source: Size, width = ownWidth): Size {
+  function inputSize(source: Size, wanted = ownWidth): Size {
     if (fixed !== undefined) return fixed;
-    return {
-      width: roundUp(width, kind.multiple),
-      height: roundUp(Math.round((source.height * width) / source.width), kind.multiple),
-    };
+    const width = Math.max(1, Math.min(wanted, Math.floor((tallestInput * source.width) / source.height)));
+    const height = Math.min(tallestInput, Math.round((source.height * width) / source.width));
+    return { width: roundUp(width, kind.multiple), height: roundUp(height, kind.multiple) };
   }
 
   /** The same from a frame that already has its content size. */

@@ -51,12 +51,16 @@ export async function decodeImage(bytes: Uint8Array, options: DecodeImageOptions
   }
 }
 
+/** Pictures up to this size are enlarged in this thread. */
+const smallPixels = 2_000_000;
+
 /**
  * Scales a picture for a detector about as `bilinear_antialias` does, but shrinks it outside this thread, where a photo of 12 million
  * pixels would hold the loop for 200 ms.
  */
 export async function scaleImage(image: RgbImage, width: number, height: number): Promise<RgbImage> {
-  if (width > image.width || height > image.height) return resize(image, width, height, 'bilinear_antialias');
+  const small = image.width * image.height <= smallPixels;
+  if (small && (width > image.width || height > image.height)) return resize(image, width, height, 'bilinear_antialias');
   const data = await sharp(image.data, { raw: { width: image.width, height: image.height, channels: 3 } })
     .resize(width, height, { fit: 'fill', kernel: 'linear' })
     .raw()

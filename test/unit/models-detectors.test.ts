@@ -162,6 +162,25 @@ describe('CenterFace', async () => {
     assert.deepEqual([detector.labels, detector.landmarks], [['face'], true]);
   });
 
+  it('asks for no more than 8192 rows, however high and narrow the frame is', async () => {
+    const source = { width: 100, height: 20_000 };
+    const letterboxed = changed(shipped, { fit: 'letterbox' });
+    for (const [description, content] of [
+      [shipped, { width: 64, height: 8000 }],
+      [letterboxed, { width: 40, height: 8000 }],
+    ] as const) {
+      const { infer, asked } = answering();
+      const detector = createDetector(description, infer);
+      assert.deepEqual(detector.contentSize(source), content);
+      const frame = { ...content, data: new Uint8Array(3 * content.width * content.height) };
+      await assert.rejects(detector.detect(frame, source, options), { code: 'inference.failed' });
+      assert.deepEqual(asked[0]?.[0]?.shape, [1, 3, 8000, 64]);
+    }
+    const detector = createDetector(shipped, answering().infer);
+    assert.deepEqual(detector.contentSize({ width: 1, height: 50_000_000 }), { width: 32, height: 8192 });
+    assert.deepEqual(detector.contentSize({ width: 1080, height: 1920 }), { width: 640, height: 1152 });
+  });
+
   it('brings boxes of a stretched frame back to the source, each axis by itself', async () => {
     const [rows, columns] = [8, 16];
     const heat = new Float32Array(rows * columns);
