@@ -238,6 +238,7 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
   const parts = (): readonly PartState[] => [
     { name: 'store', ready: store.state === 'ready', ...(store.state === 'ready' ? {} : { reason: store.state }) },
     { name: 'watchlist', ready: watchlist.health.state === 'ready' },
+    ...keep.erasing.parts(),
     ...recognition.parts(),
     ...link.parts(),
     loop.part(),
@@ -283,6 +284,7 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
   scope.use(
     'retention',
     clock.every(sweepEveryMs, async () => {
+      if (!keep.erasing.allowed()) return;
       const { alerts: alertsMs, snapshots: snapshotsMs, ledger: ledgerMs } = config.retention;
       try {
         await store.sweep(clock.now(), { alertsMs, snapshotsMs, ledgerMs });

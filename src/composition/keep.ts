@@ -7,6 +7,7 @@ import { startEmbedded } from '../inference/embedded.ts';
 import { startImageDecoding } from '../models/image.ts';
 import { startStore } from '../store/store.ts';
 import { startWatchlist, type Watchlist } from '../watchlist/watchlist.ts';
+import { type Erasing, startErasing } from './erasing.ts';
 import { createRecognition, type Recognition } from './recognition.ts';
 
 /** What is kept and who can be told apart: store, networks and watchlist. The daemon builds on it; a command without a daemon uses it alone. */
@@ -15,6 +16,7 @@ export interface Keep extends AsyncDisposable {
   readonly engine: InferenceEngine;
   readonly recognition: Recognition;
   readonly watchlist: Watchlist;
+  readonly erasing: Erasing;
   /** Called with entries that are no longer matched, before they are erased. */
   onRemove(listener: (entry: EntryRecord) => void): void;
   /** Called once an entry is erased: what was read of it before must be forgotten. */
@@ -29,6 +31,7 @@ export async function startKeep(config: Config, ctx: Context): Promise<Keep> {
   try {
     startImageDecoding();
     const store = scope.use('store', await startStore({ directory: config.dataDir }, ctx));
+    const erasing = scope.use('erasing', await startErasing(store.clock, ctx));
     const { repository, threads } = config.inference;
     const engine = scope.use('inference', await startEmbedded({ repository, threads }, ctx));
     const recognition = scope.use('recognition', await createRecognition(config.models, engine, ctx));
@@ -55,12 +58,14 @@ export async function startKeep(config: Config, ctx: Context): Promise<Keep> {
           photos: recognition.photos,
           audit: (row) => store.audit.add(row),
           onRemove: (entry) => removed(entry),
+          mayExpire: erasing.allowed,
         },
         ctx,
       ),
     );
     return {
       store,
+      erasing,
       engine,
       recognition,
       watchlist,

@@ -164,12 +164,20 @@ export interface Retention {
   readonly ledgerMs: number;
 }
 
+/** The wall clock that was believed last (`clock-trust.ts`), milliseconds since 1970. */
+export interface ClockStore {
+  /** Undefined in a store that is new. */
+  trusted(): Promise<number | undefined>;
+  trust(at: number): Promise<void>;
+}
+
 export interface Store extends AsyncDisposable {
   readonly alerts: AlertStore;
   readonly outbox: OutboxStore;
   readonly ledger: LedgerStore;
   readonly watchlist: WatchlistStore;
   readonly audit: AuditStore;
+  readonly clock: ClockStore;
   /** Next epoch number of a camera; never given twice, also across restarts. */
   nextEpoch(camera: CameraId): Promise<number>;
   /** Deletes what was written longer ago than its retention, by wall clock; alerts of open episodes stay. `outbox`: messages no output took in that time. */

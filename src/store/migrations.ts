@@ -168,6 +168,23 @@ export const migrations: readonly Migration[] = [
       CREATE TABLE epochs (camera TEXT PRIMARY KEY, epoch INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     `,
   },
+  {
+    version: 2,
+    // The newest time that is stored stands for the clock that was believed.
+    sql: `
+      CREATE TABLE trusted_clock (id INTEGER PRIMARY KEY CHECK (id = 1), at REAL NOT NULL) STRICT;
+      INSERT INTO trusted_clock (id, at)
+        SELECT 1, max(at) FROM (
+          SELECT max(stored_at) AS at FROM alerts UNION ALL SELECT max(stored_at) FROM snapshots
+          UNION ALL SELECT max(created_at) FROM events UNION ALL SELECT max(stored_at) FROM ledger
+          UNION ALL SELECT max(at) FROM audit UNION ALL SELECT max(added_at) FROM entries
+        ) HAVING max(at) IS NOT NULL;
+
+      CREATE TABLE removals (
+        entry_id TEXT PRIMARY KEY REFERENCES entries (id) ON DELETE CASCADE
+      ) STRICT, WITHOUT ROWID;
+    `,
+  },
 ];
 
 /** `sightline.db.v1.bak`: the file as it was before it was taken beyond that version. */

@@ -217,6 +217,10 @@ export async function startStore({ directory }: StoreOptions, ctx: Context): Pro
       add: (row) => call('write', (thread) => thread.addAudit(row)),
       list: (limit) => call('read', (thread) => thread.listAudit(limit)),
     },
+    clock: {
+      trusted: () => call('read', (thread) => thread.trustedClock()),
+      trust: (at) => call('write', (thread) => thread.trustClock(at)),
+    },
     nextEpoch: (camera) => call('write', (thread) => thread.nextEpoch(camera)),
     sweep: async (nowMs, retention) => {
       let total = { alerts: 0, snapshots: 0, ledger: 0, outbox: 0 };

@@ -9,6 +9,7 @@ import { createLedger } from './ledger.ts';
 import { createOutbox } from './outbox.ts';
 import { createReserve } from './reserve.ts';
 import { createRetention } from './retention.ts';
+import { createTrusted } from './trusted.ts';
 import { createWatchlist } from './watchlist.ts';
 
 /** The store's thread: opens the file on `open`, then answers one call after the other, each a transaction. */
@@ -25,6 +26,7 @@ function openSubjects(directory: string) {
     watchlist: createWatchlist(db, file, erased),
     audit: createAudit(db),
     epochs: createEpochs(db),
+    trusted: createTrusted(db),
     retention: createRetention(db, file, erased),
   };
   return { opened, subjects, reserve };
@@ -112,6 +114,8 @@ function createHandlers() {
     erase: deleting((all, ...args: Parameters<Subjects['watchlist']['erase']>) => all.watchlist.erase(...args)),
     addAudit: on((all, ...args: Parameters<Subjects['audit']['add']>) => all.audit.add(...args)),
     listAudit: on((all, limit: number) => all.audit.list(limit)),
+    trustedClock: on((all) => all.trusted.get()),
+    trustClock: on((all, at: number) => all.trusted.put(at)),
     nextEpoch: on((all, camera: string) => all.epochs.next(camera)),
     sweep: deleting((all, ...args: Parameters<Subjects['retention']['sweep']>) => all.retention.sweep.immediate(...args)),
     finishSweep: on((all, now: number) => {

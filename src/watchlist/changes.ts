@@ -36,6 +36,8 @@ export interface ChangesOptions {
   readonly photos: PhotoTools;
   readonly audit: (row: AuditRow) => Promise<void>;
   readonly onRemove?: ((entry: EntryRecord, cause: RemovalCause) => void | Promise<void>) | undefined;
+  /** Whether what has ended may be erased now. */
+  readonly mayExpire: () => boolean;
   /** As configured now. */
   readonly lists: () => Lists;
   readonly spaces: () => Spaces;
@@ -229,7 +231,8 @@ export function createChanges(options: ChangesOptions, ctx: Context) {
 
   /** Erasures that are due: of entries that have ended, and those that did not work before. */
   function overdue(): readonly (() => Promise<void>)[] {
-    const hasEnded = ({ entry }: Member) => (endOf(entry, lists()) ?? Number.POSITIVE_INFINITY) <= clock.now();
+    const hasEnded = ({ entry }: Member) =>
+      (endOf(entry, lists()) ?? Number.POSITIVE_INFINITY) <= clock.now() && options.mayExpire();
     const again = [...unfinished.values()].map((entry) => async () => {
       if (unfinished.has(entry.id)) await erase(entry);
     });

@@ -23,6 +23,8 @@ export interface WatchlistOptions {
   readonly audit: (row: AuditRow) => Promise<void>;
   /** Called once an entry is no longer matched and before it is erased: open alerts of it end here. */
   readonly onRemove?: (entry: EntryRecord, cause: RemovalCause) => void | Promise<void>;
+  /** Whether the wall clock is believed enough to erase what has ended by it; it is no longer matched in any case. */
+  readonly mayExpire?: () => boolean;
   /** Searches by a plain scan even where FAISS is there. */
   readonly scanOnly?: boolean;
 }
@@ -135,7 +137,18 @@ export async function startWatchlist(options: WatchlistOptions, ctx: Context): P
   );
   const { audit, onRemove } = options;
   const changes = createChanges(
-    { members, searcher, store, photos, audit, onRemove, lists: () => lists, spaces: () => spaces, changed },
+    {
+      members,
+      searcher,
+      store,
+      photos,
+      audit,
+      onRemove,
+      mayExpire: options.mayExpire ?? (() => true),
+      lists: () => lists,
+      spaces: () => spaces,
+      changed,
+    },
     room,
   );
   warnOfLists();

@@ -56,6 +56,7 @@ test('a store of schema 1 is taken over with everything in it', async () => {
     assert.equal((await store.ledger.query({ from: 0, to: 1e9, limit: 10 }))[0]?.reason, 'cooldown');
     assert.equal((await store.audit.list(10)).length, 1);
     assert.equal(await store.nextEpoch('lobby'), 42);
+    assert.ok((await store.clock.trusted()) !== undefined, 'its newest time is the one that was believed');
   }
   assert.equal(schemaOf(file), newest);
 });
