@@ -151,6 +151,7 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
   const finished = Promise.withResolvers<void>();
   const enabledCameras = () => Object.keys(config.cameras).filter((camera) => config.cameras[camera]?.enabled);
   cameras.configure(enabledCameras(), clock.now());
+  outputs.clearOtherCameras();
 
   const endSource = createSourceEnds({ loop, cameras, tracks, candidates, alerts, allOver: finished.resolve });
 

@@ -27,6 +27,11 @@ export interface Link {
   readonly maximumPacketBytes: number;
   /** Publishes at QoS 1; waits its turn when the broker's receive maximum is used up; never rejects. */
   send(message: LinkMessage): Promise<LinkAnswer>;
+  /**
+   * Calls back with the topic of every retained message that lies at the broker under `filter`, until the other function is called.
+   * Rejects when the broker refuses or the connection ends.
+   */
+  subscribeRetained(filter: string, onTopic: (topic: string) => void): Promise<() => Promise<void>>;
   /** Resolves with the reason, once. `byUs` when `close` or `abandon` ended it or an answer was overdue. */
   readonly ended: Promise<LinkRefusal & { readonly byUs: boolean }>;
   /** DISCONNECT, so that the will is not published; gives up waiting for the other side when the signal fires. */
@@ -152,6 +157,18 @@ export async function openLink(options: LinkOptions, signal: AbortSignal): Promi
     async send(message) {
       while (!over && pending.size >= receiveMaximum) await new Promise<void>((resolve) => turns.push(resolve));
       return over ? { kind: 'lost' } : publish(message);
+    },
+    async subscribeRetained(filter, onTopic) {
+      client.on('message', (topic, payload, { retain }) => {
+        if (retain && payload.length > 0) onTopic(topic);
+      });
+      const granted = await client.subscribeAsync(filter, { qos: 0, ...(modern ? { nl: true } : {}) });
+      const refused = granted.find(({ qos }) => qos >= 128);
+      if (refused !== undefined) throw new SightlineError('output.refused', `the broker refuses to be asked for ${filter}`);
+      return async () => {
+        client.removeAllListeners('message');
+        await client.unsubscribeAsync(filter);
+      };
     },
     ended: ended.promise,
     async close(closeSignal) {

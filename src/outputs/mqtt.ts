@@ -29,6 +29,8 @@ export interface MqttTuning {
   readonly steadyMs: number;
   /** For saying goodbye. */
   readonly goodbyeMs: number;
+  /** How long after connecting retained states of an earlier run are listened for. */
+  readonly leftoverMs: number;
 }
 
 export const mqttTuning: MqttTuning = {
@@ -40,6 +42,7 @@ export const mqttTuning: MqttTuning = {
   refusedRetryMs: 60_000,
   steadyMs: 30_000,
   goodbyeMs: 1000,
+  leftoverMs: 5000,
 };
 
 export interface MqttOptions {
@@ -52,7 +55,15 @@ export interface MqttOptions {
 export interface MqttOutput extends Output {
   /** Settings of reload class `live`: snapshot and topK. */
   configure(config: MqttConfig): void;
+  /**
+   * Every camera that there is has been told: retained states of others below our base topic are of an earlier run and are taken
+   * away, once. A base topic belongs to one daemon.
+   */
+  clearOtherCameras(): void;
 }
+
+/** Topics of one broker that are taken away at most; a start later takes the rest. */
+const leftoverLimit = 1000;
 
 /** So many short connections in a row, each ended by the broker, look like another client with our client id. */
 const shortLinksToSuspect = 5;
@@ -87,6 +98,8 @@ export function startMqtt(options: MqttOptions, ctx: Context): MqttOutput {
   const wanted = new Map<string, Buffer>();
   const dirty = new Set<string>();
   let publishingStates = false;
+  /** `unasked` once all cameras are known. */
+  let leftovers: 'unknown' | 'unasked' | 'asked' = 'unknown';
 
   const connected = ctx.metrics.gauge('sightline_output_connected', '1 while the output is connected', ['output']);
   const connections = ctx.metrics.counter('sightline_output_connections_total', 'Connections made', ['output']);
@@ -142,6 +155,28 @@ export function startMqtt(options: MqttOptions, ctx: Context): MqttOutput {
     return answer.kind;
   }
 
+  async function clearLeftovers(): Promise<void> {
+    const current = link;
+    if (current === undefined || leftovers !== 'unasked') return;
+    leftovers = 'asked';
+    let found = 0;
+    try {
+      const unsubscribe = await current.subscribeRetained(topicName(base, 'camera', '+'), (topic) => {
+        if (wanted.has(topic) || found >= leftoverLimit) return;
+        found += 1;
+        log.info({ topic }, 'state of a camera that is no longer configured is taken away');
+        want(topic, Buffer.alloc(0));
+      });
+      await clock.sleep(tuning.leftoverMs, stop.signal);
+      await unsubscribe();
+    } catch (error) {
+      if (stop.signal.aborted) return;
+      // A connection that ended is asked again when there is a new one.
+      if (link !== current) leftovers = 'unasked';
+      else log.warn({ reason: errorText(error) }, 'states of cameras of an earlier run cannot be looked for');
+    }
+  }
+
   async function connectOnce(): Promise<Link> {
     const will = retained(statusTopic, status({ state: 'offline', reason: 'connection_lost' }));
     const { connectTimeoutMs, answerTimeoutMs } = tuning;
@@ -180,6 +215,7 @@ export function startMqtt(options: MqttOptions, ctx: Context): MqttOutput {
         link = opened;
         for (const topic of wanted.keys()) if (topic !== statusTopic) dirty.add(topic);
         void publishStates();
+        void clearLeftovers();
         enter({ state: 'connected', since: clock.now() });
       }
       const end = await opened.ended;
@@ -270,6 +306,10 @@ export function startMqtt(options: MqttOptions, ctx: Context): MqttOutput {
     },
     configure(next) {
       config = { ...config, snapshot: next.snapshot, topK: next.topK };
+    },
+    clearOtherCameras() {
+      if (leftovers === 'unknown') leftovers = 'unasked';
+      void clearLeftovers();
     },
     [Symbol.asyncDispose]() {
       stopping ??= goodbye();

@@ -32,6 +32,8 @@ export interface Outputs extends AsyncDisposable {
   /** Retained; `undefined` once the camera is no longer configured. */
   publishCameraState(camera: CameraId, state: CameraState | undefined): void;
   publishDaemonState(state: DaemonState): void;
+  /** Once every camera has been published: what an earlier run left of others is taken away. */
+  clearOtherCameras(): void;
   /** For health. */
   states(): ReadonlyMap<string, OutputState>;
   /** Settings of reload class `live`. */
@@ -82,6 +84,7 @@ export async function startOutputs(config: OutputsConfig, deps: OutputsDeps, ctx
     refresh: () => fanout.refresh(),
     publishCameraState: (camera, state) => fanout.cameraState(camera, state),
     publishDaemonState: (state) => fanout.daemonState(state),
+    clearOtherCameras: () => mqtt?.clearOtherCameras(),
     states: () => new Map(outputs.map((output) => [output.name, output.state])),
     configure(next) {
       current = next;

@@ -192,7 +192,8 @@ ${Object.values(topics)
 - **A similarity, not an identification.** \`score\` says how alike two pictures are. Show \`meaning\` wherever the name is shown.
 - **States.** \`status\` and the camera states are retained and published again after every connect. \`status\` turns to offline at a clean
   stop, or by the last will when the connection is lost; until it is online again the camera states are old. A camera that was taken out of
-  the configuration while the daemon was not running keeps its last retained state; publish an empty retained message to remove it.
+  the configuration while the daemon was not running loses its retained state at the next start, provided that the daemon may subscribe to
+  \`<base>/v1/cameras/+/state\`. A base topic therefore belongs to one daemon: two on the same would take away each other's states.
 
 ## Refusals
 

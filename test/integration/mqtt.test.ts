@@ -104,6 +104,53 @@ describe('mqtt on a real broker', { skip }, () => {
     });
   });
 
+  for (const protocol of ['5', '3.1.1'] as const) {
+    it(`takes away over MQTT ${protocol} what an earlier run left of cameras that are gone, and nothing else`, async () => {
+      await using broker = await startBroker();
+      await using other = await listen(broker.port);
+      {
+        await using earlier = await testOutputs({ url: broker.url, protocol });
+        for (const camera of ['lobby', 'yard', 'attic'])
+          earlier.outputs.publishCameraState(camera, { state: 'connecting', since: 1 });
+        await until(
+          'three states lie there',
+          () => other.messages.filter(({ topic }) => topic.endsWith('/state')).length === 3,
+        );
+      }
+      await using cottage = await testOutputs({ url: broker.url, protocol, clientId: 'cottage', baseTopic: 'cottage' });
+      cottage.outputs.publishCameraState('yard', { state: 'connecting', since: 1 });
+      await until('the neighbour is there', () =>
+        other.messages.some(({ topic }) => topic === 'cottage/v1/cameras/yard/state'),
+      );
+
+      await using house = await testOutputs({ url: broker.url, protocol });
+      house.outputs.publishCameraState('lobby', { state: 'connecting', since: 2 });
+      house.outputs.clearOtherCameras();
+      const taken = () =>
+        other.messages
+          .filter(({ text }) => text === '')
+          .map(({ topic }) => topic)
+          .toSorted();
+      await until('two are taken away', () => taken().length === 2);
+      assert.deepEqual(taken(), ['house/v1/cameras/attic/state', 'house/v1/cameras/yard/state']);
+      await using listener = await listen(broker.port, '+/v1/cameras/+/state');
+      await until('the states that are left', () => listener.messages.length === 2);
+      assert.deepEqual(listener.messages.map(({ topic }) => topic).toSorted(), [
+        'cottage/v1/cameras/yard/state',
+        'house/v1/cameras/lobby/state',
+      ]);
+    });
+  }
+
+  it('goes on when the access list does not let it look for what an earlier run left', async () => {
+    await using broker = await startBroker({ acl: ['topic write house/#'] });
+    await using house = await testOutputs({ url: broker.url });
+    house.outputs.clearOtherCameras();
+    await until('connected', () => house.outputs.states().get('mqtt')?.state === 'connected');
+    house.outputs.notify(house.outbox.add([alertEvent({})]));
+    await until('alerts go on', () => house.outbox.rows.length === 0);
+  });
+
   it('is offline by its last will when the connection is lost, and online with all states afterwards', async () => {
     await using broker = await startBroker();
     await using proxy = await startTcpProxy(broker.port);
