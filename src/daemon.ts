@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type AlertRoom, startAlerts } from './alerts/history.ts';
 import type { AlertRules } from './alerts/settings.ts';
 import { startBridge } from './bridge/server.ts';
-import { createCameraStates } from './composition/camera-states.ts';
+import { createCameraStates, type FailedCamera } from './composition/camera-states.ts';
 import { startConfigWatching } from './composition/config-watching.ts';
 import { createControlHandlers } from './composition/control-handlers.ts';
 import { createEpochs } from './composition/epochs.ts';
@@ -48,8 +48,11 @@ export interface Daemon extends AsyncDisposable {
   /** Where health and metrics are; undefined when HTTP is off. */
   readonly http: { readonly host: string; readonly port: number } | undefined;
   reload(): Promise<ReloadView>;
-  /** Resolves when no camera will send anything any more and everything decided has been stored: files that do not loop. */
-  readonly finished: Promise<void>;
+  /**
+   * Resolves when every camera is over (a file that does not loop was played, or the camera has failed) and everything decided has
+   * been stored; gives those that have failed.
+   */
+  readonly finished: Promise<readonly FailedCamera[]>;
 }
 
 /** A daemon is given 8 s to stop; workers take the most of it. */
@@ -148,12 +151,19 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
     outputs.publishCameraState(camera, state);
     log.info({ camera, ...(state ?? { state: 'removed' }) }, 'camera state');
   });
-  const finished = Promise.withResolvers<void>();
+  const finished = Promise.withResolvers<readonly FailedCamera[]>();
   const enabledCameras = () => Object.keys(config.cameras).filter((camera) => config.cameras[camera]?.enabled);
   cameras.configure(enabledCameras(), clock.now());
   outputs.clearOtherCameras();
 
-  const endSource = createSourceEnds({ loop, cameras, tracks, candidates, alerts, allOver: finished.resolve });
+  const endSource = createSourceEnds({
+    loop,
+    cameras,
+    tracks,
+    candidates,
+    alerts,
+    allOver: () => finished.resolve(cameras.failed()),
+  });
 
   const epochs = createEpochs(store, flood, ctx.metrics);
   const bridge = scope.use(
@@ -194,7 +204,8 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
                 reason: `its worker is started again: ${state.reason}`,
               });
             } else {
-              cameras.set(camera, { state: 'failed', since: clock.now(), reason: `its worker: ${state.reason}` });
+              const reason = `its worker: ${state.reason}${state.retryMonoMs === undefined ? '' : '; tried again every few minutes'}`;
+              cameras.set(camera, { state: 'failed', since: clock.now(), reason });
               void endSource(camera);
             }
           }
@@ -236,6 +247,13 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
     ),
   );
 
+  /** Asked for by somebody: what has failed is tried again too, whatever the file says. */
+  const reload = async (trigger: 'signal' | 'control'): Promise<ReloadView> => {
+    const view = await watch.reload(trigger);
+    supervisor.retryFailed();
+    return view;
+  };
+
   const parts = (): readonly PartState[] => [
     { name: 'store', ready: store.state === 'ready', ...(store.state === 'ready' ? {} : { reason: store.state }) },
     { name: 'watchlist', ready: watchlist.health.state === 'ready' },
@@ -262,7 +280,7 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
           running: {
             alerts,
             feed,
-            reload: () => watch.reload(),
+            reload: () => reload('control'),
             status: async () => ({
               version: options.version,
               pid: process.pid,
@@ -307,7 +325,7 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
 
   return {
     http: http?.address,
-    reload: () => watch.reload('signal'),
+    reload: () => reload('signal'),
     finished: finished.promise,
     [Symbol.asyncDispose]: () => scope[Symbol.asyncDispose](),
   };

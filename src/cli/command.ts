@@ -34,8 +34,11 @@ export interface CommandServices {
   readonly version: string;
   /** Rejects with `config.invalid`. */
   check(file: string): Promise<CheckSummary>;
-  /** Runs until the signal fires; with `once`, until no camera will send anything any more. */
-  runDaemon(file: string, options: { readonly once: boolean }): Promise<void>;
+  /** Runs until the signal fires; with `once`, until every camera has come to its end or has failed. Gives those that have failed by then. */
+  runDaemon(
+    file: string,
+    options: { readonly once: boolean },
+  ): Promise<readonly { readonly camera: string; readonly reason: string }[]>;
   /** Data directory that a configuration file names. Rejects with `config.invalid`. */
   dataDirOf(file: string): Promise<string>;
   /** The socket of a running daemon. */

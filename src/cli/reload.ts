@@ -3,6 +3,7 @@ import { sessionHelp, sessionOptions, withDaemon } from './session.ts';
 
 export const reload: Command = {
   help: `Makes the running daemon read its configuration again and says what changed.
+What has failed (a camera, a worker) is tried again at once, also when nothing changed.
 
 Usage: sightline reload
 

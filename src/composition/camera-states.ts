@@ -1,16 +1,22 @@
 import type { PartState } from '../core/control.ts';
 import type { CameraId, CameraState } from '../core/types.ts';
 
+export interface FailedCamera {
+  readonly camera: CameraId;
+  readonly reason: string;
+}
+
 /** What is known of every configured camera, by its worker's word or by its worker's fate. */
 export interface CameraStates {
   /** Cameras that are configured from now on; new ones are `connecting`. Returns those that are gone. */
   configure(cameras: readonly CameraId[], now: number): readonly CameraId[];
   set(camera: CameraId, state: CameraState): void;
   entries(): readonly { readonly camera: CameraId; readonly state: CameraState }[];
-  /** This camera will send nothing more unless its settings change or its worker comes back. */
+  /** This camera has come to its end or has failed. */
   isOver(camera: CameraId): boolean;
-  /** No camera will ever send another frame by itself. */
+  /** Every camera has come to its end or has failed. */
   readonly allOver: boolean;
+  failed(): readonly FailedCamera[];
   parts(): readonly PartState[];
 }
 
@@ -52,6 +58,8 @@ export function createCameraStates(onChange: (camera: CameraId, state: CameraSta
     get allOver() {
       return states.size > 0 && [...states.values()].every(over);
     },
+    failed: () =>
+      [...states].flatMap(([camera, state]) => (state.state === 'failed' ? [{ camera, reason: state.reason }] : [])),
     parts: () =>
       [...states].map(([camera, state]) => {
         const ready = state.state === 'live' || state.state === 'ended';

@@ -74,7 +74,8 @@ export function createServices(options: ServiceOptions): CommandServices {
       for (const warning of warnings) ctx.log.warn({ warning: issueText(warning) }, 'configuration warning');
       const giveUp = () => over.abort();
       stop.addEventListener('abort', giveUp, { once: true });
-      if (stop.aborted) return;
+      if (stop.aborted) return [];
+      let failed: Awaited<ReturnType<CommandServices['runDaemon']>> = [];
       try {
         await using daemon = await startDaemon(
           {
@@ -88,7 +89,7 @@ export function createServices(options: ServiceOptions): CommandServices {
         stop.removeEventListener('abort', giveUp);
         using _hangups = options.onHangup(() => void daemon.reload());
         const asked = new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve(), { once: true }));
-        if (!stop.aborted) await (once ? Promise.race([asked, daemon.finished]) : asked);
+        if (!stop.aborted) failed = (await (once ? Promise.race([asked, daemon.finished]) : asked)) ?? [];
         ctx.log.info('stopping');
       } catch (error) {
         if (!stop.aborted || !isAbort(error)) throw error; // told to stop while it started
@@ -96,6 +97,7 @@ export function createServices(options: ServiceOptions): CommandServices {
         over.abort();
       }
       ctx.log.info('stopped');
+      return failed;
     },
   };
 }

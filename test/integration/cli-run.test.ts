@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
+import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { type Running, runProgram, startProgram } from '../support/cli.ts';
 import { temporaryDirectory } from '../support/directory.ts';
+import { fixturePath } from '../support/fixtures.ts';
+import { changeableRepository } from '../support/repository.ts';
 import { until } from '../support/until.ts';
 
 const quiet = 'mqtt: { enabled: false }\nhttp: { port: 0 }\nlists: { banned: {} }\n';
@@ -53,6 +55,38 @@ test('run watches, answers on its socket, and ends with 0 when told to', async (
   const gone = await runProgram(['status'], { cwd: place.path });
   assert.match(gone.stderr, /no daemon is running there/);
 });
+
+test('--once ends with 1 and names a camera that has failed', async () => {
+  await using place = await workplace(`${quiet}cameras: { lobby: { source: 'gst:nothing' } }\n`);
+  const { code, stderr } = await runProgram(['run', '--once', place.file]);
+  assert.match(stderr, /^camera lobby failed: .*; tried again every 5 min$/m);
+  assert.equal(code, 1);
+});
+
+for (const [how, ask] of [
+  ['the command', async (path: string) => void (await runProgram(['reload'], { cwd: path }))],
+  ['SIGHUP', async (_path: string, program: Running) => program.kill('SIGHUP')],
+] as const) {
+  test(`what has failed and was mended is tried again by ${how}, though the file is unchanged`, async () => {
+    await using place = await workplace();
+    await using repository = await changeableRepository();
+    const clip = join(place.path, 'clip.mp4');
+    const camera = `lobby: { source: ${clip}, loop: true, realtime: true, detect: [{ model: centerface }] }`;
+    await writeFile(place.file, `${quiet}inference: { repository: ${repository.directory} }\ncameras: { ${camera} }\n`);
+    await using program = await running(place.file);
+    const became = (wanted: string) => lines(program).some(({ msg, state }) => msg === 'camera state' && state === wanted);
+    await until('the camera to be away', () => became('away'));
+    const model = join(repository.directory, 'centerface', 'config.pbtxt');
+    const good = await readFile(model, 'utf8');
+    await writeFile(model, good.replace('input', 'inputs'));
+    await copyFile(fixturePath('clips/lobby.mp4'), clip);
+    await until('the camera to fail', () => became('failed'));
+    await writeFile(model, good);
+    await ask(place.path, program);
+    await until('the camera to heal', () => became('live'));
+    assert.ok(!said(program, 'configuration reloaded'));
+  });
+}
 
 test('a second daemon on the same data is refused with the pid of the first', async () => {
   await using place = await workplace();
