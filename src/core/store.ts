@@ -132,8 +132,16 @@ export interface ReferenceRecord {
 /** A reference without its picture. */
 export type ReferenceHead = Omit<ReferenceRecord, 'image'>;
 
+export interface LoadedWatchlist {
+  readonly entries: readonly EntryRecord[];
+  /** Of these entries. */
+  readonly references: readonly ReferenceHead[];
+  /** Marked by `markRemoved` and not erased yet: nobody to be matched, but to be erased. */
+  readonly removed: readonly EntryRecord[];
+}
+
 export interface WatchlistStore {
-  load(): Promise<{ readonly entries: readonly EntryRecord[]; readonly references: readonly ReferenceHead[] }>;
+  load(): Promise<LoadedWatchlist>;
   image(referenceId: string): Promise<Uint8Array | undefined>;
   /** Writes the entry and adds these references, or replaces those of the same id; others stay. */
   put(entry: EntryRecord, references: readonly ReferenceRecord[]): Promise<void>;
@@ -141,6 +149,8 @@ export interface WatchlistStore {
   replaceVector(referenceId: string, space: string, vector: Float32Array): Promise<void>;
   /** Erases it as `erase` does. */
   removeReference(id: string): Promise<void>;
+  /** Remembers that the entry is to be erased, before that is tried: `load` gives it as `removed` from then on. */
+  markRemoved(entryId: string): Promise<void>;
   /** Erases the entry, its references, its alerts' snapshots and its rows everywhere, overwriting the bytes (secure_delete, WAL truncated). */
   erase(entryId: string): Promise<void>;
 }

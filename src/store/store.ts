@@ -211,6 +211,7 @@ export async function startStore({ directory }: StoreOptions, ctx: Context): Pro
       replaceVector: (referenceId, space, vector) =>
         call('write', (thread) => thread.replaceVector(referenceId, space, vector.slice())),
       removeReference: (id) => call('write', (thread) => thread.removeReference(id)),
+      markRemoved: (entryId) => call('write', (thread) => thread.markRemoved(entryId)),
       erase: (entryId) => call('write', (thread) => thread.erase(entryId, clock.now())),
     },
     audit: {

@@ -111,6 +111,7 @@ function createHandlers() {
       all.watchlist.replaceVector.immediate(...args),
     ),
     removeReference: deleting((all, id: string) => all.watchlist.removeReference(id)),
+    markRemoved: deleting((all, entryId: string) => all.watchlist.markRemoved(entryId)),
     erase: deleting((all, ...args: Parameters<Subjects['watchlist']['erase']>) => all.watchlist.erase(...args)),
     addAudit: on((all, ...args: Parameters<Subjects['audit']['add']>) => all.audit.add(...args)),
     listAudit: on((all, limit: number) => all.audit.list(limit)),

@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import type { Database } from 'better-sqlite3';
 import type { Alert } from '../core/alerts.ts';
 import { SightlineError } from '../core/errors.ts';
-import type { EntryRecord, ReferenceHead, ReferenceRecord } from '../core/store.ts';
+import type { EntryRecord, LoadedWatchlist, ReferenceHead, ReferenceRecord } from '../core/store.ts';
 import { migrationCopies } from './database.ts';
 import { type Erased, withoutEntry } from './erased.ts';
 
@@ -93,10 +93,16 @@ export function createWatchlist(
   options: { readonly compactUpToBytes?: number } = {},
 ) {
   const directory = dirname(file);
-  const entries = db.prepare<[], EntryRow>('SELECT * FROM entries ORDER BY added_at, id');
+  const entries = db.prepare<[], EntryRow>(
+    'SELECT * FROM entries WHERE id NOT IN (SELECT entry_id FROM removals) ORDER BY added_at, id',
+  );
   const references = db.prepare<[], ReferenceRow>(`
     SELECT id, entry_id, negative, space, quality, accepted, source, added_at, geometry, vector
-    FROM entry_references ORDER BY added_at, id`);
+    FROM entry_references WHERE entry_id NOT IN (SELECT entry_id FROM removals) ORDER BY added_at, id`);
+  const removals = db.prepare<[], EntryRow>(
+    'SELECT entries.* FROM entries JOIN removals ON entry_id = entries.id ORDER BY added_at, id',
+  );
+  const markRemoved = db.prepare('INSERT OR IGNORE INTO removals (entry_id) SELECT id FROM entries WHERE id = ?');
   const image = db.prepare<[string], { image: Uint8Array }>('SELECT image FROM entry_references WHERE id = ?');
   const putEntry = db.prepare(`
     INSERT INTO entries (id, name, list, kind, notes, reason, added_by, added_at, expires_at, threshold)
@@ -177,8 +183,9 @@ export function createWatchlist(
   }
 
   return {
-    load: (): { readonly entries: readonly EntryRecord[]; readonly references: readonly ReferenceHead[] } => ({
+    load: (): LoadedWatchlist => ({
       entries: entries.all().map(toEntry),
+      removed: removals.all().map(toEntry),
       references: references.all().map(toReference),
     }),
     image: (referenceId: string): Uint8Array | undefined => image.get(referenceId)?.image,
@@ -212,6 +219,7 @@ export function createWatchlist(
     replaceVector: db.transaction((referenceId: string, space: string, vector: Float32Array): void => {
       putVector.run(space, vectorBytes(vector), referenceId);
     }),
+    markRemoved: (entryId: string): void => void markRemoved.run(entryId),
     removeReference: (referenceId: string): void => {
       removeRows(referenceId);
       finish();

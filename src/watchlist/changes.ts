@@ -36,6 +36,8 @@ export interface ChangesOptions {
   readonly photos: PhotoTools;
   readonly audit: (row: AuditRow) => Promise<void>;
   readonly onRemove?: ((entry: EntryRecord, cause: RemovalCause) => void | Promise<void>) | undefined;
+  /** Removed in an earlier run, not erased yet. */
+  readonly removed: readonly EntryRecord[];
   /** Whether what has ended may be erased now. */
   readonly mayExpire: () => boolean;
   /** As configured now. */
@@ -57,7 +59,7 @@ export function createChanges(options: ChangesOptions, ctx: Context) {
   const { members, searcher, store, photos, lists, spaces, changed } = options;
   const { clock, log } = ctx;
   /** No longer matched but not yet erased, because the store could not. */
-  const unfinished = new Map<string, EntryRecord>();
+  const unfinished = new Map(options.removed.map((entry) => [entry.id, entry]));
 
   async function note(row: Omit<AuditRow, 'at'>): Promise<void> {
     try {
@@ -187,17 +189,38 @@ export function createChanges(options: ChangesOptions, ctx: Context) {
     }
   }
 
-  /** Out of sight first, then out of the store. */
-  async function remove({ entry, references }: Member, cause: RemovalCause, actor: string): Promise<void> {
+  /** So that a daemon that ends before the erasure does not match the entry again. Without it the erasure is still tried. */
+  async function remember(entry: EntryRecord): Promise<void> {
+    try {
+      await store.markRemoved(entry.id);
+    } catch (error) {
+      log.error({ err: error, entry: entry.id }, 'removal is remembered only until the daemon ends');
+    }
+  }
+
+  /** Takes its references out of the index; whatever becomes of that, nothing of a removed entry is ranked. */
+  async function forget({ entry, references }: Member): Promise<void> {
+    try {
+      const ids = references.map(({ id }) => id);
+      await searcher.remove(matchKinds[entry.kind], ids);
+    } catch (error) {
+      log.error({ err: error, entry: entry.id }, 'references of a removed entry stay in the index until it is built again');
+    }
+  }
+
+  /** Out of sight first, then out of the store. What fails on the way does not keep the rest from happening. */
+  async function remove(member: Member, cause: RemovalCause, actor: string): Promise<void> {
+    const { entry } = member;
     unfinished.set(entry.id, entry);
     members.remove(entry.id);
     changed();
-    await searcher.remove(
-      matchKinds[entry.kind],
-      references.map(({ id }) => id),
-    );
-    await options.onRemove?.(entry, cause);
-    await erase(entry);
+    await remember(entry);
+    await forget(member);
+    try {
+      await options.onRemove?.(entry, cause);
+    } finally {
+      await erase(entry);
+    }
     await note({
       actor,
       action: cause === 'removed' ? 'watchlist.remove' : 'watchlist.expire',

@@ -34,7 +34,7 @@ export interface WatchlistHealth {
   readonly state: 'ready' | 'failed';
   readonly entries: number;
   readonly references: number;
-  /** References of another embedding space that are not embedded anew yet, or could not be: not searched. */
+  /** References of another embedding space that are not embedded anew yet: not searched. */
   readonly outdated: number;
 }
 
@@ -60,7 +60,7 @@ export interface Watchlist extends AsyncDisposable {
   /** New list settings and thresholds; takes effect with the next search. */
   configure(settings: { readonly lists: Lists; readonly thresholds: Readonly<Partial<Record<MatchKind, number>>> }): void;
   readonly health: WatchlistHealth;
-  /** Resolves when all references of other spaces have been embedded anew or given up. */
+  /** Resolves when all references of other spaces have been embedded anew, or the watchlist stops. */
   readonly settled: Promise<void>;
 }
 
@@ -144,6 +144,7 @@ export async function startWatchlist(options: WatchlistOptions, ctx: Context): P
       photos,
       audit,
       onRemove,
+      removed: loaded.removed,
       mayExpire: options.mayExpire ?? (() => true),
       lists: () => lists,
       spaces: () => spaces,

@@ -43,7 +43,7 @@ test('entries, references and pictures come back as they were put', async () => 
   });
   await store.watchlist.put(entry, [{ ...first, image }]);
   await store.watchlist.put(entry, [{ ...second, image: secondImage }]);
-  assert.deepEqual(await store.watchlist.load(), { entries: [entry], references: [first, second] });
+  assert.deepEqual(await store.watchlist.load(), { entries: [entry], references: [first, second], removed: [] });
   assert.deepEqual(await store.watchlist.image('reference-1'), new Uint8Array(image));
   assert.equal(await store.watchlist.image('reference-9'), undefined);
 

@@ -139,7 +139,7 @@ test('photos that will not do are refused with reasons and help, and leave nothi
     );
     await assert.rejects(enrol('alex', { negative: true }), rejectsWith('control.request', /enrol that one first/));
     assert.deepEqual(watchlist.list(), []);
-    assert.deepEqual(await store.watchlist.load(), { entries: [], references: [] });
+    assert.deepEqual(await store.watchlist.load(), { entries: [], references: [], removed: [] });
     const { entry } = await enrol('bo', { photo: several, pick: 1 });
     assert.equal(entry.name, 'bo');
   }));
@@ -294,7 +294,7 @@ test('removing an entry tells its listener first and then erases it: no picture 
     {
       onRemove: async (entry, cause) => {
         told.push(`${entry.id} ${cause}`);
-        stillThere = (await room?.store.watchlist.load())?.entries.some(({ id }) => id === entry.id);
+        stillThere = (await room?.store.watchlist.load())?.removed.some(({ id }) => id === entry.id);
       },
     },
   );
@@ -338,11 +338,11 @@ test('an erasure that the store could not do is tried again, and its entry is no
       const { entry } = await enrol('alex');
       await assert.rejects(watchlist.remove(entry.id, 'kim'), rejectsWith('store.full'));
       assert.deepEqual(await near('alex'), []);
-      assert.equal((await store.watchlist.load()).entries.length, 1);
+      assert.equal((await store.watchlist.load()).removed.length, 1);
       await clock.advance(60_000);
       await until('it was tried again', () => failures === 0);
       await clock.advance(60_000);
-      await until('it is erased', async () => (await store.watchlist.load()).entries.length === 0);
+      await until('it is erased', async () => (await store.watchlist.load()).removed.length === 0);
     },
     {
       clock,
@@ -357,6 +357,79 @@ test('an erasure that the store could not do is tried again, and its entry is no
     },
   );
 });
+
+test('an entry whose erasure failed is not matched after a restart either, and is erased then', async () => {
+  await using directory = await temporaryDirectory();
+  let id = '';
+  const failing = (whole: WatchlistStore): WatchlistStore => ({
+    ...whole,
+    erase: async () => {
+      throw new SightlineError('store.failed', 'the disk fails');
+    },
+  });
+  await withRoom(
+    async ({ enrol, watchlist }) => {
+      id = (await enrol('alex')).entry.id;
+      await enrol('bo');
+      await assert.rejects(watchlist.remove(id, 'kim'), rejectsWith('store.failed'));
+    },
+    { directory: directory.path, wrap: failing },
+  );
+  await withRoom(
+    async ({ near, watchlist, store }) => {
+      assert.equal(watchlist.has(id), false);
+      assert.ok(!(await near('alex')).some(([name]) => name === 'alex'));
+      assert.equal((await store.watchlist.load()).removed.length, 1);
+    },
+    { directory: directory.path, wrap: failing },
+  );
+  await withRoom(
+    async ({ store, watchlist }) => {
+      await until('alex is erased', async () => (await store.watchlist.load()).removed.length === 0);
+      assert.deepEqual(
+        watchlist.list().map(({ entry }) => entry.name),
+        ['bo'],
+      );
+    },
+    { directory: directory.path },
+  );
+});
+
+test('a removal that nothing can be noted of still ends open alerts and erases', async () => {
+  const told: string[] = [];
+  await withRoom(
+    async ({ enrol, watchlist, store, ctx }) => {
+      const { entry } = await enrol('alex');
+      await watchlist.remove(entry.id, 'kim');
+      assert.deepEqual(told, ['alex']);
+      assert.deepEqual(await store.watchlist.load(), { entries: [], references: [], removed: [] });
+      assert.ok(ctx.lines.some(({ msg }) => msg === 'removal is remembered only until the daemon ends'));
+    },
+    {
+      onRemove: (entry) => void told.push(entry.name),
+      wrap: (whole) => ({
+        ...whole,
+        markRemoved: async () => {
+          throw new SightlineError('store.failed', 'the disk fails');
+        },
+      }),
+    },
+  );
+});
+
+test('an entry whose listener fails is erased all the same', () =>
+  withRoom(
+    async ({ enrol, watchlist, store }) => {
+      const { entry } = await enrol('alex');
+      await assert.rejects(watchlist.remove(entry.id, 'kim'), /no room/);
+      assert.deepEqual(await store.watchlist.load(), { entries: [], references: [], removed: [] });
+    },
+    {
+      onRemove: () => {
+        throw new Error('no room');
+      },
+    },
+  ));
 
 test('what is done to the watchlist is audited by who and to which entry, without a name', () =>
   withRoom(async ({ enrol, watchlist, store }) => {
@@ -557,7 +630,7 @@ test('an enrolment that is called off leaves nothing behind', () =>
       );
       off.abort();
       await assert.rejects(enrolling, { name: 'AbortError' });
-      assert.deepEqual(await store.watchlist.load(), { entries: [], references: [] });
+      assert.deepEqual(await store.watchlist.load(), { entries: [], references: [], removed: [] });
     },
     {
       photos: {
