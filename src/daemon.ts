@@ -11,6 +11,7 @@ import { createEventFeed } from './composition/event-feed.ts';
 import { startKeep } from './composition/keep.ts';
 import { startSlowLoop } from './composition/slow-loop.ts';
 import { createSourceEnds } from './composition/source-ends.ts';
+import { watchlistPart } from './composition/watchlist-part.ts';
 import { createWorkerLink } from './composition/worker-link.ts';
 import type { Config } from './config/schema.ts';
 import type { Clock } from './core/clock.ts';
@@ -256,7 +257,7 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
 
   const parts = (): readonly PartState[] => [
     { name: 'store', ready: store.state === 'ready', ...(store.state === 'ready' ? {} : { reason: store.state }) },
-    { name: 'watchlist', ready: watchlist.health.state === 'ready' },
+    watchlistPart(watchlist.health),
     ...keep.erasing.parts(),
     ...recognition.parts(),
     ...link.parts(),

@@ -460,7 +460,7 @@ test('neither names nor vectors are in logs and metrics', () =>
     assert.ok(!(await ctx.metrics.registry.metrics()).includes('Persephone'));
   }));
 
-test('references of another embedding space are embedded anew from their pictures, and found from then on', async () => {
+test('references of another embedding space are embedded anew from their pictures until all are, and found from then on', async () => {
   await using directory = await temporaryDirectory();
   const people = Array.from({ length: 5 }, (_, i) => `person ${i}`);
   await withRoom(async ({ enrol }) => void (await Promise.all(people.map((person) => enrol(person)))), {
@@ -469,42 +469,65 @@ test('references of another embedding space are embedded anew from their picture
   const next = { name: 'test@2', dimensions: 32, threshold: 0.6 };
   const gate = Promise.withResolvers<void>();
   const tools = fakePhotoTools('test@2', 32);
+  let failures = 0;
   const photos: WatchlistOptions['photos'] = {
     ...tools,
     embed: async (picture, kind, signal) => {
       await gate.promise;
       const embedding = await tools.embed(picture, kind, signal);
-      if (tools.embedded === 2) throw new SightlineError('inference.failed', 'the network gave up');
-      return embedding;
+      if (tools.embedded < 2 || tools.embedded > 6) return embedding;
+      failures += 1;
+      throw new SightlineError('inference.failed', 'the engine starts again');
     },
   };
+  const clock = new ManualClock();
   await withRoom(
     async ({ watchlist, near, ctx, store }) => {
       assert.deepEqual([watchlist.health.references, watchlist.health.outdated], [5, 5]);
       assert.deepEqual(await near('person 0'), []);
       gate.resolve();
+      const said = 'references are still of another embedding space and not matched';
+      const rounds = () => ctx.lines.filter(({ msg }) => msg === said).length;
+      await until('the first round is over', () => rounds() === 1);
+      assert.equal(watchlist.health.outdated, 4, 'those that failed');
+      assert.match(await ctx.metrics.registry.metrics(), /sightline_watchlist_outdated_references 4/);
+      assert.equal((await near('person 0'))[0]?.[0], 'person 0');
+      await clock.advance(1200);
+      await until('the second round is over', () => rounds() === 2);
+      assert.deepEqual([watchlist.health.outdated, failures], [1, 5]);
+      await clock.advance(2400);
       await watchlist.settled;
-      assert.equal(watchlist.health.outdated, 1, 'the one that failed');
-      const found = await Promise.all(people.map(async (person) => (await near(person))[0]?.[0] === person));
-      assert.equal(found.filter(Boolean).length, 4);
-      const { references } = await store.watchlist.load();
-      assert.deepEqual(references.map((reference) => `${reference.space} ${reference.vector.length}`).sort(), [
-        'test@1 64',
-        ...new Array(4).fill('test@2 32'),
-      ]);
-      assert.ok(ctx.lines.some(({ msg, count, failed }) => msg === 'references embedded anew' && count === 4 && failed === 1));
-      assert.match(await ctx.metrics.registry.metrics(), /sightline_watchlist_outdated_references 1/);
-    },
-    { directory: directory.path, spaces: { face: next }, photos },
-  );
-  await withRoom(
-    async ({ watchlist, near }) => {
-      await watchlist.settled;
-      assert.equal(watchlist.health.outdated, 0, 'tried again at the next start');
+      assert.equal(watchlist.health.outdated, 0);
       for (const person of people) assert.equal((await near(person))[0]?.[0], person);
+      const { references } = await store.watchlist.load();
+      assert.deepEqual(
+        references.map((reference) => `${reference.space} ${reference.vector.length}`),
+        new Array(5).fill('test@2 32'),
+      );
+      const named = ctx.lines.filter(({ msg }) => msg === 'reference cannot be embedded anew');
+      assert.equal(named.length, 4, 'each once');
     },
-    { directory: directory.path, spaces: { face: next } },
+    { clock, directory: directory.path, spaces: { face: next }, photos },
   );
+});
+
+test('a watchlist that cannot embed anew yet stops at once', async () => {
+  await using directory = await temporaryDirectory();
+  await withRoom(async ({ enrol }) => void (await enrol('alex')), { directory: directory.path });
+  const failing: WatchlistOptions['photos'] = {
+    ...fakePhotoTools('test@2', 32),
+    embed: () => Promise.reject(new SightlineError('inference.failed', 'the engine starts again')),
+  };
+  const clock = new ManualClock();
+  let settled: Promise<void> | undefined;
+  await withRoom(
+    async ({ watchlist, ctx }) => {
+      settled = watchlist.settled;
+      await until('it waits', () => ctx.lines.some(({ retryMs }) => retryMs !== undefined));
+    },
+    { clock, directory: directory.path, spaces: { face: { ...space, name: 'test@2', dimensions: 32 } }, photos: failing },
+  );
+  await settled;
 });
 
 test('an index that dies is built again from the store, with what changed meanwhile', async () => {
