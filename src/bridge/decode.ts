@@ -100,29 +100,60 @@ export interface FrameDecoder {
   forget(camera: string): void;
 }
 
+/** The event time of one epoch. */
+interface Anchor {
+  readonly epoch: number;
+  readonly pts: bigint;
+  /** Wall clock at which the first frame arrived. */
+  readonly wallMs: number;
+  /** By how much event time has been moved towards arrival since. */
+  slewMs: number;
+  mediaMs: number;
+  eventMs: number;
+}
+
+/**
+ * How fast event time of a camera may move towards arrival, as a share of media time: ten times what a bad crystal is off (100 ppm),
+ * and too slow for jitter, a stall or a wall clock that was set to show.
+ */
+const slewShare = 0.001;
+
 /**
  * Event time is anchored at the first frame of an epoch: the wall clock at which it arrived, plus media time since. A file at
- * ten times its speed therefore runs through event time as at one.
+ * ten times its speed therefore runs through event time as at one. A camera's clock is not ours: its event time is slewed towards
+ * arrival, never jumps and never runs backwards.
  */
 export function createFrameDecoder(clock: Clock): FrameDecoder {
-  const anchors = new Map<string, { readonly epoch: number; readonly pts: bigint; readonly wallMs: number }>();
+  const anchors = new Map<string, Anchor>();
+
+  function eventTime(frame: Frame, receivedMonoMs: number, msPerTick: number): number {
+    const arrivedMs = clock.now() - Math.max(0, clock.mono() - receivedMonoMs);
+    let anchor = anchors.get(frame.camera);
+    if (anchor === undefined || anchor.epoch !== frame.epoch) {
+      anchor = { epoch: frame.epoch, pts: frame.pts, wallMs: arrivedMs, slewMs: 0, mediaMs: 0, eventMs: arrivedMs };
+      anchors.set(frame.camera, anchor);
+    }
+    const mediaMs = Number(frame.pts - anchor.pts) * msPerTick;
+    if (!frame.live) return anchor.wallMs + mediaMs;
+    const mostMs = slewShare * Math.max(0, mediaMs - anchor.mediaMs);
+    const behindMs = arrivedMs - (anchor.wallMs + mediaMs + anchor.slewMs);
+    anchor.slewMs += Math.min(mostMs, Math.max(-mostMs, behindMs));
+    anchor.mediaMs = Math.max(anchor.mediaMs, mediaMs);
+    anchor.eventMs = Math.max(anchor.eventMs, anchor.wallMs + mediaMs + anchor.slewMs);
+    return anchor.eventMs;
+  }
 
   function time(frame: Frame): FrameTime {
     const numerator = number(frame.timeBaseNum, 'time_base_num', 1);
     const denominator = number(frame.timeBaseDen, 'time_base_den', 1);
     const receivedMonoMs = Number(frame.receivedMonoUs) / 1000;
-    let anchor = anchors.get(frame.camera);
-    if (anchor === undefined || anchor.epoch !== frame.epoch) {
-      anchor = { epoch: frame.epoch, pts: frame.pts, wallMs: clock.now() - Math.max(0, clock.mono() - receivedMonoMs) };
-      anchors.set(frame.camera, anchor);
-    }
     return {
       pts: frame.pts,
       timeBase: { numerator, denominator },
       receivedMonoMs,
       cameraTimeMs: Number(frame.cameraTimeUs) / 1000,
       cameraTimeSource: frame.cameraTimeSource === CameraTimeSource.RTCP ? 'rtcp' : 'arrival',
-      eventTimeMs: anchor.wallMs + (Number(frame.pts - anchor.pts) * numerator * 1000) / denominator,
+      eventTimeMs: eventTime(frame, receivedMonoMs, (numerator * 1000) / denominator),
     };
   }
 

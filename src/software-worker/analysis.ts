@@ -48,6 +48,8 @@ export interface AnalysisOptions {
   readonly size: { readonly width: number; readonly height: number };
   /** A file at full speed: decoding waits for the detectors, and nothing is passed over. */
   readonly paced: boolean;
+  /** The source is a camera, not a file. */
+  readonly live: boolean;
   readonly detectors: readonly CameraDetector[];
   readonly slots: Slots;
   readonly counters: CameraCounters;
@@ -178,6 +180,7 @@ export function createAnalysis(options: AnalysisOptions, ctx: Context): Analysis
         ...size,
         objects,
         endedTracks,
+        live: options.live,
       }),
     );
   }

@@ -24,6 +24,8 @@ export interface SeenFrame {
   readonly height: number;
   readonly objects: readonly SeenObject[];
   readonly endedTracks: readonly number[];
+  /** The source is a camera, not a file. */
+  readonly live: boolean;
 }
 
 function rect(box: Box): Rect {
@@ -78,5 +80,6 @@ export function frameToWire(seen: SeenFrame): Frame {
     detectedMonoUs: seen.detectedMonoUs,
     sentMonoUs: 0n,
     endedTracks: [...seen.endedTracks],
+    live: seen.live,
   };
 }

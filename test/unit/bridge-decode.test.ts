@@ -50,6 +50,56 @@ test('frame decoder: anchors event time at the first frame of an epoch and follo
   assert.equal(reopened.frame.time.eventTimeMs, 999_900, 'a new epoch has its own anchor');
 });
 
+/** Event times of a source whose clock ticks `rate` times as fast as ours, with what the wall clock said at each frame. */
+async function played(
+  frames: number,
+  everyMs: number,
+  { rate = 1, live = true, jitterMs = 0, step = 0 }: { rate?: number; live?: boolean; jitterMs?: number; step?: number } = {},
+) {
+  const clock = new ManualClock();
+  const begunMs = clock.mono();
+  const decoder = createFrameDecoder(clock);
+  const times: { readonly wallMs: number; readonly eventMs: number }[] = [];
+  for (let index = 0; index < frames; index += 1) {
+    if (step !== 0 && index === frames / 2) clock.jump(step);
+    await clock.advance(index * everyMs + (index % 5) * jitterMs - (clock.mono() - begunMs));
+    const pts = BigInt(Math.round(index * everyMs * rate * 90));
+    const receivedMonoUs = BigInt(Math.round(clock.mono() * 1000));
+    const decoded = decoder.decode(wireFrame({ live, pts, sequence: BigInt(index), receivedMonoUs, objects: [] }));
+    assert.ok('frame' in decoded);
+    times.push({ wallMs: clock.now(), eventMs: decoded.frame.time.eventTimeMs });
+  }
+  return times;
+}
+
+function assertGrows(times: readonly { readonly eventMs: number }[]): void {
+  for (const [index, { eventMs }] of times.entries())
+    assert.ok(index === 0 || eventMs > (times[index - 1]?.eventMs ?? 0), `frame ${index}`);
+}
+
+for (const rate of [1.0001, 0.9999]) {
+  test(`frame decoder: event time of a camera whose clock runs ${rate} times as fast stays with ours for ten days`, async () => {
+    const times = await played(10 * 24 * 360, 10_000, { rate, jitterMs: 30 });
+    const worst = Math.max(...times.slice(-5000).map(({ wallMs, eventMs }) => Math.abs(wallMs - eventMs)));
+    assert.ok(worst < 1000, `${worst} ms`);
+    assertGrows(times);
+  });
+}
+
+test('frame decoder: a wall clock that is set does not make event time jump', async () => {
+  for (const step of [3_600_000, -3_600_000]) {
+    const times = await played(2000, 40, { step });
+    assertGrows(times);
+    for (const [index, { eventMs }] of times.slice(1).entries())
+      assert.ok(Math.abs(eventMs - (times[index]?.eventMs ?? 0) - 40) <= 0.05, `frame ${index}`);
+  }
+});
+
+test('frame decoder: the event time of a file is its media time at any speed', async () => {
+  const times = await played(1000, 4, { rate: 10, live: false });
+  assert.equal((times.at(-1)?.eventMs ?? 0) - (times[0]?.eventMs ?? 0), 999 * 40);
+});
+
 test('frame decoder: keeps labels, points and clocks', () => {
   const decoded = decodeOne(wireFrame());
   assert.ok('frame' in decoded);

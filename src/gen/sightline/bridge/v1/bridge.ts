@@ -105,6 +105,8 @@ export interface Frame {
   sentMonoUs: bigint;
   /** tracks the tracker gave up with this frame */
   endedTracks: number[];
+  /** media time runs as the camera's clock does; false: a file, at any speed */
+  live: boolean;
 }
 
 export interface Object {
@@ -793,6 +795,7 @@ function createBaseFrame(): Frame {
     detectedMonoUs: 0n,
     sentMonoUs: 0n,
     endedTracks: [],
+    live: false,
   };
 }
 
@@ -873,6 +876,9 @@ export const Frame: MessageFns<Frame> = {
         writer.uint32(v);
       }
       writer.join();
+    }
+    if (message.live !== false) {
+      writer.uint32(144).bool(message.live);
     }
     return writer;
   },
@@ -1036,6 +1042,14 @@ export const Frame: MessageFns<Frame> = {
 
             break;
           }
+          case 18: {
+            if (tag !== 144) {
+              break;
+            }
+
+            message.live = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1080,6 +1094,7 @@ export const Frame: MessageFns<Frame> = {
       ? BigInt(object.sentMonoUs)
       : 0n;
     message.endedTracks = object.endedTracks?.map((e) => e) || [];
+    message.live = object.live ?? false;
     return message;
   },
 };
