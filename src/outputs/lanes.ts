@@ -22,6 +22,13 @@ interface Place {
   resting: boolean;
   suspect: boolean;
   stale: boolean;
+  /** Under way, or resting, as a message of the late topic. */
+  late: boolean;
+}
+
+export interface Taken {
+  readonly item: Item;
+  readonly late: boolean;
 }
 
 /** Rows whose clock is ahead of ours by more than this are of unknown age: the wall clock has been set back meanwhile. */
@@ -34,8 +41,9 @@ export function ageMs(item: Item, wallMs: number, monoMs: number): number {
 }
 
 /**
- * Events in lanes, one per camera. Only the head of a lane is ever under way, so that nothing overtakes within a camera. Memory
- * only; whoever uses it bounds `depth`.
+ * Events by camera, each camera with a lane of live ones and one of late ones, which go to another topic. Only the head of a lane
+ * is ever under way, so that nothing overtakes within it; live ones go first and are never kept by late ones. An event that grows
+ * late while it waits changes its lane. Memory only; whoever uses it bounds `depth`.
  */
 export class Lanes {
   readonly #lanes = new Map<CameraId, Place[]>();
@@ -61,22 +69,34 @@ export class Lanes {
 
   add(item: Item): void {
     const lane = this.#lanes.get(item.camera) ?? [];
-    lane.push({ item, order: this.#nextOrder++, busy: false, resting: false, suspect: false, stale: false });
+    lane.push({ item, order: this.#nextOrder++, busy: false, resting: false, suspect: false, stale: false, late: false });
     this.#lanes.set(item.camera, lane);
     this.#depth += 1;
   }
 
-  /** The oldest head that may go, now under way; suspects only, while there are any. */
-  take(): Item | undefined {
-    let best: Place | undefined;
-    for (const [head] of this.#lanes.values()) {
-      if (head === undefined || head.busy || (this.cautious && !head.suspect)) continue;
-      if (best === undefined || head.order < best.order) best = head;
+  /**
+   * The oldest live head that may go, now under way, else the oldest late one; suspects only, while there are any. At most
+   * `mostLate` late ones are under way at once.
+   */
+  take(isLate: (item: Item) => boolean, mostLate: number): Taken | undefined {
+    const live: Place[] = [];
+    const late: Place[] = [];
+    for (const lane of this.#lanes.values()) {
+      if (this.cautious) {
+        for (const place of lane) if (place.suspect && !place.busy) (isLate(place.item) ? late : live).push(place);
+        continue;
+      }
+      const heads = headsOf(lane, isLate);
+      if (heads.live !== undefined) live.push(heads.live);
+      if (heads.late !== undefined) late.push(heads.late);
     }
+    const lateUnderWay = [...this.#busy.values()].filter((place) => place.late && !place.resting).length;
+    const best = oldest(live) ?? (lateUnderWay < mostLate ? oldest(late) : undefined);
     if (best === undefined) return undefined;
     best.busy = true;
+    best.late = isLate(best.item);
     this.#busy.set(best.item, best);
-    return best.item;
+    return { item: best.item, late: best.late };
   }
 
   isSuspect(item: Item): boolean {
@@ -105,9 +125,9 @@ export class Lanes {
     if (place === undefined) return;
     this.suspect(item, false);
     this.#leave(place);
-    const lane = this.#lanes.get(item.camera);
-    lane?.shift();
-    if (lane?.length === 0) this.#lanes.delete(item.camera);
+    const lane = this.#lanes.get(item.camera) ?? [];
+    lane.splice(lane.indexOf(place), 1);
+    if (lane.length === 0) this.#lanes.delete(item.camera);
     this.#depth -= 1;
   }
 
@@ -149,4 +169,21 @@ export class Lanes {
       else this.#lanes.set(camera, kept);
     }
   }
+}
+
+/** The first live and the first late event of a camera that may go: none while one before it, or one of its lane, is not settled. */
+function headsOf(lane: readonly Place[], isLate: (item: Item) => boolean): { readonly live?: Place; readonly late?: Place } {
+  const busy = lane.filter((place) => place.busy);
+  const free = lane.filter((place) => !place.busy);
+  const live = busy.every((place) => place.late) ? free.find(({ item }) => !isLate(item)) : undefined;
+  const late = busy.every((place) => !place.late) ? free.find(({ item }) => isLate(item)) : undefined;
+  // One that was sent live and is late by now would be late in its turn, were it sent again.
+  const waits = late !== undefined && busy.some((place) => place.order < late.order);
+  return { ...(live === undefined ? {} : { live }), ...(late === undefined || waits ? {} : { late }) };
+}
+
+function oldest(places: readonly Place[]): Place | undefined {
+  let best: Place | undefined;
+  for (const place of places) if (best === undefined || place.order < best.order) best = place;
+  return best;
 }

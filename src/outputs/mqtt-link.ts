@@ -25,6 +25,8 @@ export type LinkAnswer =
 export interface Link {
   /** Largest PUBLISH packet the broker takes. */
   readonly maximumPacketBytes: number;
+  /** Messages that may be unacknowledged at once. */
+  readonly receiveMaximum: number;
   /** Publishes at QoS 1; waits its turn when the broker's receive maximum is used up; never rejects. */
   send(message: LinkMessage): Promise<LinkAnswer>;
   /**
@@ -154,6 +156,7 @@ export async function openLink(options: LinkOptions, signal: AbortSignal): Promi
 
   return {
     maximumPacketBytes: properties?.maximumPacketSize ?? Number.POSITIVE_INFINITY,
+    receiveMaximum,
     async send(message) {
       while (!over && pending.size >= receiveMaximum) await new Promise<void>((resolve) => turns.push(resolve));
       return over ? { kind: 'lost' } : publish(message);

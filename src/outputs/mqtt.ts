@@ -19,7 +19,7 @@ import { contractVersion, lateExpiryMs, type StatusMessage, topicName, topics } 
 export interface MqttTuning {
   readonly connectTimeoutMs: number;
   readonly answerTimeoutMs: number;
-  /** Deliveries under way at once; no more than the broker takes are on the wire. */
+  /** Deliveries under way at once, or fewer when the broker takes fewer. */
   readonly window: number;
   readonly retryFirstMs: number;
   readonly retryMaxMs: number;
@@ -288,7 +288,7 @@ export function startMqtt(options: MqttOptions, ctx: Context): MqttOutput {
       return state;
     },
     get window() {
-      return link === undefined ? 0 : tuning.window;
+      return link === undefined ? 0 : Math.min(tuning.window, link.receiveMaximum);
     },
     onWindow(listener) {
       onWindow = listener;

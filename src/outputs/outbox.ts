@@ -4,15 +4,15 @@ import type { Context } from '../core/context.ts';
 import { isAbort } from '../core/errors.ts';
 import { FloodGate } from '../core/log.ts';
 import type { OutboxRow, OutboxStore } from '../core/store.ts';
-import { ageMs, type Item, Lanes } from './lanes.ts';
+import { ageMs, type Item, Lanes, type Taken } from './lanes.ts';
 import type { Delivery, DeliveryResult, Output } from './output.ts';
 
 /**
  * Carries the rows of one output from the store to it, at least once and in order per camera.
  *
  * New rows arrive by `notify` and go out without the store being read. Only `memoryRows` are held; what does not fit stays in
- * the store, `behind` is set, and pages are read from after `cursor` as soon as there is room. The oldest row goes first, at most
- * `output.window` at once and one per camera. A taken row is removed from the store in batches; a crash before that repeats it
+ * the store, `behind` is set, and pages are read from after `cursor` as soon as there is room. Of those held live ones go first,
+ * then the oldest, at most `output.window` at once, half of it late ones, and per camera one live and one late. A taken row is removed from the store in batches; a crash before that repeats it
  * under the same alert id and revision. Rows that were under way when the other side cut the connection are suspects: each is
  * sent alone until it has been answered, and given up after `maxCuts` further cuts, so that one poisonous row cannot keep all
  * others from leaving.
@@ -107,9 +107,9 @@ export function startOutbox(options: OutboxOptions, ctx: Context): Outbox {
     }
     if (!stop.signal.aborted) {
       while (lanes.underWay < (lanes.cautious ? Math.min(1, output.window) : output.window)) {
-        const item = lanes.take();
-        if (item === undefined) break;
-        void carry(item);
+        const taken = lanes.take(isLate, Math.max(1, Math.floor(output.window / 2)));
+        if (taken === undefined) break;
+        void carry(taken);
       }
       if (behind && lanes.depth <= tuning.memoryRows - tuning.pageRows) {
         reading ??= read().finally(() => {
@@ -128,12 +128,15 @@ export function startOutbox(options: OutboxOptions, ctx: Context): Outbox {
     whenIdle?.();
   }
 
-  async function carry(item: Item): Promise<void> {
+  function isLate(item: Item): boolean {
+    return ageMs(item, clock.now(), clock.mono()) >= options.liveForMs();
+  }
+
+  async function carry({ item, late }: Taken): Promise<void> {
     const alone = lanes.underWay === 1;
     const began = clock.mono();
     const age = ageMs(item, clock.now(), began);
     const liveForMs = options.liveForMs();
-    const late = age >= liveForMs;
     meter.published.inc({ ...labels, topic: late ? 'late' : 'live' });
     const result = await handOver({
       event: item.event,

@@ -184,7 +184,9 @@ ${Object.values(topics)
 
 - **At least once.** Every message carries \`dedupe\` (alert id and revision); one that has been seen is a repetition. It happens after a
   connection was lost before the broker's acknowledgement, and after a crash between the acknowledgement and the removal of the row.
-- **Order.** Messages of one camera arrive in the order in which they happened, repetitions aside. Across cameras there is none:
+- **Order.** Live messages of one camera arrive in the order in which they happened, repetitions aside, and so do its late ones. Live
+  ones do not wait for late ones: after an outage an alert may be closed on the live topic while its opening is still on its way to the late
+  one. \`revision\` tells which state is newer: keep the highest. Across cameras there is no order:
   \`times\` tells. A message that the broker refused for good is missing; \`revision\` shows the gap.
 - **Nothing stale acts.** Recognitions are never retained. A message that could not leave within \`alerting.liveFor\` goes to the late topic.
   A consumer that was away gets live messages from the broker only until they expire (MQTT 5); with MQTT 3.1.1 compare \`times.expires\`

@@ -4,6 +4,7 @@ import { hasMosquitto, listen, type Received, startBroker } from '../support/bro
 import { missingTool } from '../support/data.ts';
 import { alertEvent, createMemoryOutbox } from '../support/outbox.ts';
 import { alertsIn, testOutputs } from '../support/outputs.ts';
+import { startScriptedBroker } from '../support/scripted-broker.ts';
 import { startTcpProxy } from '../support/tcp-proxy.ts';
 import { until } from '../support/until.ts';
 
@@ -148,6 +149,31 @@ describe('mqtt outages', { skip }, () => {
       await house.ctx.metrics.registry.metrics(),
       /sightline_output_published_total\{output="mqtt",topic="late"\} 1/,
     );
+  });
+
+  it('sends a live alert while a slow broker still works on the late ones of the same camera', async () => {
+    const answers: (() => void)[] = [];
+    await using broker = await startScriptedBroker({
+      connackProperties: [0x21, 0, 2],
+      publish: ({ topic }) =>
+        topic.startsWith('house/v1/late/') ? new Promise((resolve) => answers.push(() => resolve(0))) : 0,
+    });
+    const outbox = createMemoryOutbox();
+    const backlog = Array.from({ length: 20 }, (_, index) =>
+      alertEvent({ id: `late-${index}`, camera: cameras[index % 3] ?? '' }),
+    );
+    outbox.add(backlog, { createdAt: Date.now() - 120_000 });
+    await using house = await testOutputs({ url: broker.url }, { outbox });
+    await until('the first late one is under way', () => answers.length === 1);
+    house.outputs.notify(outbox.add(cameras.map((camera) => alertEvent({ id: `now-${camera}`, camera }))));
+    const topics = () => broker.published.map(({ topic }) => topic).filter((topic) => !topic.endsWith('status'));
+    await until('the live ones are there', () => topics().length === 4);
+    assert.deepEqual(topics(), ['house/v1/late/lobby', ...cameras.map((camera) => `house/v1/alerts/${camera}`)]);
+    await until('the late ones follow', () => {
+      for (const answer of answers.splice(0)) answer();
+      return outbox.rows.length === 0;
+    });
+    assert.equal(topics().length, 23, 'each once');
   });
 
   it('sends a message on which the connection ends every time alone, without its picture, then gives it up', async () => {

@@ -127,6 +127,40 @@ describe('outbox', () => {
     assert.deepEqual(sent(), ['0/1', '1/1', '2/1', '3/1']);
   });
 
+  it('lets no live message wait behind the late ones of an outage, and keeps the order of each', async () => {
+    const { clock, store, outbox, output } = await bench({ window: 0 });
+    const old = [1, 2, 3].map((revision) => alertEvent({ id: 'old', revision }));
+    outbox.notify(store.add(old, { createdAt: clock.now() }));
+    await clock.advance(61_000);
+    await output.open(16);
+    outbox.notify(
+      store.add(
+        [1, 2].map((revision) => alertEvent({ id: 'new', revision })),
+        { createdAt: clock.now() },
+      ),
+    );
+    const sent = () => output.attempts.map(({ dedupe, delivery }) => `${dedupe}${delivery.late ? ' late' : ''}`);
+    assert.deepEqual(sent(), ['old/1 late', 'new/1'], 'although the first late one is not answered');
+    await output.attempts[1]?.answer(taken);
+    assert.deepEqual(sent().slice(2), ['new/2']);
+    await output.attempts[0]?.answer(taken);
+    await output.attempts[3]?.answer(taken);
+    assert.deepEqual(sent().slice(3), ['old/2 late', 'old/3 late']);
+    for (const index of [2, 4]) await output.attempts[index]?.answer(taken);
+    assert.equal(store.rows.length, 0);
+  });
+
+  it('keeps half of the window free of late messages', async () => {
+    const { clock, store, outbox, output, sent } = await bench({ window: 0 });
+    const late = ['a', 'b', 'c', 'd'].map((camera) => alertEvent({ id: camera, camera }));
+    outbox.notify(store.add(late, { createdAt: clock.now() }));
+    await clock.advance(61_000);
+    await output.open(4);
+    assert.deepEqual(sent(), ['a/1', 'b/1']);
+    outbox.notify(store.add([alertEvent({ id: 'new', camera: 'd' })], { createdAt: clock.now() }));
+    assert.deepEqual(sent(), ['a/1', 'b/1', 'new/1']);
+  });
+
   it('sends nothing while the window is closed, and everything once it opens', async () => {
     const { clock, store, outbox, sent, output } = await bench({ window: 0 });
     outbox.notify(store.add([alertEvent({})], { createdAt: clock.now() }));
