@@ -19,8 +19,6 @@ export interface Candidates {
   see(changes: readonly TrackChange[]): void;
   /** New cameras at a live reload. */
   configure(cameras: Readonly<Record<CameraId, CandidateCamera>>): void;
-  /** Forgets tracks that gave no crop for a minute of their camera's event time. */
-  sweep(camera: CameraId, nowEventMs: number): void;
   readonly size: number;
 }
 
@@ -29,7 +27,6 @@ export interface Candidates {
  * and an embedding costs 3 to 14 ms of CPU. Just below the interval of 15 frames a second, so that no such frame is lost to jitter.
  */
 const leastIntervalMs = 60;
-const forgetMs = 60_000;
 
 interface Looked {
   atMs: number;
@@ -92,11 +89,6 @@ export function createCandidates(options: CandidatesOptions): Candidates {
     configure(next) {
       cameras = next;
       for (const camera of looked.keys()) if (next[camera] === undefined) looked.delete(camera);
-    },
-    sweep(camera, nowEventMs) {
-      const tracks = looked.get(camera);
-      if (tracks === undefined) return;
-      for (const [key, { atMs }] of tracks) if (nowEventMs - atMs >= forgetMs) tracks.delete(key);
     },
     get size() {
       let size = 0;
