@@ -239,8 +239,12 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
           outputs.configure(next);
           alerts.configure(alertRules());
           candidates.configure(next.cameras);
-          for (const camera of cameras.configure(enabledCameras(), clock.now()))
-            alerts.endSource(camera, tracks.endCamera(camera));
+          for (const camera of cameras.configure(enabledCameras(), clock.now())) {
+            link.forgetCamera(camera);
+            const changes = tracks.endCamera(camera);
+            candidates.see(changes);
+            alerts.endSource(camera, changes);
+          }
           supervisor.apply(desiredWorkers(next.cameras));
         },
       },

@@ -96,7 +96,7 @@ function detection(wire: WireObject): Detection {
 export interface FrameDecoder {
   /** The frame, or the reason why it is refused. */
   decode(frame: Frame): { readonly frame: FrameMeta } | { readonly refused: string };
-  /** Forgets the camera's anchor. */
+  /** Forgets the camera's event time. */
   forget(camera: string): void;
 }
 

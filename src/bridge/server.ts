@@ -52,6 +52,8 @@ export interface WorkerEvents {
 export interface Bridge extends AsyncDisposable {
   readonly socketPath: string;
   register(worker: string, token: string, events: WorkerEvents): BridgeWorker;
+  /** Takes nothing of this camera any more, until a worker is given it again. */
+  forget(camera: string): void;
 }
 
 interface Registration {
@@ -157,6 +159,7 @@ export async function startBridge(
 
     async function giveEpoch(camera: string): Promise<void> {
       const epoch = await sink.epoch(camera);
+      if (!known(camera)) return;
       epochs.set(camera, epoch);
       connection.send({ $case: 'epoch', value: { camera, epoch } });
     }
@@ -278,6 +281,13 @@ export async function startBridge(
           registration.connection?.close('the worker was dismissed');
         },
       };
+    },
+    forget: (camera) => {
+      for (const registration of workers.values())
+        registration.cameras = new Set([...registration.cameras].filter((own) => own !== camera));
+      epochs.delete(camera);
+      decoder.forget(camera);
+      frames.remove({ camera });
     },
     [Symbol.asyncDispose]: async () => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));

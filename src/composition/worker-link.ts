@@ -17,6 +17,8 @@ export interface DaemonLink extends WorkerLink {
     lists: Readonly<Record<string, ListConfig>>,
   ): void;
   stats(worker: string, stats: WorkerStats): void;
+  /** This camera is not configured any more: its worker may not have heard of it yet, but nothing of it is taken from now on. */
+  forgetCamera(camera: CameraId): void;
   /** Detectors that do not work; a camera that is live sees nobody with them. */
   parts(): readonly PartState[];
 }
@@ -25,7 +27,11 @@ export interface DaemonLink extends WorkerLink {
 const colours = { low: '#56b4e9', medium: '#f0e442', high: '#e69f00', critical: '#d55e00', nobody: '#9a9a9a' } as const;
 const protocolVersion = 1;
 
-export function createWorkerLink(bridge: Bridge, inference: Config['inference'], metrics: Metrics): DaemonLink {
+export function createWorkerLink(
+  bridge: Pick<Bridge, 'register' | 'forget'>,
+  inference: Config['inference'],
+  metrics: Metrics,
+): DaemonLink {
   const workerOf = new Map<CameraId, BridgeWorker>();
   const decoded = metrics.gauge('sightline_camera_frames_decoded', 'Frames decoded since the worker started', ['camera']);
   const detected = metrics.gauge('sightline_camera_frames_detected', 'Frames that a detector looked at', ['camera']);
@@ -73,7 +79,13 @@ export function createWorkerLink(bridge: Bridge, inference: Config['inference'],
         drain: () => worker.send({ $case: 'drain', value: {} }),
         [Symbol.dispose]: () => {
           forget();
+          for (const model of failing.get(name)?.keys() ?? []) {
+            runs.remove({ worker: name, model });
+            failures.remove({ worker: name, model });
+          }
           failing.delete(name);
+          queue.remove({ worker: name });
+          cpu.remove({ worker: name });
           worker[Symbol.dispose]();
         },
       };
@@ -95,6 +107,7 @@ export function createWorkerLink(bridge: Bridge, inference: Config['inference'],
       }
       failing.set(worker, new Map(stats.models.map((model) => [model.model, model.failing])));
       for (const camera of stats.cameras) {
+        if (!workerOf.has(camera.camera)) continue;
         const label = { camera: camera.camera };
         decoded.set(label, Number(camera.framesDecoded));
         detected.set(label, Number(camera.framesDetected));
@@ -104,6 +117,11 @@ export function createWorkerLink(bridge: Bridge, inference: Config['inference'],
         crops.set(label, Number(camera.crops));
         fps.set(label, camera.fps);
       }
+    },
+    forgetCamera: (camera) => {
+      workerOf.delete(camera);
+      bridge.forget(camera);
+      for (const gauge of [decoded, detected, gated, dropped, unsent, crops, fps]) gauge.remove({ camera });
     },
     parts: () => {
       const reasons = new Map([...failing.values()].flatMap((models) => [...models].filter(([, reason]) => reason !== '')));

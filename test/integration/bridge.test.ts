@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { type BridgeSink, type BridgeWorker, startBridge } from '../../src/bridge/server.ts';
+import { type Bridge, type BridgeSink, type BridgeWorker, startBridge } from '../../src/bridge/server.ts';
 import { frameMessage, MessageSplitter } from '../../src/core/framing.ts';
 import type { CameraState, FrameMeta } from '../../src/core/types.ts';
-import { DaemonMessage, Frame, WorkerMessage } from '../../src/gen/sightline/bridge/v1/bridge.ts';
+import { DaemonMessage, Frame, SourceState, SourceStatus, WorkerMessage } from '../../src/gen/sightline/bridge/v1/bridge.ts';
 import { testContext } from '../support/context.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { until } from '../support/until.ts';
@@ -59,6 +59,7 @@ async function withBridge(
     closed: string[];
     hellos: string[];
     worker: BridgeWorker;
+    bridge: Bridge;
   }) => Promise<void>,
 ): Promise<void> {
   await using directory = await temporaryDirectory();
@@ -81,7 +82,7 @@ async function withBridge(
     drained: () => {},
   });
   worker.setCameras(['lobby']);
-  await run({ path: bridge.socketPath, frames, states, closed, hellos, worker });
+  await run({ path: bridge.socketPath, frames, states, closed, hellos, worker, bridge });
 }
 
 async function epochOf(peer: Attached): Promise<number> {
@@ -105,6 +106,31 @@ test('bridge: takes frames of the epoch it gave and of no other', async () => {
       frames.map((item) => [item.camera, item.epoch]),
       [['lobby', epoch]],
     );
+  });
+});
+
+test('bridge: takes nothing of a camera that was forgotten until a worker is given it again', async () => {
+  await withBridge(async ({ path, frames, states, worker, bridge }) => {
+    using peer = attach(path);
+    peer.send(hello('secret-token'));
+    const epoch = await epochOf(peer);
+    peer.send(frame('lobby', epoch));
+    await until('the frame', () => frames.length === 1);
+    bridge.forget('lobby');
+    worker.setCameras(['yard']);
+    const live = (camera: string): Up => ({
+      $case: 'status',
+      value: { ...SourceStatus.create(), camera, state: SourceState.LIVE },
+    });
+    peer.send(frame('lobby', epoch));
+    peer.send(live('yard'));
+    await until('what came after', () => states.length === 1);
+    assert.equal(frames.length, 1);
+    worker.setCameras(['lobby', 'yard']);
+    peer.send(frame('lobby', epoch));
+    peer.send(live('yard'));
+    await until('what came after', () => states.length === 2);
+    assert.equal(frames.length, 1, 'its epoch is over');
   });
 });
 

@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createWorkerLink } from '../../src/composition/worker-link.ts';
+import { configSchema } from '../../src/config/schema.ts';
+import { CameraStats, ModelStats, WorkerStats } from '../../src/gen/sightline/bridge/v1/bridge.ts';
+import { desiredWorkers } from '../../src/workers/plan.ts';
+import { testContext } from '../support/context.ts';
+
+test('worker link: nothing is said or measured of a camera that was removed, nor of a worker that is gone', async () => {
+  using ctx = testContext();
+  const { cameras, inference } = configSchema.parse({ cameras: { lobby: { source: '/a.mp4' }, yard: { source: '/b.mp4' } } });
+  const forgotten: string[] = [];
+  const link = createWorkerLink(
+    {
+      register: () => ({ setCameras: () => {}, send: () => true, connected: true, [Symbol.dispose]: () => {} }),
+      forget: (camera) => void forgotten.push(camera),
+    },
+    inference,
+    ctx.metrics,
+  );
+  const attachment = link.register('main', 'token', { hello: () => {}, closed: () => {}, drained: () => {} });
+  for (const { cameras: own } of desiredWorkers(cameras)) attachment.configure(own);
+  const report = () =>
+    link.stats('main', {
+      ...WorkerStats.create(),
+      cameras: ['lobby', 'yard'].map((camera) => ({ ...CameraStats.create(), camera, framesDecoded: 7n, fps: 5 })),
+      models: [{ ...ModelStats.create(), model: 'centerface', requests: 3n }],
+    });
+  const labels = async () => new Set((await ctx.metrics.registry.metrics()).match(/(camera|worker)="[a-z]+"/g));
+  report();
+  assert.deepEqual(await labels(), new Set(['camera="lobby"', 'camera="yard"', 'worker="main"']));
+  link.forgetCamera('lobby');
+  report();
+  assert.deepEqual(forgotten, ['lobby']);
+  assert.deepEqual(await labels(), new Set(['camera="yard"', 'worker="main"']));
+  attachment[Symbol.dispose]();
+  assert.deepEqual(await labels(), new Set(['camera="yard"']));
+});
