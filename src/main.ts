@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import type { CommandIo, CommandServices } from './cli/command.ts';
 import { commands, overview } from './cli/commands.ts';
+import { printable } from './cli/printable.ts';
 import { systemClock } from './core/clock.ts';
 import { errorText, isAbort, isSightlineError, isSystemError } from './core/errors.ts';
 import { nearest } from './core/nearest.ts';
@@ -33,7 +34,7 @@ function userName(): string {
 }
 
 function say(line: string): void {
-  process.stderr.write(`${line}\n`);
+  process.stderr.write(`${printable(line)}\n`);
 }
 
 /** What went wrong, for people: every issue of a configuration on its line, everything else in one. */
@@ -131,7 +132,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const signals = listenToProcess(name);
   const io: CommandIo = {
-    out: (line) => void process.stdout.write(`${line}\n`),
+    out: (line) => void process.stdout.write(`${printable(line)}\n`),
     say,
     env: process.env,
     user: userName(),

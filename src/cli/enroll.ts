@@ -90,6 +90,7 @@ async function photosIn(path: string, name: string | undefined): Promise<readonl
     throw error;
   });
   if (!kind.isDirectory()) {
+    if (!kind.isFile()) throw usage(`${path} is neither a file nor a folder`);
     if (name === undefined) throw usage('--name is missing');
     return [{ path, name }];
   }
@@ -121,13 +122,14 @@ type Details = Omit<ControlRequest<'watchlist.enrol'>, 'photoBase64' | 'source'>
 
 /** What became of the photo; errors that are not about it are thrown. */
 async function enrolOne(control: Control, path: string, details: Details, io: CommandIo): Promise<EnrolView | SightlineError> {
-  const photo = await readFile(path);
-  if (photo.length > photoLimitBytes) {
+  const { size } = await stat(path);
+  if (size > photoLimitBytes) {
     return new SightlineError(
       'photo.refused',
-      `${path} has ${Math.ceil(photo.length / 2 ** 20)} MiB; at most 20 are taken: scale it down`,
+      `${path} has ${Math.ceil(size / 2 ** 20)} MiB; at most 20 are taken: scale it down`,
     );
   }
+  const photo = await readFile(path);
   try {
     return await control.call(
       'watchlist.enrol',

@@ -156,12 +156,14 @@ async function exportTo(path: string, control: Control, query: { readonly list?:
 
 async function importFrom(path: string, control: Control, io: CommandIo): Promise<void> {
   let number = 0;
+  let begun = false;
   for await (const line of createInterface({ input: createReadStream(path), crlfDelay: Number.POSITIVE_INFINITY })) {
     number += 1;
     if (line.trim() === '') continue;
     const value = json(line, path, number);
-    if (number === 1) {
+    if (!begun) {
       checkHeader(value, path);
+      begun = true;
       continue;
     }
     const record = parsePortableEntry(value, `${path}:${number}`);
@@ -169,7 +171,7 @@ async function importFrom(path: string, control: Control, io: CommandIo): Promis
     io.out(`${entry.name} (${entry.list}): ${count(references, 'picture')} added`);
     for (const warning of warnings) io.say(`${entry.name}: warning: ${warning}`);
   }
-  if (number === 0) throw notAnExport(path);
+  if (!begun) throw notAnExport(path);
 }
 
 function json(line: string, path: string, number: number): unknown {

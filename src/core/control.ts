@@ -53,6 +53,8 @@ function stream<Item>() {
 }
 
 const text = z.string().min(1).max(200);
+/** Ids become names of files when pictures are saved. */
+const id = z.string().regex(/^[A-Za-z0-9_-]{1,200}$/, 'expected 1 to 200 letters, digits, - and _');
 const note = z.string().max(2000);
 const base64 = z.base64();
 const timeMs = z.number().int().min(0);
@@ -63,7 +65,7 @@ const limit = z.number().int().min(1).max(1000);
 const box = z.strictObject({ left: z.number(), top: z.number(), width: z.number(), height: z.number() });
 const point = z.strictObject({ x: z.number(), y: z.number() });
 const entry = z.strictObject({
-  id: text,
+  id,
   name: text,
   list: text,
   kind: z.enum(['face', 'body']),
@@ -76,12 +78,12 @@ const entry = z.strictObject({
 });
 /** A reference as it is exported: its picture instead of its vector, so that any embedder can take it in. */
 const portableReference = z.strictObject({
-  id: text,
-  entryId: text,
+  id,
+  entryId: id,
   negative: z.boolean(),
   box,
   landmarks: z.tuple([point, point, point, point, point]).exactOptional(),
-  quality: z.number(),
+  quality: z.number().min(0).max(1),
   accepted: z.boolean(),
   source: z.string().max(1000),
   addedAt: timeMs,

@@ -65,6 +65,7 @@ export async function importEntry(
   const warnings: string[] = [];
   for (const { imageBase64, ...reference } of references) {
     if (known.has(reference.id)) continue;
+    known.add(reference.id);
     const image = Buffer.from(imageBase64, 'base64');
     try {
       const { box, landmarks } = reference;

@@ -60,6 +60,7 @@ export function checkEntry(entry: EntryRecord, lists: Lists, now: number): void 
     );
   }
   if (entry.name.trim() === '' || entry.name.length > 200) throw wrong('a name has 1 to 200 characters');
+  if (/\p{Cc}/u.test(entry.name)) throw wrong('a name has no line breaks and other control characters');
   if (entry.notes.length > longestText || entry.reason.length > longestText) {
     throw wrong(`notes and reason have at most ${longestText} characters`);
   }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -89,7 +89,14 @@ test('help is there without loading anything but the program itself, and so is e
   const loaded = result
     .filter(({ url }) => url.startsWith('file:'))
     .map(({ url }) => fileURLToPath(url).replace(/^.*\/src\//, ''));
-  assert.deepEqual(loaded.toSorted(), ['cli/commands.ts', 'core/clock.ts', 'core/errors.ts', 'core/nearest.ts', 'main.ts']);
+  assert.deepEqual(loaded.toSorted(), [
+    'cli/commands.ts',
+    'cli/printable.ts',
+    'core/clock.ts',
+    'core/errors.ts',
+    'core/nearest.ts',
+    'main.ts',
+  ]);
 });
 
 test('every command has a help that begins with what it does and shows its use', async () => {
@@ -362,6 +369,17 @@ test('enroll takes files, says which photos were refused and why, and is then 1'
   });
 });
 
+test('enroll reads neither a file above the limit nor something that is no file', async () => {
+  await using daemon = await scriptedDaemon(enrolling([]));
+  const large = join(daemon.path, 'large.jpg');
+  await writeFile(large, '');
+  await truncate(large, 21 * 1024 * 1024);
+  const result = await daemon.run('enroll', large, '--name', 'Ada', '--list', 'banned');
+  assert.deepEqual(result.said, [`${large}: ${large} has 21 MiB; at most 20 are taken: scale it down`]);
+  const { error } = await daemon.run('enroll', '/dev/zero', '--name', 'Ada', '--list', 'banned');
+  assert.match(String(error), /\/dev\/zero is neither a file nor a folder/);
+});
+
 test('enroll takes the pictures of a folder, or a folder of people', async () => {
   const asked: Parameters<ControlHandlers['watchlist.enrol']>[0][] = [];
   await using daemon = await scriptedDaemon(enrolling(asked));
@@ -463,6 +481,8 @@ test('a file that is no export is refused before anything is imported', async ()
   const header = '{"sightline":"watchlist","version":1}\n';
   for (const [text, message] of [
     ['', /is not an export of a watchlist/],
+    ['\n\n', /is not an export of a watchlist/],
+    [`${header}{"entry":{"id":"../x"}}\n`, /:2 is not an .* entry\.id: expected 1 to 200 letters/],
     ['{}\n', /is not an export of a watchlist/],
     ['not json\n', /x\.ndjson:1 is not a line of an export/],
     ['{"sightline":"watchlist","version":2}\n', /written by another version/],

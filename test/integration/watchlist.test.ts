@@ -598,6 +598,9 @@ test('an import takes what it can of an entry, says what it left out, and refuse
     assert.equal(both.references, 1);
     assert.match(both.warnings.join(), /picture spoilt \(alex\.jpg\) was left out/);
     assert.notEqual(watchlist.get('other').references[0]?.id, reference.id, 'its id is taken by another entry here');
+    const twice = { ...reference, id: 'twice', entryId: 'double' };
+    const double = { entry: { ...other, id: 'double', name: 'double' }, references: [twice, twice] };
+    assert.equal((await watchlist.import(double, 'kim')).references, 1, 'a picture that stands there twice is one');
     const none = { entry: { ...other, id: 'none' }, references: [spoilt] };
     await assert.rejects(watchlist.import(none, 'kim'), rejectsWith('photo.refused', /entry none is not imported/));
     const elsewhere = { entry: { ...other, id: 'elsewhere', list: 'unheard of' }, references: [reference] };

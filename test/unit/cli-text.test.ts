@@ -2,11 +2,19 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { numberOption, parse } from '../../src/cli/command.ts';
+import { printable } from '../../src/cli/printable.ts';
 import { dateTime, parseSpan, parseTime, table } from '../../src/cli/text.ts';
 
 const berlin = 'Europe/Berlin';
 /** 14:30:00 in Berlin, summer time. */
 const now = Date.UTC(2026, 6, 1, 12, 30);
+
+test('what steers a terminal is shown as an escape, and JSON stays the same JSON', () => {
+  assert.equal(printable('a\x1b[2Jb\x9b\x7f'), 'a\\u001b[2Jb\\u009b\\u007f');
+  assert.equal(printable('Zoë 東京 😀\t1\n2'), 'Zoë 東京 😀\t1\n2');
+  const value = { name: 'a\x1b\x9b\x7f\n' };
+  assert.deepEqual(JSON.parse(printable(JSON.stringify(value))), value);
+});
 
 test('a time of day is the latest one that is not in the future', () => {
   assert.equal(parseTime('14:03', now, berlin), Date.UTC(2026, 6, 1, 12, 3));

@@ -84,6 +84,8 @@ test('an entry on a list that is not configured, without a name, already over, o
   assert.equal(code({ list: 'toString' }), 'watchlist.unknown');
   assert.equal(code({ name: ' ' }), 'control.request');
   assert.equal(code({ name: 'n'.repeat(201) }), 'control.request');
+  for (const name of ['two\nlines', 'red\x1b[31m', 'c1\x9b'])
+    assert.equal(code({ name }), 'control.request', JSON.stringify(name));
   assert.equal(code({ notes: 'n'.repeat(2001) }), 'control.request');
   assert.equal(code({ expiresAt: 5000 }), 'control.request');
   for (const threshold of [0, 1, -1, Number.NaN]) assert.equal(code({ threshold }), 'control.request');
