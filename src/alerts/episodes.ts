@@ -30,8 +30,8 @@ export interface Episode {
   /** Tracks whose evidence stands behind the episode, and how many did that are no longer known. */
   readonly supporters: Set<TrackKey>;
   formerSupporters: number;
-  /** Best sighting of each camera so far. */
-  readonly best: Map<CameraId, Sighting>;
+  /** Latest sighting of each camera that spoke for the entry: what a rule that begins to hold shows. */
+  readonly latest: Map<CameraId, Sighting>;
   readonly stays: Map<CameraId, Stays>;
   /** By rule. */
   readonly alerts: Map<string, RuleAlert>;
@@ -54,7 +54,7 @@ export function beginEpisode(options: { id: string; kind: Episode['kind']; entry
     sightings: 0,
     supporters: new Set(),
     formerSupporters: 0,
-    best: new Map(),
+    latest: new Map(),
     stays: new Map(),
     alerts: new Map(),
     vector: undefined,
@@ -73,8 +73,9 @@ export function extend(episode: Episode, sighting: Sighting, speaks: boolean): v
   episode.lastSeenMs = Math.max(episode.lastSeenMs, atMs);
   if (!speaks) return;
   episode.sightings += 1;
-  const best = episode.best.get(camera);
-  if (best === undefined || isBetter(sighting, scoreOf(best))) episode.best.set(camera, sighting);
+  const latest = episode.latest.get(camera);
+  if (latest === undefined || latest.track.epoch < epoch || latest.frame.time.eventTimeMs <= atMs)
+    episode.latest.set(camera, sighting);
 }
 
 export function support(episode: Episode, track: TrackKey): void {

@@ -11,7 +11,7 @@ import {
 } from './evidence.ts';
 import { isIgnored, type Rule } from './rules.ts';
 import type { AlertRules } from './settings.ts';
-import { beginTrack, lastRows, moveTrack, note, rounded, type TrackState } from './track-state.ts';
+import { beginTrack, lastRows, moveTrack, note, noteUnknown, rounded, type TrackState } from './track-state.ts';
 import { createTrackTable } from './track-table.ts';
 import type { Seen, Visits } from './visits.ts';
 import type { Stays } from './zones.ts';
@@ -230,7 +230,13 @@ export function createRecognition({ settings, policy, isListed, commit, visits }
     const run = runOf(state, nowMs);
     state.unknown = run;
     const { mean } = judgement.subject;
-    const seen = seenBy(state, sighting, true);
+    const seen: Seen = {
+      ...seenBy(state, sighting, true),
+      untold: (reason, details) => {
+        // `no_rule` of an unknown face: its time has not come yet.
+        if (reason !== 'no_rule') noteUnknown(state, reason, sighting, details);
+      },
+    };
     const own = state.unknownEpisode === undefined ? undefined : visits.open(state.unknownEpisode);
     const open = own ?? visits.unknownLike(mean, state.track.camera);
     if (open !== undefined) {

@@ -3,7 +3,7 @@ import type { LedgerReason, LedgerRow } from '../core/alerts.ts';
 import type { Match, MatchKind, Sighting, TrackChange, TrackKey, TrackRef, TrackSummary } from '../core/types.ts';
 import { trackKey } from '../core/types.ts';
 import { noEvidence, type TrackEvidence } from './evidence.ts';
-import { createTrackLedger, summarise, type TrackLedger } from './ledger.ts';
+import { createTrackLedger, type Note, summarise, type TrackLedger } from './ledger.ts';
 import { footPoint, type Stays, stayAt, zonesAt } from './zones.ts';
 
 /** A face that has matched nobody since `sinceMs`. */
@@ -78,17 +78,25 @@ export function moveTrack(
 
 export function note(state: TrackState, reason: LedgerReason, sighting: Sighting, details: LedgerRow['details'] = {}): void {
   const match = sighting.result.top[0];
-  state.ledger.note({
-    atMs: sighting.frame.time.eventTimeMs,
+  state.ledger.note({ ...noteOf(reason, sighting, details), ...(match === undefined ? {} : { match }) });
+}
+
+/** Of a face that matched nobody: the nearest entry has nothing to do with it. */
+export function noteUnknown(state: TrackState, reason: LedgerReason, sighting: Sighting, details: LedgerRow['details']): void {
+  state.ledger.note(noteOf(reason, sighting, details));
+}
+
+function noteOf(reason: LedgerReason, { frame, crop, result }: Sighting, details: LedgerRow['details']): Note {
+  return {
+    atMs: frame.time.eventTimeMs,
     reason,
-    ...(match === undefined ? {} : { match }),
     details: {
-      heightPx: Math.round(sighting.crop.quality.heightPx),
-      quality: rounded(sighting.crop.quality.overall),
-      margin: rounded(sighting.result.margin),
+      heightPx: Math.round(crop.quality.heightPx),
+      quality: rounded(crop.quality.overall),
+      margin: rounded(result.margin),
       ...details,
     },
-  });
+  };
 }
 
 export function rounded(value: number): number {

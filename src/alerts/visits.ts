@@ -206,7 +206,7 @@ export function createVisits({ settings, newId, clock, commit, restored }: Visit
       offer(episode, sighting);
     }
     episode.stays.set(camera, joinStays(episode.stays.get(camera) ?? new Map(), seen.stays));
-    const described = speaks ? sighting : episode.best.get(camera);
+    const described = speaks ? sighting : episode.latest.get(camera);
     const refusal = described === undefined ? undefined : askRules(episode, described, nowMs);
     if (episode.alerts.size === 0) seen.untold(refusal?.reason ?? 'no_rule', refusal?.details ?? {});
     publishUpdates(episode, nowMs);
@@ -321,10 +321,10 @@ export function createVisits({ settings, newId, clock, commit, restored }: Visit
     begin,
     carryOn,
     follow: (episode, camera, stays, nowMs) => {
-      const best = episode.best.get(camera);
-      if (best === undefined) return;
+      const latest = episode.latest.get(camera);
+      if (latest === undefined) return;
       episode.stays.set(camera, joinStays(episode.stays.get(camera) ?? new Map(), stays));
-      askRules(episode, best, nowMs);
+      askRules(episode, latest, nowMs);
     },
     withdraw,
     unknownLike: (vector, camera) => {

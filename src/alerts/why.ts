@@ -84,7 +84,7 @@ const reasons: Readonly<Record<LedgerReason, (row: LedgerRow, formatTime: WhyQue
 };
 
 function who(row: LedgerRow): string {
-  return `${row.entryName ?? 'nobody'} (${score(row.score)})`;
+  return row.entryName === undefined ? 'an unknown face' : `${row.entryName} (${score(row.score)})`;
 }
 
 function score(value: number | undefined): string {

@@ -588,8 +588,34 @@ describe('rules', () => {
     assert.deepEqual(outside.story, []);
   });
 
+  test('after a long dwell the alert shows how it is now, not how it began: it is as fresh as any', () => {
+    const s = scene({ cameras, ...rule({ zones: ['door'], dwell: '2m' }) });
+    for (let at = 0; at <= 121_000; at += 200) {
+      if (at % 2000 === 0) s.see({ at, scores: { anna: 0.7 } });
+      s.frame(at, { changes: [moved(at, {}, { x: 0.5, y: 0.9 })] });
+    }
+    assert.deepEqual(s.story, ['opened anna']);
+    const alert = s.events[0]?.alert;
+    assert.ok(alert);
+    assert.ok(alert.eventTime - begin > 117_000, `${alert.eventTime - begin} ms after she came`);
+    assert.equal(alert.stages.receivedMs, 1000 + alert.eventTime - begin);
+    assert.equal(alert.firstSeenAt, begin);
+  });
+
   describe('unknown', () => {
     const unknown = rule({ unknown: '5s' });
+
+    test('a face whose rule asks for another camera is noted without the entry that happens to be nearest', () => {
+      const s = scene(rule({ unknown: '5s', cameras: ['yard'] }));
+      looks(s, 0, 8000, 400, { of: 'stranger', scores: { anna: 0.1 } });
+      s.frame(8200, { changes: [trackEnded(8200)] });
+      s.frame(20_000);
+      assert.deepEqual(s.story, []);
+      assert.deepEqual(
+        s.ledger.map(({ reason, entryName, score }) => [reason, entryName, score]),
+        [['rule_camera', undefined, undefined]],
+      );
+    });
 
     test('a usable face that matches nobody for the time alerts once, also when its track is lost and found', () => {
       const s = scene(unknown);

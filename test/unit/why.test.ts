@@ -40,6 +40,14 @@ test('why leaves out other cameras and other times', () => {
   assert.equal(why(s, 600_000).length, 1);
 });
 
+test('why names nobody where an unknown face was refused', () => {
+  const s = scene({ alerts: [{ name: 'r', when: { unknown: '2s', cameras: ['yard'] } }] });
+  for (let at = 0; at <= 4000; at += 200) s.see({ at, of: 'x', scores: { bert: 0.31 } });
+  s.frame(4200, { changes: [trackEnded(4200)] });
+  s.frame(30_000);
+  assert.deepEqual(why(s).slice(1), ['track 1, face, 12:00:02 to 12:00:04: an unknown face: no rule for this camera']);
+});
+
 test('why has words for every reason', () => {
   const reasons: Record<LedgerReason, RegExp> = {
     below_threshold: /needs 0\.50/,
