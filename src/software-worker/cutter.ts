@@ -1,6 +1,13 @@
 import { Scaler } from 'node-av/api';
-import { AV_PIX_FMT_YUVJ420P, AVCOL_RANGE_JPEG, AVCOL_SPC_BT709, SWS_BILINEAR } from 'node-av/constants';
-import type { Frame } from 'node-av/lib';
+import {
+  AV_PIX_FMT_RGB24,
+  AV_PIX_FMT_YUVJ420P,
+  AVCOL_RANGE_JPEG,
+  AVCOL_SPC_BT709,
+  AVCOL_SPC_RGB,
+  SWS_BILINEAR,
+} from 'node-av/constants';
+import { FFmpegError, Frame, SoftwareScaleContext } from 'node-av/lib';
 import sharp from 'sharp';
 import type { RgbImage } from '../core/models.ts';
 import type { Box, FivePoints } from '../core/types.ts';
@@ -28,10 +35,16 @@ export interface Cutter extends Disposable {
 /** Bilinear weighs every source pixel when it shrinks; the fast variant skips some, and small faces with them. */
 export function createCutter(): Cutter {
   const scaler = new Scaler({ flags: SWS_BILINEAR });
+  const context = new SoftwareScaleContext();
+  context.allocContext();
+  FFmpegError.throwIfError(context.setOption('sws_flags', SWS_BILINEAR), 'sws_flags');
   return {
     scale: async (frame, size) => ({
       ...size,
-      data: await scaler.toBuffer(frame, { format: 'rgb', resize: { width: size.width, height: size.height } }),
+      data:
+        frame.colorSpace === AVCOL_SPC_BT709 || frame.colorRange === AVCOL_RANGE_JPEG
+          ? await scaleAsTold(context, frame, size)
+          : await scaler.toBuffer(frame, { format: 'rgb', resize: { width: size.width, height: size.height } }),
     }),
     cut: async (frame, rect, maxSide) => {
       const shrink = Math.min(1, maxSide / Math.max(rect.width, rect.height));
@@ -52,8 +65,29 @@ export function createCutter(): Cutter {
       const raw = { width: piece.width, height: piece.height, channels: 3 } as const;
       return await sharp(rgb, { raw }).jpeg({ quality, chromaSubsampling: '4:4:4' }).toBuffer();
     },
-    [Symbol.dispose]: () => scaler.close(),
+    [Symbol.dispose]: () => {
+      context[Symbol.dispose]();
+      scaler.close();
+    },
   };
+}
+
+/** `Scaler` reads all frames as BT.601 of limited range; a context without fixed settings goes by what the frame says of itself. */
+async function scaleAsTold(
+  context: SoftwareScaleContext,
+  frame: Frame,
+  { width, height }: { readonly width: number; readonly height: number },
+): Promise<Uint8Array> {
+  using scaled = new Frame();
+  scaled.alloc();
+  scaled.width = width;
+  scaled.height = height;
+  scaled.format = AV_PIX_FMT_RGB24;
+  scaled.colorSpace = AVCOL_SPC_RGB;
+  scaled.colorRange = AVCOL_RANGE_JPEG;
+  FFmpegError.throwIfError(scaled.getBuffer(1), 'buffer of a scaled frame');
+  FFmpegError.throwIfError(await context.scaleFrame(scaled, frame), 'sws_scale_frame');
+  return new Uint8Array(scaled.toBuffer());
 }
 
 function readingOf(frame: Frame): ColourReading {

@@ -51,6 +51,14 @@ describe('what is cut from a frame', () => {
       { name: 'limited BT.601', colours: [red601, white] as const, kind: {} },
       { name: 'limited BT.709', colours: [red709, white] as const, kind: { space: AVCOL_SPC_BT709 } },
       {
+        name: 'full range BT.709',
+        colours: [
+          [41, 106, 224],
+          [255, 128, 128],
+        ] as const,
+        kind: { range: AVCOL_RANGE_JPEG, space: AVCOL_SPC_BT709 },
+      },
+      {
         name: 'full range by its flag',
         colours: [
           [57, 96, 224],
@@ -77,6 +85,10 @@ describe('what is cut from a frame', () => {
       near(data.subarray(3 * (12 * 32 + 4), 3 * (12 * 32 + 4) + 3), [191, 0, 0], `${name}, left`);
       near(data.subarray(3 * (12 * 32 + 28), 3 * (12 * 32 + 28) + 3), [255, 255, 255], `${name}, right`);
       near(piece.grey.subarray(12 * 32 + 28, 12 * 32 + 29), [255], `${name}, brightness`);
+      const scaled = await cutter.scale(frame, { width: 32, height: 24 });
+      assert.equal(scaled.data.length, 3 * 32 * 24);
+      near(scaled.data.subarray(3 * (12 * 32 + 4), 3 * (12 * 32 + 4) + 3), [191, 0, 0], `${name}, left, for detectors`);
+      near(scaled.data.subarray(3 * (12 * 32 + 28), 3 * (12 * 32 + 28) + 3), [255, 255, 255], `${name}, right, for detectors`);
     }
   });
 
