@@ -28,10 +28,12 @@ export function createCameraStates(onChange: (camera: CameraId, state: CameraSta
   function set(camera: CameraId, state: CameraState): void {
     const before = states.get(camera);
     if (before === undefined) return;
+    // A camera that is away stays away until it is back: its attempts to come back are no news.
+    if (before.state === 'away' && state.state === 'connecting') return;
     // The same state said again keeps the time at which it began.
-    const same = before.state === state.state && words(before) === words(state);
-    states.set(camera, same ? { ...state, since: before.since } : state);
-    if (!same) onChange(camera, state);
+    const kept = before.state === state.state ? { ...state, since: before.since } : state;
+    states.set(camera, kept);
+    if (before.state !== state.state || words(before) !== words(state)) onChange(camera, kept);
   }
 
   return {

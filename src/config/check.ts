@@ -1,3 +1,4 @@
+import { isLoopback } from '../core/loopback.ts';
 import { nearest } from '../core/nearest.ts';
 import type { MatchKind } from '../core/types.ts';
 import { type ConfigIssue, inFileOrder } from './issues.ts';
@@ -70,10 +71,6 @@ function checkPrograms({ config, refuse, warn }: Check): void {
     warn(['lists'], 'there is no watch list, so nobody can be enrolled to be alerted on; add one under lists');
   if (config.http.enabled && !isLoopback(config.http.host))
     warn(['http', 'host'], `health and metrics are open to whoever reaches ${config.http.host}; 127.0.0.1 keeps them here`);
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || host.startsWith('127.');
 }
 
 function checkCamera(check: Check, camera: CameraConfig, path: SettingPath): void {
@@ -216,7 +213,11 @@ function checkEnrolment({ config, lookups, refuse, warn }: Check, used: Readonly
   }
 }
 
-function checkBroker({ config: { mqtt }, refuse }: Check): void {
+function checkBroker({ config: { mqtt, http }, refuse }: Check): void {
+  if (mqtt.snapshot === 'reference' && !(http.enabled && isLoopback(http.host))) {
+    const why = http.enabled ? `http.host ${http.host} is open to others, and there is no login yet` : 'http.enabled is false';
+    refuse(['mqtt', 'snapshot'], `reference needs the pictures served on a loopback address, but ${why}; use inline or off`);
+  }
   if (mqtt.certFile !== undefined && mqtt.keyFile === undefined) refuse(['mqtt', 'certFile'], 'needs mqtt.keyFile');
   if (mqtt.keyFile !== undefined && mqtt.certFile === undefined) refuse(['mqtt', 'keyFile'], 'needs mqtt.certFile');
   if (mqtt.protocol === '3.1.1' && mqtt.password !== undefined && mqtt.username === undefined)

@@ -2,8 +2,12 @@ import { fastify } from 'fastify';
 import type { Context } from '../core/context.ts';
 import type { PartState } from '../core/control.ts';
 import { errorText, isSystemError, SightlineError } from '../core/errors.ts';
+import { isLoopback } from '../core/loopback.ts';
 
-/** Health and metrics for machines: `/healthz` (alive), `/readyz` (which part is not ready), `/metrics` (Prometheus text). */
+/**
+ * Health and metrics for machines: `/healthz` (alive), `/readyz` (which part is not ready), `/metrics` (Prometheus text). On a
+ * loopback address also the pictures that MQTT messages refer to; there is no login yet, so they are served nowhere else.
+ */
 
 export interface HttpConfig {
   readonly host: string;
@@ -14,6 +18,8 @@ export interface HttpConfig {
 export interface HttpNeeds {
   /** Every part of the daemon, asked at each request; quick and without side effects. */
   parts(): readonly PartState[];
+  /** JPEG of an alert's latest sighting; undefined when there is no such alert or its picture is past its retention. */
+  snapshot(alertId: string): Promise<Uint8Array | undefined>;
 }
 
 export interface HttpServer extends AsyncDisposable {
@@ -43,9 +49,9 @@ export async function startHttpServer(config: HttpConfig, needs: HttpNeeds, ctx:
     }
     return reply.status(status).send({ error: status >= 500 ? 'failed; the log says why' : errorText(error) });
   });
-  app.setNotFoundHandler((_request, reply) =>
-    reply.status(404).send({ error: 'not found; there are /healthz, /readyz and /metrics' }),
-  );
+  const pictures = isLoopback(config.host);
+  const paths = `/healthz, /readyz, /metrics${pictures ? ' and /api/v1/alerts/ID/snapshot' : ''}`;
+  app.setNotFoundHandler((_request, reply) => reply.status(404).send({ error: `not found; there are ${paths}` }));
 
   app.get('/healthz', () => ({ status: 'alive' }));
   app.get('/readyz', (_request, reply) => {
@@ -57,6 +63,15 @@ export async function startHttpServer(config: HttpConfig, needs: HttpNeeds, ctx:
     const { registry } = ctx.metrics;
     return reply.type(registry.contentType).send(await registry.metrics());
   });
+
+  if (pictures) {
+    app.get<{ Params: { readonly id: string } }>('/api/v1/alerts/:id/snapshot', async ({ params: { id } }, reply) => {
+      const jpeg = await needs.snapshot(id);
+      if (jpeg === undefined)
+        return reply.status(404).send({ error: 'there is no such alert, or its picture is past its retention' });
+      return reply.type('image/jpeg').send(Buffer.from(jpeg));
+    });
+  }
 
   try {
     await app.listen({ host: config.host, port: config.port });

@@ -64,7 +64,7 @@ const snapshot = z
       path: z
         .string()
         .describe(
-          "Path at the daemon's HTTP server, which does not serve it in this version: `sightline alerts show ID --snapshot FILE` fetches the picture.",
+          "Path at the daemon's HTTP server, which serves it on a loopback address only; `sightline alerts show ID --snapshot FILE` fetches the picture too.",
         ),
     }),
     z.strictObject({ mode: z.literal('off') }),

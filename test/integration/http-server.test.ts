@@ -6,13 +6,15 @@ import { testContext } from '../support/context.ts';
 
 const loopback = { host: '127.0.0.1', port: 0 };
 
+const snapshot = async (id: string) => (id === 'a1' ? Uint8Array.of(0xff, 0xd8, 0xff) : undefined);
+
 test('alive is always alive, ready names the part that is not', async () => {
   using ctx = testContext();
   let parts: readonly PartState[] = [
     { name: 'store', ready: true },
     { name: 'camera lobby', ready: false, reason: 'connecting' },
   ];
-  await using server = await startHttpServer(loopback, { parts: () => parts }, ctx);
+  await using server = await startHttpServer(loopback, { parts: () => parts, snapshot }, ctx);
   const base = `http://127.0.0.1:${server.address.port}`;
   const alive = await fetch(`${base}/healthz`);
   assert.deepEqual([alive.status, await alive.json()], [200, { status: 'alive' }]);
@@ -26,7 +28,7 @@ test('alive is always alive, ready names the part that is not', async () => {
 test('metrics are the registry in Prometheus text', async () => {
   using ctx = testContext();
   ctx.metrics.counter('sightline_test_total', 'A counter.', ['kind']).inc({ kind: 'a' });
-  await using server = await startHttpServer(loopback, { parts: () => [] }, ctx);
+  await using server = await startHttpServer(loopback, { parts: () => [], snapshot }, ctx);
   const answer = await fetch(`http://127.0.0.1:${server.address.port}/metrics`);
   assert.match(answer.headers.get('content-type') ?? '', /^text\/plain/);
   assert.match(await answer.text(), /^sightline_test_total\{kind="a"\} 1$/m);
@@ -37,7 +39,7 @@ test('a part that fails to answer is a failure of that request, logged and count
   const parts = () => {
     throw new Error('inside');
   };
-  await using server = await startHttpServer(loopback, { parts }, ctx);
+  await using server = await startHttpServer(loopback, { parts, snapshot }, ctx);
   const base = `http://127.0.0.1:${server.address.port}`;
   const answer = await fetch(`${base}/readyz`);
   assert.deepEqual([answer.status, await answer.json()], [500, { error: 'failed; the log says why' }]);
@@ -48,9 +50,28 @@ test('a part that fails to answer is a failure of that request, logged and count
 
 test('a taken port is named with the setting that changes it', async () => {
   using ctx = testContext();
-  await using server = await startHttpServer(loopback, { parts: () => [] }, ctx);
-  await assert.rejects(startHttpServer(server.address, { parts: () => [] }, ctx), {
+  await using server = await startHttpServer(loopback, { parts: () => [], snapshot }, ctx);
+  await assert.rejects(startHttpServer(server.address, { parts: () => [], snapshot }, ctx), {
     code: 'http.unavailable',
     message: `cannot listen on 127.0.0.1:${server.address.port}: the port is taken; set http.port or http.host`,
   });
+});
+
+test('http server: serves the picture an alert refers to, and says when there is none', async () => {
+  using ctx = testContext();
+  await using server = await startHttpServer(loopback, { parts: () => [], snapshot }, ctx);
+  const base = `http://127.0.0.1:${server.address.port}/api/v1/alerts`;
+  const found = await fetch(`${base}/a1/snapshot`);
+  assert.equal(found.headers.get('content-type'), 'image/jpeg');
+  assert.deepEqual(new Uint8Array(await found.arrayBuffer()), Uint8Array.of(0xff, 0xd8, 0xff));
+  const missing = await fetch(`${base}/a2/snapshot`);
+  assert.equal(missing.status, 404);
+  assert.match(await missing.text(), /retention/);
+});
+
+test('http server: serves no picture where others can reach it', async () => {
+  using ctx = testContext();
+  await using server = await startHttpServer({ host: '0.0.0.0', port: 0 }, { parts: () => [], snapshot }, ctx);
+  assert.equal((await fetch(`http://127.0.0.1:${server.address.port}/api/v1/alerts/a1/snapshot`)).status, 404);
+  assert.equal((await fetch(`http://127.0.0.1:${server.address.port}/healthz`)).status, 200);
 });
