@@ -83,7 +83,7 @@ export function choose(analysis: PhotoAnalysis, kind: EntryKind, pick?: number):
   if (subjects.length === 1) return first;
   return {
     reason: 'several',
-    message: `${subjects.length} ${many} are on this photo: ${places}; say which by its number, or crop it`,
+    message: `${subjects.length} ${many} are on this photo: ${places}; say which by its number (enroll --face N), or crop it`,
   };
 }
 
