@@ -57,7 +57,8 @@ const text = z.string().min(1).max(200);
 const id = z.string().regex(/^[A-Za-z0-9_-]{1,200}$/, 'expected 1 to 200 letters, digits, - and _');
 const note = z.string().max(2000);
 const base64 = z.base64();
-const timeMs = z.number().int().min(0);
+/** Up to the last moment that a Date can name. */
+const timeMs = z.number().int().min(0).max(8.64e15);
 /** Who asks, for the audit trail: the user name of the caller. */
 const actor = text;
 const limit = z.number().int().min(1).max(1000);
