@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { createWorkplace, kill, patience, workerOf } from '../support/daemon.ts';
+import { fixturePath } from '../support/fixtures.ts';
+import { until } from '../support/until.ts';
+
+test('a data directory has one owner; commands talk to it, work without one, and never beside one', async () => {
+  await using place = await createWorkplace({
+    lists: { watch: {} },
+    cameras: { lobby: { source: fixturePath('clips/lobby.mp4'), loop: true, realtime: true } },
+  });
+  const daemon = await place.start();
+  const taken = new RegExp(`is in use by process ${daemon.pid}\\b`);
+  const second = await place.command('run', place.configFile);
+  assert.equal(second.code, 1);
+  assert.match(second.stderr, taken);
+  await until('the worker runs', () => workerOf(place.dataDir), patience);
+  const worker = workerOf(place.dataDir);
+  assert.ok(worker !== undefined, 'the second start has not ended the worker of the first');
+  const closed = readdirSync(place.dataDir, { recursive: true }).map((name) => join(place.dataDir, String(name)));
+  for (const path of [place.dataDir, ...closed]) assert.equal(statSync(path).mode & 0o077, 0, `${path} is for its owner alone`);
+
+  // A socket that somebody tidied away: the store is not opened behind the daemon's back.
+  rmSync(join(place.dataDir, 'control.sock'));
+  const beside = await place.command('watchlist', 'list');
+  assert.deepEqual([beside.code, beside.stdout], [1, '']);
+  assert.match(beside.stderr, taken);
+  kill(worker, 'SIGKILL');
+  daemon.signal('SIGKILL');
+  await daemon.finished;
+
+  // Without a daemon, and after its crash, commands work on the store themselves.
+  await place.enrol('watch', 'ada');
+  assert.match(await place.succeed('watchlist', 'list'), /^ada +watch +face +2 pictures/);
+  assert.match(await place.succeed('why', '--camera', 'lobby', '--at', '00:00'), /no track was seen/);
+  for (const args of [['status'], ['reload'], ['alerts', 'tail'], ['alerts', 'ack', 'x']]) {
+    const { code, stderr } = await place.command(...args);
+    assert.equal(code, 1, args.join(' '));
+    assert.match(stderr, /no daemon is running there/, args.join(' '));
+  }
+  await using next = await place.start();
+  assert.deepEqual((await place.ask('status', {})).watchlist, { entries: 1, references: 2 });
+  await next.stop();
+  for (const name of ['control.sock', 'bridge.sock']) assert.equal(existsSync(join(place.dataDir, name)), false, name);
+});
