@@ -2,7 +2,17 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ConfigInput } from '../../src/config/schema.ts';
 import { hasMosquitto, listen, startBroker } from '../support/broker.ts';
-import { alertsIn, alertWith, createWorkplace, cutClip, patience, statesIn, type WorkplaceOptions } from '../support/daemon.ts';
+import {
+  alertsIn,
+  alertWith,
+  createWorkplace,
+  cutClip,
+  patience,
+  processesOf,
+  statesIn,
+  type WorkplaceOptions,
+  workerOf,
+} from '../support/daemon.ts';
 import { missingTool } from '../support/data.ts';
 import { installedProgram } from '../support/programs.ts';
 import { until } from '../support/until.ts';
@@ -141,6 +151,64 @@ test('a bad file changes nothing and is said; what waits for a restart is named;
       .slice(known)
       .filter(({ entry }) => entry?.name === 'ada'),
     [],
+  );
+  await daemon.stop();
+});
+
+test('a camera moves to another group, is switched off and on again; settings of outputs change live', { skip }, async () => {
+  await using it = await running({ watched: false });
+  const { listener, place, config, camera, daemon } = it;
+  const first = workerOf(place.dataDir, 'main');
+  const { track } = await alertWith(listener, { name: 'ada', state: 'opened' });
+
+  place.configure({ ...config, cameras: { lobby: { ...camera, group: 'other' } }, alerts: [{ name: 'after the move' }] });
+  assert.match(await place.succeed('reload'), /^cameras\.lobby\.group \(worker\)$/m);
+  await until('the worker of the old group has ended', () => workerOf(place.dataDir, 'main') === undefined, patience);
+  const moved = await until(
+    'she is seen by the other worker',
+    async () => {
+      const { alerts } = await place.ask('alerts.list', { open: true });
+      return alerts.find((alert) => alert.rule === 'after the move');
+    },
+    patience,
+  );
+  assert.ok(moved.track.epoch > track.epoch);
+  const second = workerOf(place.dataDir, 'other');
+  assert.ok(first !== undefined && second !== undefined && first !== second);
+  assert.equal(statesIn(listener, 'lobby').at(-1)?.state, 'live');
+
+  place.configure({ ...config, cameras: { lobby: { ...camera, enabled: false } } });
+  await place.succeed('reload');
+  await until('no worker is left', () => processesOf(place.dataDir).length === 0, patience);
+  assert.equal(statesIn(listener, 'lobby').at(-1), undefined, 'its state is taken back');
+  const closed = await until(
+    'her alert ends',
+    () => alertsIn(listener).find((alert) => alert.id === moved.id && alert.state === 'closed'),
+    patience,
+  );
+  assert.equal(closed.steps.at(-1)?.reason, 'source_ended');
+
+  const before = alertsIn(listener).length;
+  place.configure({ ...config, mqtt: { ...config.mqtt, snapshot: 'inline', topK: 1 } });
+  assert.deepEqual((await place.succeed('reload')).split('\n').toSorted().slice(-4), [
+    'applied',
+    'cameras.lobby.enabled (camera)',
+    'mqtt.snapshot (live)',
+    'mqtt.topK (live)',
+  ]);
+  await until(
+    'she is told of again',
+    () =>
+      alertsIn(listener)
+        .slice(before)
+        .some(({ state }) => state === 'opened'),
+    patience,
+  );
+  assert.equal(
+    alertsIn(listener)
+      .slice(before)
+      .find(({ state }) => state === 'opened')?.snapshot.mode,
+    'inline',
   );
   await daemon.stop();
 });
