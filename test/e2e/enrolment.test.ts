@@ -28,6 +28,7 @@ async function watching() {
   place.configure(config);
   const daemon = await place.start();
   return {
+    broker,
     listener,
     place,
     config,
@@ -102,6 +103,31 @@ test('somebody enrolled while the daemon runs alerts with the next sighting; rem
   assert.equal(alertsIn(listener).at(-1)?.entry?.name === name, false);
   await daemon.stop();
   assert.deepEqual(findBytes(place.dataDir, texts), [], 'nor once it has stopped');
+});
+
+test('somebody removed while alerts wait for the broker: their pictures go with them, and only the end is told', {
+  skip,
+}, async () => {
+  await using it = await watching();
+  const { broker, listener, place, daemon } = it;
+  await broker.kill();
+  const name = 'Zebulon Quatermass';
+  await place.succeed('enroll', '--name', name, '--list', 'watch', ...photosOf('ada'));
+  const alert = await until('an alert waits', async () => (await place.ask('alerts.list', {})).alerts[0], patience);
+  const { jpegBase64 } = await place.ask('alerts.snapshot', { id: alert.id });
+  const secrets = [Buffer.from(jpegBase64, 'base64'), Buffer.from(name)];
+  assert.equal(findBytes(place.dataDir, secrets).length > 0, true);
+  await place.succeed('watchlist', 'remove', name);
+  assert.deepEqual(findBytes(place.dataDir, secrets), [], 'nothing of the messages that wait is left');
+  await broker.start();
+  const end = await alertWith(listener, { state: 'closed' });
+  assert.deepEqual([end.id, end.entry?.name, end.steps.at(-1)?.reason], [alert.id, '', 'entry_removed']);
+  assert.deepEqual(
+    alertsIn(listener).map(({ state }) => state),
+    ['closed'],
+  );
+  assert.ok(listener.messages.every(({ text }) => !text.includes(name) && !text.includes('"inline"')));
+  await daemon.stop();
 });
 
 test('photos that would recognise badly are refused with reason and remedy; an entry ends when it expires', {

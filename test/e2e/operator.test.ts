@@ -116,6 +116,12 @@ test('alerts are followed live and answered, and every consumer hears who did wh
     words.kill('SIGINT');
   }
   const followed = await tail.finished;
+  await words.finished;
+  await until(
+    'nobody listens any more',
+    async () => /^sightline_feed_listeners 0$/m.test(await (await fetch(daemon.url('/metrics'))).text()),
+    patience,
+  );
   assert.equal(followed.code, 0, 'Ctrl-C ends it well');
   assert.deepEqual(Object.keys(events()[0] ?? {}).toSorted(), ['alert', 'revision', 'step'], 'without the picture');
   const told = (await words.finished).stdout;
