@@ -304,7 +304,9 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
       ctx,
     ),
   );
-  const http = config.http.enabled ? scope.use('http', await startHttpServer(config.http, { parts, snapshot: (id) => store.alerts.snapshot(id) }, ctx)) : undefined;
+  const http = config.http.enabled
+    ? scope.use('http', await startHttpServer(config.http, { parts, snapshot: (id) => store.alerts.snapshot(id) }, ctx))
+    : undefined;
   scope.use(
     'retention',
     clock.every(sweepEveryMs, async () => {
