@@ -17,7 +17,7 @@ import {
  */
 
 /** Largest frame side, objects and text a message may claim. */
-const limits = { side: 16_384, objects: 1024, text: 64, jpegBytes: 4 * 1024 * 1024 } as const;
+const limits = { side: 16_384, objects: 1024, text: 64, words: 1000, jpegBytes: 4 * 1024 * 1024 } as const;
 
 class Refusal extends Error {}
 
@@ -198,9 +198,14 @@ function failedReason(reason: string, retryInMs: number): string {
   return retryInMs === 0 ? reason : `${reason}; tried again every ${Math.round(retryInMs / 60_000)} min`;
 }
 
+/** Words of a worker go into states that are retained and logged. */
+function short(words: string): string {
+  return words.length <= limits.words ? words : `${words.slice(0, limits.words)}…`;
+}
+
 /** A worker's word on a source, as the state of its camera. `now` is wall clock milliseconds. */
 export function decodeStatus(status: SourceStatus, now: number): CameraState | undefined {
-  const reason = status.reason === '' ? 'no reason given' : status.reason;
+  const reason = status.reason === '' ? 'no reason given' : short(status.reason);
   switch (status.state) {
     case SourceState.CONNECTING:
       return { state: 'connecting', since: now, ...(status.reason === '' ? {} : { reason }) };
@@ -208,10 +213,10 @@ export function decodeStatus(status: SourceStatus, now: number): CameraState | u
       return {
         state: 'live',
         since: now,
-        codec: status.codec,
+        codec: short(status.codec),
         width: status.width,
         height: status.height,
-        decode: status.decode,
+        decode: short(status.decode),
       };
     case SourceState.AWAY:
       return { state: 'away', since: now, reason, ...(status.retryInMs === 0 ? {} : { retryAt: now + status.retryInMs }) };

@@ -8,31 +8,42 @@ export type Logger = Pick<PinoLogger, 'debug' | 'info' | 'warn' | 'error' | 'lev
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
-/** `scheme://user:` and the password before the last `@` of the authority, which may hold `@` and `:` itself. */
-const urlPassword = /([a-z][a-z0-9+.-]*:\/\/[^\s/:]*):[^\s/]*@/gi;
+/**
+ * `scheme://user:` and the password before the last `@` of the authority, which may hold `@` and `:` itself. Every repetition has a
+ * bound: a text of megabytes must not take longer than its length is worth.
+ */
+const urlPassword = /([a-z][a-z0-9+.-]{0,31}:\/\/[^\s/:]{0,255}):[^\s/]{0,4095}@/gi;
 /** The same where the password holds `/`, `?` or `#` too: what follows the colon is then no port. */
-const urlOddPassword = /([a-z][a-z0-9+.-]*:\/\/[^\s/:]*):(?!\d{1,5}(?:[/?#\s]|$)|\*\*\*@)\S*@/gi;
-const namedSecret = /\b([\w-]*(?:password|passwd|passphrase|pass|pwd|user-pw|token|secret|api_?key))=[^\s&"']+/gi;
+const urlOddPassword = /([a-z][a-z0-9+.-]{0,31}:\/\/[^\s/:]{0,255}):(?!\d{1,5}(?:[/?#\s]|$)|\*\*\*@)\S{0,4095}@/gi;
+const namedSecret = /(password|passwd|passphrase|pass|pwd|user-pw|token|secret|api_?key)=[^\s&"']+/gi;
 const secretKey = /^(?:.*password|passphrase|passwd|pass|pwd|.*token|.*secret|api_?key|authorization|.*privatekey)$/i;
 /** Deeper fields are not logged: nothing would have looked at them. */
 const depthLimit = 5;
+/** Longer texts are cut: a line of the log is read by people and shipped by machines with limits of their own. */
+const textLimit = 16_384;
 
 /** `scheme://user:password@host` anywhere in a text loses its password; so do `password=` and `token=` parts. */
 export function redact(text: string): string {
   return text.replace(urlPassword, '$1:***@').replace(urlOddPassword, '$1:***@').replace(namedSecret, '$1=***');
 }
 
+/** Redacted, and cut where it is too long; a password that reaches over the cut is still seen as one. */
+function shown(text: string): string {
+  if (text.length <= textLimit) return redact(text);
+  return `${redact(text.slice(0, 2 * textLimit)).slice(0, textLimit)}… (${text.length} characters)`;
+}
+
 function redactValue(value: unknown, depth = 0): unknown {
-  if (typeof value === 'string') return redact(value);
+  if (typeof value === 'string') return shown(value);
   if (typeof value === 'bigint') return value.toString();
   if (value === null || typeof value !== 'object') return value;
   if (depth > depthLimit) return '[deeper]';
   if (value instanceof Error) {
     return {
       type: value.name,
-      message: redact(value.message),
+      message: shown(value.message),
       ...('code' in value ? { code: value.code } : {}),
-      ...(value.stack === undefined ? {} : { stack: redact(value.stack) }),
+      ...(value.stack === undefined ? {} : { stack: shown(value.stack) }),
       ...(value.cause === undefined ? {} : { cause: redactValue(value.cause, depth + 1) }),
       ...(value instanceof AggregateError ? { errors: redactValue(value.errors, depth + 1) } : {}),
     };
@@ -75,7 +86,7 @@ export function createLogger(options: { level: LogLevel; destination?: { write(l
         const fields = first instanceof Error ? [{ err: first }, ...(rest.length === 0 ? [first.message] : rest)] : args;
         method.apply(
           this,
-          fields.map((item) => (typeof item === 'string' ? redact(item) : item)),
+          fields.map((item) => (typeof item === 'string' ? shown(item) : item)),
         );
       },
     },

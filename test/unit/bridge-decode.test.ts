@@ -148,4 +148,6 @@ test('source status: says each state in words and knows when the next attempt is
     reason: 'no such model; tried again every 5 min',
   });
   assert.equal(decodeStatus({ ...SourceStatus.create(), state: SourceState.UNSPECIFIED }, 0), undefined);
+  const long = decodeStatus({ ...SourceStatus.create(), state: SourceState.ENDED, reason: 'r'.repeat(1e6) }, 0);
+  assert.deepEqual(long, { state: 'ended', since: 0, reason: `${'r'.repeat(1000)}…` });
 });

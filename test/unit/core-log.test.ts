@@ -38,6 +38,20 @@ for (const [text, shown] of urls) {
   });
 }
 
+test('a text of megabytes is redacted in no time, and cut in the log without showing half a password', {
+  timeout: 10_000,
+}, () => {
+  for (const part of ['r', 'r-', 'a://b:', 'password', 'a.', '://', ':', '@'])
+    assert.equal(typeof redact(part.repeat(300_000 / part.length)), 'string', part);
+  const url = ' rtsp://u:hunter2hunter2@h/';
+  for (const before of [16_384 - 10, 16_384 - 14, 16_384 - 18, 20_000]) {
+    const lines = logged((log) => log.warn({ reason: `${'r'.repeat(before)}${url}`, err: new Error('r'.repeat(1e6)) }, 'x'));
+    assert.doesNotMatch(JSON.stringify(lines), /hunter/, `${before} characters before it`);
+    assert.match(String(lines[0]?.['reason']), / characters\)$/);
+    assert.ok(JSON.stringify(lines).length < 100_000);
+  }
+});
+
 test('no password of a URL survives, whatever it holds', () => {
   const password = fc.string({ minLength: 1, maxLength: 12 }).map((noise) => `SECRET${noise.replace(/\s/g, '_')}SECRET`);
   fc.assert(
