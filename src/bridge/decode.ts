@@ -16,8 +16,16 @@ import {
  * refused as a whole frame: a worker that sends such a thing is broken, and half a frame would be worse than none.
  */
 
-/** Largest frame side, objects and text a message may claim. */
-const limits = { side: 16_384, objects: 1024, text: 64, words: 1000, jpegBytes: 4 * 1024 * 1024 } as const;
+/** Largest frame side, objects and text a message may claim, longest media time of an epoch, and the last moment a Date can name. */
+const limits = {
+  side: 16_384,
+  objects: 1024,
+  text: 64,
+  words: 1000,
+  jpegBytes: 4 * 1024 * 1024,
+  mediaMs: 366 * 86_400_000,
+  dateMs: 8.64e15,
+} as const;
 
 class Refusal extends Error {}
 
@@ -133,7 +141,7 @@ export function createFrameDecoder(clock: Clock): FrameDecoder {
       anchor = { epoch: frame.epoch, pts: frame.pts, wallMs: arrivedMs, slewMs: 0, mediaMs: 0, eventMs: arrivedMs };
       anchors.set(frame.camera, anchor);
     }
-    const mediaMs = Number(frame.pts - anchor.pts) * msPerTick;
+    const mediaMs = number(Number(frame.pts - anchor.pts) * msPerTick, 'media time in ms', -limits.mediaMs, limits.mediaMs);
     if (!frame.live) return anchor.wallMs + mediaMs;
     const mostMs = slewShare * Math.max(0, mediaMs - anchor.mediaMs);
     const behindMs = arrivedMs - (anchor.wallMs + mediaMs + anchor.slewMs);
@@ -151,7 +159,7 @@ export function createFrameDecoder(clock: Clock): FrameDecoder {
       pts: frame.pts,
       timeBase: { numerator, denominator },
       receivedMonoMs,
-      cameraTimeMs: Number(frame.cameraTimeUs) / 1000,
+      cameraTimeMs: number(Number(frame.cameraTimeUs) / 1000, 'camera_time in ms', -limits.dateMs, limits.dateMs),
       cameraTimeSource: frame.cameraTimeSource === CameraTimeSource.RTCP ? 'rtcp' : 'arrival',
       eventTimeMs: eventTime(frame, receivedMonoMs, (numerator * 1000) / denominator),
     };

@@ -50,6 +50,16 @@ test('frame decoder: anchors event time at the first frame of an epoch and follo
   assert.equal(reopened.frame.time.eventTimeMs, 999_900, 'a new epoch has its own anchor');
 });
 
+test('frame decoder: refuses times that no calendar can show, and goes on unharmed', () => {
+  const decoder = createFrameDecoder(new ManualClock());
+  const first = decoder.decode(wireFrame({ live: true }));
+  for (const change of [{ pts: 2n ** 63n - 1n }, { pts: -(2n ** 63n) }, { cameraTimeUs: 2n ** 63n - 1n }])
+    assert.ok('refused' in decoder.decode(wireFrame({ live: true, ...change })), Object.keys(change).join());
+  const next = decoder.decode(wireFrame({ live: true, pts: 90_000n + 90n }));
+  assert.ok('frame' in first && 'frame' in next);
+  assert.ok(Math.abs(next.frame.time.eventTimeMs - first.frame.time.eventTimeMs) < 2);
+});
+
 /** Event times of a source whose clock ticks `rate` times as fast as ours, with what the wall clock said at each frame. */
 async function played(
   frames: number,
