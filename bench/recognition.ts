@@ -34,7 +34,7 @@ const usage = `usage: node bench/recognition.ts [--clips NAME,â€¦] [--scenes A,â
 How well people are recognised: alerts of the whole program on clips with ground truth, error rates of photos, faces and bodies at every
 threshold. Prints tables, writes bench/results/recognition.json and recognition.svg.
 
-  --clips    of ${allClips.join(', ')} (default: all)
+  --clips    for scenes and faces, of ${allClips.join(', ')} (default: all)
   --scenes   ${Object.entries(scenarios)
     .map(([name, what]) => `${name} ${what}`)
     .join('; ')} (default: all)

@@ -3,7 +3,7 @@ import type { CurvePoint, Rates } from './scores.ts';
 
 /** FAR and FRR over the threshold as an SVG, one panel for each material, errors on a logarithmic axis. */
 
-const panel = { width: 380, height: 300, left: 62, top: 58, gap: 34, bottom: 110 } as const;
+const panel = { width: 380, height: 300, left: 62, top: 76, gap: 34, bottom: 110 } as const;
 const plot = { width: panel.width - panel.left - 8, height: panel.height - 30 } as const;
 const colours = { far: '#b3261e', frr: '#1f5fa8', axis: '#5f6368', grid: '#e3e5e8', text: '#202124' } as const;
 /** Shares below this are drawn on the lowest line, which says so. */
@@ -12,6 +12,7 @@ const decades = [1, 0.1, 0.01, 0.001] as const;
 
 interface Panel {
   readonly title: string;
+  readonly counts: string;
   readonly from: number;
   readonly to: number;
   readonly curves: readonly { readonly model: string; readonly rates: Rates }[];
@@ -29,7 +30,8 @@ function panelsOf(models: readonly ModelFigures[]): readonly Panel[] {
       ({ kind, materials: own }) => kind === 'appearance' && own.some((item) => item.material === material),
     );
     return {
-      title: `${material}: ${people} people, ${genuine} genuine, ${impostor} impostor pairs`,
+      title: material,
+      counts: `${people} people, ${genuine} genuine and ${impostor} impostor pairs`,
       from: body ? 0.3 : 0,
       to: 1,
       curves,
@@ -37,7 +39,7 @@ function panelsOf(models: readonly ModelFigures[]): readonly Panel[] {
   });
 }
 
-function drawPanel({ title, from, to, curves }: Panel, left: number): string {
+function drawPanel({ title, counts, from, to, curves }: Panel, left: number): string {
   const x = (threshold: number) => left + panel.left + ((threshold - from) / (to - from)) * plot.width;
   const y = (value: number) => panel.top + (Math.log10(Math.max(value, lowest)) / Math.log10(lowest)) * plot.height;
   const path = (curve: readonly CurvePoint[], which: 'far' | 'frr', dashed: boolean) => {
@@ -47,7 +49,10 @@ function drawPanel({ title, from, to, curves }: Panel, left: number): string {
   };
   const text = (at: number, line: number, content: string, more = '') =>
     `<text x="${at.toFixed(1)}" y="${line.toFixed(1)}" fill="${colours.text}" ${more}>${content}</text>`;
-  const parts: string[] = [text(left + panel.left, panel.top - 14, title, 'font-size="12" font-weight="600"')];
+  const parts: string[] = [
+    text(left + panel.left, panel.top - 28, title, 'font-size="12" font-weight="600"'),
+    text(left + panel.left, panel.top - 12, counts),
+  ];
   for (const value of [...decades, lowest]) {
     const [label, line] = [value === lowest ? 'none' : `${value * 100} %`, y(value)];
     parts.push(
@@ -66,7 +71,7 @@ function drawPanel({ title, from, to, curves }: Panel, left: number): string {
   for (const threshold of thresholds) {
     parts.push(
       `<path d="M${x(threshold).toFixed(1)} ${panel.top}V${panel.top + plot.height}" stroke="${colours.axis}" stroke-dasharray="2 3"/>`,
-      text(x(threshold) + 4, panel.top + 12, `shipped ${threshold.toFixed(2)}`),
+      text(x(threshold) - 4, panel.top + 12, `shipped ${threshold.toFixed(2)}`, 'text-anchor="end"'),
     );
   }
   for (const [at, { model }] of curves.entries()) {
@@ -90,6 +95,7 @@ export function drawCurves(models: readonly ModelFigures[]): string {
   const heading = 'Share of pairs wrong at each threshold. Pairs are not independent; few people: see docs/models.md';
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="11">`,
+    '<title>Share of genuine pairs rejected and of impostor pairs accepted, by threshold</title>',
     `<rect width="${width}" height="${height}" fill="#ffffff"/>`,
     `<text x="${panel.left}" y="22" fill="${colours.text}" font-size="13">${heading}</text>`,
     ...panels.map((item, at) => drawPanel(item, at * (panel.width + panel.gap))),

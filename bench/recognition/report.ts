@@ -1,7 +1,7 @@
 import { type Figures, type ModelFigures, quotedThresholds } from './figures.ts';
 import { type Scenario, type SceneFigures, scenarios } from './scenes.ts';
 import type { Rates, Share } from './scores.ts';
-import { type Interval, median, upperRate } from './statistics.ts';
+import { type Interval, median, shareInterval, upperRate, upperShare } from './statistics.ts';
 
 /** Figures as tables, for the terminal and for the docs. */
 
@@ -40,19 +40,26 @@ function seconds(value: number): string {
   return value.toFixed(2);
 }
 
+const timeColumns = ['first visible frame → alert, s: median / largest', 'of it media time'] as const;
+const timeNote =
+  'Times: the deciding frame in media time, plus what detecting, deciding and publishing took after that frame had arrived; files at full speed, so that frames wait for each other.';
+
+function times(scenes: readonly SceneFigures[]): readonly string[] {
+  const hits = scenes.flatMap(({ toAlert }) => toAlert);
+  const shown = (values: readonly number[]) =>
+    values.length === 0 ? '–' : `${seconds(median(values))} / ${seconds(Math.max(...values))}`;
+  return [shown(hits.map(({ mediaS, latencyS }) => mediaS + latencyS)), shown(hits.map(({ mediaS }) => mediaS))];
+}
+
 function alertTable(scenes: readonly SceneFigures[]): Table {
   return {
     title: 'Alerts by clip, shipped defaults',
-    columns: ['scenario', 'clip', 'visits', 'alerts', 'missed', 'false', 'first visible frame → alert, s: median', 'largest'],
-    rows: scenes.map(({ scenario, clip, visits, alerts, missed, false: wrong, toAlert }) => {
-      const times = toAlert.map(({ mediaS, latencyS }) => mediaS + latencyS);
-      const timed = times.length === 0 ? ['–', '–'] : [seconds(median(times)), seconds(Math.max(...times))];
-      return [scenario, clip, ...[visits, alerts, missed, wrong].map(String), ...timed];
+    columns: ['scenario', 'clip', 'visits', 'alerts', 'missed', 'false', ...timeColumns],
+    rows: scenes.map((scene) => {
+      const { scenario, clip, visits, alerts, missed, false: wrong } = scene;
+      return [scenario, clip, ...[visits, alerts, missed, wrong].map(String), ...times([scene])];
     }),
-    notes: [
-      ...Object.entries(scenarios).map(([scenario, what]) => `${scenario}: ${what}.`),
-      'Times are the deciding frame in media time plus what deciding and publishing took after that frame had arrived, files at full speed.',
-    ],
+    notes: [...Object.entries(scenarios).map(([scenario, what]) => `${scenario}: ${what}.`), timeNote],
   };
 }
 
@@ -72,6 +79,13 @@ function exposures(scenes: readonly SceneFigures[]): readonly Exposure[] {
   );
 }
 
+function missedText(missed: number, visits: number): string {
+  if (visits === 0) return '–';
+  return missed === 0
+    ? `none seen (≤ ${percent(upperShare(0, visits))} %)`
+    : `${missed} (${range(shareInterval(missed, visits))} %)`;
+}
+
 function scenarioTable(scenes: readonly SceneFigures[]): Table {
   return {
     title: 'Alerts by scenario, and false alerts per camera-day that this footage allows',
@@ -80,7 +94,7 @@ function scenarioTable(scenes: readonly SceneFigures[]): Table {
       'listed visits',
       'alerted',
       'missed',
-      'first visible frame → alert, s: median / largest',
+      ...timeColumns,
       'footage with nobody listed in view',
       'false alerts',
       'upper 95 % bound per camera-day',
@@ -90,19 +104,25 @@ function scenarioTable(scenes: readonly SceneFigures[]): Table {
       const footageS = sum(({ unlistedS }) => unlistedS);
       const wrong = sum((scene) => scene.false);
       const days = footageS / secondsOfDay;
-      const times = own.flatMap(({ toAlert }) => toAlert.map(({ mediaS, latencyS }) => mediaS + latencyS));
+      const hits = own.flatMap(({ toAlert }) => toAlert).length;
       return [
         `${name}: ${what}`,
         String(sum(({ visits }) => visits)),
-        String(times.length),
-        String(sum(({ missed }) => missed)),
-        times.length === 0 ? '–' : `${seconds(median(times))} / ${seconds(Math.max(...times))}`,
+        String(hits),
+        missedText(
+          sum(({ missed }) => missed),
+          sum(({ visits }) => visits),
+        ),
+        ...times(own),
         `${footageS.toFixed(0)} s (${days.toPrecision(2)} days)`,
         wrong === 0 ? 'none seen' : String(wrong),
-        `≤ ${Number(upperRate(wrong, days).toPrecision(2))}`,
+        `≤ ${Number(upperRate(wrong, days).toPrecision(2)).toLocaleString('en').replaceAll(',', ' ')}`,
       ];
     }),
-    notes: ['The footage is far too little for the last column: it says how little it is, not how often alerts are false.'],
+    notes: [
+      'The footage is far too little for the last column: it says how little it is, not how often alerts are false.',
+      timeNote,
+    ],
   };
 }
 

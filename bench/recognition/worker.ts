@@ -21,6 +21,9 @@ export const detectFps = 5;
 /** Far below what a camera compares by default: the smallest are measured too. */
 const leastHeight = { face: 12, body: 40 } as const;
 
+/** A busy machine must not open a file a second time. */
+const patienceMs = 300_000;
+
 /**
  * Plays a file through the real software worker, as the daemon starts it, and gives the frames that were detected on: crops cut, warped
  * and compressed as always. No motion gate, and no track is ever decided, so that every detection of at least 12 px (bodies 40) has a crop.
@@ -38,11 +41,14 @@ export async function watchFile(file: string, { repository, detector, kind }: Wa
       jpegQuality: 0,
       maxSide: 0,
     },
+    openTimeoutMs: patienceMs,
+    silenceTimeoutMs: patienceMs,
   });
   await using daemon = await startTestDaemon({ cameras: [camera], inference: inferenceConfig(repository) });
   await using worker = startWorkerProcess(daemon.socketPath);
   const ended = untilEnded(daemon, 'clip', 600_000);
   const frames = await Promise.race([ended, worker.failed]);
+  if (daemon.epochs.get('clip') !== 1) throw new Error(`${file} was opened ${daemon.epochs.get('clip')} times`);
   const decoder = createFrameDecoder(systemClock);
   return frames.flatMap((wire) => {
     const decoded = decoder.decode(wire);
