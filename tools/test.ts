@@ -29,8 +29,8 @@ interface Limits {
 
 const limitsOf: Readonly<Record<string, Limits>> = {
   unit: { testMs: 30_000, fileMs: 120_000, quietMs: 20_000 },
-  integration: { testMs: 180_000, fileMs: 420_000, quietMs: 20_000 },
-  e2e: { testMs: 240_000, fileMs: 480_000, quietMs: 20_000 },
+  integration: { testMs: 240_000, fileMs: 600_000, quietMs: 20_000 },
+  e2e: { testMs: 420_000, fileMs: 900_000, quietMs: 20_000 },
   long: { testMs: 1_800_000, fileMs: 3_600_000, quietMs: 60_000 },
 };
 const suites = Object.keys(limitsOf);
