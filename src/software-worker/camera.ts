@@ -2,10 +2,16 @@ import type { Context } from '../core/context.ts';
 import { type ErrorCode, errorText, isAbort, isSightlineError, SightlineError } from '../core/errors.ts';
 import { type FloodGate, redact } from '../core/log.ts';
 import type { Detector } from '../core/models.ts';
-import { type Label, SourceState, type SourceStatus, type Frame as WireFrame } from '../gen/sightline/bridge/v1/bridge.ts';
+import {
+  type Label,
+  SourceState,
+  type SourceStatus,
+  type StreamStats,
+  type Frame as WireFrame,
+} from '../gen/sightline/bridge/v1/bridge.ts';
 import { type Analysis, type CameraCounters, createAnalysis } from './analysis.ts';
 import type { Hardware } from './decoder.ts';
-import { openDemuxer, type UnitSource } from './demux.ts';
+import { metered, openDemuxer, type UnitSource } from './demux.ts';
 import { type DetectStream, startDetectStream } from './detect-stream.ts';
 import { openPipeline } from './gst.ts';
 import { openPictures, type Picture, type PictureStream } from './pictures.ts';
@@ -13,6 +19,7 @@ import { createSourceRetry } from './retry.ts';
 import type { CameraSettings } from './settings.ts';
 import type { Slots } from './slots.ts';
 import { parseSource } from './source-address.ts';
+import { createStreamMeter } from './stream-meter.ts';
 
 /** What a camera needs of the worker around it. */
 export interface CameraServices {
@@ -31,6 +38,8 @@ export interface CameraServices {
 export interface Camera extends AsyncDisposable {
   readonly settings: CameraSettings;
   readonly counters: CameraCounters;
+  /** What has arrived of the main source since it was opened last; undefined before that. */
+  stream(): StreamStats | undefined;
   label(epoch: number, labels: readonly Label[]): void;
   /** Tries again now if it has failed; otherwise nothing. */
   retry(): void;
@@ -62,6 +71,7 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
   let epoch = 0;
   let analysis: Analysis | undefined;
   let playing: PictureStream | undefined;
+  let measured: (() => StreamStats) | undefined;
   let draining = false;
   let liveSinceMs: number | undefined;
   /** Why it has failed, until it is live again or away. */
@@ -85,15 +95,17 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
     });
   }
 
-  async function open(source: string): Promise<PictureStream> {
+  async function openUnits(source: string): Promise<UnitSource> {
     const address = parseSource(source);
-    const units: UnitSource =
-      address.kind === 'gst'
-        ? await openPipeline(
-            { name: address.pipeline, properties: settings.properties, openTimeoutMs: settings.openTimeoutMs },
-            own,
-          )
-        : await openDemuxer({ address, transport: settings.transport, openTimeoutMs: settings.openTimeoutMs }, own);
+    return address.kind === 'gst'
+      ? await openPipeline(
+          { name: address.pipeline, properties: settings.properties, openTimeoutMs: settings.openTimeoutMs },
+          own,
+        )
+      : await openDemuxer({ address, transport: settings.transport, openTimeoutMs: settings.openTimeoutMs }, own);
+  }
+
+  async function decode(units: UnitSource): Promise<PictureStream> {
     return await openPictures(
       units,
       {
@@ -111,7 +123,7 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
     if (source === undefined) return undefined;
     const paced = main.kind === 'file' && !settings.realtime;
     const openSame = async () => {
-      const stream = await open(source);
+      const stream = await decode(await openUnits(source));
       if (stream.kind === main.kind) return stream;
       await stream[Symbol.asyncDispose]();
       throw new SightlineError('source.unsupported', `detectSource is a ${stream.kind} source and source a ${main.kind} one`);
@@ -153,7 +165,10 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
 
   /** Reads the source until it ends; true when it was a file. */
   async function play(): Promise<boolean> {
-    await using pictures = await open(settings.source);
+    const units = await openUnits(settings.source);
+    const meter = createStreamMeter({ declaredFps: units.frameRate ?? 0, live: units.kind === 'live' });
+    await using pictures = await decode(metered(units, meter));
+    measured = () => meter.stats(pictures.undecodable);
     signal.throwIfAborted();
     if (draining) return false;
     playing = pictures;
@@ -265,6 +280,7 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
   return {
     settings,
     counters,
+    stream: () => measured?.(),
     label: (of, labels) => {
       if (of === epoch) analysis?.label(labels);
     },

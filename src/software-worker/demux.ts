@@ -4,6 +4,7 @@ import type { Context } from '../core/context.ts';
 import { SightlineError } from '../core/errors.ts';
 import type { SourceAddress } from './source-address.ts';
 import { sourceError } from './source-error.ts';
+import type { StreamMeter } from './stream-meter.ts';
 import type { TimeBase } from './times.ts';
 
 /**
@@ -152,4 +153,30 @@ export async function openDemuxer(options: OpenOptions, ctx: Context): Promise<U
 /** A packet's or frame's time stamp, undefined where FFmpeg has none. */
 export function stamp(value: bigint): bigint | undefined {
   return value === AV_NOPTS_VALUE ? undefined : value;
+}
+
+/** The same source, each of its units measured as it is read. */
+export function metered(source: UnitSource, meter: StreamMeter): UnitSource {
+  const { timeBase } = source;
+  const msPerTick = (1000 * timeBase.num) / timeBase.den;
+  return {
+    kind: source.kind,
+    parameters: source.parameters,
+    timeBase,
+    frameRate: source.frameRate,
+    read: async () => {
+      const unit = await source.read();
+      if (unit === undefined) return undefined;
+      const pts = stamp(unit.packet.pts);
+      meter.add({
+        ptsMs: pts === undefined ? undefined : Number(pts) * msPerTick,
+        bytes: unit.packet.size,
+        key: unit.packet.isKeyframe,
+        senderAheadMs: unit.ntpUs === undefined ? undefined : (unit.ntpUs - unit.wallUs) / 1000,
+      });
+      return unit;
+    },
+    interrupt: () => source.interrupt(),
+    [Symbol.asyncDispose]: () => source[Symbol.asyncDispose](),
+  };
 }

@@ -23,6 +23,8 @@ export interface PictureStream extends AsyncDisposable {
   readonly frameRate: number | undefined;
   /** How it is decoded; may become `software` with the first frames. */
   readonly path: string;
+  /** Units that could not be decoded so far. */
+  readonly undecodable: number;
   /** Undefined at the end. Rejects with `source.timeout` when the source falls silent. */
   next(): Promise<Picture | undefined>;
   /** Makes a pending `next` end; no other call may follow but disposal. */
@@ -123,6 +125,9 @@ export async function openPictures(source: UnitSource, options: PictureOptions, 
     frameRate: source.frameRate,
     get path() {
       return decoder.path;
+    },
+    get undecodable() {
+      return decoder.errors;
     },
     next: async () => {
       await fill();

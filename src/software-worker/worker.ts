@@ -181,6 +181,7 @@ export function startWorker(options: WorkerOptions, ctx: Context): Worker {
           batchesDropped: BigInt(counters.batchesDropped),
           crops: BigInt(counters.crops),
           fps,
+          stream: entry.camera.stream(),
         };
       }),
       rssBytes: BigInt(process.memoryUsage.rss()),

@@ -197,6 +197,34 @@ export interface CameraStats {
   crops: bigint;
   /** decoded frames a second, last second */
   fps: number;
+  /** of the source that was opened last; absent before that */
+  stream: StreamStats | undefined;
+}
+
+/** What has arrived of a source since it was opened, before decoding. Media time is by the units' time stamps. */
+export interface StreamStats {
+  /** access units */
+  units: bigint;
+  bytes: bigint;
+  /** from the first unit to the latest */
+  mediaMs: number;
+  keyFrames: bigint;
+  /** from the first key frame to the latest */
+  keySpanMs: number;
+  /** the one that is not over yet counts */
+  longestKeyIntervalMs: number;
+  /** units that must have come before one can be shown: 0 without B-frames */
+  reorderUnits: number;
+  /** units that the decoder refused */
+  undecodable: bigint;
+  /** 0: nobody said */
+  declaredFps: number;
+  /** the sender's reports say its wall clock */
+  senderClock: boolean;
+  /** its wall clock at the capture of the latest unit minus ours at arrival */
+  senderAheadMs: number;
+  /** a camera, not a file */
+  live: boolean;
 }
 
 export interface ModelStats {
@@ -1933,6 +1961,7 @@ function createBaseCameraStats(): CameraStats {
     batchesDropped: 0n,
     crops: 0n,
     fps: 0,
+    stream: undefined,
   };
 }
 
@@ -1979,6 +2008,9 @@ export const CameraStats: MessageFns<CameraStats> = {
     }
     if (message.fps !== 0) {
       writer.uint32(65).double(message.fps);
+    }
+    if (message.stream !== undefined) {
+      StreamStats.encode(message.stream, writer.uint32(74).fork()).join();
     }
     return writer;
   },
@@ -2060,6 +2092,14 @@ export const CameraStats: MessageFns<CameraStats> = {
             message.fps = reader.double();
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.stream = StreamStats.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2095,6 +2135,223 @@ export const CameraStats: MessageFns<CameraStats> = {
       : 0n;
     message.crops = (object.crops !== undefined && object.crops !== null) ? BigInt(object.crops) : 0n;
     message.fps = object.fps ?? 0;
+    message.stream = (object.stream !== undefined && object.stream !== null)
+      ? StreamStats.fromPartial(object.stream)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseStreamStats(): StreamStats {
+  return {
+    units: 0n,
+    bytes: 0n,
+    mediaMs: 0,
+    keyFrames: 0n,
+    keySpanMs: 0,
+    longestKeyIntervalMs: 0,
+    reorderUnits: 0,
+    undecodable: 0n,
+    declaredFps: 0,
+    senderClock: false,
+    senderAheadMs: 0,
+    live: false,
+  };
+}
+
+export const StreamStats: MessageFns<StreamStats> = {
+  encode(message: StreamStats, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.units !== 0n) {
+      if (BigInt.asUintN(64, message.units) !== message.units) {
+        throw new globalThis.Error("value provided for field message.units of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.units);
+    }
+    if (message.bytes !== 0n) {
+      if (BigInt.asUintN(64, message.bytes) !== message.bytes) {
+        throw new globalThis.Error("value provided for field message.bytes of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.bytes);
+    }
+    if (message.mediaMs !== 0) {
+      writer.uint32(25).double(message.mediaMs);
+    }
+    if (message.keyFrames !== 0n) {
+      if (BigInt.asUintN(64, message.keyFrames) !== message.keyFrames) {
+        throw new globalThis.Error("value provided for field message.keyFrames of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.keyFrames);
+    }
+    if (message.keySpanMs !== 0) {
+      writer.uint32(41).double(message.keySpanMs);
+    }
+    if (message.longestKeyIntervalMs !== 0) {
+      writer.uint32(49).double(message.longestKeyIntervalMs);
+    }
+    if (message.reorderUnits !== 0) {
+      writer.uint32(56).uint32(message.reorderUnits);
+    }
+    if (message.undecodable !== 0n) {
+      if (BigInt.asUintN(64, message.undecodable) !== message.undecodable) {
+        throw new globalThis.Error("value provided for field message.undecodable of type uint64 too large");
+      }
+      writer.uint32(64).uint64(message.undecodable);
+    }
+    if (message.declaredFps !== 0) {
+      writer.uint32(73).double(message.declaredFps);
+    }
+    if (message.senderClock !== false) {
+      writer.uint32(80).bool(message.senderClock);
+    }
+    if (message.senderAheadMs !== 0) {
+      writer.uint32(89).double(message.senderAheadMs);
+    }
+    if (message.live !== false) {
+      writer.uint32(96).bool(message.live);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StreamStats {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStreamStats();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.units = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.bytes = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.mediaMs = reader.double();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.keyFrames = reader.uint64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 41) {
+              break;
+            }
+
+            message.keySpanMs = reader.double();
+            continue;
+          }
+          case 6: {
+            if (tag !== 49) {
+              break;
+            }
+
+            message.longestKeyIntervalMs = reader.double();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.reorderUnits = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.undecodable = reader.uint64() as bigint;
+            continue;
+          }
+          case 9: {
+            if (tag !== 73) {
+              break;
+            }
+
+            message.declaredFps = reader.double();
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.senderClock = reader.bool();
+            continue;
+          }
+          case 11: {
+            if (tag !== 89) {
+              break;
+            }
+
+            message.senderAheadMs = reader.double();
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.live = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<StreamStats>): StreamStats {
+    return StreamStats.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<StreamStats>): StreamStats {
+    const message = createBaseStreamStats();
+    message.units = (object.units !== undefined && object.units !== null) ? BigInt(object.units) : 0n;
+    message.bytes = (object.bytes !== undefined && object.bytes !== null) ? BigInt(object.bytes) : 0n;
+    message.mediaMs = object.mediaMs ?? 0;
+    message.keyFrames = (object.keyFrames !== undefined && object.keyFrames !== null) ? BigInt(object.keyFrames) : 0n;
+    message.keySpanMs = object.keySpanMs ?? 0;
+    message.longestKeyIntervalMs = object.longestKeyIntervalMs ?? 0;
+    message.reorderUnits = object.reorderUnits ?? 0;
+    message.undecodable = (object.undecodable !== undefined && object.undecodable !== null)
+      ? BigInt(object.undecodable)
+      : 0n;
+    message.declaredFps = object.declaredFps ?? 0;
+    message.senderClock = object.senderClock ?? false;
+    message.senderAheadMs = object.senderAheadMs ?? 0;
+    message.live = object.live ?? false;
     return message;
   },
 };
