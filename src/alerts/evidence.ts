@@ -204,6 +204,13 @@ export function qualityWeight(quality: number, policy: EvidencePolicy = defaultP
   return 0.25 + 0.75 * above;
 }
 
+/** Weight of quality from which a look says something about the person and not about the picture. */
+const usableWeight = 0.5;
+
+export function isUsable(quality: number, policy: EvidencePolicy = defaultPolicy): boolean {
+  return qualityWeight(quality, policy) >= usableWeight;
+}
+
 function judge(look: Look, { keep, margin }: EvidenceThresholds, policy: EvidencePolicy): Verdict {
   const best = look.result.top[0];
   if (look.quality < policy.qualityFloor) return 'poor';

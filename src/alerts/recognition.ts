@@ -1,14 +1,6 @@
 import type { Match, Sighting, TrackChange, TrackRef } from '../core/types.ts';
 import type { CommitBuilder } from './commit.ts';
-import {
-  decidedEntry,
-  type EvidencePolicy,
-  forgetEntry,
-  type Judgement,
-  qualityWeight,
-  samePerson,
-  weigh,
-} from './evidence.ts';
+import { decidedEntry, type EvidencePolicy, forgetEntry, isUsable, type Judgement, samePerson, weigh } from './evidence.ts';
 import { isIgnored, type Rule } from './rules.ts';
 import type { AlertRules } from './settings.ts';
 import { beginTrack, lastRows, moveTrack, note, noteUnknown, rounded, type TrackState } from './track-state.ts';
@@ -55,8 +47,6 @@ const trackGraceMs = 3000;
 const trackIdleMs = 30_000;
 const rowsEveryMs = 30_000;
 const sweepEveryMs = 500;
-/** Weight of quality from which "matched nobody" says something about the person and not about the picture. */
-const usableWeight = 0.5;
 /** One blink is not a stranger: an unknown face has matched nobody at least this often. */
 const unknownLooks = 3;
 
@@ -224,7 +214,7 @@ export function createRecognition({ settings, policy, isListed, commit, visits }
       return;
     }
     const needed = settings().rules.flatMap(({ unknownMs }) => unknownMs ?? []);
-    const usable = qualityWeight(sighting.crop.quality.overall, policy) >= usableWeight;
+    const usable = isUsable(sighting.crop.quality.overall, policy);
     if (needed.length === 0 || judgement.verdict !== 'unknown' || !usable || judgement.subject === undefined) return;
     const nowMs = sighting.frame.time.eventTimeMs;
     const run = runOf(state, nowMs);

@@ -70,7 +70,18 @@ export function loadRepository(path: string, env: Readonly<Record<string, string
   return loadSection(path, env, 'inference').inference.repository;
 }
 
-function loadSection<K extends 'dataDir' | 'inference'>(
+/** Only `models` of a file, for callers that need to know which are meant; otherwise as `loadDataDir`. */
+export function loadModels(path: string, env: Readonly<Record<string, string | undefined>>): Config['models'] {
+  return loadSection(path, env, 'models').models;
+}
+
+const loadableAlone = {
+  dataDir: configSchema.pick({ dataDir: true }),
+  inference: configSchema.pick({ inference: true }),
+  models: configSchema.pick({ models: true }),
+} as const;
+
+function loadSection<K extends keyof typeof loadableAlone>(
   path: string,
   env: Readonly<Record<string, string | undefined>>,
   key: K,
@@ -78,9 +89,7 @@ function loadSection<K extends 'dataDir' | 'inference'>(
   const root = settingTree();
   const source = readDocument(readConfigText(path), root, env);
   const findings = source.findings.filter((finding) => finding.path.length === 0 || finding.path[0] === key);
-  const parsed = (key === 'dataDir' ? configSchema.pick({ dataDir: true }) : configSchema.pick({ inference: true })).safeParse({
-    [key]: valueAt(source.value, [key]),
-  });
+  const parsed = loadableAlone[key].safeParse({ [key]: valueAt(source.value, [key]) });
   if (!parsed.success) findings.push(...schemaFindings(parsed.error.issues, source, root));
   if (parsed.success && findings.length === 0) return placePaths(parsed.data, root, { file: path }) as Pick<Config, K>;
   const issues = findings.map(({ offset, path: where, message }) => ({

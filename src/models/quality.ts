@@ -112,8 +112,18 @@ const faceSize = { none: 20, gain: 40 } as const;
 const bodySize = { none: 48, gain: 100 } as const;
 const halfSharpness = 20;
 
+/** What `qualityFactors` gives. */
+export interface QualityFactors {
+  readonly size: number;
+  readonly sharpness: number;
+  readonly roll: number;
+  readonly yaw: number;
+  readonly visible: number;
+  readonly score: number;
+}
+
 /**
- * The measures of a crop as one number: the product of six factors from 0 to 1, each falling as its measure gets worse.
+ * What makes up the quality of a crop, six factors from 0 to 1, each falling as its measure gets worse.
  *
  * - size: 1 - exp(-(height - 20) / 40) for faces, 0 up to 20 px (bodies: 48 and 100)
  * - sharpness: s / (s + 20): upscaled 24 px faces measure 3 to 10, enlarged footage 12, good footage 35 and more
@@ -121,16 +131,22 @@ const halfSharpness = 20;
  * - yaw: 1 / (1 + (yaw / 0.5)^2)
  * - visible: squared, score: its square root
  */
-export function overallQuality(measures: Omit<Quality, 'overall'>, subject: 'face' | 'body'): number {
+export function qualityFactors(measures: Omit<Quality, 'overall'>, subject: 'face' | 'body'): QualityFactors {
   const size = subject === 'face' ? faceSize : bodySize;
-  return (
-    (1 - Math.exp(-Math.max(0, measures.heightPx - size.none) / size.gain)) *
-    (measures.sharpness / (measures.sharpness + halfSharpness)) *
-    (1 - Math.min(180, Math.abs(measures.rollDegrees)) / 240) *
-    (1 / (1 + (measures.yaw / 0.5) ** 2)) *
-    measures.visible ** 2 *
-    Math.sqrt(measures.score)
-  );
+  return {
+    size: 1 - Math.exp(-Math.max(0, measures.heightPx - size.none) / size.gain),
+    sharpness: measures.sharpness / (measures.sharpness + halfSharpness),
+    roll: 1 - Math.min(180, Math.abs(measures.rollDegrees)) / 240,
+    yaw: 1 / (1 + (measures.yaw / 0.5) ** 2),
+    visible: measures.visible ** 2,
+    score: Math.sqrt(measures.score),
+  };
+}
+
+/** The measures of a crop as one number: the product of its factors. */
+export function overallQuality(measures: Omit<Quality, 'overall'>, subject: 'face' | 'body'): number {
+  const { size, sharpness, roll, yaw, visible, score } = qualityFactors(measures, subject);
+  return size * sharpness * roll * yaw * visible * score;
 }
 
 /** Quality of a detection's crop; a face when it has landmarks. */
