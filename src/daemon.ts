@@ -48,6 +48,12 @@ export interface DaemonOptions {
 export interface Daemon extends AsyncDisposable {
   /** Where health and metrics are; undefined when HTTP is off. */
   readonly http: { readonly host: string; readonly port: number } | undefined;
+  /** What searches and what runs the networks, and the cosines from which a sighting speaks for an entry, as it is now. */
+  readonly facts: {
+    readonly index: { readonly kind: string; readonly reason?: string };
+    readonly engine: string;
+    readonly thresholds: Readonly<Record<MatchKind, number>>;
+  };
   reload(): Promise<ReloadView>;
   /**
    * Resolves when every camera is over (a file that does not loop was played, or the camera has failed) and everything decided has
@@ -332,6 +338,13 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
 
   return {
     http: http?.address,
+    get facts() {
+      return {
+        index: watchlist.health.index,
+        engine: keep.engine.name,
+        thresholds: mapThresholds(recognition.thresholds(config.models)),
+      };
+    },
     reload: () => reload('signal'),
     finished: finished.promise,
     [Symbol.asyncDispose]: () => scope[Symbol.asyncDispose](),

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
-import type { CommandIo, CommandServices } from './cli/command.ts';
+import type { CommandIo, CommandServices, Terminal } from './cli/command.ts';
 import { commands, overview } from './cli/commands.ts';
 import { printable } from './cli/printable.ts';
 import { systemClock } from './core/clock.ts';
@@ -80,10 +80,13 @@ function listenToProcess(command: string): Signals {
       stop.abort(new DOMException(`received ${name}`, 'AbortError'));
     });
   }
-  // Whoever read the results has gone, as in `sightline alerts list | head`.
+  // Whoever read the results has gone, as in `sightline alerts list | head`, or the terminal was closed.
   process.stdout.on('error', (error) => {
-    if (!isSystemError(error, 'EPIPE')) throw error;
+    if (!isSystemError(error, 'EPIPE') && !isSystemError(error, 'EIO')) throw error;
     stop.abort(new DOMException('nobody reads the results', 'AbortError'));
+  });
+  process.stderr.on('error', (error) => {
+    if (!isSystemError(error, 'EPIPE') && !isSystemError(error, 'EIO')) throw error;
   });
   return {
     stop: stop.signal,
@@ -100,11 +103,38 @@ async function services(signals: Signals): Promise<CommandServices> {
   return createServices({
     version: version(),
     env: process.env,
+    user: userName(),
+    uid: process.getuid?.(),
     clock: systemClock,
     stop: signals.stop,
     onHangup: signals.onHangup,
     ...(pretty === undefined ? {} : { logTo: pretty }),
   });
+}
+
+/** A person at stdout; colours unless NO_COLOR (no-color.org) or a terminal without them says otherwise. */
+function terminal(): Terminal | undefined {
+  if (!process.stdout.isTTY) return undefined;
+  const { NO_COLOR, TERM } = process.env;
+  return {
+    colours: (NO_COLOR ?? '') === '' && TERM !== 'dumb',
+    columns: () => process.stdout.columns || 80,
+    write: (line) => void process.stdout.write(`${line}\n`),
+    ...(process.stdin.isTTY ? { lines: typedLines } : {}),
+  };
+}
+
+async function* typedLines(signal: AbortSignal): AsyncGenerator<string> {
+  const { createInterface } = await import('node:readline');
+  const lines = createInterface({ input: process.stdin });
+  const close = () => lines.close();
+  signal.addEventListener('abort', close, { once: true });
+  try {
+    if (!signal.aborted) yield* lines;
+  } finally {
+    signal.removeEventListener('abort', close);
+    lines.close();
+  }
 }
 
 async function main(args: readonly string[]): Promise<number> {
@@ -131,6 +161,7 @@ async function main(args: readonly string[]): Promise<number> {
     return 0;
   }
   const signals = listenToProcess(name);
+  const person = terminal();
   const io: CommandIo = {
     out: (line) => void process.stdout.write(`${printable(line)}\n`),
     say,
@@ -139,6 +170,7 @@ async function main(args: readonly string[]): Promise<number> {
     timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone,
     clock: systemClock,
     signal: signals.stop,
+    ...(person === undefined ? {} : { terminal: person }),
   };
   try {
     return await command.run(rest, io, await services(signals));
@@ -152,4 +184,4 @@ async function main(args: readonly string[]): Promise<number> {
 process.env['OMP_NUM_THREADS'] ??= '1';
 process.exitCode = await main(process.argv.slice(2));
 // The daemon has stopped all it started; what a library forgot must not keep the process.
-if (process.argv[2] === 'run') process.exit();
+if (process.argv[2] === 'run' || process.argv[2] === 'demo') process.exit();

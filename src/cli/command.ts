@@ -1,6 +1,7 @@
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
 import type { Clock } from '../core/clock.ts';
 import type { Control } from '../core/control.ts';
+import type { DemoService } from '../core/demo.ts';
 import { SightlineError } from '../core/errors.ts';
 import type { ModelShelf } from '../core/model-shelf.ts';
 
@@ -19,6 +20,18 @@ export interface CommandIo {
   readonly clock: Clock;
   /** First SIGINT or SIGTERM. */
   readonly signal: AbortSignal;
+  /** Absent when stdout is no terminal. */
+  readonly terminal?: Terminal;
+}
+
+/** A person at both ends. */
+export interface Terminal {
+  readonly colours: boolean;
+  columns(): number;
+  /** One line that may hold escape sequences; what comes from elsewhere must be `printable`. */
+  write(line: string): void;
+  /** Lines that are typed, until the signal fires; absent when stdin is no terminal. */
+  readonly lines?: (signal: AbortSignal) => AsyncIterable<string>;
 }
 
 export interface CheckSummary {
@@ -45,6 +58,7 @@ export interface CommandServices {
   connect(dataDir: string): Promise<Control>;
   /** The store itself, under the daemon's lock, for when no daemon runs. Rejects with `config.invalid`, `daemon.running`. */
   openStore(file: string): Promise<Control & AsyncDisposable>;
+  demo(): Promise<DemoService>;
   /** Weights of a repository: the one named, else the one of the configuration file, else the program's own. Rejects with `config.invalid`. */
   models(where: { readonly repository?: string; readonly config?: string }): Promise<ModelShelf & Disposable>;
 }

@@ -7,6 +7,10 @@ export interface CommandEntry {
 }
 
 export const commands: Readonly<Record<string, CommandEntry>> = {
+  demo: {
+    summary: 'watch it do its main job: drawn characters, real parts, nothing to set up',
+    load: async () => (await import('./demo.ts')).demo,
+  },
   run: { summary: 'watch the cameras of a configuration file', load: async () => (await import('./run.ts')).run },
   check: {
     summary: 'say everything that is wrong with a configuration file',

@@ -16,6 +16,9 @@ import { loadCheckedConfig } from './checked-config.ts';
 export interface ServiceOptions {
   readonly version: string;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Name and number of the user; the number is undefined where the system has none. */
+  readonly user: string;
+  readonly uid: number | undefined;
   readonly clock: Clock;
   /** First SIGINT or SIGTERM. */
   readonly stop: AbortSignal;
@@ -64,6 +67,10 @@ export function createServices(options: ServiceOptions): CommandServices {
       const own = fileURLToPath(new URL('../../model_repository', import.meta.url));
       const directory = repository ?? (config === undefined ? own : loadRepository(config, env));
       return openModelShelf({ repository: directory }, env, context('warn', stop));
+    },
+    demo: async () => {
+      const { createDemoService } = await import('./demo.ts');
+      return createDemoService(options);
     },
     runDaemon: async (file, { once }) => {
       const { config, warnings } = await loadCheckedConfig(file, env);

@@ -12,6 +12,8 @@ export const errorCodes = [
   'control.request',
   'control.unavailable',
   'daemon.running',
+  'demo.failed',
+  'demo.scene',
   'http.unavailable',
   'inference.closed',
   'inference.deadline',

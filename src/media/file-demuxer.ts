@@ -13,8 +13,13 @@ function failed(path: string, result: number): SightlineError {
   return new SightlineError('source.failed', `reading ${path} failed: ${words}`, { details: { source: path, ffmpeg: result } });
 }
 
+export interface OpenFile extends FileDemuxer {
+  /** As the container states it; 0 when it does not. */
+  readonly durationMs: number;
+}
+
 /** Rejects with `source.failed` when there is no such file, `source.format` when it holds no H.264. */
-export async function openFile(path: string): Promise<FileDemuxer> {
+export async function openFile(path: string): Promise<OpenFile> {
   Log.setLevel(AV_LOG_QUIET);
   const format = new FormatContext();
   format.allocContext();
@@ -34,7 +39,7 @@ export async function openFile(path: string): Promise<FileDemuxer> {
   }
 }
 
-function demuxer(format: FormatContext, index: number, path: string): FileDemuxer {
+function demuxer(format: FormatContext, index: number, path: string): OpenFile {
   const stream = format.streams[index];
   if (stream === undefined) throw new SightlineError('source.format', `${path} has no video`);
   const extradata = stream.codecpar.extradata;
@@ -73,6 +78,8 @@ function demuxer(format: FormatContext, index: number, path: string): FileDemuxe
 
   return {
     parameters: configuration,
+    // FFmpeg counts in microseconds here.
+    durationMs: format.duration > 0n ? Number(format.duration) / 1000 : 0,
     read,
     async [Symbol.asyncDispose]() {
       packet.free();

@@ -24,8 +24,10 @@ export interface FilmOptions {
   readonly stream: VideoStream;
   /** Called again for every round. */
   open(): Promise<FileDemuxer>;
-  /** One round only; the stream ends with it. */
-  readonly once: boolean;
+  /** The stream ends after so many rounds; absent: it never does. */
+  readonly rounds?: number;
+  /** Media time, milliseconds: the first round begins at the first key frame from there on. */
+  readonly beginAtMs?: number;
 }
 
 const ticksPerMs = 90;
@@ -38,19 +40,24 @@ interface Anchor {
   readonly ticks: bigint;
 }
 
-/** Plays until the signal fires, or to the end with `once`. Rejects with what `open` and `read` throw, `source.format` for an empty film. */
+/** Plays until the signal fires, or for its rounds. Rejects with what `open` and `read` throw, `source.format` for an empty film. */
 export async function playFilm(options: FilmOptions, ctx: Context): Promise<void> {
   const { clock, signal } = ctx;
   let offset = 0n;
   let heldBack = 0n;
   let anchor: Anchor | undefined;
 
-  async function playRound(): Promise<void> {
+  async function playRound(beginAtMs: number): Promise<void> {
     await using film = await options.open();
     if (film.parameters !== undefined) options.stream.announce(film.parameters);
     let first: DemuxedUnit | undefined;
+    let filmBegan: bigint | undefined;
     let end = 0n;
     for (let unit = await film.read(); unit !== undefined; unit = await film.read()) {
+      filmBegan ??= unit.dts90k;
+      if (first === undefined && beginAtMs > 0) {
+        if (!unit.key || Number(unit.dts90k - filmBegan) < beginAtMs * ticksPerMs) continue;
+      }
       first ??= unit;
       const sent = unit.dts90k - first.dts90k + offset;
       const shown = unit.pts90k - first.pts90k + offset;
@@ -66,13 +73,14 @@ export async function playFilm(options: FilmOptions, ctx: Context): Promise<void
       options.stream.push({ nals: unit.nals, pts90k: shown, captureTimeMs, key: unit.key });
       end = sent + unit.durationTicks;
     }
-    if (first === undefined) throw new SightlineError('source.format', 'the film has no pictures');
-    offset = end;
+    if (filmBegan === undefined) throw new SightlineError('source.format', 'the film has no pictures');
+    // Begun behind its last key frame it gives nothing, and the next round is a whole one.
+    if (first !== undefined) offset = end;
   }
 
   try {
-    do await playRound();
-    while (!options.once);
+    await playRound(options.beginAtMs ?? 0);
+    for (let round = 1; round !== options.rounds; round += 1) await playRound(0);
   } catch (error) {
     if (!isAbort(error)) throw error;
   } finally {

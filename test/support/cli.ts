@@ -106,6 +106,7 @@ export async function runCommand(
     connect: unexpected,
     openStore: unexpected,
     models: unexpected,
+    demo: unexpected,
     ...some,
   };
   const entry = commands[name];

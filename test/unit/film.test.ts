@@ -50,7 +50,7 @@ describe('film', () => {
     using ctx = testContext(clock);
     const stream = recorder();
     const start = clock.now();
-    const playing = playFilm({ stream, open: film([0, 0, 0]), once: false }, ctx);
+    const playing = playFilm({ stream, open: film([0, 0, 0]) }, ctx);
     await settle();
     assert.equal(stream.units.length, 1);
     await clock.advance(99);
@@ -74,7 +74,7 @@ describe('film', () => {
     using ctx = testContext(clock);
     const stream = recorder();
     const start = clock.now();
-    const playing = playFilm({ stream, open: film([1, 2, 0, 1]), once: true }, ctx);
+    const playing = playFilm({ stream, open: film([1, 2, 0, 1]), rounds: 1 }, ctx);
     for (let step = 0; step < 4; step++) {
       await settle();
       assert.equal(stream.units.length, step + 1);
@@ -110,7 +110,7 @@ describe('film', () => {
         },
       };
     };
-    const playing = playFilm({ stream, open: sleepy, once: true }, ctx);
+    const playing = playFilm({ stream, open: sleepy, rounds: 1 }, ctx);
     await settle();
     assert.deepEqual(
       stream.units.map(({ captureTimeMs }) => captureTimeMs - start),
@@ -128,7 +128,7 @@ describe('film', () => {
 
   it('is an error when it is empty', async () => {
     using ctx = testContext(new ManualClock());
-    await assert.rejects(playFilm({ stream: recorder(), open: film([]), once: false }, ctx), { code: 'source.format' });
+    await assert.rejects(playFilm({ stream: recorder(), open: film([]) }, ctx), { code: 'source.format' });
   });
 });
 

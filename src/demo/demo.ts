@@ -1,0 +1,407 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Context } from '../core/context.ts';
+import type { Control } from '../core/control.ts';
+import type { DemoAlert, DemoFacts, DemoRequest, DemoView, RunningDemo } from '../core/demo.ts';
+import { errorText, isAbort, isSightlineError, isSystemError, SightlineError } from '../core/errors.ts';
+import { redact } from '../core/log.ts';
+import { Scope } from '../core/scope.ts';
+import { isFree, startDemoBroker } from './broker.ts';
+import { type DemoCameras, startDemoCameras } from './camera.ts';
+import { type BrokerSettings, cameraNames, ownBroker, passwordVariable, renderConfiguration } from './configuration.ts';
+import { type AlertListener, type AlertListenerOptions, startAlertListener } from './listener.ts';
+import { ignoredList, listMember, watchedList } from './listing.ts';
+import { createPlace, type DemoPlace, findDemos, type PlaceWorld, removeDeadDemos, writePrivate } from './place.ts';
+import { memberNamed, readScene, type Scene } from './scene.ts';
+import { silencesOf, type ToldVisit } from './silences.ts';
+
+/**
+ * The demo: a film served as RTSP cameras, a broker, the real daemon between them, and a consumer of its alerts. Everything is on
+ * loopback and in one directory; what was started is stopped in the opposite order, and a temporary directory goes last.
+ */
+
+/** A daemon on a configuration file, as the composition root starts it. */
+export interface DemoDaemon extends AsyncDisposable {
+  readonly index: DemoFacts['index'];
+  readonly engine: string;
+  readonly detector: string;
+  readonly embedder: string;
+  readonly threshold: number;
+  /** Address of the HTTP server, if it is on. */
+  readonly health: string | undefined;
+}
+
+export interface DemoOptions {
+  readonly request: DemoRequest;
+  readonly view: DemoView;
+  readonly world: PlaceWorld;
+  /** The program's own scene and configuration. */
+  readonly own: { readonly scene: string; readonly template: string; readonly repository: string };
+  /** Name of the user, for the audit trail. */
+  readonly actor: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** From now on the log goes to this file too. */
+  openLog(file: string): void;
+  startDaemon(configFile: string, env: Readonly<Record<string, string | undefined>>): Promise<DemoDaemon>;
+  connect(dataDir: string): Control;
+}
+
+const preferred = { mqtt: 1883, rtsp: 8554 } as const;
+/** Of its own: whoever waits for real alerts does not get these. */
+const baseTopic = 'sightline-demo';
+/** Beside `demo.yaml` in a directory that stays. */
+const standaloneFile = 'sightline.yaml';
+const stopWithinMs = 12_000;
+const pollMs = 1000;
+const drainPollMs = 100;
+/** How far back the ledger is looked at: rows of a track come when it ends. */
+const ledgerWindowMs = 60_000;
+const rememberedVisits = 1000;
+/** After the film's end what is under way is still told. */
+const drainWithinMs = 8000;
+const keptPictures = 1000;
+
+/** Resolves when the signal fires or the loops are over; rejects when it cannot begin or go on. It has undone itself either way. */
+export async function runDemo(options: DemoOptions, ctx: Context): Promise<void> {
+  const { view, request } = options;
+  const over = new AbortController();
+  const running: Context = { ...ctx, signal: AbortSignal.any([ctx.signal, over.signal]) };
+  const scope = new Scope({ clock: ctx.clock, log: ctx.log, deadlineMs: stopWithinMs });
+  let alerts = 0;
+  let kept: string | undefined;
+  let begun = false;
+  try {
+    const scene = await readScene(request.scene ?? options.own.scene);
+    const watch = [...new Set(request.watch.map((name) => memberNamed(scene.cast, name).name))];
+    const removed = await removeDeadDemos(options.world);
+    if (removed.length > 0) view.show({ kind: 'note', text: `removed what a killed demo had left: ${removed.join(', ')}` });
+    await refuseTaken(request.keep, options.world);
+    const place = scope.use('directory', await createPlace({ keep: request.keep, scene: scene.directory }, options.world, ctx));
+    kept = place.kept ? place.directory : undefined;
+    begun = true;
+    await play({ options, scene, watch, place, onAlert: () => (alerts += 1) }, scope, running);
+  } catch (error) {
+    if (!ctx.signal.aborted || !isAbort(error)) throw diskFull(error);
+  } finally {
+    if (begun) view.show({ kind: 'stopping' });
+    over.abort();
+    await scope[Symbol.asyncDispose]();
+    if (begun) view.show({ kind: 'stopped', alerts, ...(kept === undefined ? {} : { kept }) });
+  }
+}
+
+function diskFull(error: unknown): unknown {
+  if (!isSystemError(error, 'ENOSPC')) return error;
+  return new SightlineError('demo.failed', 'the demo cannot go on: the disk is full', { cause: error });
+}
+
+async function refuseTaken(keep: string | undefined, world: PlaceWorld): Promise<void> {
+  if (keep === undefined) return;
+  const other = (await findDemos(world)).find(({ owner }) => owner.directory === keep);
+  if (other === undefined) return;
+  throw new SightlineError('daemon.running', `a demo runs on ${keep} already: process ${other.owner.pid}`);
+}
+
+interface Stage {
+  readonly options: DemoOptions;
+  readonly scene: Scene;
+  readonly watch: readonly string[];
+  readonly place: DemoPlace;
+  onAlert(): void;
+}
+
+async function play(stage: Stage, scope: Scope, ctx: Context): Promise<void> {
+  const { options, scene, place } = stage;
+  const { request, view } = options;
+  options.openLog(place.logFile);
+
+  const broker = await chooseBroker(stage, scope, ctx);
+  const cameras = scope.use('cameras', await startCameras(stage, ctx));
+  const configFile = await writeConfiguration(stage, broker, cameras);
+  const tour = createTour(stage);
+  const listener = scope.use('consumer of alerts', startAlertListener({ ...broker.consumer, ...tour.listener(broker) }, ctx));
+  const daemon = scope.use('daemon', await options.startDaemon(configFile, broker.env));
+  const control = options.connect(place.dataDir);
+  const { listed, ignored } = await listCast(stage, control, ctx.signal);
+
+  const facts: DemoFacts = {
+    cast: scene.cast,
+    listed,
+    ignored,
+    index: daemon.index,
+    engine: daemon.engine,
+    detector: daemon.detector,
+    embedder: daemon.embedder,
+    threshold: daemon.threshold,
+    broker: broker.address,
+    baseTopic,
+    cameras: [...cameras.urls.values()],
+    directory: place.directory,
+    dataDir: place.dataDir,
+    log: place.logFile,
+    ...(daemon.health === undefined ? {} : { health: daemon.health }),
+    ...(place.kept ? { configFile: join(place.directory, standaloneFile) } : {}),
+  };
+  tour.begin(facts);
+  cameras.play();
+  void takeNames(stage, control, ctx);
+  scope.use('ledger', followSilences(view, control, tour.visits, ctx));
+
+  const reason = await Promise.race([cameras.ended, aborted(ctx.signal)]);
+  ctx.signal.throwIfAborted();
+  if (reason !== undefined) throw new SightlineError('demo.failed', `the demo's camera ended: ${reason}`);
+  if (request.loops === undefined) throw new SightlineError('demo.failed', "the demo's camera ended by itself");
+  await drain(control, listener, ctx);
+}
+
+function aborted(signal: AbortSignal): Promise<undefined> {
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(undefined), { once: true }));
+}
+
+interface ChosenBroker {
+  readonly address: DemoFacts['broker'];
+  readonly settings: BrokerSettings;
+  readonly consumer: Pick<AlertListenerOptions, 'url' | 'username' | 'password' | 'protocolVersion' | 'clientId' | 'baseTopic'>;
+  /** Environment of the configuration. */
+  readonly env: DemoOptions['env'];
+}
+
+/** The user's own, or one of our own on loopback. */
+async function chooseBroker({ options }: Stage, scope: Scope, ctx: Context): Promise<ChosenBroker> {
+  const { request, view, env } = options;
+  // A client id of another daemon would throw that one off its broker.
+  const clientId = `sightline-demo-${randomBytes(4).toString('hex')}`;
+  const consumer = { clientId: `${clientId}-viewer`, baseTopic };
+  if (request.mqtt !== undefined) {
+    const { url, host, port, username, password } = ownBroker(request.mqtt, env);
+    return {
+      address: { url, host, port, own: true },
+      settings: { url, ...username, password: password !== undefined, clientId },
+      consumer: { ...consumer, url, ...username, ...(password === undefined ? {} : { password }), protocolVersion: 5 },
+      env: password === undefined ? env : { ...env, [passwordVariable]: password },
+    };
+  }
+  const broker = scope.use('broker', await startDemoBroker({ port: preferred.mqtt }, ctx));
+  if (broker.port !== preferred.mqtt) sayTaken(view, preferred.mqtt, 'the broker', broker.port);
+  const url = `mqtt://${broker.host}:${broker.port}`;
+  return {
+    address: { url, host: broker.host, port: broker.port, own: false },
+    settings: { url, password: false, clientId, protocol: '3.1.1' },
+    consumer: { ...consumer, url, protocolVersion: 4 },
+    env,
+  };
+}
+
+function sayTaken(view: DemoView, port: number, who: string, chosen: number): void {
+  view.show({ kind: 'note', text: `port ${port} is taken; ${who} uses ${chosen}` });
+}
+
+async function startCameras({ options, scene }: Stage, ctx: Context): Promise<DemoCameras> {
+  const { request, view } = options;
+  const free = await isFree(preferred.rtsp);
+  const cameras = await startDemoCameras(
+    {
+      film: scene.film,
+      names: cameraNames(request.cameras),
+      port: free ? preferred.rtsp : 0,
+      ...(request.loops === undefined ? {} : { loops: request.loops }),
+    },
+    ctx,
+  );
+  if (!free) sayTaken(view, preferred.rtsp, request.cameras === 1 ? 'the camera' : 'the cameras', cameras.port);
+  return cameras;
+}
+
+/** Gives the file that the demo runs on. In a directory that stays another one works without the demo, playing the film by itself. */
+async function writeConfiguration(
+  { options, scene, place }: Stage,
+  { settings, address }: ChosenBroker,
+  cameras: DemoCameras,
+): Promise<string> {
+  const path = scene.template ?? options.own.template;
+  const template = await readFile(path, 'utf8');
+  const common = { baseTopic, dataDir: place.dataDir, repository: options.own.repository };
+  const streams = new Map([...cameras.urls].map(([name, source]) => [name, { source, film: false }]));
+  const comment = ' Written by sightline demo for itself; its cameras and its broker are there while it runs.';
+  await writePrivate(
+    place.configFile,
+    renderConfiguration(template, path, { ...common, comment, broker: settings, cameras: streams }),
+  );
+  if (place.kept) {
+    const films = new Map([...cameras.urls.keys()].map((name) => [name, { source: scene.film, film: true }]));
+    const standalone = renderConfiguration(template, path, {
+      ...common,
+      comment:
+        ' Written by sightline demo --keep: the same without the demo. The film comes from the file; sightline run THIS FILE.',
+      broker: address.own ? settings : undefined,
+      cameras: films,
+    });
+    await writePrivate(join(place.directory, standaloneFile), standalone);
+  }
+  return place.configFile;
+}
+
+/** Everybody listed is enrolled, and who is to be ignored; what an earlier run in a kept directory listed stays. */
+async function listCast(
+  { options, scene, watch }: Stage,
+  control: Control,
+  signal: AbortSignal,
+): Promise<{ readonly listed: readonly string[]; readonly ignored: readonly string[] }> {
+  const { actor } = options;
+  const cast = scene.cast.filter(({ role }) => role === 'listed').map(({ name }) => name);
+  const listed = [...new Set([...cast, ...watch])];
+  const ignored = scene.cast.filter(({ role, name }) => role === 'ignored' && !listed.includes(name)).map(({ name }) => name);
+  for (const name of listed) await listMember(control, scene, { name, list: watchedList, actor }, signal);
+  for (const name of ignored) await listMember(control, scene, { name, list: ignoredList, actor }, signal);
+  return { listed, ignored };
+}
+
+/** What comes from the broker, put before the viewer. */
+function createTour({ options, place, onAlert }: Stage) {
+  const { view } = options;
+  const visits: ToldVisit[] = [];
+  const told = new Set<string>();
+  let facts: DemoFacts | undefined;
+  let toured = false;
+  let pictures = 0;
+
+  /** Undefined when there is none to save or no place for it. */
+  async function savePicture(alert: DemoAlert, jpeg: Uint8Array | undefined): Promise<string | undefined> {
+    if (!place.kept || jpeg === undefined || pictures >= keptPictures || !/^[\w-]{1,64}$/.test(alert.id)) return undefined;
+    pictures += 1;
+    const folder = join(place.directory, 'pictures');
+    const path = join(folder, `${alert.id}.jpg`);
+    try {
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      await writeFile(path, jpeg, { mode: 0o600 });
+      return path;
+    } catch (error) {
+      view.show({ kind: 'warning', text: `a picture could not be saved: ${errorText(error)}` });
+      return undefined;
+    }
+  }
+
+  async function tell(alert: DemoAlert, jpeg: Uint8Array | undefined): Promise<void> {
+    const picture = await savePicture(alert, jpeg);
+    view.show({ kind: 'alert', alert: picture === undefined ? alert : { ...alert, picture } });
+    told.add(alert.name);
+    if (toured || facts === undefined || !facts.listed.every((name) => told.has(name))) return;
+    toured = true;
+    view.show({ kind: 'toured', facts });
+  }
+
+  return {
+    visits,
+    begin: (known: DemoFacts) => {
+      facts = known;
+      view.show({ kind: 'ready', facts });
+    },
+    listener: ({ address }: ChosenBroker): Pick<AlertListenerOptions, 'onAlert' | 'onCamera' | 'onConnection'> => ({
+      onAlert: (alert, jpeg) => {
+        onAlert();
+        visits.push({ camera: alert.camera, name: alert.name, at: alert.at });
+        if (visits.length > rememberedVisits) visits.shift();
+        void tell(alert, jpeg);
+      },
+      onCamera: (camera, state, reason) => {
+        if (state === 'away' || state === 'failed')
+          view.show({ kind: 'warning', text: `camera ${camera} is ${state}${reason === undefined ? '' : `: ${reason}`}` });
+      },
+      onConnection: (trouble) => {
+        if (trouble !== undefined) {
+          const text = `the broker ${address.url} cannot be reached: ${redact(trouble)}; alerts wait, it is tried again`;
+          view.show({ kind: 'warning', text });
+        } else if (address.own) view.show({ kind: 'note', text: `connected to the broker ${address.url}` });
+      },
+    }),
+  };
+}
+
+/** Names that the user types are listed one after the other. */
+async function takeNames({ options, scene }: Stage, control: Control, ctx: Context): Promise<void> {
+  const { view, actor } = options;
+  try {
+    for await (const line of view.names ?? []) {
+      if (ctx.signal.aborted) return;
+      if (line.trim() === '') continue;
+      try {
+        view.show({ kind: 'note', text: await watchMember(control, scene, line, actor, ctx.signal) });
+      } catch (error) {
+        if (ctx.signal.aborted) return;
+        view.show({ kind: 'warning', text: errorText(error) });
+      }
+    }
+  } catch (error) {
+    if (!ctx.signal.aborted) view.show({ kind: 'warning', text: `names are not read any more: ${errorText(error)}` });
+  }
+}
+
+/** Gives what became of it, in words. */
+async function watchMember(control: Control, scene: Scene, typed: string, actor: string, signal: AbortSignal): Promise<string> {
+  const { name } = memberNamed(scene.cast, typed);
+  const outcome = await listMember(control, scene, { name, list: watchedList, actor }, signal);
+  return outcome === 'present' ? `${name} is listed already` : `${name} is listed now; wait for the next visit`;
+}
+
+/** Looks at the ledger every second, as `sightline why` does. */
+function followSilences(view: DemoView, control: Control, visits: readonly ToldVisit[], ctx: Context): Disposable {
+  const told = new Set<string>();
+  let failed = false;
+  return ctx.clock.every(pollMs, async () => {
+    const to = ctx.clock.now();
+    try {
+      const { rows } = await control.call(
+        'ledger.query',
+        { from: Math.max(0, to - ledgerWindowMs), to, limit: 1000 },
+        ctx.signal,
+      );
+      for (const silence of silencesOf(rows, visits, told)) view.show({ kind: 'silence', silence });
+      failed = false;
+    } catch (error) {
+      if (ctx.signal.aborted) return;
+      if (!failed) view.show({ kind: 'warning', text: `the ledger does not answer: ${errorText(error)}` });
+      failed = true;
+    }
+  });
+}
+
+/** After the last frame: until the cameras have noticed and every message has left, or for a while. */
+async function drain(control: Control, listener: AlertListener, ctx: Context): Promise<void> {
+  const end = ctx.clock.mono() + drainWithinMs;
+  while (ctx.clock.mono() < end) {
+    const { outbox } = await control.call('status', {}, ctx.signal);
+    if (listener.live.size === 0 && outbox.waiting === 0) break;
+    await ctx.clock.sleep(drainPollMs, ctx.signal);
+  }
+  await ctx.clock.sleep(pollMs, ctx.signal); // one more look at the ledger
+}
+
+/** The newest demo of this user that answers, if any. */
+export async function findRunningDemo(
+  options: Pick<DemoOptions, 'world' | 'connect'>,
+  ctx: Context,
+): Promise<RunningDemo | undefined> {
+  for (const { owner } of await findDemos(options.world)) {
+    const control = options.connect(join(owner.directory, 'data'));
+    try {
+      const { pid } = await control.call('status', {}, ctx.signal);
+      if (pid !== owner.pid) continue;
+    } catch (error) {
+      if (!isSightlineError(error, 'control.unavailable')) throw error;
+      continue;
+    }
+    return {
+      pid: owner.pid,
+      directory: owner.directory,
+      watch: async (names, actor) => {
+        const scene = await readScene(owner.scene);
+        for (const name of names) memberNamed(scene.cast, name);
+        const said: string[] = [];
+        for (const name of names) said.push(await watchMember(control, scene, name, actor, ctx.signal));
+        return said;
+      },
+    };
+  }
+  return undefined;
+}

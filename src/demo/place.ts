@@ -1,0 +1,190 @@
+import { chmod, lstat, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { Context } from '../core/context.ts';
+import { errorText, isSystemError, SightlineError } from '../core/errors.ts';
+
+/**
+ * Where a demo keeps what it has: a temporary directory that goes with it, or a directory that stays. Either way a folder
+ * `sightline-demo-XXXXXX` in the directory for temporary files names its owner, so that other commands find a demo that runs and the
+ * next start removes what a killed one left. Only what is provably a dead demo of the same user is removed.
+ */
+
+export interface PlaceWorld {
+  /** Directory for temporary files. */
+  readonly root: string;
+  /** Of this user; undefined where the system has none, then nothing of others is recognised or removed. */
+  readonly uid: number | undefined;
+}
+
+export interface Owner {
+  readonly pid: number;
+  /** Clock ticks since boot, and the boot; absent where there is no /proc. */
+  readonly startTicks?: number | undefined;
+  readonly bootId?: string | undefined;
+  /** Where configuration and data lie: the folder itself, or the directory that stays. */
+  readonly directory: string;
+  readonly scene: string;
+}
+
+export interface DemoPlace extends AsyncDisposable {
+  readonly directory: string;
+  readonly dataDir: string;
+  /** What the demo itself runs on. */
+  readonly configFile: string;
+  readonly logFile: string;
+  readonly kept: boolean;
+}
+
+export interface FoundDemo {
+  /** Folder in the directory for temporary files. */
+  readonly folder: string;
+  readonly owner: Owner;
+  readonly startedAt: number;
+}
+
+const prefix = 'sightline-demo-';
+const ownerFile = 'owner.json';
+const ownerSchema = z.object({
+  sightline: z.literal('demo'),
+  pid: z.int().positive(),
+  startTicks: z.number().optional(),
+  bootId: z.string().optional(),
+  directory: z.string().min(1),
+  scene: z.string().min(1),
+});
+const removeRetries = { recursive: true, force: true, maxRetries: 5, retryDelay: 50 } as const;
+
+async function readOrUndefined(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (['ENOENT', 'ESRCH', 'EACCES', 'ENOTDIR', 'EISDIR'].some((code) => isSystemError(error, code))) return undefined;
+    throw error;
+  }
+}
+
+async function startTicksOf(pid: number): Promise<number | undefined> {
+  const stat = await readOrUndefined(`/proc/${pid}/stat`);
+  // The name in brackets may hold anything; state, parent, ... follow, the start is the 22nd field.
+  const [state, ...fields] = stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? [];
+  return state === undefined || state === 'Z' ? undefined : Number(fields[18]);
+}
+
+async function bootId(): Promise<string | undefined> {
+  return (await readOrUndefined('/proc/sys/kernel/random/boot_id'))?.trim();
+}
+
+/** `undefined`: nobody can tell. */
+async function isAlive(owner: Owner): Promise<boolean | undefined> {
+  const boot = await bootId();
+  if (boot === undefined || owner.bootId === undefined || owner.startTicks === undefined) return undefined;
+  return boot === owner.bootId && (await startTicksOf(owner.pid)) === owner.startTicks;
+}
+
+async function readOwner(folder: string, world: PlaceWorld): Promise<Omit<FoundDemo, 'folder'> | undefined> {
+  const about = await lstat(folder).catch((error: unknown) => {
+    if (isSystemError(error, 'ENOENT')) return undefined;
+    throw error;
+  });
+  if (about === undefined || !about.isDirectory() || about.uid !== world.uid || (about.mode & 0o077) !== 0) return undefined;
+  const text = await readOrUndefined(join(folder, ownerFile));
+  if (text === undefined) return undefined;
+  try {
+    const owner = ownerSchema.safeParse(JSON.parse(text));
+    return owner.success ? { owner: owner.data, startedAt: about.birthtimeMs } : undefined;
+  } catch {
+    return undefined; // half a file, from a demo that died while writing it
+  }
+}
+
+async function foldersIn(root: string): Promise<readonly string[]> {
+  try {
+    return (await readdir(root)).filter((name) => name.startsWith(prefix)).map((name) => join(root, name));
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT')) return [];
+    throw error;
+  }
+}
+
+/** Demos of this user that run, newest first. Where nobody can tell whether one does, it is among them. */
+export async function findDemos(world: PlaceWorld): Promise<readonly FoundDemo[]> {
+  const found: FoundDemo[] = [];
+  for (const folder of await foldersIn(world.root)) {
+    const read = await readOwner(folder, world);
+    if (read !== undefined && (await isAlive(read.owner)) !== false) found.push({ folder, ...read });
+  }
+  return found.toSorted((a, b) => b.startedAt - a.startedAt);
+}
+
+/** Removes the temporary folders of demos that are dead; directories that stay are left alone. Gives what it removed. */
+export async function removeDeadDemos(world: PlaceWorld): Promise<readonly string[]> {
+  const removed: string[] = [];
+  for (const folder of await foldersIn(world.root)) {
+    const read = await readOwner(folder, world);
+    if (read === undefined || (await isAlive(read.owner)) !== false) continue;
+    await rm(folder, removeRetries);
+    removed.push(folder);
+  }
+  return removed;
+}
+
+function unusable(directory: string, cause: unknown): SightlineError {
+  const words = isSystemError(cause, 'ENOSPC')
+    ? 'no space is left there'
+    : isSystemError(cause, 'EACCES') || isSystemError(cause, 'EROFS') || isSystemError(cause, 'EPERM')
+      ? 'it cannot be written to'
+      : errorText(cause);
+  return new SightlineError('demo.failed', `the demo cannot use ${directory}: ${words}`, { cause, details: { directory } });
+}
+
+/** Rejects with `demo.failed` when there is no place, or the directory to keep holds something else. */
+export async function createPlace(
+  options: { readonly keep: string | undefined; readonly scene: string },
+  world: PlaceWorld,
+  ctx: Context,
+): Promise<DemoPlace> {
+  const { keep, scene } = options;
+  let folder: string | undefined;
+  async function remove(): Promise<void> {
+    if (folder !== undefined) await rm(folder, removeRetries);
+  }
+  try {
+    ctx.signal.throwIfAborted();
+    folder = await mkdtemp(join(world.root, prefix));
+    await chmod(folder, 0o700);
+    const directory = keep ?? folder;
+    const [startTicks, boot] = await Promise.all([startTicksOf(process.pid), bootId()]);
+    const owner: Owner = { pid: process.pid, startTicks, bootId: boot, directory, scene };
+    await writeFile(join(folder, ownerFile), JSON.stringify({ sightline: 'demo', ...owner }), { mode: 0o600 });
+    if (keep !== undefined) await prepareKept(keep);
+    return {
+      directory,
+      dataDir: join(directory, 'data'),
+      configFile: join(directory, 'demo.yaml'),
+      logFile: join(directory, 'demo.log'),
+      kept: keep !== undefined,
+      [Symbol.asyncDispose]: remove,
+    };
+  } catch (error) {
+    await remove();
+    if (error instanceof SightlineError || ctx.signal.aborted) throw error;
+    throw unusable(keep ?? world.root, error);
+  }
+}
+
+async function prepareKept(directory: string): Promise<void> {
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const names = await readdir(directory);
+  if (names.length === 0 || names.includes('demo.yaml')) return;
+  throw new SightlineError('demo.failed', `${directory} is not empty and not of an earlier demo; name another directory`);
+}
+
+/** Writes for the user alone. Rejects with `demo.failed`. */
+export async function writePrivate(path: string, content: string | Uint8Array): Promise<void> {
+  try {
+    await writeFile(path, content, { mode: 0o600 });
+  } catch (error) {
+    throw unusable(path, error);
+  }
+}

@@ -1,0 +1,102 @@
+import { access, constants, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { CastMember } from '../core/demo.ts';
+import { errorText, isSystemError, SightlineError } from '../core/errors.ts';
+import { nearest } from '../core/nearest.ts';
+
+/** A scene: a film, who plays in it, and photos of them to enrol. `demo/README.md` describes the folder. */
+export interface Scene {
+  readonly directory: string;
+  /** H.264 that can be served as it is. */
+  readonly film: string;
+  readonly cast: readonly CastMember[];
+  /** Configuration to begin with; undefined: the program's own `config/demo.yaml`. */
+  readonly template: string | undefined;
+  /** Photos of a member; rejects with `demo.scene` when there are none. */
+  photos(name: string): Promise<readonly string[]>;
+}
+
+const member = z.object({
+  name: z.string().regex(/^[\p{L}\p{N}][\p{L}\p{N} _.-]{0,63}$/u),
+  role: z.enum(['listed', 'lookalike', 'ignored', 'hidden', 'other']),
+  description: z.string().max(500).default(''),
+});
+const castFile = z.object({ cast: z.array(member).min(1).max(100) });
+
+const pictures = /\.(jpe?g|png|webp)$/i;
+
+function broken(what: string, cause: unknown): SightlineError {
+  return new SightlineError('demo.scene', `the demo cannot begin: ${what}`, { cause });
+}
+
+async function requireFile(path: string, what: string): Promise<string> {
+  try {
+    await access(path, constants.R_OK);
+    return path;
+  } catch (cause) {
+    throw broken(isSystemError(cause, 'ENOENT') ? `${what} ${path} is missing` : `${what} ${path} cannot be read`, cause);
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await access(path, constants.R_OK);
+    return true;
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT')) return false;
+    throw broken(`${path} cannot be read`, error);
+  }
+}
+
+/** Rejects with `demo.scene` naming what is missing or unreadable. */
+export async function readScene(directory: string): Promise<Scene> {
+  const castPath = await requireFile(join(directory, 'cast.json'), 'the list of characters');
+  const film = await requireFile(join(directory, 'lobby.mp4'), 'the film');
+  const template = join(directory, 'demo.yaml');
+  return {
+    directory,
+    film,
+    cast: parseCast(await readFile(castPath, 'utf8'), castPath),
+    template: (await exists(template)) ? template : undefined,
+    photos: async (name) => {
+      const folder = join(directory, 'photos', name);
+      let files: readonly string[];
+      try {
+        files = await readdir(folder);
+      } catch (cause) {
+        throw new SightlineError('demo.scene', `there are no photos of ${name} in ${folder}`, { cause });
+      }
+      const found = files.filter((file) => pictures.test(file)).toSorted((a, b) => a.localeCompare(b));
+      if (found.length === 0) throw new SightlineError('demo.scene', `there are no photos of ${name} in ${folder}`);
+      return found.map((file) => join(folder, file));
+    },
+  };
+}
+
+/** Throws `demo.scene`. */
+export function parseCast(text: string, path: string): readonly CastMember[] {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw broken(`${path} is not JSON: ${errorText(cause)}`, cause);
+  }
+  const parsed = castFile.safeParse(value);
+  if (parsed.success) return parsed.data.cast;
+  const [issue] = parsed.error.issues;
+  throw broken(`${path} ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'is not a cast'}`, parsed.error);
+}
+
+/** The member of that name, capitals aside. Throws `cli.usage` with the names there are. */
+export function memberNamed(cast: readonly CastMember[], name: string): CastMember {
+  const found = cast.find((one) => one.name.toLowerCase() === name.trim().toLowerCase());
+  if (found !== undefined) return found;
+  const names = cast.map((one) => one.name);
+  const near = nearest(name, names);
+  throw new SightlineError(
+    'cli.usage',
+    `nobody in the scene is called ${name.trim()}${near === undefined ? '' : `; did you mean ${near}?`}; there are ${names.join(', ')}`,
+    { details: { name, names } },
+  );
+}
