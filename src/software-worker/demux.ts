@@ -1,7 +1,17 @@
-import { AV_LOG_QUIET, AV_NOPTS_VALUE, AV_PKT_DATA_PRFT, AVERROR_EOF, AVMEDIA_TYPE_VIDEO } from 'node-av/constants';
+import {
+  AV_CODEC_ID_MJPEG,
+  AV_CODEC_ID_VP8,
+  AV_CODEC_ID_VP9,
+  AV_LOG_QUIET,
+  AV_NOPTS_VALUE,
+  AV_PKT_DATA_PRFT,
+  AVERROR_EOF,
+  AVMEDIA_TYPE_VIDEO,
+} from 'node-av/constants';
 import { type CodecParameters, Dictionary, FormatContext, Log, Packet, type Stream } from 'node-av/lib';
 import type { Context } from '../core/context.ts';
 import { SightlineError } from '../core/errors.ts';
+import { type AccessUnit, AccessUnitJoiner, type Arrival, accessUnitLimitBytes } from './access-units.ts';
 import type { SourceAddress } from './source-address.ts';
 import { sourceError } from './source-error.ts';
 import type { StreamMeter } from './stream-meter.ts';
@@ -23,12 +33,8 @@ export interface UnitSource extends AsyncDisposable {
   interrupt(): void;
 }
 
-export interface VideoUnit {
+export interface VideoUnit extends Arrival {
   readonly packet: Packet;
-  readonly receivedMonoUs: bigint;
-  readonly wallUs: number;
-  /** Sender's wall clock of the capture, where its reports have said. */
-  readonly ntpUs: number | undefined;
 }
 
 export interface OpenOptions {
@@ -44,9 +50,14 @@ const protocols = {
   file: 'file',
 } as const;
 
+/** FFmpeg's RTP reader puts pictures of these together itself; those of all others come packet by packet. */
+const wholePictures: ReadonlySet<number> = new Set([AV_CODEC_ID_MJPEG, AV_CODEC_ID_VP8, AV_CODEC_ID_VP9]);
+
 /**
  * FFmpeg's own limits are a second line behind our watchdog: it notices a silent server only after about twice its timeout.
- * Probing is cut short because it takes seconds of a live source; the size of the picture is then learnt from the first frame.
+ * RTSP: without parsers (`noparse`) packets come as they are, and `AccessUnitJoiner` makes pictures of them. Only video is asked
+ * for: beside audio FFmpeg moves the time stamps of both with every sender report, in the midst of a picture too. Probing of a
+ * live source ends with the first slice, which tells the size; a rate is not measured, and more than a second is not waited.
  * `nobuffer` is not set: it throws away what was probed, the first key frame with it, and nothing decodes until the next one.
  */
 function openDictionary(options: OpenOptions): Dictionary {
@@ -58,8 +69,11 @@ function openDictionary(options: OpenOptions): Dictionary {
       ...common,
       rtsp_transport: options.transport,
       timeout: timeoutUs,
-      probesize: '32',
-      analyzeduration: '0',
+      allowed_media_types: 'video',
+      fflags: 'noparse',
+      probesize: '65536',
+      analyzeduration: '1000000',
+      fpsprobesize: '0',
     });
   }
   return Dictionary.fromObject(address.kind === 'http' ? { ...common, rw_timeout: timeoutUs } : common);
@@ -121,26 +135,59 @@ export async function openDemuxer(options: OpenOptions, ctx: Context): Promise<U
   const rate = stream.avgFrameRate;
   // A file over HTTP says how long it is; a live stream does not.
   const kind = address.kind === 'file' || (address.kind === 'http' && format.duration > 0n) ? 'file' : 'live';
+
+  /** The next packet of the video into `packet`; undefined at the end. */
+  async function readPacket(): Promise<Arrival | undefined> {
+    while (true) {
+      packet.unref();
+      const result = interrupted ? AVERROR_EOF : await format.readFrame(packet);
+      if (interrupted || result === AVERROR_EOF) return undefined;
+      if (result < 0) throw sourceError(result, 'reading', address.shown);
+      if (packet.streamIndex !== stream.index) continue;
+      return {
+        receivedMonoUs: BigInt(Math.round(ctx.clock.mono() * 1000)),
+        wallUs: ctx.clock.now() * 1000,
+        ntpUs: epochUs(packet),
+      };
+    }
+  }
+
+  const joiner = address.kind === 'rtsp' && !wholePictures.has(stream.codecpar.codecId) ? new AccessUnitJoiner() : undefined;
+
+  async function readJoined(units: AccessUnitJoiner): Promise<VideoUnit | undefined> {
+    let unit: AccessUnit | undefined;
+    while (unit === undefined) {
+      const arrival = await readPacket();
+      if (interrupted) return undefined;
+      if (arrival === undefined) {
+        unit = units.flush();
+        if (unit === undefined) return undefined;
+      } else if (packet.data !== null) {
+        unit = units.push({ ...arrival, pts: stamp(packet.pts), data: packet.data });
+        if (units.bytes > accessUnitLimitBytes) {
+          throw new SightlineError('source.format', `${address.shown} sends more than 16 MiB with one time stamp`, {
+            details: { source: address.shown },
+          });
+        }
+      }
+    }
+    const { data, pts, ...arrival } = unit;
+    packet.unref();
+    packet.data = data;
+    packet.pts = pts ?? AV_NOPTS_VALUE;
+    packet.dts = AV_NOPTS_VALUE;
+    return { packet, ...arrival };
+  }
+
   return {
     kind,
     parameters: stream.codecpar,
     timeBase: { num: stream.timeBase.num, den: stream.timeBase.den },
     frameRate: rate.num > 0 && rate.den > 0 ? rate.num / rate.den : undefined,
     read: async () => {
-      while (true) {
-        packet.unref();
-        const result = interrupted ? AVERROR_EOF : await format.readFrame(packet);
-        if (interrupted) return undefined;
-        if (result === AVERROR_EOF) return undefined;
-        if (result < 0) throw sourceError(result, 'reading', address.shown);
-        if (packet.streamIndex !== stream.index) continue;
-        return {
-          packet,
-          receivedMonoUs: BigInt(Math.round(ctx.clock.mono() * 1000)),
-          wallUs: ctx.clock.now() * 1000,
-          ntpUs: epochUs(packet),
-        };
-      }
+      if (joiner !== undefined) return await readJoined(joiner);
+      const arrival = await readPacket();
+      return arrival === undefined ? undefined : { packet, ...arrival };
     },
     interrupt,
     [Symbol.asyncDispose]: async () => {
