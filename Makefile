@@ -1,14 +1,25 @@
 # `make` lists the targets. Node comes from tools/node when the machine's own is too old; tools/bootstrap puts it there.
 export PATH := $(CURDIR)/tools/node/node_modules/.bin:$(PATH)
 CONFIG ?= sightline.yaml
+# For `sightline demo`: make demo DEMO_ARGS="--cameras 2"
+DEMO_ARGS ?=
+
+# The paths below are those of the repository.
+ifeq ($(wildcard tools/bootstrap),)
+$(error This is not Sightline's folder. Go there, or say so: make -C FOLDER $(MAKECMDGOALS))
+endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-unit test-integration test-e2e test-long lint format types gen bench run clean
+.PHONY: help setup demo test test-unit test-integration test-e2e test-long lint format types gen bench run clean
 
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-setup: ## Install what is missing: Debian packages (as root), Node 24, npm packages, native addons
+demo: ## The first alert in two minutes: installs what the demo needs, then runs it; Ctrl-C ends it
+	@tools/bootstrap demo
+	@node src/main.ts demo $(DEMO_ARGS)
+
+setup: ## Install what running and testing need: Debian packages (as root), Node 24, npm packages, native addons
 	@tools/bootstrap
 
 test: setup ## Everything that must hold before a change is merged, within 12 minutes

@@ -1,6 +1,6 @@
 // Builds the two optional addons that no registry ships ready-made: faiss-node (exact and HNSW vector search) and
 // gstreamer-superficial (custom sources). Neither is needed to start; what is missing is named, and the exit code is 0.
-// Run again at will: an addon that loads is left alone.
+// Run again at will: an addon that loads is left alone. Names as arguments: only these.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -77,7 +77,9 @@ const addons = [
     without: 'no GStreamer sources',
   },
 ];
+const asked = process.argv.slice(2);
 for (const { name, build, wants, without } of addons) {
+  if (asked.length > 0 && !asked.includes(name)) continue;
   if (!existsSync(join(modules, name))) {
     console.log(`${name}: not installed; ${without}`);
     continue;

@@ -1,4 +1,5 @@
 // Exit 0 when node_modules holds what package-lock.json asks for on this machine, 1 (with the reason) when `npm ci` is needed.
+// With --omit=dev what only development needs may be absent, as after `npm ci --omit=dev`.
 // npm notes what it installed in node_modules/.package-lock.json. Optional packages of other platforms, and what only they need, are
 // absent there by right; our own optional dependencies are not.
 import { existsSync, readFileSync } from 'node:fs';
@@ -6,6 +7,7 @@ import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '..');
 const read = (path) => JSON.parse(readFileSync(path, 'utf8')).packages;
+const omitDev = process.argv.includes('--omit=dev');
 
 function reason() {
   const note = join(root, 'node_modules/.package-lock.json');
@@ -18,7 +20,8 @@ function reason() {
   for (const [path, wanted] of Object.entries(packages)) {
     const found = installed[path];
     if (found === undefined) {
-      if (wanted.optional && !direct.has(path)) continue;
+      if (omitDev && wanted.dev) continue;
+      if ((wanted.optional || wanted.devOptional) && !direct.has(path)) continue;
       return `${path} is not installed`;
     }
     if (found.version !== wanted.version || found.integrity !== wanted.integrity) {
