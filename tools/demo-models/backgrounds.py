@@ -26,6 +26,13 @@ def draw_background(canvas: skia.Canvas, width: int, height: int, rng: Rng) -> N
         draw_distractor(canvas, rng, rng.uniform(0, width), rng.uniform(0, height), _size(rng, width))
 
 
+def random_background(rng: Rng, height: int, width: int) -> np.ndarray:
+    """A background as RGB, uint8 [height, width, 3]."""
+    pixels = np.zeros((height, width, 4), np.uint8)
+    draw_background(skia.Surface(pixels).getCanvas(), width, height, rng)
+    return np.ascontiguousarray(pixels[..., :3])
+
+
 def draw_distractor(canvas: skia.Canvas, rng: Rng, x: float, y: float, size: float) -> None:
     """One thing without a face, with its middle at `x`, `y`."""
     index = rng.choice(len(_DISTRACTORS), p=_CHANCES)
