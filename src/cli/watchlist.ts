@@ -45,7 +45,15 @@ ${sessionHelp}`,
     switch (verb) {
       case 'list': {
         noPositionals(rest);
-        const { entries } = await use((control) => control.call('watchlist.list', query, io.signal));
+        const entries = await use(async (control) => {
+          const found = await control.call('watchlist.list', query, io.signal);
+          if (found.entries.length > 0 || values.list === undefined) return found.entries;
+          const all = await control.call('watchlist.list', {}, io.signal);
+          const lists = [...new Set(all.entries.map(({ entry }) => entry.list))].toSorted();
+          const there = lists.length === 0 ? 'nobody is on any list' : `lists with entries: ${lists.join(', ')}`;
+          io.say(`nobody is on the list ${values.list}; ${there}`);
+          return [];
+        });
         if (values.json === true) for (const view of entries) print(view, []);
         else for (const line of table(entries.map((view) => row(view, io)))) io.out(line);
         return 0;

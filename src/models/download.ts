@@ -45,6 +45,11 @@ export async function dropPart(file: string): Promise<void> {
 /** What another try may mend: the network, or a server that is busy. */
 class Interrupted extends Error {}
 
+/** No server was reached at all: no network, no name service, nobody who listens. Waiting long mends that rarely. */
+class Unreachable extends Interrupted {}
+
+const unreachableCodes = ['EAI_AGAIN', 'ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND'] as const;
+
 /**
  * Resolves when `file` holds everything. Rejects with `model.download`; what has arrived stays for the next time, and so does a
  * whole file until `dropPart`.
@@ -57,7 +62,7 @@ export async function download(options: DownloadOptions): Promise<void> {
       return;
     } catch (error) {
       options.signal.throwIfAborted();
-      const wait = waits[attempt];
+      const wait = error instanceof Unreachable && attempt > 0 ? undefined : waits[attempt];
       if (!(error instanceof Interrupted) || wait === undefined) throw refusal(options.url, error);
       await options.clock.sleep(wait, options.signal);
     }
@@ -66,7 +71,11 @@ export async function download(options: DownloadOptions): Promise<void> {
 
 function refusal(url: string, error: unknown): unknown {
   if (!(error instanceof Interrupted)) return error;
-  const message = `cannot fetch ${url}: ${error.message}; run it again to go on from where it ended`;
+  const remedy =
+    error instanceof Unreachable
+      ? 'is there a network, or a proxy to name in HTTPS_PROXY? A file fetched elsewhere is taken by "sightline models add FILE --as MODEL"'
+      : 'run it again to go on from where it ended';
+  const message = `cannot fetch ${url}: ${error.message}; ${remedy}`;
   return new SightlineError('model.download', message, { details: { url } });
 }
 
@@ -159,7 +168,11 @@ async function interruptible<T>(promise: Promise<T>): Promise<T> {
   } catch (error) {
     if (error instanceof Interrupted || isAbort(error)) throw error;
     // `fetch` and its body say only that it failed; the cause says why.
-    throw new Interrupted(errorText(error instanceof Error ? (error.cause ?? error) : error));
+    const cause = error instanceof Error ? (error.cause ?? error) : error;
+    const code = unreachableCodes.find((known) => isSystemError(cause, known));
+    // When several addresses were tried, the error has a code and no words.
+    if (code !== undefined) throw new Unreachable(errorText(cause) || code);
+    throw new Interrupted(errorText(cause));
   }
 }
 

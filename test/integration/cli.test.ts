@@ -475,6 +475,17 @@ test('the watchlist is listed, shown, erased, exported and imported', async () =
   assert.deepEqual(imported, [portable, portable]);
 });
 
+test('a list that nobody is on is said, with the lists that there are', async () => {
+  await using daemon = await scriptedDaemon({
+    status: async () => status,
+    'watchlist.list': async ({ list }) => ({ entries: list === undefined || list === view.entry.list ? [view] : [] }),
+  });
+  const typo = await daemon.run('watchlist', 'list', '--list', 'baned');
+  assert.deepEqual([typo.code, typo.out], [0, []]);
+  assert.deepEqual(typo.said, ['nobody is on the list baned; lists with entries: banned']);
+  assert.deepEqual((await daemon.run('watchlist', 'list', '--list', 'banned')).said, []);
+});
+
 test('a file that is no export is refused before anything is imported', async () => {
   await using daemon = await scriptedDaemon({ status: async () => status });
   const file = join(daemon.path, 'x.ndjson');

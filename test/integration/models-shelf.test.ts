@@ -147,6 +147,18 @@ describe('fetching weights', () => {
     assert.deepEqual(await set.files(), placed);
   });
 
+  it('says what may be wrong when no server can be reached', async () => {
+    await using server = await startFileServer();
+    await server[Symbol.asyncDispose]();
+    await using set = await bench({ hash: held, url: `${server.url}/weights.onnx` });
+    await assert.rejects(set.fetch(), {
+      code: 'model.download',
+      message:
+        /ECONNREFUSED.*; is there a network, or a proxy to name in HTTPS_PROXY\?.*"sightline models add FILE --as MODEL"/,
+    });
+    assert.deepEqual(await set.files(), []);
+  });
+
   it('goes on in another process, after every attempt has failed', async () => {
     await using set = await bench();
     cutOff(set, 3000, '"one"');
