@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import skia
@@ -23,6 +24,8 @@ from skull import box_points, draw_back_of_head, draw_ear, draw_marks, draw_neck
 # Where the head turns on the neck, and where the neck meets the shoulders when the head is straight (head units).
 PIVOT = 0.85
 NECK_FOOT = 1.62
+# Draws a body in place of clothes; see draw_head.
+Body = Callable[[skia.Canvas, Head, Point, Point], None]
 
 
 @dataclass(frozen=True)
@@ -53,10 +56,13 @@ def draw_head(
     unit: float,
     clothes: Clothes | None = None,
     behind: bool = False,
+    body: Body | None = None,
 ) -> Face:
     """Draws a head with its middle at (x, y); `unit` is half the width of a face in pixels.
 
-    With `clothes` neck and shoulders are drawn too. With `behind` the head is seen from its back.
+    With `clothes` neck and shoulders are drawn too. With `behind` the head is seen from its back. A `body` is called
+    when what it draws lies over the hair behind the head and under the face: in head units, with the foot of the neck
+    on that canvas and in the frame of the rolled head.
     """
     head = Head(identity, pose)
     canvas.save()
@@ -66,7 +72,7 @@ def draw_head(
     if behind:
         _draw_from_behind(canvas, head, degrees, clothes)
     else:
-        _draw_from_front(canvas, head, degrees, clothes)
+        _draw_from_front(canvas, head, degrees, clothes, body)
     canvas.restore()
     return _face(head, x, y, unit, visible=not behind)
 
@@ -93,12 +99,16 @@ def _foot(head: Head) -> tuple[Point, Point]:
     return (x, y), (cos * x + sin * y, cos * y - sin * x)
 
 
-def _draw_from_front(canvas: skia.Canvas, head: Head, degrees: float, clothes: Clothes | None) -> None:
+def _draw_from_front(
+    canvas: skia.Canvas, head: Head, degrees: float, clothes: Clothes | None, body: Body | None
+) -> None:
     foot, foot_in_head = _foot(head)
     canvas.save()
     canvas.rotate(degrees)
     draw_hair_behind_head(canvas, head)
     canvas.restore()
+    if body is not None:
+        body(canvas, head, foot, foot_in_head)
     if clothes is not None:
         draw_shoulders(canvas, clothes, head, foot)
         canvas.save()
