@@ -4,6 +4,7 @@ import type { Control } from '../core/control.ts';
 import type { DemoService } from '../core/demo.ts';
 import { SightlineError } from '../core/errors.ts';
 import type { ModelShelf } from '../core/model-shelf.ts';
+import type { ProbeProgress, ProbeReport, ProbeRequest } from '../core/probe.ts';
 
 /** What a command is, and all it may touch of the process that runs it. */
 
@@ -22,6 +23,8 @@ export interface CommandIo {
   readonly signal: AbortSignal;
   /** Absent when stdout is no terminal. */
   readonly terminal?: Terminal;
+  /** Shows on stderr what is going on, in the place of what it showed before; empty takes it away. Absent when stderr is no terminal. */
+  readonly progress?: (text: string) => void;
 }
 
 /** A person at both ends. */
@@ -59,6 +62,8 @@ export interface CommandServices {
   /** The store itself, under the daemon's lock, for when no daemon runs. Rejects with `config.invalid`, `daemon.running`. */
   openStore(file: string): Promise<Control & AsyncDisposable>;
   demo(): Promise<DemoService>;
+  /** Watches a camera once. Rejects with `source.*` when there is no video, with `model.*`, `config.invalid` or `cli.usage` for what was asked. */
+  probe(request: ProbeRequest, onProgress: (progress: ProbeProgress) => void): Promise<ProbeReport>;
   /** Weights of a repository: the one named, else the one of the configuration file, else the program's own. Rejects with `config.invalid`. */
   models(where: { readonly repository?: string; readonly config?: string }): Promise<ModelShelf & Disposable>;
 }

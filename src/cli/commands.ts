@@ -31,6 +31,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'get, add and check the weights of models',
     load: async () => (await import('./models.ts')).models,
   },
+  camera: {
+    summary: 'look at a camera before it is configured: what comes, and whether its faces are worth comparing',
+    load: async () => (await import('./camera.ts')).camera,
+  },
   reload: {
     summary: 'make the running daemon read its configuration again',
     load: async () => (await import('./reload.ts')).reload,

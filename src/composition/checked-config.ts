@@ -51,7 +51,8 @@ function hasFile(source: string): boolean | undefined {
   return /^([a-z][a-z0-9+.-]*:\/\/|gst:)/i.test(source) ? undefined : existsSync(source);
 }
 
-function modelFacts(repository: string, description: ModelDescription): ModelFacts {
+/** What is known of a model without running it. Throws `model.invalid`. */
+export function modelFacts(repository: string, description: ModelDescription): ModelFacts {
   const missing = missingWeights(repository, description);
   const weights = missing === undefined ? {} : { missing };
   if (modelRole(description) === 'detector') {

@@ -68,6 +68,10 @@ export function createServices(options: ServiceOptions): CommandServices {
       const directory = repository ?? (config === undefined ? own : loadRepository(config, env));
       return openModelShelf({ repository: directory }, env, context('warn', stop));
     },
+    probe: async (request, onProgress) => {
+      const { probeCamera } = await import('./probe.ts');
+      return probeCamera(request, { env, clock, stop, onProgress });
+    },
     demo: async () => {
       const { createDemoService } = await import('./demo.ts');
       return createDemoService(options);

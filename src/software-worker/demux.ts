@@ -1,4 +1,6 @@
 import {
+  AV_CODEC_ID_H264,
+  AV_CODEC_ID_HEVC,
   AV_CODEC_ID_MJPEG,
   AV_CODEC_ID_VP8,
   AV_CODEC_ID_VP9,
@@ -12,6 +14,7 @@ import { type CodecParameters, Dictionary, FormatContext, Log, Packet, type Stre
 import type { Context } from '../core/context.ts';
 import { SightlineError } from '../core/errors.ts';
 import { type AccessUnit, AccessUnitJoiner, type Arrival, accessUnitLimitBytes } from './access-units.ts';
+import { isKeyPicture, type NalCoding } from './key-pictures.ts';
 import type { SourceAddress } from './source-address.ts';
 import { sourceError } from './source-error.ts';
 import type { StreamMeter } from './stream-meter.ts';
@@ -52,6 +55,12 @@ const protocols = {
 
 /** FFmpeg's RTP reader puts pictures of these together itself; those of all others come packet by packet. */
 const wholePictures: ReadonlySet<number> = new Set([AV_CODEC_ID_MJPEG, AV_CODEC_ID_VP8, AV_CODEC_ID_VP9]);
+
+/** Codecs whose key pictures can be told from their bytes. */
+const nalCodings: ReadonlyMap<number, NalCoding> = new Map<number, NalCoding>([
+  [AV_CODEC_ID_H264, 'h264'],
+  [AV_CODEC_ID_HEVC, 'h265'],
+]);
 
 /**
  * FFmpeg's own limits are a second line behind our watchdog: it notices a silent server only after about twice its timeout.
@@ -154,6 +163,8 @@ export async function openDemuxer(options: OpenOptions, ctx: Context): Promise<U
 
   const joiner = address.kind === 'rtsp' && !wholePictures.has(stream.codecpar.codecId) ? new AccessUnitJoiner() : undefined;
 
+  const coding = nalCodings.get(stream.codecpar.codecId);
+
   async function readJoined(units: AccessUnitJoiner): Promise<VideoUnit | undefined> {
     let unit: AccessUnit | undefined;
     while (unit === undefined) {
@@ -176,6 +187,7 @@ export async function openDemuxer(options: OpenOptions, ctx: Context): Promise<U
     packet.data = data;
     packet.pts = pts ?? AV_NOPTS_VALUE;
     packet.dts = AV_NOPTS_VALUE;
+    if (coding !== undefined) packet.isKeyframe = isKeyPicture(data, coding);
     return { packet, ...arrival };
   }
 

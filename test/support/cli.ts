@@ -107,6 +107,7 @@ export async function runCommand(
     openStore: unexpected,
     models: unexpected,
     demo: unexpected,
+    probe: unexpected,
     ...some,
   };
   const entry = commands[name];

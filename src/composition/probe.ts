@@ -1,0 +1,283 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { stringify } from 'yaml';
+import { isUsable } from '../alerts/evidence.ts';
+import { startBridge } from '../bridge/server.ts';
+import { ConfigError } from '../config/issues.ts';
+import { loadConfig, loadModels, loadRepository } from '../config/load.ts';
+import type { Config } from '../config/schema.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Context } from '../core/context.ts';
+import { isSightlineError, SightlineError } from '../core/errors.ts';
+import { createLogger, redact } from '../core/log.ts';
+import { createMetrics } from '../core/metrics.ts';
+import type { FaceFlaw, ProbeProgress, ProbeReport, ProbeRequest } from '../core/probe.ts';
+import type { Quality } from '../core/types.ts';
+import { describeModel, listModels } from '../inference/repository.ts';
+import { findEntry } from '../models/catalogue.ts';
+import { type QualityFactors, qualityFactors } from '../models/quality.ts';
+import { cameraYaml } from '../probe/camera-yaml.ts';
+import type { FaceRules } from '../probe/face-tally.ts';
+import { createObservation, type Observation, type ProbeFailure } from '../probe/observation.ts';
+import { withRemedy } from '../probe/remedies.ts';
+import { judge } from '../probe/verdict.ts';
+import { liveWorker, type WorkerAttachment } from '../workers/life.ts';
+import { desiredWorkers, type WorkerCamera } from '../workers/plan.ts';
+import { createProcessLauncher } from '../workers/process.ts';
+import { defaultTimings } from '../workers/supervisor.ts';
+import { modelFacts } from './checked-config.ts';
+import { describeSource, readWrittenSource } from './probe-source.ts';
+import { createWorkerLink } from './worker-link.ts';
+
+/**
+ * Watches one source as the daemon would, with the real worker in a process of its own and nothing else: no store, no outputs, no
+ * embeddings. What is measured is what Sightline will get.
+ */
+export interface ProbeOptions {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly clock: Clock;
+  /** Ends the probe before its time; what was seen by then is reported, if anything was. */
+  readonly stop: AbortSignal;
+  onProgress(progress: ProbeProgress): void;
+}
+
+const worker = 'probe';
+/** A camera that sends a key frame every ten seconds shall be told so, not be called silent. */
+const silenceTimeout = '25s';
+const lookEveryMs = 200;
+
+/** Rejects with `cli.usage`, `config.invalid`, `model.*` for what was asked, `source.*` when there is no video, `worker.*`. */
+export async function probeCamera(request: ProbeRequest, options: ProbeOptions): Promise<ProbeReport> {
+  const written = readWrittenSource(request.source);
+  const plan = await planProbe(request, options.env);
+  const detector = plan.detector;
+  try {
+    return await watch(request, plan, written, options);
+  } catch (error) {
+    // A model that cannot be loaded says nothing about the camera.
+    if (detector === undefined || !isSightlineError(error) || !error.code.startsWith('model.')) throw error;
+    return await watch(request, { ...plan, detector: undefined, noDetector: error.message }, written, options);
+  }
+}
+
+interface ProbePlan {
+  readonly camera: WorkerCamera;
+  readonly inference: Config['inference'];
+  /** Undefined: `noDetector` says why. */
+  readonly detector: string | undefined;
+  readonly noDetector: string | undefined;
+  /** For the YAML, whether it can be tried here or not. */
+  readonly model: string;
+}
+
+async function planProbe(request: ProbeRequest, env: ProbeOptions['env']): Promise<ProbePlan> {
+  const { config: file } = request;
+  const repository =
+    request.repository ??
+    (file === undefined ? fileURLToPath(new URL('../../model_repository', import.meta.url)) : loadRepository(file, env));
+  const configured = file === undefined ? undefined : loadModels(file, env).enrolment;
+  const config = configOf(request, repository, env);
+  const [spec] = desiredWorkers(config.cameras);
+  const camera = spec?.cameras.get(worker);
+  if (camera === undefined) throw new TypeError('the configuration of the probe has no camera');
+  const model = request.detector ?? configured ?? config.models.enrolment;
+  const choice = await chooseDetector(repository, model, request.detector === undefined);
+  return { camera, inference: config.inference, model, detector: choice.detector, noDetector: choice.missing };
+}
+
+/** What a configuration with this camera would say, variables filled in and defaults added. */
+function configOf(request: ProbeRequest, repository: string, env: ProbeOptions['env']): Config {
+  const { source, transport } = request;
+  const text = stringify({
+    inference: { repository },
+    cameras: { [worker]: { source, transport, silenceTimeout } },
+  });
+  const readFile = () => {
+    throw new TypeError('the configuration of the probe names no file');
+  };
+  try {
+    return loadConfig(text, { file: resolve('probe'), env, readFile }).config;
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    throw new SightlineError('cli.usage', error.issues.map(({ message }) => message).join('; '));
+  }
+}
+
+/**
+ * The face detector that looks: the one meant, if its weights are there, else (`mayDiffer`) another of the catalogue's that has
+ * some. Rejects with `model.unknown` or `model.invalid` when the one meant is no face detector.
+ */
+async function chooseDetector(
+  repository: string,
+  meant: string,
+  mayDiffer: boolean,
+): Promise<{ readonly detector: string | undefined; readonly missing: string | undefined }> {
+  const factsOf = async (name: string) => modelFacts(repository, await describeModel(repository, name));
+  const seesFaces = ({ kind, labels, landmarks }: ReturnType<typeof modelFacts>) =>
+    kind === 'detector' && landmarks && labels.includes('face');
+  const facts = await factsOf(meant);
+  if (!seesFaces(facts)) {
+    throw new SightlineError('model.invalid', `${meant} finds no faces with five points; a detector such as centerface does`);
+  }
+  if (facts.missing === undefined) return { detector: meant, missing: undefined };
+  for (const name of mayDiffer ? await listModels(repository) : []) {
+    if (findEntry(name) === undefined) continue;
+    const other = await factsOf(name);
+    if (seesFaces(other) && other.missing === undefined) return { detector: name, missing: undefined };
+  }
+  return { detector: undefined, missing: `no face detector is here: ${facts.missing}` };
+}
+
+const flaws: Readonly<Record<keyof QualityFactors, Exclude<FaceFlaw, 'too_small'>>> = {
+  size: 'small',
+  sharpness: 'blurred',
+  roll: 'tilted',
+  yaw: 'turned',
+  visible: 'cut_off',
+  score: 'uncertain',
+};
+
+/** As crops are chosen and weighed when the daemon runs. */
+function faceRules({ crops }: WorkerCamera): FaceRules {
+  return {
+    minFaceHeightPx: crops.minFaceHeight,
+    isUsable: ({ overall }) => isUsable(overall),
+    worst: (quality: Quality) => {
+      const factors = Object.entries(qualityFactors(quality, 'face')) as [keyof QualityFactors, number][];
+      const [worst] = factors.reduce((least, next) => (next[1] < least[1] ? next : least));
+      return flaws[worst];
+    },
+  };
+}
+
+async function watch(
+  request: ProbeRequest,
+  plan: ProbePlan,
+  written: ReturnType<typeof readWrittenSource>,
+  options: ProbeOptions,
+): Promise<ProbeReport> {
+  const { fps } = request;
+  const source = describeSource(plan.camera.source, request.transport);
+  const detector = plan.detector === undefined ? undefined : { model: plan.detector, fps };
+  const observation = createObservation({
+    seconds: request.seconds,
+    transport: source.transport,
+    ...(detector === undefined ? {} : { detector }),
+    rules: faceRules(plan.camera),
+  });
+  const detect = detector === undefined ? [] : [{ ...detector, classes: [], minSize: 0 }];
+  const end = await observe({ ...plan.camera, detect }, plan.inference, observation, options);
+  if (end !== 'enough') throw new SightlineError(end.code, withRemedy(end, source.transport));
+  const measured = {
+    stream: observation.streamFigures(),
+    ...present('detector', observation.detectorFigures()),
+    ...(detector === undefined ? present('noDetector', plan.noDetector) : { faces: observation.faceFigures() }),
+  };
+  return {
+    source: source.shown,
+    stopped: options.stop.aborted,
+    ...measured,
+    verdict: judge(measured),
+    yaml: cameraYaml({
+      ...measured,
+      name: request.name ?? source.name,
+      source: source.transport === 'file' ? plan.camera.source : written.concealed,
+      fps,
+      model: plan.model,
+    }),
+    variables: written.variables.filter((name) => options.env[name] === undefined),
+    writtenOut: written.raw,
+  };
+}
+
+function present<K extends string, T>(key: K, value: T | undefined): { readonly [P in K]?: T } {
+  return value === undefined ? {} : ({ [key]: value } as { readonly [P in K]: T });
+}
+
+/** Runs a worker for the camera until the observation has its end. Leaves no process and no file behind. */
+async function observe(
+  camera: WorkerCamera,
+  inference: Config['inference'],
+  observation: Observation,
+  options: ProbeOptions,
+): Promise<'enough' | ProbeFailure> {
+  const { clock, stop } = options;
+  stop.throwIfAborted();
+  const over = new AbortController();
+  let lastWords: string | undefined;
+  const log = createLogger({
+    level: 'error',
+    destination: {
+      write: (line) => {
+        const { reason } = JSON.parse(line);
+        if (typeof reason === 'string') lastWords = reason;
+      },
+    },
+  });
+  const ctx: Context = { log, clock, metrics: createMetrics(), signal: over.signal };
+  const directory = await mkdtemp(join(tmpdir(), 'sightline-probe-'));
+  try {
+    const told = new AbortController();
+    const result = Promise.withResolvers<'enough' | ProbeFailure>();
+    let epoch = 0;
+    await using bridge = await startBridge(
+      {
+        socketPath: join(directory, 'bridge.sock'),
+        sink: {
+          frame: (frame) => observation.frame(frame),
+          cameraState: (_camera, _epoch, state, code) => observation.state(state, code),
+          stats: (_worker, stats) => observation.stats(stats),
+          epoch: async () => {
+            epoch += 1;
+            return epoch;
+          },
+        },
+      },
+      ctx,
+    );
+    let attachment: WorkerAttachment | undefined;
+    const life = liveWorker(
+      {
+        worker,
+        capacity: 1,
+        launcher: createProcessLauncher({ bridgePath: bridge.socketPath, dataDir: directory }),
+        link: createWorkerLink(bridge, inference, ctx.metrics),
+        timings: defaultTimings,
+        stop: told.signal,
+        onAttached: (made) => {
+          attachment = made;
+        },
+        onHello: () => attachment?.configure(new Map([[worker, camera]])),
+      },
+      ctx,
+    );
+    using _looking = clock.every(lookEveryMs, () => {
+      options.onProgress(observation.progress(clock.mono()));
+      const end = observation.end(clock.mono());
+      if (end !== undefined) result.resolve(end);
+    });
+    const stopped = () => {
+      if (observation.begun) result.resolve('enough');
+      else result.reject(stop.reason);
+    };
+    stop.addEventListener('abort', stopped, { once: true });
+    if (stop.aborted) stopped();
+    try {
+      const died = life.then((end) => {
+        if (end.how === 'stopped') return result.promise;
+        const why = lastWords === undefined ? '' : `: ${redact(lastWords)}`;
+        throw new SightlineError(end.death.code, `the worker that reads the camera ended, ${end.death.reason}${why}`);
+      });
+      return await Promise.race([result.promise, died]);
+    } finally {
+      stop.removeEventListener('abort', stopped);
+      told.abort();
+      await life;
+    }
+  } finally {
+    over.abort();
+    await rm(directory, { recursive: true, force: true });
+  }
+}
