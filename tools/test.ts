@@ -8,9 +8,7 @@ import { parseArgs } from 'node:util';
 import type { Report } from './test-reporter.ts';
 
 /**
- * Runs test files, each in a process of its own, two at a time:
- *
- *     node tools/test.ts [unit|integration|e2e|long|FILE]... [--concurrency N] [--verbose]
+ * Runs test files, each in a process of its own, two at a time; --help says how to call it.
  *
  * Why not `node --test`: its parent does not end a file whose test hangs, and does not say which one it was; `--test-force-exit`
  * would hide handles that a test leaves open. Here a test that takes too long fails under its own name, a file whose process does
@@ -35,21 +33,50 @@ const limitsOf: Readonly<Record<string, Limits>> = {
 };
 const suites = Object.keys(limitsOf);
 
-const { values: options, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    concurrency: { type: 'string', default: '2' },
-    verbose: { type: 'boolean', default: false },
-    'test-ms': { type: 'string' },
-    'file-ms': { type: 'string' },
-    'quiet-ms': { type: 'string' },
-  },
-});
+const help = `Runs test files, each in a process of its own.
+
+Usage: node tools/test.ts [${suites.join('|')}|FILE]... [options]
+
+Without arguments: unit, integration and e2e.
+
+      --concurrency N  files at a time (default 2)
+      --verbose        names the tests that passed, too
+      --test-ms N      limit of one test, instead of that of its suite
+      --file-ms N      limit of one file
+      --quiet-ms N     silence after the last test until the process counts as kept alive by something
+  -h, --help           this text
+
+SIGHTLINE_REQUIRE_DATA=1: a skipped test is a failure.`;
+
+const { values: options, positionals } = read(process.argv.slice(2));
 const root = join(import.meta.dirname, '..');
 const reporter = join(import.meta.dirname, 'test-reporter.ts');
 const strict = process.env['SIGHTLINE_REQUIRE_DATA'] === '1';
 const marker = 'SIGHTLINE_TEST_FILE';
 const killGraceMs = 2000;
+
+function read(args: readonly string[]) {
+  try {
+    const found = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        concurrency: { type: 'string', default: '2' },
+        verbose: { type: 'boolean', default: false },
+        'test-ms': { type: 'string' },
+        'file-ms': { type: 'string' },
+        'quiet-ms': { type: 'string' },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    });
+    if (!found.values.help) return found;
+    console.log(help);
+    process.exit(0);
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : error}\n\n${help}`);
+    process.exit(2);
+  }
+}
 
 function filesOf(what: string): string[] {
   if (!suites.includes(what)) {
@@ -127,7 +154,13 @@ async function runFile(file: string, scratch: string): Promise<Outcome> {
   const skipped: { name: string; why: string }[] = [];
   const failed: Failure[] = [];
   let said = '';
-  const env: NodeJS.ProcessEnv = { ...process.env, TMPDIR: scratch, [marker]: mark, NODE_OPTIONS: '' };
+  const env: NodeJS.ProcessEnv = {
+    ...process.env,
+    TMPDIR: scratch,
+    [marker]: mark,
+    NODE_OPTIONS: '',
+    ORT_DISABLE_TELEMETRY: '1',
+  };
   delete env['NODE_TEST_CONTEXT'];
   const child = spawn(process.execPath, [`--test-timeout=${limits.testMs}`, `--test-reporter=${reporter}`, file], {
     cwd: root,

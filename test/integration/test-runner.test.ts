@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -43,6 +43,15 @@ function commandLine(pid: string): string {
 }
 
 describe('the test runner', { concurrency: 3 }, () => {
+  it('says how to call it, asked or not understood', () => {
+    const asked = spawnSync(process.execPath, [runner, '--help'], { encoding: 'utf8' });
+    assert.equal(asked.status, 0, asked.stderr);
+    assert.match(asked.stdout, /^Usage: node tools\/test\.ts /m);
+    const wrong = spawnSync(process.execPath, [runner, '--nothing'], { encoding: 'utf8' });
+    assert.equal(wrong.status, 2);
+    assert.match(wrong.stderr, /^Unknown option '--nothing'.*^Usage: /ms);
+  });
+
   it('passes when every test passes', async () => {
     const { code, output } = await runTests(`it('one', () => {}); describe('group', () => { it('two', () => {}); });`);
     assert.equal(code, 0, output);
@@ -107,7 +116,7 @@ describe('the test runner', { concurrency: 3 }, () => {
 
   it('finds a child process that a test left behind, and ends it', async () => {
     const { code, output } = await runTests(
-      `import { spawn } from 'node:child_process'; it('leaves a child', () => { spawn('sleep', ['60'], { detached: true, stdio: 'ignore' }).unref(); });`,
+      `import { spawn, spawnSync } from 'node:child_process'; it('leaves a child', () => { spawn('sleep', ['60'], { detached: true, stdio: 'ignore' }).unref(); });`,
     );
     assert.equal(code, 1);
     const [, pid] = /^\s+(\d+) sleep 60$/m.exec(output) ?? [];
