@@ -136,8 +136,18 @@ def losses(tf, outputs: dict, boxes, points, counts, points_weight):
     offset = truth[..., 2:4] - tf.stack([rows + 0 * columns, columns + 0 * rows], axis=-1)
     size_loss = tf.reduce_sum(weight * tf.abs(outputs['538'] - truth[..., :2])) / total / 2
     offset_loss = tf.reduce_sum(weight * tf.abs(outputs['539'] - offset)) / total / 2
-    points_loss = tf.reduce_sum(weight * tf.abs(outputs['540'] - truth[..., 4:])) / total / 10
+    error = tf.abs(outputs['540'] - truth[..., 4:]) + tf.abs(_placed(tf, outputs['538'], outputs['539'] - offset, outputs['540'], truth))
+    points_loss = tf.reduce_sum(weight * error) / total / 20
     return tf.stack([heat_loss, 1.5 * size_loss, 0.3 * offset_loss, points_weight * points_loss])
+
+
+def _placed(tf, size, offset_error, points, truth):
+    """How far decoded points, which the errors of offset and size move too, are from the truth, as fractions of the true sides."""
+    true_sides = tf.exp(truth[..., :2])
+    sides = tf.exp(tf.minimum(size, 5.0)) / true_sides
+    moved = offset_error / true_sides
+    sides, moved = tf.tile(sides, [1, 1, 1, 5]), tf.tile(moved, [1, 1, 1, 5])
+    return moved + sides * (points - 0.5) - (truth[..., 4:] - 0.5)
 
 
 def train(pictures: np.ndarray, faces: np.ndarray, training: Training, folder: Path, threads: int = 1) -> Weights:
