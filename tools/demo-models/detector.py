@@ -6,14 +6,21 @@ centre from the middle of its cell (y, x), in cells, `540` five points (y, x) as
 
 from __future__ import annotations
 
+import argparse
+import hashlib
 import json
+import os
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from networks import AdamW, TensorFlowOps, Weights, cosine_rate, save
-from scenes import MAX_FACES, clip, wanted
+from networks import AdamW, TensorFlowOps, Weights, assert_parity, cosine_rate, export, load, save
+from scenes import CACHE, HARSH, MAX_FACES, clip, scene_set, wanted
+
+MODEL = Path(__file__).resolve().parents[2] / 'model_repository' / 'demo_face' / '1' / 'model.onnx'
+
+SCENES, SCENES_SEED, SCENE_SIDE = 6000, 11, 288
 
 STRIDE = 4
 SIDE = 256
@@ -198,3 +205,46 @@ def train(pictures: np.ndarray, faces: np.ndarray, training: Training, folder: P
     report = {'training': asdict(training), 'scenes': len(pictures), 'seconds': round(time.monotonic() - begun, 1), 'losses': history}
     (folder / 'detector.json').write_text(json.dumps(report))
     return weights
+
+
+def training_scenes():
+    """The pictures and faces that the shipped model is trained on; drawn where they are not there yet."""
+    return scene_set(CACHE / 'scenes', 'training', SCENES, SCENE_SIDE, SCENE_SIDE, HARSH, SCENES_SEED)
+
+
+def ship(weights: Weights, report: dict, model: Path) -> None:
+    """Writes the ONNX file, makes sure that it answers as TensorFlow does, and prints its size and hash."""
+    training = report['training']
+    notes = {
+        'purpose': 'for drawn characters only; not for real people',
+        'training': f'seed {training["seed"]}, {training["steps"]} steps of {training["batch"]}, {report["scenes"]} scenes of seed {SCENES_SEED}',
+    }
+    export(detector, weights, model, 'input.1', metadata=notes)
+    x = np.random.default_rng(0).uniform(0, 255, (2, 3, 96, 160))
+    print('parity with TensorFlow', assert_parity(detector, weights, model, x))
+    print('bytes', model.stat().st_size, 'sha256', hashlib.sha256(model.read_bytes()).hexdigest())
+
+
+def main() -> None:
+    defaults = Training()
+    parser = argparse.ArgumentParser(description='trains the demo detector and writes it as ONNX')
+    parser.add_argument('--steps', type=int, default=defaults.steps)
+    parser.add_argument('--seed', type=int, default=defaults.seed)
+    parser.add_argument('--threads', type=int, default=1, help='only one thread gives the same numbers again on the same machine')
+    parser.add_argument('--folder', type=Path, default=CACHE / 'detector', help='where weights and losses go')
+    parser.add_argument('--model', type=Path, default=MODEL)
+    parser.add_argument('--scenes-only', action='store_true', help='draw the training scenes and stop')
+    parser.add_argument('--export-only', action='store_true', help='write the ONNX file from the weights in the folder')
+    asked = parser.parse_args()
+    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+    if not asked.export_only:
+        pictures, faces = training_scenes()
+        if asked.scenes_only:
+            return
+        asked.folder.mkdir(parents=True, exist_ok=True)
+        train(pictures, faces, Training(steps=asked.steps, seed=asked.seed), asked.folder, asked.threads)
+    ship(load(asked.folder / 'detector.npz'), json.loads((asked.folder / 'detector.json').read_text()), asked.model)
+
+
+if __name__ == '__main__':
+    main()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import math
 import multiprocessing
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +20,9 @@ from characters import random_identity, random_pose
 from clothes import random_clothes
 from degrade import degrade
 from drawing import draw_head
+
+CACHE = Path(__file__).resolve().parents[2] / '.cache' / 'demo-models'
+"""Where bulky products go; never committed."""
 
 MAX_FACES = 8
 """Most faces that a scene holds."""
@@ -210,7 +212,3 @@ def _draw_part(part: tuple[Path, Conditions, int, int, int]) -> np.ndarray:
     stored.flush()
     return rows
 
-
-def processors() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0))
