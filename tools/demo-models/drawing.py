@@ -12,9 +12,9 @@ from brush import Point
 from characters import Identity, Pose
 from clothes import Clothes, draw_collar, draw_shoulders
 from eyes import draw_brows, draw_eyes
-from glasses import draw_glasses
-from hair import draw_hair, draw_hair_from_behind, ears_covered
-from hairback import draw_hair_behind_head
+from glasses import draw_glasses, draw_temples
+from hair import draw_hair, ears_covered
+from hairback import draw_hair_behind_head, draw_hair_from_behind
 from head import Head
 from headwear import draw_hat
 from mouth import corners, draw_mouth
@@ -130,6 +130,7 @@ def _draw_from_front(
     draw_eyes(canvas, head)
     draw_brows(canvas, head)
     draw_nose(canvas, head)
+    draw_temples(canvas, head)
     draw_hair(canvas, head)
     if not ears_covered(head.identity):
         for side in front:
