@@ -91,6 +91,8 @@ export interface FaceFigures {
   readonly looks: number;
   /** Faces followed through the picture; the same person may count more than once. */
   readonly tracks: number;
+  /** Those that the detector saw only once. */
+  readonly briefTracks: number;
   /** Absent when there were none. */
   readonly heightPx?: { readonly p10: number; readonly median: number; readonly p90: number };
   /** Median over the tracks of their highest face. */

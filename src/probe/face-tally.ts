@@ -28,6 +28,7 @@ const edges = [40, 55, 80, 120] as const;
 
 interface Track {
   bestHeightPx: number;
+  looks: number;
   usable: number;
 }
 
@@ -59,8 +60,9 @@ export function createFaceTally(rules: FaceRules): FaceTally {
       for (const detection of frame.detections) {
         if (detection.label !== 'face') continue;
         const key = trackKey({ camera: frame.camera, epoch: frame.epoch, trackId: detection.trackId });
-        const track = tracks.get(key) ?? { bestHeightPx: 0, usable: 0 };
+        const track = tracks.get(key) ?? { bestHeightPx: 0, looks: 0, usable: 0 };
         tracks.set(key, track);
+        track.looks += 1;
         heights.push(detection.box.height);
         track.bestHeightPx = Math.max(track.bestHeightPx, detection.box.height);
         const flaw = flawOf(detection);
@@ -83,6 +85,7 @@ export function createFaceTally(rules: FaceRules): FaceTally {
       return {
         looks: heights.length,
         tracks: tracks.size,
+        briefTracks: [...tracks.values()].filter(({ looks }) => looks === 1).length,
         ...(p10 === undefined || median === undefined || p90 === undefined ? {} : { heightPx: { p10, median, p90 } }),
         ...(best === undefined ? {} : { bestHeightPx: best }),
         histogram: bounds.map((fromPx, index) => {

@@ -4,7 +4,9 @@ import type { ProbeFailure } from './observation.ts';
 
 /** What to do when nothing can be seen. Pure. */
 
-const placeholders = "'rtsp://${CAM_USER}:${CAM_PASSWORD}@HOST/PATH' (in single quotes, both variables exported)";
+/** Without a scheme: what looks like an address with a password is not shown. */
+const placeholders =
+  "'${CAM_USER}:${CAM_PASSWORD}@' before the host, all of the address in single quotes and both variables exported";
 
 function remedy({ code, units }: ProbeFailure, transport: ProbeTransport): string | undefined {
   const camera = transport === 'tcp' || transport === 'udp';
@@ -12,7 +14,7 @@ function remedy({ code, units }: ProbeFailure, transport: ProbeTransport): strin
   if (code === 'source.timeout' && units > 0)
     return `video arrives (${units} units) but no key frame: set the camera's key-frame (I-frame, GOP) interval to 1 to 2 s`;
   const remedies: Partial<Record<ErrorCode, string>> = {
-    'source.auth': `mend user and password; write them as ${placeholders}`,
+    'source.auth': `mend user and password; best written as ${placeholders}`,
     'source.unreachable':
       transport === 'file'
         ? 'check the path'

@@ -139,6 +139,8 @@ function flawText(flaw: FaceFlaw, { width }: StreamFigures): string {
   }
 }
 
+const briefText = 'faces seen too briefly: aim where people stay longer in view, or look more often (fps)';
+
 type FaceVerdict = Pick<ProbeVerdict, 'faces' | 'summary'>;
 
 function judgeFaces({ stream, detector, faces }: Measured): FaceVerdict {
@@ -146,13 +148,15 @@ function judgeFaces({ stream, detector, faces }: Measured): FaceVerdict {
     return { faces: 'unknown', summary: 'video is fine; nobody looked for faces' };
   if (detector.failing !== undefined)
     return { faces: 'unknown', summary: 'the detector does not work: nothing is known of faces' };
-  const { heightPx, bestHeightPx, tracks, usableTracks } = faces;
+  const { heightPx, bestHeightPx, tracks, briefTracks, usableTracks } = faces;
   if (heightPx === undefined || bestHeightPx === undefined) {
     return { faces: 'unknown', summary: 'no face came into view: probe again while somebody walks through the picture' };
   }
-  const share = usableTracks / tracks;
+  // One look at a face is left over where a track or the probe begins or ends; many of them are a trouble of their own.
+  const brief = briefTracks > tracks / 2;
+  const share = brief ? usableTracks / tracks : usableTracks / (tracks - briefTracks);
   const flaw = commonFlaw(faces.flaws);
-  const trouble = flaw === undefined ? 'faces seen too briefly: a higher fps would look more often' : flawText(flaw, stream);
+  const trouble = flaw === undefined || brief ? briefText : flawText(flaw, stream);
   if (share >= goodShare && bestHeightPx >= goodHeightPx) return { faces: 'good', summary: 'good for faces' };
   if (share >= goodShare) {
     const summary = `fair for faces: at best ${px(bestHeightPx)} high, ${px(goodHeightPx)} and more are safer; ${flawText('small', stream)}`;

@@ -19,6 +19,7 @@ import { isSystemError, SightlineError } from '../core/errors.ts';
 import { redact } from '../core/log.ts';
 import type { UnitSource } from './demux.ts';
 import { GdpReader, type PipelineFormat, readCaps } from './gdp.ts';
+import { isKeyPicture } from './key-pictures.ts';
 import { parsePipeline } from './pipeline-template.ts';
 
 /**
@@ -240,6 +241,7 @@ export async function openPipeline(options: PipelineOptions, ctx: Context): Prom
   const packet = new Packet();
   packet.alloc();
   const parameters = parametersOf(format);
+  const coding = format.codec === 'h264' || format.codec === 'h265' ? format.codec : undefined;
   return {
     kind: 'live',
     parameters,
@@ -256,6 +258,7 @@ export async function openPipeline(options: PipelineOptions, ctx: Context): Prom
       packet.data = unit.data;
       packet.pts = unit.ptsNs ?? AV_NOPTS_VALUE;
       packet.dts = AV_NOPTS_VALUE;
+      packet.isKeyframe = coding === undefined || isKeyPicture(unit.data, coding);
       return {
         packet,
         receivedMonoUs: BigInt(Math.round(ctx.clock.mono() * 1000)),
