@@ -1,7 +1,9 @@
-# The daemon with its software workers, without GStreamer sources and without model weights (docs/models.md: sightline models fetch).
+# The daemon with its software workers and its demo, without GStreamer sources and without weights for real people (docs/models.md:
+# sightline models fetch).
 # Understood by BuildKit and by the legacy builder.
 #
 #   docker build -t sightline .
+#   docker run --rm -it sightline demo
 #   docker run --rm sightline --help
 ARG BASE=debian:bookworm-slim
 
@@ -26,7 +28,7 @@ RUN rm -rf node_modules/gstreamer-superficial \
   && node -e "require('faiss-node')" \
   && npm prune --omit=dev \
   && node -e "require('faiss-node')" \
-  && rm -rf node_modules/gstreamer-superficial node_modules/faiss-node/src \
+  && rm -rf node_modules/gstreamer-superficial node_modules/faiss-node/src node_modules/node-api-headers \
   && cd node_modules/onnxruntime-node/bin/napi-v6 && rm -rf darwin win32 \
   && cd linux && find . -mindepth 1 -maxdepth 1 ! -name "$(node -p process.arch)" -exec rm -rf {} +
 
@@ -43,6 +45,7 @@ COPY package.json LICENSE NOTICE /opt/sightline/
 COPY src /opt/sightline/src
 COPY config /opt/sightline/config
 COPY pipelines /opt/sightline/pipelines
+COPY demo /opt/sightline/demo
 COPY model_repository /opt/sightline/model_repository
 # Weights are fetched into the repository and pinned there; both directories are the ones to mount volumes on.
 RUN ln -s /opt/sightline/src/main.ts /usr/local/bin/sightline \

@@ -154,6 +154,15 @@ describe('tools/bootstrap', () => {
     assert.match(output, /a way to https:\/\/registry\.example\/: set-up needs the network once, later starts do not/);
   });
 
+  it('tries with the certificates of the system where npm meets a proxy that brings its own', () => {
+    const npm =
+      'case "$*" in ci*) echo "npm ci with ${NODE_EXTRA_CA_CERTS:-its own certificates}" >>npm.log; [ -n "${NODE_EXTRA_CA_CERTS:-}" ] || { echo "npm error code SELF_SIGNED_CERT_IN_CHAIN"; exit 1; } ;; esac';
+    const { code, output, log } = setup({ ...ready, node: noModules, npm });
+    assert.equal(code, 0, output);
+    assert.match(log('npm.log'), /^npm ci with its own certificates\nnpm ci with \/etc\/.*\n$/);
+    assert.match(output, /trying with the certificates of this system/);
+  });
+
   it('does not begin what the disk has no room for', () => {
     const df = 'echo Filesystem; echo "/dev/x 1000 900 100000 99% /"';
     const { code, output, log } = setup({ ...ready, node: noModules, df });
@@ -206,6 +215,14 @@ describe('tools/bootstrap', () => {
     assert.match(output, /packages: installed \(\d+ s, 22 MB downloaded\)/);
     assert.match(output, /npm packages: .*\(\d+ s, 5\.\d MB downloaded\)/);
     assert.match(output, /ready in \d+ s, 2[67] MB downloaded\n$/);
+  });
+
+  it('says once what FAISS wants when its packages are missing', () => {
+    const node =
+      'case "$*" in -p*) echo 24 ;; *build-native*) echo "faiss-node: not built; a plain scan serves" ;; *) echo v24.0.0 ;; esac';
+    const absent = 'case "$*" in *faiss*) exit 1 ;; *) echo "ii " ;; esac';
+    const { output } = setup({ ...ready, id: 'echo 1000', 'dpkg-query': absent, node }, 'demo');
+    assert.deepEqual(output.match(/^ {2}- .*/gm)?.length, 1, output);
   });
 
   it('names an addon that could not be built, and still succeeds', () => {
