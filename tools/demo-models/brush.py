@@ -41,8 +41,9 @@ def luminance(colour: Colour) -> float:
 
 def argb(colour: Colour, alpha: float = 1.0) -> int:
     """Packed colour as gradients of Skia want it."""
-    r, g, b = (min(255, max(0, round(value * 255))) for value in colour)
-    return skia.Color(r, g, b, min(255, max(0, round(alpha * 255))))
+    opacity = 255 if alpha >= 1 else 0 if alpha <= 0 else int(alpha * 255 + 0.5)
+    red, green, blue = int(colour[0] * 255 + 0.5), int(colour[1] * 255 + 0.5), int(colour[2] * 255 + 0.5)
+    return opacity << 24 | red << 16 | green << 8 | blue
 
 
 def fill(colour: Colour, alpha: float = 1.0, blur: float = 0.0) -> skia.Paint:

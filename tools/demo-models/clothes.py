@@ -97,8 +97,8 @@ def draw_collar(canvas: skia.Canvas, clothes: Clothes, head: Head, foot: Point, 
             base = light(accent, 0.3) if clothes.kind == 'collar' else colour
             _draw_lapels(canvas, head, x, y, base, 0.46 if clothes.kind == 'collar' else 0.95)
         case 'vneck':
-            band = [(x - 0.66, y - 0.06), (x - 0.30, y + 0.42), (x, y + 0.74), (x + 0.30, y + 0.42), (x + 0.66, y - 0.06)]
-            skin = smooth([(x - 0.58, y - 0.05), (x, y + 0.70), (x + 0.58, y - 0.05)], tension=0.2)
+            band = [(x - 0.57, y - 0.12), (x - 0.30, y + 0.42), (x, y + 0.74), (x + 0.30, y + 0.42), (x + 0.57, y - 0.12)]
+            skin = smooth([(x - 0.53, y - 0.14), (x - 0.28, y + 0.36), (x, y + 0.72), (x + 0.28, y + 0.36), (x + 0.53, y - 0.14)], tension=0.3)
             canvas.drawPath(skin, fill(shade(head.skin, 0.12)))
             canvas.drawPath(smooth(band, False, 0.3), line(light(colour, 0.16), 0.10))
         case 'hoodie':
@@ -112,7 +112,7 @@ def draw_collar(canvas: skia.Canvas, clothes: Clothes, head: Head, foot: Point, 
                 canvas.drawPath(hood, head.shaded(shade(colour, 0.06), (x + side * 0.5, y), 0.5))
                 canvas.drawPath(hood, line(shade(colour, 0.4), 0.03, 0.4))
         case _:
-            neck = [(x - 0.66, y - 0.05), (x - 0.40, y + 0.22), (x, y + 0.34), (x + 0.40, y + 0.22), (x + 0.66, y - 0.05)]
+            neck = [(x - 0.56, y - 0.10), (x - 0.36, y + 0.20), (x, y + 0.31), (x + 0.36, y + 0.20), (x + 0.56, y - 0.10)]
             tint = accent if clothes.pattern != 'plain' else light(colour, 0.14)
             canvas.drawPath(smooth(neck, False), line(shade(colour, 0.45), 0.15, 0.35, 0.03))
             canvas.drawPath(smooth(neck, False), line(tint, 0.11))

@@ -155,13 +155,15 @@ def draw_hair_from_behind(canvas: skia.Canvas, head: Head) -> None:
         low = [(0.90, 0.30), (0.52, 0.66), (0.0, 0.74), (-0.52, 0.66), (-0.90, 0.30)]
         ring = [head.over(0.72, 0.08), head.over(1.0, 0.08), *low, head.over(-1.0, 0.08), head.over(-0.72, 0.08), (0.0, -0.42)]
     else:
-        low = [(0.92, 0.26), (0.60, 0.64), (0.0, 0.74), (-0.60, 0.64), (-0.92, 0.26)]
+        wide = 1 + height * 0.6 if style in ('afro', 'curly') else 0.99
+        low = [(0.97 * wide, 0.30), (0.70, 0.66), (0.0, 0.76), (-0.70, 0.66), (-0.97 * wide, 0.30)]
         ring = [*head.skull(height), *low]
     add_smooth(path, ring, closed=True, move=True)
     canvas.drawPath(path, head.shaded(colour, (0.0, -0.2), 1.3, 1.2))
     if style in ('afro', 'curly'):
         spots = [(*head.over(-1.1 + 2.2 * i / 16, height - 0.07), 0.15) for i in range(17) if not hatted(head.identity) or i < 3 or i > 13]
-        spots += [(0.9 - 0.18 * i, 0.55 + 0.12 * math.sin(math.pi * i / 10), 0.15) for i in range(11)]
+        reach = 0.95 + height * 0.8
+        spots += [(math.cos(math.pi * i / 12) * reach, 0.12 + math.sin(math.pi * i / 12) * 0.60, 0.16) for i in range(13)]
         canvas.drawPath(circles(spots), head.shaded(colour, (0.0, -0.2), 1.3, 1.2))
     elif not short:
         _strands_down(canvas, head, path, head.over(0.0, -0.15), bottom)
@@ -174,8 +176,8 @@ def _draw_extras_from_behind(canvas: skia.Canvas, head: Head, style: str) -> Non
             _draw_bun(canvas, head, (0.0, -0.85))
         case 'ponytail':
             long = lerp(0.9, 1.7, head.identity.hair_length)
-            tail = smooth([(-0.16, -0.5), (0.16, -0.5), (0.34, 0.2), (0.14, long - 0.4), (0.0, long - 0.3), (-0.2, long - 0.4), (-0.34, 0.2)])
-            canvas.drawPath(tail, line(shade(head.hair, 0.5), 0.06, 0.3, 0.03))
+            tail = smooth([(-0.12, -0.45), (0.12, -0.45), (0.32, 0.1), (0.26, long - 0.5), (0.0, long - 0.2), (-0.26, long - 0.5), (-0.32, 0.1)])
+            canvas.drawPath(tail, line(shade(head.hair, 0.6), 0.10, 0.45, 0.03))
             canvas.drawPath(tail, head.shaded(head.hair, (0, 0.2), 0.8))
             canvas.drawCircle(0.0, -0.5, 0.16, fill((0.80, 0.26, 0.30)))
         case 'pigtails':
@@ -184,7 +186,9 @@ def _draw_extras_from_behind(canvas: skia.Canvas, head: Head, style: str) -> Non
         case 'mohawk' | 'undercut':
             wide = 0.16 if style == 'mohawk' else 0.60
             rise = 0.44 * head.identity.hair_volume if style == 'mohawk' else volume(head, 0.2)
-            strip = smooth([head.over(-wide, 0.02), head.over(-wide * 0.8, rise), head.over(wide * 0.8, rise), head.over(wide, 0.02), (wide * 0.5, 0.1)[:2], (-wide * 0.5, 0.1)])
+            low = 0.45 if style == 'mohawk' else -0.15
+            top = [head.over(wide * (-1 + i / 3), rise * (0.4 + 0.6 * min(1, i, 6 - i))) for i in range(7)]
+            strip = smooth([*top, (wide * 0.9, low - 0.15), (0.0, low), (-wide * 0.9, low - 0.15)])
             canvas.drawPath(strip, paint(head))
         case _:
             return

@@ -113,7 +113,7 @@ def dress(
     for i, (root, end) in enumerate(zip(roots, ends, strict=True)):
         middle = (lerp(root[0], end[0], 0.5) + bend * (end[0] - root[0]), lerp(root[1], end[1], 0.5) - abs(bend) * 0.8)
         dark = i % 2 == 0
-        colour = shade(head.hair, 0.42 if bright > 0.2 else 0.2) if dark else light(head.hair, 0.42)
+        colour = shade(head.hair, 0.42 if bright > 0.2 else 0.2) if dark else light(head.hair, 0.42 if bright > 0.2 else 0.26)
         alpha = (0.30 if dark else 0.22) * (0.7 + 0.6 * float(rng.random()))
         canvas.drawPath(smooth([root, middle, end], False), line(colour, 0.022 + 0.02 * float(rng.random()), alpha))
     if gloss > 0:

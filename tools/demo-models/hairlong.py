@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import skia
-from brush import Point, add_smooth, fill, lerp, light, line, ribbon, shade, smooth
+from brush import Point, add_smooth, fill, lerp, light, line, luminance, ribbon, shade, smooth
 from hairkit import cap, dress, fan, paint, soft_shadow, style_of, volume
 from head import Head
 
@@ -100,7 +100,7 @@ def _draw_locks(canvas: skia.Canvas, head: Head, opening: list[Point], root: Poi
         knee = head.over(side * lerp(0.62, 0.86, (i % 4) / 3), -0.02 - 0.03 * (i % 4))
         hang = (lerp(end[0], knee[0], 0.4) + _wave(head, 0.6), lerp(end[1], knee[1], 0.45))
         low = (end[0] - _wave(head, 1.2), lerp(end[1], knee[1], 0.15))
-        tint = light(head.hair, 0.42) if i % 2 else shade(head.hair, 0.45)
+        tint = light(head.hair, 0.42 if luminance(head.hair) > 0.2 else 0.26) if i % 2 else shade(head.hair, 0.45)
         canvas.drawPath(smooth([start, knee, hang, low, end], False), line(tint, 0.034, 0.30))
     shift = 0.35 * head.light[0]
     band = head.skull(-0.18, -0.55 + shift, 0.34 + shift, 6)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import skia
-from brush import add_smooth, circles, clamp, fill, lerp, light, line, linear, mix, radial, shade, smooth
+from brush import add_smooth, circles, clamp, fill, lerp, light, line, linear, luminance, mix, radial, shade, smooth
 from head import Head
 from palette import FRAMES
 
@@ -22,11 +22,13 @@ def draw_neck(canvas: skia.Canvas, head: Head, foot: tuple[float, float]) -> Non
         [
             (lean * 0.2 - half * 0.98, 0.55),
             (lean * 0.5 - half * 0.94, 1.0),
-            (x - half * 1.0, y - 0.20),
-            (x - half * 1.75, y + 0.16),
-            (x, y + 0.42),
-            (x + half * 1.75, y + 0.16),
-            (x + half * 1.0, y - 0.20),
+            (x - 0.47, y - 0.24),
+            (x - 0.52, y - 0.06),
+            (x - 0.32, y + 0.20),
+            (x, y + 0.30),
+            (x + 0.32, y + 0.20),
+            (x + 0.52, y - 0.06),
+            (x + 0.47, y - 0.24),
             (lean * 0.5 + half * 0.94, 1.0),
             (lean * 0.2 + half * 0.98, 0.55),
         ]
@@ -62,7 +64,8 @@ def draw_skin(canvas: skia.Canvas, head: Head) -> None:
 
 def _draw_cheeks(canvas: skia.Canvas, head: Head) -> None:
     identity = head.identity
-    warmth = 0.16 + 0.42 * identity.blush
+    pale = luminance(head.skin)
+    warmth = (0.16 + 0.42 * identity.blush) * lerp(0.55, 1.0, pale)
     colour = mix(head.skin, ROSE, 0.55)
     for side in (-1, 1):
         with head.tangent(canvas, side * 0.56, 0.42 - 0.05 * max(0.0, head.pose.smile)):
