@@ -175,12 +175,12 @@ const camera = z.strictObject({
   openTimeout: setting(
     duration({ min: '1s', max: '2m' }).prefault('10s'),
     'camera',
-    'Give up opening after this long and try again later.',
+    'Give up opening after this long and try again later. Local files take the time they need.',
   ),
   silenceTimeout: setting(
     duration({ min: '1s', max: '10m' }).prefault('10s'),
     'camera',
-    'No frame for this long counts as away.',
+    'No frame for this long counts as away. Local files take the time they need.',
   ),
   detect: setting(
     z

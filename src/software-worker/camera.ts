@@ -105,14 +105,14 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
       : await openDemuxer({ address, transport: settings.transport, openTimeoutMs: settings.openTimeoutMs }, own);
   }
 
-  async function decode(units: UnitSource): Promise<PictureStream> {
+  async function decode(units: UnitSource, source: string): Promise<PictureStream> {
     return await openPictures(
       units,
       {
         decode: settings.decode,
         hardware: services.hardware,
         realtime: settings.realtime,
-        silenceTimeoutMs: settings.silenceTimeoutMs,
+        silenceTimeoutMs: parseSource(source).kind === 'file' ? undefined : settings.silenceTimeoutMs,
       },
       own,
     );
@@ -123,7 +123,7 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
     if (source === undefined) return undefined;
     const paced = main.kind === 'file' && !settings.realtime;
     const openSame = async () => {
-      const stream = await decode(await openUnits(source));
+      const stream = await decode(await openUnits(source), source);
       if (stream.kind === main.kind) return stream;
       await stream[Symbol.asyncDispose]();
       throw new SightlineError('source.unsupported', `detectSource is a ${stream.kind} source and source a ${main.kind} one`);
@@ -167,7 +167,7 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
   async function play(): Promise<boolean> {
     const units = await openUnits(settings.source);
     const meter = createStreamMeter({ declaredFps: units.frameRate ?? 0, live: units.kind === 'live' });
-    await using pictures = await decode(metered(units, meter));
+    await using pictures = await decode(metered(units, meter), settings.source);
     measured = () => meter.stats(pictures.undecodable);
     signal.throwIfAborted();
     if (draining) return false;

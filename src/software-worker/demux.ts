@@ -43,6 +43,7 @@ export interface VideoUnit extends Arrival {
 export interface OpenOptions {
   readonly address: Exclude<SourceAddress, { kind: 'gst' }>;
   readonly transport: 'tcp' | 'udp';
+  /** Holds for what comes over a network. A file is read in its own time: where that takes long, trying again would help nobody. */
   readonly openTimeoutMs: number;
 }
 
@@ -108,8 +109,9 @@ export async function openDemuxer(options: OpenOptions, ctx: Context): Promise<U
     interrupted = true;
     format.interrupt();
   };
-  using limit = ctx.clock.deadline(options.openTimeoutMs, ctx.signal);
-  limit.signal.addEventListener('abort', interrupt, { once: true });
+  using limit = address.kind === 'file' ? undefined : ctx.clock.deadline(options.openTimeoutMs, ctx.signal);
+  const end = limit?.signal ?? ctx.signal;
+  end.addEventListener('abort', interrupt, { once: true });
 
   function check(result: number, doing: string): void {
     ctx.signal.throwIfAborted();
@@ -136,7 +138,7 @@ export async function openDemuxer(options: OpenOptions, ctx: Context): Promise<U
     await format.closeInput();
     throw error;
   } finally {
-    limit.signal.removeEventListener('abort', interrupt);
+    end.removeEventListener('abort', interrupt);
   }
 
   const packet = new Packet();

@@ -36,7 +36,8 @@ export interface PictureOptions {
   readonly hardware: Hardware;
   /** Files: hand frames over at the pace of their time stamps. */
   readonly realtime: boolean;
-  readonly silenceTimeoutMs: number;
+  /** Undefined for a file of this machine: it may take its time, and to begin anew would play it twice. */
+  readonly silenceTimeoutMs: number | undefined;
 }
 
 /** Arrival times kept for frames that the decoder still holds (B-frames, frame threads). */
@@ -63,17 +64,27 @@ export async function openPictures(source: UnitSource, options: PictureOptions, 
   let silent = false;
   let interrupted = false;
   let begunMonoMs: number | undefined;
-  let lastFrameMonoMs = ctx.clock.mono();
-  /** Only time spent waiting for the source counts as its silence. */
-  let waitingSince: number | undefined;
+  let waitingSinceMs: number | undefined;
+  /** How long the source was waited for without a frame. */
+  let silentMs = 0;
   const stopping = new AbortController();
 
-  const watchdog = ctx.clock.every(Math.min(500, options.silenceTimeoutMs / 4), () => {
-    if (waitingSince === undefined) return;
-    if (ctx.clock.mono() - Math.max(waitingSince, lastFrameMonoMs) < options.silenceTimeoutMs) return;
-    silent = true;
-    source.interrupt();
-  });
+  function watch(limitMs: number): Disposable {
+    const everyMs = Math.min(500, limitMs / 4);
+    let tickMonoMs = ctx.clock.mono();
+    return ctx.clock.every(everyMs, () => {
+      const nowMs = ctx.clock.mono();
+      const waitedMs = nowMs - Math.max(tickMonoMs, waitingSinceMs ?? nowMs);
+      tickMonoMs = nowMs;
+      // A tick that comes late says that this process had no turn, not that nothing was sent.
+      silentMs += Math.min(waitedMs, 2 * everyMs);
+      if (silentMs < limitMs) return;
+      silent = true;
+      source.interrupt();
+    });
+  }
+
+  const watchdog = options.silenceTimeoutMs === undefined ? undefined : watch(options.silenceTimeoutMs);
 
   const nowUs = () => BigInt(Math.round(ctx.clock.mono() * 1000));
 
@@ -96,19 +107,17 @@ export async function openPictures(source: UnitSource, options: PictureOptions, 
 
   async function fill(): Promise<void> {
     while (ready.length === 0 && !ended) {
-      waitingSince ??= ctx.clock.mono();
+      waitingSinceMs ??= ctx.clock.mono();
       const unit = await source.read();
       if (unit !== undefined) remember(unit);
       else ended = true;
       if (interrupted || silent) return;
       const frames = await decoder.decode(unit?.packet);
       const decodedMonoUs = nowUs();
-      for (const frame of frames) {
-        ready.push({ frame, times: arrivalOf(stamp(frame.pts)), decodedMonoUs });
-        lastFrameMonoMs = ctx.clock.mono();
-      }
+      for (const frame of frames) ready.push({ frame, times: arrivalOf(stamp(frame.pts)), decodedMonoUs });
     }
-    waitingSince = undefined;
+    waitingSinceMs = undefined;
+    silentMs = 0;
   }
 
   async function paced(clock: FrameClock): Promise<bigint> {
@@ -160,7 +169,7 @@ export async function openPictures(source: UnitSource, options: PictureOptions, 
       source.interrupt();
     },
     [Symbol.asyncDispose]: async () => {
-      watchdog[Symbol.dispose]();
+      watchdog?.[Symbol.dispose]();
       for (const { frame } of ready.splice(0)) frame.free();
       decoder[Symbol.dispose]();
       await source[Symbol.asyncDispose]();

@@ -85,7 +85,13 @@ describe('a software worker reading files', { skip }, () => {
     await using repository = await realRepository();
     await using daemon = await startTestDaemon({
       cameras: names.map((name) =>
-        cameraConfig(name, at(name), { decode: 'auto', detect: [detectConfig('centerface', { fps: 2 })] }),
+        cameraConfig(name, at(name), {
+          decode: 'auto',
+          detect: [detectConfig('centerface', { fps: 2 })],
+          // They are for networks: a file is opened once, however slow the machine is.
+          openTimeoutMs: 1,
+          silenceTimeoutMs: 1,
+        }),
       ),
       inference: inferenceConfig(repository.directory),
     });
@@ -95,6 +101,10 @@ describe('a software worker reading files', { skip }, () => {
       worker.failed,
     ]);
     const frames = new Map(ended);
+    assert.deepEqual(
+      daemon.statuses.filter(({ state }) => state === SourceState.AWAY),
+      [],
+    );
     const live = (name: string) =>
       daemon.statuses.filter((status) => status.camera === name && status.state === SourceState.LIVE);
     for (const name of ['vfr.mp4', 'b.mkv', 'hevc.mp4', '4k.mp4']) {

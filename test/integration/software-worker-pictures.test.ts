@@ -1,9 +1,20 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { createWriteStream } from 'node:fs';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { AV_CODEC_ID_H264 } from 'node-av/constants';
+import { CodecParameters } from 'node-av/lib';
+import type { Clock } from '../../src/core/clock.ts';
 import { createHardware } from '../../src/software-worker/decoder.ts';
-import { openDemuxer, silenceFfmpeg } from '../../src/software-worker/demux.ts';
+import { openDemuxer, silenceFfmpeg, type UnitSource } from '../../src/software-worker/demux.ts';
 import { openPictures, type Picture } from '../../src/software-worker/pictures.ts';
+import { ManualClock } from '../support/clock.ts';
 import { testContext } from '../support/context.ts';
+import { missingTool } from '../support/data.ts';
+import { temporaryDirectory } from '../support/directory.ts';
+import { fixtureDirectory } from '../support/fixtures.ts';
+import { installedProgram } from '../support/programs.ts';
 import { missingRtspPatterns, patternStep, startRtspPatterns } from '../support/rtsp-patterns.ts';
 
 silenceFfmpeg();
@@ -43,4 +54,96 @@ describe('pictures of a camera that sends several slices, each of a key picture 
       }
     });
   }
+});
+
+test('a file may take its time: it is read to its end, once', {
+  skip: missingTool(installedProgram('ffmpeg'), 'ffmpeg'),
+}, async () => {
+  const clip = join(fixtureDirectory, 'clips/lobby.mp4');
+  const encoding = ['-c:v', 'copy', '-f', 'mpegts', '-muxdelay', '0', 'pipe:1'];
+  const bytes = execFileSync('ffmpeg', ['-v', 'error', '-i', clip, '-an', ...encoding], { maxBuffer: 8 * 1024 * 1024 });
+  await using folder = await temporaryDirectory();
+  // A disk of which every read may take an hour.
+  const path = join(folder.path, 'clip.ts');
+  execFileSync('mkfifo', [path]);
+  const clock = new ManualClock();
+  using ctx = testContext(clock);
+  using hardware = createHardware();
+  const address = { kind: 'file', path, shown: path } as const;
+  const seen: bigint[] = [];
+  async function play(): Promise<void> {
+    const units = await openDemuxer({ address, transport: 'tcp', openTimeoutMs: 5000 }, ctx);
+    const options = { decode: 'software', hardware, realtime: false, silenceTimeoutMs: undefined } as const;
+    await using pictures = await openPictures(units, options, ctx);
+    for (let picture = await pictures.next(); picture !== undefined; picture = await pictures.next()) {
+      seen.push(picture.pts);
+      picture.frame.free();
+    }
+  }
+  const writer = createWriteStream(path);
+  // A reader that went away says itself why.
+  writer.on('error', () => {});
+  const slow = (async () => {
+    for (let from = 0; from < bytes.length; from += 20_000) {
+      await new Promise((written) => writer.write(bytes.subarray(from, from + 20_000), written));
+      await clock.advance(3_600_000);
+    }
+    writer.end();
+  })();
+  await Promise.all([play(), slow]);
+  const total = execFileSync('ffprobe', [
+    ...[
+      '-v',
+      'error',
+      '-count_frames',
+      '-select_streams',
+      'v',
+      '-show_entries',
+      'stream=nb_read_frames',
+      '-of',
+      'csv=p=0',
+      clip,
+    ],
+  ]);
+  assert.equal(seen.length, Number(String(total).trim()));
+  assert.ok(seen.every((pts, index) => index === 0 || pts > (seen[index - 1] ?? 0n)));
+});
+
+test('a live source is silent after the time it was waited for, in which turns that came late do not count', async () => {
+  let nowMs = 0;
+  let tick = () => {};
+  const clock: Clock = Object.assign(new ManualClock(), {
+    mono: () => nowMs,
+    every: (_ms: number, task: () => void) => {
+      tick = task;
+      return { [Symbol.dispose]: () => {} };
+    },
+  });
+  const parameters = new CodecParameters();
+  parameters.alloc();
+  parameters.codecId = AV_CODEC_ID_H264;
+  const interrupted = Promise.withResolvers<undefined>();
+  const source: UnitSource = {
+    kind: 'live',
+    parameters,
+    timeBase: { num: 1, den: 90_000 },
+    frameRate: undefined,
+    read: () => interrupted.promise,
+    interrupt: () => interrupted.resolve(undefined),
+    [Symbol.asyncDispose]: async () => parameters.free(),
+  };
+  using ctx = testContext(clock);
+  using hardware = createHardware();
+  const options = { decode: 'software', hardware, realtime: false, silenceTimeoutMs: 4000 } as const;
+  await using pictures = await openPictures(source, options, ctx);
+  const next = assert.rejects(pictures.next(), { code: 'source.timeout' });
+  const late = async (ms: number) => {
+    nowMs += ms;
+    tick();
+    return await Promise.race([interrupted.promise.then(() => 'silent'), new Promise((done) => setImmediate(done, 'waiting'))]);
+  };
+  assert.equal(await late(3_600_000), 'waiting', 'the machine slept');
+  for (let ticks = 0; ticks < 5; ticks += 1) assert.equal(await late(500), 'waiting');
+  assert.equal(await late(500), 'silent', 'a second for the sleep, three of ticks in time');
+  await next;
 });
