@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { describeSource, readWrittenSource } from '../../src/composition/probe-source.ts';
+
+describe('probe - a source as it was written', () => {
+  it('keeps placeholders as they are', () => {
+    const source = 'rtsp://${LOBBY_USER}:${LOBBY_PASSWORD}@10.0.0.21:554/stream1?channel=1';
+    assert.deepEqual(readWrittenSource(source), { concealed: source, variables: ['LOBBY_USER', 'LOBBY_PASSWORD'], raw: false });
+    assert.deepEqual(readWrittenSource('${CAMERA_URL}'), { concealed: '${CAMERA_URL}', variables: ['CAMERA_URL'], raw: false });
+  });
+
+  it('puts placeholders in the place of credentials, however they were written', () => {
+    const concealed = 'rtsp://${CAM_USER}:${CAM_PASSWORD}@10.0.0.21/stream1';
+    for (const password of ['secret', 's%40cret', 's@cret', 'se/cr#et?', 'a:b']) {
+      const written = readWrittenSource(`rtsp://viewer:${password}@10.0.0.21/stream1`);
+      assert.deepEqual(written, { concealed, variables: ['CAM_USER', 'CAM_PASSWORD'], raw: true }, password);
+    }
+    assert.equal(readWrittenSource('http://viewer@cam/x').concealed, 'http://${CAM_USER}@cam/x');
+    assert.equal(readWrittenSource('rtsp://viewer:${P}@cam.local/x').concealed, 'rtsp://${CAM_USER}:${P}@cam.local/x');
+  });
+
+  it('finds credentials in the path and in the query too', () => {
+    assert.equal(
+      readWrittenSource('rtsp://10.0.0.9:554/user=admin&password=tlJwpbo6&channel=1&stream=0.sdp?').concealed,
+      'rtsp://10.0.0.9:554/user=${CAM_USER}&password=${CAM_PASSWORD}&channel=1&stream=0.sdp?',
+    );
+    assert.equal(readWrittenSource('http://cam/video?token=abc&x=1').concealed, 'http://cam/video?token=${CAM_PASSWORD}&x=1');
+  });
+
+  it('leaves alone what has none', () => {
+    for (const source of ['rtsp://10.0.0.21/stream1', '/films/lobby.mp4', 'gst:test-pattern', 'http://cam/video?user_id=1'])
+      assert.deepEqual(readWrittenSource(source), { concealed: source, variables: [], raw: false });
+  });
+
+  it('shows addresses without credentials and names cameras as the configuration can', () => {
+    assert.deepEqual(describeSource('rtsp://viewer:secret@10.0.0.21:554/s?x=1', 'udp'), {
+      shown: 'rtsp://10.0.0.21:554/s',
+      transport: 'udp',
+      name: 'camera-10-0-0-21',
+    });
+    assert.deepEqual(describeSource('http://Cam.Local/x', 'tcp'), {
+      shown: 'http://Cam.Local/x',
+      transport: 'http',
+      name: 'camera-cam-local',
+    });
+    assert.equal(describeSource('rtsp://[fe80::1]/s', 'tcp').name, 'camera-fe80-1');
+    assert.deepEqual(describeSource('/films/Lobby film.mp4', 'tcp'), {
+      shown: '/films/Lobby film.mp4',
+      transport: 'file',
+      name: 'lobby-film',
+    });
+    assert.equal(describeSource('/films/.mp4', 'tcp').name, 'camera');
+    assert.equal(describeSource('gst:test-pattern', 'tcp').transport, 'pipeline');
+    assert.doesNotMatch(describeSource('rtsp://10.0.0.9/user=admin&password=tlJwpbo6&channel=1', 'tcp').shown, /tlJwpbo6/);
+  });
+});
