@@ -1,0 +1,213 @@
+"""Measures the demo's embedder on characters that it never saw. `python evaluate_embedder.py --help`.
+
+Two pictures of one character are a genuine pair, pictures of two characters an impostor pair; the score is the cosine of their
+embeddings. EER: the share of errors where as many genuine pairs are refused as impostor pairs accepted. TAR at FAR: the share of genuine
+pairs accepted at the threshold that accepts the given share of impostor pairs.
+"""
+
+import argparse
+import hashlib
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+import networks
+from characters import Identity, Pose, random_identity, random_pose, sibling
+from crops import HARSH, MILD, SIDE, Conditions, align, crop, crops_of, degrade, disturb, picture, strangers
+from embedder import CLIP_DEVIATION, CLIP_MEAN, MODEL
+
+SEED = 7001
+"""Of the characters of an evaluation; training draws its own from another seed."""
+
+CONDITIONS = {
+    '26-170 px, harsh': HARSH,
+    '48-140 px, harsh': replace(HARSH, narrowest=48, widest=140),
+    '48-140 px, mild': MILD,
+}
+
+
+class Embedder:
+    """The ONNX file as the program uses it."""
+
+    def __init__(self, path: Path = MODEL, threads: int = 1):
+        self.session = networks.session(path, threads)
+
+    def __call__(self, crops: np.ndarray, batch: int = 32) -> np.ndarray:
+        """Unit vectors [N,512] of RGB crops uint8 [N,224,224,3]."""
+        vectors = [self.session.run(['output'], {'input': prepare(crops[at : at + batch])})[0] for at in range(0, len(crops), batch)]
+        joined = np.concatenate(vectors)
+        return joined / np.linalg.norm(joined, axis=1, keepdims=True)
+
+
+def prepare(crops: np.ndarray) -> np.ndarray:
+    """float32 [N,3,224,224] with CLIP's mean and deviation."""
+    x = (crops.astype(np.float32) / 255 - np.float32(CLIP_MEAN)) / np.float32(CLIP_DEVIATION)
+    return np.ascontiguousarray(x.transpose(0, 3, 1, 2))
+
+
+def pair_scores(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of all genuine and of all impostor pairs of unit vectors [identities, each, 512]."""
+    identities, each, _ = vectors.shape
+    scores = vectors.reshape(identities * each, -1) @ vectors.reshape(identities * each, -1).T
+    owner = np.repeat(np.arange(identities), each)
+    same = owner[:, None] == owner[None, :]
+    upper = np.triu(np.ones(same.shape, bool), 1)
+    return scores[same & upper], scores[~same & upper]
+
+
+def equal_error(genuine: np.ndarray, impostor: np.ndarray) -> tuple[float, float]:
+    """EER and its threshold."""
+    genuine, impostor = np.sort(genuine), np.sort(impostor)
+    thresholds = np.concatenate([genuine, impostor])
+    refused = np.searchsorted(genuine, thresholds) / len(genuine)
+    accepted = 1 - np.searchsorted(impostor, thresholds) / len(impostor)
+    best = int(np.argmin(np.abs(refused - accepted)))
+    return float((refused[best] + accepted[best]) / 2), float(thresholds[best])
+
+
+def summary(genuine: np.ndarray, impostor: np.ndarray) -> dict[str, float]:
+    eer, threshold = equal_error(genuine, impostor)
+    at1, at01 = np.quantile(impostor, [0.99, 0.999])
+    return {
+        'eer': eer,
+        'threshold': threshold,
+        'tar_at_far_1%': float(np.mean(genuine > at1)),
+        'tar_at_far_0.1%': float(np.mean(genuine > at01)),
+        'genuine_median': float(np.median(genuine)),
+        'genuine_5%': float(np.quantile(genuine, 0.05)),
+        'impostor_99%': float(at1),
+        'impostor_99.9%': float(at01),
+    }
+
+
+def embed_all(embed: Embedder, crops: np.ndarray) -> np.ndarray:
+    """[identities, each, 512] of [identities, each, 224, 224, 3]."""
+    return embed(crops.reshape(-1, SIDE, SIDE, 3)).reshape(*crops.shape[:2], -1)
+
+
+def measure_strangers(embed: Embedder, conditions: Conditions, identities: int, each: int = 8, seed: int = SEED) -> dict[str, float]:
+    return summary(*pair_scores(embed_all(embed, crops_of(strangers(identities, seed), each, conditions, seed))))
+
+
+def measure_siblings(embed: Embedder, conditions: Conditions, pairs: int, each: int = 8, seed: int = SEED + 1) -> dict[str, float]:
+    """Each character against one sibling of its own: the look-alikes are the only impostors."""
+    parents = strangers(pairs, seed)
+    others = [sibling(parent, np.random.default_rng([seed, 4, index])) for index, parent in enumerate(parents)]
+    ours = embed_all(embed, crops_of(parents, each, conditions, seed))
+    theirs = embed_all(embed, crops_of(others, each, conditions, seed + 1))
+    genuine = np.concatenate([pair_scores(ours)[0], pair_scores(theirs)[0]])
+    return summary(genuine, np.einsum('pic,pjc->pij', ours, theirs).ravel())
+
+
+def measure_enrolled(
+    embed: Embedder, conditions: Conditions, thresholds: list[float], identities: int, each: int = 8, seed: int = SEED
+) -> dict[str, dict[str, float]]:
+    """As the program compares: a sighting against the mean of three portraits. Shares of own and of strangers' sightings accepted."""
+    cast = strangers(identities, seed)
+    probes = embed_all(embed, crops_of(cast, each, conditions, seed))
+    references = np.stack([enrol(embed, identity, seed + index) for index, identity in enumerate(cast)])
+    scores = probes @ references.T
+    own = np.stack([scores[index, :, index] for index in range(identities)]).ravel()
+    others = scores[~np.repeat(np.eye(identities, dtype=bool)[:, None], each, 1)]
+    table = {f'{at:.2f}': {'own': float(np.mean(own >= at)), 'others': float(np.mean(others >= at))} for at in thresholds}
+    return {'summary': summary(own, others), **table}
+
+
+def portraits(identity: Identity, seed: int) -> np.ndarray:
+    """Three clean aligned portraits, yaw 0 and 0.22 to each side."""
+    taken = []
+    for number, yaw in enumerate((0.0, -0.22, 0.22)):
+        rng = np.random.default_rng([seed, 5, number])
+        image, landmarks = picture(identity, Pose(yaw=yaw), 230, rng)
+        taken.append(align(image, landmarks))
+    return np.stack(taken)
+
+
+def enrol(embed: Embedder, identity: Identity, seed: int) -> np.ndarray:
+    """Unit mean vector of the portraits of `identity`."""
+    mean = embed(portraits(identity, seed)).mean(0)
+    return mean / np.linalg.norm(mean)
+
+
+def similarities(
+    embed: Embedder, candidates: list[Identity], references: np.ndarray, each: int = 40, conditions: Conditions | None = None, seed: int = 1
+) -> list[dict[str, float]]:
+    """For choosing a look-alike: how alike each candidate is to the `references`, unit vectors [M,512] (see `enrol`; the best counts).
+
+    Every candidate is seen `each` times as the film shows people: faces of 60 to 120 pixels, mild degradation, half of the turns.
+    """
+    conditions = conditions or Conditions(60, 120, strength=0.35)
+    rows = []
+    for index, candidate in enumerate(candidates):
+        crops = []
+        for number in range(each):
+            rng = np.random.default_rng([seed, 6, index, number])
+            crops.append(crop(candidate, conditions, rng, pose=random_pose(rng, 0.8)))
+        scores = (embed(np.stack(crops)) @ references.T).max(1)
+        median, high = np.quantile(scores, [0.5, 0.95])
+        rows.append({'median': float(median), '95%': float(high), 'max': float(scores.max())})
+    return rows
+
+
+def swapped_channels(embed: Embedder, identities: int = 60, each: int = 6, seed: int = SEED) -> dict[str, float]:
+    """Genuine scores with both pictures in RGB, and with the second in BGR: a wrong order must show at once."""
+    crops = crops_of(strangers(identities, seed), each, MILD, seed)
+    right, wrong = embed_all(embed, crops), embed_all(embed, crops[..., ::-1])
+    half = each // 2
+    return {
+        'right order': float(np.median(np.einsum('ipc,iqc->ipq', right[:, :half], right[:, half:]))),
+        'swapped': float(np.median(np.einsum('ipc,iqc->ipq', right[:, :half], wrong[:, half:]))),
+    }
+
+
+def milliseconds_per_crop(embed: Embedder, batch: int, repeats: int = 60) -> float:
+    """Median time of the network alone, on as many threads as `embed` has."""
+    x = np.random.default_rng(1).normal(0, 1, (batch, 3, SIDE, SIDE)).astype(np.float32)
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        embed.session.run(['output'], {'input': x})
+        times.append((time.perf_counter() - start) / batch * 1000)
+    return float(np.median(times))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description='measures the demo embedder on unseen characters')
+    parser.add_argument('--model', type=Path, default=MODEL)
+    parser.add_argument('--identities', type=int, default=400)
+    parser.add_argument('--json', type=Path)
+    asked = parser.parse_args()
+    cv2.setNumThreads(1)
+    embed = Embedder(asked.model)
+    results: dict = {
+        'bytes': asked.model.stat().st_size,
+        'sha256': hashlib.sha256(asked.model.read_bytes()).hexdigest(),
+        'milliseconds_per_crop': {str(batch): milliseconds_per_crop(embed, batch) for batch in (1, 8)},
+        'channels': swapped_channels(embed),
+    }
+    for name, conditions in CONDITIONS.items():
+        results[name] = measure_strangers(embed, conditions, asked.identities)
+        print(name, rounded(results[name]), flush=True)
+    results['siblings, mild'] = measure_siblings(embed, MILD, asked.identities // 2)
+    results['siblings, harsh'] = measure_siblings(embed, HARSH, asked.identities // 2)
+    thresholds = [0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6]
+    results['enrolled, harsh'] = measure_enrolled(embed, HARSH, thresholds, asked.identities // 2)
+    results['enrolled, mild'] = measure_enrolled(embed, MILD, thresholds, asked.identities // 2)
+    for name in ('siblings, mild', 'siblings, harsh', 'enrolled, harsh', 'enrolled, mild', 'channels', 'milliseconds_per_crop'):
+        print(name, rounded(results[name]), flush=True)
+    if asked.json:
+        asked.json.write_text(json.dumps(rounded(results, 5), indent=1) + '\n')
+
+
+def rounded(value, digits: int = 4):
+    if isinstance(value, dict):
+        return {key: rounded(item, digits) for key, item in value.items()}
+    return round(value, digits) if isinstance(value, float) else value
+
+
+if __name__ == '__main__':
+    main()
