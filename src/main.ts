@@ -171,6 +171,8 @@ async function main(args: readonly string[]): Promise<number> {
     clock: systemClock,
     signal: signals.stop,
     ...(person === undefined ? {} : { terminal: person }),
+    // Back to the begin of the line, and clear it.
+    ...(process.stderr.isTTY ? { progress: (text) => void process.stderr.write(`\r\x1b[K${printable(text)}`) } : {}),
   };
   try {
     return await command.run(rest, io, await services(signals));
@@ -182,6 +184,8 @@ async function main(args: readonly string[]): Promise<number> {
 
 // FAISS reads it when its library is loaded; threads of its own would only fight over the processor (docs/operations.md).
 process.env['OMP_NUM_THREADS'] ??= '1';
+// ONNX Runtime's binaries report to their maker over the network unless they are told not to. Nothing here leaves this machine unasked.
+process.env['ORT_DISABLE_TELEMETRY'] = '1';
 process.exitCode = await main(process.argv.slice(2));
 // The daemon has stopped all it started; what a library forgot must not keep the process.
 if (process.argv[2] === 'run' || process.argv[2] === 'demo') process.exit();

@@ -49,7 +49,7 @@ function plainAlert(alert: DemoAlert, timeZone: string): string {
 }
 
 function seconds(ms: number): string {
-  return (ms / 1000).toFixed(1);
+  return (ms / 1000).toFixed(2);
 }
 
 function names(list: readonly string[]): string {
@@ -57,8 +57,12 @@ function names(list: readonly string[]): string {
 }
 
 function indexText({ kind, reason }: DemoFacts['index']): string {
-  const name = kind === 'faiss' ? 'FAISS, flat, inner product' : 'a plain scan (exact, slower than FAISS)';
+  const name = kind === 'scan' ? 'a plain scan, exact but slower than FAISS' : kind;
   return reason === undefined ? name : `${name}: ${reason}`;
+}
+
+function engineText(engine: string): string {
+  return engine === 'embedded' ? 'embedded: ONNX Runtime in the program itself' : engine;
 }
 
 /** What runs where: label and value. */
@@ -69,7 +73,7 @@ export function factRows(facts: DemoFacts): string[][] {
     ...(facts.ignored.length === 0 ? [] : [['ignored', names(facts.ignored)]]),
     ['detector', facts.detector],
     ['embedder', `${facts.embedder}, similarity needed ${facts.threshold.toFixed(2)}`],
-    ['engine', facts.engine],
+    ['engine', engineText(facts.engine)],
     ['vector index', indexText(facts.index)],
     ['broker', `${broker.url} (${broker.own ? 'yours' : 'embedded, loopback only'}), topics ${facts.baseTopic}/#`],
     ...cameras.map((url, index) => [index === 0 ? count(cameras.length, 'camera') : '', url]),
@@ -77,7 +81,7 @@ export function factRows(facts: DemoFacts): string[][] {
     ['log', facts.log],
     ['look in', `ffplay -rtsp_transport tcp ${cameras[0] ?? ''}`],
     ['', `mosquitto_sub -h ${broker.host} -p ${broker.port} -t '${facts.baseTopic}/v1/alerts/+'`],
-    ['', `sightline status --data ${facts.dataDir}`],
+    ['', `${facts.program} status --data ${facts.dataDir}`],
   ];
 }
 
@@ -87,14 +91,15 @@ export function nextSteps(facts: DemoFacts): string[][] {
   const other =
     facts.cast.find(({ name, role }) => role === 'other' && !taken.has(name)) ??
     facts.cast.find(({ name }) => !taken.has(name));
+  const { program } = facts;
   const data = `--data ${facts.dataDir}`;
   return [
-    ...(other === undefined ? [] : [['list somebody else', `sightline demo --watch ${quoted(other.name)}`]]),
-    ['why nobody was told', `sightline why --camera lobby --at ${'$(date +%H:%M:%S)'} ${data}`],
-    ['all alerts', `sightline alerts list ${data}`],
+    ...(other === undefined ? [] : [['list somebody else', `${program} demo --watch ${quoted(other.name)}`]]),
+    ['why nobody was told', `${program} why --camera lobby --at ${'$(date +%T)'} ${data}`],
+    ['all alerts', `${program} alerts list ${data}`],
     [
       'your own camera',
-      'sightline models fetch --set face; sightline camera probe rtsp://...; README.md, "With your own camera"',
+      `${program} models fetch --set face; ${program} camera probe rtsp://...; README.md, "With your own camera"`,
     ],
   ];
 }
@@ -112,9 +117,9 @@ export function silenceText(silence: DemoSilence): string {
   }
 }
 
-function stoppedText({ alerts, kept }: Extract<DemoEvent, { kind: 'stopped' }>): string {
+function stoppedText({ alerts, kept, program }: Extract<DemoEvent, { kind: 'stopped' }>): string {
   const rest =
-    kept === undefined ? 'nothing is left behind' : `kept in ${kept}: sightline run ${kept}/sightline.yaml goes on with it`;
+    kept === undefined ? 'nothing is left behind' : `kept in ${kept}: ${program} run ${kept}/sightline.yaml goes on with it`;
   return `${count(alerts, 'alert')}; ${rest}`;
 }
 

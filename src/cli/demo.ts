@@ -22,7 +22,7 @@ Usage: sightline demo [options]
   --verbose      the whole log on stderr, not only in the file
 
 Without a terminal stdout has one line for each alert and nothing else:
-  alert time=14:03:05 name=Ada camera=lobby similarity=0.71 needs=0.40 told_after_s=0.9 list=watched id=... [late=yes] [picture=FILE]
+  alert time=14:03:05 name=Ada camera=lobby similarity=0.71 needs=0.40 told_after_s=0.92 list=watched id=... [late=yes] [picture=FILE]
 
 Ctrl-C ends it. Exit codes: 0 ended when told to or after its loops, 1 could not begin or go on, 2 wrong usage.`,
   run: async (args, io, services) => {

@@ -1,5 +1,6 @@
 import { appendFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { controlSocket, createControlClient } from '../cli/control-client.ts';
 import { issueText } from '../config/issues.ts';
@@ -16,7 +17,9 @@ import type { ServiceOptions } from './services.ts';
 /** The demo put together: its own parts and the daemon that `sightline run` starts too. */
 
 const fromHere = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+const launcher = fromHere('../../bin/sightline');
 const own = {
+  program: relative('', launcher).startsWith('..') ? launcher : relative('', launcher),
   scene: fromHere('../../demo'),
   template: fromHere('../../config/demo.yaml'),
   repository: fromHere('../../model_repository'),
@@ -119,6 +122,8 @@ function createSink(view: DemoView, also: { write(line: string): void } | undefi
 function troubleIn(line: string): string | undefined {
   const { level, msg, ...fields }: Record<string, unknown> = JSON.parse(line);
   if (level !== 'warn' && level !== 'error') return undefined;
+  // Its state comes from the broker, as for every consumer.
+  if (msg === 'camera away') return undefined;
   const err = fields['err'];
   const cause = err !== null && typeof err === 'object' && 'message' in err ? err.message : undefined;
   const about = [fields['camera'], fields['reason'] ?? fields['warning'] ?? cause].filter((item) => typeof item === 'string');

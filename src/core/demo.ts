@@ -31,10 +31,12 @@ export interface CastMember {
 
 /** What runs where, once everything does. */
 export interface DemoFacts {
+  /** How this program is called from here: `bin/sightline` in a clone. */
+  readonly program: string;
   readonly cast: readonly CastMember[];
   readonly listed: readonly string[];
   readonly ignored: readonly string[];
-  /** `faiss`, or `scan` with the reason why FAISS does not serve. */
+  /** `faiss-flat`, or `scan` with the reason why FAISS does not serve. */
   readonly index: { readonly kind: string; readonly reason?: string };
   readonly engine: string;
   readonly detector: string;
@@ -93,7 +95,7 @@ export type DemoEvent =
   /** Everybody listed at the start has been told of: the moment to say what else can be tried. */
   | { readonly kind: 'toured'; readonly facts: DemoFacts }
   | { readonly kind: 'stopping' }
-  | { readonly kind: 'stopped'; readonly kept?: string; readonly alerts: number };
+  | { readonly kind: 'stopped'; readonly program: string; readonly kept?: string; readonly alerts: number };
 
 export interface DemoView {
   show(event: DemoEvent): void;

@@ -12,7 +12,7 @@ import { type DemoCameras, startDemoCameras } from './camera.ts';
 import { type BrokerSettings, cameraNames, ownBroker, passwordVariable, renderConfiguration } from './configuration.ts';
 import { type AlertListener, type AlertListenerOptions, startAlertListener } from './listener.ts';
 import { ignoredList, listMember, watchedList } from './listing.ts';
-import { createPlace, type DemoPlace, findDemos, type PlaceWorld, removeDeadDemos, writePrivate } from './place.ts';
+import { createPlace, type DemoPlace, findDemos, type Owner, type PlaceWorld, removeDeadDemos, writePrivate } from './place.ts';
 import { memberNamed, readScene, type Scene } from './scene.ts';
 import { silencesOf, type ToldVisit } from './silences.ts';
 
@@ -37,7 +37,13 @@ export interface DemoOptions {
   readonly view: DemoView;
   readonly world: PlaceWorld;
   /** The program's own scene and configuration. */
-  readonly own: { readonly scene: string; readonly template: string; readonly repository: string };
+  readonly own: {
+    readonly scene: string;
+    readonly template: string;
+    readonly repository: string;
+    /** As the user would type it. */
+    readonly program: string;
+  };
   /** Name of the user, for the audit trail. */
   readonly actor: string;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -55,6 +61,8 @@ const standaloneFile = 'sightline.yaml';
 const stopWithinMs = 12_000;
 const pollMs = 1000;
 const drainPollMs = 100;
+/** From its folder to the first answer of its daemon. */
+const beginWithinMs = 10_000;
 /** How far back the ledger is looked at: rows of a track come when it ends. */
 const ledgerWindowMs = 60_000;
 const rememberedVisits = 1000;
@@ -87,7 +95,7 @@ export async function runDemo(options: DemoOptions, ctx: Context): Promise<void>
     if (begun) view.show({ kind: 'stopping' });
     over.abort();
     await scope[Symbol.asyncDispose]();
-    if (begun) view.show({ kind: 'stopped', alerts, ...(kept === undefined ? {} : { kept }) });
+    if (begun) view.show({ kind: 'stopped', alerts, program: options.own.program, ...(kept === undefined ? {} : { kept }) });
   }
 }
 
@@ -126,6 +134,7 @@ async function play(stage: Stage, scope: Scope, ctx: Context): Promise<void> {
   const { listed, ignored } = await listCast(stage, control, ctx.signal);
 
   const facts: DemoFacts = {
+    program: options.own.program,
     cast: scene.cast,
     listed,
     ignored,
@@ -149,6 +158,7 @@ async function play(stage: Stage, scope: Scope, ctx: Context): Promise<void> {
   scope.use('ledger', followSilences(view, control, tour.visits, ctx));
 
   const reason = await Promise.race([cameras.ended, aborted(ctx.signal)]);
+  tour.end();
   ctx.signal.throwIfAborted();
   if (reason !== undefined) throw new SightlineError('demo.failed', `the demo's camera ended: ${reason}`);
   if (request.loops === undefined) throw new SightlineError('demo.failed', "the demo's camera ended by itself");
@@ -183,7 +193,7 @@ async function chooseBroker({ options }: Stage, scope: Scope, ctx: Context): Pro
     };
   }
   const broker = scope.use('broker', await startDemoBroker({ port: preferred.mqtt }, ctx));
-  if (broker.port !== preferred.mqtt) sayTaken(view, preferred.mqtt, 'the broker', broker.port);
+  if (broker.port !== preferred.mqtt) sayTaken(view, preferred.mqtt, 'the broker is', broker.port);
   const url = `mqtt://${broker.host}:${broker.port}`;
   return {
     address: { url, host: broker.host, port: broker.port, own: false },
@@ -194,7 +204,7 @@ async function chooseBroker({ options }: Stage, scope: Scope, ctx: Context): Pro
 }
 
 function sayTaken(view: DemoView, port: number, who: string, chosen: number): void {
-  view.show({ kind: 'note', text: `port ${port} is taken; ${who} uses ${chosen}` });
+  view.show({ kind: 'note', text: `port ${port} is taken: ${who} on ${chosen}` });
 }
 
 async function startCameras({ options, scene }: Stage, ctx: Context): Promise<DemoCameras> {
@@ -209,7 +219,7 @@ async function startCameras({ options, scene }: Stage, ctx: Context): Promise<De
     },
     ctx,
   );
-  if (!free) sayTaken(view, preferred.rtsp, request.cameras === 1 ? 'the camera' : 'the cameras', cameras.port);
+  if (!free) sayTaken(view, preferred.rtsp, 'RTSP is', cameras.port);
   return cameras;
 }
 
@@ -242,19 +252,20 @@ async function writeConfiguration(
   return place.configFile;
 }
 
-/** Everybody listed is enrolled, and who is to be ignored; what an earlier run in a kept directory listed stays. */
+/** Everybody listed is enrolled, and who is to be ignored; what an earlier run in a kept directory listed stays. Gives who is on both lists. */
 async function listCast(
   { options, scene, watch }: Stage,
   control: Control,
   signal: AbortSignal,
 ): Promise<{ readonly listed: readonly string[]; readonly ignored: readonly string[] }> {
   const { actor } = options;
-  const cast = scene.cast.filter(({ role }) => role === 'listed').map(({ name }) => name);
-  const listed = [...new Set([...cast, ...watch])];
-  const ignored = scene.cast.filter(({ role, name }) => role === 'ignored' && !listed.includes(name)).map(({ name }) => name);
+  const listed = [...new Set([...scene.cast.filter(({ role }) => role === 'listed').map(({ name }) => name), ...watch])];
   for (const name of listed) await listMember(control, scene, { name, list: watchedList, actor }, signal);
+  const { entries: before } = await control.call('watchlist.list', { list: watchedList }, signal);
+  const watched = new Set(before.map(({ entry }) => entry.name));
+  const ignored = scene.cast.filter(({ role, name }) => role === 'ignored' && !watched.has(name)).map(({ name }) => name);
   for (const name of ignored) await listMember(control, scene, { name, list: ignoredList, actor }, signal);
-  return { listed, ignored };
+  return { listed: [...watched], ignored };
 }
 
 /** What comes from the broker, put before the viewer. */
@@ -264,6 +275,7 @@ function createTour({ options, place, onAlert }: Stage) {
   const told = new Set<string>();
   let facts: DemoFacts | undefined;
   let toured = false;
+  let over = false;
   let pictures = 0;
 
   /** Undefined when there is none to save or no place for it. */
@@ -293,6 +305,10 @@ function createTour({ options, place, onAlert }: Stage) {
 
   return {
     visits,
+    /** From now on it is no news that cameras are away. */
+    end: () => {
+      over = true;
+    },
     begin: (known: DemoFacts) => {
       facts = known;
       view.show({ kind: 'ready', facts });
@@ -305,7 +321,7 @@ function createTour({ options, place, onAlert }: Stage) {
         void tell(alert, jpeg);
       },
       onCamera: (camera, state, reason) => {
-        if (state === 'away' || state === 'failed')
+        if (!over && (state === 'away' || state === 'failed'))
           view.show({ kind: 'warning', text: `camera ${camera} is ${state}${reason === undefined ? '' : `: ${reason}`}` });
       },
       onConnection: (trouble) => {
@@ -377,31 +393,43 @@ async function drain(control: Control, listener: AlertListener, ctx: Context): P
   await ctx.clock.sleep(pollMs, ctx.signal); // one more look at the ledger
 }
 
-/** The newest demo of this user that answers, if any. */
+/** The newest demo of this user that answers, if any; one that has only just begun is waited for. */
 export async function findRunningDemo(
-  options: Pick<DemoOptions, 'world' | 'connect'>,
+  { world, connect }: Pick<DemoOptions, 'world' | 'connect'>,
   ctx: Context,
 ): Promise<RunningDemo | undefined> {
-  for (const { owner } of await findDemos(options.world)) {
-    const control = options.connect(join(owner.directory, 'data'));
-    try {
-      const { pid } = await control.call('status', {}, ctx.signal);
-      if (pid !== owner.pid) continue;
-    } catch (error) {
-      if (!isSightlineError(error, 'control.unavailable')) throw error;
-      continue;
+  const end = ctx.clock.mono() + beginWithinMs;
+  do {
+    const demos = await findDemos(world);
+    for (const { owner } of demos) {
+      const control = connect(join(owner.directory, 'data'));
+      if ((await daemonOf(control, ctx.signal)) === owner.pid) return runningDemo(owner, control, ctx.signal);
     }
-    return {
-      pid: owner.pid,
-      directory: owner.directory,
-      watch: async (names, actor) => {
-        const scene = await readScene(owner.scene);
-        for (const name of names) memberNamed(scene.cast, name);
-        const said: string[] = [];
-        for (const name of names) said.push(await watchMember(control, scene, name, actor, ctx.signal));
-        return said;
-      },
-    };
-  }
+    if (demos.length === 0) return undefined;
+    await ctx.clock.sleep(drainPollMs, ctx.signal);
+  } while (ctx.clock.mono() < end);
   return undefined;
+}
+
+async function daemonOf(control: Control, signal: AbortSignal): Promise<number | undefined> {
+  try {
+    return (await control.call('status', {}, signal)).pid;
+  } catch (error) {
+    if (isSightlineError(error, 'control.unavailable')) return undefined;
+    throw error;
+  }
+}
+
+function runningDemo(owner: Owner, control: Control, signal: AbortSignal): RunningDemo {
+  return {
+    pid: owner.pid,
+    directory: owner.directory,
+    watch: async (names, actor) => {
+      const scene = await readScene(owner.scene);
+      for (const name of names) memberNamed(scene.cast, name);
+      const said: string[] = [];
+      for (const name of names) said.push(await watchMember(control, scene, name, actor, signal));
+      return said;
+    },
+  };
 }

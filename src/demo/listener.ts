@@ -41,7 +41,7 @@ const alertMessage = z.object({
   score: z.number(),
   threshold: z.number(),
   firstSeenAt: z.number(),
-  times: z.object({ published: z.number() }),
+  times: z.object({ event: z.number(), published: z.number() }),
   stages: z.array(z.object({ sinceReceivedMs: z.number() })),
   snapshot: z.object({ mode: z.string(), data: z.base64().optional() }),
 });
@@ -56,6 +56,7 @@ export function readAlert(
   if (parsed === undefined || parsed.state !== 'opened' || parsed.entry === undefined) return undefined;
   const { id, late, entry, camera, score, threshold, firstSeenAt, times, stages, snapshot } = parsed;
   const underWayMs = Math.max(0, nowMs - times.published);
+  const sinceFrameMs = Math.max(0, ...stages.map(({ sinceReceivedMs }) => sinceReceivedMs)) + underWayMs;
   return {
     alert: {
       id,
@@ -65,8 +66,9 @@ export function readAlert(
       at: nowMs,
       similarity: score,
       threshold,
-      sinceSeenMs: Math.max(0, nowMs - firstSeenAt),
-      sinceFrameMs: Math.max(0, ...stages.map(({ sinceReceivedMs }) => sinceReceivedMs)) + underWayMs,
+      // Event time and arrival are different clocks: differences of each, not between them.
+      sinceSeenMs: Math.max(0, times.event - firstSeenAt) + sinceFrameMs,
+      sinceFrameMs,
       late,
     },
     jpeg: snapshot.data === undefined ? undefined : Buffer.from(snapshot.data, 'base64'),

@@ -132,9 +132,11 @@ export async function removeDeadDemos(world: PlaceWorld): Promise<readonly strin
 function unusable(directory: string, cause: unknown): SightlineError {
   const words = isSystemError(cause, 'ENOSPC')
     ? 'no space is left there'
-    : isSystemError(cause, 'EACCES') || isSystemError(cause, 'EROFS') || isSystemError(cause, 'EPERM')
-      ? 'it cannot be written to'
-      : errorText(cause);
+    : isSystemError(cause, 'ENOENT')
+      ? 'the folder it is to lie in is not there'
+      : isSystemError(cause, 'EACCES') || isSystemError(cause, 'EROFS') || isSystemError(cause, 'EPERM')
+        ? 'it cannot be written to'
+        : errorText(cause);
   return new SightlineError('demo.failed', `the demo cannot use ${directory}: ${words}`, { cause, details: { directory } });
 }
 
@@ -174,7 +176,9 @@ export async function createPlace(
 }
 
 async function prepareKept(directory: string): Promise<void> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await mkdir(directory, { mode: 0o700 }).catch((error: unknown) => {
+    if (!isSystemError(error, 'EEXIST')) throw error;
+  });
   const names = await readdir(directory);
   if (names.length === 0 || names.includes('demo.yaml')) return;
   throw new SightlineError('demo.failed', `${directory} is not empty and not of an earlier demo; name another directory`);

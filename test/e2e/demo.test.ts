@@ -1,0 +1,247 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { hasMosquitto, listen, startBroker } from '../support/broker.ts';
+import { missingTool } from '../support/data.ts';
+import { createDemoStage, fixtureScene } from '../support/demo.ts';
+import { until } from '../support/until.ts';
+
+/** `sightline demo` on the drawn fixtures: short, and independent of what the demo's own networks can do. */
+
+const patience = 90_000;
+
+/** A test's own server where nobody listens yet: then the port is taken, by whomever. */
+async function occupy(port: number): Promise<AsyncDisposable> {
+  const server = createServer((socket) => socket.destroy());
+  await new Promise<void>((resolve) => {
+    server.once('error', () => resolve());
+    server.listen(port, '127.0.0.1', resolve);
+  });
+  return {
+    [Symbol.asyncDispose]: async () => {
+      if (!server.listening) return;
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+async function refuses(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1');
+  return await new Promise((resolve) => {
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(false);
+    });
+    socket.once('error', () => resolve(true));
+  });
+}
+
+test('one loop: one plain line for each listed visit, nothing else on stdout, and nothing left behind', async () => {
+  await using stage = await createDemoStage();
+  const scene = await fixtureScene(stage.temporary);
+  const { code, stdout, stderr } = await stage.command('demo', '--scene', scene, '--loops', '1');
+  assert.equal(code, 0, stderr);
+  const lines = stdout.split('\n').filter((line) => line !== '');
+  assert.equal(lines.length, 2, stdout);
+  for (const [index, name] of ['ada', 'ben'].entries()) {
+    assert.match(
+      lines[index] ?? '',
+      new RegExp(
+        `^alert time=\\d\\d:\\d\\d:\\d\\d name=${name} camera=lobby similarity=(0\\.\\d\\d|1\\.00) needs=0\\.80 told_after_s=\\d+\\.\\d\\d list=watched id=[\\w-]+$`,
+      ),
+    );
+  }
+  assert.match(stderr, /^ {2}detector +fixture_face$/m);
+  assert.match(stderr, /^ {2}embedder +fixture_embed, similarity needed 0\.80$/m);
+  assert.match(stderr, /^ {2}engine +embedded: ONNX Runtime/m);
+  assert.match(stderr, /^ {2}vector index +(faiss-flat|a plain scan.*)$/m);
+  assert.match(stderr, /^ {2}broker +mqtt:\/\/127\.0\.0\.1:\d+ \(embedded, loopback only\)/m);
+  assert.match(stderr, /^ {2}1 camera +rtsp:\/\/127\.0\.0\.1:\d+\/lobby$/m);
+  assert.match(stderr, /^what to try next$/m);
+  assert.doesNotMatch(stderr, /warning/);
+  assert.match(stderr, /^2 alerts; nothing is left behind$/m);
+  assert.deepEqual(stage.leftovers(), ['scene']);
+  assert.deepEqual(stage.processes(), []);
+});
+
+test('taken ports are replaced and named; a second terminal lists somebody; Ctrl-C leaves no process, port or file', async () => {
+  await using stage = await createDemoStage();
+  const scene = await fixtureScene(stage.temporary, { ignored: 'dee' });
+  await using _mqtt = await occupy(1883);
+  await using _rtsp = await occupy(8554);
+  const demo = stage.start('--scene', scene, '--cameras', '2');
+  await demo.said(/^the demo runs$/m);
+  const [, mqttPort] = await demo.said(/^port 1883 is taken: the broker is on (\d+)$/m);
+  const [, rtspPort] = await demo.said(/^port 8554 is taken: RTSP is on (\d+)$/m);
+  for (const camera of ['lobby', 'lobby-2'])
+    await demo.said(new RegExp(`rtsp://127\\.0\\.0\\.1:${rtspPort}/${camera}$`, 'm'));
+  {
+    await using consumer = await listen(Number(mqttPort), 'sightline-demo/#', { protocolVersion: 4 });
+    await until('another consumer hears of the cameras', () => consumer.messages.length > 0, patience);
+  }
+
+  assert.match(demo.stderr(), /^ {2}ignored +dee$/m);
+  await demo.said(/^not told: dee on lobby(-2)? is on the ignore list staff$/m);
+  await demo.said(/^not told: somebody who looks like ada on lobby(-2)?, best similarity 0\.5\d, needs 0\.80$/m);
+  assert.ok(
+    demo.alerts().every(({ name }) => name === 'ada' || name === 'ben'),
+    demo.stdout(),
+  );
+
+  const unknown = await stage.command('demo', '--watch', 'zoe');
+  assert.equal(unknown.code, 2);
+  assert.match(unknown.stderr, /nobody in the scene is called zoe; .*there are ada, ben, cyd, dee$/m);
+  const listed = await stage.command('demo', '--watch', 'Dee');
+  assert.deepEqual([listed.code, listed.stdout], [0, ''], listed.stderr);
+  assert.match(listed.stderr, /^dee is listed now; wait for the next visit \(in the demo that runs, process \d+\)$/m);
+  const again = await stage.command('demo', '--watch', 'dee');
+  assert.match(again.stderr, /^dee is listed already/m);
+  await until('dee is told of', () => demo.alerts().some(({ name }) => name === 'dee'), patience);
+
+  demo.kill('SIGINT');
+  const { code, stderr } = await demo.finished;
+  assert.equal(code, 0, stderr);
+  assert.deepEqual(stage.leftovers(), ['scene']);
+  assert.deepEqual(stage.processes(), []);
+  assert.ok(await refuses(Number(mqttPort)));
+  assert.ok(await refuses(Number(rtspPort)));
+});
+
+test('a killed demo leaves no process, and its folder goes with the next start; folders of others stay', async () => {
+  await using stage = await createDemoStage();
+  const scene = await fixtureScene(stage.temporary);
+  const killed = stage.start('--scene', scene);
+  await killed.said(/^the demo runs$/m);
+  await until('all of it runs', () => stage.processes().length >= 3, patience);
+  killed.kill('SIGKILL');
+  await killed.finished;
+  await until('cameras and workers end by themselves', () => stage.processes().length === 0, patience);
+  const [folder = ''] = stage.leftovers().filter((name) => name.startsWith('sightline-demo-'));
+  assert.ok(folder);
+  mkdirSync(join(stage.temporary, 'sightline-demo-other'), { mode: 0o700 });
+
+  const next = stage.start('--scene', scene);
+  const [, removed] = await next.said(/^removed what a killed demo had left: (.*)$/m);
+  assert.equal(removed, join(stage.temporary, folder));
+  await next.said(/^the demo runs$/m);
+  // A second one beside it takes nothing away from it.
+  const beside = await stage.command('demo', '--scene', scene, '--loops', '1');
+  assert.equal(beside.code, 0, beside.stderr);
+  assert.doesNotMatch(beside.stderr, /removed/);
+  next.kill('SIGHUP');
+  assert.equal((await next.finished).code, 0, 'the terminal was closed');
+  assert.deepEqual(stage.leftovers().toSorted(), ['scene', 'sightline-demo-other']);
+  assert.deepEqual(stage.processes(), []);
+});
+
+test('--keep: what stays works with the other commands, and a demo there goes on with it', async () => {
+  await using stage = await createDemoStage();
+  const scene = await fixtureScene(stage.temporary);
+  const keep = join(stage.temporary, 'kept');
+  const first = stage.start('--scene', scene, '--keep', keep, '--watch', 'dee');
+  await until('somebody is told of', () => first.alerts().length > 0, patience);
+  const config = join(keep, 'sightline.yaml');
+  const status = await stage.command('status', '--config', config);
+  assert.equal(status.code, 0, status.stderr + status.stdout);
+  assert.match(status.stdout, /^watchlist: 3 entries, 6 pictures$/m);
+  const second = await stage.command('demo', '--scene', scene, '--keep', keep);
+  assert.equal(second.code, 1);
+  assert.match(second.stderr, /a demo runs on .*kept already: process \d+/);
+  first.kill('SIGTERM');
+  const { code, stderr, stdout } = await first.finished;
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /alerts?; kept in .*kept: .*sightline run .*kept\/sightline\.yaml goes on with it$/m);
+  const [picture = ''] = /(?<=picture=)\S+/.exec(stdout) ?? [];
+  assert.deepEqual([...readFileSync(picture).subarray(0, 2)], [0xff, 0xd8], 'a JPEG');
+  assert.deepEqual(stage.leftovers().toSorted(), ['kept', 'scene'], 'nothing but what was asked for');
+  assert.deepEqual(readdirSync(keep).toSorted(), ['data', 'demo.log', 'demo.yaml', 'pictures', 'sightline.yaml']);
+
+  const history = await stage.command('alerts', 'list', '--config', config);
+  assert.match(history.stdout, / high +lobby +\w+ \(watched\) +face /);
+  const checked = await stage.command('check', config);
+  assert.equal(checked.code, 0, checked.stderr);
+  const run = stage.start('--scene', scene, '--keep', keep, '--loops', '1');
+  const again = await run.finished;
+  // Whoever was in view when the first one ended is still told of under the same alert.
+  assert.equal(again.code, 0, again.stderr);
+  assert.match(again.stderr, /^ {2}listed +ada, ben, dee$/m);
+  assert.ok(
+    run.alerts().some(({ name }) => name === 'ben'),
+    again.stdout,
+  );
+});
+
+test('an own broker that comes later gets the alerts, and its password is shown and written nowhere', {
+  skip: missingTool(hasMosquitto, 'mosquitto'),
+}, async () => {
+  await using stage = await createDemoStage();
+  const scene = await fixtureScene(stage.temporary);
+  const password = 'Ohh-s3cr3t';
+  await using broker = await startBroker({ users: { viewer: password } });
+  await broker.kill();
+  const keep = join(stage.temporary, 'kept');
+  const url = `mqtt://viewer:${password}@127.0.0.1:${broker.port}`;
+  const demo = stage.start('--scene', scene, '--mqtt', url, '--keep', keep);
+  await demo.said(/^warning: the broker mqtt:\/\/127\.0\.0\.1:\d+ cannot be reached: .*; alerts wait, it is tried again$/m);
+  await demo.said(/^the demo runs$/m);
+  await broker.start();
+  await demo.said(/^connected to the broker mqtt:\/\/127\.0\.0\.1:\d+$/m);
+  await until('alerts come', () => demo.alerts().length > 0, patience);
+  demo.kill('SIGINT');
+  const { code, stdout, stderr } = await demo.finished;
+  assert.equal(code, 0, stderr);
+  const written = readdirSync(keep, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'latin1'));
+  for (const text of [stdout, stderr, ...written]) assert.ok(!text.includes(password));
+});
+
+test('what cannot work is refused in words before anything is left behind', async (t) => {
+  await using stage = await createDemoStage();
+  const scene = await fixtureScene(stage.temporary);
+  async function refused(code: number, words: RegExp, ...args: readonly string[]): Promise<void> {
+    const before = stage.leftovers();
+    const finished = await stage.command('demo', '--scene', scene, ...args);
+    assert.match(finished.stderr, words);
+    assert.equal(finished.code, code, finished.stderr);
+    assert.equal(finished.stdout, '');
+    assert.deepEqual(stage.leftovers(), before);
+    assert.deepEqual(stage.processes(), []);
+  }
+  await t.test('too many cameras', () => refused(2, /--cameras 17 is not a whole number from 1 to 16/, '--cameras', '17'));
+  await t.test('an unknown name', () =>
+    refused(2, /nobody in the scene is called adda; did you mean ada\?/, '--watch', 'adda'),
+  );
+  await t.test('no broker URL', () => refused(2, /--mqtt takes the URL of a broker/, '--mqtt', 'localhost'));
+  await t.test('a directory of somebody else', async () => {
+    const folder = join(stage.temporary, 'full');
+    mkdirSync(folder);
+    writeFileSync(join(folder, 'letter.txt'), 'dear');
+    await refused(1, /full is not empty and not of an earlier demo/, '--keep', folder);
+  });
+  await t.test('a directory that cannot be', () =>
+    refused(1, /the demo cannot use \/proc\/nowhere/, '--keep', '/proc/nowhere'),
+  );
+  await t.test('no scene', () => refused(1, /the list of characters .*nowhere\/cast\.json is missing/, '--scene', '/nowhere'));
+  await t.test('no networks', async () => {
+    const template = join(scene, 'demo.yaml');
+    const before = readFileSync(template, 'utf8');
+    writeFileSync(template, before.replaceAll('fixture_embed', 'no_such_model'));
+    await refused(78, /demo\.yaml:\d+:\d+ models\.face: .*no_such_model/);
+    writeFileSync(template, before);
+  });
+  await t.test('a film that is none', async () => {
+    rmSync(join(scene, 'lobby.mp4'));
+    writeFileSync(join(scene, 'lobby.mp4'), 'no film');
+    await refused(1, /the demo's camera cannot be started: .*lobby\.mp4/);
+  });
+  await t.test('no film', async () => {
+    rmSync(join(scene, 'lobby.mp4'));
+    assert.ok(!existsSync(join(scene, 'lobby.mp4')));
+    await refused(1, /the film .*lobby\.mp4 is missing/);
+  });
+});
