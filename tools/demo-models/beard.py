@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import skia
+
 from brush import Point, add_smooth, fill, lerp, light, line, luminance, mix, shade, smooth
 from head import Head, tone
 from mouth import mouth_shape
@@ -27,7 +28,15 @@ def _grown(point: Point, amount: float) -> Point:
 def _outer(head: Head, cheek: float, chin: float) -> list[Point]:
     """Outer edge from the right sideburn over the chin to the left one."""
     ring = head.contour_points
-    grow = (cheek, lerp(cheek, chin, 0.35), lerp(cheek, chin, 0.85), chin, lerp(cheek, chin, 0.85), lerp(cheek, chin, 0.35), cheek)
+    grow = (
+        cheek,
+        lerp(cheek, chin, 0.35),
+        lerp(cheek, chin, 0.85),
+        chin,
+        lerp(cheek, chin, 0.85),
+        lerp(cheek, chin, 0.35),
+        cheek,
+    )
     low = [_grown(ring[i], amount) for i, amount in zip(JAW, grow, strict=True)]
     return [ring[4], *low, ring[12]]
 
@@ -142,16 +151,40 @@ def draw_moustache(canvas: skia.Canvas, head: Head) -> None:
         for side in (-1, 1):
             path = skia.Path()
             if handlebar:
-                rim = [(0.0, 0.01), (side * half * 0.45, -0.01), (side * half * 0.85, height * 0.7 + lift), (side * half * 1.12, -0.04 + lift), (side * half * 0.98, -0.12 + lift)]
-                back = [(side * half * 1.24, -0.02 + lift), (side * half * 0.95, height * 1.15 + lift), (side * half * 0.45, height * 1.02), (0.0, height * 0.72)]
+                rim = [
+                    (0.0, 0.01),
+                    (side * half * 0.45, -0.01),
+                    (side * half * 0.85, height * 0.7 + lift),
+                    (side * half * 1.12, -0.04 + lift),
+                    (side * half * 0.98, -0.12 + lift),
+                ]
+                back = [
+                    (side * half * 1.24, -0.02 + lift),
+                    (side * half * 0.95, height * 1.15 + lift),
+                    (side * half * 0.45, height * 1.02),
+                    (0.0, height * 0.72),
+                ]
             else:
-                rim = [(0.0, 0.01), (side * half * 0.34, -0.012), (side * half * 0.78, height * 0.38 + lift * 0.6), (side * half * 1.10, height * 1.25 + lift)]
-                back = [(side * half * 0.78, height * 1.20 + lift * 0.8), (side * half * 0.40, height * 1.04), (0.0, height * 0.74)]
+                rim = [
+                    (0.0, 0.01),
+                    (side * half * 0.34, -0.012),
+                    (side * half * 0.78, height * 0.38 + lift * 0.6),
+                    (side * half * 1.10, height * 1.25 + lift),
+                ]
+                back = [
+                    (side * half * 0.78, height * 1.20 + lift * 0.8),
+                    (side * half * 0.40, height * 1.04),
+                    (0.0, height * 0.74),
+                ]
             add_smooth(path, rim, move=True)
             add_smooth(path, back)
             path.close()
             canvas.drawPath(path, fill(shade(head.skin, 0.6), 0.22, 0.025))
             canvas.drawPath(path, head.shaded(colour, (0.0, height * 0.5), 0.35, 1.1))
             for share in (0.3, 0.6, 0.85):
-                hairs = [(side * half * share * 0.45, 0.01), (side * half * share * 0.9, height * 0.45 + lift * share * 0.5), (side * half * share, height * 0.95 + lift * share * 0.7)]
+                hairs = [
+                    (side * half * share * 0.45, 0.01),
+                    (side * half * share * 0.9, height * 0.45 + lift * share * 0.5),
+                    (side * half * share, height * 0.95 + lift * share * 0.7),
+                ]
                 canvas.drawPath(smooth(hairs, False), line(light(colour, 0.35), 0.016, 0.28))

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
+
 from palette import CLOTH, FRAMES, IRIS, NATURAL_HAIR, OLD_HAIR, SKIN, VIVID_HAIR
 
 HAIR_STYLES = (
@@ -323,5 +324,3 @@ def random_pose(rng: np.random.Generator, spread: float = 1.0) -> Pose:
         light=near(rng, -0.3, 0.7, -1.5, 1.5),
         light_strength=between(rng, 0.15, 0.9),
     )
-
-

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import skia
+
 from brush import Point, circles, fill, light, line, linear, shade, smooth
 from head import Head
 from palette import CLOTH
@@ -70,7 +71,9 @@ def draw_shoulders(canvas: skia.Canvas, clothes: Clothes, head: Head, foot: Poin
         canvas.drawPath(arm, line(shade(colour, 0.42), 0.035, 0.5))
     canvas.drawPath(torso, line(shade(colour, 0.4), 0.14, 0.20, 0.06))
     if clothes.kind == 'jacket' and not behind:
-        inner = smooth([(x - 0.46, y - 0.2), (x - 0.30, y + 2.4), (x + 0.30, y + 2.4), (x + 0.46, y - 0.2)], tension=0.2)
+        inner = smooth(
+            [(x - 0.46, y - 0.2), (x - 0.30, y + 2.4), (x + 0.30, y + 2.4), (x + 0.46, y - 0.2)], tension=0.2
+        )
         canvas.drawPath(inner, linear((x, y), (x, y + 1.4), (accent, shade(accent, 0.18))))
     if clothes.kind == 'hoodie' and not behind:
         for side in (-1, 1):
@@ -89,7 +92,9 @@ def draw_collar(canvas: skia.Canvas, clothes: Clothes, head: Head, foot: Point, 
         case 'scarf':
             _draw_roll(canvas, head, x, y, accent, 0.62)
             if not behind:
-                tail = smooth([(x + 0.18, y), (x + 0.52, y + 0.02), (x + 0.62, y + 1.0), (x + 0.26, y + 1.02)], tension=0.6)
+                tail = smooth(
+                    [(x + 0.18, y), (x + 0.52, y + 0.02), (x + 0.62, y + 1.0), (x + 0.26, y + 1.02)], tension=0.6
+                )
                 canvas.drawPath(tail, head.shaded(accent, (x + 0.4, y + 0.5), 0.7))
         case _ if behind:
             _draw_roll(canvas, head, x, y + 0.05, shade(colour, 0.06), 0.56)
@@ -97,8 +102,17 @@ def draw_collar(canvas: skia.Canvas, clothes: Clothes, head: Head, foot: Point, 
             base = light(accent, 0.3) if clothes.kind == 'collar' else colour
             _draw_lapels(canvas, head, x, y, base, 0.46 if clothes.kind == 'collar' else 0.95)
         case 'vneck':
-            band = [(x - 0.57, y - 0.12), (x - 0.30, y + 0.42), (x, y + 0.74), (x + 0.30, y + 0.42), (x + 0.57, y - 0.12)]
-            skin = smooth([(x - 0.53, y - 0.14), (x - 0.28, y + 0.36), (x, y + 0.72), (x + 0.28, y + 0.36), (x + 0.53, y - 0.14)], tension=0.3)
+            band = [
+                (x - 0.57, y - 0.12),
+                (x - 0.30, y + 0.42),
+                (x, y + 0.74),
+                (x + 0.30, y + 0.42),
+                (x + 0.57, y - 0.12),
+            ]
+            skin = smooth(
+                [(x - 0.53, y - 0.14), (x - 0.28, y + 0.36), (x, y + 0.72), (x + 0.28, y + 0.36), (x + 0.53, y - 0.14)],
+                tension=0.3,
+            )
             canvas.drawPath(skin, fill(shade(head.skin, 0.12)))
             canvas.drawPath(smooth(band, False, 0.3), line(light(colour, 0.16), 0.10))
         case 'hoodie':
@@ -112,7 +126,13 @@ def draw_collar(canvas: skia.Canvas, clothes: Clothes, head: Head, foot: Point, 
                 canvas.drawPath(hood, head.shaded(shade(colour, 0.06), (x + side * 0.5, y), 0.5))
                 canvas.drawPath(hood, line(shade(colour, 0.4), 0.03, 0.4))
         case _:
-            neck = [(x - 0.56, y - 0.10), (x - 0.36, y + 0.20), (x, y + 0.31), (x + 0.36, y + 0.20), (x + 0.56, y - 0.10)]
+            neck = [
+                (x - 0.56, y - 0.10),
+                (x - 0.36, y + 0.20),
+                (x, y + 0.31),
+                (x + 0.36, y + 0.20),
+                (x + 0.56, y - 0.10),
+            ]
             tint = accent if clothes.pattern != 'plain' else light(colour, 0.14)
             canvas.drawPath(smooth(neck, False), line(shade(colour, 0.45), 0.15, 0.35, 0.03))
             canvas.drawPath(smooth(neck, False), line(tint, 0.11))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import skia
+
 from beard import draw_beard, draw_moustache
 from brush import Point
 from characters import Identity, Pose

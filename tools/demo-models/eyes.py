@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import skia
+
 from brush import add_smooth, clamp, fill, lerp, light, line, linear, mix, ribbon, shade, smooth
 from head import Head
 from palette import IRIS
@@ -56,9 +57,7 @@ def _draw_eye(canvas: skia.Canvas, head: Head, side: int) -> None:
     canvas.drawPath(smooth(lower, False), line(shade(head.skin, 0.6), 0.020, 0.42))
 
 
-def _draw_lid(
-    canvas: skia.Canvas, head: Head, upper: list[tuple[float, float]], outer: tuple[float, float]
-) -> None:
+def _draw_lid(canvas: skia.Canvas, head: Head, upper: list[tuple[float, float]], outer: tuple[float, float]) -> None:
     identity = head.identity
     half = identity.eye_size
     raised = [(x * 1.03, y - half * 0.34) for x, y in upper[1:-1]]
@@ -108,11 +107,13 @@ def _draw_lashes(
     ink = mix(INK, head.hair, 0.22)
     thick = 0.016 + 0.014 * lashes
     tip = (outer[0] * (1.03 + 0.10 * lashes), outer[1] - half * 0.20 * lashes)
-    canvas.drawPath(ribbon([*upper, tip], [thick * 0.6, thick, thick * 1.15, thick * 1.3, thick * 1.2, 0.004]), fill(ink))
+    canvas.drawPath(
+        ribbon([*upper, tip], [thick * 0.6, thick, thick * 1.15, thick * 1.3, thick * 1.2, 0.004]), fill(ink)
+    )
     if lashes > 0.62:
         pen = line(ink, 0.020)
         for share, rise in ((0.62, 0.44), (0.86, 0.42)):
-            x, y = lerp(upper[2][0], outer[0], share), lerp(upper[2][1], outer[1], share ** 1.6)
+            x, y = lerp(upper[2][0], outer[0], share), lerp(upper[2][1], outer[1], share**1.6)
             canvas.drawLine(x, y, x + half * 0.26, y - half * rise, pen)
 
 

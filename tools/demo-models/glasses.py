@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import skia
+
 from brush import Point, ellipse, fill, light, line, linear, shade, smooth
 from head import Head
 from palette import FRAMES
@@ -24,7 +25,8 @@ def _lens(head: Head) -> skia.Path:
         case 'half':
             points = [
                 (-size * 1.02, -size * 0.55), (-size * 0.4, -size * 0.66), (size * 0.6, -size * 0.70),
-                (size * 1.10, -size * 0.52), (size * 0.90, size * 0.45), (0.0, size * 0.78), (-size * 0.86, size * 0.42),
+                (size * 1.10, -size * 0.52), (size * 0.90, size * 0.45), (0.0, size * 0.78),
+                (-size * 0.86, size * 0.42),
             ]  # fmt: skip
         case 'cat':
             points = [
@@ -92,7 +94,12 @@ def draw_glasses(canvas: skia.Canvas, head: Head) -> None:
 
 def _draw_top_bar(canvas: skia.Canvas, head: Head, pen: skia.Paint) -> None:
     size = 0.27 * head.identity.glasses_size
-    bar = [(-size * 0.98, -size * 0.55), (-size * 0.4, -size * 0.66), (size * 0.6, -size * 0.70), (size * 1.06, -size * 0.52)]
+    bar = [
+        (-size * 0.98, -size * 0.55),
+        (-size * 0.4, -size * 0.66),
+        (size * 0.6, -size * 0.70),
+        (size * 1.06, -size * 0.52),
+    ]
     canvas.drawPath(smooth(bar, False), pen)
 
 
@@ -106,6 +113,14 @@ def _draw_glass(canvas: skia.Canvas, head: Head, lens: skia.Path, side: int) -> 
         canvas.drawPath(lens, fill((0.86, 0.94, 1.0), 0.13))
     glare = skia.Path()
     for x in (-0.12, 0.06):
-        glare.addPoly([skia.Point(side * x - 0.05, 0.4), skia.Point(side * x + 0.15, -0.4), skia.Point(side * x + 0.23, -0.4), skia.Point(side * x + 0.03, 0.4)], True)
+        glare.addPoly(
+            [
+                skia.Point(side * x - 0.05, 0.4),
+                skia.Point(side * x + 0.15, -0.4),
+                skia.Point(side * x + 0.23, -0.4),
+                skia.Point(side * x + 0.03, 0.4),
+            ],
+            True,
+        )
     canvas.drawPath(glare, fill((1.0, 1.0, 1.0), 0.20 if dark else 0.13))
     canvas.restore()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import skia
+
 from brush import Point, add_smooth, circles, fill, lerp, light, line, mix, ribbon, shade, smooth
 from characters import Identity
 from hairkit import cap, dress, fan, hatted, natural_line, outline, paint, side_base, soft_shadow, style_of, volume
@@ -140,9 +141,7 @@ def draw_fringe_cap(canvas: skia.Canvas, head: Head, heights: list[float], drop:
     v = identity.eye_y - identity.brow_raise - 0.04 + 0.10 * (identity.hair_length - 0.4)
     rng = np.random.default_rng(identity.hair_texture)
     us = np.linspace(0.80, -0.80, 12)
-    hairline = [
-        (float(u) * head.width, v + 0.10 * abs(float(u)) ** 2 + float(rng.uniform(-0.028, 0.028))) for u in us
-    ]
+    hairline = [(float(u) * head.width, v + 0.10 * abs(float(u)) ** 2 + float(rng.uniform(-0.028, 0.028))) for u in us]
     path = cap(head, [volume(head, h) for h in heights], hairline, drop)
     soft_shadow(canvas, head, path)
     crown = head.over(0.12 * identity.hair_part, -0.10)
@@ -227,7 +226,7 @@ def _curls(head: Head, height: float, radius: float, hairline: list[Point], seed
             continue
         size = radius * float(rng.uniform(0.85, 1.2))
         spots.append((*head.over(turn, height - size * 0.45), size))
-    for x, y in head.along(hairline):
+    for x, y in (head.edge(u, v) for u, v in hairline):
         spots.append((x, y, radius * float(rng.uniform(0.55, 0.8))))
     return circles(spots)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import skia
+
 from brush import Point, add_smooth, circles, fill, lerp, light, line, mix, shade, smooth
 from hairkit import hatted, paint, style_of, volume
 from hairlong import COVERING, length_of, strand_edge
@@ -71,7 +72,8 @@ def _draw_tail(canvas: skia.Canvas, head: Head) -> None:
         [
             (root_x - away * 0.10, root_y + 0.06), (root_x + away * 0.18, root_y - 0.24),
             (root_x + away * 0.66, root_y - 0.02), (away * 1.42, root_y + long * 0.45), (away * 1.26, root_y + long),
-            (away * 1.12, root_y + long * 1.02), (away * 1.04, root_y + long * 0.55), (root_x + away * 0.26, root_y + 0.26),
+            (away * 1.12, root_y + long * 1.02), (away * 1.04, root_y + long * 0.55),
+            (root_x + away * 0.26, root_y + 0.26),
         ]
     )  # fmt: skip
     canvas.drawPath(tail, head.shaded(head.hair, (away * 1.1, root_y + 0.4), 0.8))
@@ -98,7 +100,11 @@ def _draw_pigtail(canvas: skia.Canvas, head: Head, side: int) -> None:
     )  # fmt: skip
     canvas.drawPath(tail, head.shaded(head.hair, (x + side * 0.3, y + 0.3), 0.6))
     for inset in (0.12, 0.26):
-        strand = [(x + side * 0.06, y), (x + side * (0.52 - inset), y + 0.2), (x + side * (0.46 - inset * 0.6), y + long)]
+        strand = [
+            (x + side * 0.06, y),
+            (x + side * (0.52 - inset), y + 0.2),
+            (x + side * (0.46 - inset * 0.6), y + long),
+        ]
         canvas.drawPath(smooth(strand, False), line(light(head.hair, 0.4), 0.026, 0.28))
     canvas.drawCircle(x + side * 0.04, y - 0.02, 0.14, fill((0.86, 0.62, 0.24)))
 
@@ -114,7 +120,12 @@ def _draw_round_back(canvas: skia.Canvas, head: Head) -> None:
         spots.append((x - 0.14 * head.sin_yaw, y, 0.17))
     canvas.drawPath(circles(spots), paint(head, shade(head.hair, 0.30)))
     body = skia.Path()
-    add_smooth(body, [*head.skull(height * 0.9), (0.8, low + 0.1), (0.0, low + 0.15), (-0.8, low + 0.1)], closed=True, move=True)
+    add_smooth(
+        body,
+        [*head.skull(height * 0.9), (0.8, low + 0.1), (0.0, low + 0.15), (-0.8, low + 0.1)],
+        closed=True,
+        move=True,
+    )
     canvas.drawPath(body, paint(head, shade(head.hair, 0.30)))
 
 
@@ -126,7 +137,12 @@ def _strands_down(canvas: skia.Canvas, head: Head, path: skia.Path, crown: Point
         x = turn * 0.95
         tint = light(head.hair, 0.4) if i % 2 else shade(head.hair, 0.45)
         knee = head.over(turn * 0.8, -0.12)
-        points = [crown, ((crown[0] + knee[0]) / 2, (crown[1] + knee[1]) / 2 - 0.03), (x * 0.92, -0.1), (x * 0.86, bottom)]
+        points = [
+            crown,
+            ((crown[0] + knee[0]) / 2, (crown[1] + knee[1]) / 2 - 0.03),
+            (x * 0.92, -0.1),
+            (x * 0.86, bottom),
+        ]
         canvas.drawPath(smooth(points, False), line(tint, 0.030, 0.28))
     shift = 0.35 * head.light[0]
     band = head.skull(-0.20, -0.5 + shift, 0.3 + shift, 6)
@@ -142,7 +158,9 @@ def draw_hair_from_behind(canvas: skia.Canvas, head: Head) -> None:
         return
     short = style in ('buzz', 'undercut', 'mohawk', 'receding')
     colour = mix(head.skin, head.hair, 0.8 if style == 'buzz' else 0.5) if short and style != 'receding' else head.hair
-    height = {'afro': 0.40 * head.identity.hair_volume + 0.06, 'curly': volume(head, 0.22)}.get(style, volume(head, 0.12))
+    height = {'afro': 0.40 * head.identity.hair_volume + 0.06, 'curly': volume(head, 0.22)}.get(
+        style, volume(head, 0.12)
+    )
     if short:
         height = 0.03
     bottom = length_of(head) if style in COVERING else 0.72
@@ -150,10 +168,24 @@ def draw_hair_from_behind(canvas: skia.Canvas, head: Head) -> None:
     path = skia.Path()
     if style in COVERING:
         left, right = strand_edge(head, -1, False, bottom), strand_edge(head, 1, False, bottom)
-        ring = [*head.skull(height)[1:-1], *right, (0.7, bottom + 0.02), (0.0, bottom + 0.05), (-0.7, bottom + 0.02), *left[::-1]]
+        ring = [
+            *head.skull(height)[1:-1],
+            *right,
+            (0.7, bottom + 0.02),
+            (0.0, bottom + 0.05),
+            (-0.7, bottom + 0.02),
+            *left[::-1],
+        ]
     elif top_turn < 1.0:
         low = [(0.90, 0.30), (0.52, 0.66), (0.0, 0.74), (-0.52, 0.66), (-0.90, 0.30)]
-        ring = [head.over(0.72, 0.08), head.over(1.0, 0.08), *low, head.over(-1.0, 0.08), head.over(-0.72, 0.08), (0.0, -0.42)]
+        ring = [
+            head.over(0.72, 0.08),
+            head.over(1.0, 0.08),
+            *low,
+            head.over(-1.0, 0.08),
+            head.over(-0.72, 0.08),
+            (0.0, -0.42),
+        ]
     else:
         wide = 1 + height * 0.6 if style in ('afro', 'curly') else 0.99
         low = [(0.97 * wide, 0.30), (0.70, 0.66), (0.0, 0.76), (-0.70, 0.66), (-0.97 * wide, 0.30)]
@@ -161,9 +193,15 @@ def draw_hair_from_behind(canvas: skia.Canvas, head: Head) -> None:
     add_smooth(path, ring, closed=True, move=True)
     canvas.drawPath(path, head.shaded(colour, (0.0, -0.2), 1.3, 1.2))
     if style in ('afro', 'curly'):
-        spots = [(*head.over(-1.1 + 2.2 * i / 16, height - 0.07), 0.15) for i in range(17) if not hatted(head.identity) or i < 3 or i > 13]
+        spots = [
+            (*head.over(-1.1 + 2.2 * i / 16, height - 0.07), 0.15)
+            for i in range(17)
+            if not hatted(head.identity) or i < 3 or i > 13
+        ]
         reach = 0.95 + height * 0.8
-        spots += [(math.cos(math.pi * i / 12) * reach, 0.12 + math.sin(math.pi * i / 12) * 0.60, 0.16) for i in range(13)]
+        spots += [
+            (math.cos(math.pi * i / 12) * reach, 0.12 + math.sin(math.pi * i / 12) * 0.60, 0.16) for i in range(13)
+        ]
         canvas.drawPath(circles(spots), head.shaded(colour, (0.0, -0.2), 1.3, 1.2))
     elif not short:
         _strands_down(canvas, head, path, head.over(0.0, -0.15), bottom)
@@ -176,7 +214,17 @@ def _draw_extras_from_behind(canvas: skia.Canvas, head: Head, style: str) -> Non
             _draw_bun(canvas, head, (0.0, -0.85))
         case 'ponytail':
             long = lerp(0.9, 1.7, head.identity.hair_length)
-            tail = smooth([(-0.12, -0.45), (0.12, -0.45), (0.32, 0.1), (0.26, long - 0.5), (0.0, long - 0.2), (-0.26, long - 0.5), (-0.32, 0.1)])
+            tail = smooth(
+                [
+                    (-0.12, -0.45),
+                    (0.12, -0.45),
+                    (0.32, 0.1),
+                    (0.26, long - 0.5),
+                    (0.0, long - 0.2),
+                    (-0.26, long - 0.5),
+                    (-0.32, 0.1),
+                ]
+            )
             canvas.drawPath(tail, line(shade(head.hair, 0.6), 0.10, 0.45, 0.03))
             canvas.drawPath(tail, head.shaded(head.hair, (0, 0.2), 0.8))
             canvas.drawCircle(0.0, -0.5, 0.16, fill((0.80, 0.26, 0.30)))

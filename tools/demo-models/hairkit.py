@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import skia
+
 from brush import Point, add_smooth, fill, lerp, light, line, luminance, shade, smooth
 from characters import Identity
 from head import Head
@@ -50,9 +51,9 @@ def side_base(head: Head, side: int, grow: float, drop: float = 0.10) -> list[Po
     y = lerp(0.02, 0.56, trail)
     x = side * head.width * (1.0 - 0.05 * trail) + (-0.08 if trail else -0.01) * head.sin_yaw
     ear = head.rotate(side * head.width * 0.97, y, -0.08)[0]
-    burn = head.at(side * 0.985 * head.width, drop)
+    burn = head.edge(side * 0.985 * head.width, drop)
     points = [(x + side * grow, y), (lerp(x, ear, 0.6), y + 0.06)] if trail > 0.1 else [(x + side * grow * 0.7, y)]
-    return [*points, burn, head.at(side * 0.90 * head.width, drop - 0.06)]
+    return [*points, burn, head.edge(side * 0.90 * head.width, drop - 0.06)]
 
 
 def cap(head: Head, heights: Sequence[float], hairline: Sequence[Point], drop: float = 0.10) -> skia.Path:
@@ -64,7 +65,7 @@ def cap(head: Head, heights: Sequence[float], hairline: Sequence[Point], drop: f
     left, right = side_base(head, -1, heights[0], drop), side_base(head, 1, heights[-1], drop)
     add_smooth(path, [left[0], *outline(head, heights), right[0]], move=True)
     add_smooth(path, right)
-    add_smooth(path, [right[-1], *head.along(list(hairline)), left[-1]])
+    add_smooth(path, [right[-1], *(head.edge(u, v) for u, v in hairline), left[-1]])
     add_smooth(path, left[::-1])
     path.close()
     return path
@@ -113,7 +114,11 @@ def dress(
     for i, (root, end) in enumerate(zip(roots, ends, strict=True)):
         middle = (lerp(root[0], end[0], 0.5) + bend * (end[0] - root[0]), lerp(root[1], end[1], 0.5) - abs(bend) * 0.8)
         dark = i % 2 == 0
-        colour = shade(head.hair, 0.42 if bright > 0.2 else 0.2) if dark else light(head.hair, 0.42 if bright > 0.2 else 0.26)
+        colour = (
+            shade(head.hair, 0.42 if bright > 0.2 else 0.2)
+            if dark
+            else light(head.hair, 0.42 if bright > 0.2 else 0.26)
+        )
         alpha = (0.30 if dark else 0.22) * (0.7 + 0.6 * float(rng.random()))
         canvas.drawPath(smooth([root, middle, end], False), line(colour, 0.022 + 0.02 * float(rng.random()), alpha))
     if gloss > 0:

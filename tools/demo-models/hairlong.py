@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import skia
-from brush import Point, add_smooth, fill, lerp, light, line, luminance, ribbon, shade, smooth
+
+from brush import Point, add_smooth, clamp, fill, lerp, light, line, luminance, ribbon, shade, smooth
 from hairkit import cap, dress, fan, paint, soft_shadow, style_of, volume
 from head import Head
 
@@ -37,8 +38,10 @@ def strand_edge(head: Head, side: int, inner: bool, bottom: float) -> list[Point
     while y < bottom - 0.08:
         fall = (y - 0.1) / (bottom - 0.1)
         if inner:
-            x, base = head.at(side * 0.91 * head.width, min(y, 0.5))
-            x = lerp(x, side * lerp(0.62, 0.80, head.identity.cheeks) + 0.02 * head.sin_yaw, max(0.0, fall - 0.35) * 0.8)
+            x, base = head.edge(side * 0.91 * head.width, min(y, 0.5))
+            rest = side * lerp(0.62, 0.80, head.identity.cheeks) + 0.02 * head.sin_yaw
+            leading = clamp(side * head.sin_yaw / 0.9, 0.0, 1.0)
+            x = lerp(x, rest, max(0.0, fall - 0.35) * 0.8 * (1 - leading))
             points.append((x + _wave(head, y) * fall, base if y < 0.5 else y))
         else:
             flare = width + 0.10 * fall + (0.14 * fall if style_of(head.identity) in ('long', 'wavy') else 0.0)
@@ -57,7 +60,10 @@ def _side_locks(head: Head, roof: list[Point], inner_top: list[Point]) -> skia.P
     path = skia.Path()
     left_out, right_out = strand_edge(head, -1, False, bottom), strand_edge(head, 1, False, bottom)
     left_in, right_in = strand_edge(head, -1, True, bottom), strand_edge(head, 1, True, bottom)
-    tip_left = [(left_out[-1][0] + tuck * 0.8, bottom - 0.03), (lerp(left_out[-1][0], left_in[-1][0], 0.6), bottom + 0.03)]
+    tip_left = [
+        (left_out[-1][0] + tuck * 0.8, bottom - 0.03),
+        (lerp(left_out[-1][0], left_in[-1][0], 0.6), bottom + 0.03),
+    ]
     tip_right = [
         (right_out[-1][0] - tuck * 0.8, bottom - 0.03),
         (lerp(right_out[-1][0], right_in[-1][0], 0.6), bottom + 0.03),
@@ -78,7 +84,7 @@ def _parted_opening(head: Head) -> tuple[list[Point], Point]:
     right = [(0.90, -0.16), (0.80, -0.40 - open_ * 0.4), (lerp(part, 0.8, 0.55), v + 0.13 - open_ * 0.4)]
     left = [(-0.90, -0.16), (-0.80, -0.40 - open_ * 0.4), (lerp(part, -0.8, 0.55), v + 0.13 - open_ * 0.4)]
     edge = [*right, (part, v - 0.08), *left[::-1]]
-    return head.along([(u * head.width, y) for u, y in edge]), head.at(part, v - 0.08)
+    return [head.edge(u * head.width, y) for u, y in edge], head.at(part, v - 0.08)
 
 
 def _draw_locks(canvas: skia.Canvas, head: Head, opening: list[Point], root: Point) -> None:
@@ -122,7 +128,8 @@ draw_curtains = draw_long
 def draw_bob(canvas: skia.Canvas, head: Head) -> None:
     """The sides of a bob; its fringe is drawn over them."""
     v = -head.identity.hairline
-    opening = head.along([(0.88, -0.10), (0.80, -0.45), (0.4, v + 0.1), (0, v + 0.06), (-0.4, v + 0.1), (-0.80, -0.45), (-0.88, -0.10)])
+    half = [(0.88, -0.10), (0.80, -0.45), (0.4, v + 0.1)]
+    opening = [head.edge(u, y) for u, y in (*half, (0.0, v + 0.06), *((-u, y) for u, y in half[::-1]))]
     _draw_locks(canvas, head, opening, head.at(0.0, v - 0.1))
 
 
@@ -162,7 +169,7 @@ def draw_braids(canvas: skia.Canvas, head: Head) -> None:
 
 
 def _draw_braid(canvas: skia.Canvas, head: Head, side: int) -> None:
-    x, y = side * 0.98 * head.width - 0.06 * head.sin_yaw, 0.42
+    x, y = side * (0.98 * head.width + 0.20 * max(0.0, side * head.sin_yaw)) - 0.06 * head.sin_yaw, 0.42
     steps = 6 + int(4 * head.identity.hair_length)
     size = 0.155
     for i in range(steps, -1, -1):
@@ -177,5 +184,7 @@ def _draw_braid(canvas: skia.Canvas, head: Head, side: int) -> None:
         canvas.restore()
     end = y + 0.145 * steps + 0.08
     ex = x - side * 0.02 * steps
-    canvas.drawPath(smooth([(ex - 0.08, end), (ex + 0.08, end), (ex + 0.04, end + 0.26), (ex - 0.05, end + 0.24)]), paint(head))
+    canvas.drawPath(
+        smooth([(ex - 0.08, end), (ex + 0.08, end), (ex + 0.04, end + 0.26), (ex - 0.05, end + 0.24)]), paint(head)
+    )
     canvas.drawLine(ex - 0.08, end, ex + 0.08, end, line((0.80, 0.25, 0.28), 0.075))

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import skia
-from brush import Colour, Point, add_smooth, clamp, light, linear, mix, shade
+
+from brush import Colour, Point, add_smooth, clamp, lerp, light, linear, mix, shade
 from characters import Identity, Pose
 from palette import HAIR, SKIN
 
@@ -69,6 +70,18 @@ class Head:
     def along(self, points: list[Point], lift: float = 0.0) -> list[Point]:
         """Several face points, see `at`."""
         return [self.at(u, v, lift) for u, v in points]
+
+    def edge(self, u: float, v: float) -> Point:
+        """Like `at`, for the edge of the hair: what has turned away behind the head stays on its contour."""
+        rest = max(0.0, 1 - (u / (1.02 * self.width)) ** 2 - (v / HEIGHT) ** 2)
+        x, y, z = self.rotate(u, v, DEPTH * math.sqrt(rest))
+        hidden = clamp(-z / 0.35, 0.0, 1.0)
+        if hidden > 0:
+            side = 1 if u > 0 else -1
+            reach = math.sqrt(max(0.0, 1 - (y / self.identity.crown) ** 2)) if y < 0 else 1 - 0.09 * y
+            rim = reach * self.width - 0.05 * side * self.sin_yaw
+            x = side * lerp(side * x, max(side * x, rim), hidden)
+        return (x, y)
 
     def matrix(self, u: float, v: float, lift: float = 0.0) -> tuple[float, float, float, float, float, float]:
         """Frame of the surface at (u, v): dx/du, dx/dv, x, dy/du, dy/dv, y."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import skia
+
 from brush import Colour, Point, add_smooth, fill, light, line, shade, smooth
 from head import Head
 from palette import CLOTH
@@ -74,14 +75,14 @@ def _draw_cap(canvas: skia.Canvas, head: Head, colour: Colour, behind: bool) -> 
         return
     visor = smooth(
         [
-            head.at(0.70, EDGE + 0.03, 0.06), head.at(0.66, EDGE + 0.07, 0.34), head.at(0.36, EDGE + 0.10, 0.52),
-            head.at(0.0, EDGE + 0.11, 0.56), head.at(-0.36, EDGE + 0.10, 0.52), head.at(-0.66, EDGE + 0.07, 0.34),
+            head.at(0.70, EDGE + 0.03, 0.06), head.at(0.66, EDGE + 0.12, 0.34), head.at(0.36, EDGE + 0.19, 0.52),
+            head.at(0.0, EDGE + 0.21, 0.56), head.at(-0.36, EDGE + 0.19, 0.52), head.at(-0.66, EDGE + 0.12, 0.34),
             head.at(-0.70, EDGE + 0.03, 0.06), head.at(-0.35, EDGE - 0.05, 0.08), head.at(0.0, EDGE - 0.08, 0.08),
             head.at(0.35, EDGE - 0.05, 0.08),
         ]
     )  # fmt: skip
     _shadow(canvas, head, visor, 0.11)
-    _fill_form(canvas, head, visor, shade(colour, 0.14), (0.0, EDGE), 0.4)
+    _fill_form(canvas, head, visor, shade(colour, 0.08), (0.0, EDGE), 0.4)
 
 
 def _draw_beanie(canvas: skia.Canvas, head: Head, colour: Colour) -> None:
@@ -92,7 +93,17 @@ def _draw_beanie(canvas: skia.Canvas, head: Head, colour: Colour) -> None:
     dome = _dome(head, EDGE - 0.12, 0.68, (0.08, 0.13, 0.17, 0.19, 0.17, 0.13, 0.08))
     _fill_form(canvas, head, dome, colour, (0.0, -0.9), 0.8)
     cuff = skia.Path()
-    add_smooth(cuff, [head.over(-0.72, 0.13), head.over(-0.60, 0.15), *_edge(head, EDGE - 0.24, 0.60, 0.10)[1:-1][::-1], head.over(0.60, 0.15), head.over(0.72, 0.13)], move=True)
+    add_smooth(
+        cuff,
+        [
+            head.over(-0.72, 0.13),
+            head.over(-0.60, 0.15),
+            *_edge(head, EDGE - 0.24, 0.60, 0.10)[1:-1][::-1],
+            head.over(0.60, 0.15),
+            head.over(0.72, 0.13),
+        ],
+        move=True,
+    )
     add_smooth(cuff, _edge(head, EDGE, 0.72, 0.08))
     cuff.close()
     _shadow(canvas, head, cuff)
@@ -123,7 +134,11 @@ def _draw_brim(canvas: skia.Canvas, head: Head, colour: Colour) -> None:
 def _draw_band(canvas: skia.Canvas, head: Head, colour: Colour) -> None:
     hair = 0.05 if head.identity.hair in ('bald', 'buzz') else 0.10
     v = -head.identity.hairline
-    ring = [head.over(0.70, hair), *head.along([(0.62, v - 0.02), (0.32, v - 0.10), (0.0, v - 0.12), (-0.32, v - 0.10), (-0.62, v - 0.02)], 0.06), head.over(-0.70, hair)]
+    ring = [
+        head.over(0.70, hair - 0.05),
+        *head.along([(0.62, v - 0.02), (0.32, v - 0.10), (0.0, v - 0.12), (-0.32, v - 0.10), (-0.62, v - 0.02)], 0.06),
+        head.over(-0.70, hair - 0.05),
+    ]
     canvas.drawPath(smooth([(x, y + 0.03) for x, y in ring], False), line(shade(head.hair, 0.5), 0.15, 0.35, 0.02))
     canvas.drawPath(smooth(ring, False), line(colour, 0.15))
     canvas.drawPath(smooth([(x, y - 0.02) for x, y in ring], False), line(light(colour, 0.5), 0.035, 0.4))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import skia
+
 from brush import Point, add_smooth, clamp, ellipse, fill, lerp, light, line, linear, mix, shade, smooth
 from characters import LIP_TINTS
 from head import Head
@@ -49,7 +50,9 @@ def draw_mouth(canvas: skia.Canvas, head: Head) -> None:
     """The mouth in the frame of the face."""
     identity = head.identity
     shape = mouth_shape(head)
-    lip = mix(mix(head.skin, shade(head.skin, 0.45), 0.45), LIP_TINTS[identity.lip_tint], 0.30 + 0.62 * identity.lip_strength)
+    lip = mix(
+        mix(head.skin, shade(head.skin, 0.45), 0.45), LIP_TINTS[identity.lip_tint], 0.30 + 0.62 * identity.lip_strength
+    )
     with head.tangent(canvas, 0.0, identity.mouth_y, LIFT):
         if shape.drop > 0.035:
             _draw_open(canvas, head, shape, lip)
@@ -58,7 +61,9 @@ def draw_mouth(canvas: skia.Canvas, head: Head) -> None:
         for side in (-1, 1):
             x, y = side * (shape.half + 0.008), shape.corner
             canvas.drawPath(
-                smooth([(x - side * 0.02, y - 0.022), (x + side * 0.022, y - 0.006), (x + side * 0.012, y + 0.030)], False),
+                smooth(
+                    [(x - side * 0.02, y - 0.022), (x + side * 0.022, y - 0.006), (x + side * 0.012, y + 0.030)], False
+                ),
                 line(head.skin_line, 0.024, 0.42),
             )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import skia
+
 from brush import fill, light, line, linear, mix, radial, shade, smooth
 from head import Head
 
@@ -36,9 +37,7 @@ def draw_nose(canvas: skia.Canvas, head: Head) -> None:
         right = [(x * width, y * 0.125) for x, y in outline]
         shape = smooth([*right, *((-x, y) for x, y in right[-2::-1])])
         lower = shade(tint, 0.15)
-        canvas.drawPath(
-            shape, linear((0, -0.16), (0, 0.12), (tint, tint, tint, lower))
-        )
+        canvas.drawPath(shape, linear((0, -0.16), (0, 0.12), (tint, tint, tint, lower)))
         pen = line(shade(tint, 0.52), 0.026, 0.62)
         wing = outline[2:4]
         for sign in (-1, 1):

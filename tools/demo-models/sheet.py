@@ -10,9 +10,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import skia
+
 from brush import argb, fill, light
-from characters import GLASSES, HAIR_STYLES, HATS, Identity, Pose, random_identity, random_pose, sibling
-from characters import BEARDS, NOSES
+from characters import BEARDS, GLASSES, HAIR_STYLES, HATS, NOSES, Identity, Pose, random_identity, random_pose, sibling
 from clothes import random_clothes
 from drawing import Face, draw_head
 from palette import CLOTH

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import skia
+
 from brush import add_smooth, circles, clamp, fill, lerp, light, line, linear, luminance, mix, radial, shade, smooth
 from head import Head
 from palette import FRAMES
@@ -207,4 +208,3 @@ def rolled(point: tuple[float, float], roll: float, x: float, y: float, unit: fl
     """A point of the head on the canvas."""
     cos, sin = math.cos(roll), math.sin(roll)
     return (x + unit * (cos * point[0] - sin * point[1]), y + unit * (sin * point[0] + cos * point[1]))
-
