@@ -322,6 +322,28 @@ def _socket(canvas, rng):
         canvas.drawPath(smooth([(-0.4, 0.35), (0, rng.uniform(0.3, 0.65)), (0.4, 0.35)], closed=False), line(dark, 0.1))
 
 
+def _cat(canvas, rng):
+    """A round head with pointed ears and whiskers, on a body."""
+    fur = any_colour(rng) if rng.random() < 0.4 else mix((0.85, 0.5, 0.22), HAIR[str(rng.choice(list(HAIR)))], rng.uniform(0, 1))
+    if rng.random() < 0.7:
+        canvas.drawPath(smooth([(0, 0.3), (0.9, 1.2), (0.7, 2.3), (-0.7, 2.3), (-0.9, 1.2)]), fill(shade(fur, 0.1)))
+    for side in (-1, 1):
+        canvas.drawPath(smooth([(side * 0.2, -0.7), (side * 0.75, -1.25), (side * 0.85, -0.3)], tension=0.3), fill(shade(fur, 0.15)))
+    canvas.drawPath(smooth([(0, -0.85), (0.85, -0.35), (0.8, 0.45), (0, 0.85), (-0.8, 0.45), (-0.85, -0.35)]), fill(fur))
+    ink, iris = shade(fur, 0.8), any_colour(rng)
+    asleep = rng.random() < 0.35
+    for side in (-1, 1):
+        if asleep:
+            canvas.drawPath(smooth([(side * 0.2, -0.1), (side * 0.38, 0.0), (side * 0.55, -0.1)], closed=False), line(ink, 0.06))
+        else:
+            canvas.drawPath(ellipse(side * 0.38, -0.1, 0.18, 0.16), fill(light(iris, 0.3)))
+            canvas.drawPath(ellipse(side * 0.38, -0.1, 0.05, 0.14), fill(ink))
+        for y in (0.25, 0.38):
+            canvas.drawLine(side * 0.3, y, side * 1.1, y + rng.uniform(-0.15, 0.15), line(light(fur, 0.5), 0.03))
+    canvas.drawPath(smooth([(-0.1, 0.2), (0.1, 0.2), (0, 0.32)], tension=0.3), fill((0.75, 0.4, 0.42)))
+    canvas.drawPath(smooth([(-0.2, 0.42), (0, 0.38), (0.2, 0.42)], closed=False), line(ink, 0.05))
+
+
 def _blank_head(canvas, rng):
     """An oval of skin with a neck and, mostly, hair: all of a head but the features."""
     skin = SKIN[rng.integers(len(SKIN))]
@@ -366,6 +388,6 @@ def _sign(canvas, rng):
 
 _DISTRACTORS = (
     (_ball, 1.0), (_balloon, 0.8), (_clock, 1.0), (_plant, 1.0), (_picture, 1.0), (_wheel, 0.8), (_books, 1.0), (_window, 1.0),
-    (_door, 0.7), (_lamp, 0.5), (_car, 1.2), (_socket, 1.6), (_blank_head, 2.2), (_patch, 0.8), (_scribble, 0.8), (_sign, 0.8),
+    (_door, 0.7), (_lamp, 0.5), (_car, 1.2), (_socket, 1.6), (_blank_head, 2.2), (_cat, 0.8), (_patch, 0.8), (_scribble, 0.8), (_sign, 0.8),
 )  # fmt: skip
 _CHANCES = np.array([weight for _, weight in _DISTRACTORS]) / sum(weight for _, weight in _DISTRACTORS)

@@ -200,6 +200,9 @@ def train(pictures: np.ndarray, faces: np.ndarray, training: Training, folder: P
                 f'points {point / weight:.4f} of a side, gradient {norm:.2f}',
                 flush=True,
             )
+        if (number + 1) % 500 == 0:
+            # To look at while it trains; nothing continues from here.
+            save(folder / 'so-far.npz', ops.weights())
     weights = ops.weights()
     save(folder / 'detector.npz', weights)
     report = {'training': asdict(training), 'scenes': len(pictures), 'seconds': round(time.monotonic() - begun, 1), 'losses': history}

@@ -52,7 +52,7 @@ class Conditions:
     """What scenes look like. `narrowest` and `widest` are widths of faces in pixels; `strength` is that of the degradation."""
 
     narrowest: float = 16
-    widest: float = 200
+    widest: float = 240
     people: tuple[float, ...] = (0.10, 0.30, 0.30, 0.20, 0.10)
     """Probability of 0, 1, 2 ... people."""
     behind: float = 0.12
