@@ -99,14 +99,14 @@ describe('probe - faces', () => {
   it('counts looks by height, what is usable, and why the others are not', () => {
     const tally = createFaceTally(rules);
     tally.see(frame(0, { detections: [face(1, 20), face(2, 60), face(3, 30, { overall: 0.01, sharpness: 3 })] }));
-    tally.see(frame(5, { detections: [face(2, 100), face(3, 40, { overall: 0.01 })] }));
+    tally.see(frame(5, { detections: [face(2, 100), face(3, 40, { overall: 0.01 }), face(4, 60)] }));
     tally.see(frame(6, { predicted: true, detections: [face(2, 200)] }));
     tally.see(frame(10, { detections: [{ ...face(9, 300), label: 'person' }] }));
     const figures = tally.figures();
-    assert.deepEqual([figures.looks, figures.tracks, figures.briefTracks], [5, 3, 1]);
+    assert.deepEqual([figures.looks, figures.tracks, figures.briefTracks], [6, 4, 2]);
     assert.deepEqual(figures.heightPx, { p10: 20, median: 40, p90: 100 });
     assert.equal(figures.bestHeightPx, 40);
-    assert.deepEqual([figures.usableLooks, figures.usableTracks], [2, 1]);
+    assert.deepEqual([figures.usableLooks, figures.usableTracks], [3, 1]);
     assert.deepEqual(figures.flaws, { ...noFlaws, too_small: 1, blurred: 1, small: 1 });
     assert.deepEqual(
       figures.histogram.map(({ fromPx, toPx, looks }) => [fromPx, toPx, looks]),
@@ -114,7 +114,7 @@ describe('probe - faces', () => {
         [0, 24, 1],
         [24, 40, 1],
         [40, 55, 1],
-        [55, 80, 1],
+        [55, 80, 2],
         [80, 120, 1],
         [120, undefined, 0],
       ],
