@@ -34,14 +34,17 @@ def base(seed: int, **features: object) -> Identity:
 
 
 ADA = base(
-    101, skin=1, skin_other=2, skin_mix=0.2, hair='curly', hair_colour='ginger', hair_volume=1.15, hair_tone=0.0, glasses='round',
-    glasses_colour='navy', glasses_size=1.0, freckles=0.7, iris='green', eye_open=0.95, eye_size=0.185, nose='button', mouth_curve=0.2,
-    lashes=0.6, blush=0.6, brow_tilt=0.15, eye_shadow=0.0, jaw=0.3, head_width=1.0, lip_tint=0,
+    101, skin=1, skin_other=2, skin_mix=0.2, head_width=0.98, crown=1.2, chin=1.15, jaw=0.3, chin_width=0.36, cheeks=0.7, hair='curly',
+    hair_colour='ginger', hair_volume=1.25, hair_tone=-0.04, hair_length=0.9, glasses='round', glasses_colour='navy', glasses_size=1.0, freckles=0.75,
+    iris='green', eye_open=0.8, eye_size=0.18, eye_tilt=0.06, eye_round=0.6, lashes=0.85, eye_shadow=0.0, brow_thickness=0.042, brow_tilt=0.13,
+    brow_length=0.23, nose='button', nose_width=0.15, nose_y=0.36, nose_tint=0.5, mouth_width=0.33, mouth_y=0.70, mouth_curve=0.22, lip_upper=0.06,
+    lip_lower=0.08, lip_tint=0, lip_strength=0.75, blush=0.65,
 )  # fmt: skip
-#: Ada's double: her hair and skin, another face. `measure.py` found the seed.
+#: Ada's double: her hair and skin, another face. Chosen by measure.py among candidates of the same kind.
 NORA = base(
-    102, skin=1, skin_other=2, skin_mix=0.2, hair='curly', hair_colour='ginger', hair_volume=1.15, hair_tone=0.0, hair_texture=ADA.hair_texture,
-    hair_part=ADA.hair_part, hairline=ADA.hairline, iris='blue', eye_shadow=0.0, head_width=1.0,
+    102, skin=1, skin_other=2, skin_mix=0.2, hair='curly', hair_colour='ginger', hair_volume=1.25, hair_tone=-0.04, hair_length=0.9,
+    hair_texture=ADA.hair_texture, hair_part=ADA.hair_part, hairline=ADA.hairline, iris='blue', eye_shadow=0.0, lashes=0.8, brow_thickness=0.042,
+    blush=0.6, mouth_curve=0.15,
 )  # fmt: skip
 
 CAST: tuple[Member, ...] = (
@@ -74,26 +77,26 @@ CAST: tuple[Member, ...] = (
     ),
     Member(
         Person('kofi', base(
-            507, skin=10, skin_other=11, skin_mix=0.2, hair='afro', hair_colour='black', hair_volume=0.75, glasses='square', glasses_colour='gold', iris='dark', jaw=0.6, brow_tilt=0.12,
+            507, skin=10, skin_other=11, skin_mix=0.2, hair='afro', hair_colour='black', hair_volume=0.75, glasses='square', glasses_colour='gold', iris='dark', eye_open=0.9, eye_size=0.185, jaw=0.55, brow_tilt=0.12, brow_dark=0.3, nose='wide', beard='goatee', beard_length=0.2, lip_tint=3, lip_strength=0.3,
             mouth_curve=0.2,
         ), Outfit('suit', Clothes('jacket', 'plain', NAVY, WINE), CLOTH[NAVY], DARK, prop='briefcase', prop_colour=(0.55, 0.32, 0.20)), 1.05),
         'other', 'Short afro, gold glasses; a navy suit and a briefcase.', 'Kofi meets Lena. Nobody asked for him: no alert.',
     ),
     Member(
         Person('lena', base(
-            608, skin=0, skin_other=1, skin_mix=0.3, hair='bun', hair_colour='blond', iris='blue', lashes=0.8, mouth_curve=0.22, earring='drop', earring_colour='red', brow_tilt=0.14,
+            608, skin=2, skin_other=1, skin_mix=0.3, brow_raise=0.30, brow_thickness=0.04, eye_open=0.8, nose='pointed', hair='bun', hair_colour='blond', iris='blue', lashes=0.8, mouth_curve=0.22, earring='drop', earring_colour='red', brow_tilt=0.14,
         ), Outfit('dress', Clothes('crew', 'dots', WINE, IVORY), CLOTH[WINE], DARK), 0.97),
         'other', 'Blond bun, red ear drops; a wine-red dress.', 'Lena meets Kofi.',
     ),
     Member(
         Person('mei', base(
-            709, skin=3, skin_other=2, skin_mix=0.3, hair='bob', hair_colour='black', iris='dark', eye_open=0.75, eye_tilt=0.12, lashes=0.7, nose='button', mouth_curve=0.15, brow_tilt=0.1,
+            709, skin=3, skin_other=2, skin_mix=0.3, hair='bob', hair_colour='black', iris='dark', eye_open=0.72, eye_tilt=0.12, eye_size=0.17, lashes=0.7, lip_tint=0, lip_strength=0.7, nose='button', mouth_curve=0.15, brow_tilt=0.1,
         ), Outfit('jumper', Clothes('crew', 'stripes', IVORY, NAVY), CLOTH[RUST], WHITE, prop='bag', prop_colour=CLOTH[SAGE]), 0.96),
         'other', 'Black bob; a striped jumper.', 'Mei hurries by close to the camera.',
     ),
     Member(
         Person('pip', base(
-            810, skin=6, skin_other=7, skin_mix=0.3, hair='pigtails', hair_colour='espresso', iris='brown', eye_open=1.05, eye_size=0.2, nose='button', mouth_curve=0.28, cheeks=0.9,
+            810, skin=6, skin_other=7, skin_mix=0.3, hair='pigtails', hair_colour='espresso', iris='brown', eye_open=0.95, eye_size=0.2, nose='button', mouth_curve=0.28, cheeks=0.9,
             chin=1.06, blush=0.8, brow_tilt=0.16, jaw=0.3,
         ), Outfit('dungarees', Clothes('crew', 'plain', IVORY, MUSTARD), CLOTH[SAGE], (0.75, 0.28, 0.24), prop='balloon', prop_colour=(0.86, 0.26, 0.24)), 0.78),
         'other', 'Pigtails, green dungarees, a red balloon.', 'Pip says hello with a balloon.',

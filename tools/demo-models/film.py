@@ -134,18 +134,22 @@ def overlap(a: Box, b: Box) -> bool:
 
 
 def intervals(frames: list[dict], key: str, least: float) -> list[dict]:
-    """Unbroken runs of frames in which somebody shows at least this share; gaps of half a second are bridged."""
+    """One for each visit: from the first to the last frame in which that much of the person shows."""
     found: list[dict] = []
-    for frame in frames:
-        for item in frame[key]:
-            if item['visible'] < least:
-                continue
-            last = next((row for row in reversed(found) if row['id'] == item['id']), None)
-            if last is not None and frame['i'] - last['to'] <= FPS // 2:
-                last['to'] = frame['i']
-            else:
-                found.append({'id': item['id'], 'from': frame['i'], 'to': frame['i']})
+    for visit, (start, end) in zip(VISITS, spans(), strict=True):
+        shown = [
+            frame['i'] for frame in frames[start:end] for item in frame[key] if item['id'] == visit.name and item['visible'] >= least
+        ]
+        if shown:
+            found.append({'id': visit.name, 'from': shown[0], 'to': shown[-1]})
     return sorted(found, key=lambda item: (item['from'], item['id']))
+
+
+def spans() -> list[tuple[int, int]]:
+    """First frame of each visit and the one after its last."""
+    starts = [round(visit.start * FPS) for visit in VISITS]
+    cast = people()
+    return [(start, start + Walk(visit, cast[visit.name].size).frames) for start, visit in zip(starts, VISITS, strict=True)]
 
 
 def write_truth(frames: list[dict], path: Path) -> None:
@@ -160,7 +164,7 @@ def write_truth(frames: list[dict], path: Path) -> None:
         'kind': 'drawn',
         'source': 'tools/demo-models/film.py',
         'gt_method': 'Exact by construction. "visible" is the share of the box inside the picture (in the lift: inside its doorway) that '
-        'nobody nearer hides. Intervals: face at least 0.9 visible, half of the body inside the picture; gaps of half a second are bridged.',
+        'nobody nearer hides. Intervals: face at least 0.9 visible, half of the body inside the picture; one for each visit, from the first such frame to the last.',
         'watchlist': listed(),
         'ignored': [member.person.name for member in CAST if member.role == 'ignored'],
         'unknown': sorted(shown - set(listed()) - {member.person.name for member in CAST if member.role == 'ignored'}),

@@ -121,7 +121,7 @@ def draw_bag(canvas: skia.Canvas, body: Body) -> None:
 def draw_newspaper(canvas: skia.Canvas, body: Body) -> None:
     """An open newspaper before the face, with fingers at both edges: nothing of the face is seen."""
     head = body.head
-    x, y = head[0] + 0.30 * body.sin, head[1] + 0.42
+    x, y = head[0] + 0.80 * body.sin, head[1] + 0.42
     half, tall = 1.62, 1.30
     paper = (0.95, 0.925, 0.86)
     flutter = 0.04 * math.sin(body.stance.seconds * 5.3)

@@ -51,6 +51,7 @@ class Visit:
     at: tuple[float, float]
     steps: tuple[Go | Stay, ...]
     carry: str = 'none'
+    turn: float = BODY_TURN
 
 
 #: When the lift's panels begin to open, and when they begin to close; each takes LIFT_TAKES seconds.
@@ -61,18 +62,18 @@ IN_LIFT = (272.0, 509.0)
 VISITS: tuple[Visit, ...] = (
     Visit('ada', 0.6, (LEFT, 668), (Go(600, 672), Stay(1.3, 'wave'), Stay(1.9, 'talk', 0.05), Go(RIGHT, 664))),
     Visit('otto', 5.2, (RIGHT, 632), (
-        Go(1105, 630, 3.2), Stay(2.6, 'pour', 0.95, 0.4), Stay(2.4, 'stand', 0.0, 0.8), Go(770, 590, 3.2),
+        Go(1105, 630, 3.2), Stay(2.6, 'pour', 0.95, 0.4), Stay(2.4, 'stand', 0.0, 0.8), Go(760, 590, 3.2),
         Stay(2.4, 'pour', 0.9, 0.4), Go(820, 604, 3.2), Go(RIGHT, 622, 3.2),
     ), carry='can'),
     Visit('bruno', 11.2, IN_LIFT, (
         Stay(1.5, 'stand', 0.0, 0.3), Go(300, 545), Go(545, 676), Stay(1.7, 'talk', 0.08), Stay(1.3, 'wave', 0.0, 0.9), Go(LEFT, 684),
     )),
-    Visit('sid', 16.5, (RIGHT, 622), (Go(LEFT, 616, 3.0),), carry='newspaper'),
+    Visit('sid', 16.5, (RIGHT, 622), (Go(LEFT, 616, 3.0),), carry='newspaper', turn=0.5),
     Visit('mei', 24.6, (LEFT, 700), (Go(RIGHT, 694, 3.7),)),
     Visit('ada', 27.2, (RIGHT, 652), (Go(720, 660), Stay(2.6, 'talk', -0.05), Go(LEFT, 652))),
-    Visit('kofi', 34.6, (LEFT, 612), (Go(872, 612, 3.4), Stay(2.9, 'talk', 0.72), Stay(3.0, 'listen', 0.66), Go(RIGHT, 604, 3.2)), carry='briefcase'),
+    Visit('kofi', 34.6, (LEFT, 612), (Go(858, 612, 3.4), Stay(2.9, 'talk', 0.72), Stay(3.4, 'listen', 0.66), Go(RIGHT, 604, 3.2)), carry='briefcase'),
     Visit('nora', 36.2, (LEFT, 674), (Go(560, 676), Stay(1.2, 'wave'), Stay(1.8, 'talk', 0.04), Go(RIGHT, 684))),
-    Visit('lena', 38.6, (RIGHT, 616), (Go(992, 616, 3.3), Stay(0.7, 'wave', -0.7), Stay(3.4, 'listen', -0.68), Stay(3.1, 'talk', -0.7), Go(RIGHT, 622, 3.2))),
+    Visit('lena', 38.6, (RIGHT, 616), (Go(1006, 616, 3.3), Stay(0.9, 'wave', -0.7), Stay(3.4, 'listen', -0.68), Stay(2.5, 'talk', -0.7), Go(RIGHT, 622, 3.2))),
     Visit('pip', 47.0, (LEFT, 690), (Go(500, 694, 3.4), Stay(1.2, 'wave', 0.0, 1.0), Stay(1.0, 'stand', 0.0, 0.9), Go(LEFT, 694, 3.6)), carry='balloon'),
 )  # fmt: skip
 
@@ -130,8 +131,10 @@ class Walk:
         self.speed = np.linalg.norm(velocity, axis=1)
         direction = np.arctan2(velocity[:, 0], -velocity[:, 1])
         moving = self.speed > 0.5
+        steps = np.flatnonzero(moving)
+        self.travel = smoothed(np.interp(np.arange(len(direction)), steps, direction[steps]), 0.05)
         faces = np.array(faces)
-        wanted = np.where(np.isnan(faces), np.clip(direction, -BODY_TURN, BODY_TURN), np.nan_to_num(faces))
+        wanted = np.where(np.isnan(faces), np.clip(direction, -self.visit.turn, self.visit.turn), np.nan_to_num(faces))
         wanted = np.where(~moving & np.isnan(faces), np.nan, wanted)
         known = ~np.isnan(wanted)
         wanted = np.interp(np.arange(len(wanted)), np.flatnonzero(known), wanted[known])
@@ -161,6 +164,7 @@ class Walk:
         left, right = self._arms(t, doing)
         return Stance(
             heading=heading,
+            travel=float(self.travel[i]),
             phase=float(self.phase[i]) % 1.0,
             stride=float(self.stride[i]),
             breath=t * 2.1,
@@ -199,8 +203,9 @@ class Walk:
         left, right = Arm(), Arm()
         beat, other = math.sin(t * 5.1), math.sin(t * 3.3 + 1)
         if self.visit.carry == 'newspaper':
-            return Arm(0.95, 0.36, 2.05, 0.10), Arm(0.95, 0.36, 2.05, 0.10)
-        right = right.toward(Arm(0.25, 0.45 + 0.06 * beat, 0.6, 2.55 + 0.30 * math.sin(t * 9.0)), doing['wave'])
+            held = Arm(1.45, 0.42, 2.95, 0.12)
+            return held, held
+        right = right.toward(Arm(0.25, 0.62 + 0.05 * beat, 0.5, 2.72 + 0.26 * math.sin(t * 9.0)), doing['wave'])
         if self.visit.carry != 'briefcase':
             right = right.toward(Arm(0.22 + 0.08 * other, 0.26, 1.55 + 0.24 * beat, 0.02 + 0.22 * other), doing['talk'])
         if self.visit.carry == 'can':

@@ -19,8 +19,8 @@ from palette import CLOTH
 from props import draw_prop_before, draw_prop_behind
 from skull import draw_neck
 
-HEAD, NECK, SHOULDER, HIP, ANKLE = 6.62, 5.10, 4.84, 2.62, 0.24
-SHOULDER_WIDTH, HIP_WIDTH = 1.02, 0.40
+HEAD, NECK, SHOULDER, HIP, ANKLE = 6.62, 5.10, 4.66, 2.62, 0.24
+SHOULDER_WIDTH, HIP_WIDTH = 0.97, 0.40
 UPPER_ARM, FOREARM, THIGH, SHIN = 1.02, 0.98, 1.26, 1.22
 #: Distance from one foot to the other in a full step; half a cycle of the gait.
 STEP = 1.72
@@ -76,9 +76,11 @@ class Person:
 
 @dataclass(frozen=True)
 class Stance:
-    """How the body is held in one picture. `stride` is 0 standing to 1 walking, `phase` the gait from 0 to 1."""
+    """How the body is held in one picture. `stride` is 0 standing to 1 walking, `phase` the gait from 0 to 1; `travel` is
+    where the feet go, which may differ from where the body looks by a turn to the viewer."""
 
     heading: float = 0.0
+    travel: float = 0.0
     phase: float = 0.0
     stride: float = 0.0
     breath: float = 0.0
@@ -130,7 +132,9 @@ class Body:
             lift = 0.46 * math.sin(math.pi * share) ** 1.3 + 0.16 * (1 - share) ** 3
             tilt = lerp(-0.65, 0.35, share)
         ahead, lift, tilt = ahead * stride, lift * stride, tilt * stride
-        across = side * (HIP_WIDTH * 0.92 - 0.08 * stride)
+        aside = self.stance.travel - self.stance.heading
+        across = side * (HIP_WIDTH * 0.92 - 0.08 * stride) + ahead * math.sin(aside)
+        ahead *= math.cos(aside)
         hip = (side * HIP_WIDTH + self.sway, self.lean * 0.4, HIP + self.bob)
         ankle = (across, ahead, ANKLE + lift)
         return [hip, knee(hip, ankle), ankle], tilt
@@ -210,14 +214,16 @@ def draw_leg(canvas: skia.Canvas, body: Body, side: int) -> None:
 def draw_shoe(canvas: skia.Canvas, body: Body, ankle: tuple[float, float, float], tilt: float, near: float) -> None:
     colour = shade(body.person.outfit.shoes, clamp(-near * 0.35, 0.0, 0.2))
     x, y = body.point(ankle[0], ankle[1], ankle[2])
-    side = abs(body.sin)
+    toes = body.stance.heading + (body.stance.travel - body.stance.heading) * body.stance.stride * 0.8
+    sin, cos = math.sin(toes), math.cos(toes)
+    side = abs(sin)
     length = 0.27 + 0.27 * side
-    forward = 0.24 * body.sin
+    forward = 0.24 * sin
     canvas.save()
     canvas.translate(x, y)
-    canvas.rotate(math.degrees(-tilt * body.sin))
-    drop = 0.10 * max(0.0, body.cos)
-    toe = 1 if body.sin >= 0 else -1
+    canvas.rotate(math.degrees(-tilt * sin))
+    drop = 0.10 * max(0.0, cos)
+    toe = 1 if sin >= 0 else -1
     shape = smooth(
         [
             (forward - toe * length * 0.95, 0.06), (forward - toe * length * 0.8, -0.12), (forward - toe * length * 0.1, -0.16),
