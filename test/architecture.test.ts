@@ -28,6 +28,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   media: ['core', 'gen'],
   http: ['core'],
   cli: ['core'],
+  demo: ['core'],
   probe: ['core', 'gen'],
 };
 /** What puts the rooms together and may import all of them. */

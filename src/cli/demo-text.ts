@@ -150,15 +150,7 @@ export function colouredLines(event: DemoEvent, screen: Screen): readonly string
     case 'alert':
       return alertCard(event.alert, screen, paint);
     case 'ready':
-      return [
-        '',
-        paint('bold', '  Sightline demo: drawn characters, real parts'),
-        '',
-        ...rows(factRows(event.facts), paint),
-        '',
-        hint(event.facts, paint),
-        '',
-      ];
+      return welcome(event.facts, paint);
     case 'toured':
       return ['', paint('bold', '  What to try next'), '', ...rows(nextSteps(event.facts), paint), ''];
     case 'silence':
@@ -172,6 +164,20 @@ export function colouredLines(event: DemoEvent, screen: Screen): readonly string
     case 'stopped':
       return [`  ${oneLine(stoppedText(event))}`];
   }
+}
+
+function welcome(facts: DemoFacts, paint: Paint): readonly string[] {
+  const cast = facts.cast.filter(({ sentence }) => sentence !== '').map(({ name, sentence }) => [name, sentence]);
+  return [
+    '',
+    paint('bold', '  Sightline demo: drawn characters, real parts'),
+    '',
+    ...rows(factRows(facts), paint),
+    '',
+    ...(cast.length === 0 ? [] : [paint('bold', '  Who walks through the lobby'), '', ...rows(cast, paint), '']),
+    hint(facts, paint),
+    '',
+  ];
 }
 
 function hint(facts: DemoFacts, paint: Paint): string {

@@ -26,7 +26,8 @@ export const maxDemoCameras = 16;
 export interface CastMember {
   readonly name: string;
   readonly role: 'listed' | 'lookalike' | 'ignored' | 'hidden' | 'other';
-  readonly description: string;
+  /** What to look for when this one walks by. */
+  readonly sentence: string;
 }
 
 /** What runs where, once everything does. */

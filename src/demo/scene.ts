@@ -20,9 +20,9 @@ export interface Scene {
 const member = z.object({
   name: z.string().regex(/^[\p{L}\p{N}][\p{L}\p{N} _.-]{0,63}$/u),
   role: z.enum(['listed', 'lookalike', 'ignored', 'hidden', 'other']),
-  description: z.string().max(500).default(''),
+  sentence: z.string().max(500).default(''),
 });
-const castFile = z.object({ cast: z.array(member).min(1).max(100) });
+const castFile = z.array(member).min(1).max(100);
 
 const pictures = /\.(jpe?g|png|webp)$/i;
 
@@ -83,7 +83,7 @@ export function parseCast(text: string, path: string): readonly CastMember[] {
     throw broken(`${path} is not JSON: ${errorText(cause)}`, cause);
   }
   const parsed = castFile.safeParse(value);
-  if (parsed.success) return parsed.data.cast;
+  if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   throw broken(`${path} ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'is not a cast'}`, parsed.error);
 }

@@ -106,7 +106,7 @@ export async function fixtureScene(directory: string, changes: { readonly ignore
   symlinkSync(fixturePath(lobbyClip), join(scene, 'lobby.mp4'));
   const roles = { ada: 'listed', ben: 'listed', cyd: 'lookalike', dee: 'other' };
   const cast = Object.entries(roles).map(([name, role]) => ({ name, role: name === changes.ignored ? 'ignored' : role }));
-  writeFileSync(join(scene, 'cast.json'), JSON.stringify({ cast }));
+  writeFileSync(join(scene, 'cast.json'), JSON.stringify(cast));
   for (const { name } of cast) {
     const folder = join(scene, 'photos', name);
     await mkdir(folder, { recursive: true });
