@@ -10,7 +10,8 @@ import { errorText } from '../core/errors.ts';
 import { createLogger } from '../core/log.ts';
 import { createMetrics } from '../core/metrics.ts';
 import { startDaemon } from '../daemon.ts';
-import { type DemoDaemon, findRunningDemo, runDemo } from '../demo/demo.ts';
+import { type DemoDaemon, runDemo } from '../demo/demo.ts';
+import { findRunningDemo } from '../demo/running.ts';
 import { loadCheckedConfig } from './checked-config.ts';
 import type { ServiceOptions } from './services.ts';
 

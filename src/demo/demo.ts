@@ -1,20 +1,19 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Context } from '../core/context.ts';
 import type { Control } from '../core/control.ts';
-import type { DemoAlert, DemoFacts, DemoRequest, DemoView, RunningDemo } from '../core/demo.ts';
-import { errorText, isAbort, isSightlineError, isSystemError, SightlineError } from '../core/errors.ts';
-import { redact } from '../core/log.ts';
+import type { DemoFacts, DemoRequest, DemoView } from '../core/demo.ts';
+import { errorText, isAbort, isSystemError, SightlineError } from '../core/errors.ts';
 import { Scope } from '../core/scope.ts';
 import { isFree, startDemoBroker } from './broker.ts';
 import { type DemoCameras, startDemoCameras } from './camera.ts';
 import { type BrokerSettings, cameraNames, ownBroker, passwordVariable, renderConfiguration } from './configuration.ts';
 import { type AlertListener, type AlertListenerOptions, startAlertListener } from './listener.ts';
-import { ignoredList, listMember, watchedList } from './listing.ts';
-import { createPlace, type DemoPlace, findDemos, type Owner, type PlaceWorld, removeDeadDemos, writePrivate } from './place.ts';
+import { ignoredList, listMember, watchedList, watchMember } from './listing.ts';
+import { createPlace, type DemoPlace, findDemos, type PlaceWorld, removeDeadDemos, writePrivate } from './place.ts';
 import { memberNamed, readScene, type Scene } from './scene.ts';
-import { silencesOf, type ToldVisit } from './silences.ts';
+import { createTour, followSilences } from './tour.ts';
 
 /**
  * The demo: a film served as RTSP cameras, a broker, the real daemon between them, and a consumer of its alerts. Everything is on
@@ -61,14 +60,8 @@ const standaloneFile = 'sightline.yaml';
 const stopWithinMs = 12_000;
 const pollMs = 1000;
 const drainPollMs = 100;
-/** From its folder to the first answer of its daemon. */
-const beginWithinMs = 10_000;
-/** How far back the ledger is looked at: rows of a track come when it ends. */
-const ledgerWindowMs = 60_000;
-const rememberedVisits = 1000;
 /** After the film's end what is under way is still told. */
 const drainWithinMs = 8000;
-const keptPictures = 1000;
 
 /** Resolves when the signal fires or the loops are over; rejects when it cannot begin or go on. It has undone itself either way. */
 export async function runDemo(options: DemoOptions, ctx: Context): Promise<void> {
@@ -127,8 +120,11 @@ async function play(stage: Stage, scope: Scope, ctx: Context): Promise<void> {
   const broker = await chooseBroker(stage, scope, ctx);
   const cameras = scope.use('cameras', await startCameras(stage, ctx));
   const configFile = await writeConfiguration(stage, broker, cameras);
-  const tour = createTour(stage);
-  const listener = scope.use('consumer of alerts', startAlertListener({ ...broker.consumer, ...tour.listener(broker) }, ctx));
+  const tour = createTour({ view, place, onAlert: stage.onAlert });
+  const listener = scope.use(
+    'consumer of alerts',
+    startAlertListener({ ...broker.consumer, ...tour.listener(broker.address) }, ctx),
+  );
   const daemon = scope.use('daemon', await options.startDaemon(configFile, broker.env));
   const control = options.connect(place.dataDir);
   const { listed, ignored } = await listCast(stage, control, ctx.signal);
@@ -268,70 +264,15 @@ async function listCast(
   return { listed: [...watched], ignored };
 }
 
-/** What comes from the broker, put before the viewer. */
-function createTour({ options, place, onAlert }: Stage) {
-  const { view } = options;
-  const visits: ToldVisit[] = [];
-  const told = new Set<string>();
-  let facts: DemoFacts | undefined;
-  let toured = false;
-  let over = false;
-  let pictures = 0;
-
-  /** Undefined when there is none to save or no place for it. */
-  async function savePicture(alert: DemoAlert, jpeg: Uint8Array | undefined): Promise<string | undefined> {
-    if (!place.kept || jpeg === undefined || pictures >= keptPictures || !/^[\w-]{1,64}$/.test(alert.id)) return undefined;
-    pictures += 1;
-    const folder = join(place.directory, 'pictures');
-    const path = join(folder, `${alert.id}.jpg`);
-    try {
-      await mkdir(folder, { recursive: true, mode: 0o700 });
-      await writeFile(path, jpeg, { mode: 0o600 });
-      return path;
-    } catch (error) {
-      view.show({ kind: 'warning', text: `a picture could not be saved: ${errorText(error)}` });
-      return undefined;
-    }
+/** After the last frame: until the cameras have noticed and every message has left, or for a while. */
+async function drain(control: Control, listener: AlertListener, ctx: Context): Promise<void> {
+  const end = ctx.clock.mono() + drainWithinMs;
+  while (ctx.clock.mono() < end) {
+    const { outbox } = await control.call('status', {}, ctx.signal);
+    if (listener.live.size === 0 && outbox.waiting === 0) break;
+    await ctx.clock.sleep(drainPollMs, ctx.signal);
   }
-
-  async function tell(alert: DemoAlert, jpeg: Uint8Array | undefined): Promise<void> {
-    const picture = await savePicture(alert, jpeg);
-    view.show({ kind: 'alert', alert: picture === undefined ? alert : { ...alert, picture } });
-    told.add(alert.name);
-    if (toured || facts === undefined || !facts.listed.every((name) => told.has(name))) return;
-    toured = true;
-    view.show({ kind: 'toured', facts });
-  }
-
-  return {
-    visits,
-    /** From now on it is no news that cameras are away. */
-    end: () => {
-      over = true;
-    },
-    begin: (known: DemoFacts) => {
-      facts = known;
-      view.show({ kind: 'ready', facts });
-    },
-    listener: ({ address }: ChosenBroker): Pick<AlertListenerOptions, 'onAlert' | 'onCamera' | 'onConnection'> => ({
-      onAlert: (alert, jpeg) => {
-        onAlert();
-        visits.push({ camera: alert.camera, name: alert.name, at: alert.at });
-        if (visits.length > rememberedVisits) visits.shift();
-        void tell(alert, jpeg);
-      },
-      onCamera: (camera, state, reason) => {
-        if (!over && (state === 'away' || state === 'failed'))
-          view.show({ kind: 'warning', text: `camera ${camera} is ${state}${reason === undefined ? '' : `: ${reason}`}` });
-      },
-      onConnection: (trouble) => {
-        if (trouble !== undefined) {
-          const text = `the broker ${address.url} cannot be reached: ${redact(trouble)}; alerts wait, it is tried again`;
-          view.show({ kind: 'warning', text });
-        } else if (address.own) view.show({ kind: 'note', text: `connected to the broker ${address.url}` });
-      },
-    }),
-  };
+  await ctx.clock.sleep(pollMs, ctx.signal); // one more look at the ledger
 }
 
 /** Names that the user types are listed one after the other. */
@@ -351,85 +292,4 @@ async function takeNames({ options, scene }: Stage, control: Control, ctx: Conte
   } catch (error) {
     if (!ctx.signal.aborted) view.show({ kind: 'warning', text: `names are not read any more: ${errorText(error)}` });
   }
-}
-
-/** Gives what became of it, in words. */
-async function watchMember(control: Control, scene: Scene, typed: string, actor: string, signal: AbortSignal): Promise<string> {
-  const { name } = memberNamed(scene.cast, typed);
-  const outcome = await listMember(control, scene, { name, list: watchedList, actor }, signal);
-  return outcome === 'present' ? `${name} is listed already` : `${name} is listed now; wait for the next visit`;
-}
-
-/** Looks at the ledger every second, as `sightline why` does. */
-function followSilences(view: DemoView, control: Control, visits: readonly ToldVisit[], ctx: Context): Disposable {
-  const told = new Set<string>();
-  let failed = false;
-  return ctx.clock.every(pollMs, async () => {
-    const to = ctx.clock.now();
-    try {
-      const { rows } = await control.call(
-        'ledger.query',
-        { from: Math.max(0, to - ledgerWindowMs), to, limit: 1000 },
-        ctx.signal,
-      );
-      for (const silence of silencesOf(rows, visits, told)) view.show({ kind: 'silence', silence });
-      failed = false;
-    } catch (error) {
-      if (ctx.signal.aborted) return;
-      if (!failed) view.show({ kind: 'warning', text: `the ledger does not answer: ${errorText(error)}` });
-      failed = true;
-    }
-  });
-}
-
-/** After the last frame: until the cameras have noticed and every message has left, or for a while. */
-async function drain(control: Control, listener: AlertListener, ctx: Context): Promise<void> {
-  const end = ctx.clock.mono() + drainWithinMs;
-  while (ctx.clock.mono() < end) {
-    const { outbox } = await control.call('status', {}, ctx.signal);
-    if (listener.live.size === 0 && outbox.waiting === 0) break;
-    await ctx.clock.sleep(drainPollMs, ctx.signal);
-  }
-  await ctx.clock.sleep(pollMs, ctx.signal); // one more look at the ledger
-}
-
-/** The newest demo of this user that answers, if any; one that has only just begun is waited for. */
-export async function findRunningDemo(
-  { world, connect }: Pick<DemoOptions, 'world' | 'connect'>,
-  ctx: Context,
-): Promise<RunningDemo | undefined> {
-  const end = ctx.clock.mono() + beginWithinMs;
-  do {
-    const demos = await findDemos(world);
-    for (const { owner } of demos) {
-      const control = connect(join(owner.directory, 'data'));
-      if ((await daemonOf(control, ctx.signal)) === owner.pid) return runningDemo(owner, control, ctx.signal);
-    }
-    if (demos.length === 0) return undefined;
-    await ctx.clock.sleep(drainPollMs, ctx.signal);
-  } while (ctx.clock.mono() < end);
-  return undefined;
-}
-
-async function daemonOf(control: Control, signal: AbortSignal): Promise<number | undefined> {
-  try {
-    return (await control.call('status', {}, signal)).pid;
-  } catch (error) {
-    if (isSightlineError(error, 'control.unavailable')) return undefined;
-    throw error;
-  }
-}
-
-function runningDemo(owner: Owner, control: Control, signal: AbortSignal): RunningDemo {
-  return {
-    pid: owner.pid,
-    directory: owner.directory,
-    watch: async (names, actor) => {
-      const scene = await readScene(owner.scene);
-      for (const name of names) memberNamed(scene.cast, name);
-      const said: string[] = [];
-      for (const name of names) said.push(await watchMember(control, scene, name, actor, signal));
-      return said;
-    },
-  };
 }

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { Control } from '../core/control.ts';
 import { errorText, isSightlineError, SightlineError } from '../core/errors.ts';
-import type { Scene } from './scene.ts';
+import { memberNamed, type Scene } from './scene.ts';
 
 /** Enrolment of the cast as an operator does it: photos through the control socket. */
 
@@ -40,4 +40,17 @@ export async function listMember(
   }
   if (taken > 0) return 'listed';
   throw new SightlineError('photo.refused', `no photo of ${name} was taken: ${errorText(refused)}`, { cause: refused });
+}
+
+/** Gives what became of it, in words. */
+export async function watchMember(
+  control: Control,
+  scene: Scene,
+  typed: string,
+  actor: string,
+  signal: AbortSignal,
+): Promise<string> {
+  const { name } = memberNamed(scene.cast, typed);
+  const outcome = await listMember(control, scene, { name, list: watchedList, actor }, signal);
+  return outcome === 'present' ? `${name} is listed already` : `${name} is listed now; wait for the next visit`;
 }

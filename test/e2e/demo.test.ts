@@ -77,8 +77,7 @@ test('taken ports are replaced and named; a second terminal lists somebody; Ctrl
   await demo.said(/^the demo runs$/m);
   const [, mqttPort] = await demo.said(/^port 1883 is taken: the broker is on (\d+)$/m);
   const [, rtspPort] = await demo.said(/^port 8554 is taken: RTSP is on (\d+)$/m);
-  for (const camera of ['lobby', 'lobby-2'])
-    await demo.said(new RegExp(`rtsp://127\\.0\\.0\\.1:${rtspPort}/${camera}$`, 'm'));
+  for (const camera of ['lobby', 'lobby-2']) await demo.said(new RegExp(`rtsp://127\\.0\\.0\\.1:${rtspPort}/${camera}$`, 'm'));
   {
     await using consumer = await listen(Number(mqttPort), 'sightline-demo/#', { protocolVersion: 4 });
     await until('another consumer hears of the cameras', () => consumer.messages.length > 0, patience);
