@@ -17,7 +17,8 @@ import numpy as np
 import skia
 from cast import CAST, DEMO, listed, people
 from drawing import Face
-from room import FLOOR, HEIGHT, LIFT, WIDTH, Room, surface
+from perspective import FLOOR, HEIGHT, LIFT, WIDTH
+from room import Room, surface
 from story import FPS, SECONDS, VISITS, Walk, lift_at
 from walkers import Stance, body_box, draw_person
 

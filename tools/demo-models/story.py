@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from characters import Pose
-from room import CENTRE, HORIZON, NEAR_FEET, NEAR_SCALE, scale
+from perspective import CENTRE, HORIZON, NEAR_FEET, NEAR_SCALE, scale
 from walkers import STEP, Arm, Stance
 
 SECONDS, FPS = 60, 25
