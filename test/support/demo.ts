@@ -2,8 +2,14 @@ import { readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
+import { startDemoBroker } from '../../src/demo/broker.ts';
+import { renderConfiguration } from '../../src/demo/configuration.ts';
+import { type AlertMessage, alertMessage } from '../../src/outputs/topics.ts';
+import { listen } from './broker.ts';
 import { type Finished, type Running, runProgram, startProgram } from './cli.ts';
+import { testContext } from './context.ts';
 import { photosOf, readProcess } from './daemon.ts';
+import { temporaryDirectory } from './directory.ts';
 import { fixtureModelRepository, fixtureModels, fixturePath, lobbyClip } from './fixtures.ts';
 import { until } from './until.ts';
 
@@ -93,8 +99,9 @@ export function alertLines(stdout: string): readonly Readonly<Record<string, str
     });
 }
 
-/** The demo scene of the repository. */
+/** The demo scene of the repository, and the configuration it begins with. */
 export const demoScene = resolve(import.meta.dirname, '../../demo');
+export const demoTemplate = readFileSync(resolve(import.meta.dirname, '../../config/demo.yaml'), 'utf8');
 
 /**
  * A scene made of the fixtures: short, and there before any network is trained. `ada` and `ben` are listed, `cyd` is alike, `dee` is
@@ -118,14 +125,64 @@ export async function fixtureScene(directory: string, changes: { readonly ignore
 
 /** The shipped template with the fixtures' networks. */
 function fixtureTemplate(): string {
-  const shipped = readFileSync(resolve(import.meta.dirname, '../../config/demo.yaml'), 'utf8');
   const { face, person, faceEmbedder, appearanceEmbedder } = fixtureModels;
   return [
-    shipped
+    demoTemplate
       .replaceAll('demo_face', face)
       .replaceAll('demo_embed', faceEmbedder)
       .replace(/^models:$/m, `models:\n  appearance: ${appearanceEmbedder}\n  enrolmentBody: ${person}`),
     `inference: { repository: ${JSON.stringify(fixtureModelRepository)} }`,
     '',
   ].join('\n');
+}
+
+export interface FilmOptions {
+  /** `config/demo.yaml`, perhaps with other models in it. */
+  readonly template: string;
+  readonly film: string;
+  readonly repository: string;
+  /** Photos by list and name. */
+  readonly people: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>;
+}
+
+/**
+ * The demo's configuration on a film from its file, at speed: enrolled and run as operators do, alerts from the demo's own broker.
+ * Gives the messages that opened an alert.
+ */
+export async function playDemoFilm({ template, film, repository, people }: FilmOptions): Promise<readonly AlertMessage[]> {
+  await using directory = await temporaryDirectory();
+  using ctx = testContext();
+  await using broker = await startDemoBroker({ port: 0 }, ctx);
+  await using listener = await listen(broker.port, 'sightline-demo/v1/+/+', { protocolVersion: 4 });
+  const config = join(directory.path, 'demo.yaml');
+  const text = renderConfiguration(template, 'config/demo.yaml', {
+    comment: ' A test',
+    dataDir: join(directory.path, 'data'),
+    baseTopic: 'sightline-demo',
+    repository,
+    broker: { url: `mqtt://127.0.0.1:${broker.port}`, password: false, clientId: 'sightline-demo-test', protocol: '3.1.1' },
+    cameras: new Map([['lobby', { source: film, film: false }]]),
+  });
+  writeFileSync(config, text);
+  for (const [list, members] of Object.entries(people)) {
+    for (const [name, photos] of Object.entries(members)) {
+      const { code, stdout, stderr } = await runProgram([
+        'enroll',
+        '--config',
+        config,
+        '--list',
+        list,
+        '--name',
+        name,
+        ...photos,
+      ]);
+      if (code !== 0) throw new Error(`${name} is not enrolled: ${stderr}${stdout}`);
+    }
+  }
+  const { code, stderr } = await runProgram(['run', '--once', config]);
+  if (code !== 0) throw new Error(`run ended with ${code}: ${stderr}`);
+  return listener.messages
+    .filter(({ topic }) => /\/v1\/(alerts|late)\//.test(topic))
+    .map(({ text }) => alertMessage.parse(JSON.parse(text)))
+    .filter(({ state }) => state === 'opened');
 }
