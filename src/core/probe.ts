@@ -109,7 +109,7 @@ export interface DetectorFigures {
   readonly fps: number;
   /** Frames that it looked at. */
   readonly looks: number;
-  /** Frames that were due while it was busy. */
+  /** Frames that were due while it was busy, but for those of the first moments. */
   readonly missed: number;
   readonly msPerLook?: number;
   /** Why it does not work. */

@@ -20,7 +20,10 @@ export interface FrameTally {
   figures(): FrameFigures;
 }
 
-/** A camera hands over what it has kept when somebody connects: that says nothing about how evenly it sends. */
+/**
+ * What a camera has kept for who connects, and what came while the detector was loaded, arrives at once: that says nothing about how
+ * evenly it sends. Time of arrival.
+ */
 const settlingMs = 1000;
 /** Frame intervals of which the middle 80 % differ by more than this factor have no common length to miss frames by. */
 const steadyWithin = 1.5;
@@ -28,7 +31,7 @@ const lateShare = 0.95;
 
 interface Epoch {
   readonly id: number;
-  readonly firstPtsMs: number;
+  readonly firstReceivedMs: number;
   sequence: number;
   ptsMs: number;
   receivedMs: number;
@@ -70,14 +73,14 @@ export function createFrameTally(): FrameTally {
       frames += 1;
       const epoch = epochs.at(-1);
       if (epoch === undefined || epoch.id !== frame.epoch) {
-        epochs.push({ id: frame.epoch, firstPtsMs: ptsMs, sequence: frame.sequence, ptsMs, receivedMs, lateMs: [] });
+        epochs.push({ id: frame.epoch, firstReceivedMs: receivedMs, sequence: frame.sequence, ptsMs, receivedMs, lateMs: [] });
         return;
       }
       const interval = ptsMs - epoch.ptsMs;
       mediaMs += interval;
       // What the bridge did not take is no loss of the source's.
       if (frame.sequence === epoch.sequence + 1) intervalsMs.push(interval);
-      if (ptsMs - epoch.firstPtsMs >= settlingMs) {
+      if (receivedMs - epoch.firstReceivedMs >= settlingMs) {
         epoch.lateMs.push(receivedMs - ptsMs);
         longestGapMs = Math.max(longestGapMs, receivedMs - epoch.receivedMs);
       }

@@ -46,6 +46,8 @@ export interface Observation {
   faceFigures(): FaceFigures;
 }
 
+/** Looks that are missed while the first frames, which came while the detector was loaded, are caught up with. */
+const settlingMs = 2000;
 /** A sender's clock that moves by more between two reports of the worker was set. */
 const clockJumpMs = 500;
 
@@ -60,7 +62,9 @@ export function createObservation(options: ObservationOptions): Observation {
   let final = false;
   let firstFrameMs: number | undefined;
   let stream: StreamStats | undefined;
+  let latestFrameMs = 0;
   let counts = { detected: 0, missed: 0 };
+  let missedAtStart = 0;
   let model: WorkerStats['models'][number] | undefined;
   /** Since the sender's clock was set last. */
   let aheadMs: number[] = [];
@@ -93,7 +97,8 @@ export function createObservation(options: ObservationOptions): Observation {
 
   return {
     frame: (frame) => {
-      firstFrameMs ??= frame.stages.bridgedMs ?? frame.time.receivedMonoMs;
+      latestFrameMs = frame.stages.bridgedMs ?? frame.time.receivedMonoMs;
+      firstFrameMs ??= latestFrameMs;
       if (elapsedMs(0) >= options.seconds * 1000 && stream?.live === false) return;
       frames.see(frame);
       faces.see(frame);
@@ -111,6 +116,7 @@ export function createObservation(options: ObservationOptions): Observation {
       const [camera] = stats.cameras;
       if (camera === undefined) return;
       counts = { detected: Number(camera.framesDetected), missed: Number(camera.framesDropped) };
+      if (firstFrameMs === undefined || latestFrameMs - firstFrameMs < settlingMs) missedAtStart = counts.missed;
       model = stats.models.find((each) => each.model === options.detector?.model);
       if (camera.stream === undefined) return;
       stream = camera.stream;
@@ -165,7 +171,7 @@ export function createObservation(options: ObservationOptions): Observation {
       return {
         ...options.detector,
         looks: counts.detected,
-        missed: counts.missed,
+        missed: counts.missed - missedAtStart,
         ...(requests > 0 && model !== undefined ? { msPerLook: model.computeMsTotal / requests } : {}),
         ...(model === undefined || model.failing === '' ? {} : { failing: model.failing }),
       };

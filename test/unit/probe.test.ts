@@ -168,7 +168,7 @@ describe('probe - frames', () => {
   });
 
   it('measures how evenly frames arrive once the burst at the begin is over', () => {
-    const figures = seen(steady.map((_, n) => frame(n, { lateMs: n < 20 ? 3000 : n % 10 === 0 ? 120 : 0 })));
+    const figures = seen(steady.map((_, n) => frame(n, { lateMs: n < 20 ? 800 - 40 * n : n % 10 === 0 ? 120 : 0 })));
     assert.equal(figures.arrival?.jitterMs, 120);
     assert.equal(figures.arrival?.longestGapMs, 160);
   });
@@ -284,7 +284,10 @@ describe('probe - observation', () => {
     assert.equal(figures.bFrames.depth, 2);
     assert.equal(Math.round(figures.bFrames.delayMs), 80);
     assert.deepEqual(figures.clock, { senderReports: true, aheadMs: 3200, jumps: 1 });
-    assert.deepEqual(observation.detectorFigures(), { model: 'm', fps: 5, looks: 20, missed: 2, msPerLook: 50 });
+    assert.deepEqual(observation.detectorFigures(), { model: 'm', fps: 5, looks: 20, missed: 0, msPerLook: 50 });
+    observation.frame(frame(51));
+    observation.stats({ ...stats(), cameras: stats().cameras.map((camera) => ({ ...camera, framesDropped: 5n })) });
+    assert.equal(observation.detectorFigures()?.missed, 3);
   });
 
   it('has no clock of what is no camera', () => {
