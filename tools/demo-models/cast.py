@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from body import Outfit, Person
 from characters import Identity, random_identity
 from clothes import Clothes
 from palette import CLOTH
-from walkers import Outfit, Person
 
 DEMO = Path(__file__).resolve().parents[2] / 'demo'
 NAVY, TEAL, SAGE, MUSTARD, RUST, WINE, ROSE, PLUM, IVORY, SLATE, BROWN, SKY, SAND, STEEL, PEACH = range(len(CLOTH))

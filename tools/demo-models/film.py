@@ -15,12 +15,13 @@ from pathlib import Path
 import av
 import numpy as np
 import skia
+from body import Stance
 from cast import CAST, DEMO, listed, people
 from drawing import Face
 from perspective import FLOOR, HEIGHT, LIFT, WIDTH
 from room import Room, surface
 from story import FPS, SECONDS, VISITS, Walk, lift_at
-from walkers import Stance, body_box, draw_person
+from walkers import body_box, draw_person
 
 Box = tuple[float, float, float, float]
 FRAMES = SECONDS * FPS

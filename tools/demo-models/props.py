@@ -11,7 +11,7 @@ from characters import Pose
 from head import Head
 
 if TYPE_CHECKING:
-    from walkers import Body
+    from body import Body
 
 STEEL: Colour = (0.36, 0.55, 0.60)
 

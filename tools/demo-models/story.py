@@ -12,9 +12,9 @@ import zlib
 from dataclasses import dataclass
 
 import numpy as np
+from body import STEP, Arm, Stance
 from characters import Pose
 from perspective import CENTRE, HORIZON, NEAR_FEET, NEAR_SCALE, scale
-from walkers import STEP, Arm, Stance
 
 SECONDS, FPS = 60, 25
 #: Depth of the floor in units is FOCAL divided by the scale there.
