@@ -38,8 +38,8 @@ STEPS: dict[str, Step] = {
     'evaluate': Step(
         'measures both on characters that they never saw', (('evaluate_detector.py',), ('evaluate_embedder.py',)), ('detector', 'embedder')
     ),
-    'cast': Step('chooses the look-alike by measurement and draws the portraits', (('cast.py',), ('portraits.py',)), ('embedder',)),
-    'film': Step('renders the film and its ground truth', (('film.py',),), ('cast',)),
+    'cast': Step('writes the cast and draws the portraits', (('cast.py',), ('portraits.py',))),
+    'film': Step('renders the film and its ground truth, then measures both models on it', (('film.py',), ('measure.py',)), ('cast',)),
 }
 
 
