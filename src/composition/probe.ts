@@ -106,8 +106,8 @@ function configOf(request: ProbeRequest, repository: string, env: ProbeOptions['
 }
 
 /**
- * The face detector that looks: the one meant, if its weights are there, else (`mayDiffer`) another of the catalogue's that has
- * some. Rejects with `model.unknown` or `model.invalid` when the one meant is no face detector.
+ * The face detector that looks: the one meant, if its weights are there, else (`mayDiffer`) another that the catalogue fetches
+ * and that has some. Rejects with `model.unknown` or `model.invalid` when the one meant is no face detector.
  */
 async function chooseDetector(
   repository: string,
@@ -123,7 +123,8 @@ async function chooseDetector(
   }
   if (facts.missing === undefined) return { detector: meant, missing: undefined };
   for (const name of mayDiffer ? await listModels(repository) : []) {
-    if (findEntry(name) === undefined) continue;
+    // What comes with the program is for the demo's drawn faces, and of a person's own only they know what it is for.
+    if (findEntry(name)?.source === undefined) continue;
     const other = await factsOf(name);
     if (seesFaces(other) && other.missing === undefined) return { detector: name, missing: undefined };
   }

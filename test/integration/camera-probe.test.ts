@@ -145,6 +145,11 @@ describe('camera probe - files', { concurrency: 2 }, () => {
     assert.match(stdout, /model: centerface/);
   });
 
+  it("does not take the demo's detector by itself: it knows drawn faces only", async () => {
+    const { detector } = await probe(fixturePath(lobbyClip), { ...blind, seconds: 1 });
+    assert.ok(detector === undefined || !detector.model.startsWith('demo'), detector?.model);
+  });
+
   it('refuses what is no face detector, before anything is opened', async () => {
     const wrong = await program(fixturePath(lobbyClip), '--repository', drawn.repository, '--detector', fixtureModels.person);
     assert.equal(wrong.code, 1);
