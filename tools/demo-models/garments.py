@@ -194,8 +194,8 @@ def draw_torso(canvas: skia.Canvas, body: Body) -> None:
     if kind == 'dungarees':
         draw_bib(canvas, body, facing)
     if kind == 'dress':
-        waist = [body.point(side * body.wide(1.2, 0.9) / max(0.2, abs(body.cos)), 0, 3.42 + body.bob) for side in (-1, 1)]
-        canvas.drawLine(bounds.left(), waist[0][1], bounds.right(), waist[1][1], line(shade(outfit.accent, 0.05), 0.22))
+        y = -3.42 - body.bob
+        canvas.drawLine(bounds.left(), y, bounds.right(), y, line(shade(outfit.accent, 0.05), 0.22))
     if kind in ('jumper', 'shirt', 'skirt'):
         y = bounds.bottom() - 0.16
         canvas.drawPath(smooth([(bounds.left(), y - 0.06), (body.head[0], y + 0.08), (bounds.right(), y - 0.06)], False), line(shade(colour, 0.2), 0.16, 0.7))

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -165,7 +167,7 @@ def choose(count: int, every: int) -> list[tuple[float, float, float, int]]:
 
 
 def draw_seen(path: Path, frame: int, threshold: float) -> None:
-    """A frame of the film with what the models find in it: boxes, names and scores, as JPEG."""
+    """A frame of the film with what the models find in it: boxes, names and scores."""
     eyes = Eyes()
     known = {member.person.name: member.role for member in CAST if member.role in ('listed', 'ignored')}
     enrolled = {name: eyes.enrol(name) for name in known}
@@ -182,13 +184,27 @@ def draw_seen(path: Path, frame: int, threshold: float) -> None:
             'ignored': (f'{best.capitalize()}, ignored  {score:.2f}', (38, 120, 132)),
         }.get(role, (f'unknown  {score:.2f}', (84, 84, 96)))
         label(canvas, box, text, tint, font)
-    quality = 90
-    while True:
-        data = cv2.imencode('.jpg', cv2.cvtColor(pixels, cv2.COLOR_RGBA2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-        if len(data) <= 200_000 or quality <= 50:
-            break
-        quality -= 2
-    path.write_bytes(data.tobytes())
+    write_png(path, np.ascontiguousarray(pixels[:, :, :3]))
+
+
+def write_png(path: Path, picture: np.ndarray, colours: int = 255) -> None:
+    """A PNG with a palette (k-means of the picture's colours): a third of the size of one with all of them."""
+    height, width = picture.shape[:2]
+    flat = picture.reshape(-1, 3).astype(np.float32)
+    cv2.setRNGSeed(1)
+    sample = flat[np.random.default_rng(1).choice(len(flat), 40_000, replace=False)]
+    stop = (cv2.TERM_CRITERIA_MAX_ITER + cv2.TERM_CRITERIA_EPS, 20, 0.5)
+    _, _, palette = cv2.kmeans(sample, colours, None, stop, 1, cv2.KMEANS_PP_CENTERS)
+    palette = np.rint(palette)
+    nearest = np.concatenate([((part[:, None] - palette[None]) ** 2).sum(2).argmin(1) for part in np.array_split(flat, 60)])
+    rows = np.hstack([np.zeros((height, 1), np.uint8), nearest.reshape(height, width).astype(np.uint8)])
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+
+    header = struct.pack('>IIBBBBB', width, height, 8, 3, 0, 0, 0)
+    data = chunk(b'PLTE', palette.astype(np.uint8).tobytes()) + chunk(b'IDAT', zlib.compress(rows.tobytes(), 9))
+    path.write_bytes(b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', header) + data + chunk(b'IEND', b''))
 
 
 def label(canvas: skia.Canvas, box: np.ndarray, text: str, tint: tuple[int, int, int], font: skia.Font) -> None:
