@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { hasMosquitto, listen, startBroker } from '../support/broker.ts';
+import { mainFile } from '../support/cli.ts';
 import { missingTool } from '../support/data.ts';
 import { createDemoStage, fixtureScene } from '../support/demo.ts';
+import { installedProgram } from '../support/programs.ts';
 import { until } from '../support/until.ts';
 
 /** `sightline demo` on the drawn fixtures: short, and independent of what the demo's own networks can do. */
@@ -197,6 +200,56 @@ test('an own broker that comes later gets the alerts, and its password is shown 
     .filter((entry) => entry.isFile())
     .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'latin1'));
   for (const text of [stdout, stderr, ...written]) assert.ok(!text.includes(password));
+});
+
+test('in a terminal: a card for each alert, names can be typed, and closing it leaves nothing', {
+  skip: missingTool(installedProgram('script'), 'script of util-linux'),
+}, async () => {
+  await using stage = await createDemoStage();
+  const scene = await fixtureScene(stage.temporary);
+  const command = [process.execPath, mainFile, 'demo', '--scene', scene].join(' ');
+  // Its end of the terminal is closed when it is killed.
+  const window = spawn('script', ['-qefc', command, '/dev/null'], {
+    env: { ...process.env, ...stage.environment, TERM: 'xterm-256color' },
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  let screen = '';
+  window.stdout.setEncoding('utf8').on('data', (text: string) => {
+    screen += text;
+  });
+  const shows = (pattern: RegExp) => until(`it shows ${pattern}`, () => pattern.test(screen), patience);
+  try {
+    await shows(/Type a name and Enter to list somebody else: cyd, dee/);
+    window.stdin.write('Zoe\ndee\n');
+    await shows(/! nobody in the scene is called Zoe/);
+    await shows(/dee is listed now/);
+    await shows(/.\[1mada +.\[0m lobby .*█.* \d\.\d\d .*similarity, not identity/);
+    await shows(/told \d+\.\d\d s after first seen, \d+\.\d\d s after the deciding frame; needs 0\.80/);
+  } finally {
+    window.kill('SIGKILL');
+    await once(window, 'close');
+  }
+  await until('all processes end', () => stage.processes().length === 0, patience);
+  assert.deepEqual(stage.leftovers(), ['scene']);
+});
+
+test('a full disk is said, and the demo ends with 1', {
+  skip: missingTool(process.getuid?.() === 0 && installedProgram('unshare'), 'unshare as root'),
+}, async (t) => {
+  await using stage = await createDemoStage();
+  const scene = await fixtureScene(stage.temporary);
+  const small = join(stage.temporary, 'small');
+  mkdirSync(small);
+  // A mount that nobody else sees and that goes with the process.
+  const inside = 'mount -t tmpfs -o size=64k tmpfs "$TMPDIR" && exec "$0" "$@"';
+  const args = ['-m', 'sh', '-c', inside, process.execPath, mainFile, 'demo', '--scene', scene];
+  const { status, stderr } = spawnSync('unshare', args, { env: { ...process.env, TMPDIR: small }, encoding: 'utf8' });
+  if (/unshare failed|permission denied/i.test(stderr)) {
+    t.skip('mount namespaces are not allowed here');
+    return;
+  }
+  assert.match(stderr, /^sightline demo: .*no space/m);
+  assert.equal(status, 1, stderr);
 });
 
 test('what cannot work is refused in words before anything is left behind', async (t) => {
