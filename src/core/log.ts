@@ -9,12 +9,11 @@ export type Logger = Pick<PinoLogger, 'debug' | 'info' | 'warn' | 'error' | 'lev
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
 /**
- * `scheme://user:` and the password before the last `@` of the authority, which may hold `@` and `:` itself. Every repetition has a
- * bound: a text of megabytes must not take longer than its length is worth.
+ * `scheme://user:` and everything up to the last `@` of the word: a password may hold `@`, `:`, `/`, `?` and `#` itself, and where
+ * a path holds an `@` behind one, too much is hidden rather than too little. A port after the colon is no password. Every
+ * repetition has a bound: a text of megabytes must not take longer than its length is worth.
  */
-const urlPassword = /([a-z][a-z0-9+.-]{0,31}:\/\/[^\s/:]{0,255}):[^\s/]{0,4095}@/gi;
-/** The same where the password holds `/`, `?` or `#` too: what follows the colon is then no port. */
-const urlOddPassword = /([a-z][a-z0-9+.-]{0,31}:\/\/[^\s/:]{0,255}):(?!\d{1,5}(?:[/?#\s]|$)|\*\*\*@)\S{0,4095}@/gi;
+const urlPassword = /([a-z][a-z0-9+.-]{0,31}:\/\/[^\s/:]{0,255}):(?!\d{1,5}(?:[/?#\s]|$))\S{0,4095}@/gi;
 const namedSecret = /(password|passwd|passphrase|pass|pwd|user-pw|token|secret|api_?key)=[^\s&"']+/gi;
 const secretKey = /^(?:.*password|passphrase|passwd|pass|pwd|.*token|.*secret|api_?key|authorization|.*privatekey)$/i;
 /** Deeper fields are not logged: nothing would have looked at them. */
@@ -24,7 +23,7 @@ const textLimit = 16_384;
 
 /** `scheme://user:password@host` anywhere in a text loses its password; so do `password=` and `token=` parts. */
 export function redact(text: string): string {
-  return text.replace(urlPassword, '$1:***@').replace(urlOddPassword, '$1:***@').replace(namedSecret, '$1=***');
+  return text.replace(urlPassword, '$1:***@').replace(namedSecret, '$1=***');
 }
 
 /** Redacted, and cut where it is too long; a password that reaches over the cut is still seen as one. */
