@@ -123,7 +123,7 @@ async function play(stage: Stage, scope: Scope, ctx: Context): Promise<void> {
   const tour = createTour({ view, place, onAlert: stage.onAlert });
   const listener = scope.use(
     'consumer of alerts',
-    startAlertListener({ ...broker.consumer, ...tour.listener(broker.address) }, ctx),
+    startAlertListener({ ...broker.consumer, cameras: [...cameras.urls.keys()], ...tour.listener(broker.address) }, ctx),
   );
   const daemon = scope.use('daemon', await options.startDaemon(configFile, broker.env));
   const control = options.connect(place.dataDir);

@@ -20,6 +20,8 @@ export interface AlertListenerOptions {
   readonly protocolVersion: 4 | 5;
   readonly clientId: string;
   readonly baseTopic: string;
+  /** Their retained states are taken away from the broker at the end. */
+  readonly cameras: readonly string[];
   onAlert(alert: DemoAlert, jpeg: Uint8Array | undefined): void;
   onCamera(camera: string, state: string, reason: string | undefined): void;
   /** Connected, or not and why; said at every change. */
@@ -146,7 +148,14 @@ export function startAlertListener(options: AlertListenerOptions, ctx: Context):
     await Promise.race([work, expired]);
   }
 
+  /** A broker of the user's keeps what is retained; nothing of a demo should be left there. */
+  async function forget(): Promise<void> {
+    const states = options.cameras.map((camera) => `${baseTopic}/v1/cameras/${camera}/state`);
+    for (const topic of [...states, `${baseTopic}/v1/status`]) await client.publishAsync(topic, '', { qos: 1, retain: true });
+  }
+
   async function stop(): Promise<void> {
+    if (client.connected) await within(forget().catch(() => {})); // gone meanwhile: its owner finds "offline" there
     await within(client.endAsync(!client.connected));
     client.removeAllListeners();
     client.on('error', () => {}); // what comes after the end concerns nobody

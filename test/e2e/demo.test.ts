@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { connectAsync } from 'mqtt';
 import { hasMosquitto, listen, startBroker } from '../support/broker.ts';
 import { mainFile } from '../support/cli.ts';
 import { missingTool } from '../support/data.ts';
@@ -196,6 +197,15 @@ test('an own broker that comes later gets the alerts, and its password is shown 
   demo.kill('SIGINT');
   const { code, stdout, stderr } = await demo.finished;
   assert.equal(code, 0, stderr);
+  {
+    const login = { username: 'viewer', password };
+    await using consumer = await listen(broker.port, '#', login);
+    const client = await connectAsync(`mqtt://127.0.0.1:${broker.port}`, login);
+    await client.publishAsync('last', 'message');
+    await client.endAsync();
+    await until('the last message', () => consumer.messages.some(({ topic }) => topic === 'last'), patience);
+    assert.equal(consumer.messages.length, 1, 'nothing was retained');
+  }
   const written = readdirSync(keep, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'latin1'));
