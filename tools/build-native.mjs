@@ -2,7 +2,8 @@
 // gstreamer-superficial (custom sources). Neither is needed to start; what is missing is named, and the exit code is 0.
 // Run again at will: an addon that loads is left alone. Names as arguments: only these.
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -57,10 +58,18 @@ function faiss() {
 function gstreamer() {
   // nan means V8's own headers: those of the running Node lie beside its binary (../include/node), otherwise node-gyp fetches them.
   const prefix = join(dirname(process.execPath), '..');
-  const headers = existsSync(join(prefix, 'include/node/v8.h')) ? [`--nodedir=${prefix}`] : [];
-  run(process.execPath, [join(modules, 'node-gyp/bin/node-gyp.js'), 'rebuild', ...headers], {
-    cwd: join(modules, 'gstreamer-superficial'),
-  });
+  const folder = mkdtempSync(join(tmpdir(), 'headers-'));
+  try {
+    // The makefiles of node-gyp do not quote: a path with spaces is reached by another name.
+    const link = join(folder, 'node');
+    symlinkSync(prefix, link);
+    const headers = existsSync(join(prefix, 'include/node/v8.h')) ? [`--nodedir=${link}`] : [];
+    run(process.execPath, [join(modules, 'node-gyp/bin/node-gyp.js'), 'rebuild', ...headers], {
+      cwd: join(modules, 'gstreamer-superficial'),
+    });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 const addons = [

@@ -186,6 +186,14 @@ describe('tools/bootstrap', () => {
     assert.match(log('npm.log'), /^npm ci --omit=dev /m);
   });
 
+  it('adds the tools of development after a demo, rather than removing what is there first', () => {
+    const node = 'case "$*" in -p*) echo 24 ;; --version) echo v24.0.0 ;; *omit=dev) exit 0 ;; *installed*) exit 1 ;; esac';
+    const { code, output, log } = setup({ ...ready, node });
+    assert.equal(code, 0, output);
+    assert.match(log('npm.log'), /^npm install --no-save /m);
+    assert.doesNotMatch(log('npm.log'), /^npm ci/m);
+  });
+
   it('goes on to the demo when apt-get fails, and says what serves instead of FAISS', () => {
     const absent = 'case "$*" in *faiss*) exit 1 ;; *) echo "ii " ;; esac';
     const { code, output } = setup({ ...ready, 'dpkg-query': absent, 'apt-get': 'echo "E: no route"; exit 100' }, 'demo');
