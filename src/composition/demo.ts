@@ -19,6 +19,9 @@ import type { ServiceOptions } from './services.ts';
 
 const fromHere = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const launcher = fromHere('../../bin/sightline');
+/** Different warnings that are shown; all of them are in the log. */
+const saidAtMost = 100;
+
 const own = {
   program: relative('', launcher).startsWith('..') ? launcher : relative('', launcher),
   scene: fromHere('../../demo'),
@@ -36,7 +39,7 @@ export function createDemoService(options: ServiceOptions): DemoService {
       const gone = new AbortController();
       using _hangups = options.onHangup(() => gone.abort(new DOMException('the terminal is gone', 'AbortError')));
       const signal = AbortSignal.any([options.stop, gone.signal]);
-      const sink = createSink(view, request.verbose ? options.logTo : undefined);
+      const sink = createSink(view, request.verbose ? options.logTo : undefined, signal);
       const ctx: Context = { log: createLogger({ level: 'info', destination: sink }), clock, metrics: createMetrics(), signal };
       await runDemo(
         {
@@ -54,7 +57,12 @@ export function createDemoService(options: ServiceOptions): DemoService {
       );
     },
     running: async () => {
-      const ctx: Context = { log: createLogger({ level: 'silent' }), clock, metrics: createMetrics(), signal: options.stop };
+      const ctx: Context = {
+        log: createLogger({ level: 'silent', destination: options.logTo }),
+        clock,
+        metrics: createMetrics(),
+        signal: options.stop,
+      };
       return findRunningDemo({ world, connect }, ctx);
     },
   };
@@ -90,12 +98,13 @@ async function startDemoDaemon(
 }
 
 /** Lines of the log: into a file once there is one, on stderr when asked for, and what a person should know as words in the view. */
-function createSink(view: DemoView, also: { write(line: string): void } | undefined) {
+function createSink(view: DemoView, also: { write(line: string): void } | undefined, stopping: AbortSignal) {
   let file: string | undefined;
   const said = new Set<string>();
 
   function say(text: string): void {
-    if (said.size >= 100 || said.has(text)) return;
+    // What is cut short when it is told to stop is no news.
+    if (stopping.aborted || said.size >= saidAtMost || said.has(text)) return;
     said.add(text);
     view.show({ kind: 'warning', text });
   }

@@ -25,7 +25,7 @@ export interface DemoCamerasOptions {
 }
 
 const program = fileURLToPath(new URL('../media/camera.ts', import.meta.url));
-const startWithinMs = 20_000;
+const startWithinMs = 60_000;
 const stopWithinMs = 2000;
 const keptWords = 2000;
 

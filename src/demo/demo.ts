@@ -75,6 +75,8 @@ export async function runDemo(options: DemoOptions, ctx: Context): Promise<void>
   try {
     const scene = await readScene(request.scene ?? options.own.scene);
     const watch = [...new Set(request.watch.map((name) => memberNamed(scene.cast, name).name))];
+    for (const { name, role } of scene.cast)
+      if (role === 'listed' || role === 'ignored' || watch.includes(name)) await scene.photos(name);
     const removed = await removeDeadDemos(options.world);
     if (removed.length > 0) view.show({ kind: 'note', text: `removed what a killed demo had left: ${removed.join(', ')}` });
     await refuseTaken(request.keep, options.world);

@@ -13,7 +13,7 @@ export interface Scene {
   readonly cast: readonly CastMember[];
   /** Configuration to begin with; undefined: the program's own `config/demo.yaml`. */
   readonly template: string | undefined;
-  /** Photos of a member; rejects with `demo.scene` when there are none. */
+  /** Photos of a member; rejects with `demo.scene` when there are none, with `cli.usage` for one whose face nobody has seen. */
   photos(name: string): Promise<readonly string[]>;
 }
 
@@ -54,12 +54,15 @@ export async function readScene(directory: string): Promise<Scene> {
   const castPath = await requireFile(join(directory, 'cast.json'), 'the list of characters');
   const film = await requireFile(join(directory, 'lobby.mp4'), 'the film');
   const template = join(directory, 'demo.yaml');
+  const cast = parseCast(await readFile(castPath, 'utf8'), castPath);
   return {
     directory,
     film,
-    cast: parseCast(await readFile(castPath, 'utf8'), castPath),
+    cast,
     template: (await exists(template)) ? template : undefined,
     photos: async (name) => {
+      if (cast.some((one) => one.name === name && one.role === 'hidden'))
+        throw new SightlineError('cli.usage', `${name} hides the face: there is no photo to list by`);
       const folder = join(directory, 'photos', name);
       let files: readonly string[];
       try {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -97,7 +97,7 @@ test('taken ports are replaced and named; a second terminal lists somebody; Ctrl
 
   const unknown = await stage.command('demo', '--watch', 'zoe');
   assert.equal(unknown.code, 2);
-  assert.match(unknown.stderr, /nobody in the scene is called zoe; .*there are ada, ben, cyd, dee$/m);
+  assert.match(unknown.stderr, /nobody in the scene is called zoe; .*there are ada, ben, cyd, dee, eve$/m);
   const listed = await stage.command('demo', '--watch', 'Dee');
   assert.deepEqual([listed.code, listed.stdout], [0, ''], listed.stderr);
   assert.match(listed.stderr, /^dee is listed now; wait for the next visit \(in the demo that runs, process \d+\)$/m);
@@ -229,7 +229,7 @@ test('in a terminal: a card for each alert, names can be typed, and closing it l
   });
   const shows = (pattern: RegExp) => until(`it shows ${pattern}`, () => pattern.test(screen), patience);
   try {
-    await shows(/Type a name and Enter to list somebody else: cyd, dee/);
+    await shows(/Type a name and Enter to list somebody else: cyd, dee, eve/);
     window.stdin.write('Zoe\ndee\n');
     await shows(/! nobody in the scene is called Zoe/);
     await shows(/dee is listed now/);
@@ -278,6 +278,14 @@ test('what cannot work is refused in words before anything is left behind', asyn
   await t.test('an unknown name', () =>
     refused(2, /nobody in the scene is called adda; did you mean ada\?/, '--watch', 'adda'),
   );
+  await t.test('somebody whose face nobody has seen', () =>
+    refused(2, /eve hides the face: there is no photo to list by/, '--watch', 'eve'),
+  );
+  await t.test('no photos', async () => {
+    renameSync(join(scene, 'photos', 'ben'), join(scene, 'photos', 'elsewhere'));
+    await refused(1, /there are no photos of ben in /);
+    renameSync(join(scene, 'photos', 'elsewhere'), join(scene, 'photos', 'ben'));
+  });
   await t.test('no broker URL', () => refused(2, /--mqtt takes the URL of a broker/, '--mqtt', 'localhost'));
   await t.test('a directory of somebody else', async () => {
     const folder = join(stage.temporary, 'full');

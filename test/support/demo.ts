@@ -105,13 +105,13 @@ export const demoTemplate = readFileSync(resolve(import.meta.dirname, '../../con
 
 /**
  * A scene made of the fixtures: short, and there before any network is trained. `ada` and `ben` are listed, `cyd` is alike, `dee` is
- * another.
+ * another, `eve` shows no face.
  */
 export async function fixtureScene(directory: string, changes: { readonly ignored?: string } = {}): Promise<string> {
   const scene = join(directory, 'scene');
   await mkdir(scene);
   symlinkSync(fixturePath(lobbyClip), join(scene, 'lobby.mp4'));
-  const roles = { ada: 'listed', ben: 'listed', cyd: 'lookalike', dee: 'other' };
+  const roles = { ada: 'listed', ben: 'listed', cyd: 'lookalike', dee: 'other', eve: 'hidden' };
   const cast = Object.entries(roles).map(([name, role]) => ({ name, role: name === changes.ignored ? 'ignored' : role }));
   writeFileSync(join(scene, 'cast.json'), JSON.stringify(cast));
   for (const { name } of cast) {
