@@ -34,7 +34,7 @@ function inputOf({ inputs, maxBatchSize }: ModelDescription): Tensor {
 
 async function measure(repository: string, model: string): Promise<{ ramMiB: number; msPerRun: number }> {
   const controller = new AbortController();
-  const log = createLogger({ level: 'error' });
+  const log = createLogger({ level: 'error', destination: process.stderr });
   const ctx = { log, clock: systemClock, metrics: createMetrics(), signal: controller.signal };
   await using engine = await startEmbedded({ repository, threads: 1 }, ctx);
   const description = await describeModel(repository, model);

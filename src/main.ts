@@ -6,6 +6,7 @@ import { commands, overview } from './cli/commands.ts';
 import { printable } from './cli/printable.ts';
 import { systemClock } from './core/clock.ts';
 import { errorText, isAbort, isSightlineError, isSystemError } from './core/errors.ts';
+import { createLogStream, flushed } from './core/log-stream.ts';
 import { nearest } from './core/nearest.ts';
 
 /**
@@ -17,6 +18,8 @@ const exitFailed = 1;
 const exitUsage = 2;
 /** EX_CONFIG of sysexits.h. */
 const exitConfig = 78;
+/** Whoever reads our output has this long to take the rest of it before we end. */
+const flushWithinMs = 2000;
 
 function version(): string {
   const file: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
@@ -60,6 +63,12 @@ async function report(error: unknown, command: string): Promise<number> {
   return exitFailed;
 }
 
+/** Ends the process, whatever keeps it, when its output has been taken. */
+async function leave(code: number): Promise<never> {
+  await Promise.all([process.stdout, process.stderr].map((stream) => flushed(stream, flushWithinMs, systemClock)));
+  process.exit(code);
+}
+
 interface Signals {
   readonly stop: AbortSignal;
   onHangup(callback: () => void): Disposable;
@@ -69,7 +78,7 @@ interface Signals {
 function listenToProcess(command: string): Signals {
   const stop = new AbortController();
   process.on('uncaughtException', (error) => {
-    void report(error, command).then((code) => process.exit(code));
+    void report(error, command).then(leave);
   });
   for (const [name, number] of [
     ['SIGINT', 2],
@@ -99,7 +108,9 @@ function listenToProcess(command: string): Signals {
 
 async function services(signals: Signals): Promise<CommandServices> {
   const { createServices } = await import('./composition/services.ts');
-  const pretty = process.stderr.isTTY ? (await import('pino-pretty')).default({ destination: 2, sync: true }) : undefined;
+  const logTo = process.stderr.isTTY
+    ? (await import('pino-pretty')).default({ destination: 2, sync: true })
+    : createLogStream(process.stderr, 2);
   return createServices({
     version: version(),
     env: process.env,
@@ -108,7 +119,7 @@ async function services(signals: Signals): Promise<CommandServices> {
     clock: systemClock,
     stop: signals.stop,
     onHangup: signals.onHangup,
-    ...(pretty === undefined ? {} : { logTo: pretty }),
+    logTo,
   });
 }
 
@@ -188,4 +199,4 @@ process.env['OMP_NUM_THREADS'] ??= '1';
 process.env['ORT_DISABLE_TELEMETRY'] = '1';
 process.exitCode = await main(process.argv.slice(2));
 // The daemon has stopped all it started; what a library forgot must not keep the process.
-if (process.argv[2] === 'run' || process.argv[2] === 'demo') process.exit();
+if (process.argv[2] === 'run' || process.argv[2] === 'demo') await leave(process.exitCode);

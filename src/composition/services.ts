@@ -24,16 +24,19 @@ export interface ServiceOptions {
   readonly stop: AbortSignal;
   /** Calls back at every SIGHUP until disposed. */
   readonly onHangup: (callback: () => void) => Disposable;
-  /** Lines of log, from `level` up. */
-  readonly logTo?: { write(line: string): void };
+  /** Lines of log, from `level` up; counts those it could not write. */
+  readonly logTo: { write(line: string): void; readonly lost?: number };
 }
 
 export function createServices(options: ServiceOptions): CommandServices {
   const { env, clock, version, stop } = options;
 
   function context(level: LogLevel, signal: AbortSignal): Context {
-    const log = createLogger({ level, ...(options.logTo === undefined ? {} : { destination: options.logTo }) });
-    return { log, clock, metrics: createMetrics(), signal };
+    const { logTo } = options;
+    const log = createLogger({ level, destination: logTo });
+    const metrics = createMetrics();
+    metrics.counted('sightline_log_lines_lost_total', 'Lines of the log that were written nowhere', () => logTo.lost ?? 0);
+    return { log, clock, metrics, signal };
   }
 
   return {

@@ -66,8 +66,8 @@ const levels: Readonly<Record<LogLevel, number>> = {
   silent: Number.POSITIVE_INFINITY,
 };
 
-/** JSON lines on `destination` (stderr by default), every field redacted. Setting `level` holds for all children too. */
-export function createLogger(options: { level: LogLevel; destination?: { write(line: string): void } }): Logger {
+/** JSON lines on `destination` (for standard error a `LogStream`), every field redacted. Setting `level` holds for all children too. */
+export function createLogger(options: { level: LogLevel; destination: { write(line: string): void } }): Logger {
   let level = options.level;
   const settings = {
     level: 'debug',
@@ -92,7 +92,7 @@ export function createLogger(options: { level: LogLevel; destination?: { write(l
     // What pino would serialise itself has already been through `redactValue`.
     serializers: { err: (value: unknown) => value },
   };
-  const root = pino(settings, options.destination ?? pino.destination({ fd: 2, sync: true }));
+  const root = pino(settings, options.destination);
   const makeChild = root.child;
   // Labels of a child are written without passing `formatters`, and its level would be its own.
   const shared = (logger: object): Logger =>

@@ -4,6 +4,8 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 export interface Metrics {
   readonly registry: Registry;
   counter<L extends string = never>(name: string, help: string, labels?: readonly L[]): Counter<L>;
+  /** A counter that is kept elsewhere: `total` says how far it has come. */
+  counted(name: string, help: string, total: () => number): void;
   gauge<L extends string = never>(name: string, help: string, labels?: readonly L[]): Gauge<L>;
   histogram<L extends string = never>(
     name: string,
@@ -27,6 +29,13 @@ export function createMetrics(): Metrics {
     registry,
     counter: (name, help, labels = []) =>
       once(name, () => new Counter({ name, help, labelNames: [...labels], registers: [registry] })),
+    counted: (name, help, total) => {
+      function collect(this: Counter): void {
+        this.reset();
+        this.inc(total());
+      }
+      once(name, () => new Counter({ name, help, registers: [registry], collect }));
+    },
     gauge: (name, help, labels = []) =>
       once(name, () => new Gauge({ name, help, labelNames: [...labels], registers: [registry] })),
     histogram: (name, help, { buckets, labels = [] }) =>

@@ -6,6 +6,7 @@ import { systemClock } from '../core/clock.ts';
 import type { Context } from '../core/context.ts';
 import { errorText } from '../core/errors.ts';
 import { createLogger } from '../core/log.ts';
+import { createLogStream } from '../core/log-stream.ts';
 import { createMetrics } from '../core/metrics.ts';
 import { playFilm } from './file-stream.ts';
 import { startRtspServer } from './rtsp-server.ts';
@@ -126,7 +127,7 @@ if (parsed === undefined) {
   process.stderr.write(`${usage}\n`);
   process.exitCode = 2;
 } else {
-  const log = createLogger({ level: 'warn' });
+  const log = createLogger({ level: 'warn', destination: createLogStream(process.stderr, 2) });
   try {
     await run(parsed, stop, { log, clock: systemClock, metrics: createMetrics(), signal: stop.signal });
   } catch (error) {

@@ -27,6 +27,14 @@ function lines(program: Running): Record<string, unknown>[] {
 
 const said = (program: Running, message: string) => lines(program).some(({ msg }) => msg === message);
 
+test('everything that is wrong with a configuration is said, also when it is more than a pipe holds', async () => {
+  const cameras = Array.from({ length: 5000 }, (_, index) => `  camera-${index}: { source: x, nonsense: true }`);
+  await using place = await workplace(`${quiet}cameras:\n${cameras.join('\n')}\n`);
+  const { code, stderr } = await runProgram(['run', place.file]);
+  assert.equal(code, 78);
+  assert.equal(stderr.match(/nonsense: unknown key/g)?.length, 5000);
+});
+
 async function running(file: string): Promise<Running & AsyncDisposable> {
   const program = startProgram(['run', file]);
   await Promise.race([
