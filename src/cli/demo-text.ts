@@ -79,6 +79,9 @@ export function factRows(facts: DemoFacts): string[][] {
     ...cameras.map((url, index) => [index === 0 ? count(cameras.length, 'camera') : '', url]),
     ...(facts.health === undefined ? [] : [['health', `${facts.health}/readyz, ${facts.health}/metrics`]]),
     ['log', facts.log],
+    ...(facts.configFile === undefined
+      ? []
+      : [['kept', `${facts.directory}; afterwards ${facts.program} run ${facts.configFile}`]]),
     ['look in', `ffplay -rtsp_transport tcp ${cameras[0] ?? ''}`],
     ['', `mosquitto_sub -h ${broker.host} -p ${broker.port} -t '${facts.baseTopic}/v1/alerts/+'`],
     ['', `${facts.program} status --data ${facts.dataDir}`],
@@ -117,10 +120,10 @@ export function silenceText(silence: DemoSilence): string {
   }
 }
 
-function stoppedText({ alerts, kept, program }: Extract<DemoEvent, { kind: 'stopped' }>): string {
+function stoppedText({ alerts, kept, left, program }: Extract<DemoEvent, { kind: 'stopped' }>): string {
   const rest =
     kept === undefined ? 'nothing is left behind' : `kept in ${kept}: ${program} run ${kept}/sightline.yaml goes on with it`;
-  return `${count(alerts, 'alert')}; ${rest}`;
+  return `${count(alerts, 'alert')}; ${left === undefined ? rest : `${left} could not be removed`}`;
 }
 
 export interface Screen {

@@ -96,7 +96,15 @@ export type DemoEvent =
   /** Everybody listed at the start has been told of: the moment to say what else can be tried. */
   | { readonly kind: 'toured'; readonly facts: DemoFacts }
   | { readonly kind: 'stopping' }
-  | { readonly kind: 'stopped'; readonly program: string; readonly kept?: string; readonly alerts: number };
+  | {
+      readonly kind: 'stopped';
+      readonly program: string;
+      readonly alerts: number;
+      /** Asked for by `--keep`. */
+      readonly kept?: string;
+      /** Could not be removed. */
+      readonly left?: string;
+    };
 
 export interface DemoView {
   show(event: DemoEvent): void;

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Context } from '../core/context.ts';
@@ -70,8 +71,7 @@ export async function runDemo(options: DemoOptions, ctx: Context): Promise<void>
   const running: Context = { ...ctx, signal: AbortSignal.any([ctx.signal, over.signal]) };
   const scope = new Scope({ clock: ctx.clock, log: ctx.log, deadlineMs: stopWithinMs });
   let alerts = 0;
-  let kept: string | undefined;
-  let begun = false;
+  let place: DemoPlace | undefined;
   try {
     const scene = await readScene(request.scene ?? options.own.scene);
     const watch = [...new Set(request.watch.map((name) => memberNamed(scene.cast, name).name))];
@@ -80,18 +80,22 @@ export async function runDemo(options: DemoOptions, ctx: Context): Promise<void>
     const removed = await removeDeadDemos(options.world);
     if (removed.length > 0) view.show({ kind: 'note', text: `removed what a killed demo had left: ${removed.join(', ')}` });
     await refuseTaken(request.keep, options.world);
-    const place = scope.use('directory', await createPlace({ keep: request.keep, scene: scene.directory }, options.world, ctx));
-    kept = place.kept ? place.directory : undefined;
-    begun = true;
+    place = scope.use('directory', await createPlace({ keep: request.keep, scene: scene.directory }, options.world, ctx));
     await play({ options, scene, watch, place, onAlert: () => (alerts += 1) }, scope, running);
   } catch (error) {
     if (!ctx.signal.aborted || !isAbort(error)) throw diskFull(error);
   } finally {
-    if (begun) view.show({ kind: 'stopping' });
+    if (place !== undefined) view.show({ kind: 'stopping' });
     over.abort();
     await scope[Symbol.asyncDispose]();
-    if (begun) view.show({ kind: 'stopped', alerts, program: options.own.program, ...(kept === undefined ? {} : { kept }) });
+    if (place !== undefined) view.show({ kind: 'stopped', alerts, program: options.own.program, ...whatStays(place) });
   }
+}
+
+/** Undefined is nothing. */
+function whatStays({ directory, kept }: DemoPlace): { readonly kept?: string; readonly left?: string } {
+  if (kept) return { kept: directory };
+  return existsSync(directory) ? { left: directory } : {};
 }
 
 function diskFull(error: unknown): unknown {
@@ -122,7 +126,7 @@ async function play(stage: Stage, scope: Scope, ctx: Context): Promise<void> {
   const broker = await chooseBroker(stage, scope, ctx);
   const cameras = scope.use('cameras', await startCameras(stage, ctx));
   const configFile = await writeConfiguration(stage, broker, cameras);
-  const tour = createTour({ view, place, onAlert: stage.onAlert });
+  const tour = createTour({ view, place, finite: request.loops !== undefined, onAlert: stage.onAlert });
   const listener = scope.use(
     'consumer of alerts',
     startAlertListener({ ...broker.consumer, cameras: [...cameras.urls.keys()], ...tour.listener(broker.address) }, ctx),
@@ -156,7 +160,6 @@ async function play(stage: Stage, scope: Scope, ctx: Context): Promise<void> {
   scope.use('ledger', followSilences(view, control, tour.visits, ctx));
 
   const reason = await Promise.race([cameras.ended, aborted(ctx.signal)]);
-  tour.end();
   ctx.signal.throwIfAborted();
   if (reason !== undefined) throw new SightlineError('demo.failed', `the demo's camera ended: ${reason}`);
   if (request.loops === undefined) throw new SightlineError('demo.failed', "the demo's camera ended by itself");
@@ -207,17 +210,26 @@ function sayTaken(view: DemoView, port: number, who: string, chosen: number): vo
 
 async function startCameras({ options, scene }: Stage, ctx: Context): Promise<DemoCameras> {
   const { request, view } = options;
-  const free = await isFree(preferred.rtsp);
-  const cameras = await startDemoCameras(
-    {
-      film: scene.film,
-      names: cameraNames(request.cameras),
-      port: free ? preferred.rtsp : 0,
-      ...(request.loops === undefined ? {} : { loops: request.loops }),
-    },
-    ctx,
-  );
-  if (!free) sayTaken(view, preferred.rtsp, 'RTSP is', cameras.port);
+  const start = (port: number) =>
+    startDemoCameras(
+      {
+        film: scene.film,
+        names: cameraNames(request.cameras),
+        port,
+        ...(request.loops === undefined ? {} : { loops: request.loops }),
+      },
+      ctx,
+    );
+  if (await isFree(preferred.rtsp)) {
+    try {
+      return await start(preferred.rtsp);
+    } catch (error) {
+      // Another one may have taken it in between.
+      if (await isFree(preferred.rtsp)) throw error;
+    }
+  }
+  const cameras = await start(0);
+  sayTaken(view, preferred.rtsp, 'RTSP is', cameras.port);
   return cameras;
 }
 

@@ -13,6 +13,7 @@ import { silencesOf, type ToldVisit } from './silences.ts';
 
 const keptPictures = 1000;
 const rememberedVisits = 1000;
+const rememberedTracks = 10_000;
 const pollMs = 1000;
 /** How far back the ledger is looked at: rows of a track come when it ends. */
 const ledgerWindowMs = 60_000;
@@ -20,16 +21,17 @@ const ledgerWindowMs = 60_000;
 export interface TourOptions {
   readonly view: DemoView;
   readonly place: DemoPlace;
+  /** The film has an end: cameras go away with it, which is no news. */
+  readonly finite: boolean;
   onAlert(): void;
 }
 
 /** What comes from the broker, put before the viewer. */
-export function createTour({ view, place, onAlert }: TourOptions) {
+export function createTour({ view, place, finite, onAlert }: TourOptions) {
   const visits: ToldVisit[] = [];
   const told = new Set<string>();
   let facts: DemoFacts | undefined;
   let toured = false;
-  let over = false;
   let pictures = 0;
 
   /** Undefined when there is none to save or no place for it. */
@@ -59,10 +61,6 @@ export function createTour({ view, place, onAlert }: TourOptions) {
 
   return {
     visits,
-    /** From now on it is no news that cameras are away. */
-    end: () => {
-      over = true;
-    },
     begin: (known: DemoFacts) => {
       facts = known;
       view.show({ kind: 'ready', facts });
@@ -75,7 +73,7 @@ export function createTour({ view, place, onAlert }: TourOptions) {
         void tell(alert, jpeg);
       },
       onCamera: (camera, state, reason) => {
-        if (!over && (state === 'away' || state === 'failed'))
+        if (state === 'failed' || (state === 'away' && !finite))
           view.show({ kind: 'warning', text: `camera ${camera} is ${state}${reason === undefined ? '' : `: ${reason}`}` });
       },
       onConnection: (trouble) => {
@@ -101,6 +99,10 @@ export function followSilences(view: DemoView, control: Control, visits: readonl
         ctx.signal,
       );
       for (const silence of silencesOf(rows, visits, told)) view.show({ kind: 'silence', silence });
+      for (const oldest of told) {
+        if (told.size <= rememberedTracks) break;
+        told.delete(oldest);
+      }
       failed = false;
     } catch (error) {
       if (ctx.signal.aborted) return;

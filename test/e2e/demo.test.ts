@@ -8,6 +8,7 @@ import { test } from 'node:test';
 import { connectAsync } from 'mqtt';
 import { hasMosquitto, listen, startBroker } from '../support/broker.ts';
 import { mainFile } from '../support/cli.ts';
+import { readProcess } from '../support/daemon.ts';
 import { missingTool } from '../support/data.ts';
 import { createDemoStage, fixtureScene } from '../support/demo.ts';
 import { installedProgram } from '../support/programs.ts';
@@ -138,6 +139,21 @@ test('a killed demo leaves no process, and its folder goes with the next start; 
   next.kill('SIGHUP');
   assert.equal((await next.finished).code, 0, 'the terminal was closed');
   assert.deepEqual(stage.leftovers().toSorted(), ['scene', 'sightline-demo-other']);
+  assert.deepEqual(stage.processes(), []);
+});
+
+test('a camera that breaks ends the demo with its reason', async () => {
+  await using stage = await createDemoStage();
+  const scene = await fixtureScene(stage.temporary);
+  const demo = stage.start('--scene', scene);
+  await demo.said(/^the demo runs$/m);
+  const camera = stage.processes().find((pid) => readProcess(pid, 'cmdline').includes('media/camera.ts'));
+  assert.ok(camera);
+  process.kill(camera, 'SIGKILL');
+  const { code, stderr } = await demo.finished;
+  assert.equal(code, 1);
+  assert.match(stderr, /^sightline demo: the demo's camera ended: it ended with SIGKILL$/m);
+  assert.deepEqual(stage.leftovers(), ['scene']);
   assert.deepEqual(stage.processes(), []);
 });
 
