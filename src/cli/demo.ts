@@ -4,9 +4,9 @@ import { type Command, type CommandIo, type CommandServices, noPositionals, numb
 import { colouredLines, plainLines } from './demo-text.ts';
 
 export const demo: Command = {
-  help: `Shows Sightline doing its main job on this machine: drawn characters walk through a drawn lobby, and you are told of those
-who are listed. Nothing behind the lens is simulated: RTSP camera, worker, detector, embedder, vector index, evidence, alerts, MQTT.
-It needs no network, no camera and no broker, and leaves nothing behind.
+  help: `Does its main job on a scene of its own: drawn characters walk through a lobby, and you are told of those who are listed.
+Nothing behind the lens is simulated: RTSP camera, worker, detector, embedder, vector index, evidence, alerts, MQTT. It needs no
+network, no camera and no broker, and leaves nothing behind.
 
 Usage: sightline demo [options]
        sightline demo --watch NAME

@@ -94,6 +94,7 @@ test('help is there without loading anything but the program itself, and so is e
     'cli/printable.ts',
     'core/clock.ts',
     'core/errors.ts',
+    'core/log-stream.ts',
     'core/nearest.ts',
     'main.ts',
   ]);

@@ -181,6 +181,7 @@ describe('workers', { skip: linux }, () => {
     );
     assert.deepEqual(Object.keys(environment).sort(), [
       'OMP_NUM_THREADS',
+      'ORT_DISABLE_TELEMETRY',
       'PATH',
       'SIGHTLINE_BRIDGE',
       'SIGHTLINE_LOG_LEVEL',
