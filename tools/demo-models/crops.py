@@ -24,7 +24,7 @@ TEMPLATE = 2 * np.array([[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.73
 
 CACHE = Path(__file__).resolve().parents[2] / '.cache/demo-models/crops'
 
-SEED, IDENTITIES, EACH = 20, 5000, 10
+SEED, IDENTITIES, EACH = 20, 3500, 8
 """Of the training set."""
 
 SIDE = 224
