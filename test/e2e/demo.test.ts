@@ -239,11 +239,12 @@ test('in a terminal: a card for each alert, names can be typed, and closing it l
     env: { ...process.env, ...stage.environment, TERM: 'xterm-256color' },
     stdio: ['pipe', 'pipe', 'inherit'],
   });
+  const closed = once(window, 'close').then(() => assert.fail(`the window closed: ${screen}`));
   let screen = '';
   window.stdout.setEncoding('utf8').on('data', (text: string) => {
     screen += text;
   });
-  const shows = (pattern: RegExp) => until(`it shows ${pattern}`, () => pattern.test(screen), patience);
+  const shows = (pattern: RegExp) => Promise.race([until(`it shows ${pattern}`, () => pattern.test(screen), patience), closed]);
   try {
     await shows(/Type a name and Enter to list somebody else: cyd, dee, eve/);
     window.stdin.write('Zoe\ndee\n');
@@ -253,7 +254,7 @@ test('in a terminal: a card for each alert, names can be typed, and closing it l
     await shows(/told \d+\.\d\d s after first seen, \d+\.\d\d s after the deciding frame; needs 0\.80/);
   } finally {
     window.kill('SIGKILL');
-    await once(window, 'close');
+    await assert.rejects(closed);
   }
   await until('all processes end', () => stage.processes().length === 0, patience);
   assert.deepEqual(stage.leftovers(), ['scene']);
