@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 
 import networks
-import crops as drawn
-from crops import BORDER, SIDE, TRAIN_SIDE, training_set
+from crops import BORDER, CACHE, EACH, IDENTITIES, SEED, SIDE, TRAIN_SIDE, training_set
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = ROOT / 'model_repository/demo_embed/1/model.onnx'
@@ -116,10 +115,10 @@ def train(crops: np.ndarray, steps: int, seed: int, threads: int = 1) -> network
 def main() -> None:
     parser = argparse.ArgumentParser(description='trains the demo embedder')
     parser.add_argument('--steps', type=int, default=STEPS)
-    parser.add_argument('--identities', type=int, default=drawn.IDENTITIES)
-    parser.add_argument('--each', type=int, default=drawn.EACH)
-    parser.add_argument('--seed', type=int, default=drawn.SEED)
-    parser.add_argument('--crops', type=Path, default=drawn.CACHE)
+    parser.add_argument('--identities', type=int, default=IDENTITIES)
+    parser.add_argument('--each', type=int, default=EACH)
+    parser.add_argument('--seed', type=int, default=SEED)
+    parser.add_argument('--crops', type=Path, default=CACHE)
     parser.add_argument('--model', type=Path, default=MODEL)
     asked = parser.parse_args()
     os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
