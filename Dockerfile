@@ -42,6 +42,7 @@ RUN apt-get update \
 COPY --from=build /opt/node/bin/node /usr/local/bin/node
 COPY --from=build /opt/sightline/node_modules /opt/sightline/node_modules
 COPY package.json LICENSE NOTICE /opt/sightline/
+COPY bin /opt/sightline/bin
 COPY src /opt/sightline/src
 COPY config /opt/sightline/config
 COPY pipelines /opt/sightline/pipelines
