@@ -157,7 +157,7 @@ async function play(stage: Stage, scope: Scope, ctx: Context): Promise<void> {
   tour.begin(facts);
   cameras.play();
   void takeNames(stage, control, ctx);
-  scope.use('ledger', followSilences(view, control, tour.visits, ctx));
+  scope.use('ledger', followSilences(view, control, ignored, ctx));
 
   const reason = await Promise.race([cameras.ended, aborted(ctx.signal)]);
   ctx.signal.throwIfAborted();

@@ -5,46 +5,68 @@ import { trackKey } from '../core/types.ts';
 /** From ledger rows to the few that are worth a line in the demo: the look-alike and the one on the ignore list. Pure. */
 
 /** Below this share of the threshold it is a stranger like any other, not somebody who looks alike. */
-const alikeShare = 0.6;
-/** A track of somebody who was told of at about the same time is that same person. */
-const sameVisitMs = 6000;
+const alikeShare = 0.5;
+/** One blink looks like anybody. */
+const alikeLooks = 3;
+/** Tracks of one visit follow each other; what was said of the first holds for the next. */
+const sameVisitMs = 20_000;
+const rememberedTracks = 10_000;
 
+/** Somebody of whom was told: where, and from when to when in event time. */
 export interface ToldVisit {
-  readonly camera: string;
+  readonly cameras: readonly string[];
   readonly name: string;
-  readonly at: number;
+  readonly from: number;
+  readonly to: number;
 }
 
-/** What `rows` say of tracks that are not among `told`; those told of are added to it. */
-export function silencesOf(
-  rows: readonly LedgerRow[],
-  visits: readonly ToldVisit[],
-  told: Set<string>,
-): readonly DemoSilence[] {
-  const silences: DemoSilence[] = [];
-  for (const row of rows) {
+/** What the rows of the ledger say that has not been said before. The same question may be put again and again. */
+export interface Silences {
+  /** `ignored`: names on ignore lists; nobody asks who looks like them. */
+  from(rows: readonly LedgerRow[], visits: readonly ToldVisit[], ignored: readonly string[]): readonly DemoSilence[];
+}
+
+export function createSilences(): Silences {
+  const tracks = new Set<string>();
+  /** Event time of the last row, by what was said. */
+  const said = new Map<string, number>();
+
+  function isNew(row: LedgerRow, { why, camera, nearest }: DemoSilence): boolean {
     const key = trackKey(row.track);
-    if (told.has(key)) continue;
-    const silence = silenceOf(row, visits);
-    if (silence === undefined) continue;
-    told.add(key);
-    silences.push(silence);
+    if (tracks.has(key)) return false;
+    tracks.add(key);
+    for (const oldest of tracks) {
+      if (tracks.size <= rememberedTracks) break;
+      tracks.delete(oldest);
+    }
+    const text = `${why}/${camera}/${nearest}`;
+    const before = said.get(text);
+    said.set(text, Math.max(before ?? 0, row.lastAt));
+    return before === undefined || row.at - before > sameVisitMs;
   }
-  return silences;
+
+  return {
+    from: (rows, visits, ignored) =>
+      rows
+        .toSorted((a, b) => a.at - b.at)
+        .flatMap((row) => {
+          const silence = silenceOf(row, visits, ignored);
+          return silence !== undefined && isNew(row, silence) ? [silence] : [];
+        }),
+  };
 }
 
-function silenceOf(row: LedgerRow, visits: readonly ToldVisit[]): DemoSilence | undefined {
+function silenceOf(row: LedgerRow, visits: readonly ToldVisit[], ignored: readonly string[]): DemoSilence | undefined {
   const { entryName: nearest, score: similarity, threshold } = row;
   if (nearest === undefined || similarity === undefined || threshold === undefined) return undefined;
   const { camera } = row.track;
   if (row.reason === 'ignored') return { why: 'ignored', camera, nearest, list: String(row.details['list'] ?? '') };
-  if (row.reason !== 'below_threshold' || similarity < alikeShare * threshold) return undefined;
+  const alike = row.reason === 'below_threshold' && row.count >= alikeLooks && similarity >= alikeShare * threshold;
+  if (!alike || ignored.includes(nearest)) return undefined;
+  // A poor track of somebody who was told of is that same person.
   const visiting = visits.some(
-    (visit) =>
-      visit.name === nearest &&
-      visit.camera === camera &&
-      visit.at > row.at - sameVisitMs &&
-      visit.at < row.lastAt + 2 * sameVisitMs,
+    ({ name, cameras, from, to }) =>
+      name === nearest && cameras.includes(camera) && row.at < to + sameVisitMs / 4 && row.lastAt > from - sameVisitMs / 4,
   );
   return visiting ? undefined : { why: 'unlike', camera, nearest, similarity, threshold };
 }

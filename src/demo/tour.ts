@@ -7,13 +7,11 @@ import { errorText } from '../core/errors.ts';
 import { redact } from '../core/log.ts';
 import type { AlertListenerOptions } from './listener.ts';
 import type { DemoPlace } from './place.ts';
-import { silencesOf, type ToldVisit } from './silences.ts';
+import { createSilences } from './silences.ts';
 
 /** What is put before the viewer while the demo runs: alerts from the broker, and from the ledger why nobody was told of others. */
 
 const keptPictures = 1000;
-const rememberedVisits = 1000;
-const rememberedTracks = 10_000;
 const pollMs = 1000;
 /** How far back the ledger is looked at: rows of a track come when it ends. */
 const ledgerWindowMs = 60_000;
@@ -28,7 +26,6 @@ export interface TourOptions {
 
 /** What comes from the broker, put before the viewer. */
 export function createTour({ view, place, finite, onAlert }: TourOptions) {
-  const visits: ToldVisit[] = [];
   const told = new Set<string>();
   let facts: DemoFacts | undefined;
   let toured = false;
@@ -60,7 +57,6 @@ export function createTour({ view, place, finite, onAlert }: TourOptions) {
   }
 
   return {
-    visits,
     begin: (known: DemoFacts) => {
       facts = known;
       view.show({ kind: 'ready', facts });
@@ -68,8 +64,6 @@ export function createTour({ view, place, finite, onAlert }: TourOptions) {
     listener: (address: DemoFacts['broker']): Pick<AlertListenerOptions, 'onAlert' | 'onCamera' | 'onConnection'> => ({
       onAlert: (alert, jpeg) => {
         onAlert();
-        visits.push({ camera: alert.camera, name: alert.name, at: alert.at });
-        if (visits.length > rememberedVisits) visits.shift();
         void tell(alert, jpeg);
       },
       onCamera: (camera, state, reason) => {
@@ -86,23 +80,23 @@ export function createTour({ view, place, finite, onAlert }: TourOptions) {
   };
 }
 
-/** Looks at the ledger every second, as `sightline why` does. */
-export function followSilences(view: DemoView, control: Control, visits: readonly ToldVisit[], ctx: Context): Disposable {
-  const told = new Set<string>();
+/** Looks at ledger and history every second, as `sightline why` does. */
+export function followSilences(view: DemoView, control: Control, ignored: readonly string[], ctx: Context): Disposable {
+  const silences = createSilences();
   let failed = false;
   return ctx.clock.every(pollMs, async () => {
     const to = ctx.clock.now();
+    const window = { from: Math.max(0, to - ledgerWindowMs), to, limit: 1000 };
     try {
-      const { rows } = await control.call(
-        'ledger.query',
-        { from: Math.max(0, to - ledgerWindowMs), to, limit: 1000 },
-        ctx.signal,
-      );
-      for (const silence of silencesOf(rows, visits, told)) view.show({ kind: 'silence', silence });
-      for (const oldest of told) {
-        if (told.size <= rememberedTracks) break;
-        told.delete(oldest);
-      }
+      const { rows } = await control.call('ledger.query', window, ctx.signal);
+      const { alerts } = await control.call('alerts.list', window, ctx.signal);
+      const visits = alerts.map(({ entry, cameras, firstSeenAt, lastSeenAt }) => ({
+        name: entry?.name ?? '',
+        cameras,
+        from: firstSeenAt,
+        to: lastSeenAt,
+      }));
+      for (const silence of silences.from(rows, visits, ignored)) view.show({ kind: 'silence', silence });
       failed = false;
     } catch (error) {
       if (ctx.signal.aborted) return;

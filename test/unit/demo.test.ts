@@ -6,7 +6,7 @@ import type { LedgerRow } from '../../src/core/alerts.ts';
 import { cameraNames, ownBroker, passwordVariable, renderConfiguration } from '../../src/demo/configuration.ts';
 import { readAlert } from '../../src/demo/listener.ts';
 import { memberNamed, parseCast } from '../../src/demo/scene.ts';
-import { silencesOf } from '../../src/demo/silences.ts';
+import { createSilences, type ToldVisit } from '../../src/demo/silences.ts';
 import { configOf } from '../support/config.ts';
 
 const templatePath = resolve(import.meta.dirname, '../../config/demo.yaml');
@@ -173,20 +173,37 @@ describe('silences', () => {
     ...some,
   });
 
+  const unlike = { why: 'unlike', camera: 'lobby', nearest: 'ada', similarity: 0.33, threshold: 0.4 };
+
   it('tell of the look-alike once, and of the ignored', () => {
-    const told = new Set<string>();
-    const silent = { why: 'unlike', camera: 'lobby', nearest: 'ada', similarity: 0.33, threshold: 0.4 };
-    assert.deepEqual(silencesOf([row({})], [], told), [silent]);
-    assert.deepEqual(silencesOf([row({})], [], told), []);
-    const ignored = row({ reason: 'ignored', details: { list: 'staff' }, track: { ...track, trackId: 8 } });
-    assert.deepEqual(silencesOf([ignored], [], told), [{ why: 'ignored', camera: 'lobby', nearest: 'ada', list: 'staff' }]);
+    const silences = createSilences();
+    assert.deepEqual(silences.from([row({})], [], []), [unlike]);
+    assert.deepEqual(silences.from([row({}), row({ count: 9, lastAt: 20_000 })], [], []), []);
+    const ignored = row({ reason: 'ignored', details: { list: 'staff' }, entryName: 'otto', track: { ...track, trackId: 8 } });
+    assert.deepEqual(silences.from([ignored], [], ['otto']), [
+      { why: 'ignored', camera: 'lobby', nearest: 'otto', list: 'staff' },
+    ]);
   });
 
-  it('do not tell of strangers, nor of a poor track of somebody who was told of', () => {
-    assert.deepEqual(silencesOf([row({ score: 0.2 })], [], new Set()), []);
-    assert.deepEqual(silencesOf([row({ reason: 'too_small' })], [], new Set()), []);
-    const visit = { camera: 'lobby', name: 'ada', at: 12_000 };
-    assert.deepEqual(silencesOf([row({})], [visit], new Set()), []);
-    assert.equal(silencesOf([row({})], [{ ...visit, camera: 'hall' }], new Set()).length, 1);
+  it('tell of one visit once, however many tracks it has, and of the next one again', () => {
+    const silences = createSilences();
+    const of = (trackId: number, at: number) => row({ track: { ...track, trackId }, at, lastAt: at + 3000 });
+    assert.equal(silences.from([of(1, 10_000), of(2, 20_000), of(3, 40_000)], [], []).length, 1);
+    assert.equal(silences.from([of(3, 40_000), of(4, 70_000)], [], []).length, 1);
+    assert.equal(silences.from([{ ...of(5, 71_000), track: { ...track, camera: 'hall' } }], [], []).length, 1);
+  });
+
+  it('do not tell of strangers and blinks, nor of a poor track of somebody who was told of', () => {
+    const none = (rows: readonly LedgerRow[], visits: readonly ToldVisit[] = [], ignored: readonly string[] = []) =>
+      assert.deepEqual(createSilences().from(rows, visits, ignored), []);
+    none([row({ score: 0.1 })]);
+    none([row({ count: 2 })]);
+    none([row({ reason: 'too_small' })]);
+    none([row({})], [], ['ada']);
+    const visit = { cameras: ['lobby'], name: 'ada', from: 2000, to: 9000 };
+    none([row({})], [visit]);
+    const elsewhere = { ...visit, cameras: ['hall'] };
+    assert.equal(createSilences().from([row({})], [elsewhere], []).length, 1);
+    assert.equal(createSilences().from([row({})], [{ ...visit, to: 3000 }], []).length, 1);
   });
 });
