@@ -26,11 +26,21 @@ STRIDE = 4
 SIDE = 256
 """Training pictures are squares of this side, cut anywhere from scenes that are a little larger."""
 
+HINTS = {4: (0.0, 64.0), 8: (32.0, 128.0), 16: (64.0, 1e9)}
+"""For which widths of faces, in pixels, each level of the pyramid is told where landmarks are; see `detector_with_hints`."""
+
 SWAP = [1, 0, 2, 4, 3]
 """Where each point comes from when a picture is mirrored: left and right change places."""
 
 
-def detector(ops, x) -> None:
+def detector_with_hints(ops, x) -> None:
+    """The detector as it is trained: three levels of the pyramid must also say where eyes, nose and corners of mouths are. Without these
+    hints the landmarks stay near their mean for thousands of steps; they are not exported."""
+    for stride, level in detector(ops, x).items():
+        ops.output(ops.sigmoid(ops.conv(level, f'hint{stride}', 3, kernel=1, norm=False, relu=False, bias=-3.0)), f'hint{stride}')
+
+
+def detector(ops, x) -> dict:
     """RGB, 0 to 255, height and width multiples of 32. Plain 3x3 convolutions: on a CPU they learn and run as fast as separable ones
     with a tenth of the arithmetic, because those wait for memory. No mean is taken away: folded, it would be wrong at the borders."""
     x = ops.affine(x, 1 / 255)
@@ -41,13 +51,16 @@ def detector(ops, x) -> None:
     c16 = ops.residual(ops.residual(ops.conv(c8, 'down16', 64, stride=2), 'res16a'), 'res16b')
     c32 = ops.residual(ops.conv(c16, 'down32', 80, stride=2), 'res32')
     top = ops.conv(c32, 'lateral32', 32, kernel=1)
-    for name, level in (('16', c16), ('8', c8), ('4', c4)):
-        top = ops.conv(ops.add(ops.up(top), ops.conv(level, f'lateral{name}', 32, kernel=1)), f'merge{name}', 32)
+    levels = {}
+    for stride, level in ((16, c16), (8, c8), (4, c4)):
+        top = ops.conv(ops.add(ops.up(top), ops.conv(level, f'lateral{stride}', 32, kernel=1)), f'merge{stride}', 32)
+        levels[stride] = top
     head = ops.conv(top, 'head', 48)
     ops.output(ops.sigmoid(ops.conv(head, 'heat', 1, kernel=1, norm=False, relu=False, bias=-3.0)), '537')
     ops.output(ops.conv(head, 'size', 2, kernel=1, norm=False, relu=False, bias=2.0), '538')
     ops.output(ops.conv(head, 'offset', 2, kernel=1, norm=False, relu=False), '539')
     ops.output(ops.conv(head, 'points', 10, kernel=1, norm=False, relu=False, bias=0.5), '540')
+    return levels
 
 
 @dataclass(frozen=True)
@@ -58,7 +71,7 @@ class Training:
     batch: int = 16
     rate: float = 2.5e-3
     seed: int = 1
-    points_weight: float = 4.0
+    points_weight: float = 15.0
     """Of the landmarks' loss in the first half of the steps; twice that afterwards."""
 
 
@@ -93,11 +106,11 @@ def batch_of(pictures: np.ndarray, faces: np.ndarray, indices: np.ndarray, rng: 
 
 
 def losses(tf, outputs: dict, boxes, points, counts, points_weight):
-    """Heat, size, offset and points losses, already weighted, as a tensor of four numbers.
+    """Heat, size, offset, points and hint losses, already weighted, as a tensor of five numbers.
 
     Heat: the focal loss with reduced penalty around centres of CornerNet (Law and Deng, 2018), Gaussians of 0.11 of the sides. The
-    others: L1 on all cells where a face's Gaussian is above 0.6, weighted by it; neighbours of the centre must answer rightly too,
-    because the decoder does not look for peaks."""
+    others: L1 on all cells where a face's Gaussian is above 0.6, weighted by it so that each face counts as much as any other, small
+    or large; neighbours of the centre must answer rightly too, because the decoder does not look for peaks."""
     heat = tf.clip_by_value(outputs['537'][..., 0], 1e-5, 1 - 1e-5)
     cells = SIDE // STRIDE
     grid = tf.range(cells, dtype=tf.float32)
@@ -128,7 +141,10 @@ def losses(tf, outputs: dict, boxes, points, counts, points_weight):
     loss = (1 - positive) * tf.pow(1 - target, 4.0) * tf.square(heat) * tf.math.log(1 - heat) * asked
     heat_loss = -tf.reduce_sum(gain + loss) / tf.maximum(tf.reduce_sum(positive), 1.0)
 
-    weight = tf.where(tf.maximum(target, positive) > 0.6, tf.maximum(target, positive), 0.0)[..., None]
+    bell = tf.maximum(target, positive)
+    weight = tf.where(bell > 0.6, bell, 0.0)
+    of_face = tf.einsum('bhw,bhwk->bk', weight, tf.one_hot(owner, MAX_FACES))
+    weight = (weight / tf.maximum(tf.gather(of_face, owner, axis=1, batch_dims=1), 1e-3))[..., None]
     total = tf.maximum(tf.reduce_sum(weight), 1.0)
     truth = tf.concat(
         [
@@ -145,7 +161,36 @@ def losses(tf, outputs: dict, boxes, points, counts, points_weight):
     offset_loss = tf.reduce_sum(weight * tf.abs(outputs['539'] - offset)) / total / 2
     error = tf.abs(outputs['540'] - truth[..., 4:]) + tf.abs(_placed(tf, outputs['538'], outputs['539'] - offset, outputs['540'], truth))
     points_loss = tf.reduce_sum(weight * error) / total / 20
-    return tf.stack([heat_loss, 1.5 * size_loss, 0.3 * offset_loss, points_weight * points_loss])
+    hint_loss = tf.add_n([_hint_loss(tf, outputs[f'hint{stride}'], stride, boxes, points, counts) for stride in HINTS])
+    return tf.stack([heat_loss, 1.5 * size_loss, 0.3 * offset_loss, points_weight * points_loss, 0.5 * hint_loss])
+
+
+def _hint_loss(tf, hint, stride, boxes, points, counts):
+    """Focal loss of the maps of eyes, noses and mouth corners at a level of the pyramid; faces of other sizes are left out."""
+    narrowest, widest = HINTS[stride]
+    cells = SIDE // stride
+    sides = tf.maximum(boxes[..., 2:] - boxes[..., :2], 1.0)
+    wide = sides[..., 0]
+    told = tf.cast((counts > 0.5) & (wide >= narrowest) & (wide < widest), tf.float32)
+    fractions = tf.reshape(points, [-1, MAX_FACES, 5, 2])
+    y = (boxes[..., 1, None] + fractions[..., 0] * sides[..., 1, None]) / stride - 0.5
+    x = (boxes[..., 0, None] + fractions[..., 1] * wide[..., None]) / stride - 0.5
+    sigma = tf.maximum(0.05 * wide / stride, 0.6)[..., None, None]
+    grid = tf.range(cells, dtype=tf.float32)
+    bell_y = tf.exp(-0.5 * tf.square((grid - y[..., None]) / sigma))
+    bell_x = tf.exp(-0.5 * tf.square((grid - x[..., None]) / sigma))
+    bells = bell_y[..., :, None] * bell_x[..., None, :] * told[..., None, None, None]
+    bells = tf.reduce_max(bells, axis=1)
+    target = tf.stack([tf.maximum(bells[:, 0], bells[:, 1]), bells[:, 2], tf.maximum(bells[:, 3], bells[:, 4])], axis=-1)
+    middle = (grid + 0.5) * stride
+    other = (1 - told) * tf.cast(counts > -0.5, tf.float32)
+    in_x = tf.cast((middle >= boxes[..., 0, None]) & (middle <= boxes[..., 2, None]), tf.float32)
+    in_y = tf.cast((middle >= boxes[..., 1, None]) & (middle <= boxes[..., 3, None]), tf.float32)
+    asked = 1 - tf.reduce_max(in_y[..., :, None] * in_x[..., None, :] * other[..., None, None], axis=1)[..., None]
+    asked = tf.maximum(asked, tf.cast(target > 0.3, tf.float32))
+    p = tf.clip_by_value(hint, 1e-4, 1 - 1e-4)
+    entropy = -(target * tf.math.log(p) + (1 - target) * tf.math.log(1 - p))
+    return tf.reduce_sum(tf.square(target - p) * entropy * asked) / tf.maximum(tf.reduce_sum(target), 1.0)
 
 
 def _placed(tf, size, offset_error, points, truth):
@@ -165,18 +210,18 @@ def train(pictures: np.ndarray, faces: np.ndarray, training: Training, folder: P
     tf.config.threading.set_inter_op_parallelism_threads(1)
     rng = np.random.default_rng([training.seed, 7])
     ops = TensorFlowOps(rng)
-    ops.run(detector, tf.zeros([1, 64, 64, 3]), training=False)
+    ops.run(detector_with_hints, tf.zeros([1, 64, 64, 3]), training=False)
     optimizer = AdamW(ops.trainable, ops.decayed)
     parameters = list(ops.trainable.values())
 
     @tf.function
     def step(x, boxes, points, counts, rate, number, points_weight):
         with tf.GradientTape() as tape:
-            parts = losses(tf, ops.run(detector, tf.cast(x, tf.float32), training=True), boxes, points, counts, points_weight)
+            parts = losses(tf, ops.run(detector_with_hints, tf.cast(x, tf.float32), training=True), boxes, points, counts, points_weight)
             loss = tf.reduce_sum(parts)
         return parts, optimizer.step(tape.gradient(loss, parameters), rate, number)
 
-    order, history, sums, begun = np.empty(0, int), [], np.zeros(5), time.monotonic()
+    order, history, sums, begun = np.empty(0, int), [], np.zeros(6), time.monotonic()
     for number in range(training.steps):
         if len(order) < training.batch:
             order = np.concatenate([order, rng.permutation(len(pictures))])
@@ -191,13 +236,13 @@ def train(pictures: np.ndarray, faces: np.ndarray, training: Training, folder: P
             raise FloatingPointError(f'the loss is no number after {number + 1} steps')
         if (number + 1) % 50 == 0 or number + 1 == training.steps:
             since = (number % 50) + 1
-            heat, size, offset, point, norm = sums / since
-            history.append([number + 1, heat, size, offset, point / weight])
+            heat, size, offset, point, hint, norm = sums / since
+            history.append([round(float(value), 5) for value in (number + 1, heat, size, offset, point / weight, hint)])
             sums[:] = 0
             spent = time.monotonic() - begun
             print(
                 f'step {number + 1}/{training.steps} {spent:.0f} s, heat {heat:.3f}, size {size:.4f}, offset {offset:.4f}, '
-                f'points {point / weight:.4f} of a side, gradient {norm:.2f}',
+                f'points {point / weight:.4f} of a side, hints {hint:.3f}, gradient {norm:.2f}',
                 flush=True,
             )
         if (number + 1) % 500 == 0:
