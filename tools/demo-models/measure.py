@@ -1,7 +1,7 @@
 """What the shipped detector and embedder make of the film: who is found, and how alike everybody is to those on the list.
 
     python measure.py                 the table for the film in demo/
-    python measure.py --choose 200    look-alikes of Ada, the best first: `alike` to her, but not too much
+    python measure.py --choose 50     candidates for Ada's double, the fittest first: alike, but not too much
     python measure.py --picture OUT   a frame of the film as the models see it
 
 Sightings are compared as the program does it: detector at 640 x 384, five points, crop from the full frame, the best of the
@@ -22,8 +22,7 @@ import av
 import cv2
 import numpy as np
 import skia
-from cast import ADA, CAST, DEMO, NORA, listed
-from characters import Identity, random_identity
+from cast import CAST, DEMO, double, listed
 from crops import align
 from evaluate_detector import decode, overlaps
 from evaluate_embedder import Embedder
@@ -125,15 +124,6 @@ def table(every: int) -> dict:
     return report
 
 
-def candidate(seed: int) -> Identity:
-    """Somebody with Ada's hair and skin, and a friendly other face."""
-    other = random_identity(np.random.default_rng([77, seed]), cast=True)
-    kept = ('skin', 'skin_other', 'skin_mix', 'hair', 'hair_colour', 'hair_tone', 'hair_volume', 'hairline', 'hair_part', 'hair_length', 'hair_texture')
-    same = {name: getattr(ADA, name) for name in kept}
-    calm = {'hat': 'none', 'glasses': 'none', 'beard': 'none', 'wrinkles': 0.0, 'eye_shadow': 0.0, 'lashes': NORA.lashes, 'mole': 0, 'freckles': 0.0}
-    return replace(other, **same, **calm, eye_open=max(0.7, other.eye_open), mouth_curve=max(0.1, other.mouth_curve))
-
-
 def choose(count: int, every: int) -> list[tuple[float, float, float, int]]:
     """Candidates for Ada's double, played in the double's own visit: 95 %, median and maximum of the similarity, and the seed.
 
@@ -145,7 +135,7 @@ def choose(count: int, every: int) -> list[tuple[float, float, float, int]]:
     person = film.people['nora']
 
     def scores(seed: int, frames: range) -> np.ndarray:
-        film.people = {**film.people, 'nora': replace(person, identity=candidate(seed))}
+        film.people = {**film.people, 'nora': replace(person, identity=double(seed))}
         values = []
         for frame in frames:
             picture, truth = film.draw(frame)

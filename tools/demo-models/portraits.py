@@ -20,7 +20,7 @@ from clothes import Clothes, random_clothes
 from drawing import draw_head
 from palette import CLOTH
 
-SIZE, UNIT = 512, 122.0
+SIZE, UNIT = 512, 76.0
 POSES = {
     'front': Pose(yaw=0.0, smile=0.45, light=-0.4, light_strength=0.45),
     'left': Pose(yaw=-0.22, pitch=0.03, roll=-0.02, smile=0.35, light=0.4, light_strength=0.5),
