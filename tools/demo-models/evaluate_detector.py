@@ -139,19 +139,21 @@ def swapped_recall(running, folder: Path, count: int = 100) -> dict:
 
 
 def milliseconds(sessions: dict, rounds: int = 15) -> dict[str, float]:
-    """Median time of one 640x384 picture on one thread, the networks taking turns."""
+    """Median processor time of one 640x384 picture on one thread, the networks taking turns. Not the time on the clock: what else the
+    machine does would be in it."""
     x = np.random.default_rng(0).uniform(0, 255, (1, 3, HEIGHT, WIDTH)).astype(np.float32)
     times = {name: [] for name in sessions}
     for _ in range(rounds + 3):
         for name, running in sessions.items():
-            begun = time.perf_counter()
+            begun = time.thread_time()
             running.run(None, {'input.1': x})
-            times[name].append(1000 * (time.perf_counter() - begun))
+            times[name].append(1000 * (time.thread_time() - begun))
     return {name: round(float(np.median(values[3:])), 2) for name, values in times.items()}
 
 
 def footage(running, data: Path, every: int = 5) -> dict:
-    """For each clip of real people (and of none): frames looked at, frames with a detection at THRESHOLD, highest score."""
+    """For each clip of real people: frames looked at, frames with a detection at THRESHOLD, highest score. Of the car park, where
+    nobody is, every frame is looked at."""
     import av
 
     results = {}
@@ -160,7 +162,7 @@ def footage(running, data: Path, every: int = 5) -> dict:
         highest = 0.0
         with av.open(str(path)) as container:
             for index, frame in enumerate(container.decode(video=0)):
-                if index % every:
+                if index % every and not path.stem.startswith('neg_'):
                     continue
                 picture = cv2.resize(frame.to_ndarray(format='rgb24'), (WIDTH, HEIGHT), interpolation=cv2.INTER_LINEAR)
                 _, scores, _ = detect(running, picture, 0.01)
@@ -211,11 +213,11 @@ def evaluate(model: Path, folder: Path, count: int = 300) -> dict:
 
 def limits(figures: dict) -> list[str]:
     """What is not as good as the demo needs it, in words; empty when all is well."""
-    harsh = figures['harsh']['32 and more']
+    harsh, swapped = figures['harsh']['32 and more'], figures['recall_by_channel_order']
     checks = [
         (harsh['ap'] >= 0.97, f'AP {harsh["ap"]:.3f} of faces from 32 pixels, at least 0.97 is wanted'),
         (harsh['landmark_error'] <= 0.07, f'landmark error {harsh["landmark_error"]:.3f} of the width, at most 0.07 is wanted'),
-        (figures['recall_by_channel_order']['bgr'] <= 0.5, 'exchanged channels go unnoticed: recall of more than 0.5'),
+        (swapped['bgr'] <= swapped['rgb'] - 0.15, 'exchanged channels go unnoticed: recall falls by less than 0.15'),
     ]
     if 'footage' in figures:
         park = figures['footage']['neg_carpark']
