@@ -11,13 +11,13 @@ from characters import Pose
 from head import Head
 
 
-def limb(points: list[Point], halves: tuple[float, float, float]) -> skia.Path:
-    """A leg or sleeve through three joints, round at the joint in the middle."""
+def limb(points: list[Point], halves: tuple[float, float, float]) -> tuple[skia.Path, skia.Path]:
+    """A leg or sleeve through three joints, and the round end at the first: two paths, since a union of them may fail."""
     a, b, c = points
     blend = [a, mid(a, b, 0.6), soft(a, b, c), mid(b, c, 0.4), c]
     first, middle, last = halves
     path = ribbon(blend, (first, lerp(first, middle, 0.6), middle, lerp(middle, last, 0.4), last))
-    return skia.Op(path, ellipse(*a, first, first), skia.PathOp.kUnion_PathOp)
+    return path, ellipse(*a, first, first)
 
 
 def mid(a: Point, b: Point, share: float) -> Point:
@@ -40,7 +40,9 @@ def draw_leg(canvas: skia.Canvas, body: Body, side: int) -> None:
     draw_shoe(canvas, body, joints[2], tilt, near)
     path = limb(points, halves)
     x = points[1][0]
-    canvas.drawPath(path, linear((x - 0.45, 0), (x + 0.45, 0), (light(colour, 0.08), colour, shade(colour, 0.18))))
+    paint = linear((x - 0.45, 0), (x + 0.45, 0), (light(colour, 0.08), colour, shade(colour, 0.18)))
+    for part in path:
+        canvas.drawPath(part, paint)
     if not bare:
         cuff = body.point(joints[2][0], joints[2][1], joints[2][2] + 0.10)
         canvas.drawLine(cuff[0] - 0.22, cuff[1], cuff[0] + 0.22, cuff[1], line(shade(colour, 0.28), 0.07, 0.6))
@@ -90,15 +92,18 @@ def draw_arm(canvas: skia.Canvas, body: Body, side: int, angles: Arm) -> Point:
     draw_hand(canvas, hand, (dx, dy), skin, side if body.cos > 0 else -side)
     if outfit.sleeves == 'short':
         bare = limb(points, (0.20, 0.19, 0.15))
-        canvas.drawPath(bare, fill(shade(skin, 0.06)))
+        for part in bare:
+            canvas.drawPath(part, fill(shade(skin, 0.06)))
         cut = [points[0], mid(points[0], points[1], 0.5), mid(points[0], points[1], 0.8)]
         path = limb(cut, (0.31, 0.30, 0.29))
     else:
         path = limb(points, (0.31, 0.28, 0.22))
     x, y = points[1]
     paint = linear((x - 0.35, y - 0.2), (x + 0.35, y + 0.2), (light(colour, 0.10), colour, shade(colour, 0.16)))
-    canvas.drawPath(path, line(shade(colour, 0.45), 0.06, 0.28))
-    canvas.drawPath(path, paint)
+    for part in path:
+        canvas.drawPath(part, line(shade(colour, 0.45), 0.06, 0.28))
+    for part in path:
+        canvas.drawPath(part, paint)
     if outfit.sleeves == 'long':
         wrist = points[2]
         canvas.drawLine(wrist[0] - dy * 0.19, wrist[1] + dx * 0.19, wrist[0] + dy * 0.19, wrist[1] - dx * 0.19, line(shade(colour, 0.24), 0.10))
