@@ -42,7 +42,8 @@ def detector_with_hints(ops, x) -> None:
 
 def detector(ops, x) -> dict:
     """RGB, 0 to 255, height and width multiples of 32. Plain 3x3 convolutions: on a CPU they learn and run as fast as separable ones
-    with a tenth of the arithmetic, because those wait for memory. No mean is taken away: folded, it would be wrong at the borders."""
+    with a tenth of the arithmetic, because those wait for memory. No mean is taken away: folded, it would be wrong at the borders.
+    Returns the levels of the pyramid by their stride."""
     x = ops.affine(x, 1 / 255)
     x = ops.conv(x, 'stem', 16, stride=2)
     c4 = ops.conv(x, 'down4', 32, stride=2)
