@@ -38,6 +38,9 @@ STEPS: dict[str, Step] = {
     'evaluate': Step(
         'measures both on characters that they never saw', (('evaluate_detector.py',), ('evaluate_embedder.py',)), ('detector', 'embedder')
     ),
+    'golden': Step(
+        'writes what the tests expect of both models', (('golden_detector.py',), ('golden_embedder.py',)), ('detector', 'embedder')
+    ),
     'cast': Step('writes the cast and draws the portraits', (('cast.py',), ('portraits.py',))),
     'film': Step('renders the film and its ground truth, then measures both models on it', (('film.py',), ('measure.py',)), ('cast',)),
 }
