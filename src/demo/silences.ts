@@ -10,6 +10,8 @@ const alikeShare = 0.5;
 const alikeLooks = 3;
 /** Tracks of one visit follow each other; what was said of the first holds for the next. */
 const sameVisitMs = 20_000;
+/** Before the first and after the last good look somebody is seen worse. */
+const aroundVisitMs = 1500;
 const rememberedTracks = 10_000;
 
 /** Somebody of whom was told: where, and from when to when in event time. */
@@ -63,10 +65,10 @@ function silenceOf(row: LedgerRow, visits: readonly ToldVisit[], ignored: readon
   if (row.reason === 'ignored') return { why: 'ignored', camera, nearest, list: String(row.details['list'] ?? '') };
   const alike = row.reason === 'below_threshold' && row.count >= alikeLooks && similarity >= alikeShare * threshold;
   if (!alike || ignored.includes(nearest)) return undefined;
-  // A poor track of somebody who was told of is that same person.
-  const visiting = visits.some(
-    ({ name, cameras, from, to }) =>
-      name === nearest && cameras.includes(camera) && row.at < to + sameVisitMs / 4 && row.lastAt > from - sameVisitMs / 4,
-  );
-  return visiting ? undefined : { why: 'unlike', camera, nearest, similarity, threshold };
+  const same = visits.some(({ name, cameras, from, to }) => {
+    if (name !== nearest || !cameras.includes(camera)) return false;
+    return 2 * (Math.min(row.lastAt, to + aroundVisitMs) - Math.max(row.at, from - aroundVisitMs)) > row.lastAt - row.at;
+  });
+  // A poor track of somebody who was told of meanwhile is most likely that same person.
+  return same ? undefined : { why: 'unlike', camera, nearest, similarity, threshold };
 }
