@@ -232,7 +232,7 @@ def sheet(path: Path, seconds: list[float], columns: int, boxes: bool, crop: lis
 
 def main() -> None:
     parser = argparse.ArgumentParser(description='Renders the film of the lobby.')
-    parser.add_argument('--crf', type=float, default=27)
+    parser.add_argument('--crf', type=float, default=28.3)
     parser.add_argument('--sheet', type=Path)
     parser.add_argument('--columns', type=int, default=3)
     parser.add_argument('--boxes', action='store_true')

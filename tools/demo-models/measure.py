@@ -214,7 +214,7 @@ def main() -> None:
     parser.add_argument('--choose', type=int, metavar='COUNT')
     parser.add_argument('--picture', type=Path, metavar='OUT')
     parser.add_argument('--frame', type=int, default=0)
-    parser.add_argument('--threshold', type=float, default=0.45)
+    parser.add_argument('--threshold', type=float, default=0.50)
     options = parser.parse_args()
     if options.choose is not None:
         for high, median, most, seed in choose(options.choose, options.every):
