@@ -233,7 +233,8 @@ export function metered(source: UnitSource, meter: StreamMeter): UnitSource {
         ptsMs: pts === undefined ? undefined : Number(pts) * msPerTick,
         bytes: unit.packet.size,
         key: unit.packet.isKeyframe,
-        senderAheadMs: unit.ntpUs === undefined ? undefined : (unit.ntpUs - unit.wallUs) / 1000,
+        arrivedMs: unit.wallUs / 1000,
+        capturedMs: unit.ntpUs === undefined ? undefined : unit.ntpUs / 1000,
       });
       return unit;
     },

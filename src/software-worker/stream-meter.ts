@@ -7,8 +7,10 @@ export interface MeteredUnit {
   readonly ptsMs: number | undefined;
   readonly bytes: number;
   readonly key: boolean;
-  /** Sender's wall clock minus ours, milliseconds; undefined while its reports have not said. */
-  readonly senderAheadMs: number | undefined;
+  /** Our wall clock at arrival, milliseconds since 1970. */
+  readonly arrivedMs: number;
+  /** Sender's wall clock at capture, milliseconds since 1970; undefined while its reports have not said. */
+  readonly capturedMs: number | undefined;
 }
 
 export interface StreamMeter {
@@ -23,6 +25,8 @@ const orderWindow = 16;
 /** A depth of reordering counts when it was seen this often: one hiccup of a sender is no B-frame. */
 const leastSeen = 3;
 const assumedFrameRate = 25;
+/** How long a quick arrival is the measure of later ones: beyond the lag of a busy network or machine, below the drift of clocks. */
+const quickForMs = 300_000;
 
 /** Pure. `declaredFps` 0: nobody said. */
 export function createStreamMeter(source: { readonly declaredFps: number; readonly live: boolean }): StreamMeter {
@@ -36,7 +40,10 @@ export function createStreamMeter(source: { readonly declaredFps: number; readon
   let firstKeyMs = 0;
   let latestKeyMs = 0;
   let longestKeyMs = 0;
-  let senderAheadMs: number | undefined;
+  /** Sender's wall clock minus the time stamp. */
+  let senderShiftMs: number | undefined;
+  /** Time stamp minus our wall clock at arrival, of the units that came quickest in this span of `quickForMs` and the one before. */
+  let quickest = { sinceMs: 0, now: Number.NEGATIVE_INFINITY, before: Number.NEGATIVE_INFINITY };
   const recent: number[] = [];
   const depths = new Map<number, number>();
 
@@ -51,8 +58,18 @@ export function createStreamMeter(source: { readonly declaredFps: number; readon
     if (away < -sameTimeLine.backMs || away > sameTimeLine.aheadMs) {
       shiftMs = latestMs + stepMs - ptsMs;
       recent.length = 0;
+      senderShiftMs = undefined;
+      quickest = { sinceMs: 0, now: Number.NEGATIVE_INFINITY, before: Number.NEGATIVE_INFINITY };
     }
     return ptsMs + shiftMs;
+  }
+
+  /** What comes late, by the network or because we were busy, says nothing about a clock; the time stamps carry over from what did not. */
+  function seeClocks(atMs: number, { arrivedMs, capturedMs }: MeteredUnit): void {
+    if (arrivedMs - quickest.sinceMs > quickForMs)
+      quickest = { sinceMs: arrivedMs, now: Number.NEGATIVE_INFINITY, before: quickest.now };
+    quickest.now = Math.max(quickest.now, atMs - arrivedMs);
+    if (capturedMs !== undefined) senderShiftMs = capturedMs - atMs;
   }
 
   return {
@@ -71,7 +88,7 @@ export function createStreamMeter(source: { readonly declaredFps: number; readon
         keyFrames += 1;
         latestKeyMs = atMs;
       }
-      senderAheadMs = unit.senderAheadMs ?? senderAheadMs;
+      seeClocks(atMs, unit);
     },
     stats: (undecodable) => ({
       units: BigInt(units),
@@ -83,8 +100,8 @@ export function createStreamMeter(source: { readonly declaredFps: number; readon
       reorderUnits: Math.max(0, ...[...depths].filter(([, seen]) => seen >= leastSeen).map(([depth]) => depth)),
       undecodable: BigInt(undecodable),
       declaredFps: source.declaredFps,
-      senderClock: senderAheadMs !== undefined,
-      senderAheadMs: senderAheadMs ?? 0,
+      senderClock: senderShiftMs !== undefined,
+      senderAheadMs: senderShiftMs === undefined ? 0 : senderShiftMs + Math.max(quickest.now, quickest.before),
       live: source.live,
     }),
   };

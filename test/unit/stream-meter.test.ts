@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { createStreamMeter, type MeteredUnit } from '../../src/software-worker/stream-meter.ts';
 
 function unit(ptsMs: number | undefined, more: Partial<MeteredUnit> = {}): MeteredUnit {
-  return { ptsMs, bytes: 100, key: false, senderAheadMs: undefined, ...more };
+  return { ptsMs, bytes: 100, key: false, arrivedMs: 1e12 + (ptsMs ?? 0), capturedMs: undefined, ...more };
 }
 
 function measure(units: readonly MeteredUnit[], declaredFps = 25) {
@@ -68,6 +68,27 @@ test('stream meter - units without time stamps are spaced by the declared rate',
 
 test("stream meter - the sender's clock is what its latest report says", () => {
   assert.equal(measure([unit(0)]).senderClock, false);
-  const stats = measure([unit(0), unit(40, { senderAheadMs: -20 }), unit(80, { senderAheadMs: 3180 }), unit(120)]);
+  const reported = (ptsMs: number, aheadMs: number) => unit(ptsMs, { capturedMs: 1e12 + ptsMs + aheadMs });
+  const stats = measure([unit(0), reported(40, -20), reported(80, 3180), unit(120)]);
   assert.deepEqual([stats.senderClock, stats.senderAheadMs], [true, 3180]);
+});
+
+test('stream meter - what comes late does not put the clock of the sender back', () => {
+  const late = (ptsMs: number, lateMs: number) =>
+    unit(ptsMs, { arrivedMs: 1e12 + ptsMs + lateMs, capturedMs: 1e12 + ptsMs - 20 });
+  assert.equal(measure([late(0, 3000), late(40, 0), late(80, 1500), late(120, 4000)]).senderAheadMs, -20);
+});
+
+test('stream meter - clocks that drift apart are compared by what came lately', () => {
+  const meter = createStreamMeter({ declaredFps: 1, live: true });
+  // Our clock gains 10 ms a second on both of the sender's.
+  for (let second = 0; second <= 1200; second += 1)
+    meter.add(unit(1000 * second, { arrivedMs: 1e12 + 1010 * second, capturedMs: 1e12 + 1000 * second }));
+  const { senderAheadMs } = meter.stats(0);
+  assert.ok(senderAheadMs <= -6000 && senderAheadMs >= -12_000, `${senderAheadMs}`);
+});
+
+test("stream meter - a new time line keeps the sender's clock", () => {
+  const reported = (ptsMs: number, atMs: number) => unit(ptsMs, { arrivedMs: 1e12 + atMs, capturedMs: 1e12 + atMs + 700 });
+  assert.equal(measure([reported(90_000, 0), reported(90_040, 40), reported(0, 5000), reported(40, 5040)]).senderAheadMs, 700);
 });

@@ -221,7 +221,7 @@ export interface StreamStats {
   declaredFps: number;
   /** the sender's reports say its wall clock */
   senderClock: boolean;
-  /** its wall clock at the capture of the latest unit minus ours at arrival */
+  /** its wall clock at capture minus ours at arrival, of what came quickest */
   senderAheadMs: number;
   /** a camera, not a file */
   live: boolean;
