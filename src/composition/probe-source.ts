@@ -14,8 +14,9 @@ export interface WrittenSource {
 }
 
 const placeholders = /^(?:\$\{[A-Za-z_][A-Za-z0-9_]*\})+$/;
-const userKeys = /([?&;/](?:user|username|usr|login)=)([^&;/?#\s]+)/gi;
-const secretKeys = /([?&;/](?:password|passwd|passphrase|pass|pwd|token|secret|api_?key)=)([^&;/?#\s]+)/gi;
+/** A value ends where the next key begins, which some cameras join by `_`: `/user=NAME_password=WORD_channel=1_stream=0.sdp`. */
+const userKeys = /([?&;/_](?:user|username|usr|login)=)((?:(?!_[a-z]+=)[^&;/?#\s])+)/gi;
+const secretKeys = /([?&;/_](?:password|passwd|passphrase|pass|pwd|token|secret|api_?key)=)((?:(?!_[a-z]+=)[^&;/?#\s])+)/gi;
 
 function decoded(text: string): string {
   try {

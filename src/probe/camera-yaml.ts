@@ -19,6 +19,8 @@ export interface CameraAdvice {
 const busyShare = 0.7;
 /** The default of `silenceTimeout`, which also counts the wait for the first key frame. */
 const silenceTimeoutMs = 10_000;
+/** The most that it may be. */
+const longestSilenceTimeoutMs = 600_000;
 
 /** What this machine can look at, at most what was asked for and what comes; whole frames a second from 1 on. */
 export function advisedFps({ stream, fps, detector }: Pick<CameraAdvice, 'stream' | 'fps' | 'detector'>): number {
@@ -32,11 +34,11 @@ export function cameraYaml(advice: CameraAdvice): string {
   const keyIntervalMs = stream.keyFrames.longestIntervalMs;
   const patience =
     stream.live && keyIntervalMs > 0.8 * silenceTimeoutMs
-      ? [`    silenceTimeout: ${Math.ceil((2 * keyIntervalMs) / 1000)}s`]
+      ? [`    silenceTimeout: ${Math.ceil(Math.min(2 * keyIntervalMs, longestSilenceTimeoutMs) / 1000)}s`]
       : [];
   return [
     'cameras:',
-    `  ${name}:`,
+    `  ${stringify(name).trim()}:`,
     `    source: ${stringify(source, { lineWidth: 0 }).trim()}`,
     ...(stream.transport === 'udp' ? ['    transport: udp'] : []),
     ...patience,

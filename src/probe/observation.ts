@@ -57,7 +57,10 @@ export function createObservation(options: ObservationOptions): Observation {
   let live: Extract<CameraState, { state: 'live' }> | undefined;
   let failure: Omit<ProbeFailure, 'units'> | undefined;
   let interruptions = 0;
-  /** The source has come to its end; a report of the worker that was made after that is still to come. */
+  /**
+   * The source has come to its end, or is a film that broke off, whose media time may stand still for ever. A report of the worker
+   * that was made after that is still to come.
+   */
   let ended = false;
   let final = false;
   let firstFrameMs: number | undefined;
@@ -121,6 +124,7 @@ export function createObservation(options: ObservationOptions): Observation {
       if (camera.stream === undefined) return;
       stream = camera.stream;
       seeClock(stream);
+      if (failure !== undefined && !stream.live) ended = true;
       final = ended;
     },
     end: (nowMs) => {

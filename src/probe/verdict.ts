@@ -144,8 +144,7 @@ const briefText = 'faces seen too briefly: aim where people stay longer in view,
 type FaceVerdict = Pick<ProbeVerdict, 'faces' | 'summary'>;
 
 function judgeFaces({ stream, detector, faces }: Measured): FaceVerdict {
-  if (detector === undefined || faces === undefined)
-    return { faces: 'unknown', summary: 'video is fine; nobody looked for faces' };
+  if (detector === undefined || faces === undefined) return { faces: 'unknown', summary: 'nobody looked for faces' };
   if (detector.failing !== undefined)
     return { faces: 'unknown', summary: 'the detector does not work: nothing is known of faces' };
   const { heightPx, bestHeightPx, tracks, briefTracks, usableTracks } = faces;

@@ -24,6 +24,10 @@ describe('probe - a source as it was written', () => {
       readWrittenSource('rtsp://10.0.0.9:554/user=admin&password=tlJwpbo6&channel=1&stream=0.sdp?').concealed,
       'rtsp://10.0.0.9:554/user=${CAM_USER}&password=${CAM_PASSWORD}&channel=1&stream=0.sdp?',
     );
+    assert.equal(
+      readWrittenSource('rtsp://10.0.0.9/user=admin_password=tlJw_pbo6_channel=1_stream=0.sdp?real_stream').concealed,
+      'rtsp://10.0.0.9/user=${CAM_USER}_password=${CAM_PASSWORD}_channel=1_stream=0.sdp?real_stream',
+    );
     assert.equal(readWrittenSource('http://cam/video?token=abc&x=1').concealed, 'http://cam/video?token=${CAM_PASSWORD}&x=1');
   });
 

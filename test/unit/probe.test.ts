@@ -249,6 +249,18 @@ describe('probe - observation', () => {
     assert.equal(short.end(0), 'enough');
   });
 
+  it('does not wait for the rest of a film that broke off', () => {
+    const observation = observe('file');
+    observation.state(live, '');
+    observation.frame(frame(0));
+    observation.stats(stats({ live: false }));
+    observation.state(away, 'source.unreachable');
+    assert.equal(observation.end(1e9), undefined);
+    observation.stats(stats({ live: false }));
+    assert.equal(observation.end(0), 'enough');
+    assert.equal(observation.streamFigures().interruptions, 1);
+  });
+
   it('fails with the first reason why there is no video, and says whether anything came', () => {
     const observation = observe();
     observation.stats(stats());
@@ -392,7 +404,7 @@ describe('probe - verdict', () => {
     assert.match(nobody.summary, /no face came into view: probe again while somebody walks/);
     const blind = judge({ stream, noDetector: 'no face detector is here: get one' });
     assert.deepEqual(blind.findings, [{ code: 'no_detector', severity: 'warning', text: 'no face detector is here: get one' }]);
-    assert.equal(blind.faces, 'unknown');
+    assert.deepEqual([blind.faces, blind.summary], ['unknown', 'nobody looked for faces']);
   });
 
   it('says when the detector does not work or cannot keep up', () => {
@@ -412,14 +424,14 @@ describe('probe - configuration', () => {
     detector,
     model: 'centerface',
   };
-  const load = (text: string) =>
+  const load = (text: string, name = 'door') =>
     loadConfig(text, {
       file: '/etc/sightline.yaml',
       env: { CAM_USER: 'u', CAM_PASSWORD: 'p' },
       readFile: () => {
         throw new Error('no file is read');
       },
-    }).config.cameras['door'];
+    }).config.cameras[name];
 
   it('gives a camera that the configuration takes', () => {
     const camera = load(cameraYaml(advice));
@@ -432,11 +444,14 @@ describe('probe - configuration', () => {
     const rare = { ...stream, transport: 'udp' as const, keyFrames: { count: 3, longestIntervalMs: 12_000 } };
     const camera = load(cameraYaml({ ...advice, stream: rare }));
     assert.deepEqual([camera?.transport, camera?.silenceTimeout], ['udp', 24_000]);
+    const never = { ...stream, keyFrames: { count: 1, longestIntervalMs: 590_000 } };
+    assert.equal(load(cameraYaml({ ...advice, stream: never }))?.silenceTimeout, 600_000);
   });
 
   it('quotes what YAML would read otherwise', () => {
     for (const source of ['/films/a: b #1.mp4', "/films/it's.mp4", '/films/{x}.mp4'])
       assert.equal(load(cameraYaml({ ...advice, source }))?.source, source);
+    for (const name of ['null', 'true', '2024', '1e3']) assert.ok(load(cameraYaml({ ...advice, name }), name), name);
   });
 
   it('asks for no more looks than this machine can take or than frames come', () => {
