@@ -9,8 +9,8 @@ export interface WrittenSource {
   readonly concealed: string;
   /** Names of the variables in it. */
   readonly variables: readonly string[];
-  /** Whether a user or password was written out: it is then in the shell's history and in the process list. */
-  readonly raw: boolean;
+  /** Those put in the place of a user or password that was written out, and is then in the shell's history and in the process list. */
+  readonly invented: readonly string[];
 }
 
 const placeholders = /^(?:\$\{[A-Za-z_][A-Za-z0-9_]*\})+$/;
@@ -27,11 +27,11 @@ function decoded(text: string): string {
 }
 
 export function readWrittenSource(written: string): WrittenSource {
-  let raw = false;
+  const invented = new Set<string>();
   const conceal = (text: string, variable: string): string => {
     const plain = decoded(text);
     if (placeholders.test(plain)) return plain;
-    raw = true;
+    invented.add(variable);
     return `\${${variable}}`;
   };
   const inTail = (tail: string) =>
@@ -54,7 +54,7 @@ export function readWrittenSource(written: string): WrittenSource {
   const variables = [...concealed.matchAll(/(\$?)\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g)]
     .filter(([, escaped]) => escaped === '')
     .map(([, , name = '']) => name);
-  return { concealed, variables: [...new Set(variables)], raw };
+  return { concealed, variables: [...new Set(variables)], invented: [...invented] };
 }
 
 export interface OpenedSource {

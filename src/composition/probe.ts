@@ -188,8 +188,9 @@ async function watch(
       fps,
       model: plan.model,
     }),
-    variables: written.variables.filter((name) => options.env[name] === undefined),
-    writtenOut: written.raw,
+    // One that was invented may be set already, to something else.
+    variables: written.variables.filter((name) => options.env[name] === undefined || written.invented.includes(name)),
+    writtenOut: written.invented.length > 0,
   };
 }
 

@@ -144,7 +144,7 @@ export interface ProbeReport {
   readonly verdict: ProbeVerdict;
   /** The camera as the configuration takes it, credentials as `${NAME}`. */
   readonly yaml: string;
-  /** Variables that the YAML needs and that are not set. */
+  /** Variables that the YAML needs and that are not set, or stand for what was written out. */
   readonly variables: readonly string[];
   /** User or password stood in the address itself. */
   readonly writtenOut: boolean;

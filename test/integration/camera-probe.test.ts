@@ -333,6 +333,31 @@ describe('camera probe - what is no camera', { concurrency: 2 }, () => {
     assert.match(stderr, /the environment variable CAM_NOBODY is not set/);
   });
 
+  it('ends with a film that breaks off; what was written out is to be put into variables, whatever these hold now', async () => {
+    await using server = await startFileServer();
+    const film = readFileSync(fixturePath(lobbyClip));
+    const broken = Promise.withResolvers<void>();
+    // Nobody has the film any more when it is asked for again.
+    server.script.push((_request, response) => {
+      response.writeHead(200, { 'content-length': film.length }).write(film.subarray(0, film.length / 2));
+      void broken.promise.then(() => response.destroy());
+    });
+    const source = server.url.replace('://', '://viewer:hunter2@');
+    const report = await probe(
+      `${source}/film.mp4`,
+      { ...blind, seconds: 600 },
+      {
+        env: { CAM_USER: 'somebody', CAM_PASSWORD: 'else' },
+        onProgress: ({ frames }) => {
+          if (frames > 0) broken.resolve();
+        },
+      },
+    );
+    assert.deepEqual([report.stopped, report.stream.interruptions], [false, 1]);
+    assert.deepEqual([report.writtenOut, report.variables], [true, ['CAM_USER', 'CAM_PASSWORD']]);
+    assert.doesNotMatch(JSON.stringify(report), /hunter2|viewer/);
+  });
+
   it('refuses addresses that no camera can have', async () => {
     await assert.rejects(probe('ftp://10.0.0.1/x', blind), /scheme ftp:\/\/ is not supported; use rtsp/);
     await assert.rejects(probe('gst:nothing-like-it', blind), /there is no pipelines\/nothing-like-it\.gst/);

@@ -5,18 +5,34 @@ import { describeSource, readWrittenSource } from '../../src/composition/probe-s
 describe('probe - a source as it was written', () => {
   it('keeps placeholders as they are', () => {
     const source = 'rtsp://${LOBBY_USER}:${LOBBY_PASSWORD}@10.0.0.21:554/stream1?channel=1';
-    assert.deepEqual(readWrittenSource(source), { concealed: source, variables: ['LOBBY_USER', 'LOBBY_PASSWORD'], raw: false });
-    assert.deepEqual(readWrittenSource('${CAMERA_URL}'), { concealed: '${CAMERA_URL}', variables: ['CAMERA_URL'], raw: false });
+    assert.deepEqual(readWrittenSource(source), {
+      concealed: source,
+      variables: ['LOBBY_USER', 'LOBBY_PASSWORD'],
+      invented: [],
+    });
+    assert.deepEqual(readWrittenSource('${CAMERA_URL}'), {
+      concealed: '${CAMERA_URL}',
+      variables: ['CAMERA_URL'],
+      invented: [],
+    });
   });
 
   it('puts placeholders in the place of credentials, however they were written', () => {
     const concealed = 'rtsp://${CAM_USER}:${CAM_PASSWORD}@10.0.0.21/stream1';
     for (const password of ['secret', 's%40cret', 's@cret', 'se/cr#et?', 'a:b']) {
       const written = readWrittenSource(`rtsp://viewer:${password}@10.0.0.21/stream1`);
-      assert.deepEqual(written, { concealed, variables: ['CAM_USER', 'CAM_PASSWORD'], raw: true }, password);
+      assert.deepEqual(
+        written,
+        { concealed, variables: ['CAM_USER', 'CAM_PASSWORD'], invented: ['CAM_USER', 'CAM_PASSWORD'] },
+        password,
+      );
     }
     assert.equal(readWrittenSource('http://viewer@cam/x').concealed, 'http://${CAM_USER}@cam/x');
-    assert.equal(readWrittenSource('rtsp://viewer:${P}@cam.local/x').concealed, 'rtsp://${CAM_USER}:${P}@cam.local/x');
+    assert.deepEqual(readWrittenSource('rtsp://viewer:${P}@cam.local/x'), {
+      concealed: 'rtsp://${CAM_USER}:${P}@cam.local/x',
+      variables: ['CAM_USER', 'P'],
+      invented: ['CAM_USER'],
+    });
   });
 
   it('finds credentials in the path and in the query too', () => {
@@ -33,7 +49,7 @@ describe('probe - a source as it was written', () => {
 
   it('leaves alone what has none', () => {
     for (const source of ['rtsp://10.0.0.21/stream1', '/films/lobby.mp4', 'gst:test-pattern', 'http://cam/video?user_id=1'])
-      assert.deepEqual(readWrittenSource(source), { concealed: source, variables: [], raw: false });
+      assert.deepEqual(readWrittenSource(source), { concealed: source, variables: [], invented: [] });
   });
 
   it('shows addresses without credentials and names cameras as the configuration can', () => {
