@@ -303,13 +303,32 @@ test('what cannot work is refused in words before anything is left behind', asyn
     await refused(1, /there are no photos of ben in /);
     renameSync(join(scene, 'photos', 'elsewhere'), join(scene, 'photos', 'ben'));
   });
-  await t.test('no broker URL', () => refused(2, /--mqtt takes the URL of a broker/, '--mqtt', 'localhost'));
+  await t.test('no broker URL, before anything is begun', () =>
+    refused(
+      2,
+      /^sightline demo: --mqtt takes the URL of a broker/,
+      '--mqtt',
+      'localhost',
+      '--keep',
+      join(stage.temporary, 'none'),
+    ),
+  );
   await t.test('a directory of somebody else', async () => {
     const folder = join(stage.temporary, 'full');
     mkdirSync(folder);
     writeFileSync(join(folder, 'letter.txt'), 'dear');
     await refused(1, /full is not empty and not of an earlier demo/, '--keep', folder);
   });
+  await t.test('the directory of a scene: its demo.yaml is not overwritten', async () => {
+    const template = join(scene, 'demo.yaml');
+    const before = readFileSync(template, 'utf8');
+    await refused(1, /not of an earlier demo/, '--keep', scene);
+    assert.equal(readFileSync(template, 'utf8'), before);
+  });
+  await t.test('a file for a directory', () =>
+    refused(1, /the demo cannot use .*lobby\.mp4: it is no directory/, '--keep', join(scene, 'lobby.mp4')),
+  );
+  await t.test('an empty name for a directory', () => refused(2, /--keep is empty/, '--keep', ''));
   await t.test('a directory that cannot be', () =>
     refused(1, /the demo cannot use \/proc\/nowhere/, '--keep', '/proc/nowhere'),
   );
@@ -326,8 +345,13 @@ test('what cannot work is refused in words before anything is left behind', asyn
     writeFileSync(join(scene, 'lobby.mp4'), 'no film');
     await refused(1, /the demo's camera cannot be started: .*lobby\.mp4/);
   });
-  await t.test('no film', async () => {
+  await t.test('a directory for a film', async () => {
     rmSync(join(scene, 'lobby.mp4'));
+    mkdirSync(join(scene, 'lobby.mp4'));
+    await refused(1, /^sightline demo: .* the film .*lobby\.mp4 is no file$/m);
+  });
+  await t.test('no film', async () => {
+    rmSync(join(scene, 'lobby.mp4'), { recursive: true });
     assert.ok(!existsSync(join(scene, 'lobby.mp4')));
     await refused(1, /the film .*lobby\.mp4 is missing/);
   });
