@@ -148,6 +148,14 @@ async function* typedLines(signal: AbortSignal): AsyncGenerator<string> {
   }
 }
 
+/** Arguments are for everybody on this machine to read: a password in a URL among them is taken out of the list of processes. */
+async function hidePasswords(args: readonly string[]): Promise<void> {
+  if (!args.some((arg) => arg.includes('@'))) return;
+  const { redact } = await import('./core/log.ts');
+  const shown = args.map(redact);
+  if (shown.some((arg, index) => arg !== args[index])) process.title = ['sightline', ...shown].join(' ');
+}
+
 async function main(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args;
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
@@ -197,6 +205,7 @@ async function main(args: readonly string[]): Promise<number> {
 process.env['OMP_NUM_THREADS'] ??= '1';
 // ONNX Runtime's binaries report to their maker over the network unless they are told not to. Nothing here leaves this machine unasked.
 process.env['ORT_DISABLE_TELEMETRY'] = '1';
+await hidePasswords(process.argv.slice(2));
 process.exitCode = await main(process.argv.slice(2));
 // The daemon has stopped all it started; what a library forgot must not keep the process.
 if (process.argv[2] === 'run' || process.argv[2] === 'demo') await leave(process.exitCode);

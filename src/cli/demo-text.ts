@@ -120,9 +120,11 @@ export function silenceText(silence: DemoSilence): string {
   }
 }
 
-function stoppedText({ alerts, kept, left, program }: Extract<DemoEvent, { kind: 'stopped' }>): string {
+function stoppedText({ alerts, kept, configFile, left, program }: Extract<DemoEvent, { kind: 'stopped' }>): string {
   const rest =
-    kept === undefined ? 'nothing is left behind' : `kept in ${kept}: ${program} run ${kept}/sightline.yaml goes on with it`;
+    kept === undefined
+      ? 'nothing is left behind'
+      : [`kept in ${kept}`, ...(configFile === undefined ? [] : [`${program} run ${configFile} goes on with it`])].join(': ');
   return `${count(alerts, 'alert')}; ${left === undefined ? rest : `${left} could not be removed`}`;
 }
 

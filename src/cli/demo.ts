@@ -1,6 +1,15 @@
 import { resolve } from 'node:path';
 import { type DemoEvent, type DemoRequest, type DemoView, maxDemoCameras } from '../core/demo.ts';
-import { type Command, type CommandIo, type CommandServices, noPositionals, numberOption, parse, present } from './command.ts';
+import {
+  type Command,
+  type CommandIo,
+  type CommandServices,
+  noPositionals,
+  numberOption,
+  parse,
+  present,
+  usage,
+} from './command.ts';
 import { colouredLines, plainLines } from './demo-text.ts';
 
 export const demo: Command = {
@@ -43,8 +52,8 @@ Ctrl-C ends it. Exit codes: 0 ended when told to or after its loops, 1 could not
       verbose: values.verbose ?? false,
       ...present({
         mqtt: values.mqtt,
-        keep: values.keep === undefined ? undefined : resolve(values.keep),
-        scene: values.scene === undefined ? undefined : resolve(values.scene),
+        keep: directoryOption(values.keep, 'keep'),
+        scene: directoryOption(values.scene, 'scene'),
         loops: numberOption(values.loops, 'loops', { min: 1, max: 1000, whole: true }),
       }),
     };
@@ -54,6 +63,12 @@ Ctrl-C ends it. Exit codes: 0 ended when told to or after its loops, 1 could not
     return 0;
   },
 };
+
+function directoryOption(text: string | undefined, name: string): string | undefined {
+  // As with an unset variable in a script: it is not meant to be the directory one is in.
+  if (text === '') throw usage(`--${name} is empty; it takes a directory`);
+  return text === undefined ? undefined : resolve(text);
+}
 
 async function listedInRunning(names: readonly string[], io: CommandIo, services: CommandServices): Promise<boolean> {
   const running = await (await services.demo()).running();

@@ -102,6 +102,8 @@ export type DemoEvent =
       readonly alerts: number;
       /** Asked for by `--keep`. */
       readonly kept?: string;
+      /** To be run without the demo; absent when it did not come so far. */
+      readonly configFile?: string;
       /** Could not be removed. */
       readonly left?: string;
     };

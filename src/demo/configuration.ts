@@ -1,10 +1,13 @@
 import { type Document, parseDocument } from 'yaml';
-import { SightlineError } from '../core/errors.ts';
+import { errorText, SightlineError } from '../core/errors.ts';
 
 /** The configuration of a demo: `config/demo.yaml` with what only the moment knows filled in. Pure. */
 
 /** Environment variable through which a password of the user's own broker reaches the configuration. */
 export const passwordVariable = 'SIGHTLINE_DEMO_MQTT_PASSWORD';
+
+/** Begins the comment above every configuration that a demo writes: by it a directory of an earlier demo is known. */
+export const writtenByDemo = ' Written by sightline demo';
 
 export interface BrokerSettings {
   /** Without credentials. */
@@ -33,14 +36,14 @@ export interface DemoSettings {
 /** Throws `demo.scene` when the template is no configuration with one camera. */
 export function renderConfiguration(template: string, path: string, settings: DemoSettings): string {
   const document = parseDocument(template);
-  const [mistake] = document.errors;
-  const cameras: unknown = document.toJS()?.cameras;
+  const content = contentOf(document, path);
+  const { cameras } = content;
   const [pattern, ...more] = cameras !== null && typeof cameras === 'object' ? Object.values(cameras) : [];
-  if (mistake !== undefined || pattern === null || typeof pattern !== 'object' || more.length > 0) {
-    throw new SightlineError(
-      'demo.scene',
-      `${path} cannot be the pattern of a demo: ${mistake?.message ?? 'expected one camera in it'}`,
-    );
+  if (pattern === null || typeof pattern !== 'object' || more.length > 0) throw noPattern(path, 'expected one camera in it');
+  for (const section of ['mqtt', 'inference', 'http']) {
+    const value = content[section] ?? undefined;
+    if (value === undefined) document.delete(section);
+    else if (typeof value !== 'object' || Array.isArray(value)) throw noPattern(path, `expected settings in ${section}`);
   }
   document.commentBefore = settings.comment;
   document.set('dataDir', settings.dataDir);
@@ -63,8 +66,24 @@ export function renderConfiguration(template: string, path: string, settings: De
   return document.toString({ lineWidth: 120 });
 }
 
+function noPattern(path: string, why: string): SightlineError {
+  return new SightlineError('demo.scene', `${path} cannot be the pattern of a demo: ${why}`);
+}
+
+function contentOf(document: Document, path: string): Readonly<Record<string, unknown>> {
+  const [mistake] = document.errors;
+  // The first line says what and where; a picture of the place follows.
+  if (mistake !== undefined) throw noPattern(path, mistake.message.split(':\n')[0] ?? mistake.message);
+  try {
+    return document.toJS() ?? {};
+  } catch (error) {
+    throw noPattern(path, errorText(error)); // an alias of nothing
+  }
+}
+
 function setBroker(document: Document, broker: BrokerSettings | undefined): void {
-  for (const key of ['url', 'username', 'password', 'protocol', 'clientId', 'enabled']) document.deleteIn(['mqtt', key]);
+  if (document.has('mqtt'))
+    for (const key of ['url', 'username', 'password', 'protocol', 'clientId', 'enabled']) document.deleteIn(['mqtt', key]);
   if (broker === undefined) {
     document.setIn(['mqtt', 'enabled'], false);
     return;
@@ -77,20 +96,20 @@ function setBroker(document: Document, broker: BrokerSettings | undefined): void
   if (protocol !== undefined) document.setIn(['mqtt', 'protocol'], protocol);
 }
 
-/**
- * The user's broker with its credentials taken out of the URL; a password that the URL lacks may be in MQTT_PASSWORD. Throws
- * `cli.usage`.
- */
-export function ownBroker(
-  text: string,
-  env: Readonly<Record<string, string | undefined>>,
-): {
+export interface OwnBroker {
+  /** Without credentials. */
   readonly url: string;
   readonly host: string;
   readonly port: number;
   readonly username: { readonly username?: string };
   readonly password: string | undefined;
-} {
+}
+
+/**
+ * The user's broker with its credentials taken out of the URL; a password that the URL lacks may be in MQTT_PASSWORD. Throws
+ * `cli.usage`.
+ */
+export function ownBroker(text: string, env: Readonly<Record<string, string | undefined>>): OwnBroker {
   const url = URL.parse(text);
   const usualPort = url === null ? undefined : usualPorts[url.protocol];
   if (url === null || usualPort === undefined || url.hostname === '') {

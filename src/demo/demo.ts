@@ -4,12 +4,20 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Context } from '../core/context.ts';
 import type { Control } from '../core/control.ts';
-import type { DemoFacts, DemoRequest, DemoView } from '../core/demo.ts';
+import type { DemoEvent, DemoFacts, DemoRequest, DemoView } from '../core/demo.ts';
 import { errorText, isAbort, isSystemError, SightlineError } from '../core/errors.ts';
 import { Scope } from '../core/scope.ts';
 import { isFree, startDemoBroker } from './broker.ts';
 import { type DemoCameras, startDemoCameras } from './camera.ts';
-import { type BrokerSettings, cameraNames, ownBroker, passwordVariable, renderConfiguration } from './configuration.ts';
+import {
+  type BrokerSettings,
+  cameraNames,
+  type OwnBroker,
+  ownBroker,
+  passwordVariable,
+  renderConfiguration,
+  writtenByDemo,
+} from './configuration.ts';
 import { type AlertListener, type AlertListenerOptions, startAlertListener } from './listener.ts';
 import { ignoredList, listMember, watchedList, watchMember } from './listing.ts';
 import { createPlace, type DemoPlace, findDemos, type PlaceWorld, removeDeadDemos, writePrivate } from './place.ts';
@@ -73,6 +81,7 @@ export async function runDemo(options: DemoOptions, ctx: Context): Promise<void>
   let alerts = 0;
   let place: DemoPlace | undefined;
   try {
+    const ownersBroker = request.mqtt === undefined ? undefined : ownBroker(request.mqtt, options.env);
     const scene = await readScene(request.scene ?? options.own.scene);
     const watch = [...new Set(request.watch.map((name) => memberNamed(scene.cast, name).name))];
     for (const { name, role } of scene.cast)
@@ -81,7 +90,7 @@ export async function runDemo(options: DemoOptions, ctx: Context): Promise<void>
     if (removed.length > 0) view.show({ kind: 'note', text: `removed what a killed demo had left: ${removed.join(', ')}` });
     await refuseTaken(request.keep, options.world);
     place = scope.use('directory', await createPlace({ keep: request.keep, scene: scene.directory }, options.world, ctx));
-    await play({ options, scene, watch, place, onAlert: () => (alerts += 1) }, scope, running);
+    await play({ options, scene, watch, place, ownersBroker, onAlert: () => (alerts += 1) }, scope, running);
   } catch (error) {
     if (!ctx.signal.aborted || !isAbort(error)) throw diskFull(error);
   } finally {
@@ -93,8 +102,12 @@ export async function runDemo(options: DemoOptions, ctx: Context): Promise<void>
 }
 
 /** Undefined is nothing. */
-function whatStays({ directory, kept }: DemoPlace): { readonly kept?: string; readonly left?: string } {
-  if (kept) return { kept: directory };
+function whatStays({
+  directory,
+  kept,
+}: DemoPlace): Pick<Extract<DemoEvent, { kind: 'stopped' }>, 'kept' | 'configFile' | 'left'> {
+  const configFile = join(directory, standaloneFile);
+  if (kept) return { kept: directory, ...(existsSync(configFile) ? { configFile } : {}) };
   return existsSync(directory) ? { left: directory } : {};
 }
 
@@ -115,6 +128,8 @@ interface Stage {
   readonly scene: Scene;
   readonly watch: readonly string[];
   readonly place: DemoPlace;
+  /** Undefined: the embedded one. */
+  readonly ownersBroker: OwnBroker | undefined;
   onAlert(): void;
 }
 
@@ -179,13 +194,13 @@ interface ChosenBroker {
 }
 
 /** The user's own, or one of our own on loopback. */
-async function chooseBroker({ options }: Stage, scope: Scope, ctx: Context): Promise<ChosenBroker> {
-  const { request, view, env } = options;
+async function chooseBroker({ options, ownersBroker }: Stage, scope: Scope, ctx: Context): Promise<ChosenBroker> {
+  const { view, env } = options;
   // A client id of another daemon would throw that one off its broker.
   const clientId = `sightline-demo-${randomBytes(4).toString('hex')}`;
   const consumer = { clientId: `${clientId}-viewer`, baseTopic };
-  if (request.mqtt !== undefined) {
-    const { url, host, port, username, password } = ownBroker(request.mqtt, env);
+  if (ownersBroker !== undefined) {
+    const { url, host, port, username, password } = ownersBroker;
     return {
       address: { url, host, port, own: true },
       settings: { url, ...username, password: password !== undefined, clientId },
@@ -243,7 +258,7 @@ async function writeConfiguration(
   const template = await readFile(path, 'utf8');
   const common = { baseTopic, dataDir: place.dataDir, repository: options.own.repository };
   const streams = new Map([...cameras.urls].map(([name, source]) => [name, { source, film: false }]));
-  const comment = ' Written by sightline demo for itself; its cameras and its broker are there while it runs.';
+  const comment = `${writtenByDemo} for itself; its cameras and its broker are there while it runs.`;
   await writePrivate(
     place.configFile,
     renderConfiguration(template, path, { ...common, comment, broker: settings, cameras: streams }),
@@ -252,8 +267,7 @@ async function writeConfiguration(
     const films = new Map([...cameras.urls.keys()].map((name) => [name, { source: scene.film, film: true }]));
     const standalone = renderConfiguration(template, path, {
       ...common,
-      comment:
-        ' Written by sightline demo --keep: the same without the demo. The film comes from the file; sightline run THIS FILE.',
+      comment: `${writtenByDemo} --keep: the same without the demo. The film comes from the file; sightline run THIS FILE.`,
       broker: address.own ? settings : undefined,
       cameras: films,
     });

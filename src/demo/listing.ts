@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { Control } from '../core/control.ts';
-import { errorText, isSightlineError, SightlineError } from '../core/errors.ts';
+import { isSightlineError, SightlineError } from '../core/errors.ts';
 import { memberNamed, type Scene } from './scene.ts';
 
 /** Enrolment of the cast as an operator does it: photos through the control socket. */
@@ -39,7 +39,7 @@ export async function listMember(
     }
   }
   if (taken > 0) return 'listed';
-  throw new SightlineError('photo.refused', `no photo of ${name} was taken: ${errorText(refused)}`, { cause: refused });
+  throw new SightlineError('photo.refused', `no photo of ${name} was taken`, { cause: refused });
 }
 
 /** Gives what became of it, in words. */

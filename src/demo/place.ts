@@ -1,8 +1,9 @@
-import { chmod, lstat, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { access, chmod, constants, lstat, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Context } from '../core/context.ts';
-import { errorText, isSystemError, SightlineError } from '../core/errors.ts';
+import { isSystemError, SightlineError } from '../core/errors.ts';
+import { writtenByDemo } from './configuration.ts';
 
 /**
  * Where a demo keeps what it has: a temporary directory that goes with it, or a directory that stays. Either way a folder
@@ -45,6 +46,8 @@ export interface FoundDemo {
 
 const prefix = 'sightline-demo-';
 const ownerFile = 'owner.json';
+const configurationName = 'demo.yaml';
+const logName = 'demo.log';
 const ownerSchema = z.object({
   sightline: z.literal('demo'),
   pid: z.int().positive(),
@@ -136,8 +139,11 @@ function unusable(directory: string, cause: unknown): SightlineError {
       ? 'the folder it is to lie in is not there'
       : isSystemError(cause, 'EACCES') || isSystemError(cause, 'EROFS') || isSystemError(cause, 'EPERM')
         ? 'it cannot be written to'
-        : errorText(cause);
-  return new SightlineError('demo.failed', `the demo cannot use ${directory}: ${words}`, { cause, details: { directory } });
+        : isSystemError(cause, 'ENOTDIR')
+          ? 'it is no directory'
+          : undefined;
+  const message = [`the demo cannot use ${directory}`, ...(words === undefined ? [] : [words])].join(': ');
+  return new SightlineError('demo.failed', message, { cause, details: { directory } });
 }
 
 /** Rejects with `demo.failed` when there is no place, or the directory to keep holds something else. */
@@ -163,8 +169,8 @@ export async function createPlace(
     return {
       directory,
       dataDir: join(directory, 'data'),
-      configFile: join(directory, 'demo.yaml'),
-      logFile: join(directory, 'demo.log'),
+      configFile: join(directory, configurationName),
+      logFile: join(directory, logName),
       kept: keep !== undefined,
       [Symbol.asyncDispose]: remove,
     };
@@ -180,7 +186,13 @@ async function prepareKept(directory: string): Promise<void> {
     if (!isSystemError(error, 'EEXIST')) throw error;
   });
   const names = await readdir(directory);
-  if (names.length === 0 || names.includes('demo.yaml')) return;
+  await access(directory, constants.W_OK | constants.X_OK);
+  // A log alone is of a demo that could not begin. A `demo.yaml` may be anybody's: the one of a scene, or of this repository.
+  if (names.every((name) => name === logName)) return;
+  const configuration = names.includes(configurationName)
+    ? await readOrUndefined(join(directory, configurationName))
+    : undefined;
+  if (configuration?.startsWith(`#${writtenByDemo}`)) return;
   throw new SightlineError('demo.failed', `${directory} is not empty and not of an earlier demo; name another directory`);
 }
 

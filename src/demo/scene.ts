@@ -1,8 +1,8 @@
-import { access, constants, readdir, readFile } from 'node:fs/promises';
+import { access, constants, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { CastMember } from '../core/demo.ts';
-import { errorText, isSystemError, SightlineError } from '../core/errors.ts';
+import { isSystemError, SightlineError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
 
 /** A scene: a film, who plays in it, and photos of them to enrol. `demo/README.md` describes the folder. */
@@ -18,24 +18,37 @@ export interface Scene {
 }
 
 const member = z.object({
-  name: z.string().regex(/^[\p{L}\p{N}][\p{L}\p{N} _.-]{0,63}$/u),
+  name: z
+    .string()
+    .regex(
+      /^[\p{L}\p{N}][\p{L}\p{N} _.-]{0,63}$/u,
+      'a name is 1 to 64 letters, digits, spaces or _.- and begins with one of the first two',
+    ),
   role: z.enum(['listed', 'lookalike', 'ignored', 'hidden', 'other']),
   sentence: z.string().max(500).default(''),
 });
 const castFile = z.array(member).min(1).max(100);
+/** Far more than a hundred members with their sentences. */
+const maxCastBytes = 1_000_000;
 
 const pictures = /\.(jpe?g|png|webp)$/i;
 
-function broken(what: string, cause: unknown): SightlineError {
+function broken(what: string, cause?: unknown): SightlineError {
   return new SightlineError('demo.scene', `the demo cannot begin: ${what}`, { cause });
 }
 
-async function requireFile(path: string, what: string): Promise<string> {
+async function requireFile(path: string, what: string, maxBytes = Number.POSITIVE_INFINITY): Promise<string> {
   try {
     await access(path, constants.R_OK);
+    const about = await stat(path);
+    // A pipe or a device would keep whoever reads it waiting.
+    if (!about.isFile()) throw broken(`${what} ${path} is no file`);
+    if (about.size > maxBytes) throw broken(`${what} ${path} has ${about.size} bytes, at most ${maxBytes} are read`);
     return path;
   } catch (cause) {
-    throw broken(isSystemError(cause, 'ENOENT') ? `${what} ${path} is missing` : `${what} ${path} cannot be read`, cause);
+    if (cause instanceof SightlineError) throw cause;
+    if (isSystemError(cause, 'ENOENT')) throw broken(`${what} ${path} is missing`);
+    throw broken(`${what} ${path} cannot be read`, cause);
   }
 }
 
@@ -51,7 +64,7 @@ async function exists(path: string): Promise<boolean> {
 
 /** Rejects with `demo.scene` naming what is missing or unreadable. */
 export async function readScene(directory: string): Promise<Scene> {
-  const castPath = await requireFile(join(directory, 'cast.json'), 'the list of characters');
+  const castPath = await requireFile(join(directory, 'cast.json'), 'the list of characters', maxCastBytes);
   const film = await requireFile(join(directory, 'lobby.mp4'), 'the film');
   const template = join(directory, 'demo.yaml');
   const cast = parseCast(await readFile(castPath, 'utf8'), castPath);
@@ -81,14 +94,23 @@ export async function readScene(directory: string): Promise<Scene> {
 export function parseCast(text: string, path: string): readonly CastMember[] {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = JSON.parse(text.replace(/^\uFEFF/, '')); // as some editors begin a file
   } catch (cause) {
-    throw broken(`${path} is not JSON: ${errorText(cause)}`, cause);
+    throw broken(`${path} is not JSON`, cause);
   }
   const parsed = castFile.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  throw broken(`${path} ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'is not a cast'}`, parsed.error);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw broken(
+      `${[path, ...(issue?.path.length ? [issue.path.join('.')] : [])].join(' ')}: ${issue?.message ?? 'is not a cast'}`,
+    );
+  }
+  const names = new Set<string>();
+  for (const { name } of parsed.data) {
+    if (names.has(name.toLowerCase())) throw broken(`${path} has ${name} twice; names differ in more than capitals`);
+    names.add(name.toLowerCase());
+  }
+  return parsed.data;
 }
 
 /** The member of that name, capitals aside. Throws `cli.usage` with the names there are. */

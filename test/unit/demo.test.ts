@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describe, it } from 'node:test';
 import type { LedgerRow } from '../../src/core/alerts.ts';
+import { errorText, isSightlineError } from '../../src/core/errors.ts';
 import { cameraNames, ownBroker, passwordVariable, renderConfiguration } from '../../src/demo/configuration.ts';
 import { readAlert } from '../../src/demo/listener.ts';
 import { memberNamed, parseCast } from '../../src/demo/scene.ts';
@@ -73,11 +74,26 @@ describe("the demo's configuration", () => {
   });
 
   it('refuses a template that is no pattern', () => {
-    for (const text of ['cameras: [', 'cameras: {}', 'cameras: { a: { source: x }, b: { source: y } }', 'lists: {}'])
+    for (const text of [
+      'cameras: [',
+      'cameras: {}',
+      'cameras: { a: { source: x }, b: { source: y } }',
+      'lists: {}',
+      'cameras: { a: { source: *nothing } }',
+      'cameras: { a: { source: x } }\nmqtt: 5',
+      'cameras: { a: { source: x } }\nhttp: []',
+    ])
       assert.throws(() => renderConfiguration(text, '/s/demo.yaml', settings), {
         code: 'demo.scene',
-        message: /^\/s\/demo\.yaml /,
+        message: /^\/s\/demo\.yaml .*[^:\n]$/,
       });
+  });
+
+  it('needs nothing in a template but one camera', () => {
+    for (const mqtt of ['', 'mqtt:\n', 'mqtt: {}\n']) {
+      const { config } = configOf(renderConfiguration(`${mqtt}cameras: { a: { source: x } }`, '/s/demo.yaml', settings));
+      assert.deepEqual([config.mqtt.url, config.mqtt.baseTopic], ['mqtt://127.0.0.1:1999', 'sightline-demo']);
+    }
   });
 
   it('names cameras', () => assert.deepEqual(cameraNames(3), ['lobby', 'lobby-2', 'lobby-3']));
@@ -114,14 +130,27 @@ describe('the cast', () => {
     });
   });
 
+  it('may begin with a byte order mark', () =>
+    assert.equal(parseCast('\uFEFF[{"name":"ada","role":"other"}]', 'cast.json')[0]?.name, 'ada'));
+
   it('is refused where it is none, naming the place', () => {
     for (const [text, words] of [
       ['{', /cast\.json is not JSON/],
       ['[]', /cast\.json/],
       ['[{"name":"ada","role":"queen"}]', /cast\.json 0\.role/],
-      ['[{"name":"../x","role":"other"}]', /cast\.json 0\.name/],
+      ['[{"name":"../x","role":"other"}]', /cast\.json 0\.name: a name is 1 to 64 letters/],
+      ['{}', /cast\.json: .*expected array/],
+      ['[{"name":"ada","role":"other"},{"name":"Ada","role":"hidden"}]', /cast\.json has Ada twice/],
     ] as const)
-      assert.throws(() => parseCast(text, 'cast.json'), { code: 'demo.scene', message: words }, text);
+      assert.throws(
+        () => parseCast(text, 'cast.json'),
+        (error) => {
+          assert.ok(isSightlineError(error, 'demo.scene'));
+          assert.match(errorText(error), words, text);
+          assert.doesNotMatch(errorText(error), /\n/, 'one line');
+          return true;
+        },
+      );
   });
 });
 
