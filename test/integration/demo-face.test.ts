@@ -138,16 +138,14 @@ describe('detector of the demo', () => {
     assert.ok(errors.reduce((sum, error) => sum + error, 0) / errors.length < 0.1, `${errors}`);
   });
 
-  it('sees at once that red and blue have changed places: faces are gone that it finds in the right order', async () => {
-    let found = 0;
-    let drawn = 0;
-    for (const [index, { drawn: faces }] of golden.cases.entries()) {
-      const image = images[index];
-      assert.ok(image);
+  it('is less certain of faces whose red and blue have changed places', async () => {
+    let right = 0;
+    let swapped = 0;
+    for (const [index, image] of images.entries()) {
       const data = Uint8Array.from(image.data, (_, at) => image.data[at + 2 - 2 * (at % 3)] ?? 0);
-      found += (await detector.detect({ ...image, data }, image, options())).length;
-      drawn += faces.length;
+      for (const { score } of golden.cases[index]?.found ?? []) right += score;
+      for (const { score } of await detector.detect({ ...image, data }, image, options())) swapped += score;
     }
-    assert.ok(found <= 0.8 * drawn, `${found} of ${drawn}`);
+    assert.ok(swapped < 0.9 * right, `${swapped} of ${right}`);
   });
 });

@@ -203,7 +203,7 @@ def _placed(tf, size, offset_error, points, truth):
     return moved + sides * (points - 0.5) - (truth[..., 4:] - 0.5)
 
 
-def train(pictures: np.ndarray, faces: np.ndarray, training: Training, folder: Path, threads: int = 1) -> Weights:
+def train(pictures: np.ndarray, faces: np.ndarray, training: Training, folder: Path, threads: int) -> Weights:
     """Trains for `training.steps` steps and writes `detector.npz` and `detector.json` (settings, losses, seconds) into `folder`."""
     import tensorflow as tf
 
@@ -279,7 +279,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description='trains the demo detector and writes it as ONNX')
     parser.add_argument('--steps', type=int, default=defaults.steps)
     parser.add_argument('--seed', type=int, default=defaults.seed)
-    parser.add_argument('--threads', type=int, default=1, help='only one thread gives the same numbers again on the same machine')
+    parser.add_argument('--threads', type=int, default=2, help='with one, the same numbers come again on the same machine')
     parser.add_argument('--folder', type=Path, default=CACHE / 'detector', help='where weights and losses go')
     parser.add_argument('--model', type=Path, default=MODEL)
     parser.add_argument('--scenes-only', action='store_true', help='draw the training scenes and stop')

@@ -32,7 +32,7 @@ class Step:
 
 STEPS: dict[str, Step] = {
     'scenes': Step('draws the scenes that the detector is trained on', (('detector.py', '--scenes-only'),)),
-    'detector': Step('trains the detector, about 20 minutes', (('detector.py',),), ('scenes',)),
+    'detector': Step('trains the detector, about 15 minutes on two cores', (('detector.py',),), ('scenes',)),
     'crops': Step('draws the crops that the embedder is trained on', (('crops.py',),)),
     'embedder': Step('trains the embedder', (('embedder.py',),), ('crops',)),
     'evaluate': Step(
