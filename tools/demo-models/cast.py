@@ -51,8 +51,8 @@ def double(seed: int) -> Identity:
     return replace(other, **same, **calm, eye_open=max(0.7, other.eye_open), mouth_curve=max(0.1, other.mouth_curve))
 
 
-#: The seed is that of `measure.py --choose 50`, by the look and by the margin to the threshold.
-NORA = double(23)
+#: Of the fittest twelve of `measure.py --choose 50` the one with the most room below the threshold.
+NORA = double(18)
 
 CAST: tuple[Member, ...] = (
     Member(
