@@ -92,17 +92,22 @@ export function createObservation(options: ObservationOptions): Observation {
     return ahead === undefined ? { senderReports: false } : { senderReports: true, aheadMs: ahead, jumps };
   }
 
+  /** Frames may come before the first figures, which say it of every transport. */
+  function isLive(): boolean {
+    return stream?.live ?? options.transport !== 'file';
+  }
+
   /** Media time of a file, wall time of a camera. */
   function elapsedMs(nowMs: number): number {
     if (firstFrameMs === undefined) return 0;
-    return stream?.live === true ? nowMs - firstFrameMs : frames.mediaMs;
+    return isLive() ? nowMs - firstFrameMs : frames.mediaMs;
   }
 
   return {
     frame: (frame) => {
       latestFrameMs = frame.stages.bridgedMs ?? frame.time.receivedMonoMs;
       firstFrameMs ??= latestFrameMs;
-      if (elapsedMs(0) >= options.seconds * 1000 && stream?.live === false) return;
+      if (!isLive() && frames.mediaMs >= options.seconds * 1000) return;
       frames.see(frame);
       faces.see(frame);
     },
