@@ -88,7 +88,7 @@ test('one loop over RTSP: every listed visit alerts once, the look-alike and the
   );
   for (const { similarity, needs, told_after_s: toldAfter } of told) {
     assert.ok(Number(similarity) >= Number(needs), `${similarity} is enough`);
-    assert.ok(Number(toldAfter) < 10, `told after ${toldAfter} s, while in view`);
+    assert.ok(Number(toldAfter) < 3, `told after ${toldAfter} s, while in view`);
   }
   const [ignored = ''] = Object.keys(members('ignored'));
   assert.match(stderr, new RegExp(`^not told: ${ignored} on lobby is on the ignore list staff$`, 'm'));

@@ -91,6 +91,7 @@ test('taken ports are replaced and named; a second terminal lists somebody; Ctrl
   assert.match(demo.stderr(), /^ {2}ignored +dee$/m);
   await demo.said(/^not told: dee on lobby(-2)? is on the ignore list staff$/m);
   await demo.said(/^not told: somebody who looks like ada on lobby(-2)?, best similarity 0\.5\d, needs 0\.80$/m);
+  await until('a listed person is told of', () => demo.alerts().length > 0, patience);
   assert.ok(
     demo.alerts().every(({ name }) => name === 'ada' || name === 'ben'),
     demo.stdout(),
@@ -188,6 +189,7 @@ test('--keep: what stays works with the other commands, and a demo there goes on
   assert.equal(again.code, 0, again.stderr);
   assert.match(again.stderr, /^ {2}listed +ada, ben, dee$/m);
   // Whoever was in view when the first one ended goes on under the same alert, which is not told again.
+  assert.ok(run.alerts().length > 0, again.stderr);
   assert.ok(
     run.alerts().every(({ name = '' }) => ['ada', 'ben', 'dee'].includes(name)),
     again.stdout,
