@@ -6,7 +6,7 @@ import type { CameraId, MatchKind } from '../core/types.ts';
 export interface AlertRules {
   readonly rules: readonly RuleConfig[];
   readonly lists: Readonly<Record<string, ListConfig>>;
-  readonly cameras: Readonly<Record<CameraId, Pick<CameraConfig, 'zones' | 'recognise' | 'crops'>>>;
+  readonly cameras: Readonly<Record<CameraId, Pick<CameraConfig, 'enabled' | 'zones' | 'recognise' | 'crops'>>>;
   /** An episode ends this long after its last sighting, in event time. */
   readonly leaveAfterMs: number;
   readonly updateEveryMs: number;

@@ -95,6 +95,7 @@ interface EndedVisit {
 
 export function createVisits({ settings, newId, clock, commit, restored }: VisitsOptions): Visits {
   const startedMonoMs = clock.mono();
+  const startedWallMs = clock.now();
   const clocks = createCameraClocks();
   /** By entry id, or episode id for unknown faces. */
   const episodes = new Map<string, Episode>();
@@ -141,12 +142,19 @@ export function createVisits({ settings, newId, clock, commit, restored }: Visit
     }
   }
 
+  /** A camera not heard since the restart; one that is gone, or has seen nobody since long before it, holds nothing open. */
+  function isWaitedFor(camera: CameraId, lastMs: number, monoMs: number): boolean {
+    const { leaveAfterMs, cameras } = settings().config;
+    const withinMs = Math.max(resumeWithinMs, leaveAfterMs);
+    return cameras[camera]?.enabled === true && startedWallMs - lastMs < withinMs && monoMs - startedMonoMs < withinMs;
+  }
+
   function hasLeft(episode: Episode): boolean {
     const { leaveAfterMs } = settings().config;
     const monoMs = clock.mono();
     for (const [camera, { lastMs }] of episode.cameras) {
       const state = clocks.state(camera, monoMs, leaveAfterMs);
-      if (state === 'never' && monoMs - startedMonoMs < Math.max(resumeWithinMs, leaveAfterMs)) return false;
+      if (state === 'never' && isWaitedFor(camera, lastMs, monoMs)) return false;
       if (state === 'heard' && (clocks.now(camera) ?? lastMs) - lastMs < leaveAfterMs) return false;
     }
     return true;

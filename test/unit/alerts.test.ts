@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { isSightlineError } from '../../src/core/errors.ts';
+import { ManualClock } from '../support/clock.ts';
 import { begin, type look, moved, scene, trackEnded } from '../support/sightings.ts';
 
 /** Looks of one track every `every` ms from `from` up to `to`. */
@@ -750,7 +751,7 @@ describe('the ledger', () => {
 
 describe('after a restart', () => {
   /** What the store gives back: the last record of each episode, alert and cooldown. */
-  function restart(s: ReturnType<typeof scene>, config = {}) {
+  function restart(s: ReturnType<typeof scene>, config = {}, more = {}) {
     const episodes = new Map(s.commits.flatMap((commit) => commit.episodes.map((record) => [record.id, record] as const)));
     const alerts = new Map(s.events.map(({ alert, revision }) => [alert.id, { alert, revision }] as const));
     const cooldowns = new Map(s.commits.flatMap((commit) => commit.cooldowns.map((record) => [record.key, record] as const)));
@@ -764,7 +765,7 @@ describe('after a restart', () => {
       }),
     );
     let count = 0;
-    return scene(config, { restored, newId: () => `again-${++count}` });
+    return scene(config, { restored, newId: () => `again-${++count}`, ...more });
   }
 
   test('the same alert goes on under its id, with the next revision', () => {
@@ -819,6 +820,43 @@ describe('after a restart', () => {
     await again.clock.advance(2000);
     again.observe({ kind: 'tick' });
     assert.deepEqual(again.story, ['closed anna left']);
+  });
+
+  /** Seen by both cameras, then the daemon is down until `until`. */
+  function restartOnce(until: number, config: Parameters<typeof scene>[0]) {
+    const s = scene();
+    looks(s, 0, 3000, 200, { scores: { anna: 0.7 } });
+    looks(s, 3000, 6000, 200, { camera: 'yard', track: 2, scores: { anna: 0.7 } });
+    const clock = new ManualClock({ wall: begin + until });
+    return restart(s, config, { clock });
+  }
+  const lobbyAlone = { cameras: { lobby: { source: 'x.mp4' } } };
+  const yardOff = { cameras: { lobby: { source: 'x.mp4' }, yard: { source: 'x.mp4', enabled: false } } };
+
+  for (const [what, config] of [
+    ['is no longer configured', lobbyAlone],
+    ['is switched off', yardOff],
+  ] as const)
+    test(`a camera that ${what} keeps nothing open: the next visit is told`, () => {
+      const again = restartOnce(20_000, config);
+      again.frame(20_000, { epoch: 2 });
+      again.frame(31_000, { epoch: 2 });
+      assert.deepEqual(again.story, ['closed anna left']);
+      looks(again, 40_000, 41_000, 200, { epoch: 2, scores: { anna: 0.7 } });
+      assert.deepEqual(again.story, ['closed anna left', 'opened anna']);
+    });
+
+  test('a camera that saw her long before the restart is not waited for', () => {
+    const again = restartOnce(600_000, {});
+    looks(again, 600_000, 601_000, 200, { epoch: 2, scores: { anna: 0.7 } });
+    assert.deepEqual(again.story, ['closed anna left', 'opened anna']);
+  });
+
+  test('a camera that saw her just before the restart is waited for', () => {
+    const again = restartOnce(20_000, {});
+    again.frame(20_000, { epoch: 2 });
+    again.frame(31_000, { epoch: 2 });
+    assert.deepEqual(again.story, []);
   });
 
   test('the cooldown goes on', () => {
