@@ -178,7 +178,9 @@ function row({ model, entry, bytes, pin, problem }: ShelfModel): string[] {
           : 'no'
         : pin?.trust === 'catalogue'
           ? 'verified'
-          : 'unverified';
+          : pin === undefined && entry?.knownFiles.some((known) => known.bytes === bytes)
+            ? 'known size' // whether it is that file, `models verify` says
+            : 'unverified';
   return [
     model,
     here,

@@ -57,6 +57,17 @@ describe('the model catalogue', () => {
     }
   });
 
+  it('knows the committed weights by their hashes', () => {
+    for (const model of ['demo_face', 'demo_embed']) {
+      const bytes = readFileSync(join(repository, model, '1/model.onnx'));
+      const sha256 = createHash('sha256').update(bytes).digest('hex');
+      assert.deepEqual(
+        findEntry(model)?.knownFiles.map((known) => [known.sha256, known.bytes]),
+        [[sha256, bytes.length]],
+      );
+    }
+  });
+
   it('knows the files of the test data by their hashes', { skip: missingData(...Object.values(testWeights)) }, () => {
     for (const [model, file] of Object.entries(testWeights)) {
       const bytes = readFileSync(dataPath(file));
