@@ -1,5 +1,6 @@
 import { redact } from '../core/log.ts';
 import type { ProbeTransport } from '../core/probe.ts';
+import { secretName } from '../core/secret-name.ts';
 import { parseSource } from '../software-worker/source-address.ts';
 
 /** A source as it was written, with its credentials kept out of what is shown. Pure. */
@@ -13,10 +14,21 @@ export interface WrittenSource {
   readonly invented: readonly string[];
 }
 
-const placeholders = /^(?:\$\{[A-Za-z_][A-Za-z0-9_]*\})+$/;
-/** A value ends where the next key begins, which some cameras join by `_`: `/user=NAME_password=WORD_channel=1_stream=0.sdp`. */
-const userKeys = /([?&;/_](?:user|username|usr|login)=)((?:(?!_[a-z]+=)[^&;/?#\s])+)/gi;
-const secretKeys = /([?&;/_](?:password|passwd|passphrase|pass|pwd|token|secret|api_?key)=)((?:(?!_[a-z]+=)[^&;/?#\s])+)/gi;
+/** Also both of them where one value is user and password. */
+const placeholders = /^(?:\$\{[A-Za-z_][A-Za-z0-9_]*\}:?)+$/;
+/**
+ * A value ends where the next key begins, which some cameras join by `_`: `/user=NAME_password=WORD_channel=1_stream=0.sdp`. A key has
+ * a value: the `=` that pads Base64 makes none.
+ */
+const inPath = '((?:(?!_[a-z]+=[^=&;])[^&;/?#])+)';
+const inQuery = '((?:(?![_/?][a-z]+=[^=&;#])[^&;#])+)';
+const userKey = '[?&;/_#](?:user|username|usr|login|loginuse)';
+const placesOf = (value: string) => ({
+  users: new RegExp(`(${userKey}=)${value}`, 'gi'),
+  secrets: new RegExp(`(${secretName}=)${value}`, 'gi'),
+});
+const pathPlaces = placesOf(inPath);
+const queryPlaces = placesOf(inQuery);
 
 function decoded(text: string): string {
   try {
@@ -27,17 +39,25 @@ function decoded(text: string): string {
 }
 
 export function readWrittenSource(written: string): WrittenSource {
-  const invented = new Set<string>();
-  const conceal = (text: string, variable: string): string => {
+  const invented = new Map<string, string>();
+  const conceal = (text: string, kind: 'CAM_USER' | 'CAM_PASSWORD'): string => {
     const plain = decoded(text);
     if (placeholders.test(plain)) return plain;
-    invented.add(variable);
+    // Another value needs another variable, and none that the source names already.
+    let variable: string = kind;
+    for (let n = 2; written.includes(`\${${variable}}`) || (invented.get(variable) ?? plain) !== plain; n++)
+      variable = `${kind}_${n}`;
+    invented.set(variable, plain);
     return `\${${variable}}`;
   };
-  const inTail = (tail: string) =>
-    tail
-      .replace(userKeys, (_whole, key: string, value: string) => `${key}${conceal(value, 'CAM_USER')}`)
-      .replace(secretKeys, (_whole, key: string, value: string) => `${key}${conceal(value, 'CAM_PASSWORD')}`);
+  const inPart = (part: string, { users, secrets }: ReturnType<typeof placesOf>) =>
+    part
+      .replace(users, (_whole, key: string, value: string) => `${key}${conceal(value, 'CAM_USER')}`)
+      .replace(secrets, (_whole, key: string, value: string) => `${key}${conceal(value, 'CAM_PASSWORD')}`);
+  const inTail = (tail: string) => {
+    const [, path = '', query = ''] = /^([^?#]*)(.*)$/s.exec(tail) ?? [];
+    return inPart(path, pathPlaces) + inPart(query, queryPlaces);
+  };
 
   let concealed = written;
   const address = placeholders.test(written) ? undefined : parseSource(written);
@@ -54,7 +74,7 @@ export function readWrittenSource(written: string): WrittenSource {
   const variables = [...concealed.matchAll(/(\$?)\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g)]
     .filter(([, escaped]) => escaped === '')
     .map(([, , name = '']) => name);
-  return { concealed, variables: [...new Set(variables)], invented: [...invented] };
+  return { concealed, variables: [...new Set(variables)], invented: [...invented.keys()] };
 }
 
 export interface OpenedSource {

@@ -1,5 +1,6 @@
 import { type Logger as PinoLogger, pino } from 'pino';
 import type { Clock } from './clock.ts';
+import { secretName } from './secret-name.ts';
 
 /** Messages are constant phrases, values are fields. Levels: error a person must act, warn healing itself, info a change of state, debug per frame. */
 export type Logger = Pick<PinoLogger, 'debug' | 'info' | 'warn' | 'error' | 'level'> & {
@@ -14,7 +15,8 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
  * repetition has a bound: a text of megabytes must not take longer than its length is worth.
  */
 const urlPassword = /([a-z][a-z0-9+.-]{0,31}:\/\/[^\s/:]{0,255}):(?!\d{1,5}(?:[/?#\s]|$))\S{0,4095}@/gi;
-const namedSecret = /(password|passwd|passphrase|pass|pwd|user-pw|token|secret|api_?key)=[^\s&"']+/gi;
+const namedSecret = new RegExp(`(${secretName})=[^\\s&"']+`, 'gi');
+/** Narrower than `secretName`: this program names the fields, and by `key` mostly what finds a thing. */
 const secretKey = /^(?:.*password|passphrase|passwd|pass|pwd|.*token|.*secret|api_?key|authorization|.*privatekey)$/i;
 /** Deeper fields are not logged: nothing would have looked at them. */
 const depthLimit = 5;

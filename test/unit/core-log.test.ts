@@ -32,6 +32,9 @@ const urls: readonly (readonly [string, string])[] = [
   ['srt://h:7001?passphrase=secret&latency=20', 'srt://h:7001?passphrase=***&latency=20'],
   ['rtspsrc user-id=u user-pw=secret latency=0', 'rtspsrc user-id=u user-pw=*** latency=0'],
   ['?access_token=secret', '?access_token=***'],
+  ['?authToken=secret&channel=1#password=secret', '?authToken=***&channel=1#password=***'],
+  ['/user=admin_password=secret', '/user=admin_password=***'],
+  ['x264enc key-int-max=30 bypass=on', 'x264enc key-int-max=30 bypass=on'],
   ['a file that compares=well', 'a file that compares=well'],
 ];
 
@@ -45,7 +48,7 @@ for (const [text, shown] of urls) {
 test('a text of megabytes is redacted in no time, and cut in the log without showing half a password', {
   timeout: 10_000,
 }, () => {
-  for (const part of ['r', 'r-', 'a://b:', 'password', 'a.', '://', ':', '@'])
+  for (const part of ['r', 'r-', 'a://b:', 'password', 'auth', 'sig_', 'a.', '://', ':', '@'])
     assert.equal(typeof redact(part.repeat(300_000 / part.length)), 'string', part);
   const url = ' rtsp://u:hunter2hunter2@h/';
   for (const before of [16_384 - 10, 16_384 - 14, 16_384 - 18, 20_000]) {

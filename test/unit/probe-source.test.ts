@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { describeSource, readWrittenSource } from '../../src/composition/probe-source.ts';
+import { redact } from '../../src/core/log.ts';
 
 describe('probe - a source as it was written', () => {
   it('keeps placeholders as they are', () => {
@@ -45,6 +46,62 @@ describe('probe - a source as it was written', () => {
       'rtsp://10.0.0.9/user=${CAM_USER}_password=${CAM_PASSWORD}_channel=1_stream=0.sdp?real_stream',
     );
     assert.equal(readWrittenSource('http://cam/video?token=abc&x=1').concealed, 'http://cam/video?token=${CAM_PASSWORD}&x=1');
+  });
+
+  it('finds secrets under whatever name cameras and servers give them', () => {
+    const names =
+      'auth key token sig sign authToken auth_key access_token apiKey api-key userpwd user_pw psw loginpas passwd PASSPHRASE sign X-Amz-Signature X-Amz-Credential hmacSig Authorization txSecret streamkey';
+    for (const name of names.split(' ')) {
+      for (const before of ['?', '?x=1&', '?x=1;', '#', '?x=1#', '/', '/x=1_'])
+        assert.deepEqual(
+          readWrittenSource(`http://cam/video${before}${name}=s3cr3t&y=2`),
+          {
+            concealed: `http://cam/video${before}${name}=\${CAM_PASSWORD}&y=2`,
+            variables: ['CAM_PASSWORD'],
+            invented: ['CAM_PASSWORD'],
+          },
+          before + name,
+        );
+      assert.doesNotMatch(redact(`cannot open http://cam/video?${name}=s3cr3t`), /s3cr3t/, `${name} in the log`);
+    }
+  });
+
+  it('conceals the whole of a value, user and password in one too', () => {
+    for (const [value, after] of [
+      ['admin:secret', ''],
+      ['ab/cd+e?f_gh==', ''],
+      ['ab_cd=', '&x=1'],
+      ['my secret', '&x=1'],
+      ['secret', '/trackID=1'],
+      ['secret', '_channel=1'],
+    ])
+      assert.equal(
+        readWrittenSource(`http://cam/video?userpwd=${value}${after}`).concealed,
+        `http://cam/video?userpwd=\${CAM_PASSWORD}${after}`,
+      );
+    assert.deepEqual(readWrittenSource('http://cam/?userpwd=${U}:${P}').invented, []);
+  });
+
+  it('gives different values different variables, none of them named in the source already', () => {
+    assert.deepEqual(readWrittenSource('http://me:one@cam/?auth=SECRET&key=abc&pass=one'), {
+      concealed: 'http://${CAM_USER}:${CAM_PASSWORD}@cam/?auth=${CAM_PASSWORD_2}&key=${CAM_PASSWORD_3}&pass=${CAM_PASSWORD}',
+      variables: ['CAM_USER', 'CAM_PASSWORD', 'CAM_PASSWORD_2', 'CAM_PASSWORD_3'],
+      invented: ['CAM_USER', 'CAM_PASSWORD', 'CAM_PASSWORD_2', 'CAM_PASSWORD_3'],
+    });
+    assert.deepEqual(
+      readWrittenSource('rtsp://${CAM_USER}:${CAM_PASSWORD}@cam/?token=abc').concealed,
+      'rtsp://${CAM_USER}:${CAM_PASSWORD}@cam/?token=${CAM_PASSWORD_2}',
+    );
+  });
+
+  it('leaves alone settings that only sound secret, here and in the log', () => {
+    const names =
+      'keyframe key_frames keyint key-int-max keyInterval keyboard channel subtype author authority authmode auth_type signal design assign bypass passive passthrough compass pasture insight';
+    for (const name of names.split(' ')) {
+      const source = `rtsp://10.0.0.21/s?x=1&${name}=12`;
+      assert.deepEqual(readWrittenSource(source), { concealed: source, variables: [], invented: [] });
+      assert.equal(redact(source), source);
+    }
   });
 
   it('leaves alone what has none', () => {
