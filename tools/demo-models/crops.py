@@ -18,6 +18,7 @@ from characters import Identity, Pose, random_identity, random_pose, sibling
 from clothes import random_clothes
 from degrade import degrade
 from drawing import draw_head
+from sources import digest
 
 TEMPLATE = 2 * np.array([[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]])
 """Where the five points lie in a crop of 224 pixels: the usual template of 112, times two."""
@@ -127,10 +128,10 @@ def crops_of(identities: list[Identity], each: int, conditions: Conditions, seed
 
 
 def training_set(folder: Path = CACHE, identities: int = IDENTITIES, each: int = EACH, seed: int = SEED, processes: int = 2) -> np.ndarray:
-    """uint8 [identities, each, 120, 120, 3] in `folder`, drawn where it is not there yet for the same numbers."""
+    """uint8 [identities, each, 120, 120, 3] in `folder`, drawn where it is not there yet for the same numbers from the same code."""
     folder.mkdir(parents=True, exist_ok=True)
     path, note = folder / 'crops.npy', folder / 'crops.json'
-    asked = {'identities': identities, 'each': each, 'seed': seed}
+    asked = {'identities': identities, 'each': each, 'seed': seed, 'code': digest('crops')}
     if not note.exists() or json.loads(note.read_text()) != asked:
         note.unlink(missing_ok=True)
         side = TRAIN_SIDE + 2 * BORDER

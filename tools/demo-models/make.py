@@ -1,20 +1,23 @@
 """Makes the demo's models and film again, step by step. `python make.py --help`.
 
 Each step is a program of this folder; it runs in its own process, prints its progress, and leaves a stamp in
-`.cache/demo-models/done/`, so that the next run skips it. A step runs again when its command or a step that it needs has changed
-since, or with `--again`.
+`.cache/demo-models/done/`, so that the next run skips it. A step runs again when its command or the code of this folder that it uses
+has changed since, when a step that it needs has run since, or with `--again`.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+import sources
 
 FOLDER = Path(__file__).resolve().parent
 CACHE = FOLDER.parents[1] / '.cache' / 'demo-models'
@@ -62,16 +65,29 @@ def order(wanted: list[str]) -> list[str]:
 
 
 def stamp_of(name: str) -> str:
-    """What identifies a finished step: its commands and the stamps of what it needs."""
+    """What a run of a step depends on: its commands, their code, and when what it needs was finished and from what. To be asked for
+    once the needed steps are done, and before the step runs: code that is edited meanwhile makes it run again."""
     step = STEPS[name]
-    parts = [*(' '.join(command) for command in step.commands), *(stamp_of(needed) for needed in step.needs)]
+    parts = [
+        *(' '.join(command) for command in step.commands),
+        *(sources.digest(Path(program).stem) for program, *_ in step.commands),
+        *((CACHE / 'done' / needed).read_text() for needed in step.needs),
+    ]
     return hashlib.sha256('\n'.join(parts).encode()).hexdigest()
+
+
+def is_done(stamp: Path, expected: str) -> bool:
+    """Whether a stamp says so; one that cannot be read does not."""
+    try:
+        return json.loads(stamp.read_text())['of'] == expected
+    except (OSError, ValueError, TypeError):
+        return False
 
 
 def run(name: str, again: bool) -> float:
     """Runs a step unless it is done; the seconds that it took."""
     stamp, expected = CACHE / 'done' / name, stamp_of(name)
-    if not again and stamp.exists() and stamp.read_text() == expected:
+    if not again and is_done(stamp, expected):
         print(f'== {name}: done before', flush=True)
         return 0.0
     stamp.unlink(missing_ok=True)
@@ -83,7 +99,7 @@ def run(name: str, again: bool) -> float:
         if code != 0:
             raise SystemExit(f'{program} ended with {code}; what is done so far is kept')
     stamp.parent.mkdir(parents=True, exist_ok=True)
-    stamp.write_text(expected)
+    stamp.write_text(json.dumps({'of': expected, 'finished': time.time()}))
     return time.monotonic() - begun
 
 

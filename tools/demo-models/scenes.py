@@ -20,6 +20,7 @@ from characters import random_identity, random_pose
 from clothes import random_clothes
 from degrade import degrade
 from drawing import draw_head
+from sources import digest
 
 CACHE = Path(__file__).resolve().parents[2] / '.cache' / 'demo-models'
 """Where bulky products go; never committed."""
@@ -76,7 +77,7 @@ def scene(height: int, width: int, conditions: Conditions, rng: np.random.Genera
         layer = np.zeros((height, width, 4), np.uint8)
         canvas = skia.Surface(layer).getCanvas()
         face = _person(canvas, height, width, unit, conditions, rng)
-        _cover(picture, layer, boxes, hidden)
+        _cover(picture, layer, hidden)
         if face is not None:
             boxes.append(np.array(face.box, np.float32))
             points.append(np.array(face.landmarks, np.float32))
@@ -84,11 +85,11 @@ def scene(height: int, width: int, conditions: Conditions, rng: np.random.Genera
             if rng.random() < 0.12:
                 layer = np.zeros((height, width, 4), np.uint8)
                 _hide(skia.Surface(layer).getCanvas(), face.box, rng)
-                _cover(picture, layer, boxes, hidden)
+                _cover(picture, layer, hidden)
     if rng.random() < 0.25:
         layer = np.zeros((height, width, 4), np.uint8)
         draw_distractor(skia.Surface(layer).getCanvas(), rng, rng.uniform(0, width), rng.uniform(0, height), rng.uniform(0.05, 0.4) * width)
-        _cover(picture, layer, boxes, hidden)
+        _cover(picture, layer, hidden)
     strength = conditions.strength * (0.3 if rng.random() < 0.25 else 1.0)
     picture = degrade((picture + 0.5).clip(0, 255).astype(np.uint8), rng, strength)
     shares = [_share(mask, box) for mask, box in zip(hidden, boxes, strict=True)]
@@ -148,7 +149,7 @@ def _hide(canvas: skia.Canvas, box: tuple[float, float, float, float], rng: np.r
         draw_distractor(canvas, rng, rng.uniform(x0, x1), rng.uniform(y0, y1), wide * rng.uniform(0.3, 1.4))
 
 
-def _cover(picture: np.ndarray, layer: np.ndarray, boxes: list, hidden: list) -> None:
+def _cover(picture: np.ndarray, layer: np.ndarray, hidden: list) -> None:
     """Lays `layer` (RGBA, colours not multiplied) over the picture and notes which faces it covers."""
     picture += (layer[..., :3] - picture) * (layer[..., 3:].astype(np.float32) / 255)
     for mask in hidden:
@@ -178,11 +179,12 @@ def wanted(inside: np.ndarray, hidden: np.ndarray) -> np.ndarray:
 
 
 def scene_set(folder: Path, name: str, count: int, height: int, width: int, conditions: Conditions, seed: int, processes: int = 2):
-    """`count` scenes in `folder`, drawn where they are not there yet for the same numbers. Returns the pictures, uint8 [count, height,
-    width, 3] mapped from the disk, and the faces, float32 [count, MAX_FACES, 15] (box, points, hidden; NaN where there is none)."""
+    """`count` scenes in `folder`, drawn where they are not there yet for the same numbers from the same code. Returns the pictures, uint8
+    [count, height, width, 3] mapped from the disk, and the faces, float32 [count, MAX_FACES, 15] (box, points, hidden; NaN where there
+    is none)."""
     folder.mkdir(parents=True, exist_ok=True)
     note, pictures, faces = folder / f'{name}.json', folder / f'{name}.npy', folder / f'{name}-faces.npy'
-    asked = {'count': count, 'size': [height, width], 'seed': seed, 'conditions': repr(conditions)}
+    asked = {'count': count, 'size': [height, width], 'seed': seed, 'conditions': repr(conditions), 'code': digest('scenes')}
     if not note.exists() or json.loads(note.read_text()) != asked:
         note.unlink(missing_ok=True)
         np.lib.format.open_memmap(pictures, 'w+', np.uint8, (count, height, width, 3)).flush()
