@@ -1,3 +1,4 @@
+import { spanText } from '../core/duration.ts';
 import type { FaceFigures, FaceFlaw, ProbeReport, StreamFigures } from '../core/probe.ts';
 import { count, table } from './text.ts';
 
@@ -15,10 +16,6 @@ const flawWords: Readonly<Record<FaceFlaw, string>> = {
   uncertain: 'hard to make out',
 };
 
-function span(ms: number): string {
-  return Math.abs(ms) < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
-}
-
 function rate(kbitPerSecond: number): string {
   return kbitPerSecond < 1000 ? `${Math.round(kbitPerSecond)} kbit/s` : `${(kbitPerSecond / 1000).toFixed(1)} Mbit/s`;
 }
@@ -34,9 +31,9 @@ function keyFrameText({ keyFrames, bFrames }: StreamFigures): string {
   const { meanIntervalMs, longestIntervalMs, count: keys } = keyFrames;
   const every =
     meanIntervalMs === undefined
-      ? `${count(keys, 'key frame')} in ${span(longestIntervalMs)}`
-      : `every ${span(meanIntervalMs)}, longest ${span(longestIntervalMs)}`;
-  return `${every}; ${bFrames.depth === 0 ? 'no B-frames' : `B-frames, ${span(bFrames.delayMs)}`}`;
+      ? `${count(keys, 'key frame')} in ${spanText(longestIntervalMs)}`
+      : `every ${spanText(meanIntervalMs)}, longest ${spanText(longestIntervalMs)}`;
+  return `${every}; ${bFrames.depth === 0 ? 'no B-frames' : `B-frames, ${spanText(bFrames.delayMs)}`}`;
 }
 
 function transportText(stream: StreamFigures): string {
@@ -45,7 +42,7 @@ function transportText(stream: StreamFigures): string {
     transport,
     ...(arrival === undefined
       ? []
-      : [`arrival jitter ${span(arrival.jitterMs)} (95 %), longest gap ${span(arrival.longestGapMs)}`]),
+      : [`arrival jitter ${spanText(arrival.jitterMs)} (95 %), longest gap ${spanText(arrival.longestGapMs)}`]),
     ...(lostFrames === undefined ? ['frame rate varies'] : [`${lostFrames} of ${frames + lostFrames} frames lost`]),
     ...(undecodable === 0 ? [] : [`${undecodable} undecodable`]),
     ...(interruptions === 0 ? [] : [count(interruptions, 'interruption')]),
@@ -57,7 +54,7 @@ function clockText({ clock }: StreamFigures): string | undefined {
   if (!clock.senderReports) return 'no RTCP sender reports';
   const where = clock.aheadMs < 0 ? 'behind' : 'ahead of';
   const jumps = clock.jumps === 0 ? 'no jump' : count(clock.jumps, 'jump');
-  return `RTCP sender reports, ${span(Math.abs(clock.aheadMs))} ${where} this machine at arrival, ${jumps}`;
+  return `RTCP sender reports, ${spanText(Math.abs(clock.aheadMs))} ${where} this machine at arrival, ${jumps}`;
 }
 
 function share(part: number, whole: number): string {

@@ -15,7 +15,7 @@ const keepEveryMs = 10 * 60_000;
 const dayMs = 86_400_000;
 const hourMs = 3_600_000;
 
-function spanText(ms: number): string {
+function longSpanText(ms: number): string {
   return ms >= 2 * dayMs ? `${Math.round(ms / dayMs)} days` : `${(ms / hourMs).toFixed(1)} hours`;
 }
 
@@ -54,7 +54,7 @@ export async function startErasing(store: ClockStore, ctx: Context): Promise<Era
     parts: () => {
       const found = doubt();
       if (found === undefined) return [];
-      const reason = `the wall clock leapt ahead by ${spanText(found.aheadMs)}; nothing is erased for its age for another ${spanText(found.leftMs)} unless it comes back`;
+      const reason = `the wall clock leapt ahead by ${longSpanText(found.aheadMs)}; nothing is erased for its age for another ${longSpanText(found.leftMs)} unless it comes back`;
       return [{ name: 'clock', ready: false, reason }];
     },
     [Symbol.dispose]: () => timer[Symbol.dispose](),

@@ -173,8 +173,8 @@ async function watch(
   if (end !== 'enough') throw new SightlineError(end.code, withRemedy(end, source.transport));
   const measured = {
     stream: observation.streamFigures(),
-    ...present('detector', observation.detectorFigures()),
-    ...(detector === undefined ? present('noDetector', plan.noDetector) : { faces: observation.faceFigures() }),
+    ...whereKnown('detector', observation.detectorFigures()),
+    ...(detector === undefined ? whereKnown('noDetector', plan.noDetector) : { faces: observation.faceFigures() }),
   };
   return {
     source: source.shown,
@@ -194,7 +194,8 @@ async function watch(
   };
 }
 
-function present<K extends string, T>(key: K, value: T | undefined): { readonly [P in K]?: T } {
+/** `key` with its value, or no such key. */
+function whereKnown<K extends string, T>(key: K, value: T | undefined): { readonly [P in K]?: T } {
   return value === undefined ? {} : ({ [key]: value } as { readonly [P in K]: T });
 }
 

@@ -6,3 +6,8 @@ export function parseDuration(text: string): number | undefined {
   const factor = unitsMs[unit];
   return amount === undefined || factor === undefined ? undefined : Math.round(Number(amount) * factor);
 }
+
+/** A measured span for people: `80 ms`, `3.2 s`. */
+export function spanText(ms: number): string {
+  return Math.abs(ms) < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
+}

@@ -1,3 +1,4 @@
+import { spanText } from '../core/duration.ts';
 import type { DetectorFigures, FaceFigures, FaceFlaw, Finding, ProbeVerdict, StreamFigures } from '../core/probe.ts';
 
 /** What the figures of a camera mean, in words, and what would help. Pure. */
@@ -33,11 +34,6 @@ const goodHeightPx = 55;
 
 const px = (value: number) => `${Math.round(value)} px`;
 const percent = (share: number) => `${Math.round(100 * share)} %`;
-
-/** `80 ms`, `3.2 s`. */
-export function spanText(ms: number): string {
-  return Math.abs(ms) < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
-}
 
 function times(count: number): string {
   return count === 1 ? 'once' : count === 2 ? 'twice' : `${count} times`;
