@@ -17,8 +17,10 @@ def used_by(program: Path) -> list[Path]:
             continue
         found.add(path)
         for node in ast.walk(ast.parse(path.read_text())):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module] if isinstance(node, ast.ImportFrom) else []
-            waiting += [path.with_name(f'{name}.py') for name in names if name]
+            if isinstance(node, ast.Import):
+                waiting += [path.with_name(f'{alias.name}.py') for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                waiting.append(path.with_name(f'{node.module}.py'))
     return sorted(found)
 
 
