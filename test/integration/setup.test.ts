@@ -94,6 +94,35 @@ describe('tools/bootstrap', () => {
     assert.match(output, /npm packages: all there/);
   });
 
+  for (const { profile, seconds } of [
+    { profile: 'demo', seconds: 30 },
+    { profile: 'test', seconds: 900 },
+  ] as const) {
+    it(`says who holds apt's lock, waits at most ${seconds} s for the ${profile}, then goes on and says how to get the rest`, () => {
+      // apt's own words; it is the one that waits, for as long as it is told.
+      const locked = [
+        'echo "apt-get $*" >>apt.log; case "$*" in *update) exit 0 ;; esac',
+        'for second in 1 2 3; do echo "Waiting for cache lock: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 4711 (unattended-upgr)..."; done',
+        'echo "E: Unable to acquire the dpkg frontend lock (/var/lib/dpkg/lock-frontend), is another process using it?" >&2; exit 100',
+      ].join('\n');
+      const absent = 'case "$*" in *libfaiss*) exit 1 ;; *) echo "ii " ;; esac';
+      const { code, output, log } = setup({ ...ready, 'dpkg-query': absent, 'apt-get': locked }, profile);
+      assert.equal(code, 0, output);
+      const installs = log('apt.log').match(/^apt-get .* install libfaiss-dev$/gm) ?? [];
+      assert.equal(installs.length, 1, 'who waited in vain does not wait again');
+      assert.match(installs[0] ?? '', new RegExp(` DPkg::Lock::Timeout=${seconds} `));
+      const held = `setup: packages: apt's lock is held by process 4711 (unattended-upgr): waiting at most ${seconds} s\n`;
+      assert.equal(output.split(held).length, 2, output);
+      assert.match(
+        output,
+        new RegExp(
+          `missing:\\n  - Debian packages.*: apt's lock was held for ${seconds} s; when that is over: apt-get update && .*libfaiss-dev\\n`,
+        ),
+      );
+      assert.match(output, /ready in \d+ s/);
+    });
+  }
+
   it('names the packages on a system that is not Debian', () => {
     const { 'dpkg-query': _, 'apt-get': __, ...other } = ready;
     const { code, output } = setup(other);
