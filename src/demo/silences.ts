@@ -5,7 +5,7 @@ import { trackKey } from '../core/types.ts';
 /** From ledger rows to the few that are worth a line in the demo: the look-alike and the one on the ignore list. Pure. */
 
 /** Below this share of the threshold it is a stranger like any other, not somebody who looks alike. */
-const alikeShare = 0.65;
+const alikeShare = 0.8;
 /** One blink looks like anybody. */
 const alikeLooks = 3;
 /** Tracks of one visit follow each other; what was said of the first holds for the next. */

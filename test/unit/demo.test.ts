@@ -225,7 +225,7 @@ describe('silences', () => {
   it('do not tell of strangers and blinks, nor of a poor track of somebody who was told of', () => {
     const none = (rows: readonly LedgerRow[], visits: readonly ToldVisit[] = [], ignored: readonly string[] = []) =>
       assert.deepEqual(createSilences().from(rows, visits, ignored), []);
-    none([row({ score: 0.25 })]);
+    none([row({ score: 0.31 })]);
     none([row({ count: 2 })]);
     none([row({ reason: 'too_small' })]);
     none([row({})], [], ['ada']);
