@@ -57,7 +57,7 @@ NORA = double(18)
 CAST: tuple[Member, ...] = (
     Member(
         Person('ada', ADA, Outfit('jumper', Clothes('crew', 'plain', TEAL, MUSTARD), CLOTH[NAVY], (0.55, 0.22, 0.18), prop='bag', prop_colour=CLOTH[MUSTARD]), 1.0),
-        'listed', 'Red curls, round glasses, freckles; a teal jumper.', 'Ada is on the list: every visit of hers raises an alert.',
+        'listed', 'Red curls, round glasses, freckles; a teal jumper.', 'Ada is on the list: when she comes, an alert is raised.',
     ),
     Member(
         Person('bruno', base(
