@@ -68,6 +68,7 @@ function engineText(engine: string): string {
 /** What runs where: label and value. */
 export function factRows(facts: DemoFacts): string[][] {
   const { broker, cameras } = facts;
+  const program = quoted(facts.program);
   return [
     ['listed', names(facts.listed)],
     ...(facts.ignored.length === 0 ? [] : [['ignored', names(facts.ignored)]]),
@@ -81,21 +82,20 @@ export function factRows(facts: DemoFacts): string[][] {
     ['log', facts.log],
     ...(facts.configFile === undefined
       ? []
-      : [['kept', `${facts.directory}; afterwards ${facts.program} run ${facts.configFile}`]]),
+      : [['kept', `${facts.directory}; afterwards ${runCommand(facts.program, facts.configFile, facts.passwordIn)}`]]),
     ['look in', `ffplay -rtsp_transport tcp ${cameras[0] ?? ''}`],
     ['', `mosquitto_sub -h ${broker.host} -p ${broker.port} -t '${facts.baseTopic}/v1/alerts/+'`],
-    ['', `${facts.program} status --data ${facts.dataDir}`],
+    ['', `${program} status --data ${quoted(facts.dataDir)}`],
   ];
 }
 
 /** What to try: what it does, and the command. */
 export function nextSteps(facts: DemoFacts): string[][] {
   const taken = new Set([...facts.listed, ...facts.ignored]);
-  const other =
-    facts.cast.find(({ name, role }) => role === 'other' && !taken.has(name)) ??
-    facts.cast.find(({ name }) => !taken.has(name));
-  const { program } = facts;
-  const data = `--data ${facts.dataDir}`;
+  const free = listable(facts.cast).filter(({ name }) => !taken.has(name));
+  const other = free.find(({ role }) => role === 'other') ?? free[0];
+  const program = quoted(facts.program);
+  const data = `--data ${quoted(facts.dataDir)}`;
   return [
     ...(other === undefined ? [] : [['list somebody else', `${program} demo --watch ${quoted(other.name)}`]]),
     ['why nobody was told', `${program} why --camera lobby --at ${'$(date +%T)'} ${data}`],
@@ -107,8 +107,19 @@ export function nextSteps(facts: DemoFacts): string[][] {
   ];
 }
 
+/** Whose photos there are. */
+function listable(cast: DemoFacts['cast']): DemoFacts['cast'] {
+  return cast.filter(({ role }) => role !== 'hidden');
+}
+
+function runCommand(program: string, configFile: string, passwordIn: string | undefined): string {
+  const command = `${quoted(program)} run ${quoted(configFile)}`;
+  return passwordIn === undefined ? command : `${passwordIn}=... ${command}`;
+}
+
+/** For a shell. */
 function quoted(word: string): string {
-  return /^[\w.-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+  return /^[\w./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 export function silenceText(silence: DemoSilence): string {
@@ -120,12 +131,20 @@ export function silenceText(silence: DemoSilence): string {
   }
 }
 
-function stoppedText({ alerts, kept, configFile, left, program }: Extract<DemoEvent, { kind: 'stopped' }>): string {
+function stoppedText(event: Extract<DemoEvent, { kind: 'stopped' }>): string {
+  const { alerts, waiting, kept, configFile, left, program, passwordIn } = event;
+  const told = [
+    count(alerts, 'alert'),
+    ...(waiting === undefined ? [] : [`${count(waiting.messages, 'message')} waited for the broker ${waiting.broker}`]),
+  ].join(', ');
   const rest =
     kept === undefined
       ? 'nothing is left behind'
-      : [`kept in ${kept}`, ...(configFile === undefined ? [] : [`${program} run ${configFile} goes on with it`])].join(': ');
-  return `${count(alerts, 'alert')}; ${left === undefined ? rest : `${left} could not be removed`}`;
+      : [
+          `kept in ${kept}`,
+          ...(configFile === undefined ? [] : [`${runCommand(program, configFile, passwordIn)} goes on with it`]),
+        ].join(': ');
+  return `${told}; ${left === undefined ? rest : `${left} could not be removed`}`;
 }
 
 export interface Screen {
@@ -186,8 +205,11 @@ function welcome(facts: DemoFacts, paint: Paint): readonly string[] {
 }
 
 function hint(facts: DemoFacts, paint: Paint): string {
-  const others = facts.cast.map(({ name }) => name).filter((name) => !facts.listed.includes(name));
-  return paint('dim', `  Ctrl-C ends it. Type a name and Enter to list somebody else: ${others.join(', ')}`);
+  const others = listable(facts.cast)
+    .map(({ name }) => name)
+    .filter((name) => !facts.listed.includes(name));
+  const more = others.length === 0 ? '' : ` Type a name and Enter to list somebody else: ${others.join(', ')}`;
+  return paint('dim', `  Ctrl-C ends it.${more}`);
 }
 
 function rows(pairs: readonly (readonly string[])[], paint: Paint): readonly string[] {

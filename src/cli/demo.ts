@@ -21,8 +21,8 @@ Usage: sightline demo [options]
        sightline demo --watch NAME
 
   --cameras N    so many cameras, 1 to ${maxDemoCameras} (default 1), each at another place of the film
-  --watch NAME   lists another character too; may be given several times. Alone, while a demo of yours runs, it lists NAME there and
-                 ends. In a terminal you can also type the name and Enter
+  --watch NAME   lists another character too; may be given several times. Alone, while a demo of yours runs, it lists NAME there (of
+                 several in the newest) and ends. In a terminal you can also type the name and Enter
   --mqtt URL     your own broker instead of the embedded one, which listens on loopback only. Topics begin with sightline-demo/.
                  A password may be in the URL or, with a user in it, in MQTT_PASSWORD
   --keep DIR     works in DIR, which stays: configuration, watchlist, history, log, pictures. Another demo there goes on with them
@@ -74,7 +74,9 @@ async function listedInRunning(names: readonly string[], io: CommandIo, services
   const running = await (await services.demo()).running();
   if (running === undefined) return false;
   const said = await running.watch(names, io.user);
-  for (const line of said) io.say(`${line} (in the demo that runs, process ${running.pid})`);
+  const where =
+    running.of > 1 ? `several demos run; in that of process ${running.pid}` : `in the demo that runs, process ${running.pid}`;
+  for (const line of said) io.say(`${line} (${where})`);
   return true;
 }
 

@@ -53,6 +53,8 @@ export interface DemoFacts {
   readonly log: string;
   /** To be run without the demo; only in a directory that stays. */
   readonly configFile?: string;
+  /** Environment variable that `configFile` needs: the password of the user's broker. */
+  readonly passwordIn?: string;
 }
 
 /** An alert as it came from the broker. */
@@ -104,6 +106,10 @@ export type DemoEvent =
       readonly kept?: string;
       /** To be run without the demo; absent when it did not come so far. */
       readonly configFile?: string;
+      /** Environment variable that `configFile` needs. */
+      readonly passwordIn?: string;
+      /** What the user's broker had not taken. */
+      readonly waiting?: { readonly messages: number; readonly broker: string };
       /** Could not be removed. */
       readonly left?: string;
     };
@@ -118,6 +124,8 @@ export interface DemoView {
 export interface RunningDemo {
   readonly pid: number;
   readonly directory: string;
+  /** So many run, this one among them. */
+  readonly of: number;
   /** Lists members of its cast; gives what there is to say. Rejects with `cli.usage` for a name that is not in the cast. */
   watch(names: readonly string[], actor: string): Promise<readonly string[]>;
 }

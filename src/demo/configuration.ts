@@ -3,8 +3,8 @@ import { errorText, SightlineError } from '../core/errors.ts';
 
 /** The configuration of a demo: `config/demo.yaml` with what only the moment knows filled in. Pure. */
 
-/** Environment variable through which a password of the user's own broker reaches the configuration. */
-export const passwordVariable = 'SIGHTLINE_DEMO_MQTT_PASSWORD';
+/** Environment variable through which a password of the user's own broker reaches the configuration, and in which it may be given. */
+export const passwordVariable = 'MQTT_PASSWORD';
 
 /** Begins the comment above every configuration that a demo writes: by it a directory of an earlier demo is known. */
 export const writtenByDemo = ' Written by sightline demo';
@@ -106,7 +106,7 @@ export interface OwnBroker {
 }
 
 /**
- * The user's broker with its credentials taken out of the URL; a password that the URL lacks may be in MQTT_PASSWORD. Throws
+ * The user's broker with its credentials taken out of the URL; a password that the URL lacks may be in `passwordVariable`. Throws
  * `cli.usage`.
  */
 export function ownBroker(text: string, env: Readonly<Record<string, string | undefined>>): OwnBroker {
@@ -125,7 +125,7 @@ export function ownBroker(text: string, env: Readonly<Record<string, string | un
     throw new SightlineError('cli.usage', 'user or password in --mqtt have a % that stands alone; write it as %25');
   }
   const { username } = credentials;
-  const password = credentials.password || (username === '' ? undefined : env['MQTT_PASSWORD']);
+  const password = credentials.password || (username === '' ? undefined : env[passwordVariable]);
   url.username = '';
   url.password = '';
   return {

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -7,10 +6,10 @@ import type { Control } from '../core/control.ts';
 import type { DemoEvent, DemoFacts, DemoRequest, DemoView } from '../core/demo.ts';
 import { errorText, isAbort, isSystemError, SightlineError } from '../core/errors.ts';
 import { Scope } from '../core/scope.ts';
-import { isFree, startDemoBroker } from './broker.ts';
+import { isFree } from './broker.ts';
 import { type DemoCameras, startDemoCameras } from './camera.ts';
+import { type ChosenBroker, chooseBroker } from './chosen-broker.ts';
 import {
-  type BrokerSettings,
   cameraNames,
   type OwnBroker,
   ownBroker,
@@ -18,9 +17,10 @@ import {
   renderConfiguration,
   writtenByDemo,
 } from './configuration.ts';
-import { type AlertListener, type AlertListenerOptions, startAlertListener } from './listener.ts';
+import { type AlertListener, startAlertListener } from './listener.ts';
 import { ignoredList, listMember, watchedList, watchMember } from './listing.ts';
 import { createPlace, type DemoPlace, findDemos, type PlaceWorld, removeDeadDemos, writePrivate } from './place.ts';
+import { daemonOf } from './running.ts';
 import { memberNamed, readScene, type Scene } from './scene.ts';
 import { createTour, followSilences } from './tour.ts';
 
@@ -61,9 +61,7 @@ export interface DemoOptions {
   connect(dataDir: string): Control;
 }
 
-const preferred = { mqtt: 1883, rtsp: 8554 } as const;
-/** Of its own: whoever waits for real alerts does not get these. */
-const baseTopic = 'sightline-demo';
+const preferredRtsp = 8554;
 /** Beside `demo.yaml` in a directory that stays. */
 const standaloneFile = 'sightline.yaml';
 const stopWithinMs = 12_000;
@@ -71,6 +69,8 @@ const pollMs = 1000;
 const drainPollMs = 100;
 /** After the film's end what is under way is still told. */
 const drainWithinMs = 8000;
+/** Told to stop, what the broker takes at once is not counted as waiting. */
+const countWithinMs = 1000;
 
 /** Resolves when the signal fires or the loops are over; rejects when it cannot begin or go on. It has undone itself either way. */
 export async function runDemo(options: DemoOptions, ctx: Context): Promise<void> {
@@ -78,37 +78,58 @@ export async function runDemo(options: DemoOptions, ctx: Context): Promise<void>
   const over = new AbortController();
   const running: Context = { ...ctx, signal: AbortSignal.any([ctx.signal, over.signal]) };
   const scope = new Scope({ clock: ctx.clock, log: ctx.log, deadlineMs: stopWithinMs });
-  let alerts = 0;
+  const outcome: Outcome = { alerts: 0, waiting: undefined };
+  let ownersBroker: OwnBroker | undefined;
   let place: DemoPlace | undefined;
   try {
-    const ownersBroker = request.mqtt === undefined ? undefined : ownBroker(request.mqtt, options.env);
+    ownersBroker = request.mqtt === undefined ? undefined : ownBroker(request.mqtt, options.env);
     const scene = await readScene(request.scene ?? options.own.scene);
     const watch = [...new Set(request.watch.map((name) => memberNamed(scene.cast, name).name))];
     for (const { name, role } of scene.cast)
       if (role === 'listed' || role === 'ignored' || watch.includes(name)) await scene.photos(name);
     const removed = await removeDeadDemos(options.world);
     if (removed.length > 0) view.show({ kind: 'note', text: `removed what a killed demo had left: ${removed.join(', ')}` });
-    await refuseTaken(request.keep, options.world);
+    await refuseTaken(options, ctx.signal);
     place = scope.use('directory', await createPlace({ keep: request.keep, scene: scene.directory }, options.world, ctx));
-    await play({ options, scene, watch, place, ownersBroker, onAlert: () => (alerts += 1) }, scope, running);
+    await play({ options, scene, watch, place, ownersBroker, outcome }, scope, running);
   } catch (error) {
     if (!ctx.signal.aborted || !isAbort(error)) throw diskFull(error);
   } finally {
     if (place !== undefined) view.show({ kind: 'stopping' });
     over.abort();
     await scope[Symbol.asyncDispose]();
-    if (place !== undefined) view.show({ kind: 'stopped', alerts, program: options.own.program, ...whatStays(place) });
+    if (place !== undefined) {
+      const { alerts, waiting } = outcome;
+      const stays = whatStays(place, ownersBroker);
+      view.show({
+        kind: 'stopped',
+        alerts,
+        program: options.own.program,
+        ...stays,
+        ...(waiting === undefined ? {} : { waiting }),
+      });
+    }
   }
 }
 
+interface Outcome {
+  alerts: number;
+  /** Messages that the user's broker had not taken at the end; undefined when there was none. */
+  waiting: { readonly messages: number; readonly broker: string } | undefined;
+}
+
 /** Undefined is nothing. */
-function whatStays({
-  directory,
-  kept,
-}: DemoPlace): Pick<Extract<DemoEvent, { kind: 'stopped' }>, 'kept' | 'configFile' | 'left'> {
+function whatStays(
+  { directory, kept }: DemoPlace,
+  broker: OwnBroker | undefined,
+): Pick<Extract<DemoEvent, { kind: 'stopped' }>, 'kept' | 'configFile' | 'passwordIn' | 'left'> {
   const configFile = join(directory, standaloneFile);
-  if (kept) return { kept: directory, ...(existsSync(configFile) ? { configFile } : {}) };
+  if (kept) return { kept: directory, ...(existsSync(configFile) ? { configFile, ...passwordIn(broker) } : {}) };
   return existsSync(directory) ? { left: directory } : {};
+}
+
+function passwordIn(broker: OwnBroker | undefined): { readonly passwordIn?: string } {
+  return broker?.password === undefined ? {} : { passwordIn: passwordVariable };
 }
 
 function diskFull(error: unknown): unknown {
@@ -116,11 +137,14 @@ function diskFull(error: unknown): unknown {
   return new SightlineError('demo.failed', 'the demo cannot go on: the disk is full', { cause: error });
 }
 
-async function refuseTaken(keep: string | undefined, world: PlaceWorld): Promise<void> {
+async function refuseTaken({ request: { keep }, world, connect }: DemoOptions, signal: AbortSignal): Promise<void> {
   if (keep === undefined) return;
-  const other = (await findDemos(world)).find(({ owner }) => owner.directory === keep);
-  if (other === undefined) return;
-  throw new SightlineError('daemon.running', `a demo runs on ${keep} already: process ${other.owner.pid}`);
+  for (const { owner, alive } of await findDemos(world)) {
+    if (owner.directory !== keep) continue;
+    // Where nobody can tell whether its process is there, its daemon can.
+    if (!alive && (await daemonOf(connect(join(keep, 'data')), signal)) === undefined) continue;
+    throw new SightlineError('daemon.running', `a demo runs on ${keep} already: process ${owner.pid}`);
+  }
 }
 
 interface Stage {
@@ -130,7 +154,7 @@ interface Stage {
   readonly place: DemoPlace;
   /** Undefined: the embedded one. */
   readonly ownersBroker: OwnBroker | undefined;
-  onAlert(): void;
+  readonly outcome: Outcome;
 }
 
 async function play(stage: Stage, scope: Scope, ctx: Context): Promise<void> {
@@ -138,16 +162,24 @@ async function play(stage: Stage, scope: Scope, ctx: Context): Promise<void> {
   const { request, view } = options;
   options.openLog(place.logFile);
 
-  const broker = await chooseBroker(stage, scope, ctx);
+  const broker = await chooseBroker(
+    { view, env: options.env, own: stage.ownersBroker, earlier: join(place.directory, standaloneFile) },
+    scope,
+    ctx,
+  );
   const cameras = scope.use('cameras', await startCameras(stage, ctx));
   const configFile = await writeConfiguration(stage, broker, cameras);
-  const tour = createTour({ view, place, finite: request.loops !== undefined, onAlert: stage.onAlert });
+  const onAlert = () => {
+    stage.outcome.alerts += 1;
+  };
+  const tour = createTour({ view, place, finite: request.loops !== undefined, onAlert });
   const listener = scope.use(
     'consumer of alerts',
     startAlertListener({ ...broker.consumer, cameras: [...cameras.urls.keys()], ...tour.listener(broker.address) }, ctx),
   );
   const daemon = scope.use('daemon', await options.startDaemon(configFile, broker.env));
   const control = options.connect(place.dataDir);
+  if (broker.address.own) scope.use('count of what waits', countedAtEnd(stage, control, broker, ctx));
   const { listed, ignored } = await listCast(stage, control, ctx.signal);
 
   const facts: DemoFacts = {
@@ -161,13 +193,13 @@ async function play(stage: Stage, scope: Scope, ctx: Context): Promise<void> {
     embedder: daemon.embedder,
     threshold: daemon.threshold,
     broker: broker.address,
-    baseTopic,
+    baseTopic: broker.baseTopic,
     cameras: [...cameras.urls.values()],
     directory: place.directory,
     dataDir: place.dataDir,
     log: place.logFile,
     ...(daemon.health === undefined ? {} : { health: daemon.health }),
-    ...(place.kept ? { configFile: join(place.directory, standaloneFile) } : {}),
+    ...(place.kept ? { configFile: join(place.directory, standaloneFile), ...passwordIn(stage.ownersBroker) } : {}),
   };
   tour.begin(facts);
   cameras.play();
@@ -182,45 +214,27 @@ async function play(stage: Stage, scope: Scope, ctx: Context): Promise<void> {
 }
 
 function aborted(signal: AbortSignal): Promise<undefined> {
+  if (signal.aborted) return Promise.resolve(undefined);
   return new Promise((resolve) => signal.addEventListener('abort', () => resolve(undefined), { once: true }));
 }
 
-interface ChosenBroker {
-  readonly address: DemoFacts['broker'];
-  readonly settings: BrokerSettings;
-  readonly consumer: Pick<AlertListenerOptions, 'url' | 'username' | 'password' | 'protocolVersion' | 'clientId' | 'baseTopic'>;
-  /** Environment of the configuration. */
-  readonly env: DemoOptions['env'];
-}
-
-/** The user's own, or one of our own on loopback. */
-async function chooseBroker({ options, ownersBroker }: Stage, scope: Scope, ctx: Context): Promise<ChosenBroker> {
-  const { view, env } = options;
-  // A client id of another daemon would throw that one off its broker.
-  const clientId = `sightline-demo-${randomBytes(4).toString('hex')}`;
-  const consumer = { clientId: `${clientId}-viewer`, baseTopic };
-  if (ownersBroker !== undefined) {
-    const { url, host, port, username, password } = ownersBroker;
-    return {
-      address: { url, host, port, own: true },
-      settings: { url, ...username, password: password !== undefined, clientId },
-      consumer: { ...consumer, url, ...username, ...(password === undefined ? {} : { password }), protocolVersion: 5 },
-      env: password === undefined ? env : { ...env, [passwordVariable]: password },
-    };
-  }
-  const broker = scope.use('broker', await startDemoBroker({ port: preferred.mqtt }, ctx));
-  if (broker.port !== preferred.mqtt) sayTaken(view, preferred.mqtt, 'the broker is', broker.port);
-  const url = `mqtt://${broker.host}:${broker.port}`;
+/** Asked before the daemon stops: how many messages the broker has not taken. */
+function countedAtEnd({ outcome }: Stage, control: Control, broker: ChosenBroker, { clock }: Context): AsyncDisposable {
   return {
-    address: { url, host: broker.host, port: broker.port, own: false },
-    settings: { url, password: false, clientId, protocol: '3.1.1' },
-    consumer: { ...consumer, url, protocolVersion: 4 },
-    env,
+    [Symbol.asyncDispose]: async () => {
+      using limit = clock.deadline(countWithinMs);
+      try {
+        do {
+          const { outbox } = await control.call('status', {}, limit.signal);
+          outcome.waiting = outbox.waiting === 0 ? undefined : { messages: outbox.waiting, broker: broker.address.url };
+          if (outcome.waiting === undefined) return;
+          await clock.sleep(drainPollMs, limit.signal);
+        } while (!limit.signal.aborted);
+      } catch (error) {
+        if (!limit.signal.aborted) throw error;
+      }
+    },
   };
-}
-
-function sayTaken(view: DemoView, port: number, who: string, chosen: number): void {
-  view.show({ kind: 'note', text: `port ${port} is taken: ${who} on ${chosen}` });
 }
 
 async function startCameras({ options, scene }: Stage, ctx: Context): Promise<DemoCameras> {
@@ -235,23 +249,23 @@ async function startCameras({ options, scene }: Stage, ctx: Context): Promise<De
       },
       ctx,
     );
-  if (await isFree(preferred.rtsp)) {
+  if (await isFree(preferredRtsp)) {
     try {
-      return await start(preferred.rtsp);
+      return await start(preferredRtsp);
     } catch (error) {
       // Another one may have taken it in between.
-      if (await isFree(preferred.rtsp)) throw error;
+      if (await isFree(preferredRtsp)) throw error;
     }
   }
   const cameras = await start(0);
-  sayTaken(view, preferred.rtsp, 'RTSP is', cameras.port);
+  view.show({ kind: 'note', text: `port ${preferredRtsp} is taken: RTSP is on ${cameras.port}` });
   return cameras;
 }
 
 /** Gives the file that the demo runs on. In a directory that stays another one works without the demo, playing the film by itself. */
 async function writeConfiguration(
   { options, scene, place }: Stage,
-  { settings, address }: ChosenBroker,
+  { settings, address, baseTopic }: ChosenBroker,
   cameras: DemoCameras,
 ): Promise<string> {
   const path = scene.template ?? options.own.template;

@@ -1,4 +1,4 @@
-import { access, chmod, constants, lstat, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { access, chmod, constants, lstat, mkdir, mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Context } from '../core/context.ts';
@@ -23,6 +23,8 @@ export interface Owner {
   /** Clock ticks since boot, and the boot; absent where there is no /proc. */
   readonly startTicks?: number | undefined;
   readonly bootId?: string | undefined;
+  /** Where `pid` means something: containers may share the directory for temporary files, and the boot. */
+  readonly pidNamespace?: string | undefined;
   /** Where configuration and data lie: the folder itself, or the directory that stays. */
   readonly directory: string;
   readonly scene: string;
@@ -41,6 +43,8 @@ export interface FoundDemo {
   /** Folder in the directory for temporary files. */
   readonly folder: string;
   readonly owner: Owner;
+  /** False: nobody can tell whether it does. */
+  readonly alive: boolean;
   readonly startedAt: number;
 }
 
@@ -53,6 +57,7 @@ const ownerSchema = z.object({
   pid: z.int().positive(),
   startTicks: z.number().optional(),
   bootId: z.string().optional(),
+  pidNamespace: z.string().optional(),
   directory: z.string().min(1),
   scene: z.string().min(1),
 });
@@ -78,14 +83,38 @@ async function bootId(): Promise<string | undefined> {
   return (await readOrUndefined('/proc/sys/kernel/random/boot_id'))?.trim();
 }
 
+async function pidNamespace(): Promise<string | undefined> {
+  return await readlink('/proc/self/ns/pid').catch(() => undefined); // no /proc, or one that tells less
+}
+
+type ProcessMark = Pick<Owner, 'pid' | 'startTicks' | 'bootId' | 'pidNamespace'>;
+
+/** By which other processes know this one. */
+async function ownMark(): Promise<ProcessMark> {
+  const { pid } = process;
+  return { pid, startTicks: await startTicksOf(pid), bootId: await bootId(), pidNamespace: await pidNamespace() };
+}
+
 /** `undefined`: nobody can tell. */
-async function isAlive(owner: Owner): Promise<boolean | undefined> {
+async function isAlive(owner: ProcessMark): Promise<boolean | undefined> {
   const boot = await bootId();
-  if (boot === undefined || owner.bootId === undefined || owner.startTicks === undefined) return undefined;
+  if (boot === undefined) return owner.bootId === undefined && !hasProcess(owner.pid) ? false : undefined;
+  const namespace = await pidNamespace();
+  if (owner.bootId === undefined || owner.startTicks === undefined) return undefined;
+  if (namespace === undefined || namespace !== owner.pidNamespace) return undefined;
   return boot === owner.bootId && (await startTicksOf(owner.pid)) === owner.startTicks;
 }
 
-async function readOwner(folder: string, world: PlaceWorld): Promise<Omit<FoundDemo, 'folder'> | undefined> {
+/** Whether any process has that number; it may be a later one. */
+function hasProcess(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return !isSystemError(error, 'ESRCH');
+  }
+}
+
+async function readOwner(folder: string, world: PlaceWorld): Promise<Pick<FoundDemo, 'owner' | 'startedAt'> | undefined> {
   const about = await lstat(folder).catch((error: unknown) => {
     if (isSystemError(error, 'ENOENT')) return undefined;
     throw error;
@@ -115,7 +144,9 @@ export async function findDemos(world: PlaceWorld): Promise<readonly FoundDemo[]
   const found: FoundDemo[] = [];
   for (const folder of await foldersIn(world.root)) {
     const read = await readOwner(folder, world);
-    if (read !== undefined && (await isAlive(read.owner)) !== false) found.push({ folder, ...read });
+    if (read === undefined) continue;
+    const alive = await isAlive(read.owner);
+    if (alive !== false) found.push({ folder, ...read, alive: alive === true });
   }
   return found.toSorted((a, b) => b.startedAt - a.startedAt);
 }
@@ -162,8 +193,7 @@ export async function createPlace(
     folder = await mkdtemp(join(world.root, prefix));
     await chmod(folder, 0o700);
     const directory = keep ?? folder;
-    const [startTicks, boot] = await Promise.all([startTicksOf(process.pid), bootId()]);
-    const owner: Owner = { pid: process.pid, startTicks, bootId: boot, directory, scene };
+    const owner: Owner = { ...(await ownMark()), directory, scene };
     await writeFile(join(folder, ownerFile), JSON.stringify({ sightline: 'demo', ...owner }), { mode: 0o600 });
     if (keep !== undefined) await prepareKept(keep);
     return {

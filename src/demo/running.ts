@@ -21,17 +21,21 @@ export async function findRunningDemo(
   const end = ctx.clock.mono() + beginWithinMs;
   do {
     const demos = await findDemos(world);
+    const answering: { readonly owner: Owner; readonly control: Control }[] = [];
     for (const { owner } of demos) {
       const control = connect(join(owner.directory, 'data'));
-      if ((await daemonOf(control, ctx.signal)) === owner.pid) return runningDemo(owner, control, ctx.signal);
+      if ((await daemonOf(control, ctx.signal)) === owner.pid) answering.push({ owner, control });
     }
+    const [newest] = answering;
+    if (newest !== undefined) return { ...runningDemo(newest.owner, newest.control, ctx.signal), of: answering.length };
     if (demos.length === 0) return undefined;
     await ctx.clock.sleep(pollMs, ctx.signal);
   } while (ctx.clock.mono() < end);
   return undefined;
 }
 
-async function daemonOf(control: Control, signal: AbortSignal): Promise<number | undefined> {
+/** Process of the daemon that answers there, if one does. */
+export async function daemonOf(control: Control, signal: AbortSignal): Promise<number | undefined> {
   try {
     return (await control.call('status', {}, signal)).pid;
   } catch (error) {
@@ -40,7 +44,7 @@ async function daemonOf(control: Control, signal: AbortSignal): Promise<number |
   }
 }
 
-function runningDemo(owner: Owner, control: Control, signal: AbortSignal): RunningDemo {
+function runningDemo(owner: Owner, control: Control, signal: AbortSignal): Omit<RunningDemo, 'of'> {
   return {
     pid: owner.pid,
     directory: owner.directory,

@@ -53,7 +53,8 @@ export function createTour({ view, place, finite, onAlert }: TourOptions) {
     told.add(alert.name);
     if (toured || facts === undefined || !facts.listed.every((name) => told.has(name))) return;
     toured = true;
-    view.show({ kind: 'toured', facts });
+    // Who was listed meanwhile and has been told of is nobody to propose.
+    view.show({ kind: 'toured', facts: { ...facts, listed: [...new Set([...facts.listed, ...told])] } });
   }
 
   return {

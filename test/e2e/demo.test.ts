@@ -5,8 +5,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, w
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { connectAsync } from 'mqtt';
-import { hasMosquitto, listen, startBroker } from '../support/broker.ts';
+import { listen } from '../support/broker.ts';
 import { mainFile } from '../support/cli.ts';
 import { readProcess } from '../support/daemon.ts';
 import { missingTool } from '../support/data.ts';
@@ -56,12 +55,12 @@ test('one loop: one plain line for each listed visit, nothing else on stdout, an
     assert.match(
       lines[index] ?? '',
       new RegExp(
-        `^alert time=\\d\\d:\\d\\d:\\d\\d name=${name} camera=lobby similarity=(0\\.\\d\\d|1\\.00) needs=0\\.80 told_after_s=\\d+\\.\\d\\d list=watched id=[\\w-]+$`,
+        `^alert time=\\d\\d:\\d\\d:\\d\\d name=${name} camera=lobby similarity=(0\\.\\d\\d|1\\.00) needs=0\\.65 told_after_s=\\d+\\.\\d\\d list=watched id=[\\w-]+$`,
       ),
     );
   }
   assert.match(stderr, /^ {2}detector +fixture_face$/m);
-  assert.match(stderr, /^ {2}embedder +fixture_embed, similarity needed 0\.80$/m);
+  assert.match(stderr, /^ {2}embedder +fixture_embed, similarity needed 0\.65$/m);
   assert.match(stderr, /^ {2}engine +embedded: ONNX Runtime/m);
   assert.match(stderr, /^ {2}vector index +(faiss-flat|a plain scan.*)$/m);
   assert.match(stderr, /^ {2}broker +mqtt:\/\/127\.0\.0\.1:\d+ \(embedded, loopback only\)/m);
@@ -90,7 +89,7 @@ test('taken ports are replaced and named; a second terminal lists somebody; Ctrl
 
   assert.match(demo.stderr(), /^ {2}ignored +dee$/m);
   await demo.said(/^not told: dee on lobby(-2)? is on the ignore list staff$/m);
-  await demo.said(/^not told: somebody who looks like ada on lobby(-2)?, best similarity 0\.5\d, needs 0\.80$/m);
+  await demo.said(/^not told: somebody who looks like ada on lobby(-2)?, best similarity 0\.5\d, needs 0\.65$/m);
   await until('a listed person is told of', () => demo.alerts().length > 0, patience);
   assert.ok(
     demo.alerts().every(({ name }) => name === 'ada' || name === 'ben'),
@@ -196,41 +195,6 @@ test('--keep: what stays works with the other commands, and a demo there goes on
   );
 });
 
-test('an own broker that comes later gets the alerts, and its password is shown and written nowhere', {
-  skip: missingTool(hasMosquitto, 'mosquitto'),
-}, async () => {
-  await using stage = await createDemoStage();
-  const scene = await fixtureScene(stage.temporary);
-  const password = 'Ohh-s3cr3t';
-  await using broker = await startBroker({ users: { viewer: password } });
-  await broker.kill();
-  const keep = join(stage.temporary, 'kept');
-  const url = `mqtt://viewer:${password}@127.0.0.1:${broker.port}`;
-  const demo = stage.start('--scene', scene, '--mqtt', url, '--keep', keep);
-  await demo.said(/^warning: the broker mqtt:\/\/127\.0\.0\.1:\d+ cannot be reached: .*; alerts wait, it is tried again$/m);
-  await demo.said(/^the demo runs$/m);
-  for (const pid of stage.processes()) assert.ok(!readProcess(pid, 'cmdline').includes(password));
-  await broker.start();
-  await demo.said(/^connected to the broker mqtt:\/\/127\.0\.0\.1:\d+$/m);
-  await until('alerts come', () => demo.alerts().length > 0, patience);
-  demo.kill('SIGINT');
-  const { code, stdout, stderr } = await demo.finished;
-  assert.equal(code, 0, stderr);
-  {
-    const login = { username: 'viewer', password };
-    await using consumer = await listen(broker.port, '#', login);
-    const client = await connectAsync(`mqtt://127.0.0.1:${broker.port}`, login);
-    await client.publishAsync('last', 'message');
-    await client.endAsync();
-    await until('the last message', () => consumer.messages.some(({ topic }) => topic === 'last'), patience);
-    assert.equal(consumer.messages.length, 1, 'nothing was retained');
-  }
-  const written = readdirSync(keep, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'latin1'));
-  for (const text of [stdout, stderr, ...written]) assert.ok(!text.includes(password));
-});
-
 test('in a terminal: a card for each alert, names can be typed, and closing it leaves nothing', {
   skip: missingTool(installedProgram('script'), 'script of util-linux'),
 }, async () => {
@@ -249,12 +213,12 @@ test('in a terminal: a card for each alert, names can be typed, and closing it l
   });
   const shows = (pattern: RegExp) => Promise.race([until(`it shows ${pattern}`, () => pattern.test(screen), patience), closed]);
   try {
-    await shows(/Type a name and Enter to list somebody else: cyd, dee, eve/);
+    await shows(/Type a name and Enter to list somebody else: cyd, dee(.\[0m)?\r?\n/);
     window.stdin.write('Zoe\ndee\n');
     await shows(/! nobody in the scene is called Zoe/);
     await shows(/dee is listed now/);
     await shows(/.\[1mada +.\[0m lobby .*█.* \d\.\d\d .*similarity, not identity/);
-    await shows(/told \d+\.\d\d s after first seen, \d+\.\d\d s after the deciding frame; needs 0\.80/);
+    await shows(/told \d+\.\d\d s after first seen, \d+\.\d\d s after the deciding frame; needs 0\.65/);
   } finally {
     window.kill('SIGKILL');
     await assert.rejects(closed);

@@ -114,6 +114,52 @@ describe('the demo in a terminal', () => {
     assert.match(text, /bin\/sightline models fetch --set face/);
   });
 
+  it('proposes nobody whose face is hidden, and nobody where all are taken', () => {
+    const hidden = { name: 'sid', role: 'hidden', sentence: '' } as const;
+    const only = { ...facts, cast: [...facts.cast.filter(({ name }) => name === 'ada' || name === 'otto'), hidden] };
+    assert.doesNotMatch(colouredLines({ kind: 'toured', facts: only }, screen).join('\n'), /--watch/);
+    const all = { ...facts, cast: [...facts.cast, hidden] };
+    const text = colouredLines({ kind: 'ready', facts: all }, screen).join('\n');
+    assert.match(text, /Type a name and Enter to list somebody else: otto, nora, pip$/m);
+    const listed = { ...only, listed: ['ada', 'otto'] };
+    assert.match(colouredLines({ kind: 'ready', facts: listed }, screen).join('\n'), /Ctrl-C ends it\.$/m);
+  });
+
+  it('gives commands that a shell takes wherever things lie, and says when they need a password', () => {
+    const spaced: DemoFacts = {
+      ...facts,
+      program: '/my programs/bin/sightline',
+      dataDir: '/my demo/data',
+      configFile: '/my demo/sightline.yaml',
+      passwordIn: 'MQTT_PASSWORD',
+    };
+    const text = [
+      ...plainLines({ kind: 'ready', facts: spaced }, 'UTC').say,
+      ...plainLines({ kind: 'toured', facts: spaced }, 'UTC').say,
+    ].join('\n');
+    for (const command of [
+      "afterwards MQTT_PASSWORD=... '/my programs/bin/sightline' run '/my demo/sightline.yaml'",
+      "'/my programs/bin/sightline' status --data '/my demo/data'",
+      "'/my programs/bin/sightline' demo --watch pip",
+      "'/my programs/bin/sightline' alerts list --data '/my demo/data'",
+      "'/my programs/bin/sightline' camera probe rtsp://",
+    ])
+      assert.ok(text.includes(command), `${command} in ${text}`);
+  });
+
+  it('says at the end what stays, and what the broker has not taken', () => {
+    const waiting = { messages: 2, broker: 'mqtt://host:1883' };
+    const said = (some: Partial<Extract<DemoEvent, { kind: 'stopped' }>>) =>
+      plainLines({ kind: 'stopped', alerts: 0, program: 'bin/sightline', ...some }, 'UTC').say;
+    assert.deepEqual(said({}), ['0 alerts; nothing is left behind']);
+    assert.deepEqual(said({ waiting }), [
+      '0 alerts, 2 messages waited for the broker mqtt://host:1883; nothing is left behind',
+    ]);
+    assert.deepEqual(said({ kept: '/a b', configFile: '/a b/s.yaml', passwordIn: 'MQTT_PASSWORD' }), [
+      "0 alerts; kept in /a b: MQTT_PASSWORD=... bin/sightline run '/a b/s.yaml' goes on with it",
+    ]);
+  });
+
   it('says why nobody was told, calmly', () => {
     const silence = { why: 'unlike', camera: 'lobby', nearest: 'ada', similarity: 0.334, threshold: 0.4 } as const;
     assert.deepEqual(colouredLines({ kind: 'silence', silence }, screen), [
