@@ -43,6 +43,7 @@ const programs = ['main.ts', 'software-worker/main.ts', 'software-worker/gst-chi
 /** Other files that may touch `process`, and for what. */
 const processAllowed: Readonly<Record<string, string>> = {
   'core/thread.ts': 'a thread inherits the environment',
+  'demo/place.ts': 'asks by signal 0 whether a process is there',
   'software-worker/gst.ts': 'a pipeline child inherits the environment',
   'watchlist/faiss-thread.ts': 'reads OMP_NUM_THREADS to warn of it',
   'workers/process.ts': 'starts and kills worker processes, which inherit a part of the environment',

@@ -16,6 +16,8 @@ export interface PlaceWorld {
   readonly root: string;
   /** Of this user; undefined where the system has none, then nothing of others is recognised or removed. */
   readonly uid: number | undefined;
+  /** Where the system tells of its processes, if it does; absent: `/proc`. */
+  readonly proc?: string;
 }
 
 export interface Owner {
@@ -72,37 +74,42 @@ async function readOrUndefined(path: string): Promise<string | undefined> {
   }
 }
 
-async function startTicksOf(pid: number): Promise<number | undefined> {
-  const stat = await readOrUndefined(`/proc/${pid}/stat`);
+async function startTicksOf(pid: number, { proc = '/proc' }: PlaceWorld): Promise<number | undefined> {
+  const stat = await readOrUndefined(`${proc}/${pid}/stat`);
   // The name in brackets may hold anything; state, parent, ... follow, the start is the 22nd field.
   const [state, ...fields] = stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? [];
   return state === undefined || state === 'Z' ? undefined : Number(fields[18]);
 }
 
-async function bootId(): Promise<string | undefined> {
-  return (await readOrUndefined('/proc/sys/kernel/random/boot_id'))?.trim();
+async function bootId({ proc = '/proc' }: PlaceWorld): Promise<string | undefined> {
+  return (await readOrUndefined(`${proc}/sys/kernel/random/boot_id`))?.trim();
 }
 
-async function pidNamespace(): Promise<string | undefined> {
-  return await readlink('/proc/self/ns/pid').catch(() => undefined); // no /proc, or one that tells less
+async function pidNamespace({ proc = '/proc' }: PlaceWorld): Promise<string | undefined> {
+  return await readlink(`${proc}/self/ns/pid`).catch(() => undefined); // there is none, or it tells less
 }
 
 type ProcessMark = Pick<Owner, 'pid' | 'startTicks' | 'bootId' | 'pidNamespace'>;
 
 /** By which other processes know this one. */
-async function ownMark(): Promise<ProcessMark> {
+async function ownMark(world: PlaceWorld): Promise<ProcessMark> {
   const { pid } = process;
-  return { pid, startTicks: await startTicksOf(pid), bootId: await bootId(), pidNamespace: await pidNamespace() };
+  return {
+    pid,
+    startTicks: await startTicksOf(pid, world),
+    bootId: await bootId(world),
+    pidNamespace: await pidNamespace(world),
+  };
 }
 
 /** `undefined`: nobody can tell. */
-async function isAlive(owner: ProcessMark): Promise<boolean | undefined> {
-  const boot = await bootId();
+async function isAlive(owner: ProcessMark, world: PlaceWorld): Promise<boolean | undefined> {
+  const boot = await bootId(world);
   if (boot === undefined) return owner.bootId === undefined && !hasProcess(owner.pid) ? false : undefined;
-  const namespace = await pidNamespace();
+  const namespace = await pidNamespace(world);
   if (owner.bootId === undefined || owner.startTicks === undefined) return undefined;
   if (namespace === undefined || namespace !== owner.pidNamespace) return undefined;
-  return boot === owner.bootId && (await startTicksOf(owner.pid)) === owner.startTicks;
+  return boot === owner.bootId && (await startTicksOf(owner.pid, world)) === owner.startTicks;
 }
 
 /** Whether any process has that number; it may be a later one. */
@@ -145,7 +152,7 @@ export async function findDemos(world: PlaceWorld): Promise<readonly FoundDemo[]
   for (const folder of await foldersIn(world.root)) {
     const read = await readOwner(folder, world);
     if (read === undefined) continue;
-    const alive = await isAlive(read.owner);
+    const alive = await isAlive(read.owner, world);
     if (alive !== false) found.push({ folder, ...read, alive: alive === true });
   }
   return found.toSorted((a, b) => b.startedAt - a.startedAt);
@@ -156,7 +163,7 @@ export async function removeDeadDemos(world: PlaceWorld): Promise<readonly strin
   const removed: string[] = [];
   for (const folder of await foldersIn(world.root)) {
     const read = await readOwner(folder, world);
-    if (read === undefined || (await isAlive(read.owner)) !== false) continue;
+    if (read === undefined || (await isAlive(read.owner, world)) !== false) continue;
     await rm(folder, removeRetries);
     removed.push(folder);
   }
@@ -193,7 +200,7 @@ export async function createPlace(
     folder = await mkdtemp(join(world.root, prefix));
     await chmod(folder, 0o700);
     const directory = keep ?? folder;
-    const owner: Owner = { ...(await ownMark()), directory, scene };
+    const owner: Owner = { ...(await ownMark(world)), directory, scene };
     await writeFile(join(folder, ownerFile), JSON.stringify({ sightline: 'demo', ...owner }), { mode: 0o600 });
     if (keep !== undefined) await prepareKept(keep);
     return {

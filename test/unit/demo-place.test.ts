@@ -9,10 +9,10 @@ import { temporaryDirectory } from '../support/directory.ts';
 const skip = existsSync('/proc/self/ns/pid') ? false : 'there is no /proc here';
 
 /** The folder of a demo of this process, its owner file changed; what a start finds and removes then. */
-async function foundAfter(change: (owner: Record<string, unknown>) => void) {
+async function foundAfter(change: (owner: Record<string, unknown>) => void, proc = '/proc') {
   await using directory = await temporaryDirectory();
   using ctx = testContext();
-  const world = { root: directory.path, uid: process.getuid?.() };
+  const world = { root: directory.path, uid: process.getuid?.(), proc };
   await using _place = await createPlace({ keep: undefined, scene: '/scene' }, world, ctx);
   const [folder = ''] = readdirSync(directory.path);
   const file = join(directory.path, folder, 'owner.json');
@@ -41,5 +41,11 @@ describe('the folder of a demo', { skip }, () => {
       owner['startTicks'] = 1;
     };
     assert.deepEqual(await foundAfter(older), { found: ['unknown'], removed: 0 });
+  });
+
+  it('where the system tells nothing of its processes is removed once nobody has that number', async () => {
+    assert.deepEqual(await foundAfter(() => {}, '/nowhere'), { found: ['unknown'], removed: 0 });
+    const gone = (owner: Record<string, unknown>) => Object.assign(owner, { pid: 4_194_305 });
+    assert.deepEqual(await foundAfter(gone, '/nowhere'), { found: [], removed: 1 });
   });
 });
