@@ -51,7 +51,7 @@ async function report(error: unknown, command: string): Promise<number> {
   if (isSightlineError(error)) {
     say(`sightline ${command}: ${redact(errorText(error))}`);
     if (error.code === 'cli.usage') say(`see: sightline ${command} --help`);
-    else if (error.code === 'control.unavailable')
+    else if (error.code === 'control.unavailable' && error.details['limit'] === undefined)
       say('is it running? sightline run FILE; another one is named with --config FILE or --data DIR');
     return error.code === 'cli.usage' ? exitUsage : exitFailed;
   }
@@ -207,5 +207,5 @@ process.env['OMP_NUM_THREADS'] ??= '1';
 process.env['ORT_DISABLE_TELEMETRY'] = '1';
 await hidePasswords(process.argv.slice(2));
 process.exitCode = await main(process.argv.slice(2));
-// The daemon has stopped all it started; what a library forgot must not keep the process.
-if (process.argv[2] === 'run' || process.argv[2] === 'demo') await leave(process.exitCode);
+// Every command has stopped all it started; what a library, or a failed start, forgot must not keep the process.
+await leave(process.exitCode);

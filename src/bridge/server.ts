@@ -5,6 +5,7 @@ import type { Context } from '../core/context.ts';
 import { SightlineError } from '../core/errors.ts';
 import { frameMessage, MessageSplitter } from '../core/framing.ts';
 import { FloodGate } from '../core/log.ts';
+import { requireSocketPath } from '../core/socket-path.ts';
 import type { CameraState, FrameMeta } from '../core/types.ts';
 import { DaemonMessage, type Hello, WorkerMessage, type WorkerStats } from '../gen/sightline/bridge/v1/bridge.ts';
 import { createFrameDecoder, decodeStatus } from './decode.ts';
@@ -78,6 +79,7 @@ export async function startBridge(
   ctx: Context,
 ): Promise<Bridge> {
   const { sink, socketPath } = options;
+  requireSocketPath(socketPath, 'choose a shorter dataDir, or TMPDIR where it lies there');
   const { clock, metrics } = ctx;
   const flood = new FloodGate(ctx.log, clock);
   const workers = new Map<string, Registration>();

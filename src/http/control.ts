@@ -12,6 +12,7 @@ import {
   parseControlRequest,
 } from '../core/control.ts';
 import { isAbort, isSightlineError, isSystemError, SightlineError } from '../core/errors.ts';
+import { requireSocketPath } from '../core/socket-path.ts';
 
 /**
  * The control socket: `POST /v1/<method>` with a JSON body on a Unix socket that only its owner can open. Answers are JSON, streams
@@ -25,8 +26,6 @@ export interface ControlServer extends AsyncDisposable {
   readonly socketPath: string;
 }
 
-/** `sun_path` of Linux without its final zero. */
-const socketPathLimit = 107;
 /** A whole request must have arrived by then. */
 const requestTimeoutMs = 60_000;
 
@@ -111,13 +110,7 @@ export async function startControlServer(
 
 /** Refuses a path that cannot be bound or that a living process serves; removes what a dead one left. */
 async function makeWay(socketPath: string, ctx: Context): Promise<void> {
-  if (Buffer.byteLength(socketPath) > socketPathLimit) {
-    throw new SightlineError(
-      'control.unavailable',
-      `${socketPath} is longer than the ${socketPathLimit} bytes a socket may have; choose a shorter dataDir`,
-      { details: { socketPath, limit: socketPathLimit } },
-    );
-  }
+  requireSocketPath(socketPath, 'choose a shorter dataDir');
   const folder = dirname(socketPath);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   if (((await stat(folder)).mode & 0o077) !== 0) {
