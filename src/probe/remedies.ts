@@ -4,7 +4,6 @@ import type { ProbeFailure } from './observation.ts';
 
 /** What to do when nothing can be seen. Pure. */
 
-/** Without a scheme: what looks like an address with a password is not shown. */
 const placeholders =
   "'${CAM_USER}:${CAM_PASSWORD}@' before the host, all of the address in single quotes and both variables exported";
 
@@ -34,5 +33,7 @@ function remedy({ code, units }: ProbeFailure, transport: ProbeTransport): strin
 /** The reason of a failure with what would help. */
 export function withRemedy(failure: ProbeFailure, transport: ProbeTransport): string {
   const help = remedy(failure, transport);
-  return help === undefined ? failure.reason : `${failure.reason}; ${help}`;
+  // As a worker's state says it; a probe tries once.
+  const reason = failure.reason.replace(/; tried again every \d+ min$/, '');
+  return help === undefined ? reason : `${reason}; ${help}`;
 }

@@ -19,6 +19,8 @@ const exits = { drained: 0, crashed: 1, settings: 78 } as const;
 
 /** After this a drain goes on without waiting for frames that are still being looked at. */
 const drainWithinMs = 5000;
+/** Sources close within moments, unless the system does not let go of one. */
+const closeWithinMs = 5000;
 
 function required(name: string): string {
   const value = process.env[name];
@@ -160,6 +162,9 @@ async function run(ctx: Context, log: ReturnType<typeof createLogDestination>, s
   } finally {
     process.off('SIGTERM', terminated);
     stop.abort(new DOMException('the worker stops', 'AbortError'));
+    using limit = ctx.clock.deadline(closeWithinMs);
+    // A file on a network disk that does not answer holds its thread, and that thread would hold the process.
+    limit.signal.addEventListener('abort', () => process.kill(process.pid, 'SIGKILL'), { once: true });
     await worker?.[Symbol.asyncDispose]();
     log.bridge = undefined;
   }

@@ -8,6 +8,9 @@ export type SourceAddress =
 
 const schemes: Readonly<Record<string, 'rtsp' | 'http'>> = { rtsp: 'rtsp', rtsps: 'rtsp', http: 'http', https: 'http' };
 
+/** `user:password@host`, `//host/path`, `rtsp:/host`: no file, and perhaps with a password that must not be shown. */
+const withoutScheme = /^(?:(?:rtsps?|https?):|\/\/[^/]*@|[^/\s:@]+:[^/\s]*@[^/\s])/i;
+
 /** A user or password as it was meant, whether it was written percent-encoded or raw. */
 function meant(text: string): string {
   try {
@@ -59,7 +62,15 @@ export function parseSource(text: string): SourceAddress {
     return { kind: 'gst', pipeline, shown: `gst:${pipeline}` };
   }
   const [, scheme, rest] = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/is.exec(text) ?? [];
-  if (scheme === undefined || rest === undefined) return { kind: 'file', path: text, shown: text };
+  if (scheme === undefined || rest === undefined) {
+    if (withoutScheme.test(text)) {
+      throw new SightlineError(
+        'source.unsupported',
+        'a source looks like an address without its scheme; write rtsp://HOST/PATH, and ./ before the name of a file',
+      );
+    }
+    return { kind: 'file', path: text, shown: text };
+  }
   const name = scheme.toLowerCase();
   if (name === 'file') return { kind: 'file', path: meant(rest), shown: meant(rest) };
   const kind = schemes[name];

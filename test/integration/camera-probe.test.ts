@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -356,6 +357,21 @@ describe('camera probe - what is no camera', { concurrency: 2 }, () => {
     assert.deepEqual([report.stopped, report.stream.interruptions], [false, 1]);
     assert.deepEqual([report.writtenOut, report.variables], [true, ['CAM_USER', 'CAM_PASSWORD']]);
     assert.doesNotMatch(JSON.stringify(report), /hunter2|viewer/);
+  });
+
+  it('ends by itself where nothing can be opened: a pipe without a writer, a folder too long for a socket', async () => {
+    await using directory = await temporaryDirectory();
+    const pipe = join(directory.path, 'film.mp4');
+    execFileSync('mkfifo', [pipe]);
+    const { code, stderr, leftovers } = await program(pipe);
+    assert.deepEqual([code, leftovers], [1, []]);
+    assert.match(stderr, /film\.mp4 is a pipe; a source is a file, or an address$/m);
+    const long = join(directory.path, 'x'.repeat(100));
+    mkdirSync(long);
+    const { code: ended, stderr: said } = await runProgram(['camera', 'probe', pipe], { env: { TMPDIR: long } });
+    assert.equal(ended, 1);
+    assert.match(said, /is longer than the 107 bytes a socket may have; choose a shorter dataDir, or TMPDIR/);
+    assert.deepEqual(readdirSync(long), []);
   });
 
   it('refuses addresses that no camera can have', async () => {

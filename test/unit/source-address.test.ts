@@ -34,6 +34,8 @@ test('credentials reach FFmpeg percent-encoded and people not at all', () => {
 test('paths, file URLs and pipelines are told apart', () => {
   assert.deepEqual(parseSource('clips/a b.mp4'), { kind: 'file', path: 'clips/a b.mp4', shown: 'clips/a b.mp4' });
   assert.deepEqual(parseSource('file:///data/a%20b.mp4'), { kind: 'file', path: '/data/a b.mp4', shown: '/data/a b.mp4' });
+  for (const path of ['./u:p@h.mp4', '//data/film.mp4', 'a@b.mp4', '/data/12:30@lobby.mp4'])
+    assert.deepEqual(parseSource(path), { kind: 'file', path, shown: path });
   assert.deepEqual(parseSource('gst:test-pattern'), { kind: 'gst', pipeline: 'test-pattern', shown: 'gst:test-pattern' });
 });
 
@@ -45,6 +47,9 @@ test('what cannot be a source is refused without repeating what it held', () => 
     'rtsp://',
     'rtsp://u:secret@',
     'rtsp://u:secret@:99x/y',
+    'u:secret@10.0.0.1/x',
+    'rtsp:/u:secret@10.0.0.1/x',
+    '//u:secret@10.0.0.1/x',
   ]) {
     assert.throws(
       () => parseSource(source),
