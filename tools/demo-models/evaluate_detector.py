@@ -7,13 +7,13 @@ model card; `limits` says which of them must hold.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import time
 from pathlib import Path
 
 import cv2
+import figures as card
 import numpy as np
 from detector import MODEL
 from networks import session
@@ -151,6 +151,32 @@ def milliseconds(sessions: dict, rounds: int = 15) -> dict[str, float]:
     return {name: round(float(np.median(values[3:])), 2) for name, values in times.items()}
 
 
+def with_float_weights(path: Path) -> bytes:
+    """The same network with its 8-bit weights widened once. As it is stored, onnxruntime widens them again for every picture, which is
+    not part of what the network itself costs."""
+    import onnx
+    from onnx import numpy_helper
+
+    model = onnx.load(str(path))
+    stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    kept = []
+    for node in model.graph.node:
+        if node.op_type != 'DequantizeLinear' or any(name and name not in stored for name in node.input):
+            kept.append(node)
+            continue
+        values, scale, *zero = (stored[name].astype(np.float32) for name in node.input if name)
+        shape = [1] * values.ndim
+        if scale.ndim:
+            shape[next((attribute.i for attribute in node.attribute if attribute.name == 'axis'), 1)] = -1
+        wide = (values - (zero[0].reshape(shape) if zero else 0)) * scale.reshape(shape)
+        model.graph.initializer.append(numpy_helper.from_array(wide.astype(np.float32), node.output[0]))
+    if len(kept) == len(model.graph.node):
+        raise ValueError(f'{path.name} has no weights to widen')
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
+    return model.SerializeToString()
+
+
 def footage(running, data: Path, every: int = 5) -> dict:
     """For each clip of real people: frames looked at, frames with a detection at THRESHOLD, highest score. Of the car park, where
     nobody is, every frame is looked at."""
@@ -206,9 +232,15 @@ def evaluate(model: Path, folder: Path, count: int = 300) -> dict:
     if data is not None:
         figures['footage'] = footage(running, data)
         figures['photos'] = photos(running, data)
-        sessions['centerface'] = session(data / 'models' / 'centerface_int8w.onnx')
+        real = data / 'models' / 'centerface_int8w.onnx'
+        sessions |= {'centerface': session(real), 'centerface with float weights': session(with_float_weights(real))}
     figures['milliseconds'] = milliseconds(sessions)
     return figures
+
+
+def shares_of_time(times: dict[str, float]) -> dict[str, float]:
+    """The time of the demo's detector as a share of each other network's."""
+    return {name: times['demo_face'] / other for name, other in times.items() if name != 'demo_face'}
 
 
 def limits(figures: dict) -> list[str]:
@@ -222,8 +254,8 @@ def limits(figures: dict) -> list[str]:
     if 'footage' in figures:
         park = figures['footage']['neg_carpark']
         checks.append((park['fired'] == 0, f'{park["fired"]} of {park["frames"]} frames of the empty car park fire, none is wanted'))
-        ratio = figures['milliseconds']['demo_face'] / figures['milliseconds']['centerface']
-        checks.append((ratio <= 0.3, f'{ratio:.2f} of the time of the real CenterFace, at most 0.3 is wanted'))
+        ratio = shares_of_time(figures['milliseconds'])['centerface']
+        checks.append((ratio <= 0.3, f'{ratio:.2f} of the time of the real CenterFace as it is stored, at most 0.3 is wanted'))
     return [words for holds, words in checks if not holds]
 
 
@@ -240,19 +272,20 @@ def summary(figures: dict) -> str:
         lines += ['', '| real footage | frames looked at | with a detection | highest score |', '|---|---|---|---|']
         lines += [f'| {name} | {row["frames"]} | {row["fired"]} | {row["highest_score"]:.2f} |' for name, row in figures['footage'].items()]
         lines.append(f'| photos of faces | {figures["photos"]["photos"]} | {figures["photos"]["fired"]} | |')
-    return '\n'.join([*lines, '', json.dumps({key: figures[key] for key in ('recall_by_channel_order', 'milliseconds')})])
+    lines.append('')
+    lines += [f'{share:.2f} of the time of {name}' for name, share in shares_of_time(figures['milliseconds']).items()]
+    return '\n'.join([*lines, json.dumps({key: figures[key] for key in ('recall_by_channel_order', 'milliseconds')})])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description='measures the demo detector on characters that it never saw')
     parser.add_argument('--model', type=Path, default=MODEL)
     parser.add_argument('--scenes', type=int, default=300)
-    parser.add_argument('--figures', type=Path, default=CACHE / 'detector-figures.json')
+    parser.add_argument('--figures', type=Path, help='where figures go; those of the shipped file go beside its card')
     asked = parser.parse_args()
     os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
     figures = evaluate(asked.model, CACHE / 'scenes', asked.scenes)
-    figures['sha256'] = hashlib.sha256(asked.model.read_bytes()).hexdigest()
-    asked.figures.write_text(json.dumps(figures, indent=1))
+    card.write(figures, asked.model, MODEL, asked.figures)
     print(summary(figures))
     missed = limits(figures)
     for words in missed:

@@ -250,15 +250,15 @@ def export(
     path.write_bytes(model.SerializeToString(deterministic=True))
 
 
-def session(path: Path, threads: int = 1):
-    """onnxruntime on the CPU with a fixed number of threads."""
+def session(model: Path | bytes, threads: int = 1):
+    """onnxruntime on the CPU with a fixed number of threads, for a file or its content."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
+    return onnxruntime.InferenceSession(model if isinstance(model, bytes) else str(model), options, providers=['CPUExecutionProvider'])
 
 
 def parity(net: Callable, weights: Weights, path: Path, x: np.ndarray) -> dict[str, float]:
