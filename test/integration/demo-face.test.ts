@@ -121,7 +121,7 @@ describe('detector of the demo', () => {
     }
   });
 
-  it('finds every face where it was drawn, its landmarks within a tenth of its width, and nothing else', async () => {
+  it('finds every face where it was drawn, its landmarks on average within a tenth of its width, and nothing else', async () => {
     const errors: number[] = [];
     for (const [index, { picture, drawn }] of golden.cases.entries()) {
       const image = images[index];
@@ -134,8 +134,7 @@ describe('detector of the demo', () => {
         errors.push(landmarkError(best, face));
       }
     }
-    assert.ok(Math.max(...errors) < 0.15, `${errors}`);
-    assert.ok(errors.reduce((sum, error) => sum + error, 0) / errors.length < 0.1, `${errors}`);
+    assert.ok(Math.max(...errors) < 0.1, `${errors}`);
   });
 
   it('is less certain of faces whose red and blue have changed places', async () => {
