@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { type Document, parseDocument } from 'yaml';
 import { errorText, SightlineError } from '../core/errors.ts';
 
@@ -145,6 +146,18 @@ const usualPorts: Readonly<Record<string, number>> = {
   'ws:': 80,
   'wss:': 443,
 };
+
+const seal = /\n# As a demo wrote it: ([0-9a-f]{64})\n$/;
+
+/** With a last line by which it is seen whether a person has changed the rest since. */
+export function sealed(text: string): string {
+  return `${text}\n# As a demo wrote it: ${createHash('sha256').update(text).digest('hex')}\n`;
+}
+
+export function isAsWritten(text: string): boolean {
+  const match = seal.exec(text);
+  return match !== null && text === sealed(text.slice(0, match.index));
+}
 
 /** `lobby`, `lobby-2`, `lobby-3`, ... */
 export function cameraNames(count: number): readonly string[] {

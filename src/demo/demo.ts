@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Context } from '../core/context.ts';
 import type { Control } from '../core/control.ts';
@@ -11,10 +11,12 @@ import { type DemoCameras, startDemoCameras } from './camera.ts';
 import { type ChosenBroker, chooseBroker } from './chosen-broker.ts';
 import {
   cameraNames,
+  isAsWritten,
   type OwnBroker,
   ownBroker,
   passwordVariable,
   renderConfiguration,
+  sealed,
   writtenByDemo,
 } from './configuration.ts';
 import { type AlertListener, startAlertListener } from './listener.ts';
@@ -137,13 +139,25 @@ function diskFull(error: unknown): unknown {
   return new SightlineError('demo.failed', 'the demo cannot go on: the disk is full', { cause: error });
 }
 
+/** Before anything is written there: a daemon would take what this demo writes for changes of its own configuration. */
 async function refuseTaken({ request: { keep }, world, connect }: DemoOptions, signal: AbortSignal): Promise<void> {
   if (keep === undefined) return;
+  const place = await realPath(keep);
   for (const { owner, alive } of await findDemos(world)) {
-    if (owner.directory !== keep) continue;
-    // Where nobody can tell whether its process is there, its daemon can.
-    if (!alive && (await daemonOf(connect(join(keep, 'data')), signal)) === undefined) continue;
+    if (!alive || (await realPath(owner.directory)) !== place) continue;
     throw new SightlineError('daemon.running', `a demo runs on ${keep} already: process ${owner.pid}`);
+  }
+  // One of another user or container, or no demo at all.
+  const pid = await daemonOf(connect(join(place, 'data')), signal);
+  if (pid !== undefined) throw new SightlineError('daemon.running', `${keep} is in use by process ${pid}`);
+}
+
+async function realPath(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT') || isSystemError(error, 'ENOTDIR') || isSystemError(error, 'EACCES')) return path;
+    throw error;
   }
 }
 
@@ -285,7 +299,13 @@ async function writeConfiguration(
       broker: address.own ? settings : undefined,
       cameras: films,
     });
-    await writePrivate(join(place.directory, standaloneFile), standalone);
+    const file = join(place.directory, standaloneFile);
+    const before = await readFile(file, 'utf8').catch((error: unknown) => {
+      if (isSystemError(error, 'ENOENT')) return undefined;
+      throw error;
+    });
+    if (before === undefined || isAsWritten(before)) await writePrivate(file, sealed(standalone));
+    else options.view.show({ kind: 'note', text: `${file} was changed since a demo wrote it: it is left as it is` });
   }
   return place.configFile;
 }

@@ -72,7 +72,7 @@ export async function readScene(directory: string): Promise<Scene> {
     directory,
     film,
     cast,
-    template: (await exists(template)) ? template : undefined,
+    template: (await exists(template)) ? await requireFile(template, 'the configuration') : undefined,
     photos: async (name) => {
       if (cast.some((one) => one.name === name && one.role === 'hidden'))
         throw new SightlineError('cli.usage', `${name} hides the face: there is no photo to list by`);
@@ -85,7 +85,7 @@ export async function readScene(directory: string): Promise<Scene> {
       }
       const found = files.filter((file) => pictures.test(file)).toSorted((a, b) => a.localeCompare(b));
       if (found.length === 0) throw new SightlineError('demo.scene', `there are no photos of ${name} in ${folder}`);
-      return found.map((file) => join(folder, file));
+      return Promise.all(found.map((file) => requireFile(join(folder, file), `the photo of ${name}`)));
     },
   };
 }

@@ -1,7 +1,17 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -170,6 +180,14 @@ test('--keep: what stays works with the other commands, and a demo there goes on
   const second = await stage.command('demo', '--scene', scene, '--keep', keep);
   assert.equal(second.code, 1);
   assert.match(second.stderr, /a demo runs on .*kept already: process \d+/);
+  const before = readFileSync(join(keep, 'demo.yaml'), 'utf8');
+  const alias = join(stage.temporary, 'alias');
+  symlinkSync(keep, alias);
+  const other = await stage.command('demo', '--scene', scene, '--keep', alias);
+  rmSync(alias);
+  assert.equal(other.code, 1);
+  assert.match(other.stderr, /a demo runs on .*alias already: process \d+/);
+  assert.equal(readFileSync(join(keep, 'demo.yaml'), 'utf8'), before, 'what runs there is not disturbed');
   first.kill('SIGTERM');
   const { code, stderr, stdout } = await first.finished;
   assert.equal(code, 0, stderr);
@@ -183,9 +201,12 @@ test('--keep: what stays works with the other commands, and a demo there goes on
   assert.match(history.stdout, / high +lobby +\w+ \(watched\) +face /);
   const checked = await stage.command('check', config);
   assert.equal(checked.code, 0, checked.stderr);
+  appendFileSync(config, '# my own camera comes here\n');
   const run = stage.start('--scene', scene, '--keep', keep, '--loops', '1');
   const again = await run.finished;
   assert.equal(again.code, 0, again.stderr);
+  assert.match(again.stderr, /^.*kept\/sightline\.yaml was changed since a demo wrote it: it is left as it is$/m);
+  assert.match(readFileSync(config, 'utf8'), /my own camera comes here/);
   assert.match(again.stderr, /^ {2}listed +ada, ben, dee$/m);
   // Whoever was in view when the first one ended goes on under the same alert, which is not told again.
   const told = [...first.alerts(), ...run.alerts()].map(({ name }) => name);
@@ -270,6 +291,12 @@ test('what cannot work is refused in words before anything is left behind', asyn
     renameSync(join(scene, 'photos', 'ben'), join(scene, 'photos', 'elsewhere'));
     await refused(1, /there are no photos of ben in /);
     renameSync(join(scene, 'photos', 'elsewhere'), join(scene, 'photos', 'ben'));
+  });
+  await t.test('a folder for a photo', async () => {
+    const photo = join(scene, 'photos', 'ben', 'more.jpg');
+    mkdirSync(photo);
+    await refused(1, /the photo of ben .*more\.jpg is no file/);
+    rmSync(photo, { recursive: true });
   });
   await t.test('no broker URL, before anything is begun', () =>
     refused(

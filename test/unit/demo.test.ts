@@ -4,7 +4,14 @@ import { resolve } from 'node:path';
 import { describe, it } from 'node:test';
 import type { LedgerRow } from '../../src/core/alerts.ts';
 import { errorText, isSightlineError } from '../../src/core/errors.ts';
-import { cameraNames, ownBroker, passwordVariable, renderConfiguration } from '../../src/demo/configuration.ts';
+import {
+  cameraNames,
+  isAsWritten,
+  ownBroker,
+  passwordVariable,
+  renderConfiguration,
+  sealed,
+} from '../../src/demo/configuration.ts';
 import { readAlert } from '../../src/demo/listener.ts';
 import { memberNamed, parseCast } from '../../src/demo/scene.ts';
 import { createSilences, type ToldVisit } from '../../src/demo/silences.ts';
@@ -182,6 +189,14 @@ describe('alerts from the broker', () => {
       assert.equal(readAlert(JSON.stringify(other), 5030), undefined);
     assert.equal(readAlert('{', 5030), undefined);
   });
+});
+
+it('a configuration is as a demo wrote it until a person changes anything in it', () => {
+  const text = 'cameras: {}\n';
+  assert.ok(sealed(text).startsWith(text));
+  assert.ok(isAsWritten(sealed(text)));
+  for (const changed of [text, sealed(text).replace('{}', '{ }'), `${sealed(text)}# mine\n`, ''])
+    assert.ok(!isAsWritten(changed), changed);
 });
 
 describe('silences', () => {
