@@ -174,6 +174,23 @@ describe('tools/bootstrap', () => {
 
   const noModules = 'case "$*" in -p*) echo 24 ;; --version) echo v24.0.0 ;; *installed*) exit 1 ;; esac';
 
+  it('names the folder of npm that cannot be written to, and does not try', () => {
+    const npm = 'case "$*" in "config get cache") echo /proc/nowhere ;; *) echo "npm $*" >>npm.log ;; esac';
+    const node = 'case "$*" in -p*) echo 24 ;; *installed*) exit 1 ;; esac';
+    const { code, output, log } = setup({ ...ready, npm, node });
+    assert.equal(code, 1);
+    assert.match(output, /npm's cache: \/proc\/nowhere cannot be written to; name another: npm_config_cache=/);
+    assert.equal(log('npm.log'), '');
+  });
+
+  it('waits while another set-up is at work in the same folder', () => {
+    const flock = 'case "$1" in -n) exit 1 ;; *) echo "flock $*" >>npm.log ;; esac';
+    const { code, output, log } = setup({ ...ready, flock });
+    assert.equal(code, 0, output);
+    assert.match(output, /another set-up runs in this folder: waiting until it is done/);
+    assert.equal(log('npm.log'), 'flock 9\n');
+  });
+
   it('does not try again without a network, and says that later starts need none', () => {
     const npm =
       'echo "npm $*" >>npm.log; case "$*" in "config get registry") echo https://registry.example/ ;; ci*) echo "npm error code EAI_AGAIN"; exit 1 ;; esac';
