@@ -55,6 +55,11 @@ async function report(error: unknown, command: string): Promise<number> {
       say('is it running? sightline run FILE; another one is named with --config FILE or --data DIR');
     return error.code === 'cli.usage' ? exitUsage : exitFailed;
   }
+  if (error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND') {
+    say(`sightline ${command}: a part of what set-up installed is missing: ${error.message}`);
+    say('install it anew: make clean && make setup');
+    return exitFailed;
+  }
   if (error instanceof Error && 'code' in error && 'path' in error) {
     say(`sightline ${command}: ${redact(error.message)}`);
     return exitFailed;

@@ -6,7 +6,7 @@ import { controlSocket, createControlClient } from '../cli/control-client.ts';
 import { issueText } from '../config/issues.ts';
 import type { Context } from '../core/context.ts';
 import type { DemoService, DemoView } from '../core/demo.ts';
-import { errorText } from '../core/errors.ts';
+import { errorText, isSightlineError, SightlineError } from '../core/errors.ts';
 import { createLogger } from '../core/log.ts';
 import { createMetrics } from '../core/metrics.ts';
 import { startDaemon } from '../daemon.ts';
@@ -54,7 +54,9 @@ export function createDemoService(options: ServiceOptions): DemoService {
           startDaemon: (configFile, configEnv) => startDemoDaemon(configFile, configEnv, version, ctx),
         },
         ctx,
-      );
+      ).catch((error: unknown) => {
+        throw ownModelRemedy(error);
+      });
     },
     running: async () => {
       const ctx: Context = {
@@ -66,6 +68,17 @@ export function createDemoService(options: ServiceOptions): DemoService {
       return findRunningDemo({ world, connect }, ctx);
     },
   };
+}
+
+/** Weights that came with the repository come back from there, not from the network. */
+function ownModelRemedy(error: unknown): unknown {
+  if (!isSightlineError(error, 'model.invalid') && !isSightlineError(error, 'model.missing')) return error;
+  const { model } = error.details;
+  if (typeof model !== 'string' || !model.startsWith('demo_')) return error;
+  const what = error.code === 'model.missing' ? 'has no weights' : 'has weights that cannot be used';
+  return new SightlineError(error.code, `${model} ${what}; git checkout model_repository brings back those that belong there`, {
+    details: error.details,
+  });
 }
 
 async function startDemoDaemon(

@@ -3,6 +3,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
   appendFileSync,
+  cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -19,8 +20,9 @@ import { listen } from '../support/broker.ts';
 import { mainFile } from '../support/cli.ts';
 import { readProcess } from '../support/daemon.ts';
 import { missingTool } from '../support/data.ts';
-import { createDemoStage, fixtureScene } from '../support/demo.ts';
+import { createDemoStage, demoTemplate, fixtureScene } from '../support/demo.ts';
 import { installedProgram } from '../support/programs.ts';
+import { shippedRepository } from '../support/repository.ts';
 import { until } from '../support/until.ts';
 
 /** `sightline demo` on the drawn fixtures: short, and independent of what the demo's own networks can do. */
@@ -333,6 +335,16 @@ test('what cannot work is refused in words before anything is left behind', asyn
     const before = readFileSync(template, 'utf8');
     writeFileSync(template, before.replaceAll('fixture_embed', 'no_such_model'));
     await refused(78, /demo\.yaml:\d+:\d+ models\.face: .*no_such_model/);
+    writeFileSync(template, before);
+  });
+  await t.test('damaged networks of our own', async () => {
+    const template = join(scene, 'demo.yaml');
+    const before = readFileSync(template, 'utf8');
+    const repository = join(stage.temporary, 'damaged');
+    cpSync(shippedRepository, repository, { recursive: true });
+    writeFileSync(join(repository, 'demo_face/1/model.onnx'), '');
+    writeFileSync(template, `${demoTemplate}inference: { repository: ${JSON.stringify(repository)} }\n`);
+    await refused(1, /demo_face has weights that cannot be used; git checkout model_repository brings back/);
     writeFileSync(template, before);
   });
   await t.test('a film that is none', async () => {
