@@ -83,6 +83,8 @@ export interface OpenedSource {
   readonly transport: ProbeTransport;
   /** A name for the camera. */
   readonly name: string;
+  /** Of a file. */
+  readonly path?: string;
 }
 
 /** `source` with its variables filled in. Throws `source.unsupported`. */
@@ -98,7 +100,12 @@ export function describeSource(source: string, transport: 'tcp' | 'udp'): Opened
         name: nameFrom(`camera-${/^[a-z]+:\/\/(\[[^\]]*\]|[^/:]*)/.exec(address.shown)?.[1] ?? ''}`),
       };
     case 'file':
-      return { shown, transport: 'file', name: nameFrom(address.path.replace(/^.*\//s, '').replace(/\.[^.]*$/, '')) };
+      return {
+        shown,
+        transport: 'file',
+        path: address.path,
+        name: nameFrom(address.path.replace(/^.*\//s, '').replace(/\.[^.]*$/, '')),
+      };
     case 'gst':
       return { shown, transport: 'pipeline', name: nameFrom(address.pipeline) };
   }

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -161,6 +161,7 @@ async function watch(
 ): Promise<ProbeReport> {
   const { fps } = request;
   const source = describeSource(plan.camera.source, request.transport);
+  if (source.path !== undefined) await refusePipe(source.path);
   const detector = plan.detector === undefined ? undefined : { model: plan.detector, fps };
   const observation = createObservation({
     seconds: request.seconds,
@@ -192,6 +193,13 @@ async function watch(
     variables: written.variables.filter((name) => options.env[name] === undefined || written.invented.includes(name)),
     writtenOut: written.invented.length > 0,
   };
+}
+
+/** Opening one waits for its writer, however long that takes: fit for a camera, not for a look at it. */
+async function refusePipe(path: string): Promise<void> {
+  const about = await stat(path).catch(() => undefined); // what cannot be looked at, the worker names
+  if (about?.isFIFO() === true)
+    throw new SightlineError('source.unsupported', `${path} is a pipe: what comes out of it once cannot be probed`);
 }
 
 /** `key` with its value, or no such key. */

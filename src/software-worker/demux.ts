@@ -1,4 +1,3 @@
-import { stat } from 'node:fs/promises';
 import {
   AV_CODEC_ID_H264,
   AV_CODEC_ID_HEVC,
@@ -100,20 +99,9 @@ export function silenceFfmpeg(): void {
   Log.setLevel(AV_LOG_QUIET);
 }
 
-/** Opening a pipe waits for its writer, and nothing interrupts that. What cannot be looked at, FFmpeg names. */
-async function refusePipe(path: string): Promise<void> {
-  const about = await stat(path).catch(() => undefined);
-  if (about?.isFIFO() === true || about?.isSocket() === true) {
-    throw new SightlineError('source.unsupported', `${path} is a pipe; a source is a file, or an address`, {
-      details: { source: path },
-    });
-  }
-}
-
 /** Opens a source; rejects with a `source.*` error whose words hold no credentials. */
 export async function openDemuxer(options: OpenOptions, ctx: Context): Promise<UnitSource> {
   const { address } = options;
-  if (address.kind === 'file') await refusePipe(address.path);
   const format = new FormatContext();
   format.allocContext();
   let interrupted = false;

@@ -124,6 +124,7 @@ describe('probe - a source as it was written', () => {
     assert.deepEqual(describeSource('/films/Lobby film.mp4', 'tcp'), {
       shown: '/films/Lobby film.mp4',
       transport: 'file',
+      path: '/films/Lobby film.mp4',
       name: 'lobby-film',
     });
     assert.equal(describeSource('/films/.mp4', 'tcp').name, 'camera');
