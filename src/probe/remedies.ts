@@ -13,7 +13,7 @@ function remedy({ code, units }: ProbeFailure, transport: ProbeTransport): strin
   if (code === 'source.timeout' && units > 0)
     return `video arrives (${units} units) but no key frame: set the camera's key-frame (I-frame, GOP) interval to 1 to 2 s`;
   const remedies: Partial<Record<ErrorCode, string>> = {
-    'source.auth': `mend user and password; best written as ${placeholders}`,
+    'source.auth': `mend user and password (a % of theirs is written %25, in a variable too); best written as ${placeholders}`,
     'source.unreachable':
       transport === 'file'
         ? 'check the path'
