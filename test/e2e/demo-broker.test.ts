@@ -64,7 +64,7 @@ test('two demos on one broker tell of their own alerts, and the end of one takes
   const first = firstStage.start('--scene', await fixtureScene(firstStage.temporary, { ignored: 'dee' }), '--mqtt', url);
   const [, topic] = await first.said(/ topics (sightline-demo\/[0-9a-f]{8})\/#$/m);
   const scene = await fixtureScene(secondStage.temporary);
-  const second = secondStage.start('--scene', scene, '--mqtt', url, '--watch', 'dee', '--loops', '2');
+  const second = secondStage.start('--scene', scene, '--mqtt', url, '--watch', 'dee', '--loops', '1');
   const [, otherTopic] = await second.said(/ topics (sightline-demo\/[0-9a-f]{8})\/#$/m);
   assert.notEqual(topic, otherTopic);
   const { code, stderr, stdout } = await second.finished;
