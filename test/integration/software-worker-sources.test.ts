@@ -283,11 +283,11 @@ describe('custom sources', { skip: noGstreamer }, () => {
     assert.deepEqual([live.get('rtsp')?.codec, live.get('rtsp')?.width], ['h264', 480]);
     assert.deepEqual([live.get('srt')?.codec, live.get('srt')?.width], ['h264', 480]);
     const pattern = framesOf(daemon, 'test-pattern');
+    // A live source on a machine that is busy leaves pictures out; those it makes keep their time.
     for (const [index, frame] of pattern.entries()) {
-      assert.deepEqual(
-        [frame.timeBaseNum, frame.timeBaseDen, frame.pts - (pattern[0]?.pts ?? 0n)],
-        [1, 1_000_000_000, BigInt(index) * 100_000_000n],
-      );
+      const step = frame.pts - (pattern[index - 1]?.pts ?? frame.pts - 100_000_000n);
+      assert.deepEqual([frame.timeBaseNum, frame.timeBaseDen, step % 100_000_000n], [1, 1_000_000_000, 0n]);
+      assert.ok(step > 0n, `${frame.pts} after ${pattern[index - 1]?.pts}`);
     }
     const usb = await untilState(daemon, 'usb-camera', SourceState.AWAY);
     assert.deepEqual(
