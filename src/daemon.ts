@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type AlertRoom, startAlerts } from './alerts/history.ts';
 import type { AlertRules } from './alerts/settings.ts';
 import { startBridge } from './bridge/server.ts';
+import { createCameraOutages } from './composition/camera-outages.ts';
 import { createCameraStates, type FailedCamera } from './composition/camera-states.ts';
 import { startConfigWatching } from './composition/config-watching.ts';
 import { createControlHandlers } from './composition/control-handlers.ts';
@@ -154,7 +155,9 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
     ),
   );
 
+  const outages = createCameraOutages(startedAt);
   const cameras = createCameraStates((camera, state) => {
+    outages.note(camera, state, clock.now());
     outputs.publishCameraState(camera, state);
     log.info({ camera, ...(state ?? { state: 'removed' }) }, 'camera state');
   });
@@ -291,6 +294,7 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
           running: {
             alerts,
             feed,
+            outages,
             reload: () => reload('control'),
             status: async () => ({
               version: options.version,

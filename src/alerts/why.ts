@@ -1,6 +1,19 @@
 import type { Alert, LedgerReason, LedgerRow } from '../core/alerts.ts';
 import type { CameraId } from '../core/types.ts';
 
+/** A time in which a camera gave no pictures. Milliseconds since 1970; without `to` it goes on. */
+export interface Outage {
+  readonly from: number;
+  readonly to?: number;
+  readonly reason: string;
+}
+
+/** Whether a camera gave pictures is known from `from` on. */
+export interface WatchedTime {
+  readonly from: number;
+  readonly outages: readonly Outage[];
+}
+
 export interface WhyQuestion {
   readonly camera: CameraId;
   /** Milliseconds since 1970. */
@@ -9,11 +22,16 @@ export interface WhyQuestion {
   readonly windowMs: number;
   readonly rows: readonly LedgerRow[];
   readonly alerts: readonly Alert[];
+  /** Undefined where no daemon runs that could know. */
+  readonly watched?: WatchedTime | undefined;
   /** Time of day as the reader wants it. */
   readonly formatTime: (ms: number) => string;
 }
 
-/** What happened on a camera around a time, and why nobody was told of the rest: lines of text, one per alert and per reason. */
+/**
+ * What happened on a camera around a time, and why nobody was told of the rest: lines of text, one per outage, per alert and per
+ * reason.
+ */
 export function explain(question: WhyQuestion): readonly string[] {
   const { camera, at, windowMs, formatTime } = question;
   const near = (from: number, to: number) => from <= at + windowMs && to >= at - windowMs;
@@ -21,16 +39,28 @@ export function explain(question: WhyQuestion): readonly string[] {
   const rows = question.rows.filter((row) => row.track.camera === camera && near(row.at, row.lastAt));
   const tracks = new Set(rows.map(({ track }) => `${track.epoch}/${track.trackId}`));
   const head = `${camera} around ${formatTime(at)}: ${count(alerts.length, 'alert')}, ${count(tracks.size, 'track')} that told nobody`;
-  if (alerts.length + rows.length === 0) {
-    return [
-      `${head}; no track was seen within ${Math.round(windowMs / 1000)} s; look at the camera's state and its motion gate`,
-    ];
-  }
+  const outages = (question.watched?.outages ?? []).filter((outage) =>
+    near(outage.from, outage.to ?? Number.POSITIVE_INFINITY),
+  );
+  const nothing = alerts.length + rows.length === 0 ? `; ${nothingSeen(question, outages)}` : '';
   return [
-    head,
+    `${head}${nothing}`,
+    ...outages.map((outage) => outageLine(outage, formatTime)),
     ...alerts.toSorted((a, b) => a.firstSeenAt - b.firstSeenAt).map((alert) => alertLine(alert, formatTime)),
     ...rows.toSorted((a, b) => a.at - b.at || a.track.trackId - b.track.trackId).map((row) => rowLine(row, formatTime)),
   ];
+}
+
+function nothingSeen({ watched, at, windowMs, formatTime }: WhyQuestion, outages: readonly Outage[]): string {
+  const seen = `no track was seen within ${Math.round(windowMs / 1000)} s`;
+  if (watched === undefined) return `${seen}; whether the camera gave pictures is not known: no daemon runs`;
+  if (at - windowMs < watched.from)
+    return `${seen}; whether the camera gave pictures before ${formatTime(watched.from)} is not known`;
+  return outages.length > 0 ? seen : `${seen} although the camera gave pictures; look at its motion gate and its masks`;
+}
+
+function outageLine({ from, to, reason }: Outage, formatTime: WhyQuestion['formatTime']): string {
+  return `no pictures ${to === undefined ? `since ${formatTime(from)}` : `${formatTime(from)} to ${formatTime(to)}`}: ${reason}`;
 }
 
 function alertLine(alert: Alert, formatTime: WhyQuestion['formatTime']): string {

@@ -3,7 +3,8 @@ import { sessionHelp, sessionOptions, withStore } from './session.ts';
 import { parseSpan, parseTime } from './text.ts';
 
 export const why: Command = {
-  help: `Explains why nobody was told about somebody in view: matches that did not alert and tracks that never matched.
+  help: `Explains why nobody was told about somebody in view: matches that did not alert, tracks that never matched, and when the
+camera gave no pictures (as far as the daemon that runs has seen).
 
 Usage: sightline why --camera NAME --at TIME [--within SPAN]
 

@@ -33,7 +33,7 @@ export function createCameraStates(onChange: (camera: CameraId, state: CameraSta
     // The same state said again keeps the time at which it began.
     const kept = before.state === state.state ? { ...state, since: before.since } : state;
     states.set(camera, kept);
-    if (before.state !== state.state || words(before) !== words(state)) onChange(camera, kept);
+    if (before.state !== state.state || stateText(before) !== stateText(state)) onChange(camera, kept);
   }
 
   return {
@@ -65,12 +65,13 @@ export function createCameraStates(onChange: (camera: CameraId, state: CameraSta
     parts: () =>
       [...states].map(([camera, state]) => {
         const ready = state.state === 'live' || state.state === 'ended';
-        return { name: `camera ${camera}`, ready, ...(ready ? {} : { reason: words(state) }) };
+        return { name: `camera ${camera}`, ready, ...(ready ? {} : { reason: stateText(state) }) };
       }),
   };
 }
 
-function words(state: CameraState): string {
+/** A camera's state in words. */
+export function stateText(state: CameraState): string {
   switch (state.state) {
     case 'live':
       return `${state.codec} ${state.width}x${state.height}, decoded by ${state.decode}`;

@@ -4,6 +4,7 @@ import type { ControlHandlers, EntryView, ReferenceSummary, ReloadView, StatusVi
 import { errorText, SightlineError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import type { Member, MemberReference } from '../watchlist/members.ts';
+import type { CameraOutages } from './camera-outages.ts';
 import type { EventFeed } from './event-feed.ts';
 import type { Keep } from './keep.ts';
 
@@ -11,6 +12,7 @@ import type { Keep } from './keep.ts';
 export interface Running {
   readonly alerts: AlertRoom;
   readonly feed: EventFeed;
+  readonly outages: Pick<CameraOutages, 'of'>;
   reload(): Promise<ReloadView>;
   status(): Promise<StatusView>;
 }
@@ -98,7 +100,8 @@ export function createControlHandlers({ keep, running, log, now }: ControlParts)
       const { alerts } = await store.alerts.list({ from, to, camera, limit: 1000 });
       if (rows.length + alerts.length === 0) await requireCamera(camera);
       const format = timeFormat(timeZone);
-      return { lines: explain({ camera, at, windowMs, rows, alerts, formatTime: (ms) => format.format(ms) }) };
+      const watched = running?.outages.of(camera);
+      return { lines: explain({ camera, at, windowMs, rows, alerts, watched, formatTime: (ms) => format.format(ms) }) };
     },
     'ledger.query': async (query) => ({ rows: await store.ledger.query(query) }),
     'watchlist.enrol': async ({ photoBase64, ...request }, signal) => {

@@ -62,6 +62,9 @@ describe('a real RTSP camera', { skip }, () => {
       );
       assert.equal(after.entry?.name, 'ada');
       assert.ok(after.track.epoch > before.track.epoch, 'seen in another epoch');
+      const why = await place.succeed('why', '--camera', 'lobby', '--at', new Date(away.since).toISOString());
+      assert.match(why, /^no pictures \S+ \S+ to \S+ \S+: connecting$/m, 'at the start');
+      assert.match(why, /^no pictures \S+ \S+ to \S+ \S+: away: /m);
       await daemon.stop();
     });
   }

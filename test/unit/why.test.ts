@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { explain } from '../../src/alerts/why.ts';
+import { explain, type WatchedTime } from '../../src/alerts/why.ts';
 import type { LedgerReason } from '../../src/core/alerts.ts';
 import { begin, moved, scene, trackEnded } from '../support/sightings.ts';
 
@@ -27,10 +27,42 @@ test('why tells of the alert, and of each track why it told nobody', () => {
   ]);
 });
 
-test('why says that nothing was seen, and asks where to look', () => {
-  const lines = why(scene());
-  assert.equal(lines.length, 1);
-  assert.match(lines[0] ?? '', /no track was seen within 60 s/);
+test('why says that nothing was seen, what the camera did meanwhile, and what is not known of it', () => {
+  const nothing = (watched?: WatchedTime) =>
+    explain({ camera: 'lobby', at: begin, windowMs: 60_000, rows: [], alerts: [], watched, formatTime });
+  const head = 'lobby around 12:00:00: 0 alerts, 0 tracks that told nobody; no track was seen within 60 s';
+  assert.deepEqual(nothing(), [`${head}; whether the camera gave pictures is not known: no daemon runs`]);
+  const from = begin - 3_600_000;
+  assert.deepEqual(nothing({ from, outages: [] }), [
+    `${head} although the camera gave pictures; look at its motion gate and its masks`,
+  ]);
+  assert.deepEqual(nothing({ from: begin - 59_000, outages: [] }), [
+    `${head}; whether the camera gave pictures before 11:59:01 is not known`,
+  ]);
+  const outages = [
+    { from: from, to: begin - 61_000, reason: 'before' },
+    { from: begin - 90_000, to: begin - 30_000, reason: 'away: connection refused' },
+    { from: begin + 30_000, reason: 'away: silent' },
+  ];
+  assert.deepEqual(nothing({ from, outages }), [
+    head,
+    'no pictures 11:58:30 to 11:59:30: away: connection refused',
+    'no pictures since 12:00:30: away: silent',
+  ]);
+});
+
+test('why tells of an outage beside what was seen', () => {
+  const s = scene();
+  for (let at = 0; at <= 1000; at += 200) s.see({ at, track: 20, of: 'x', scores: { bert: 0.31 } });
+  s.frame(2200, { changes: [trackEnded(2200, { trackId: 20 })] });
+  s.frame(30_000);
+  const watched = { from: begin - 60_000, outages: [{ from: begin + 3000, reason: 'away: silent' }] };
+  const lines = explain({ camera: 'lobby', at: begin, windowMs: 60_000, rows: s.ledger, alerts: [], watched, formatTime });
+  assert.deepEqual(lines, [
+    'lobby around 12:00:00: 0 alerts, 1 track that told nobody',
+    'no pictures since 12:00:03: away: silent',
+    'track 20, face, 12:00:00 to 12:00:02: compared 6 times, nearest bert (0.31), which needs 0.50',
+  ]);
 });
 
 test('why leaves out other cameras and other times', () => {
