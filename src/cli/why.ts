@@ -3,8 +3,9 @@ import { sessionHelp, sessionOptions, withStore } from './session.ts';
 import { parseSpan, parseTime } from './text.ts';
 
 export const why: Command = {
-  help: `Explains why nobody was told about somebody in view: matches that did not alert, tracks that never matched, and when the
-camera gave no pictures (as far as the daemon that runs has seen).
+  help: `Explains why nobody was told about somebody in view: matches that did not alert, tracks that never matched.
+
+When the camera gave no pictures is said too, for the time in which the daemon has been running.
 
 Usage: sightline why --camera NAME --at TIME [--within SPAN]
 
