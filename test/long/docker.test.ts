@@ -60,10 +60,20 @@ describe('the image of the Dockerfile', { skip: noEngine }, () => {
     assert.match(said, /sightline\.yaml is fine/);
   });
 
-  it('holds no compiler, no development packages and no weights', async () => {
+  it('holds no compiler, no development packages and no weights but those of the demo', async () => {
     const gone = ['/usr/bin/g++', '/opt/sightline/node_modules/typescript', '/opt/sightline/node_modules/@biomejs/biome'];
-    const test = `for path in ${gone.join(' ')}; do [ ! -e "$path" ] || echo "$path"; done; find /opt/sightline/model_repository -name '*.onnx'`;
-    assert.equal(await docker('run', '--rm', '--entrypoint', 'sh', image, '-c', test), '');
+    const test = `for path in ${gone.join(' ')}; do [ ! -e "$path" ] || echo "$path"; done; cd /opt/sightline/model_repository && find . -name '*.onnx' | sort`;
+    const found = await docker('run', '--rm', '--entrypoint', 'sh', image, '-c', test);
+    assert.deepEqual(found.split('\n'), ['./demo_embed/1/model.onnx', './demo_face/1/model.onnx']);
+  });
+
+  it('runs the demo without a network, on a read-only root, to its end', async () => {
+    const limits = ['--no-healthcheck', '--read-only', '--tmpfs', '/tmp', '--network', 'none', '--cap-drop', 'ALL'];
+    const lines = (await docker('run', '--rm', '--label', 'sightline.test=1', ...limits, image, 'demo', '--loops', '1')).split(
+      '\n',
+    );
+    assert.ok(lines.length >= 3, lines.join('\n'));
+    for (const line of lines) assert.match(line, /^alert time=\S+ name=(ada|bruno) camera=lobby similarity=/);
   });
 
   it('watches, enrols, alerts, is healthy and drains, on a read-only root without capabilities', async () => {
