@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import type { Context } from '../core/context.ts';
 import type { DemoFacts, DemoView } from '../core/demo.ts';
-import { isSystemError } from '../core/errors.ts';
+import { readTextIfThere } from '../core/read-text.ts';
 import type { Scope } from '../core/scope.ts';
 import { startDemoBroker } from './broker.ts';
 import { type BrokerSettings, type OwnBroker, passwordVariable } from './configuration.ts';
@@ -76,10 +75,5 @@ export async function chooseBroker(
 
 /** The topic of its own that an earlier demo had there. */
 async function topicIn(configFile: string): Promise<string | undefined> {
-  try {
-    return /\bbaseTopic: "?(sightline-demo\/[0-9a-f]{8})\b/.exec(await readFile(configFile, 'utf8'))?.[1];
-  } catch (error) {
-    if (isSystemError(error, 'ENOENT')) return undefined;
-    throw error;
-  }
+  return /\bbaseTopic: "?(sightline-demo\/[0-9a-f]{8})\b/.exec((await readTextIfThere(configFile)) ?? '')?.[1];
 }

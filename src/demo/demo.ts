@@ -5,6 +5,7 @@ import type { Context } from '../core/context.ts';
 import type { Control } from '../core/control.ts';
 import type { DemoEvent, DemoFacts, DemoRequest, DemoView } from '../core/demo.ts';
 import { errorText, isAbort, isSystemError, SightlineError } from '../core/errors.ts';
+import { readTextIfThere } from '../core/read-text.ts';
 import { Scope } from '../core/scope.ts';
 import { isFree } from './broker.ts';
 import { type DemoCameras, startDemoCameras } from './camera.ts';
@@ -300,10 +301,7 @@ async function writeConfiguration(
       cameras: films,
     });
     const file = join(place.directory, standaloneFile);
-    const before = await readFile(file, 'utf8').catch((error: unknown) => {
-      if (isSystemError(error, 'ENOENT')) return undefined;
-      throw error;
-    });
+    const before = await readTextIfThere(file);
     if (before === undefined || isAsWritten(before)) await writePrivate(file, sealed(standalone));
     else options.view.show({ kind: 'note', text: `${file} was changed since a demo wrote it: it is left as it is` });
   }

@@ -1,8 +1,10 @@
-import { access, chmod, constants, lstat, mkdir, mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
+import { access, chmod, constants, lstat, mkdir, mkdtemp, readdir, readlink, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Context } from '../core/context.ts';
 import { isSystemError, SightlineError } from '../core/errors.ts';
+import { bootId, processStat } from '../core/linux-process.ts';
+import { readTextIfThere } from '../core/read-text.ts';
 import { writtenByDemo } from './configuration.ts';
 
 /**
@@ -65,27 +67,18 @@ const ownerSchema = z.object({
 });
 const removeRetries = { recursive: true, force: true, maxRetries: 5, retryDelay: 50 } as const;
 
+/** A file of another demo, or what a person put in its place. */
 async function readOrUndefined(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if (['ENOENT', 'ESRCH', 'EACCES', 'ENOTDIR', 'EISDIR'].some((code) => isSystemError(error, code))) return undefined;
-    throw error;
-  }
+  return await readTextIfThere(path, ['ENOENT', 'EACCES', 'ENOTDIR', 'EISDIR']);
 }
 
-async function startTicksOf(pid: number, { proc = '/proc' }: PlaceWorld): Promise<number | undefined> {
-  const stat = await readOrUndefined(`${proc}/${pid}/stat`);
-  // The name in brackets may hold anything; state, parent, ... follow, the start is the 22nd field.
-  const [state, ...fields] = stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? [];
-  return state === undefined || state === 'Z' ? undefined : Number(fields[18]);
+/** Undefined when it does not run. */
+async function startTicksOf(pid: number, proc: string | undefined): Promise<number | undefined> {
+  const stat = await processStat(pid, proc);
+  return stat === undefined || stat.state === 'Z' ? undefined : stat.startTicks;
 }
 
-async function bootId({ proc = '/proc' }: PlaceWorld): Promise<string | undefined> {
-  return (await readOrUndefined(`${proc}/sys/kernel/random/boot_id`))?.trim();
-}
-
-async function pidNamespace({ proc = '/proc' }: PlaceWorld): Promise<string | undefined> {
+async function pidNamespace(proc = '/proc'): Promise<string | undefined> {
   return await readlink(`${proc}/self/ns/pid`).catch(() => undefined); // there is none, or it tells less
 }
 
@@ -96,20 +89,20 @@ async function ownMark(world: PlaceWorld): Promise<ProcessMark> {
   const { pid } = process;
   return {
     pid,
-    startTicks: await startTicksOf(pid, world),
-    bootId: await bootId(world),
-    pidNamespace: await pidNamespace(world),
+    startTicks: await startTicksOf(pid, world.proc),
+    bootId: await bootId(world.proc),
+    pidNamespace: await pidNamespace(world.proc),
   };
 }
 
 /** `undefined`: nobody can tell. */
 async function isAlive(owner: ProcessMark, world: PlaceWorld): Promise<boolean | undefined> {
-  const boot = await bootId(world);
+  const boot = await bootId(world.proc);
   if (boot === undefined) return owner.bootId === undefined && !hasProcess(owner.pid) ? false : undefined;
-  const namespace = await pidNamespace(world);
+  const namespace = await pidNamespace(world.proc);
   if (owner.bootId === undefined || owner.startTicks === undefined) return undefined;
   if (namespace === undefined || namespace !== owner.pidNamespace) return undefined;
-  return boot === owner.bootId && (await startTicksOf(owner.pid, world)) === owner.startTicks;
+  return boot === owner.bootId && (await startTicksOf(owner.pid, world.proc)) === owner.startTicks;
 }
 
 /** Whether any process has that number; it may be a later one. */

@@ -12,6 +12,7 @@ import type {
   ShelfModel,
   VerifiedModel,
 } from '../core/model-shelf.ts';
+import { readTextIfThere } from '../core/read-text.ts';
 import { findEntry, requireSource } from './catalogue.ts';
 import { catalogueEntries } from './catalogue-data.ts';
 import { download, dropEmptyPart, dropPart } from './download.ts';
@@ -289,13 +290,8 @@ async function writePin(weights: string, pin: Pin): Promise<void> {
 
 async function readPin(weights: string): Promise<Pin | undefined> {
   const file = pinFile(weights);
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    if (isSystemError(error, 'ENOENT')) return undefined;
-    throw error;
-  }
+  const text = await readTextIfThere(file);
+  if (text === undefined) return undefined;
   try {
     const pin: unknown = JSON.parse(text);
     if (isPin(pin)) return pin;

@@ -1,6 +1,8 @@
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isSystemError } from '../core/errors.ts';
+import { bootId, processStat, readProcFile } from '../core/linux-process.ts';
+import { readTextIfThere } from '../core/read-text.ts';
 
 /**
  * Pid files of workers, and the processes they mean. A pid alone says nothing after a crash: the file carries the boot and the start
@@ -21,41 +23,9 @@ interface PidRecord {
   readonly bootId: string;
 }
 
-interface ProcessFacts {
-  readonly state: string;
-  readonly group: number;
-  /** Clock ticks since boot. */
-  readonly startTicks: number;
-}
-
-async function readOrUndefined(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    // ESRCH: the process went away between open and read. EACCES: it is not ours.
-    if (['ENOENT', 'ESRCH', 'EACCES', 'EPERM', 'ENOTDIR'].some((code) => isSystemError(error, code))) return undefined;
-    throw error;
-  }
-}
-
-/** Of /proc/PID/stat; undefined when there is no such process. The name in brackets may hold anything. */
-async function factsOf(pid: number): Promise<ProcessFacts | undefined> {
-  const stat = await readOrUndefined(`/proc/${pid}/stat`);
-  const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const [state, , group] = fields ?? [];
-  const startTicks = fields?.[19];
-  return state === undefined || group === undefined || startTicks === undefined
-    ? undefined
-    : { state, group: Number(group), startTicks: Number(startTicks) };
-}
-
 async function isMarked(pid: number, marker: Marker): Promise<boolean> {
-  const variables = new Set((await readOrUndefined(`/proc/${pid}/environ`))?.split('\0'));
+  const variables = new Set((await readProcFile(`${pid}/environ`))?.split('\0'));
   return variables.has(`SIGHTLINE_WORKER=${marker.worker}`) && variables.has(`SIGHTLINE_BRIDGE=${marker.bridgePath}`);
-}
-
-async function bootId(): Promise<string | undefined> {
-  return (await readOrUndefined('/proc/sys/kernel/random/boot_id'))?.trim();
 }
 
 function pidFile(directory: string, worker: string): string {
@@ -63,7 +33,7 @@ function pidFile(directory: string, worker: string): string {
 }
 
 export async function writePidFile(directory: string, worker: string, pid: number): Promise<void> {
-  const [facts, boot] = await Promise.all([factsOf(pid), bootId()]);
+  const [facts, boot] = await Promise.all([processStat(pid), bootId()]);
   if (facts === undefined || boot === undefined) return;
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const record: PidRecord = { worker, pid, startTicks: facts.startTicks, bootId: boot };
@@ -81,7 +51,7 @@ function isRecord(value: unknown): value is PidRecord {
 }
 
 async function readPidFile(path: string): Promise<PidRecord | undefined> {
-  const text = await readOrUndefined(path);
+  const text = await readTextIfThere(path, ['ENOENT', 'EACCES', 'EPERM', 'ENOTDIR']);
   if (text === undefined) return undefined;
   try {
     const value: unknown = JSON.parse(text);
@@ -115,7 +85,7 @@ export async function findOrphans(directory: string, bridgePath: string): Promis
     for (const name of await readdir('/proc')) {
       const pid = Number(name);
       if (!Number.isInteger(pid) || pid === process.pid) continue;
-      const facts = await factsOf(pid);
+      const facts = await processStat(pid);
       if (facts === undefined || facts.state === 'Z' || facts.group !== record.pid) continue;
       if (pid === record.pid && facts.startTicks !== record.startTicks) continue;
       if (await isMarked(pid, { worker: record.worker, bridgePath })) pids.push(pid);
@@ -127,12 +97,12 @@ export async function findOrphans(directory: string, bridgePath: string): Promis
 
 /** Still there, and not merely waiting for its parent to take note of its end. */
 export async function isAlive(pid: number): Promise<boolean> {
-  const facts = await factsOf(pid);
+  const facts = await processStat(pid);
   return facts !== undefined && facts.state !== 'Z';
 }
 
 /** Resident memory of a process; undefined when it is gone or the system does not tell. */
 export async function rssBytesOf(pid: number): Promise<number | undefined> {
-  const [, kilobytes] = /^VmRSS:\s+(\d+) kB$/m.exec((await readOrUndefined(`/proc/${pid}/status`)) ?? '') ?? [];
+  const [, kilobytes] = /^VmRSS:\s+(\d+) kB$/m.exec((await readProcFile(`${pid}/status`)) ?? '') ?? [];
   return kilobytes === undefined ? undefined : Number(kilobytes) * 1024;
 }
