@@ -2,6 +2,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { Aedes } from 'aedes';
 import type { Context } from '../core/context.ts';
 import { isSystemError, SightlineError } from '../core/errors.ts';
+import { FloodGate } from '../core/log.ts';
 
 /**
  * A broker for trials, in this process: MQTT 3.1.1 on loopback, no logins, nothing kept on disk and nothing for clients that are
@@ -17,8 +18,6 @@ const host = '127.0.0.1';
 const connectTimeoutMs = 10_000;
 const maxConnections = 64;
 const stopWithinMs = 1000;
-/** Connections that are too many are logged so often and no more. */
-const refusalsEveryMs = 1000;
 
 /** Takes `port` where it is free, else any other. Rejects with `demo.failed` when none can be had. */
 export async function startDemoBroker({ port }: { readonly port: number }, ctx: Context): Promise<DemoBroker> {
@@ -40,7 +39,6 @@ export async function startDemoBroker({ port }: { readonly port: number }, ctx: 
     aedes.handle(socket);
   });
   server.maxConnections = maxConnections;
-  const refusals = logRefusals(server, ctx);
   let taken: number;
   try {
     taken = await listen(server, port);
@@ -49,6 +47,13 @@ export async function startDemoBroker({ port }: { readonly port: number }, ctx: 
     throw error;
   }
   server.on('error', (error) => ctx.log.error({ err: error }, 'the broker cannot take connections'));
+  const flood = new FloodGate(ctx.log, ctx.clock);
+  let refused = 0;
+  // Nobody else would notice those: the system closes them before there is a socket.
+  server.on('drop', () => {
+    refused += 1;
+    flood.warn('the broker refuses connections: it has as many as it takes', { refused, limit: maxConnections });
+  });
   return {
     host,
     port: taken,
@@ -59,27 +64,9 @@ export async function startDemoBroker({ port }: { readonly port: number }, ctx: 
       await Promise.race([new Promise<void>((done) => aedes.close(done)), expired]);
       for (const socket of sockets) socket.destroy();
       await closed;
-      refusals.flush();
+      flood[Symbol.dispose]();
     },
   };
-}
-
-/** Nobody else would notice those: the system closes them before there is a socket. */
-function logRefusals(server: Server, { clock, log }: Context): { flush(): void } {
-  let refused = 0;
-  let logged = 0;
-  let loggedAt = Number.NEGATIVE_INFINITY;
-  function flush(): void {
-    if (refused === logged) return;
-    logged = refused;
-    loggedAt = clock.mono();
-    log.warn({ refused, limit: maxConnections }, 'the broker refuses connections: it has as many as it takes');
-  }
-  server.on('drop', () => {
-    refused += 1;
-    if (clock.mono() - loggedAt >= refusalsEveryMs) flush();
-  });
-  return { flush };
 }
 
 async function listen(server: Server, port: number): Promise<number> {
