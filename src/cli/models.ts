@@ -166,24 +166,21 @@ function one(all: readonly ShelfModel[], name: string): ShelfModel {
 
 const heading = ['MODEL', 'HERE', 'SIZE', 'RAM', 'TIME', 'LICENCE', 'WHAT'];
 
-function row({ model, entry, bytes, pin, problem }: ShelfModel): string[] {
+function presence({ entry, bytes, pin, problem }: ShelfModel): string {
+  if (problem !== undefined) return 'unusable';
+  if (bytes === undefined) return entry?.source === undefined ? 'no, add it' : 'no';
+  if (pin !== undefined) return pin.trust === 'catalogue' ? 'verified' : 'unverified';
+  // Whether it is that file, `models verify` says.
+  return entry?.knownFiles.some((known) => known.bytes === bytes) ? 'known size' : 'unverified';
+}
+
+function row(shelved: ShelfModel): string[] {
+  const { model, entry, bytes } = shelved;
   const source = entry?.source;
   const expected = source?.bytes ?? source?.aboutBytes;
-  const here =
-    problem !== undefined
-      ? 'unusable'
-      : bytes === undefined
-        ? source === undefined
-          ? 'no, add it'
-          : 'no'
-        : pin?.trust === 'catalogue'
-          ? 'verified'
-          : pin === undefined && entry?.knownFiles.some((known) => known.bytes === bytes)
-            ? 'known size' // whether it is that file, `models verify` says
-            : 'unverified';
   return [
     model,
-    here,
+    presence(shelved),
     bytes === undefined ? (expected === undefined ? '' : size(expected)) : size(bytes),
     entry?.measured === undefined ? '' : `${entry.measured.ramMiB} MiB`,
     entry?.measured === undefined ? '' : `${entry.measured.msPerRun} ms`,
