@@ -283,7 +283,7 @@ describe('custom sources', { skip: noGstreamer }, () => {
     assert.deepEqual([live.get('rtsp')?.codec, live.get('rtsp')?.width], ['h264', 480]);
     assert.deepEqual([live.get('srt')?.codec, live.get('srt')?.width], ['h264', 480]);
     const pattern = framesOf(daemon, 'test-pattern');
-    // A live source on a machine that is busy leaves pictures out; those it makes keep their time.
+    // Its queue is leaky: a busy machine loses pictures of a live source, and those that come keep their time.
     for (const [index, frame] of pattern.entries()) {
       const step = frame.pts - (pattern[index - 1]?.pts ?? frame.pts - 100_000_000n);
       assert.deepEqual([frame.timeBaseNum, frame.timeBaseDen, step % 100_000_000n], [1, 1_000_000_000, 0n]);
