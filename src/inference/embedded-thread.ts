@@ -3,6 +3,7 @@ import { errorText, SightlineError } from '../core/errors.ts';
 import type { DataType, Tensor, TensorData } from '../core/inference.ts';
 import { serveThread, Transferred } from '../core/thread.ts';
 import type { SessionContract, SessionTensor } from './contract.ts';
+import { quantisesActivations } from './quantisation.ts';
 
 /** The inference thread: ONNX Runtime sessions by model name. A run blocks this thread and no other. */
 
@@ -80,11 +81,13 @@ function handlers(data: EmbeddedThreadData): EmbeddedHandlers {
       await unload(model);
       let session: InferenceSession;
       try {
+        // Weights of 8 bits become floats once, at load, instead of on every run.
+        const quantisation = (await quantisesActivations(weights)) ? {} : { disable_quant_qdq: '1' };
+        // Spinning workers burn the CPU that decoding and the other threads of this machine need.
         session = await InferenceSession.create(weights, {
           intraOpNumThreads: data.threads,
           interOpNumThreads: 1,
-          // Spinning workers burn the CPU that decoding and the other threads of this machine need.
-          extra: { session: { intra_op: { allow_spinning: '0' } } },
+          extra: { session: { ...quantisation, intra_op: { allow_spinning: '0' } } },
           logSeverityLevel: 3,
         });
       } catch (cause) {
