@@ -27,50 +27,75 @@ interface Grey {
   readonly data: Float32Array;
 }
 
+/** Which input samples make up each output sample: those of `i` are at `starts[i]` to below `starts[i + 1]`. */
+interface Taps {
+  readonly starts: Int32Array;
+  readonly sources: Int32Array;
+  readonly weights: Float64Array;
+}
+
 /**
  * For each of `to` output samples the input samples and weights of `from` to `from + extent`: means of areas when shrinking, linear
  * between half-pixel centres when growing. Samples beyond `size` repeat the edge.
  */
-function taps(from: number, extent: number, to: number, size: number): readonly (readonly (readonly [number, number])[])[] {
+function taps(from: number, extent: number, to: number, size: number): Taps {
   const scale = extent / to;
-  const edge = (i: number) => Math.min(Math.max(0, i), size - 1);
-  return Array.from({ length: to }, (_, i) => {
+  const most = to * (Math.max(1, Math.ceil(scale)) + 1);
+  const made = { starts: new Int32Array(to + 1), sources: new Int32Array(most), weights: new Float64Array(most) };
+  let count = 0;
+  function add(source: number, weight: number): void {
+    made.sources[count] = Math.min(Math.max(0, source), size - 1);
+    made.weights[count] = weight;
+    count += 1;
+  }
+  for (let i = 0; i < to; i += 1) {
     if (scale <= 1) {
       const centre = from + (i + 0.5) * scale - 0.5;
       const left = Math.floor(centre);
-      return [
-        [edge(left), 1 - (centre - left)],
-        [edge(left + 1), centre - left],
-      ] as const;
+      add(left, 1 - (centre - left));
+      add(left + 1, centre - left);
+    } else {
+      const begin = from + i * scale;
+      const end = begin + scale;
+      for (let j = Math.floor(begin); j < end; j += 1) add(j, (Math.min(end, j + 1) - Math.max(begin, j)) / scale);
     }
-    const begin = from + i * scale;
-    const end = begin + scale;
-    const area: (readonly [number, number])[] = [];
-    for (let j = Math.floor(begin); j < end; j += 1) {
-      area.push([edge(j), (Math.min(end, j + 1) - Math.max(begin, j)) / scale]);
-    }
-    return area;
-  });
+    made.starts[i + 1] = count;
+  }
+  return made;
 }
 
+/** Columns first, of those rows alone that are needed, then rows. */
 function scaleBox(measure: CropMeasure): Grey {
   const { grey, box } = measure;
   const height = measurePixels;
   const width = Math.min(4 * measurePixels, Math.max(3, Math.round((measurePixels * box.width) / Math.max(1e-6, box.height))));
   const columns = taps(box.left, box.width, width, measure.width);
   const rows = taps(box.top, box.height, height, measure.height);
-  const data = new Float32Array(width * height);
-  const line = new Float32Array(measure.width);
-  for (const [y, row] of rows.entries()) {
-    line.fill(0);
-    for (const [source, weight] of row) {
-      const offset = source * measure.width;
-      for (let x = 0; x < measure.width; x += 1) line[x] = (line[x] ?? 0) + weight * (grey[offset + x] ?? 0);
-    }
-    for (const [x, column] of columns.entries()) {
+  const used = rows.sources.subarray(0, rows.starts[height]);
+  const firstRow = used.reduce((least, row) => Math.min(least, row), measure.height);
+  const lastRow = used.reduce((most, row) => Math.max(most, row), 0);
+  const narrow = new Float32Array(width * (lastRow - firstRow + 1));
+  for (let row = firstRow; row <= lastRow; row += 1) {
+    const from = row * measure.width;
+    const to = (row - firstRow) * width;
+    for (let x = 0; x < width; x += 1) {
       let sum = 0;
-      for (const [source, weight] of column) sum += weight * (line[source] ?? 0);
-      data[y * width + x] = sum;
+      const end = columns.starts[x + 1] as number;
+      for (let tap = columns.starts[x] as number; tap < end; tap += 1) {
+        sum += (columns.weights[tap] as number) * (grey[from + (columns.sources[tap] as number)] as number);
+      }
+      narrow[to + x] = sum;
+    }
+  }
+  const data = new Float32Array(width * height);
+  for (let y = 0; y < height; y += 1) {
+    const end = rows.starts[y + 1] as number;
+    for (let tap = rows.starts[y] as number; tap < end; tap += 1) {
+      const from = ((rows.sources[tap] as number) - firstRow) * width;
+      const weight = rows.weights[tap] as number;
+      for (let x = 0; x < width; x += 1) {
+        data[y * width + x] = (data[y * width + x] as number) + weight * (narrow[from + x] as number);
+      }
     }
   }
   return { width, height, data };
@@ -84,7 +109,11 @@ function laplacianVariance({ width, height, data }: Grey): number {
     for (let x = 1; x < width - 1; x += 1) {
       const i = y * width + x;
       const value =
-        (data[i - 1] ?? 0) + (data[i + 1] ?? 0) + (data[i - width] ?? 0) + (data[i + width] ?? 0) - 4 * (data[i] ?? 0);
+        (data[i - 1] as number) +
+        (data[i + 1] as number) +
+        (data[i - width] as number) +
+        (data[i + width] as number) -
+        4 * (data[i] as number);
       sum += value;
       squares += value * value;
     }

@@ -5,7 +5,7 @@ import type { Crop, FivePoints } from '../core/types.ts';
 import type { Label, Frame as WireFrame } from '../gen/sightline/bridge/v1/bridge.ts';
 import { assessCrop } from '../models/quality.ts';
 import { createCropPolicy, cropRect } from './crops.ts';
-import { blacken, createCutter, gateView, intoPiece, pointsIntoPiece } from './cutter.ts';
+import { blacken, createCutter, createGateEye, intoPiece, pointsIntoPiece } from './cutter.ts';
 import type { DetectStream } from './detect-stream.ts';
 import { type CameraDetector, createDetection } from './detection.ts';
 import { createLane, type LaneItem } from './lane.ts';
@@ -87,7 +87,7 @@ export function createAnalysis(options: AnalysisOptions, ctx: Context): Analysis
   const closing = new AbortController();
   const signal = AbortSignal.any([ctx.signal, closing.signal]);
   const mask = createMask(settings.masks, size.width, size.height);
-  const gate = settings.motion === undefined ? undefined : createMotionGate(settings.motion);
+  const gate = settings.motion && { eye: createGateEye(), ...createMotionGate(settings.motion) };
   const schedule = createDetectSchedule(detectors.map(({ settings: { fps } }) => fps));
   const onMissed = () => {
     counters.framesDropped += 1;
@@ -218,8 +218,8 @@ export function createAnalysis(options: AnalysisOptions, ctx: Context): Analysis
     push: async (picture) => {
       counters.framesDecoded += 1;
       if (!mask.empty) blacken(picture.frame, mask);
-      const view = gate === undefined ? undefined : gateView(picture.frame);
-      const motion = view === undefined ? 'motion' : gate?.consider(view.grey, view.width, view.height, picture.mediaMs);
+      const view = gate?.eye.look(picture.frame);
+      const motion = view && gate?.consider(view.grey, view.width, view.height, picture.mediaMs);
       const { due, gated } = schedule.due(picture.mediaMs, motion ?? 'motion');
       if (gated > 0) counters.framesGated += 1;
       const item = toItem(picture, due);
@@ -242,6 +242,7 @@ export function createAnalysis(options: AnalysisOptions, ctx: Context): Analysis
       });
       detection[Symbol.dispose]();
       cutter[Symbol.dispose]();
+      gate?.eye[Symbol.dispose]();
     },
   };
 }

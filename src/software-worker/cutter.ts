@@ -1,18 +1,23 @@
 import { Scaler } from 'node-av/api';
 import {
   AV_PIX_FMT_RGB24,
+  AV_PIX_FMT_YUV420P,
   AV_PIX_FMT_YUVJ420P,
   AVCOL_RANGE_JPEG,
   AVCOL_SPC_BT709,
   AVCOL_SPC_RGB,
+  type AVPixelFormat,
+  SWS_AREA,
   SWS_BILINEAR,
+  type SwsFlags,
 } from 'node-av/constants';
 import { FFmpegError, Frame, SoftwareScaleContext } from 'node-av/lib';
 import sharp from 'sharp';
+import { SightlineError } from '../core/errors.ts';
 import type { RgbImage } from '../core/models.ts';
 import type { Box, FivePoints } from '../core/types.ts';
 import type { Mask, Plane } from './masks.ts';
-import { type ColourReading, greyFromLuma, greySize, rgbFromI420, shrinkLuma } from './pixels.ts';
+import { type ColourReading, greyFromLuma, rgbFromI420 } from './pixels.ts';
 
 /** A piece of a frame: packed I420 of `width` x `height`, which may be smaller than `rect`. */
 export interface Piece {
@@ -27,6 +32,7 @@ export interface Piece {
 
 /** Scaling and cutting for one camera and one picture size. One call at a time: FFmpeg's scaler does not bear two. */
 export interface Cutter extends Disposable {
+  /** The picture's bytes are good until the next call. */
   scale(frame: Frame, size: { readonly width: number; readonly height: number }): Promise<RgbImage>;
   cut(frame: Frame, rect: Box, maxSide: number): Promise<Piece>;
   jpeg(piece: Piece, quality: number): Promise<Uint8Array>;
@@ -35,17 +41,17 @@ export interface Cutter extends Disposable {
 /** Bilinear weighs every source pixel when it shrinks; the fast variant skips some, and small faces with them. */
 export function createCutter(): Cutter {
   const scaler = new Scaler({ flags: SWS_BILINEAR });
-  const context = new SoftwareScaleContext();
-  context.allocContext();
-  FFmpegError.throwIfError(context.setOption('sws_flags', SWS_BILINEAR), 'sws_flags');
+  const context = scaleContext(SWS_BILINEAR);
+  let scaled: Canvas | undefined;
   return {
-    scale: async (frame, size) => ({
-      ...size,
-      data:
-        frame.colorSpace === AVCOL_SPC_BT709 || frame.colorRange === AVCOL_RANGE_JPEG
-          ? await scaleAsTold(context, frame, size)
-          : await scaler.toBuffer(frame, { format: 'rgb', resize: { width: size.width, height: size.height } }),
-    }),
+    scale: async (frame, { width, height }) => {
+      if (scaled?.width !== width || scaled.height !== height) {
+        scaled?.frame.free();
+        scaled = createCanvas(AV_PIX_FMT_RGB24, width, height);
+      }
+      FFmpegError.throwIfError(await context.scaleFrame(scaled.frame, frame), 'sws_scale_frame');
+      return { width, height, data: scaled.data };
+    },
     cut: async (frame, rect, maxSide) => {
       const shrink = Math.min(1, maxSide / Math.max(rect.width, rect.height));
       const even = (side: number) => Math.max(2, 2 * Math.round((side * shrink) / 2));
@@ -66,28 +72,72 @@ export function createCutter(): Cutter {
       return await sharp(rgb, { raw }).jpeg({ quality, chromaSubsampling: '4:4:4' }).toBuffer();
     },
     [Symbol.dispose]: () => {
+      scaled?.frame.free();
       context[Symbol.dispose]();
       scaler.close();
     },
   };
 }
 
-/** `Scaler` reads all frames as BT.601 of limited range; a context without fixed settings goes by what the frame says of itself. */
-async function scaleAsTold(
-  context: SoftwareScaleContext,
-  frame: Frame,
-  { width, height }: { readonly width: number; readonly height: number },
-): Promise<Uint8Array> {
-  using scaled = new Frame();
-  scaled.alloc();
-  scaled.width = width;
-  scaled.height = height;
-  scaled.format = AV_PIX_FMT_RGB24;
-  scaled.colorSpace = AVCOL_SPC_RGB;
-  scaled.colorRange = AVCOL_RANGE_JPEG;
-  FFmpegError.throwIfError(scaled.getBuffer(1), 'buffer of a scaled frame');
-  FFmpegError.throwIfError(await context.scaleFrame(scaled, frame), 'sws_scale_frame');
-  return new Uint8Array(scaled.toBuffer());
+/** A frame that is drawn on again and again: new ones, 25 a second from each camera, would keep the collector of garbage busy. */
+interface Canvas {
+  readonly width: number;
+  readonly height: number;
+  readonly frame: Frame;
+  /** Its first plane, rows without padding. */
+  readonly data: Uint8Array;
+}
+
+function createCanvas(format: AVPixelFormat, width: number, height: number): Canvas {
+  const frame = new Frame();
+  frame.alloc();
+  frame.width = width;
+  frame.height = height;
+  frame.format = format;
+  if (format === AV_PIX_FMT_RGB24) {
+    frame.colorSpace = AVCOL_SPC_RGB;
+    frame.colorRange = AVCOL_RANGE_JPEG;
+  }
+  FFmpegError.throwIfError(frame.getBuffer(1), 'buffer of a scaled frame');
+  const [data] = frame.data ?? [];
+  if (data === undefined) throw new SightlineError('source.failed', 'no memory for a scaled frame');
+  return { width, height, frame, data };
+}
+
+/** A context without fixed settings goes by what each frame says of its size, matrix and range. */
+function scaleContext(flags: SwsFlags): SoftwareScaleContext {
+  const context = new SoftwareScaleContext();
+  context.allocContext();
+  FFmpegError.throwIfError(context.setOption('sws_flags', flags), 'sws_flags');
+  return context;
+}
+
+/** 16:9 at a twenty-fourth of full HD. */
+const gateSize = { width: 80, height: 45 } as const;
+
+/** Brightness as the motion gate sees it, for one camera. */
+export interface GateEye extends Disposable {
+  /** Each pixel the mean of its part of the luma plane; good until the next call. */
+  look(frame: Frame): { readonly grey: Uint8Array; readonly width: number; readonly height: number };
+}
+
+export function createGateEye(): GateEye {
+  const context = scaleContext(SWS_AREA);
+  const canvas = createCanvas(AV_PIX_FMT_YUV420P, gateSize.width, gateSize.height);
+  return {
+    // At once and not in a thread: at 720p it takes a tenth of what handing it over would.
+    look: (frame) => {
+      // Levels as they are coded; the scaler stretches those of a grey picture.
+      canvas.frame.colorRange = frame.colorRange;
+      canvas.frame.colorSpace = frame.colorSpace;
+      FFmpegError.throwIfError(context.scaleFrameSync(canvas.frame, frame), 'sws_scale_frame');
+      return { grey: canvas.data, ...gateSize };
+    },
+    [Symbol.dispose]: () => {
+      canvas.frame.free();
+      context[Symbol.dispose]();
+    },
+  };
 }
 
 function readingOf(frame: Frame): ColourReading {
@@ -127,10 +177,4 @@ function planesOf(frame: Frame): readonly Plane[] {
 export function blacken(frame: Frame, mask: Mask): void {
   frame.makeWritable();
   mask.blackenI420(planesOf(frame));
-}
-
-/** The frame as the motion gate sees it. */
-export function gateView(frame: Frame): { readonly grey: Uint8Array; readonly width: number; readonly height: number } {
-  const luma = planesOf(frame)[0] ?? { data: new Uint8Array(), stride: 0 };
-  return { grey: shrinkLuma({ ...luma, width: frame.width, height: frame.height }), ...greySize };
 }

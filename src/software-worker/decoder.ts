@@ -195,7 +195,9 @@ export async function openDecoder(parameters: CodecParameters, choice: DecodeCho
     // A decoder that is full takes the unit after it was emptied.
     for (let attempt = 0; attempt < 2 && sent === AVERROR_EAGAIN; attempt += 1) {
       sent = await context.sendPacket(packet ?? null);
-      for (let result = await context.receiveFrame(decoded); ; result = await context.receiveFrame(decoded)) {
+      while (true) {
+        // Without threads of its own a decoder works when it is sent a unit; taking the frame is no work.
+        const result = context.threadCount === 1 ? context.receiveFrameSync(decoded) : await context.receiveFrame(decoded);
         if (result === AVERROR_EAGAIN || result === AVERROR_EOF) break;
         if (result < 0) {
           sent = result;

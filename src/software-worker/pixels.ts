@@ -1,52 +1,19 @@
 /** Arithmetic on I420 pictures in memory, pure. */
 
-/** Picture of the motion gate: 16:9 at a twenty-fourth of full HD. */
-export const greySize = { width: 80, height: 45 } as const;
-/** Samples a cell takes in each direction, a power of two as the shifts below; their mean swallows sensor noise. */
-const samples = 4;
-
-export interface GreyPlane {
-  readonly data: Uint8Array;
-  readonly stride: number;
-  readonly width: number;
-  readonly height: number;
-}
-
-/** The luma plane shrunk to `greySize`, each pixel the mean of a few samples of its cell. */
-export function shrinkLuma(plane: GreyPlane): Uint8Array {
-  const { data, stride, width, height } = plane;
-  const at = (index: number, side: number, cells: number) =>
-    Math.min(side - 1, Math.floor(((index + 0.5) * side) / (cells * samples)));
-  const columns = Int32Array.from({ length: greySize.width * samples }, (_, index) => at(index, width, greySize.width));
-  const rows = Int32Array.from(
-    { length: greySize.height * samples },
-    (_, index) => at(index, height, greySize.height) * stride,
-  );
-  const shrunk = new Uint8Array(greySize.width * greySize.height);
-  const sums = new Int32Array(greySize.width);
-  for (let row = 0; row < rows.length; row += 1) {
-    const offset = rows[row] as number;
-    for (let column = 0; column < columns.length; column += 1) {
-      sums[column >> 2] = (sums[column >> 2] as number) + (data[offset + (columns[column] as number)] as number);
-    }
-    if ((row & 3) < 3) continue;
-    for (let x = 0; x < greySize.width; x += 1) shrunk[(row >> 2) * greySize.width + x] = Math.round((sums[x] as number) / 16);
-    sums.fill(0);
-  }
-  return shrunk;
-}
-
 /** How luma and chroma are to be read; JPEG files are always full-range BT.601. */
 export interface ColourReading {
   readonly matrix: 'bt601' | 'bt709';
   readonly fullRange: boolean;
 }
 
+const limitedLevels = Uint8ClampedArray.from({ length: 256 }, (_, level) => ((level - 16) * 255) / 219);
+
 /** Luma as grey from 0 to 255. */
 export function greyFromLuma(luma: Uint8Array, { fullRange }: Pick<ColourReading, 'fullRange'>): Uint8Array {
   if (fullRange) return luma;
-  const levels = Uint8ClampedArray.from({ length: 256 }, (_, level) => ((level - 16) * 255) / 219);
-  return luma.map((level) => levels[level] ?? 0);
+  const grey = new Uint8Array(luma.length);
+  for (let i = 0; i < luma.length; i += 1) grey[i] = limitedLevels[luma[i] as number] as number;
+  return grey;
 }
 
 /** Kr and Kb of ITU-R BT.601 and BT.709. */

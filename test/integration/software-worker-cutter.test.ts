@@ -13,7 +13,7 @@ import {
 } from 'node-av/constants';
 import { Frame, Rational } from 'node-av/lib';
 import sharp from 'sharp';
-import { blacken, createCutter, gateView, intoPiece, pointsIntoPiece } from '../../src/software-worker/cutter.ts';
+import { blacken, createCutter, createGateEye, intoPiece, pointsIntoPiece } from '../../src/software-worker/cutter.ts';
 import { createMask } from '../../src/software-worker/masks.ts';
 
 const width = 64;
@@ -138,8 +138,40 @@ describe('what is cut from a frame', () => {
     const { data } = await cutter.scale(frame, { width: 32, height: 24 });
     near(data.subarray(3 * 4, 3 * 4 + 3), [0, 0, 0], 'masked');
     near(data.subarray(3 * 28, 3 * 28 + 3), [255, 255, 255], 'not masked');
-    const { grey } = gateView(frame);
+    using eye = createGateEye();
+    const { grey } = eye.look(frame);
     assert.deepEqual([grey[0], grey[79]], [0, 235]);
-    assert.equal(gateView(shared).grey[0], 235, 'the decoder keeps its own picture');
+    assert.equal(eye.look(shared).grey[0], 235, 'the decoder keeps its own picture');
+  });
+});
+
+describe('the picture of the motion gate', () => {
+  test('is the mean of each part of the luma plane, whatever the size, the range and the matrix', () => {
+    using eye = createGateEye();
+    for (const [width, height] of [
+      [640, 360],
+      [3840, 2160],
+      [480, 270],
+      [90, 50],
+      [34, 18],
+    ] as const) {
+      for (const range of [AVCOL_RANGE_MPEG, AVCOL_RANGE_JPEG]) {
+        const luma = Uint8Array.from({ length: width * height }, (_, at) => (at % width < width / 2 ? 40 : 200) + (at % 2));
+        const packed = Buffer.concat([luma, Buffer.alloc(width * height * 0.5, 128)]);
+        using frame = Frame.fromVideoBuffer(packed, { width, height, format: AV_PIX_FMT_YUV420P });
+        frame.colorRange = range;
+        frame.colorSpace = AVCOL_SPC_BT709;
+        const { grey, ...size } = eye.look(frame);
+        assert.deepEqual([grey.length, size], [80 * 45, { width: 80, height: 45 }]);
+        for (const [at, level] of [
+          [0, 40],
+          [79, 200],
+          [44 * 80, 40],
+          [44 * 80 + 79, 200],
+        ] as const) {
+          assert.ok(Math.abs((grey[at] ?? 0) - level - 0.5) <= 2, `${width}x${height}, range ${range}: ${grey[at]} at ${at}`);
+        }
+      }
+    }
   });
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { greySize, rgbFromI420, shrinkLuma } from '../../src/software-worker/pixels.ts';
+import { rgbFromI420 } from '../../src/software-worker/pixels.ts';
 
 /** One 2x2 picture of one colour. */
 function flat(y: number, u: number, v: number): Uint8Array {
@@ -42,24 +42,5 @@ describe('I420 to RGB', () => {
       fullRange: true,
     });
     assert.deepEqual([...rgb.filter((_, index) => index % 3 === 0)], [10, 20, 30, 40, 50, 60, 70, 80, 90]);
-  });
-});
-
-describe('the picture of the motion gate', () => {
-  test('is the mean of each cell, whatever the size of the source and the pitch of its rows', () => {
-    for (const [width, height] of [
-      [640, 360],
-      [3840, 2160],
-      [480, 270],
-      [90, 50],
-      [33, 17],
-    ] as const) {
-      const stride = width + 13;
-      const data = new Uint8Array(stride * height).fill(255);
-      for (let y = 0; y < height; y += 1) for (let x = 0; x < width; x += 1) data[y * stride + x] = x < width / 2 ? 40 : 200;
-      const grey = shrinkLuma({ data, stride, width, height });
-      assert.equal(grey.length, greySize.width * greySize.height);
-      assert.deepEqual([grey[0], grey[79], grey[44 * 80], grey[44 * 80 + 79]], [40, 200, 40, 200], `${width}x${height}`);
-    }
   });
 });
