@@ -38,6 +38,8 @@ export interface InferResult {
   /** Milliseconds in the queue and in the network. */
   readonly queuedMs: number;
   readonly computeMs: number;
+  /** Data of the inputs, given back to be filled again; absent where it was joined with that of others. */
+  readonly spent?: readonly TensorData[];
 }
 
 export type Infer = (model: string, inputs: readonly Tensor[], options: InferOptions) => Promise<InferResult>;

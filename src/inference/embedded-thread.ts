@@ -11,7 +11,7 @@ export type EmbeddedHandlers = {
   /** Replaces a loaded network of the same name; rejects with `model.invalid`. */
   load(model: string, weights: string): Promise<SessionContract>;
   unload(model: string): Promise<void>;
-  /** Rejects with `inference.failed`. Buffers of the outputs are handed over. */
+  /** Rejects with `inference.failed`. Buffers of the outputs are handed over, those of the inputs back. */
   run(model: string, inputs: readonly Tensor[]): Promise<Transferred<RunResult>>;
   close(): Promise<void>;
 };
@@ -19,6 +19,7 @@ export type EmbeddedHandlers = {
 export interface RunResult {
   readonly outputs: readonly Tensor[];
   readonly computeMs: number;
+  readonly spent: readonly TensorData[];
 }
 
 export interface EmbeddedThreadData {
@@ -114,10 +115,9 @@ function handlers(data: EmbeddedThreadData): EmbeddedHandlers {
       }
       const computeMs = performance.now() - start;
       const outputs = Object.entries(results).map(([name, tensor]) => fromRuntime(name, tensor));
-      return new Transferred(
-        { outputs, computeMs },
-        outputs.map((output) => output.data.buffer),
-      );
+      const spent = inputs.map(({ data }) => data);
+      const buffers = new Set([...outputs, ...inputs].map(({ data }) => data.buffer));
+      return new Transferred({ outputs, computeMs, spent }, [...buffers]);
     },
     close: async () => {
       for (const model of [...sessions.keys()]) await unload(model);

@@ -266,12 +266,12 @@ class EmbeddedEngine implements InferenceEngine {
         return;
       }
       const buffers = new Set(item.inputs.map((input) => input.data.buffer));
-      const { outputs, computeMs } = await thread.transfer('run', [item.model, item.inputs], [...buffers]);
+      const { outputs, computeMs, spent } = await thread.transfer('run', [item.model, item.inputs], [...buffers]);
       this.#backoff.reset();
       const queuedMs = startMs - item.sinceMs;
       this.#metrics.queued.observe({ model: item.model }, queuedMs / 1000);
       this.#metrics.compute.observe({ model: item.model }, computeMs / 1000);
-      item.answer.resolve({ outputs: new Map(outputs.map((output) => [output.name, output])), queuedMs, computeMs });
+      item.answer.resolve({ outputs: new Map(outputs.map((output) => [output.name, output])), queuedMs, computeMs, spent });
     } catch (error) {
       this.#metrics.failures.inc({ model: item.model });
       item.answer.reject(error);

@@ -1,5 +1,5 @@
 import { SightlineError } from '../core/errors.ts';
-import type { Infer, InferResult, ModelDescription, TensorContract } from '../core/inference.ts';
+import type { Infer, InferResult, ModelDescription, TensorContract, TensorData } from '../core/inference.ts';
 import type { Detector, RgbImage } from '../core/models.ts';
 import { type Candidates, toObjects } from './candidates.ts';
 import { type FitMode, planFit, roundUp, type Size } from './fit.ts';
@@ -29,6 +29,9 @@ export interface DetectorDefaults {
 
 /** Inputs are not made higher than this, so that a picture of one column does not become one of a thousand million pixels. */
 const tallestInput = 8192;
+
+/** More requests than this are seldom under way at once. */
+const sparesKept = 4;
 
 /** Makes a detector of one image in, boxes out. Throws `model.invalid` when the contract or a parameter does not suit. */
 export function createImageDetector(
@@ -60,6 +63,7 @@ export function createImageDetector(
     return fixed ?? size;
   }
 
+  const spare = createSpares();
   return {
     model: model.name,
     labels: kind.labels,
@@ -75,16 +79,38 @@ export function createImageDetector(
           `${model.name} was given ${image.width}x${image.height}, not contentSize of ${source.width}x${source.height}`,
           { details: { model: model.name } },
         );
-      const data = new Float32Array(3 * size.width * size.height);
+      const data = spare.take(3 * size.width * size.height);
       const target = { data, offset: 0, ...size };
       if (size.width !== image.width || size.height !== image.height) fillPixels(target, format, padLevel);
       writePixels(image, target, format, fit.left, fit.top);
       const shape = format.layout === 'nchw' ? [1, 3, size.height, size.width] : [1, size.height, size.width, 3];
       const result = await infer(model.name, [inputTensor(input, shape, data)], options);
+      spare.put(result.spent);
       const found = kind.decode(result, size, options.minScore ?? kind.minScore);
       if (found === undefined) throw failed(model, 'an output holds a value that is not finite');
       const suppression = kind.suppression && { ...kind.suppression, classes: found.classes };
       return toObjects(found, kind.labels, fit, source, suppression);
+    },
+  };
+}
+
+interface Spares {
+  /** Values of an earlier run, or zeros. */
+  take(length: number): Float32Array<ArrayBuffer>;
+  put(spent: readonly TensorData[] | undefined): void;
+}
+
+/** Inputs of earlier runs kept to be filled again: a fresh one of some megabytes costs more than filling it. */
+function createSpares(): Spares {
+  const kept: Float32Array<ArrayBuffer>[] = [];
+  return {
+    take: (length) => {
+      const at = kept.findIndex((data) => data.length === length);
+      return kept.splice(at, at < 0 ? 0 : 1)[0] ?? new Float32Array(length);
+    },
+    put: (spent) => {
+      for (const data of spent ?? []) if (data instanceof Float32Array) kept.unshift(data);
+      kept.splice(sparesKept);
     },
   };
 }

@@ -132,7 +132,8 @@ describe('data types in the embedded engine', () => {
     const inputs = Object.entries(values).map(
       ([name, data]): Tensor => ({ name, datatype: name.toUpperCase() as DataType, shape: [1, 2], data: data.slice() }),
     );
-    const { outputs } = await engine.infer('echo', inputs, soon(ctx));
+    const { outputs, spent } = await engine.infer('echo', inputs, soon(ctx));
+    assert.deepEqual(spent, Object.values(values), 'the inputs come back to be filled again');
     for (const [name, data] of Object.entries(values)) {
       const output = outputs.get(`${name}_out`);
       assert.deepEqual([output?.datatype, output?.shape, output?.data], [name.toUpperCase(), [1, 2], data]);

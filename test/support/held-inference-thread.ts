@@ -29,7 +29,8 @@ await serveThread<EmbeddedHandlers>(() => ({
     channel.postMessage(value);
     await held;
     const data = Float32Array.of(value);
-    return new Transferred({ outputs: [{ name: 'out', datatype: 'FP32', shape: [1, 1], data }], computeMs: 1 }, [data.buffer]);
+    const outputs = [{ name: 'out', datatype: 'FP32', shape: [1, 1], data }] as const;
+    return new Transferred({ outputs, computeMs: 1, spent: [] }, [data.buffer]);
   },
   close: async () => channel.close(),
 }));
