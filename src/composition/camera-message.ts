@@ -32,6 +32,7 @@ export function cameraMessage(camera: CameraId, settings: WorkerCamera): CameraM
       threshold: settings.motion.threshold,
       keepMs: settings.motion.keep,
       refreshMs: settings.motion.refresh,
+      refreshEmptyMs: settings.motion.refreshEmpty,
     },
     crops: {
       faces: settings.recognise.includes('face'),

@@ -113,6 +113,11 @@ const motion = z.strictObject({
     'camera',
     'Looks at least this often in a still scene.',
   ),
+  refreshEmpty: setting(
+    duration({ min: '100ms', max: '1m' }).prefault('2s'),
+    'camera',
+    'The same where the last look found nothing; counts where it is longer.',
+  ),
 });
 
 const crops = z.strictObject({

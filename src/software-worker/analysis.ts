@@ -156,6 +156,7 @@ export function createAnalysis(options: AnalysisOptions, ctx: Context): Analysis
       }
     }
     counters.framesDetected += 1;
+    gate?.looked(tracker.predict(picture.mediaMs).length > 0);
     return { objects, detectedMonoUs };
   }
 

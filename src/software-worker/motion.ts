@@ -12,6 +12,8 @@ export interface MotionGate {
    * media time. The first frame is always `motion`.
    */
   consider(grey: Uint8Array, width: number, height: number, mediaMs: number): MotionVerdict;
+  /** Whether the last look showed anything; until it is told, it may have. */
+  looked(foundAny: boolean): void;
 }
 
 export interface MotionGateOptions {
@@ -19,6 +21,8 @@ export interface MotionGateOptions {
   readonly threshold: number;
   readonly keepMs: number;
   readonly refreshMs: number;
+  /** Where the last look found nothing; counts where it is longer. */
+  readonly refreshEmptyMs: number;
 }
 
 /** Cells are at least this wide, so that noise averages out: deviation 10 a pixel is 1.25 a cell. */
@@ -71,11 +75,13 @@ function cellMeans(grey: Uint8Array, { width, xs, ys }: Grid): Float32Array {
 
 export function createMotionGate(options: MotionGateOptions): MotionGate {
   const { threshold, keepMs, refreshMs } = options;
+  const refreshEmptyMs = Math.max(refreshMs, options.refreshEmptyMs);
   let grid: Grid | undefined;
   let adaptedMs = 0;
   let frames = 0;
   let motionMs = 0;
   let lookedMs = 0;
+  let empty = false;
 
   function moved(grey: Uint8Array, width: number, height: number, mediaMs: number): boolean {
     if (grid === undefined || grid.width !== width || grid.height !== height) {
@@ -104,12 +110,15 @@ export function createMotionGate(options: MotionGateOptions): MotionGate {
     consider(grey, width, height, mediaMs) {
       if (moved(grey, width, height, mediaMs)) motionMs = mediaMs;
       else if (mediaMs - motionMs > keepMs) {
-        if (mediaMs - lookedMs < refreshMs) return 'still';
+        if (mediaMs - lookedMs < (empty ? refreshEmptyMs : refreshMs)) return 'still';
         lookedMs = mediaMs;
         return 'refresh';
       }
       lookedMs = mediaMs;
       return 'motion';
+    },
+    looked(foundAny) {
+      empty = !foundAny;
     },
   };
 }

@@ -77,7 +77,12 @@ export function readSettings(wire: CameraConfig): CameraSettings {
     masks: wire.masks.map(({ points }) => corners(points)),
     motion:
       motion?.enabled === true
-        ? { threshold: motion.threshold, keepMs: motion.keepMs, refreshMs: motion.refreshMs }
+        ? {
+            threshold: motion.threshold,
+            keepMs: motion.keepMs,
+            refreshMs: motion.refreshMs,
+            refreshEmptyMs: motion.refreshEmptyMs,
+          }
         : undefined,
     crops: {
       faces: crops?.faces ?? false,

@@ -85,7 +85,7 @@ describe('a software worker playing files at full speed', { skip }, () => {
               clip === 'real_visits_a'
                 ? [detectConfig('yolox_nano', { fps: 0.5, classes: ['person'], minScore: 0.4 })]
                 : [detectConfig('centerface', { fps: 2 })],
-            motion: { enabled: true, threshold: 6, keepMs: 3000, refreshMs: 1000 },
+            motion: { enabled: true, threshold: 6, keepMs: 3000, refreshMs: 1000, refreshEmptyMs: 2000 },
           }),
         ),
         inference: inferenceConfig(repository.directory),
@@ -120,7 +120,7 @@ describe('a software worker playing files at full speed', { skip }, () => {
 
   test('keeps masked parts black in what detectors see and in every crop', async () => {
     await using repository = await realRepository();
-    const motion = { enabled: true, threshold: 6, keepMs: 500, refreshMs: 1000 };
+    const motion = { enabled: true, threshold: 6, keepMs: 500, refreshMs: 1000, refreshEmptyMs: 1000 };
     const forehead = { points: [0, 0.22, 1, 0.22, 1, 0.26, 0, 0.26] };
     await using daemon = await startTestDaemon({
       cameras: [

@@ -5,7 +5,7 @@ import { createMotionGate } from '../../src/software-worker/motion.ts';
 
 const width = 320;
 const height = 180;
-const options = { threshold: 6, keepMs: 3000, refreshMs: 1000 };
+const options = { threshold: 6, keepMs: 3000, refreshMs: 1000, refreshEmptyMs: 2000 };
 
 /** A grey picture of a constant level with a square of another. */
 function scene(
@@ -51,6 +51,17 @@ describe('motion gate', () => {
       [40, 50],
     );
     assert.ok(!later.includes('motion'));
+  });
+
+  it('refreshes less often while nothing was found, and as before once something was', () => {
+    const gate = createMotionGate({ ...options, keepMs: 0 });
+    const refreshed: number[] = [];
+    for (let ms = 0; ms <= 9000; ms += 100) {
+      const verdict = gate.consider(scene(100), width, height, ms);
+      if (verdict === 'refresh') refreshed.push(ms);
+      if (verdict !== 'still') gate.looked(ms >= 5000);
+    }
+    assert.deepEqual(refreshed, [2000, 4000, 6000, 7000, 8000, 9000]);
   });
 
   it('wakes at once when something enters and sleeps again when it stands', () => {

@@ -335,6 +335,8 @@ export interface MotionGate {
   keepMs: number;
   /** detects at least this often in a still scene */
   refreshMs: number;
+  /** the same where the last look found nothing; counts where it is longer */
+  refreshEmptyMs: number;
 }
 
 export interface CropPolicy {
@@ -3455,7 +3457,7 @@ export const Polygon: MessageFns<Polygon> = {
 };
 
 function createBaseMotionGate(): MotionGate {
-  return { enabled: false, threshold: 0, keepMs: 0, refreshMs: 0 };
+  return { enabled: false, threshold: 0, keepMs: 0, refreshMs: 0, refreshEmptyMs: 0 };
 }
 
 export const MotionGate: MessageFns<MotionGate> = {
@@ -3471,6 +3473,9 @@ export const MotionGate: MessageFns<MotionGate> = {
     }
     if (message.refreshMs !== 0) {
       writer.uint32(32).uint32(message.refreshMs);
+    }
+    if (message.refreshEmptyMs !== 0) {
+      writer.uint32(40).uint32(message.refreshEmptyMs);
     }
     return writer;
   },
@@ -3520,6 +3525,14 @@ export const MotionGate: MessageFns<MotionGate> = {
             message.refreshMs = reader.uint32();
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.refreshEmptyMs = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3541,6 +3554,7 @@ export const MotionGate: MessageFns<MotionGate> = {
     message.threshold = object.threshold ?? 0;
     message.keepMs = object.keepMs ?? 0;
     message.refreshMs = object.refreshMs ?? 0;
+    message.refreshEmptyMs = object.refreshEmptyMs ?? 0;
     return message;
   },
 };
