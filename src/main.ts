@@ -7,7 +7,9 @@ import { printable } from './cli/printable.ts';
 import { systemClock } from './core/clock.ts';
 import { errorText, isAbort, isSightlineError, isSystemError } from './core/errors.ts';
 import { createLogStream, flushed } from './core/log-stream.ts';
+import { nativeSettings } from './core/native-settings.ts';
 import { nearest } from './core/nearest.ts';
+import { readTextIfThere } from './core/read-text.ts';
 
 /**
  * The program: arguments, environment, signals and exit codes. The only file that knows `process`; everything it needs for a
@@ -184,6 +186,7 @@ async function main(args: readonly string[]): Promise<number> {
     process.stdout.write(`${command.help}\n`);
     return 0;
   }
+  Object.assign(process.env, nativeSettings(process.env, await readTextIfThere('/proc/cpuinfo', ['ENOENT', 'EACCES'])));
   const signals = listenToProcess(name);
   const person = terminal();
   const io: CommandIo = {
@@ -206,10 +209,6 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-// FAISS reads it when its library is loaded; threads of its own would only fight over the processor (docs/operations.md).
-process.env['OMP_NUM_THREADS'] ??= '1';
-// ONNX Runtime's binaries report to their maker over the network unless they are told not to. Nothing here leaves this machine unasked.
-process.env['ORT_DISABLE_TELEMETRY'] = '1';
 await hidePasswords(process.argv.slice(2));
 process.exitCode = await main(process.argv.slice(2));
 // Every command has stopped all it started; what a library, or a failed start, forgot must not keep the process.

@@ -70,7 +70,7 @@ export async function startSearcher(
   let healing: Promise<void> | undefined;
 
   async function build(all: readonly ReferenceHead[]): Promise<VectorIndex> {
-    const made = await startVectorIndex({ scanOnly: options.scanOnly }, ctx);
+    const made = await startVectorIndex({ scanOnly: options.scanOnly, onInfo: () => sayKind(made) }, ctx);
     try {
       for (const kind of ['face', 'appearance'] as const) {
         const space = spaces()[kind];
@@ -87,21 +87,26 @@ export async function startSearcher(
       await made[Symbol.asyncDispose]();
       throw error;
     }
-    kinds.reset();
-    kinds.set({ index: made.info.kind }, 1);
+    sayKind(made);
     return made;
+  }
+
+  function sayKind({ info }: VectorIndex): void {
+    kinds.reset();
+    kinds.set({ index: info.kind }, 1);
   }
 
   function watch(current: VectorIndex): void {
     void current.died.then((error) => {
       state = 'failed';
       ctx.log.error({ err: error }, 'vector index ended');
-      healing = heal();
+      healing = heal(current);
     });
   }
 
-  async function heal(): Promise<void> {
+  async function heal(broken: VectorIndex): Promise<void> {
     const signal = AbortSignal.any([ctx.signal, ended.signal]);
+    await broken[Symbol.asyncDispose](); // one of its threads has ended, others may still hold their vectors
     while (!signal.aborted) {
       try {
         await ctx.clock.sleep(backoff.next(), signal);

@@ -18,7 +18,9 @@ export const matchKinds: Readonly<Record<EntryKind, MatchKind>> = { face: 'face'
 
 /** The vector at unit length. Throws `watchlist.dimension` for one of another length, with values that are no numbers, or zero. */
 export function unitVector(vector: Float32Array, space: Space): Float32Array {
-  const norm = Math.hypot(...vector);
+  let squares = 0;
+  for (let at = 0; at < vector.length; at += 1) squares += (vector[at] ?? 0) ** 2;
+  const norm = Math.sqrt(squares);
   if (vector.length !== space.dimensions || !Number.isFinite(norm) || norm === 0) {
     throw new SightlineError(
       'watchlist.dimension',
@@ -26,5 +28,7 @@ export function unitVector(vector: Float32Array, space: Space): Float32Array {
       { details: { space: space.name, values: vector.length, dimensions: space.dimensions } },
     );
   }
-  return vector.map((value) => value / norm);
+  const unit = new Float32Array(vector.length);
+  for (let at = 0; at < vector.length; at += 1) unit[at] = (vector[at] ?? 0) / norm;
+  return unit;
 }

@@ -94,31 +94,35 @@ export interface LabelledIndex {
   search(queries: Float32Array, k: number): readonly Neighbours[];
 }
 
-/** Throws `watchlist.dimension` for vectors that are not whole multiples of `dimensions` or not finite. */
+/** Throws `watchlist.dimension` unless these are finite values of whole vectors, `count` of them where that is given. */
+export function checkVectors(vectors: Float32Array, dimensions: number, count?: number): void {
+  if (vectors.length % dimensions !== 0 || (count !== undefined && vectors.length !== count * dimensions)) {
+    throw new SightlineError(
+      'watchlist.dimension',
+      `${vectors.length} values are not ${count === undefined ? 'vectors' : `${count} vectors`} of ${dimensions}`,
+      { details: { values: vectors.length, dimensions } },
+    );
+  }
+  // A sum is finite only if all of it is.
+  let sum = 0;
+  for (let at = 0; at < vectors.length; at += 1) sum += vectors[at] ?? 0;
+  if (!Number.isFinite(sum)) {
+    throw new SightlineError('watchlist.dimension', 'a vector has values that are not finite numbers', {
+      details: { dimensions },
+    });
+  }
+}
+
+/** Errors: those of `checkVectors`. */
 export function createLabelled(flat: FlatIndex, dimensions: number): LabelledIndex {
   let labels: string[] = [];
-
-  function check(vectors: Float32Array, count?: number): void {
-    if (vectors.length % dimensions !== 0 || (count !== undefined && vectors.length !== count * dimensions)) {
-      throw new SightlineError(
-        'watchlist.dimension',
-        `${vectors.length} values are not ${count === undefined ? 'vectors' : `${count} vectors`} of ${dimensions}`,
-        { details: { values: vectors.length, dimensions } },
-      );
-    }
-    if (!vectors.every(Number.isFinite)) {
-      throw new SightlineError('watchlist.dimension', 'a vector has values that are not finite numbers', {
-        details: { dimensions },
-      });
-    }
-  }
 
   return {
     get size() {
       return flat.size;
     },
     change: ({ remove, ids, vectors }) => {
-      check(vectors, ids.length);
+      checkVectors(vectors, dimensions, ids.length);
       const gone = new Set([...remove, ...ids]);
       const removed = labels.flatMap((id, label) => (gone.has(id) ? [label] : []));
       if (removed.length > 0) {
@@ -129,7 +133,7 @@ export function createLabelled(flat: FlatIndex, dimensions: number): LabelledInd
       labels.push(...ids);
     },
     search: (queries, k) => {
-      check(queries);
+      checkVectors(queries, dimensions);
       const count = queries.length / dimensions;
       const depth = Math.min(k, flat.size);
       if (depth === 0) return Array.from({ length: count }, () => ({ ids: [], scores: [] }));

@@ -117,6 +117,7 @@ test('an index whose thread has ended says so and refuses searches', async () =>
   using ctx = testContext();
   const { result: index, threads } = await threadsOf(() => startVectorIndex({ scanOnly: true }, ctx));
   await using _closing = index;
+  await index.reset('test@1', 4);
   await threads[0]?.terminate();
   assert.match((await index.died).message, /vectors thread ended/);
   await assert.rejects(index.search('test@1', new Float32Array(4), 1), (error) => isSightlineError(error, 'thread.exited'));
