@@ -1,0 +1,46 @@
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** The Python of the yardsticks in ../shared/peer: benches run it as a process, and compare in one run. */
+
+const root = join(import.meta.dirname, '..');
+const requirements = join(root, '../shared/peer/requirements.txt');
+const folder = join(root, '.cache/peer');
+const stamp = join(folder, 'requirements.txt');
+
+/** What keeps the peer from being measured here; `false` when nothing does. */
+export function missingPeer(): string | false {
+  return process.env['SIGHTLINE_PEER_PYTHON'] !== undefined || existsSync(requirements)
+    ? false
+    : `no yardsticks at ${requirements}`;
+}
+
+function run(program: string, args: readonly string[]): Promise<void> {
+  process.stderr.write(`peer: ${[program, ...args].join(' ')}\n`);
+  const child = spawn(program, args, { stdio: ['ignore', 2, 2] });
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', (code) => {
+      if (code === 0) resolve();
+      else reject(new Error(`${program} ${args.join(' ')} ended with ${code}`));
+    });
+  });
+}
+
+/**
+ * Path of a Python that has the peer's packages: SIGHTLINE_PEER_PYTHON, else .cache/peer, which is made (and filled by pip, a minute)
+ * when it is not there or was made of other requirements. Says on stderr what it does.
+ */
+export async function peerPython(): Promise<string> {
+  const given = process.env['SIGHTLINE_PEER_PYTHON'];
+  if (given !== undefined) return given;
+  const python = join(folder, 'bin/python');
+  const wanted = readFileSync(requirements, 'utf8');
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return python;
+  mkdirSync(folder, { recursive: true });
+  await run('python3', ['-m', 'venv', folder]);
+  await run(python, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '-r', requirements]);
+  writeFileSync(stamp, wanted);
+  return python;
+}
