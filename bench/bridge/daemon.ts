@@ -157,7 +157,7 @@ process.send?.('ready');
 await once(process, 'message'); // the workers have begun
 await wait(3000); // compiled, and every camera has its tracks
 global.gc?.();
-const delay = monitorEventLoopDelay({ resolution: 1 });
+const delay = monitorEventLoopDelay({ resolution: 5 });
 delay.enable();
 counting = true;
 const [cpu, mono, usage] = [process.cpuUsage(), ctx.clock.mono(), process.resourceUsage()];

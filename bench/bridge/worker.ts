@@ -96,7 +96,7 @@ while (ctx.clock.mono() - began < load.seconds * 1000) {
       sent[camera] = sequence + 1;
     }
   }
-  await wait(2);
+  await wait(4); // as the yardstick's sender
 }
 await Promise.all(clients.map((client) => client.flushed()));
 process.send?.({ sent: total, unsent });

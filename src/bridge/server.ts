@@ -88,6 +88,9 @@ export async function startBridge(
   /** Epoch in force per camera; frames and states of another are dropped. */
   const epochs = new Map<string, number>();
   const frames = metrics.counter('sightline_bridge_frames_total', 'Frames taken from workers', ['camera']);
+  const detected = metrics.counter('sightline_bridge_detected_frames_total', 'Frames taken that a detector had looked at', [
+    'camera',
+  ]);
   const dropped = metrics.counter('sightline_bridge_dropped_total', 'Messages of workers that were not taken', ['reason']);
   const connectedWorkers = metrics.gauge('sightline_bridge_workers', 'Workers that are connected');
 
@@ -185,6 +188,7 @@ export async function startBridge(
             if ('refused' in decoded) drop('invalid_frame', { camera: frame.camera, why: decoded.refused });
             else {
               frames.inc({ camera: frame.camera });
+              if (!frame.predicted) detected.inc({ camera: frame.camera });
               sink.frame(decoded.frame);
             }
           }
@@ -290,6 +294,7 @@ export async function startBridge(
       epochs.delete(camera);
       decoder.forget(camera);
       frames.remove({ camera });
+      detected.remove({ camera });
     },
     [Symbol.asyncDispose]: async () => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
