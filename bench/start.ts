@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, readdirSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -44,10 +44,35 @@ async function helpSeconds(): Promise<number> {
   return (performance.now() - began) / 1000;
 }
 
+/** CPU seconds so far of a process, its threads and its children, as Linux tells them in hundredths. */
+function cpuSeconds(root: number): number {
+  const stats = readdirSync('/proc').flatMap((name) => {
+    if (!/^\d+$/.test(name)) return [];
+    try {
+      const text = readFileSync(`/proc/${name}/stat`, 'utf8');
+      const fields = text
+        .slice(text.lastIndexOf(')') + 2)
+        .split(' ')
+        .map(Number);
+      return [{ pid: Number(name), parent: fields[1] ?? 0, ticks: (fields[11] ?? 0) + (fields[12] ?? 0) }];
+    } catch {
+      return []; // it has just ended
+    }
+  });
+  const family = new Set([root]);
+  for (let size = 0; size < family.size; ) {
+    size = family.size;
+    for (const { pid, parent } of stats) if (family.has(parent)) family.add(pid);
+  }
+  return stats.reduce((sum, { pid, ticks }) => sum + (family.has(pid) ? ticks : 0), 0) / 100;
+}
+
 interface Started {
   /** The control of the program answers; its camera has been opened; a detector has looked at a frame. */
   readonly httpSeconds: number;
   readonly frameSeconds: number;
+  /** Of all its processes by then: what a busy machine does not change much. */
+  readonly cpuSeconds: number;
 }
 
 async function startSeconds(detector: string, repository: string): Promise<Started> {
@@ -81,7 +106,7 @@ async function startSeconds(detector: string, repository: string): Promise<Start
       const seconds = (performance.now() - began) / 1000;
       if (text !== undefined) httpSeconds ??= seconds;
       if (Number(/^sightline_bridge_detected_frames_total\{camera="film"\} (\d+)/m.exec(text ?? '')?.[1] ?? 0) > 0) {
-        return { httpSeconds: httpSeconds ?? seconds, frameSeconds: seconds };
+        return { httpSeconds: httpSeconds ?? seconds, frameSeconds: seconds, cpuSeconds: cpuSeconds(child.pid ?? 0) };
       }
       await new Promise((resolve) => setTimeout(resolve, pollMs));
     }
@@ -117,6 +142,10 @@ else {
       row(
         `run, ${detector}: HTTP answers`,
         started.map(({ httpSeconds }) => httpSeconds),
+      );
+      row(
+        `run, ${detector}: CPU until then, all processes`,
+        started.map((one) => one.cpuSeconds),
       );
       row(
         `run, ${detector}: first analysed frame`,
