@@ -1,7 +1,10 @@
+import { type PictureEnds, partKind } from './picture-ends.ts';
+
 /**
  * Pictures from the packets of RTP, pure. Packets of one picture carry one time stamp (RFC 3550, section 5.1), and nothing else
  * says reliably what belongs together: FFmpeg's parsers end an H.264 picture at every parameter set, and senders exist that
  * repeat those before each slice of a key picture, which then decodes to several pictures, each with parts of it missing.
+ * A picture is handed over as soon as its end is foreseen, otherwise when the next one begins.
  */
 
 /** When a unit of video came, and when it was captured. */
@@ -29,36 +32,81 @@ export interface AccessUnit extends Arrival {
 export const accessUnitLimitBytes = 16 * 1024 * 1024;
 
 export class AccessUnitJoiner {
-  #parts: Uint8Array[] = [];
+  readonly #ends: PictureEnds | undefined;
+  #parts: Buffer[] = [];
   #bytes = 0;
   #pts: bigint | undefined;
   #arrival: Arrival | undefined;
+  /** Time stamp of a picture that was handed over before the next one began, and what came for it since. */
+  #closed: { readonly pts: bigint; slice: boolean; broken: boolean } | undefined;
+  #broken = 0;
+
+  /** Without `ends` every picture waits for the next one. */
+  constructor(ends?: PictureEnds) {
+    this.#ends = ends;
+  }
 
   /** Bytes of the picture that is not complete yet. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** Keeps a copy of the fragment. Returns the picture before, when this one begins the next. */
-  push(fragment: Fragment): AccessUnit | undefined {
-    const begins = this.#pts !== undefined && fragment.pts !== undefined && fragment.pts !== this.#pts;
-    const before = begins ? this.flush() : undefined;
-    const { receivedMonoUs, wallUs } = fragment;
-    this.#pts ??= fragment.pts;
-    this.#arrival = { receivedMonoUs, wallUs, ntpUs: this.#arrival?.ntpUs ?? fragment.ntpUs };
-    this.#parts.push(Buffer.from(fragment.data));
-    this.#bytes += fragment.data.length;
-    return before;
+  /** Pictures that were handed over too early, with parts of them missing. */
+  get broken(): number {
+    return this.#broken;
+  }
+
+  /** Keeps a copy of the fragment. Returns the pictures that are whole with it: the one before, when this begins the next, and its own. */
+  push(fragment: Fragment): readonly AccessUnit[] {
+    const { receivedMonoUs, wallUs, pts } = fragment;
+    const data = Buffer.from(fragment.data);
+    const units: AccessUnit[] = [];
+    if (this.#pts !== undefined && pts !== undefined && pts !== this.#pts) this.#hand(units);
+    const late = this.#closed !== undefined && (pts ?? this.#closed.pts) === this.#closed.pts;
+    if (late && this.#isLost(data)) return units;
+    if (!late) {
+      this.#closed = undefined;
+      this.#pts ??= pts;
+      this.#arrival = { receivedMonoUs, wallUs, ntpUs: this.#arrival?.ntpUs ?? fragment.ntpUs };
+    }
+    this.#parts.push(data);
+    this.#bytes += data.length;
+    if (!late && this.#ends?.add(data) === true && this.#pts !== undefined) {
+      this.#closed = { pts: this.#pts, slice: true, broken: false };
+      this.#hand(units);
+    }
+    return units;
   }
 
   /** The picture held, complete or not, at the end of the stream. */
   flush(): AccessUnit | undefined {
-    if (this.#arrival === undefined) return undefined;
-    const unit = { ...this.#arrival, pts: this.#pts, data: Buffer.concat(this.#parts, this.#bytes) };
+    const units: AccessUnit[] = [];
+    this.#hand(units);
+    return units[0];
+  }
+
+  #hand(units: AccessUnit[]): void {
+    if (this.#arrival === undefined) return;
+    this.#ends?.over();
+    units.push({ ...this.#arrival, pts: this.#pts, data: Buffer.concat(this.#parts, this.#bytes) });
     this.#parts = [];
     this.#bytes = 0;
     this.#pts = undefined;
     this.#arrival = undefined;
-    return unit;
+  }
+
+  /** A slice for a picture that has left is lost; anything else (parameter sets, filler) may go with the next one. */
+  #isLost(data: Buffer): boolean {
+    const closed = this.#closed;
+    if (closed === undefined || this.#ends === undefined) return false;
+    const kind = partKind(data, this.#ends.coding);
+    if (kind !== 'rest') closed.slice = kind === 'slice';
+    if (!closed.slice) return false;
+    if (!closed.broken) {
+      this.#broken += 1;
+      this.#ends.refute();
+    }
+    closed.broken = true;
+    return true;
   }
 }

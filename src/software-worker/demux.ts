@@ -15,6 +15,7 @@ import type { Context } from '../core/context.ts';
 import { SightlineError } from '../core/errors.ts';
 import { type AccessUnit, AccessUnitJoiner, type Arrival, accessUnitLimitBytes } from './access-units.ts';
 import { isKeyPicture, type NalCoding } from './key-pictures.ts';
+import { PictureEnds } from './picture-ends.ts';
 import type { SourceAddress } from './source-address.ts';
 import { sourceError } from './source-error.ts';
 import type { StreamMeter } from './stream-meter.ts';
@@ -31,6 +32,8 @@ export interface UnitSource extends AsyncDisposable {
   readonly timeBase: TimeBase;
   /** Frames a second as announced; undefined when nobody said. */
   readonly frameRate: number | undefined;
+  /** Units handed over so far with parts of them missing, because their end was foreseen too early. */
+  readonly broken: number;
   /** Undefined at the end. The unit is the reader's until its next call. */
   read(): Promise<VideoUnit | undefined>;
   interrupt(): void;
@@ -163,12 +166,16 @@ export async function openDemuxer(options: OpenOptions, ctx: Context): Promise<U
     }
   }
 
-  const joiner = address.kind === 'rtsp' && !wholePictures.has(stream.codecpar.codecId) ? new AccessUnitJoiner() : undefined;
-
   const coding = nalCodings.get(stream.codecpar.codecId);
+  const joiner =
+    address.kind === 'rtsp' && !wholePictures.has(stream.codecpar.codecId)
+      ? new AccessUnitJoiner(coding === undefined ? undefined : new PictureEnds(coding))
+      : undefined;
+  /** At most two: a picture that the next one ended, and that next one, whole with its first packet. */
+  const joined: AccessUnit[] = [];
 
   async function readJoined(units: AccessUnitJoiner): Promise<VideoUnit | undefined> {
-    let unit: AccessUnit | undefined;
+    let unit = joined.shift();
     while (unit === undefined) {
       const arrival = await readPacket();
       if (interrupted) return undefined;
@@ -176,7 +183,8 @@ export async function openDemuxer(options: OpenOptions, ctx: Context): Promise<U
         unit = units.flush();
         if (unit === undefined) return undefined;
       } else if (packet.data !== null) {
-        unit = units.push({ ...arrival, pts: stamp(packet.pts), data: packet.data });
+        joined.push(...units.push({ ...arrival, pts: stamp(packet.pts), data: packet.data }));
+        unit = joined.shift();
         if (units.bytes > accessUnitLimitBytes) {
           throw new SightlineError('source.format', `${address.shown} sends more than 16 MiB with one time stamp`, {
             details: { source: address.shown },
@@ -203,6 +211,9 @@ export async function openDemuxer(options: OpenOptions, ctx: Context): Promise<U
       const arrival = await readPacket();
       return arrival === undefined ? undefined : { packet, ...arrival };
     },
+    get broken() {
+      return joiner?.broken ?? 0;
+    },
     interrupt,
     [Symbol.asyncDispose]: async () => {
       packet.free();
@@ -225,6 +236,9 @@ export function metered(source: UnitSource, meter: StreamMeter): UnitSource {
     parameters: source.parameters,
     timeBase,
     frameRate: source.frameRate,
+    get broken() {
+      return source.broken;
+    },
     read: async () => {
       const unit = await source.read();
       if (unit === undefined) return undefined;

@@ -247,6 +247,7 @@ export async function openPipeline(options: PipelineOptions, ctx: Context): Prom
     parameters,
     timeBase: nanoseconds,
     frameRate: format.frameRate,
+    broken: 0,
     read: async () => {
       await fill();
       const unit = ready.shift();

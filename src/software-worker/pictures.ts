@@ -23,7 +23,7 @@ export interface PictureStream extends AsyncDisposable {
   readonly frameRate: number | undefined;
   /** How it is decoded; may become `software` with the first frames. */
   readonly path: string;
-  /** Units that could not be decoded so far. */
+  /** Units so far that could not be decoded, or not in whole. */
   readonly undecodable: number;
   /** Undefined at the end. Rejects with `source.timeout` when the source falls silent. */
   next(): Promise<Picture | undefined>;
@@ -136,14 +136,14 @@ export async function openPictures(source: UnitSource, options: PictureOptions, 
       return decoder.path;
     },
     get undecodable() {
-      return decoder.errors;
+      return decoder.errors + source.broken;
     },
     next: async () => {
       await fill();
       if (interrupted) return undefined;
       if (silent) {
         throw new SightlineError('source.timeout', `no frame for ${options.silenceTimeoutMs} ms`, {
-          details: { silenceTimeoutMs: options.silenceTimeoutMs, undecodable: decoder.errors },
+          details: { silenceTimeoutMs: options.silenceTimeoutMs, undecodable: decoder.errors + source.broken },
         });
       }
       const next = ready.shift();

@@ -15,6 +15,7 @@ import { missingTool } from '../support/data.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { fixtureDirectory } from '../support/fixtures.ts';
 import { installedProgram } from '../support/programs.ts';
+import { startRtspGate } from '../support/rtsp-gate.ts';
 import { missingRtspPatterns, patternStep, startRtspPatterns } from '../support/rtsp-patterns.ts';
 
 silenceFfmpeg();
@@ -52,6 +53,35 @@ describe('pictures of a camera that sends several slices, each of a key picture 
         assert.ok(white > 1050 && white < 1210, `picture ${index} has ${white} pixels of the ball`);
         picture.frame.free();
       }
+    });
+  }
+});
+
+describe('a picture comes out before the next one is sent', { skip: missingRtspPatterns(), concurrency: 4 }, () => {
+  for (const [kind, what] of [
+    ['h264', 'H.264 with one slice'],
+    ['slices', 'H.264 with four slices'],
+    ['h265', 'H.265 with one slice'],
+    ['h265slices', 'H.265 with four slices'],
+  ] as const) {
+    test(what, async () => {
+      using ctx = testContext();
+      using hardware = createHardware();
+      await using server = await startRtspPatterns();
+      const learning = 16;
+      await using gate = await startRtspGate(server.url(kind), learning);
+      const address = { kind: 'rtsp', url: gate.url, shown: gate.url } as const;
+      const units = await openDemuxer({ address, transport: 'tcp', openTimeoutMs: 30_000 }, ctx);
+      const options = { decode: 'software', hardware, realtime: false, silenceTimeoutMs: 30_000 } as const;
+      await using pictures = await openPictures(units, options, ctx);
+      // A key picture, every 30, is among those that must not wait.
+      for (let index = 0; index < 36; index += 1) {
+        if (index >= learning) gate.next();
+        const picture = await pictures.next();
+        assert.equal(picture?.pts, BigInt(index) * patternStep);
+        picture?.frame.free();
+      }
+      assert.equal(pictures.undecodable, 0);
     });
   }
 });
@@ -125,6 +155,7 @@ test('a live source is silent after the time it was waited for, in which turns t
   const interrupted = Promise.withResolvers<undefined>();
   const source: UnitSource = {
     kind: 'live',
+    broken: 0,
     parameters,
     timeBase: { num: 1, den: 90_000 },
     frameRate: undefined,

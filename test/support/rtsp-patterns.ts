@@ -14,7 +14,7 @@ export function missingRtspPatterns(): string | false {
 }
 
 export interface RtspPatterns extends AsyncDisposable {
-  url(kind: 'h265' | 'slices' | 'bframes' | 'jpeg' | 'audio'): string;
+  url(kind: 'h264' | 'slices' | 'h265' | 'h265slices' | 'bframes' | 'jpeg' | 'audio'): string;
 }
 
 export async function startRtspPatterns(): Promise<RtspPatterns> {

@@ -8,7 +8,7 @@ function fragment(text: string, pts: bigint | undefined, atMs: number, ntpUs?: n
 
 function joined(fragments: readonly Fragment[]): readonly (readonly [string, bigint | undefined])[] {
   const joiner = new AccessUnitJoiner();
-  const units = [...fragments.map((item) => joiner.push(item)), joiner.flush(), joiner.flush()];
+  const units = [...fragments.flatMap((item) => joiner.push(item)), joiner.flush(), joiner.flush()];
   return units.flatMap((unit) => (unit === undefined ? [] : [[unit.data.toString(), unit.pts] as const]));
 }
 
@@ -50,7 +50,7 @@ describe('an access unit', () => {
     joiner.push(fragment('a', 0n, 10));
     joiner.push(fragment('b', 0n, 12, 5_000_000));
     joiner.push(fragment('c', 0n, 14, 5_000_001));
-    const { receivedMonoUs, wallUs, ntpUs } = joiner.push(fragment('d', 1n, 70)) ?? {};
+    const { receivedMonoUs, wallUs, ntpUs } = joiner.push(fragment('d', 1n, 70))[0] ?? {};
     assert.deepEqual([receivedMonoUs, wallUs, ntpUs], [14_000n, 14_000, 5_000_000]);
     assert.equal(joiner.flush()?.ntpUs, undefined);
   });

@@ -1,0 +1,168 @@
+import type { NalCoding } from './key-pictures.ts';
+
+/**
+ * Where a picture ends, foreseen from the pictures before it, pure. FFmpeg hands over the payload of one RTP packet after the other
+ * and keeps their marker bits to itself, so that the next time stamp is the only certain end of a picture, a frame interval late.
+ * What senders do picture after picture tells it at once: the same slices at the same places, and slices cut into packets of one
+ * size with the rest in the last (RFC 6184, RFC 7798: fragmentation units). Nothing is foreseen before whole pictures, one of them
+ * a key picture, have borne that out, and not a moment longer than they do.
+ */
+
+/** Whole pictures of one pattern after which the end of the next one is foreseen. */
+const learnPictures = 8;
+/** A pattern that has deceived must hold longer each time, up to this many pictures. */
+const learnAtMost = 4096;
+const learnTimes = 8;
+/** FFmpeg puts it before every unit, and the bytes inside of one never look like it. */
+const startCode = Buffer.from([0, 0, 0, 1]);
+/** A fragment without the unit's header, which only the first has, is this much smaller at most. */
+const headerBytes = 16;
+
+/** ITU-T H.264, table 7-1: 1 to 5 are slices or parts of them; H.265, table 7-1: everything below 32. */
+const lastSliceType = { h264: 5, h265: 31 } as const;
+
+/** `rest`: goes on with the unit of the part before. */
+export type PartKind = 'slice' | 'other' | 'rest';
+
+/** Exponential Golomb code (H.264 section 9.1), read from its first bit on. */
+function golomb(data: Uint8Array, at: number): number {
+  const bit = (index: number) => ((data[at + (index >> 3)] ?? 0) >> (7 - (index & 7))) & 1;
+  let zeros = 0;
+  while (zeros < 31 && bit(zeros) === 0) zeros += 1;
+  let value = 1;
+  for (let index = zeros + 1; index <= 2 * zeros; index += 1) value = 2 * value + bit(index);
+  return value - 1;
+}
+
+/** A part of a picture as one RTP packet brought it; several units only where the sender aggregates small ones. */
+interface Part {
+  readonly kind: PartKind;
+  /** Where the part's slices begin in the picture: the macroblock for H.264, 0 or not 0 for H.265. */
+  readonly slices: readonly number[];
+  readonly key: boolean;
+  /** Several units: an aggregate, whose units are whole. */
+  readonly aggregate: boolean;
+}
+
+function readPart(data: Buffer, coding: NalCoding): Part {
+  const slices: number[] = [];
+  let kind: PartKind = 'rest';
+  let key = false;
+  let units = 0;
+  for (
+    let at = data.indexOf(startCode);
+    at >= 0 && (at === 0 || units > 0);
+    at = data.indexOf(startCode, at + startCode.length)
+  ) {
+    units += 1;
+    const from = at + startCode.length;
+    const header = data[from] ?? 0;
+    const type = coding === 'h264' ? header & 0x1f : (header >> 1) & 0x3f;
+    const isSlice = type <= lastSliceType[coding] && (coding === 'h265' || type > 0);
+    kind = isSlice ? 'slice' : 'other';
+    if (!isSlice) continue;
+    slices.push(coding === 'h264' ? golomb(data, from + 1) : 1 - ((data[from + 2] ?? 0) >> 7));
+    key ||= coding === 'h264' ? type === 5 : type >= 16;
+  }
+  return { kind, slices, key, aggregate: units > 1 };
+}
+
+export function partKind(data: Buffer, coding: NalCoding): PartKind {
+  return readPart(data, coding).kind;
+}
+
+function alike(a: readonly number[], b: readonly number[] | undefined): boolean {
+  return b !== undefined && a.length === b.length && a.every((value, index) => value === b[index]);
+}
+
+export class PictureEnds {
+  readonly coding: NalCoding;
+  /** Where the slices of all recent pictures began, and those of the latest key picture. */
+  #layout: readonly number[] = [];
+  #keyLayout: readonly number[] | undefined;
+  /** Whole pictures in a row that were like their predecessors. */
+  #streak = 0;
+  #needed = learnPictures;
+  /** Sizes of packets: the first of several of a unit, those in its midst, and the largest that was a whole slice. */
+  #firstBytes: number | undefined;
+  #fullBytes: number | undefined;
+  #wholeBytes = 0;
+
+  #slices: number[] = [];
+  #key = false;
+  #regular = true;
+  /** Sizes of the packets of the unit that came last, and what it is. */
+  #sizes: number[] = [];
+  #unit: Part | undefined;
+
+  constructor(coding: NalCoding) {
+    this.coding = coding;
+  }
+
+  /** Takes the picture's next part; true when the picture is whole with it, as far as can be foreseen. */
+  add(data: Buffer): boolean {
+    const part = readPart(data, this.coding);
+    if (part.kind === 'rest') {
+      this.#sizes.push(data.length);
+    } else {
+      this.#learnUnit();
+      this.#unit = part;
+      this.#sizes = [data.length];
+      this.#slices.push(...part.slices);
+      this.#key ||= part.key;
+    }
+    return this.#isTrusted() && this.#unit?.kind === 'slice' && alike(this.#slices, this.#layout) && this.#unitIsWhole();
+  }
+
+  /** The picture is over: foreseen, or told by the next time stamp. */
+  over(): void {
+    this.#learnUnit();
+    if (!this.#regular || !alike(this.#slices, this.#layout)) this.#streak = 0;
+    else this.#streak += 1;
+    this.#layout = this.#slices;
+    if (this.#key) this.#keyLayout = this.#slices;
+    this.#slices = [];
+    this.#key = false;
+    this.#regular = true;
+    this.#unit = undefined;
+  }
+
+  /** A slice came for a picture that was taken for whole. */
+  refute(): void {
+    this.#streak = 0;
+    this.#needed = Math.min(learnAtMost, this.#needed * learnTimes);
+  }
+
+  #isTrusted(): boolean {
+    // Encoders that fill slices up to a size give quiet pictures one and key pictures many.
+    return this.#streak >= this.#needed && this.#regular && alike(this.#layout, this.#keyLayout);
+  }
+
+  #unitIsWhole(): boolean {
+    const [first, ...rest] = this.#sizes;
+    const last = rest.at(-1);
+    if (first === undefined) return false;
+    if (this.#unit?.aggregate === true) return true;
+    if (last !== undefined) return last < (this.#fullBytes ?? first - headerBytes);
+    if (this.#firstBytes === undefined || first > this.#firstBytes) return first < this.#wholeBytes;
+    return first < this.#firstBytes;
+  }
+
+  #learnUnit(): void {
+    const [first, ...rest] = this.#sizes;
+    const unit = this.#unit;
+    this.#sizes = [];
+    if (unit === undefined || unit.aggregate || first === undefined) return;
+    const last = rest.pop();
+    if (last === undefined) {
+      if (unit.kind === 'slice') this.#wholeBytes = Math.max(this.#wholeBytes, first);
+      return;
+    }
+    const full = rest[0];
+    const known = this.#fullBytes ?? full;
+    if (first !== (this.#firstBytes ?? first) || full !== (rest.length > 0 ? known : undefined)) this.#regular = false;
+    if (rest.some((size) => size !== full) || last > (full ?? known ?? first)) this.#regular = false;
+    this.#firstBytes = first;
+    this.#fullBytes = full ?? this.#fullBytes;
+  }
+}
