@@ -1,0 +1,190 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { connect } from 'mqtt';
+import { alertMessage } from '../../src/outputs/topics.ts';
+import { type Broker, startBroker } from '../../test/support/broker.ts';
+import { type ClipTruth, readManifest } from '../../test/support/clips.ts';
+import { dataPath } from '../../test/support/data.ts';
+import { temporaryDirectory } from '../../test/support/directory.ts';
+import { sightline, startSightline } from '../../test/support/sightline.ts';
+import { until } from '../../test/support/until.ts';
+
+/** One play of a film to one of the two sides, alerts as a subscriber of the same broker receives them. */
+
+export interface SentFrame {
+  readonly ptsMs: number;
+  /** Wall clock, milliseconds. */
+  readonly atMs: number;
+}
+
+export interface Heard {
+  readonly id: string;
+  /** Wall clock of the receipt at the subscriber, milliseconds: mosquitto acknowledges a message as it passes it on. */
+  readonly heardMs: number;
+  /** The frame whose detection brought the decision, as index into what the camera sent. */
+  readonly frame: number;
+  /** Milliseconds a stage took, by its name; ours only. */
+  readonly stages: Readonly<Record<string, number>>;
+}
+
+export interface Play {
+  readonly sent: readonly SentFrame[];
+  readonly heard: readonly Heard[];
+}
+
+const nowMs = () => performance.timeOrigin + performance.now();
+const lastWordMs = 1500;
+
+interface FilmCamera {
+  readonly url: string;
+  /** What was sent, when the film is over. */
+  readonly played: Promise<readonly SentFrame[]>;
+}
+
+async function startFilm(film: string): Promise<FilmCamera> {
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'camera.ts'), film], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const lines = createInterface({ input: child.stdout });
+  const url = Promise.withResolvers<string>();
+  const played = Promise.withResolvers<readonly SentFrame[]>();
+  lines.on('line', (line) => {
+    if (line.startsWith('ready ')) url.resolve(line.slice(6));
+    else played.resolve(JSON.parse(line));
+  });
+  child.once('exit', (code) => {
+    if (code === 0) return;
+    url.reject(new Error(`the camera ended with ${code}`));
+    played.reject(new Error(`the camera ended with ${code}`));
+  });
+  return { url: await url.promise, played: played.promise };
+}
+
+interface Message {
+  readonly topic: string;
+  readonly text: string;
+  readonly heardMs: number;
+}
+
+async function subscribe(broker: Broker, filter: string): Promise<AsyncDisposable & { readonly messages: readonly Message[] }> {
+  const messages: Message[] = [];
+  const client = connect({ host: '127.0.0.1', port: broker.port, protocolVersion: 5 });
+  client.on('message', (topic, payload) => messages.push({ topic, text: payload.toString('utf8'), heardMs: nowMs() }));
+  await new Promise<void>((resolve) => client.once('connect', () => resolve()));
+  await client.subscribeAsync(filter, { qos: 1 });
+  return { messages, [Symbol.asyncDispose]: () => client.endAsync(true) };
+}
+
+function nearest(sent: readonly SentFrame[], distance: (frame: SentFrame) => number): number {
+  let found = 0;
+  for (const [index, frame] of sent.entries()) {
+    const best = sent[found];
+    if (best !== undefined && distance(frame) < distance(best)) found = index;
+  }
+  return found;
+}
+
+export interface PlayOptions {
+  readonly film: string;
+  readonly clip: ClipTruth;
+}
+
+export interface OursOptions extends PlayOptions {
+  readonly repository: string;
+  /** YAML flow style lines for the camera beside its source. */
+  readonly camera: string;
+}
+
+/** The real program with its shipped defaults: daemon, worker, durable store, outbox. */
+export async function playOurs({ film, clip, repository, camera: settings }: OursOptions): Promise<Play> {
+  await using directory = await temporaryDirectory();
+  await using broker = await startBroker();
+  await using alerts = await subscribe(broker, 'sightline/v1/alerts/#');
+  const camera = await startFilm(film);
+  const config = join(directory.path, 'sightline.yaml');
+  writeFileSync(
+    config,
+    [
+      'dataDir: data',
+      `inference: { repository: ${JSON.stringify(repository)} }`,
+      `mqtt: { url: "${broker.url}" }`,
+      'http: { enabled: false }',
+      'lists: { watch: { kind: watch } }',
+      `cameras: { clip: { source: ${JSON.stringify(camera.url)}${settings === '' ? '' : `, ${settings}`} } }`,
+      '',
+    ].join('\n'),
+  );
+  const photos = join(directory.path, 'photos');
+  for (const id of clip.watchlist) {
+    mkdirSync(join(photos, id), { recursive: true });
+    for (const photo of readManifest().people[id]?.enrol ?? []) symlinkSync(dataPath(photo), join(photos, id, basename(photo)));
+  }
+  const enrolled = await sightline('enroll', '--config', config, '--list', 'watch', photos);
+  if (enrolled.code !== 0) throw new Error(enrolled.stderr + enrolled.stdout);
+  let sent: readonly SentFrame[];
+  {
+    await using running = startSightline('run', config);
+    const failed = running.finished.then(({ stderr }) => Promise.reject(new Error(`the program ended: ${stderr}`)));
+    sent = await Promise.race([camera.played, failed]);
+    failed.catch(() => {});
+    await new Promise((resolve) => setTimeout(resolve, lastWordMs));
+  }
+  const heard = alerts.messages.flatMap(({ text, heardMs }): readonly Heard[] => {
+    const alert = alertMessage.parse(JSON.parse(text));
+    if (alert.state !== 'opened') return [];
+    const frame = nearest(sent, ({ atMs }) => Math.abs(atMs - alert.times.camera));
+    const received = alert.stages[0]?.at ?? Number.NaN;
+    const stages = Object.fromEntries(alert.stages.slice(1).map(({ stage, tookMs }) => [stage, tookMs]));
+    const sentMs = sent[frame]?.atMs ?? Number.NaN;
+    const published = alert.stages.at(-1)?.at ?? Number.NaN;
+    return [
+      {
+        id: alert.entry?.name ?? '',
+        heardMs,
+        frame,
+        stages: { received: received - sentMs, ...stages, acknowledged: heardMs - published },
+      },
+    ];
+  });
+  return { sent, heard };
+}
+
+export interface PeerOptions extends PlayOptions {
+  readonly python: string;
+  readonly program: string;
+}
+
+/** `python_peer.py` as one would run it for one camera. */
+export async function playPeer({ film, clip, python, program }: PeerOptions): Promise<Play> {
+  await using broker = await startBroker();
+  await using alerts = await subscribe(broker, 'peer/alerts/#');
+  const camera = await startFilm(film);
+  const child = spawn(
+    python,
+    [
+      program,
+      ...['--rtsp', camera.url, '--fps', '5', '--embedder', 'mfn112'],
+      ...['--models', dataPath('models'), '--gallery', dataPath('photos'), '--enrol-prefix', 'enrol_'],
+      ...['--only', clip.watchlist.join(','), '--mqtt', `127.0.0.1:${broker.port}`],
+    ],
+    { stdio: ['ignore', 'ignore', 'pipe'] },
+  );
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said += text;
+  });
+  const ended = once(child, 'exit').then(() => Promise.reject(new Error(`the peer ended: ${said}`)));
+  const sent = await Promise.race([camera.played, ended]);
+  ended.catch(() => {});
+  await new Promise((resolve) => setTimeout(resolve, lastWordMs));
+  child.kill('SIGKILL');
+  await until('the peer is gone', () => child.exitCode !== null || child.signalCode !== null);
+  const heard = alerts.messages.map(({ text, heardMs }): Heard => {
+    const alert: { readonly id: string; readonly pts: number } = JSON.parse(text);
+    return { id: alert.id, heardMs, frame: nearest(sent, ({ ptsMs }) => Math.abs(ptsMs - alert.pts * 1000)), stages: {} };
+  });
+  return { sent, heard };
+}
