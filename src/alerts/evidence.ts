@@ -1,3 +1,4 @@
+import { lookMs } from '../core/looks.ts';
 import type { Thresholds } from '../core/models.ts';
 import type { Match, MatchKind, MatchResult } from '../core/types.ts';
 
@@ -39,7 +40,7 @@ export interface EvidencePolicy {
 }
 
 export const defaultPolicy: EvidencePolicy = {
-  lookMs: 150,
+  lookMs,
   memoryMs: 2000,
   qualityFloor: 0.03,
   qualityFull: 0.15,

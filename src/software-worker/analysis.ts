@@ -137,6 +137,10 @@ export function createAnalysis(options: AnalysisOptions, ctx: Context): Analysis
     };
   }
 
+  function indexOf(model: string): number {
+    return detectors.findIndex(({ settings: detect }) => detect.model === model);
+  }
+
   function predicted({ mediaMs }: Picture): Seen {
     const objects = tracker.predict(mediaMs).filter(({ box }) => box.width >= leastSide && box.height >= leastSide);
     return { objects: objects.map((tracked) => ({ tracked, crop: undefined })), detectedMonoUs: 0n };
@@ -152,7 +156,11 @@ export function createAnalysis(options: AnalysisOptions, ctx: Context): Analysis
     const objects: SeenObject[] = [];
     for (const { model, objects: detected } of found) {
       for (const tracked of tracker.update({ mediaMs: picture.mediaMs, model, objects: detected, ...size })) {
-        objects.push({ tracked, crop: await crop(picture, tracked) });
+        const isNew = !policy.knows(tracked.trackId);
+        const cut = await crop(picture, tracked);
+        objects.push({ tracked, crop: cut });
+        // Files are read ahead of their detection by as much as the machine allows, and are looked at the same way every time.
+        if (isNew && cut !== undefined && options.live) schedule.hurry(indexOf(model), picture.mediaMs);
       }
     }
     counters.framesDetected += 1;

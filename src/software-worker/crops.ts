@@ -18,6 +18,8 @@ export interface CropPolicyOptions {
 export interface CropPolicy {
   /** Whether this detection, of this overall quality, deserves a crop. */
   wants(track: TrackedObject, quality: number, mediaMs: number): boolean;
+  /** Whether the track has given a crop before. */
+  knows(trackId: number): boolean;
   /** A crop of the track was cut. */
   cropped(trackId: number, quality: number, mediaMs: number): void;
   /** What the daemon says of the track: until it is decided every detected frame may give a crop. */
@@ -46,6 +48,7 @@ export function createCropPolicy(options: CropPolicyOptions): CropPolicy {
       if (before === undefined || !before.decided) return true;
       return quality >= before.best + options.betterBy || mediaMs - before.atMs >= options.refreshMs;
     },
+    knows: (trackId) => tracks.has(trackId),
     cropped(trackId, quality, mediaMs) {
       const before = tracks.get(trackId);
       if (before === undefined) {

@@ -1,8 +1,19 @@
+import { lookMs } from '../core/looks.ts';
+
 /** Which detectors look at a frame, by media time and the motion gate's word. Pure. */
 export interface DetectSchedule {
   /** Indices of the detectors that look at this frame; `gated` counts those that a still scene spared. */
   due(mediaMs: number, motion: 'motion' | 'refresh' | 'still'): { readonly due: readonly number[]; readonly gated: number };
+  /**
+   * A detector saw somebody new at `mediaMs`: it looks again as soon as that counts as a second look, and goes on from there at its
+   * pace. At most once in `hurryPeriods`, so that it never looks more than a fifth more often than asked.
+   */
+  hurry(index: number, mediaMs: number): void;
 }
+
+const hurryPeriods = 5;
+/** Event time is slewed by a thousandth at most, and a look that comes a moment too early would be none. */
+const secondLookMs = 1.002 * lookMs;
 
 /** Forgives the rounding of time stamps. */
 const toleranceMs = 0.001;
@@ -12,6 +23,7 @@ export function createDetectSchedule(fps: readonly number[]): DetectSchedule {
     periodMs: 1000 / rate,
     plannedMs: Number.NEGATIVE_INFINITY,
     lookedMs: Number.NEGATIVE_INFINITY,
+    hurriedMs: Number.NEGATIVE_INFINITY,
   }));
   let still = false;
   return {
@@ -36,6 +48,14 @@ export function createDetectSchedule(fps: readonly number[]): DetectSchedule {
         due.push(index);
       });
       return { due, gated };
+    },
+    hurry: (index, mediaMs) => {
+      const detector = detectors[index];
+      if (detector === undefined || mediaMs < detector.hurriedMs + hurryPeriods * detector.periodMs) return;
+      const soonest = Math.max(mediaMs + secondLookMs, detector.lookedMs);
+      if (detector.plannedMs <= soonest) return;
+      detector.plannedMs = soonest;
+      detector.hurriedMs = mediaMs;
     },
   };
 }

@@ -61,4 +61,27 @@ describe('the detect schedule', () => {
       ],
     );
   });
+
+  /** Frames that are looked at when somebody new is seen with every look from frame `from` on. */
+  function hurried(fps: number, sourceFps: number, frames: number, from = 0): readonly number[] {
+    const schedule = createDetectSchedule([fps]);
+    return Array.from({ length: frames }, (_, index) => index).filter((index) => {
+      const looks = schedule.due((index * 1000) / sourceFps, 'motion').due.length > 0;
+      if (looks && index >= from) schedule.hurry(0, (index * 1000) / sourceFps);
+      return looks;
+    });
+  }
+
+  test('looks again at somebody new as soon as that counts, and goes on from there at its pace', () => {
+    assert.deepEqual(hurried(5, 25, 20, 5), [0, 5, 9, 14, 19]);
+    assert.deepEqual(hurried(2, 25, 40), [0, 4, 17, 29]);
+    assert.deepEqual(hurried(10, 30, 10), [0, 3, 6, 9], 'never later than planned');
+  });
+
+  test('never looks a fifth more often than asked, whoever comes', () => {
+    for (const fps of [0.5, 1, 2, 5]) {
+      const looked = hurried(fps, 25, 25 * 60).length;
+      assert.ok(looked > fps * 60 && looked <= 1.2 * fps * 60 + 1, `${fps}: ${looked}`);
+    }
+  });
 });
