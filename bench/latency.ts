@@ -19,6 +19,7 @@ import { type Play, playOurs, playPeer } from './latency/sides.ts';
 
 const clipNames = ['real_headpose_m', 'real_tilt_m', 'synth_crowd_a', 'synth_shots_a'];
 const usage = `usage: node bench/latency.ts [--clips NAME,…] [--rounds N] [--sides ours,peer] [--parts alerts,arrival] [--camera SETTINGS]
+       [--publish]
 
 From the first visible frame, and from the deciding frame, to the alert at the broker: the program and the Python peer, one after the
 other, each with the same film over RTSP in real time. Prints tables, writes bench/results/latency.json.
@@ -28,6 +29,7 @@ other, each with the same film over RTSP in real time. Prints tables, writes ben
   --sides    who is measured (default: both)
   --parts    alerts: the above; arrival: frames of H.264 and H.265 from capture to the decoder (default: both)
   --camera   our camera's settings beside its source, as YAML in flow style, for trials (default: none, what is shipped)
+  --publish  also write bench/latency.last.json, what the docs quote; needs a complete run of what is shipped
 
 The peer's Python, with the packages of ../shared/peer/requirements.txt, is SIGHTLINE_PEER_PYTHON.`;
 
@@ -38,6 +40,7 @@ const { values } = parseArgs({
     sides: { type: 'string', default: 'ours,peer' },
     parts: { type: 'string', default: 'alerts,arrival' },
     camera: { type: 'string', default: '' },
+    publish: { type: 'boolean', default: false },
     help: { type: 'boolean' },
   },
 });
@@ -78,9 +81,22 @@ function quantile(sorted: readonly number[], share: number): number {
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
 }
 
-function spread(values: readonly number[]): readonly string[] {
+interface Spread {
+  readonly count: number;
+  readonly median: number;
+  readonly p90: number;
+  readonly p99: number;
+  readonly max: number;
+}
+
+function spread(values: readonly number[]): Spread {
   const sorted = values.toSorted((a, b) => a - b);
-  return [0.5, 0.9, 0.99, 1].map((share) => (sorted.length === 0 ? '–' : quantile(sorted, share).toFixed(0)));
+  const at = (share: number) => Math.round(10 * quantile(sorted, share)) / 10;
+  return { count: sorted.length, median: at(0.5), p90: at(0.9), p99: at(0.99), max: at(1) };
+}
+
+function cells({ count, median, p90, p99, max }: Spread, digits: number): readonly string[] {
+  return [median, p90, p99, max].map((value) => (count === 0 ? '–' : value.toFixed(digits)));
 }
 
 function makeFilm(clip: ClipTruth, leadFrames: number, folder: string): string {
@@ -123,31 +139,55 @@ function table(title: string, columns: readonly string[], rows: readonly (readon
   return [title, ...all.map(line), ''].join('\n');
 }
 
-function alertTable(outcomes: readonly Outcome[], pick: (hit: Hit) => number, title: string): string {
+interface SideFigures {
+  readonly clip: string;
+  readonly side: Side;
+  readonly visits: number;
+  readonly others: number;
+  readonly first: Spread;
+  readonly deciding: Spread;
+}
+
+function sideFigures(outcomes: readonly Outcome[]): readonly SideFigures[] {
   const sides = [...new Set(outcomes.map(({ side }) => side))];
   const clips = [...new Set(outcomes.map(({ clip }) => clip)), 'all'];
-  const rows = clips.flatMap((clip) =>
+  return clips.flatMap((clip) =>
     sides.map((side) => {
       const own = outcomes.filter((item) => item.side === side && (clip === 'all' || item.clip === clip));
       const hits = own.flatMap((item) => item.hits);
-      const visits = own.reduce((sum, item) => sum + item.visits, 0);
-      const others = own.reduce((sum, item) => sum + item.others, 0);
-      return [`${clip} ${side}`, `${hits.length}/${visits}`, String(others), ...spread(hits.map(pick))];
+      return {
+        clip,
+        side,
+        visits: own.reduce((sum, item) => sum + item.visits, 0),
+        others: own.reduce((sum, item) => sum + item.others, 0),
+        first: spread(hits.map(({ firstMs }) => firstMs)),
+        deciding: spread(hits.map(({ decidingMs }) => decidingMs)),
+      };
     }),
   );
-  return table(title, ['clip, side', 'visits', 'others', 'median', 'p90', 'p99', 'max'], rows);
 }
 
-function stageTable(outcomes: readonly Outcome[]): string {
+function stageFigures(outcomes: readonly Outcome[]): Readonly<Record<string, Spread>> {
   const hits = outcomes.filter(({ side }) => side === 'ours').flatMap((item) => item.hits);
   const names = [...new Set(hits.flatMap(({ stages }) => Object.keys(stages)))];
-  const rows = names.map((name) => [name, ...spreadExact(hits.flatMap(({ stages }) => stages[name] ?? []))]);
-  return table('ours by stage, ms to the end of each', ['stage', 'median', 'p90', 'p99', 'max'], rows);
+  return Object.fromEntries(names.map((name) => [name, spread(hits.flatMap(({ stages }) => stages[name] ?? []))]));
 }
 
-function spreadExact(values: readonly number[]): readonly string[] {
-  const sorted = values.toSorted((a, b) => a - b);
-  return [0.5, 0.9, 0.99, 1].map((share) => (sorted.length === 0 ? '–' : quantile(sorted, share).toFixed(1)));
+const spreadColumns = ['median', 'p90', 'p99', 'max'] as const;
+
+function alertTable(figures: readonly SideFigures[], which: 'first' | 'deciding', title: string): string {
+  const rows = figures.map((item) => [
+    `${item.clip} ${item.side}`,
+    `${item[which].count}/${item.visits}`,
+    String(item.others),
+    ...cells(item[which], 0),
+  ]);
+  return table(title, ['clip, side', 'visits', 'others', ...spreadColumns], rows);
+}
+
+function stageTable(stages: Readonly<Record<string, Spread>>): string {
+  const rows = Object.entries(stages).map(([name, values]) => [name, ...cells(values, 1)]);
+  return table('ours by stage, ms to the end of each', ['stage', ...spreadColumns], rows);
 }
 
 /** CenterFace alone on a frame of the clip, scaling and boxes included, as the worker runs it: one thread, nothing beside it. */
@@ -203,11 +243,17 @@ async function measureAlerts(clips: readonly string[], sides: readonly Side[], r
   return { outcomes, detectorMs: await bareDetector(repository.directory, readClip(clips[0] ?? '')) };
 }
 
-function arrivalTable(arrivals: readonly Arrivals[]): string {
+interface ArrivalFigures {
+  readonly kind: PatternKind;
+  readonly arrived: Spread;
+  readonly decoded: Spread;
+}
+
+function arrivalTable(arrivals: readonly ArrivalFigures[]): string {
   return table(
-    'capture → picture whole in the worker → frame out of the decoder, ms (encoding is part of the first; frames are 67 ms apart)',
-    ['camera', 'whole: median', 'p90', 'p99', 'max', 'decoded: median', 'p90', 'p99', 'max'],
-    arrivals.map(({ kind, wholeMs, decodedMs }) => [patternKinds[kind], ...spreadExact(wholeMs), ...spreadExact(decodedMs)]),
+    'capture → last packet in the worker → frame out of the decoder, ms (encoding is part of the first; frames are 67 ms apart)',
+    ['camera', ...spreadColumns.map((name) => `arrived ${name}`), ...spreadColumns.map((name) => `decoded ${name}`)],
+    arrivals.map(({ kind, arrived, decoded }) => [patternKinds[kind], ...cells(arrived, 1), ...cells(decoded, 1)]),
   );
 }
 
@@ -225,8 +271,11 @@ else {
     (parts.includes('alerts') &&
       sides.includes('peer') &&
       missingTool(existsSync(process.env['SIGHTLINE_PEER_PYTHON'] ?? '/nowhere'), "the peer's Python, SIGHTLINE_PEER_PYTHON"));
+  const complete = clips.length === clipNames.length && sides.length === 2 && parts.length === 2 && values.camera === '';
   if (missing !== false) {
     console.log(`latency is not measured: ${missing}`);
+  } else if (values.publish && !complete) {
+    throw new Error('--publish needs a complete run: without --clips, --sides, --parts and --camera');
   } else {
     startImageDecoding();
     const date = new Date().toISOString().slice(0, 10);
@@ -236,16 +285,33 @@ else {
     if (parts.includes('arrival')) {
       for (const kind of Object.keys(patternKinds) as readonly PatternKind[]) arrivals.push(await measureArrivals(kind));
     }
+    const figures = {
+      date,
+      machine,
+      alerts: alerts === undefined ? [] : sideFigures(alerts.outcomes),
+      stages: alerts === undefined ? {} : stageFigures(alerts.outcomes),
+      detectorMs: alerts?.detectorMs,
+      arrivals: arrivals.map(({ kind, arrivedMs, decodedMs }) => ({
+        kind,
+        arrived: spread(arrivedMs),
+        decoded: spread(decodedMs),
+      })),
+    };
     const results = join(import.meta.dirname, 'results');
     mkdirSync(results, { recursive: true });
-    writeFileSync(join(results, 'latency.json'), `${JSON.stringify({ date, machine, alerts, arrivals })}\n`);
+    writeFileSync(join(results, 'latency.json'), `${JSON.stringify({ figures, alerts, arrivals })}\n`);
     console.log(`${date}, ${machine}\n`);
     if (alerts !== undefined) {
-      console.log(alertTable(alerts.outcomes, ({ firstMs }) => firstMs, 'first visible frame → alert at the broker, ms'));
-      console.log(alertTable(alerts.outcomes, ({ decidingMs }) => decidingMs, 'deciding frame → alert at the broker, ms'));
-      if (sides.includes('ours')) console.log(stageTable(alerts.outcomes));
+      console.log(alertTable(figures.alerts, 'first', 'first visible frame → alert at the broker, ms'));
+      console.log(alertTable(figures.alerts, 'deciding', 'deciding frame → alert at the broker, ms'));
+      if (sides.includes('ours')) console.log(stageTable(figures.stages));
       console.log(`bare detector, median of ${detectorRuns}: ${alerts.detectorMs.toFixed(1)} ms\n`);
     }
-    if (arrivals.length > 0) console.log(arrivalTable(arrivals));
+    if (arrivals.length > 0) console.log(arrivalTable(figures.arrivals));
+    if (values.publish) {
+      const file = join(import.meta.dirname, 'latency.last.json');
+      writeFileSync(file, JSON.stringify(figures));
+      execFileSync(join(import.meta.dirname, '../node_modules/.bin/biome'), ['format', '--write', file]);
+    }
   }
 }

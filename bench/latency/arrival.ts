@@ -16,9 +16,9 @@ export type PatternKind = keyof typeof patternKinds;
 
 export interface Arrivals {
   readonly kind: PatternKind;
-  /** From the sender's capture time (RTCP) to the picture whole in the worker, milliseconds; encoding is part of it. */
-  readonly wholeMs: readonly number[];
-  /** From there to the decoded frame. */
+  /** From the sender's capture time (RTCP) to the picture's last packet in the worker, milliseconds; encoding is part of it. */
+  readonly arrivedMs: readonly number[];
+  /** From there to the decoded frame: what the worker waits for is in this. */
   readonly decodedMs: readonly number[];
 }
 
@@ -35,7 +35,7 @@ export async function measureArrivals(kind: PatternKind): Promise<Arrivals> {
     { address: { kind: 'rtsp', url, shown: url }, transport: 'tcp', openTimeoutMs: 30_000 },
     ctx,
   );
-  const wholeMs: number[] = [];
+  const arrivedMs: number[] = [];
   const watched: UnitSource = {
     ...source,
     get broken() {
@@ -43,7 +43,7 @@ export async function measureArrivals(kind: PatternKind): Promise<Arrivals> {
     },
     read: async () => {
       const unit = await source.read();
-      if (unit?.ntpUs !== undefined) wholeMs.push((unit.wallUs - unit.ntpUs) / 1000);
+      if (unit?.ntpUs !== undefined) arrivedMs.push((unit.wallUs - unit.ntpUs) / 1000);
       return unit;
     },
   };
@@ -56,5 +56,5 @@ export async function measureArrivals(kind: PatternKind): Promise<Arrivals> {
     decodedMs.push(Number(picture.decodedMonoUs - picture.receivedMonoUs) / 1000);
     picture.frame.free();
   }
-  return { kind, wholeMs, decodedMs };
+  return { kind, arrivedMs, decodedMs };
 }
