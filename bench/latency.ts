@@ -18,14 +18,16 @@ import { type Arrivals, measureArrivals, type PatternKind, patternKinds } from '
 import { type Play, playOurs, playPeer } from './latency/sides.ts';
 
 const clipNames = ['real_headpose_m', 'real_tilt_m', 'synth_crowd_a', 'synth_shots_a'];
-const usage = `usage: node bench/latency.ts [--clips NAME,…] [--rounds N] [--sides ours,peer] [--parts alerts,arrival] [--camera SETTINGS]
+const usage = `usage: node bench/latency.ts [--clips NAME,…] [--rounds N] [--from N] [--sides ours,peer] [--parts alerts,arrival] [--camera SETTINGS]
        [--publish]
 
 From the first visible frame, and from the deciding frame, to the alert at the broker: the program and the Python peer, one after the
 other, each with the same film over RTSP in real time. Prints tables, writes bench/results/latency.json.
 
   --clips    of ${clipNames.join(', ')} (default: all)
-  --rounds   plays of each film to each side; each begins at another frame (default: 1)
+  --rounds   plays of each film to each side; each begins a frame later, so that the frames that are looked at
+             meet a visit at every phase (default: 3)
+  --from     number of the first round, to measure them apart (default: 0)
   --sides    who is measured (default: both)
   --parts    alerts: the above; arrival: frames of H.264 and H.265 from capture to the decoder (default: both)
   --camera   our camera's settings beside its source, as YAML in flow style, for trials (default: none, what is shipped)
@@ -36,7 +38,8 @@ The peer's Python, with the packages of ../shared/peer/requirements.txt, is SIGH
 const { values } = parseArgs({
   options: {
     clips: { type: 'string', default: clipNames.join(',') },
-    rounds: { type: 'string', default: '1' },
+    rounds: { type: 'string', default: '3' },
+    from: { type: 'string', default: '0' },
     sides: { type: 'string', default: 'ours,peer' },
     parts: { type: 'string', default: 'alerts,arrival' },
     camera: { type: 'string', default: '' },
@@ -217,12 +220,12 @@ async function bareDetector(repository: string, clip: ClipTruth): Promise<number
   );
 }
 
-async function measureAlerts(clips: readonly string[], sides: readonly Side[], rounds: number) {
+async function measureAlerts(clips: readonly string[], sides: readonly Side[], from: number, rounds: number) {
   await using folder = await temporaryDirectory();
   await using repository = await realRepository();
   const python = process.env['SIGHTLINE_PEER_PYTHON'] ?? '';
   const outcomes: Outcome[] = [];
-  for (let round = 0; round < rounds; round += 1) {
+  for (let round = from; round < from + rounds; round += 1) {
     for (const clip of clips.map((name) => readClip(name))) {
       // Another phase of the frames that are looked at in every round.
       const leadFrames = Math.round(leadS * clip.fps) + round;
@@ -271,16 +274,26 @@ else {
     (parts.includes('alerts') &&
       sides.includes('peer') &&
       missingTool(existsSync(process.env['SIGHTLINE_PEER_PYTHON'] ?? '/nowhere'), "the peer's Python, SIGHTLINE_PEER_PYTHON"));
-  const complete = clips.length === clipNames.length && sides.length === 2 && parts.length === 2 && values.camera === '';
+  const complete =
+    clips.length === clipNames.length &&
+    sides.length === 2 &&
+    parts.length === 2 &&
+    values.camera === '' &&
+    values.from === '0' &&
+    Number(values.rounds) >= 3;
   if (missing !== false) {
     console.log(`latency is not measured: ${missing}`);
   } else if (values.publish && !complete) {
-    throw new Error('--publish needs a complete run: without --clips, --sides, --parts and --camera');
+    throw new Error(
+      '--publish needs a complete run: without --clips, --sides, --parts, --from and --camera, of 3 rounds or more',
+    );
   } else {
     startImageDecoding();
     const date = new Date().toISOString().slice(0, 10);
     const machine = `${cpus().length} x ${cpus()[0]?.model ?? 'unknown processor'}, load ${loadavg()[1]?.toFixed(1) ?? '?'}`;
-    const alerts = parts.includes('alerts') ? await measureAlerts(clips, sides, Number(values.rounds)) : undefined;
+    const alerts = parts.includes('alerts')
+      ? await measureAlerts(clips, sides, Number(values.from), Number(values.rounds))
+      : undefined;
     const arrivals: Arrivals[] = [];
     if (parts.includes('arrival')) {
       for (const kind of Object.keys(patternKinds) as readonly PatternKind[]) arrivals.push(await measureArrivals(kind));

@@ -172,19 +172,46 @@ export async function playPeer({ film, clip, python, program }: PeerOptions): Pr
     ],
     { stdio: ['ignore', 'ignore', 'pipe'] },
   );
-  let said = '';
+  let complaints = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    said += text;
+    complaints += text;
   });
-  const ended = once(child, 'exit').then(() => Promise.reject(new Error(`the peer ended: ${said}`)));
+  const ended = once(child, 'exit').then(() => Promise.reject(new Error(`the peer ended: ${complaints}`)));
   const sent = await Promise.race([camera.played, ended]);
   ended.catch(() => {});
   await new Promise((resolve) => setTimeout(resolve, lastWordMs));
   child.kill('SIGKILL');
   await until('the peer is gone', () => child.exitCode !== null || child.signalCode !== null);
-  const heard = alerts.messages.map(({ text, heardMs }): Heard => {
-    const alert: { readonly id: string; readonly pts: number } = JSON.parse(text);
-    return { id: alert.id, heardMs, frame: nearest(sent, ({ ptsMs }) => Math.abs(ptsMs - alert.pts * 1000)), stages: {} };
+  const said = alerts.messages.map(({ text, heardMs }) => ({ heardMs, alert: JSON.parse(text) as PeerAlert }));
+  const byStamp = said.map(({ alert }) => nearest(sent, ({ ptsMs }) => Math.abs(ptsMs - alert.pts * 1000)));
+  const shift = stampShift(
+    sent,
+    said.map(({ alert }, index) => ({ frame: byStamp[index] ?? 0, capturedMs: alert.t.captured * 1000 })),
+  );
+  const heard = said.map(({ heardMs, alert }, index): Heard => {
+    return { id: alert.id, heardMs, frame: Math.min(sent.length - 1, (byStamp[index] ?? 0) + shift), stages: {} };
   });
   return { sent, heard };
+}
+
+interface PeerAlert {
+  readonly id: string;
+  /** Seconds since what FFmpeg takes for the first frame. */
+  readonly pts: number;
+  /** Wall clock, seconds; `captured`: when FFmpeg handed the frame over. */
+  readonly t: { readonly captured: number };
+}
+
+/**
+ * With `nobuffer`, as the peer opens cameras, FFmpeg's time stamps may begin a frame or more after the first one sent. Its parser hands
+ * a frame over when the next one comes (reference/video.md), so that what is between a frame's stamp and its hand-over beyond one
+ * interval is that error; the least over a play, because a frame may also be late.
+ */
+function stampShift(
+  sent: readonly SentFrame[],
+  alerts: readonly { readonly frame: number; readonly capturedMs: number }[],
+): number {
+  const intervalMs = (sent.at(-1)?.ptsMs ?? 0) / Math.max(1, sent.length - 1);
+  const late = alerts.map(({ frame, capturedMs }) => (capturedMs - (sent[frame]?.atMs ?? capturedMs)) / intervalMs);
+  return Math.max(0, Math.round(Math.min(...late)) - 1);
 }
