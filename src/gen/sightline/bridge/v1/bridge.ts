@@ -215,7 +215,7 @@ export interface StreamStats {
   longestKeyIntervalMs: number;
   /** units that must have come before one can be shown: 0 without B-frames */
   reorderUnits: number;
-  /** units that the decoder refused */
+  /** units that the decoder refused or got without all their parts */
   undecodable: bigint;
   /** 0: nobody said */
   declaredFps: number;
