@@ -10,6 +10,8 @@ import type { NalCoding } from './key-pictures.ts';
 
 /** Whole pictures of one pattern after which the end of the next one is foreseen. */
 const learnPictures = 8;
+/** Times as many where no key picture has come: with a gradual refresh there are none. */
+const withoutKeyTimes = 32;
 /** A pattern that has deceived must hold longer each time, up to this many pictures. */
 const learnAtMost = 4096;
 const learnTimes = 8;
@@ -21,17 +23,31 @@ const headerBytes = 16;
 /** ITU-T H.264, table 7-1: 1 to 5 are slices or parts of them; H.265, table 7-1: everything below 32. */
 const lastSliceType = { h264: 5, h265: 31 } as const;
 
+/** H.264, table 7-6, modulo 5; a key picture need not be an IDR picture. */
+const intraSlice = 2;
+/** H.265: the first type of a slice of an intra random access picture. */
+const firstIrap = 16;
+
 /** `rest`: goes on with the unit of the part before. */
 export type PartKind = 'slice' | 'other' | 'rest';
 
-/** Exponential Golomb code (H.264 section 9.1), read from its first bit on. */
-function golomb(data: Uint8Array, at: number): number {
-  const bit = (index: number) => ((data[at + (index >> 3)] ?? 0) >> (7 - (index & 7))) & 1;
-  let zeros = 0;
-  while (zeros < 31 && bit(zeros) === 0) zeros += 1;
-  let value = 1;
-  for (let index = zeros + 1; index <= 2 * zeros; index += 1) value = 2 * value + bit(index);
-  return value - 1;
+/** The first `count` exponential Golomb codes (H.264 section 9.1) from a byte on. */
+function golombs(data: Uint8Array, from: number, count: number): readonly number[] {
+  const values: number[] = [];
+  let at = 8 * from;
+  const bit = () => {
+    const value = ((data[at >> 3] ?? 0) >> (7 - (at & 7))) & 1;
+    at += 1;
+    return value;
+  };
+  while (values.length < count) {
+    let zeros = 0;
+    while (zeros < 31 && bit() === 0) zeros += 1;
+    let value = 1;
+    for (let index = 0; index < zeros; index += 1) value = 2 * value + bit();
+    values.push(value - 1);
+  }
+  return values;
 }
 
 /** A part of a picture as one RTP packet brought it; several units only where the sender aggregates small ones. */
@@ -61,8 +77,14 @@ function readPart(data: Buffer, coding: NalCoding): Part {
     const isSlice = type <= lastSliceType[coding] && (coding === 'h265' || type > 0);
     kind = isSlice ? 'slice' : 'other';
     if (!isSlice) continue;
-    slices.push(coding === 'h264' ? golomb(data, from + 1) : 1 - ((data[from + 2] ?? 0) >> 7));
-    key ||= coding === 'h264' ? type === 5 : type >= 16;
+    if (coding === 'h264') {
+      const [first = 0, sliceType = 0] = golombs(data, from + 1, 2);
+      slices.push(first);
+      key ||= sliceType % 5 === intraSlice;
+    } else {
+      slices.push(1 - ((data[from + 2] ?? 0) >> 7));
+      key ||= type >= firstIrap;
+    }
   }
   return { kind, slices, key, aggregate: units > 1 };
 }
@@ -135,7 +157,8 @@ export class PictureEnds {
 
   #isTrusted(): boolean {
     // Encoders that fill slices up to a size give quiet pictures one and key pictures many.
-    return this.#streak >= this.#needed && this.#regular && alike(this.#layout, this.#keyLayout);
+    const needed = this.#keyLayout === undefined ? withoutKeyTimes * this.#needed : this.#needed;
+    return this.#streak >= needed && this.#regular && alike(this.#layout, this.#keyLayout ?? this.#layout);
   }
 
   #unitIsWhole(): boolean {

@@ -18,7 +18,8 @@ const fullBytes = 1386;
 /** Slice of H.264 by its first macroblock, coded as exponential Golomb. */
 function slice(size: number, first: number, key = false): readonly Buffer[] {
   const code = (first + 1).toString(2);
-  const bits = `${'0'.repeat(code.length - 1)}${code}1`.padEnd(32, '1');
+  // Then the slice type: 7 for I, 5 for P.
+  const bits = `${'0'.repeat(code.length - 1)}${code}${key ? '0001000' : '00110'}`.padEnd(32, '1');
   const head = [key ? 0x65 : 0x41, ...Array.from({ length: 4 }, (_, i) => Number.parseInt(bits.slice(8 * i, 8 * i + 8), 2))];
   return cut(size, head);
 }
@@ -95,6 +96,8 @@ describe('the end of a picture is foreseen', () => {
   test('but not before a key picture has been like the others, and not where slices are filled up to a size', () => {
     const { send } = sender();
     for (let index = 1; index < 40; index += 1) assert.equal(send(single(index, false)), false);
+    for (let index = 40; index < 300; index += 1) send(single(index, false));
+    assert.equal(send(single(300, false)), true, 'no key picture ever: a gradual refresh');
     // Quiet pictures fit into one slice; then somebody comes.
     const filled = sender();
     filled.send([...slice(1300, 0, true), ...slice(1310, 40, true), ...slice(400, 95, true)]);
@@ -115,7 +118,10 @@ describe('the end of a picture is foreseen', () => {
   test('not where units are cut into packets of other sizes than the largest', () => {
     const { send } = sender();
     for (let index = 0; index < 40; index += 1) {
-      const [head, tail] = [begin(700 + index, ...(index % 8 === 0 ? [0x65, 0x88] : [0x41, 0x9a])), rest(701 + index)];
+      const [head, tail] = [
+        begin(700 + index, ...(index % 8 === 0 ? [0x65, 0x88, 0x84] : [0x41, 0x9a, 0x20])),
+        rest(701 + index),
+      ];
       assert.equal(send([head, tail, rest(702 + index)]), false);
     }
   });
