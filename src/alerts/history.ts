@@ -1,24 +1,16 @@
 import type { AlertEvent } from '../core/alerts.ts';
 import type { Context } from '../core/context.ts';
-import { errorText, isSightlineError } from '../core/errors.ts';
-import { FloodGate } from '../core/log.ts';
-import type { AlertCommit, AlertStore, OutboxRow } from '../core/store.ts';
+import type { AlertCommit, AlertStore } from '../core/store.ts';
 import type { CameraId, FrameMeta, Sighting, TrackChange, TrackRef } from '../core/types.ts';
 import { type AlertInput, type AlertsOptions, createAlerts } from './alerts.ts';
-import { createCommitBuilder } from './commit.ts';
 import type { TrackLabel } from './recognition.ts';
 import type { AlertRules } from './settings.ts';
 import type { Act } from './steps.ts';
+import { type AlertWriterOptions, createAlertWriter, undurable } from './writer.ts';
 
 export interface AlertRoomConfig extends AlertRules, Pick<AlertsOptions, 'newId' | 'isListed'> {
   readonly store: Pick<AlertStore, 'commit' | 'loadOpen' | 'get'>;
-  /** Events in the order in which they were decided. */
-  readonly publish: {
-    /** Written; `rows` are the messages queued for the outputs. */
-    stored(events: readonly AlertEvent[], rows: readonly OutboxRow[]): void;
-    /** The store did not take them: `durable` is false, and a restart forgets them. */
-    unstored(events: readonly AlertEvent[]): void;
-  };
+  readonly publish: AlertWriterOptions['publish'];
   /** What is known of a track has changed. */
   readonly onLabel?: (track: TrackRef, label: TrackLabel) => void;
 }
@@ -44,9 +36,6 @@ export interface AlertRoom extends AsyncDisposable {
   readonly sizes: { readonly tracks: number; readonly episodes: number };
 }
 
-/** What waits for the store while it is busy; beyond it the least important goes, counted. */
-const eventsWaiting = 1000;
-const rowsWaiting = 5000;
 /** Decision latency is what the person in view experiences: seconds since the frame had arrived. */
 const latencyBuckets = [0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10];
 
@@ -57,12 +46,9 @@ export async function startAlerts(config: AlertRoomConfig, ctx: Context): Promis
   const restored = await store.loadOpen();
   const alerts = createAlerts({ ...config, clock, restored });
   const measure = instruments(ctx, alerts);
-  const flood = new FloodGate(log, clock);
-  const waiting = createCommitBuilder({ events: eventsWaiting, ledger: rowsWaiting, dropped: measure.dropped });
   let outputs = config.outputs;
-  let writing: Promise<void> | undefined;
+  const writer = createAlertWriter({ store, publish, outputs: () => outputs, dropped: measure.dropped }, ctx);
   let decided = 0;
-  const kept = new WeakSet<AlertEvent>();
   if (restored.episodes.length > 0) log.info({ episodes: restored.episodes.length }, 'open episodes go on');
 
   function observe(input: AlertInput): AlertCommit | undefined {
@@ -70,51 +56,14 @@ export async function startAlerts(config: AlertRoomConfig, ctx: Context): Promis
     if (commit === undefined) return undefined;
     measure.commit(commit);
     decided += commit.events.length;
-    waiting.add(commit);
-    writing ??= write();
+    writer.add(commit);
     return commit;
-  }
-
-  /** One transaction for all that gathered while the one before was written. */
-  async function write(): Promise<void> {
-    await Promise.resolve(); // what is decided in the same turn belongs together
-    for (let commit = waiting.take(outputs); commit !== undefined; commit = waiting.take(outputs)) await writeOne(commit);
-    writing = undefined;
-  }
-
-  async function writeOne(commit: AlertCommit): Promise<void> {
-    let rows: readonly OutboxRow[];
-    try {
-      rows = await store.commit(commit);
-    } catch (error) {
-      const full = isSightlineError(error, 'store.full');
-      flood.warn(full ? 'disk full, alerts are published from memory' : 'alerts were not stored', {
-        events: commit.events.length,
-        reason: errorText(error),
-      });
-      measure.unstored.inc(commit.events.length);
-      if (commit.events.length > 0) {
-        publish.unstored(commit.events.map(undurable));
-      }
-      return;
-    }
-    if (commit.events.length === 0) return;
-    for (const event of commit.events) kept.add(event);
-    const storedMs = clock.mono();
-    publish.stored(
-      commit.events.map((event) => stamped(event, storedMs)),
-      rows.map((row) => ({ ...row, event: stamped(row.event, storedMs) })),
-    );
-  }
-
-  async function flush(): Promise<void> {
-    while (writing !== undefined) await writing;
   }
 
   /** An alert as stored, when nothing of it is under way: one that has just closed is known to the store only after a while. */
   async function newest(alertId: string): Promise<Awaited<ReturnType<AlertStore['get']>>> {
     while (true) {
-      await flush();
+      await writer.flush();
       const before = decided;
       const stored = await store.get(alertId);
       if (decided === before) return stored;
@@ -142,33 +91,24 @@ export async function startAlerts(config: AlertRoomConfig, ctx: Context): Promis
       const stored = await newest(act.alertId);
       const input = { kind: 'act', ...act, at: clock.now(), ...(stored === undefined ? {} : { stored }) } as const;
       const event = observe(input)?.events.find(({ alert }) => alert.id === act.alertId);
-      await flush();
+      await writer.flush();
       if (event === undefined) throw new TypeError('an act without an event');
-      return kept.has(event) ? event : undurable(event);
+      return writer.kept(event) ? event : undurable(event);
     },
     configure: (rules) => {
       outputs = rules.outputs;
       alerts.configure(rules);
     },
     label: (track) => alerts.label(track),
-    flush,
+    flush: () => writer.flush(),
     get sizes() {
       return alerts.sizes;
     },
     [Symbol.asyncDispose]: async () => {
       timer[Symbol.dispose]();
-      await flush();
-      flood[Symbol.dispose]();
+      await writer[Symbol.asyncDispose]();
     },
   };
-}
-
-function undurable(event: AlertEvent): AlertEvent {
-  return { ...event, alert: { ...event.alert, durable: false } };
-}
-
-function stamped(event: AlertEvent, storedMs: number): AlertEvent {
-  return { ...event, alert: { ...event.alert, stages: { ...event.alert.stages, storedMs } } };
 }
 
 function instruments({ metrics }: Context, alerts: { readonly sizes: AlertRoom['sizes'] }) {
@@ -187,7 +127,6 @@ function instruments({ metrics }: Context, alerts: { readonly sizes: AlertRoom['
   const episodes = metrics.gauge('sightline_alert_episodes', 'Open episodes.');
   return {
     sightings: metrics.counter('sightline_sightings_total', 'Crops compared with the watchlist.', ['kind']),
-    unstored: metrics.counter('sightline_alert_unstored_total', 'Events published from memory because the store failed.'),
     dropped: (what: 'event' | 'ledger') => dropped.inc({ what }),
     commit: (commit: AlertCommit) => {
       for (const { alert, step } of commit.events) {
