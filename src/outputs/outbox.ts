@@ -11,7 +11,8 @@ import type { Delivery, DeliveryResult, Output } from './output.ts';
  * Carries the rows of one output from the store to it, at least once and in order per camera.
  *
  * New rows arrive by `notify` and go out without the store being read. Only `memoryRows` are held; what does not fit stays in
- * the store, `behind` is set, and pages are read from after `cursor` as soon as there is room. Of those held live ones go first,
+ * the store, `behind` is set, and pages are read from after `cursor` as soon as there is room. What is announced during the read
+ * that reaches the end follows it from memory: under steady load the store would otherwise be read for every row from then on. Of those held live ones go first,
  * then the oldest, at most `output.window` at once, half of it late ones, and per camera one live and one late. A taken row is removed from the store in batches; a crash before that repeats it
  * under the same alert id and revision. Rows that were under way when the other side cut the connection are suspects: each is
  * sent alone until it has been answered, and given up after `maxCuts` further cuts, so that one poisonous row cannot keep all
@@ -66,6 +67,8 @@ export interface Outbox extends AsyncDisposable {
   readonly depth: number;
 }
 
+type StoredItem = Item & { readonly rowId: number };
+
 /** What earlier attempts of an item came to. */
 interface Attempts {
   retries: number;
@@ -92,6 +95,8 @@ export function startOutbox(options: OutboxOptions, ctx: Context): Outbox {
   let cursor = 0;
   let newest = 0;
   let behind = true;
+  /** Announced since the read under way began, as many as fit. */
+  let arrived: StoredItem[] = [];
   /** Counts refreshes: a page that was asked for before one is not used. */
   let round = 0;
   let reading: Promise<void> | undefined;
@@ -245,6 +250,7 @@ export function startOutbox(options: OutboxOptions, ctx: Context): Outbox {
     const began = round;
     // Announced rows are in the store: what the answer lacks of them is no longer there.
     const announced = newest;
+    arrived = [];
     try {
       const rows = await store.pending(output.name, tuning.pageRows, cursor);
       if (began !== round) return;
@@ -252,13 +258,25 @@ export function startOutbox(options: OutboxOptions, ctx: Context): Outbox {
         cursor = row.id;
         if (!leaving.has(row.id) && !lanes.holds(row.id)) lanes.add(rowItem(row));
       }
-      if (rows.length < tuning.pageRows) cursor = Math.max(cursor, announced);
+      if (rows.length < tuning.pageRows) {
+        cursor = Math.max(cursor, announced);
+        for (const item of arrived) follow(item);
+      }
       newest = Math.max(newest, cursor);
       behind = rows.length === tuning.pageRows || newest > cursor;
     } catch (error) {
       flood.warn('outbox cannot read the store', { output: output.name, err: error });
       await pause(tuning.retryFirstMs);
     }
+  }
+
+  /** Takes a row into memory, all before it being there; false when there is no room. */
+  function follow(item: StoredItem): boolean {
+    if (item.rowId <= cursor) return true;
+    if (lanes.depth >= tuning.memoryRows) return false;
+    cursor = item.rowId;
+    lanes.add(item);
+    return true;
   }
 
   function startOver(): void {
@@ -310,11 +328,9 @@ export function startOutbox(options: OutboxOptions, ctx: Context): Outbox {
     notify(rows) {
       for (const row of rows) {
         newest = Math.max(newest, row.id);
-        if (behind || lanes.depth >= tuning.memoryRows) behind = true;
-        else if (row.id > cursor) {
-          cursor = row.id;
-          lanes.add({ ...rowItem(row), announcedMono: clock.mono() });
-        }
+        const item = { ...rowItem(row), announcedMono: clock.mono() };
+        if (!behind) behind = !follow(item);
+        else if (reading !== undefined && arrived.length < tuning.memoryRows) arrived.push(item);
       }
       pump();
     },
@@ -340,7 +356,7 @@ export function startOutbox(options: OutboxOptions, ctx: Context): Outbox {
   };
 }
 
-function rowItem(row: OutboxRow): Item {
+function rowItem(row: OutboxRow): StoredItem {
   return { rowId: row.id, camera: row.camera, event: row.event, createdAt: row.createdAt };
 }
 

@@ -35,7 +35,8 @@ function picture(event: AlertEvent, options: AlertMessageOptions): AlertMessage[
   if (options.snapshot === 'reference')
     return { mode: 'reference', mediaType: 'image/jpeg', path: snapshotPath(event.alert.id) };
   if (options.omit !== undefined) return { mode: 'omitted', reason: options.omit };
-  return { mode: 'inline', mediaType: 'image/jpeg', data: Buffer.from(event.snapshot).toString('base64') };
+  const { buffer, byteOffset, byteLength } = event.snapshot;
+  return { mode: 'inline', mediaType: 'image/jpeg', data: Buffer.from(buffer, byteOffset, byteLength).toString('base64') };
 }
 
 function rounded(value: number, digits = 4): number {

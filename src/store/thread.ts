@@ -100,7 +100,7 @@ function createHandlers() {
     listAlerts: on((all, ...args: Parameters<Subjects['alerts']['list']>) => all.alerts.list(...args)),
     snapshot: on((all, id: string) => all.alerts.snapshot(id)),
     pending: on((all, ...args: Parameters<Subjects['outbox']['pending']>) => all.outbox.pending(...args)),
-    acknowledge: on((all, ids: readonly number[]) => all.outbox.acknowledge.immediate(ids)),
+    acknowledge: on((all, ids: readonly number[]) => all.outbox.acknowledge(ids)),
     deadLetter: on((all, ...args: Parameters<Subjects['outbox']['deadLetter']>) => all.outbox.deadLetter.immediate(...args)),
     outboxCounts: on((all) => all.outbox.counts()),
     queryLedger: on((all, ...args: Parameters<Subjects['ledger']['query']>) => all.ledger.query(...args)),

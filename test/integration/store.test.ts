@@ -8,6 +8,8 @@ import Sqlite from 'better-sqlite3';
 import type { AlertStep } from '../../src/core/alerts.ts';
 import { isSightlineError } from '../../src/core/errors.ts';
 import type { Store } from '../../src/core/store.ts';
+import { openDatabase } from '../../src/store/database.ts';
+import { createOutbox } from '../../src/store/outbox.ts';
 import { startStore } from '../../src/store/store.ts';
 import { ManualClock } from '../support/clock.ts';
 import { type TestContext, testContext } from '../support/context.ts';
@@ -428,4 +430,21 @@ test('a store that is closed refuses calls and closes twice without harm', async
   await store[Symbol.asyncDispose]();
   await assert.rejects(store.alerts.get(exampleAlert().id), (error) => isSightlineError(error, 'store.failed'));
   assert.deepEqual((await readdir(directory.path)).sort(), ['reserve', 'sightline.db']);
+});
+
+test('only an acknowledgement does not wait for the disk: after it, or after its failure, commits do again', async () => {
+  await using directory = await temporaryDirectory();
+  const { db, close } = openDatabase(directory.path);
+  try {
+    const outbox = createOutbox(db);
+    const full = 2;
+    assert.equal(db.pragma('synchronous', { simple: true }), full);
+    outbox.acknowledge([1, 2]);
+    assert.equal(db.pragma('synchronous', { simple: true }), full);
+    db.exec('DROP TABLE outbox');
+    assert.throws(() => outbox.acknowledge([1]), /outbox/);
+    assert.equal(db.pragma('synchronous', { simple: true }), full);
+  } finally {
+    close();
+  }
 });

@@ -288,6 +288,34 @@ describe('outbox', () => {
     assert.equal(output.attempts.length, 100, 'each once');
   });
 
+  it('follows a backlog with what is announced while its end is read, without reading that too', async () => {
+    const { clock, store, outbox, output, sent } = await bench({ window: 0, tuning: { memoryRows: 8, pageRows: 4 } });
+    const announce = (id: number) =>
+      outbox.notify(store.add([alertEvent({ id: String(id), camera: `c${id}` })], { createdAt: clock.now() }));
+    for (let id = 0; id < 10; id++) announce(id);
+    // From now on every read is overtaken by a commit, as under steady load.
+    const { pending } = store;
+    let next = 10;
+    store.pending = async (...args) => {
+      const rows = await pending(...args);
+      if (next < 40) announce(next++);
+      return rows;
+    };
+    await output.open(16);
+    for (let at = 0; at < output.attempts.length; at++) await output.attempts[at]?.answer(taken);
+    assert.ok(next < 20, `it has caught up after ${next} alerts`);
+    const reads = store.reads.length;
+    while (next < 40) {
+      announce(next++);
+      await settle();
+      await output.attempts.at(-1)?.answer(taken);
+    }
+    assert.equal(store.reads.length, reads, 'nothing more is read once it has caught up');
+    assert.equal(new Set(sent()).size, 40);
+    assert.equal(sent().length, 40, 'each once');
+    assert.equal(store.rows.length, 0);
+  });
+
   it('does not send a row twice because the store cannot remove it', async () => {
     const { clock, store, outbox, sent, last, ctx } = await bench();
     const rows = store.add([alertEvent({})], { createdAt: clock.now() });
