@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { planTorture } from '../../bench/torture/plan.ts';
+import { type FrameSample, frameRates, samplesOf } from '../../bench/torture/frames.ts';
+import { type DoneFault, planTorture } from '../../bench/torture/plan.ts';
 import { type HistoryAlert, judge, type ToldMessage } from '../../bench/torture/verdict.ts';
 import type { PlantedVisit } from '../../bench/torture/visits.ts';
 
@@ -104,4 +105,35 @@ test('the plan of kills is the same for a seed and keeps its numbers', () => {
     assert.equal(faults.length, 25);
     for (const [at, fault] of faults.entries()) assert.ok(fault.atMs - (faults[at - 1]?.atMs ?? 0) >= 15_000, `seed ${seed}`);
   }
+});
+
+test('frame rates compare the other cameras before and after a kill, where nothing else was killed', () => {
+  const at = 100_000;
+  // 25 pictures a second; 5 analysed before the kill, 4 after it.
+  const samples = Array.from({ length: 61 }, (_, step): FrameSample[] => {
+    const atMs = at + (step - 30) * 500;
+    const seconds = (atMs - at) / 1000;
+    const analysed = 500 + (seconds < 0 ? 5 : 4) * seconds;
+    return ['yard', 'door'].map((camera) => ({ atMs, camera, decoded: 2500 + 25 * seconds, analysed }));
+  }).flat();
+  const killed: DoneFault = { what: 'worker', camera: 'door', wallMs: at };
+  const rates = frameRates(samples, [killed], 25);
+  assert.deepEqual(
+    rates?.effects.map(({ camera }) => camera),
+    ['yard'],
+  );
+  assert.equal(rates?.pooled.toFixed(2), '0.80');
+  assert.equal(rates?.picturesPooled.toFixed(2), '1.00');
+  assert.equal(frameRates(samples, [killed, { what: 'daemon', wallMs: at + 5000 }], 25), undefined);
+  const restarted = samples.map((sample) => (sample.atMs > at + 3000 ? { ...sample, decoded: sample.decoded - 2500 } : sample));
+  assert.equal(frameRates(restarted, [killed], 25), undefined);
+});
+
+test('counts of frames are read from the metrics of a daemon', () => {
+  const text = [
+    'sightline_camera_frames_decoded{camera="yard"} 250',
+    'sightline_camera_frames_detected{camera="yard"} 50',
+    'sightline_camera_fps{camera="yard"} 25',
+  ].join('\n');
+  assert.deepEqual(samplesOf(text, 7), [{ atMs: 7, camera: 'yard', decoded: 250, analysed: 50 }]);
 });
