@@ -1,4 +1,5 @@
 import { fork } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { closeSync, fdatasyncSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { cpus, loadavg, tmpdir } from 'node:os';
@@ -136,23 +137,23 @@ interface Bench {
 }
 
 const picture = Buffer.alloc(settings.pictureBytes, 'jpeg');
-let run = 0;
 
 /** Decides, stores and publishes one alert after the plan; the time of each runs from when it was due. */
 async function throughOutbox(bench: Bench, what: string, load: Load | 'alone', withPicture: boolean): Promise<Measured> {
   const { store, writer, consumer } = bench;
-  run += 1;
-  const prefix = `${run}-`;
   const watch = createStopwatch();
   let payloadBytes = 0;
+  const sent = new Map<string, number>();
   heard = (id, bytes) => {
-    if (!id.startsWith(prefix)) return;
     payloadBytes = bytes;
-    watch.end(Number(id.slice(prefix.length)));
+    const n = sent.get(id);
+    if (n !== undefined) watch.end(n);
   };
   function decide(n: number, dueMs: number): void {
     watch.begin(n, dueMs);
-    const id = `${prefix}${n}`;
+    // As the daemon's: of no order, so that every index is touched anywhere.
+    const id = randomUUID();
+    sent.set(id, n);
     const event = alertEvent({
       id,
       camera: `camera-${n % settings.cameras}`,

@@ -47,6 +47,21 @@ export interface FrameRates {
   readonly picturesPooled: number;
 }
 
+/** Analysed frames per second of video over all cameras and the whole run, holes and restarts left out; NaN without samples. */
+export function analysedRate(samples: readonly FrameSample[], fps: number): number {
+  let analysed = 0;
+  let decoded = 0;
+  for (const own of Map.groupBy(samples, ({ camera }) => camera).values()) {
+    for (const [at, sample] of own.entries()) {
+      const before = own[at - 1];
+      if (before === undefined || sample.decoded < before.decoded) continue;
+      analysed += sample.analysed - before.analysed;
+      decoded += sample.decoded - before.decoded;
+    }
+  }
+  return analysed / (decoded / fps);
+}
+
 const windowMs = 12_000;
 
 function rateIn(samples: readonly FrameSample[], fromMs: number, toMs: number, fps: number) {

@@ -9,7 +9,7 @@ import { type Broker, type Listener, listen, startBroker } from '../../test/supp
 import { alertsIn, createWorkplace, kill, type RunningDaemon, type Workplace, workerOf } from '../../test/support/daemon.ts';
 import { shippedRepository } from '../../test/support/repository.ts';
 import { until } from '../../test/support/until.ts';
-import { type FrameRates, type FrameSample, frameRates, samplesOf } from './frames.ts';
+import { analysedRate, type FrameRates, type FrameSample, frameRates, samplesOf } from './frames.ts';
 import { type DoneFault, type Fault, planTorture, type TorturePlan } from './plan.ts';
 import { type Blindness, judge, type Verdict } from './verdict.ts';
 import { type FilmClock, plantedVisits, readTruth } from './visits.ts';
@@ -38,6 +38,8 @@ export interface TortureResult {
   readonly workerDeaths: number;
   /** From a kill to the first picture of each camera it concerns. */
   readonly recoveriesMs: { readonly daemon: readonly number[]; readonly worker: readonly number[] };
+  /** Analysed frames per second of video: less than the five asked for means that the machine was too busy. */
+  readonly analysed: number;
   readonly frames: FrameRates | undefined;
   readonly payloadBytes: readonly number[];
   readonly seconds: number;
@@ -300,6 +302,7 @@ export async function torture(options: TortureOptions): Promise<TortureResult> {
     workerDeaths: daemons.flatMap((one) => one.lines()).filter(({ msg }) => msg === 'worker died' || msg === 'worker failed')
       .length,
     recoveriesMs: { daemon: recovery('daemon'), worker: recovery('worker') },
+    analysed: analysedRate(samples, truth.fps),
     frames: frameRates(samples, faults, truth.fps),
     payloadBytes: consumer.messages.filter(({ topic }) => /\/(alerts|late)\//.test(topic)).map(({ text }) => text.length),
     seconds: (performance.now() - started) / 1000,

@@ -38,6 +38,7 @@ export function tableOf(result: TortureResult): string {
     ['messages', String(verdict.messages)],
     ['  repeats (same id and revision)', String(verdict.repeats)],
     ['  revisions that never came', String(verdict.absentRevisions)],
+    ['analysed frames per second of video (5 asked for)', result.analysed.toFixed(2)],
     ...(frames === undefined
       ? []
       : ([

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type FrameSample, frameRates, samplesOf } from '../../bench/torture/frames.ts';
+import { analysedRate, type FrameSample, frameRates, samplesOf } from '../../bench/torture/frames.ts';
 import { type DoneFault, planTorture } from '../../bench/torture/plan.ts';
 import { type HistoryAlert, judge, type ToldMessage } from '../../bench/torture/verdict.ts';
 import type { PlantedVisit } from '../../bench/torture/visits.ts';
@@ -127,6 +127,7 @@ test('frame rates compare the other cameras before and after a kill, where nothi
   assert.equal(frameRates(samples, [killed, { what: 'daemon', wallMs: at + 5000 }], 25), undefined);
   const restarted = samples.map((sample) => (sample.atMs > at + 3000 ? { ...sample, decoded: sample.decoded - 2500 } : sample));
   assert.equal(frameRates(restarted, [killed], 25), undefined);
+  assert.equal(analysedRate(samples, 25).toFixed(1), '4.5');
 });
 
 test('counts of frames are read from the metrics of a daemon', () => {
