@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, renameSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { dataPath } from '../../test/support/data.ts';
@@ -9,7 +9,15 @@ const run = promisify(execFile);
 /** Made films lie here and are made once. */
 const folder = join(import.meta.dirname, '../../.cache/bench');
 
-export type SceneName = 'crowd' | 'empty' | 'visits';
+/** A scene of the test data: a piece of a clip, repeated as often as it takes. */
+export const scenes = {
+  crowd: { clip: 'synth_crowd_a', what: 'a crowd of listed and other people' },
+  room: { clip: 'real_visits_a', toS: 5, what: 'an empty room' },
+  carpark: { clip: 'neg_carpark', what: 'a car park with a car that comes and goes, filmed by hand' },
+  visits: { clip: 'real_visits_a', what: 'a room in which somebody is three quarters of the time, seen from behind' },
+} as const satisfies Readonly<Record<string, { readonly clip: string; readonly toS?: number; readonly what: string }>>;
+
+export type SceneName = keyof typeof scenes;
 
 /** 1280 x 720, 25 fps, H.264 main without B-frames, a key frame a second, 2 Mbit/s: the camera that the peer's figures are for. */
 const camera720 = {
@@ -18,21 +26,23 @@ const camera720 = {
   rate: ['-b:v', '2M', '-maxrate', '2M', '-bufsize', '2M'],
 } as const;
 
-const clips: Readonly<Record<SceneName, string>> = {
-  crowd: 'clips/synth_crowd_a.mp4',
-  empty: 'clips/neg_carpark.mp4',
-  visits: 'clips/real_visits_a.mp4',
-};
-
-/** A clip of the test data as a 720p25 camera's film of so many seconds, repeated as often as it takes. */
-export async function film720(scene: SceneName, seconds: number): Promise<string> {
-  const file = join(folder, `${scene}-720-${seconds}.mp4`);
+/** A scene as a 720p25 camera's film of so many seconds. */
+export async function film720(name: SceneName, seconds: number): Promise<string> {
+  const file = join(folder, `${name}-720-${seconds}.mp4`);
   if (existsSync(file)) return file;
   mkdirSync(folder, { recursive: true });
+  const scene: { readonly clip: string; readonly toS?: number } = scenes[name];
+  const piece = scene.toS === undefined ? [] : ['-to', `${scene.toS}`];
   const { filter, encode, rate } = camera720;
-  const from = ['-stream_loop', '-1', '-i', dataPath(clips[scene])];
-  const made = `${file}.${process.pid}.mp4`;
-  await run('ffmpeg', ['-v', 'error', '-y', ...from, '-t', `${seconds}`, '-vf', filter, '-an', ...encode, ...rate, made]);
-  renameSync(made, file);
+  const made = `${file}.${process.pid}`;
+  const clip = dataPath(`clips/${scene.clip}.mp4`);
+  const encoded = ['-vf', filter, '-an', ...encode, ...rate];
+  await run('ffmpeg', ['-v', 'error', '-y', ...piece, '-i', clip, ...encoded, `${made}.piece.mp4`]);
+  await run('ffmpeg', [
+    ...['-v', 'error', '-y', '-stream_loop', '-1', '-i', `${made}.piece.mp4`],
+    ...['-t', `${seconds}`, '-c', 'copy', `${made}.mp4`],
+  ]);
+  rmSync(`${made}.piece.mp4`);
+  renameSync(`${made}.mp4`, file);
   return file;
 }
