@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type AlertRoom, startAlerts } from './alerts/history.ts';
 import type { AlertRules } from './alerts/settings.ts';
 import { startBridge } from './bridge/server.ts';
+import { createCameraHealth } from './composition/camera-health.ts';
 import { createCameraOutages } from './composition/camera-outages.ts';
 import { createCameraStates, type FailedCamera } from './composition/camera-states.ts';
 import { startConfigWatching } from './composition/config-watching.ts';
@@ -156,8 +157,10 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
   );
 
   const outages = createCameraOutages(startedAt);
+  const cameraHealth = createCameraHealth(ctx.metrics);
   const cameras = createCameraStates((camera, state) => {
     outages.note(camera, state, clock.now());
+    cameraHealth.note(camera, state);
     outputs.publishCameraState(camera, state);
     log.info({ camera, ...(state ?? { state: 'removed' }) }, 'camera state');
   });
@@ -212,10 +215,11 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
                 state: 'away',
                 since: clock.now(),
                 reason: `its worker is started again: ${state.reason}`,
+                code: 'worker.crashed',
               });
             } else {
               const reason = `its worker: ${state.reason}${state.retryMonoMs === undefined ? '' : '; tried again every few minutes'}`;
-              cameras.set(camera, { state: 'failed', since: clock.now(), reason });
+              cameras.set(camera, { state: 'failed', since: clock.now(), reason, code: 'worker.crashed' });
               void endSource(camera);
             }
           }

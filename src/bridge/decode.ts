@@ -214,6 +214,7 @@ function short(words: string): string {
 /** A worker's word on a source, as the state of its camera. `now` is wall clock milliseconds. */
 export function decodeStatus(status: SourceStatus, now: number): CameraState | undefined {
   const reason = status.reason === '' ? 'no reason given' : short(status.reason);
+  const code = status.code === '' ? {} : { code: short(status.code) };
   switch (status.state) {
     case SourceState.CONNECTING:
       return { state: 'connecting', since: now, ...(status.reason === '' ? {} : { reason }) };
@@ -225,13 +226,14 @@ export function decodeStatus(status: SourceStatus, now: number): CameraState | u
         width: status.width,
         height: status.height,
         decode: short(status.decode),
+        ...(status.reason === '' ? {} : { reason }),
       };
     case SourceState.AWAY:
-      return { state: 'away', since: now, reason, ...(status.retryInMs === 0 ? {} : { retryAt: now + status.retryInMs }) };
+      return { state: 'away', since: now, reason, ...code, ...(status.retryInMs === 0 ? {} : { retryAt: now + status.retryInMs }) };
     case SourceState.ENDED:
       return { state: 'ended', since: now, reason };
     case SourceState.FAILED:
-      return { state: 'failed', since: now, reason: failedReason(reason, status.retryInMs) };
+      return { state: 'failed', since: now, reason: failedReason(reason, status.retryInMs), ...code };
     default:
       return undefined;
   }

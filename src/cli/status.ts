@@ -43,6 +43,9 @@ function show(view: StatusView, io: CommandIo): string[] {
 
 function cameraText(state: CameraState, io: CommandIo): string {
   const since = `since ${dateTime(state.since, io.timeZone)}`;
-  if (state.state === 'live') return `${state.width} x ${state.height} ${state.codec}, decoded by ${state.decode}, ${since}`;
+  if (state.state === 'live') {
+    const trouble = state.reason === undefined ? '' : `; ${state.reason}`;
+    return `${state.width} x ${state.height} ${state.codec}, decoded by ${state.decode}, ${since}${trouble}`;
+  }
   return state.reason === undefined ? since : `${state.reason}, ${since}`;
 }

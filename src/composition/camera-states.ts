@@ -74,7 +74,7 @@ export function createCameraStates(onChange: (camera: CameraId, state: CameraSta
 export function stateText(state: CameraState): string {
   switch (state.state) {
     case 'live':
-      return `${state.codec} ${state.width}x${state.height}, decoded by ${state.decode}`;
+      return `${state.codec} ${state.width}x${state.height}, decoded by ${state.decode}${state.reason === undefined ? '' : `; ${state.reason}`}`;
     case 'connecting':
       return state.reason === undefined ? 'connecting' : `connecting: ${state.reason}`;
     case 'away':

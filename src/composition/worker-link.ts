@@ -41,12 +41,22 @@ export function createWorkerLink(
   ]);
   const unsent = metrics.gauge('sightline_camera_batches_dropped', 'Batches that the bridge did not take in time', ['camera']);
   const crops = metrics.gauge('sightline_camera_crops', 'Crops that were cut', ['camera']);
-  const fps = metrics.gauge('sightline_camera_fps', 'Frames decoded in the last second', ['camera']);
   const undecodable = metrics.gauge(
     'sightline_camera_undecodable',
     'Pictures that could not be decoded, or not in whole, since the source was opened',
     ['camera'],
   );
+  const media = metrics.gauge(
+    'sightline_camera_media_seconds',
+    'Time that the open source has shown, by its own time stamps: beside the frames it tells whether any are missing',
+    ['camera'],
+  );
+  const ahead = metrics.gauge(
+    'sightline_camera_clock_ahead_seconds',
+    "How far the camera's own clock is ahead of ours; absent while the camera does not send it",
+    ['camera'],
+  );
+  const fps = metrics.gauge('sightline_camera_fps', 'Frames decoded in the last second', ['camera']);
   const queue = metrics.gauge('sightline_worker_infer_queue', 'Requests that wait for the detector', ['worker']);
   const cpu = metrics.gauge('sightline_worker_cpu_seconds', 'CPU time of a worker process', ['worker']);
   const runs = metrics.gauge('sightline_detector_runs', 'Runs of a detector since the worker started', ['worker', 'model']);
@@ -121,13 +131,17 @@ export function createWorkerLink(
         unsent.set(label, Number(camera.batchesDropped));
         crops.set(label, Number(camera.crops));
         fps.set(label, camera.fps);
-        undecodable.set(label, Number(camera.stream?.undecodable ?? 0n));
+        undecodable.set(label, Number(camera.stream?.undecodable ?? 0));
+        media.set(label, (camera.stream?.mediaMs ?? 0) / 1000);
+        if (camera.stream?.senderClock === true) ahead.set(label, camera.stream.senderAheadMs / 1000);
+        else ahead.remove(label);
       }
     },
     forgetCamera: (camera) => {
       workerOf.delete(camera);
       bridge.forget(camera);
-      for (const gauge of [decoded, detected, gated, dropped, unsent, crops, fps, undecodable]) gauge.remove({ camera });
+      for (const gauge of [decoded, detected, gated, dropped, unsent, crops, fps, undecodable, media, ahead])
+        gauge.remove({ camera });
     },
     parts: () => {
       const reasons = new Map([...failing.values()].flatMap((models) => [...models].filter(([, reason]) => reason !== '')));

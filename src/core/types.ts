@@ -224,7 +224,16 @@ export type CameraState =
       readonly width: number;
       readonly height: number;
       readonly decode: string;
+      /** What is not as it should be although there are pictures. */
+      readonly reason?: string;
     }
-  | { readonly state: 'away'; readonly since: number; readonly reason: string; readonly retryAt?: number }
+  | {
+      readonly state: 'away';
+      readonly since: number;
+      readonly reason: string;
+      /** An error code, where its worker gave one. */
+      readonly code?: string;
+      readonly retryAt?: number;
+    }
   | { readonly state: 'ended'; readonly since: number; readonly reason: string }
-  | { readonly state: 'failed'; readonly since: number; readonly reason: string };
+  | { readonly state: 'failed'; readonly since: number; readonly reason: string; readonly code?: string };

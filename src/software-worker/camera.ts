@@ -74,6 +74,8 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
   let measured: (() => StreamStats) | undefined;
   let draining = false;
   let liveSinceMs: number | undefined;
+  /** Since the source was opened last; undefined while it is right, or nobody said. */
+  let clockTrouble: string | undefined;
   /** Why it has failed, until it is live again or away. */
   let failure: string | undefined;
   let again = new AbortController();
@@ -131,6 +133,24 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
     return startDetectStream({ camera, paced, timeBase: main.timeBase, open: openSame }, own);
   }
 
+  function live(pictures: PictureStream, { width, height }: Picture): void {
+    status(SourceState.LIVE, {
+      codec: pictures.codec,
+      width,
+      height,
+      decode: pictures.path,
+      fps: pictures.frameRate ?? 0,
+      reason: clockTrouble ?? '',
+    });
+  }
+
+  /** Words for a clock that begins to be off, or is right again. */
+  function judgeClock(offBySeconds: number): void {
+    clockTrouble = offBySeconds === 0 ? undefined : `its clock is ${clockError(offBySeconds)}, the time of arrival is used`;
+    if (offBySeconds === 0) own.log.info({ camera }, 'camera clock is right again');
+    else own.log.warn({ camera, seconds: offBySeconds }, 'camera clock is off, arrival is used instead');
+  }
+
   async function begin(pictures: PictureStream, first: Picture, detectStream: DetectStream | undefined): Promise<Analysis> {
     const detectors = await Promise.all(
       settings.detect.map(async (detect) => ({ settings: detect, detector: await services.detector(detect.model) })),
@@ -139,7 +159,7 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
     failure = undefined;
     const paced = pictures.kind === 'file' && !settings.realtime;
     const { width, height } = first;
-    status(SourceState.LIVE, { codec: pictures.codec, width, height, decode: pictures.path, fps: pictures.frameRate ?? 0 });
+    live(pictures, first);
     own.log.info({ camera, epoch, codec: pictures.codec, width, height, decode: pictures.path }, 'camera live');
     return createAnalysis(
       {
@@ -169,6 +189,7 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
     const meter = createStreamMeter({ declaredFps: units.frameRate ?? 0, live: units.kind === 'live' });
     await using pictures = await decode(metered(units, meter), settings.source);
     measured = () => meter.stats(pictures.undecodable);
+    clockTrouble = undefined;
     signal.throwIfAborted();
     if (draining) return false;
     playing = pictures;
@@ -188,7 +209,8 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
             liveSinceMs ??= own.clock.mono();
           }
           if (picture.clockOffBySeconds !== undefined) {
-            own.log.warn({ camera, seconds: picture.clockOffBySeconds }, 'camera clock is off, arrival is used instead');
+            judgeClock(picture.clockOffBySeconds);
+            live(pictures, picture);
           }
           taken = true;
           await analysis.push(picture);
@@ -296,4 +318,10 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
       await running;
     },
   };
+}
+
+function clockError(seconds: number): string {
+  const away = Math.abs(seconds);
+  const [amount, unit] = away < 120 ? [away, 's'] : away < 7200 ? [away / 60, 'min'] : [away / 3600, 'h'];
+  return `${Math.round(amount)} ${unit} ${seconds > 0 ? 'ahead' : 'behind'}`;
 }

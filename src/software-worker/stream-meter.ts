@@ -1,4 +1,5 @@
 import type { StreamStats } from '../gen/sightline/bridge/v1/bridge.ts';
+import { createQuickest } from './quickest.ts';
 
 /** What arrives of a source, measured before decoding: how much, how often a key frame, in what order, by whose clock. */
 
@@ -25,8 +26,6 @@ const orderWindow = 16;
 /** A depth of reordering counts when it was seen this often: one hiccup of a sender is no B-frame. */
 const leastSeen = 3;
 const assumedFrameRate = 25;
-/** How long a quick arrival is the measure of later ones: beyond the lag of a busy network or machine, below the drift of clocks. */
-const quickForMs = 300_000;
 
 /** Pure. `declaredFps` 0: nobody said. */
 export function createStreamMeter(source: { readonly declaredFps: number; readonly live: boolean }): StreamMeter {
@@ -42,8 +41,7 @@ export function createStreamMeter(source: { readonly declaredFps: number; readon
   let longestKeyMs = 0;
   /** Sender's wall clock minus the time stamp. */
   let senderShiftMs: number | undefined;
-  /** Time stamp minus our wall clock at arrival, of the units that came quickest in this span of `quickForMs` and the one before. */
-  let quickest = { sinceMs: 0, now: Number.NEGATIVE_INFINITY, before: Number.NEGATIVE_INFINITY };
+  const quickest = createQuickest();
   const recent: number[] = [];
   const depths = new Map<number, number>();
 
@@ -59,16 +57,14 @@ export function createStreamMeter(source: { readonly declaredFps: number; readon
       shiftMs = latestMs + stepMs - ptsMs;
       recent.length = 0;
       senderShiftMs = undefined;
-      quickest = { sinceMs: 0, now: Number.NEGATIVE_INFINITY, before: Number.NEGATIVE_INFINITY };
+      quickest.reset();
     }
     return ptsMs + shiftMs;
   }
 
   /** What comes late, by the network or because we were busy, says nothing about a clock; the time stamps carry over from what did not. */
   function seeClocks(atMs: number, { arrivedMs, capturedMs }: MeteredUnit): void {
-    if (arrivedMs - quickest.sinceMs > quickForMs)
-      quickest = { sinceMs: arrivedMs, now: Number.NEGATIVE_INFINITY, before: quickest.now };
-    quickest.now = Math.max(quickest.now, atMs - arrivedMs);
+    quickest.add(atMs, arrivedMs);
     if (capturedMs !== undefined) senderShiftMs = capturedMs - atMs;
   }
 
@@ -101,7 +97,7 @@ export function createStreamMeter(source: { readonly declaredFps: number; readon
       undecodable: BigInt(undecodable),
       declaredFps: source.declaredFps,
       senderClock: senderShiftMs !== undefined,
-      senderAheadMs: senderShiftMs === undefined ? 0 : senderShiftMs + Math.max(quickest.now, quickest.before),
+      senderAheadMs: senderShiftMs === undefined ? 0 : senderShiftMs + quickest.leadMs,
       live: source.live,
     }),
   };

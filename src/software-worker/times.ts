@@ -1,3 +1,5 @@
+import { createQuickest } from './quickest.ts';
+
 /**
  * The clocks of a camera's frames, pure. PTS stay as the source gives them as long as they grow; camera time comes from RTCP
  * sender reports where there are any, otherwise from arrival, smoothed, and never runs backwards.
@@ -26,12 +28,14 @@ export interface FrameClock {
   readonly cameraTimeSource: 'rtcp' | 'arrival';
   /** The source began a new time line with this frame: a new epoch is due, and `mediaMs` is 0. */
   readonly restarted: boolean;
-  /** Seconds by which the camera's clock is off, said once per excursion. */
+  /** Seconds by which the camera's clock is ahead: said when that has changed, 0 once it is right again. */
   readonly clockOffBySeconds?: number;
 }
 
 /** Camera clocks further off than this are not believed (design section 2). */
 const believedWithinUs = 2_000_000;
+/** A clock must be off, or right again, for so long before that is said: a machine that gets no turn makes everything late. */
+const saidAfterMs = 5000;
 /** A step back by less is a hiccup of the sender and keeps the epoch. */
 const hiccupMs = 500;
 /** A live source whose PTS leap forward by more than this beyond the time that passed has begun a new time line. */
@@ -55,7 +59,10 @@ export function createFrameTimes(options: {
   let lastMonoUs = 0n;
   let offsetUs: number | undefined;
   let ntpOffsetUs: number | undefined;
-  let doubted = false;
+  const quickest = createQuickest();
+  /** By how much the clock is off as was said last, and since when that has been another. */
+  let saidOffUs = 0;
+  let unsaidSinceMs: number | undefined;
   let lastCameraUs = Number.NEGATIVE_INFINITY;
   let openedUs = options.openedWallUs;
 
@@ -70,6 +77,15 @@ export function createFrameTimes(options: {
     return aheadMs < -hiccupMs ? { pts: arrival.pts, restarted: true } : { pts: last + 1n, restarted: false };
   }
 
+  function sayNow(offUs: number, monoMs: number): boolean {
+    const isNews = (offUs === 0) !== (saidOffUs === 0) || Math.abs(offUs - saidOffUs) > believedWithinUs;
+    unsaidSinceMs = isNews ? (unsaidSinceMs ?? monoMs) : undefined;
+    if (unsaidSinceMs === undefined || monoMs - unsaidSinceMs < saidAfterMs) return false;
+    unsaidSinceMs = undefined;
+    saidOffUs = offUs;
+    return true;
+  }
+
   return {
     next: (arrival) => {
       const { pts, restarted } = placed(arrival);
@@ -78,6 +94,7 @@ export function createFrameTimes(options: {
         first = undefined;
         offsetUs = undefined;
         ntpOffsetUs = undefined;
+        quickest.reset();
       }
       first ??= pts;
       last = pts;
@@ -96,16 +113,17 @@ export function createFrameTimes(options: {
       let cameraTimeSource: 'rtcp' | 'arrival' = 'arrival';
       let cameraUs = offsetUs + mediaUs;
       let offBy: number | undefined;
+      const monoMs = Number(arrival.receivedMonoUs) / 1000;
+      const leadMs = quickest.add(mediaMs, monoMs);
       if (ntpOffsetUs !== undefined) {
-        const away = ntpOffsetUs - offsetUs;
-        if (Math.abs(away) <= believedWithinUs) {
+        // Against the arrival of what came quickest, by a clock that nobody sets: what comes late is no clock that is behind.
+        const away = ntpOffsetUs - (arrival.wallUs - (monoMs + leadMs) * 1000);
+        const believed = Math.abs(away) <= believedWithinUs;
+        if (believed) {
           cameraTimeSource = 'rtcp';
           cameraUs = ntpOffsetUs + mediaUs;
-          doubted = false;
-        } else {
-          if (!doubted) offBy = away / 1e6;
-          doubted = true;
         }
+        if (sayNow(believed ? 0 : away, monoMs)) offBy = saidOffUs / 1e6;
       }
       // Only small steps back are ironed out: after the wall clock was set, its new time counts.
       if (cameraUs <= lastCameraUs && lastCameraUs - cameraUs < believedWithinUs) cameraUs = lastCameraUs + 1;

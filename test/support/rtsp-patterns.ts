@@ -14,7 +14,8 @@ export function missingRtspPatterns(): string | false {
 }
 
 export interface RtspPatterns extends AsyncDisposable {
-  url(kind: 'h264' | 'slices' | 'h265' | 'h265slices' | 'bframes' | 'jpeg' | 'audio'): string;
+  readonly port: number;
+  url(kind: 'h264' | 'slices' | 'h265' | 'h265slices' | 'bframes' | 'jpeg' | 'audio' | 'resized' | 'uhd'): string;
 }
 
 export async function startRtspPatterns(): Promise<RtspPatterns> {
@@ -26,6 +27,7 @@ export async function startRtspPatterns(): Promise<RtspPatterns> {
   ]);
   if (port === undefined) throw new Error('the RTSP patterns did not start');
   return {
+    port: Number(port),
     url: (kind) => `rtsp://127.0.0.1:${port}/${kind}`,
     [Symbol.asyncDispose]: async () => {
       server.kill('SIGKILL');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { createFrameTimes, type FrameArrival } from '../../src/software-worker/times.ts';
+import { createFrameTimes, type FrameArrival, type FrameClock } from '../../src/software-worker/times.ts';
 
 const base = { num: 1, den: 90_000 };
 const wallUs = Date.UTC(2026, 0, 1) * 1000;
@@ -46,16 +46,32 @@ describe('camera time of a live source', () => {
     }
   });
 
-  test('is arrival when the camera clock is off by more than two seconds, and says so once', () => {
+  test('is arrival when the camera clock is off by more than two seconds, and says so when that changes', () => {
     const times = live();
-    const off = Array.from({ length: 20 }, (_, index) =>
-      times.next(arrival(index, { ntpUs: wallUs + index * 100_000 - 3_600_000_000 })),
-    );
+    const reported = (from: number, to: number, aheadUs: number) =>
+      Array.from({ length: to - from }, (_, index) =>
+        times.next(arrival(from + index, { ntpUs: wallUs + (from + index) * 100_000 + aheadUs })),
+      );
+    const said = (frames: readonly FrameClock[]) =>
+      frames.flatMap(({ clockOffBySeconds }) => (clockOffBySeconds === undefined ? [] : [Math.round(clockOffBySeconds)]));
+    const off = reported(0, 100, -3_600_000_000);
     assert.ok(off.every(({ cameraTimeSource }) => cameraTimeSource === 'arrival'));
-    assert.deepEqual(
-      off.flatMap(({ clockOffBySeconds }) => (clockOffBySeconds === undefined ? [] : [Math.round(clockOffBySeconds)])),
-      [-3600],
-    );
+    assert.deepEqual(said(off), [-3600]);
+    assert.deepEqual(said(reported(100, 200, 7_200_000_000)), [7200], 'off by something else is said too');
+    const right = reported(200, 300, 0);
+    assert.ok(right.every(({ cameraTimeSource }) => cameraTimeSource === 'rtcp'));
+    assert.deepEqual(said(right), [0], 'and so is that it is right again');
+  });
+
+  test('is the sender report also while everything comes late, and after the wall clock was set to what the camera has', () => {
+    const times = live();
+    for (let index = 0; index < 300; index += 1) {
+      const lateMs = index >= 100 && index < 200 ? 4000 : 20;
+      const frame = times.next(arrival(index, { lateMs, ntpUs: wallUs + index * 100_000 }));
+      assert.deepEqual([frame.cameraTimeSource, frame.clockOffBySeconds], ['rtcp', undefined], `frame ${index}`);
+    }
+    const set = arrival(300, { wallUs: wallUs + 300 * 100_000 - 60_000_000, ntpUs: wallUs + 300 * 100_000 - 60_000_000 });
+    assert.equal(times.next(set).cameraTimeSource, 'rtcp');
   });
 
   test('follows the wall clock when that is set', () => {

@@ -162,7 +162,7 @@ export interface SourceStatus {
   camera: string;
   epoch: number;
   state: SourceState;
-  /** words for people; never a credential */
+  /** words for people; never a credential. Live: what is not as it should be all the same */
   reason: string;
   /** error code, see docs/operations.md */
   code: string;

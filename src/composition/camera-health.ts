@@ -1,0 +1,38 @@
+import type { Metrics } from '../core/metrics.ts';
+import type { CameraId, CameraState } from '../core/types.ts';
+
+/** What cameras come to, for whoever watches metrics and not words. */
+export interface CameraHealth {
+  /** Told of every change; `undefined` once a camera is gone. */
+  note(camera: CameraId, state: CameraState | undefined): void;
+}
+
+export function createCameraHealth(metrics: Metrics): CameraHealth {
+  const live = metrics.gauge('sightline_camera_live', 'Whether the camera gives pictures: 1 or 0', ['camera']);
+  const troubles = metrics.counter(
+    'sightline_camera_troubles_total',
+    'Times a camera went away or failed, or another reason took over, by error code',
+    ['camera', 'code'],
+  );
+  /** Why each camera gives no pictures now. */
+  const current = new Map<CameraId, string>();
+
+  return {
+    note: (camera, state) => {
+      if (state === undefined) {
+        live.remove({ camera });
+        current.delete(camera);
+        return;
+      }
+      live.set({ camera }, state.state === 'live' ? 1 : 0);
+      if (state.state !== 'away' && state.state !== 'failed') {
+        current.delete(camera);
+        return;
+      }
+      const code = state.code ?? 'unknown';
+      if (current.get(camera) === code) return;
+      current.set(camera, code);
+      troubles.inc({ camera, code });
+    },
+  };
+}
