@@ -226,10 +226,16 @@ export function decodeStatus(status: SourceStatus, now: number): CameraState | u
         width: status.width,
         height: status.height,
         decode: short(status.decode),
-        ...(status.reason === '' ? {} : { reason }),
+        ...(status.reason === '' ? {} : { reason, ...code }),
       };
     case SourceState.AWAY:
-      return { state: 'away', since: now, reason, ...code, ...(status.retryInMs === 0 ? {} : { retryAt: now + status.retryInMs }) };
+      return {
+        state: 'away',
+        since: now,
+        reason,
+        ...code,
+        ...(status.retryInMs === 0 ? {} : { retryAt: now + status.retryInMs }),
+      };
     case SourceState.ENDED:
       return { state: 'ended', since: now, reason };
     case SourceState.FAILED:

@@ -7,14 +7,19 @@ export interface CameraHealth {
   note(camera: CameraId, state: CameraState | undefined): void;
 }
 
+function codeOf(state: CameraState): string | undefined {
+  if (state.state === 'away' || state.state === 'failed') return state.code ?? 'unknown';
+  return state.state === 'live' ? state.code : undefined;
+}
+
 export function createCameraHealth(metrics: Metrics): CameraHealth {
   const live = metrics.gauge('sightline_camera_live', 'Whether the camera gives pictures: 1 or 0', ['camera']);
   const troubles = metrics.counter(
     'sightline_camera_troubles_total',
-    'Times a camera went away or failed, or another reason took over, by error code',
+    'Times something was wrong with a camera or became wrong in another way, by error code',
     ['camera', 'code'],
   );
-  /** Why each camera gives no pictures now. */
+  /** What is wrong with each camera now. */
   const current = new Map<CameraId, string>();
 
   return {
@@ -25,11 +30,11 @@ export function createCameraHealth(metrics: Metrics): CameraHealth {
         return;
       }
       live.set({ camera }, state.state === 'live' ? 1 : 0);
-      if (state.state !== 'away' && state.state !== 'failed') {
+      const code = codeOf(state);
+      if (code === undefined) {
         current.delete(camera);
         return;
       }
-      const code = state.code ?? 'unknown';
       if (current.get(camera) === code) return;
       current.set(camera, code);
       troubles.inc({ camera, code });

@@ -23,10 +23,13 @@ export interface Recognition extends Disposable {
   parts(): readonly PartState[];
 }
 
+const kinds: readonly MatchKind[] = ['face', 'appearance'];
 /** A crop that waited longer is worth less than the track's next one. */
 const liveDeadlineMs = 2000;
 /** A person waits for an enrolment, the first one perhaps for the model to load. */
 const photoDeadlineMs = 30_000;
+/** What gives nonsense is compared with its file so often while there are crops. */
+const mendEveryMs = 5000;
 /** How often what did not work is tried without a crop that asks for it: at night there may be none for hours. */
 const retryMs = 30_000;
 
@@ -53,7 +56,11 @@ export async function createRecognition(config: Config['models'], engine: Infere
     face: createDetector(await engine.describe(config.enrolment), engine.infer),
     body: createDetector(await engine.describe(config.enrolmentBody), engine.infer),
   };
+  /** Why embedders cannot be used. */
   const unavailable = new Map<MatchKind, string>();
+  /** Why embedders that run are of no use. */
+  const useless = new Map<MatchKind, string>();
+  const mendedMs: Record<MatchKind, number> = { face: Number.NEGATIVE_INFINITY, appearance: Number.NEGATIVE_INFINITY };
 
   function options(stream: string, withinMs: number, priority: 'live' | 'background', signal: AbortSignal): InferOptions {
     return { signal, deadlineMs: ctx.clock.mono() + withinMs, stream, priority };
@@ -71,22 +78,38 @@ export async function createRecognition(config: Config['models'], engine: Infere
         options('recognition', liveDeadlineMs, 'live', signal),
       );
       unavailable.delete(kind);
+      const { trouble } = croppers[kind];
+      if (trouble !== undefined) {
+        failed(kind, useless, trouble);
+        mend(kind);
+      } else if (embeddings.some((embedding) => embedding !== undefined)) useless.delete(kind);
       return embeddings;
     } catch (error) {
-      if (!isAbort(error)) {
-        failedRuns.inc({ kind });
-        const reason = errorText(error);
-        if (unavailable.get(kind) !== reason) ctx.log.error({ kind, err: error }, 'crops cannot be embedded');
-        unavailable.set(kind, reason);
-      }
+      if (!isAbort(error)) failed(kind, unavailable, error);
       return batch.map(() => undefined);
     }
   }
 
-  async function warm(kinds: readonly MatchKind[]): Promise<void> {
-    for (const kind of kinds) {
+  function mend(kind: MatchKind): void {
+    const nowMs = ctx.clock.mono();
+    if (nowMs < mendedMs[kind] + mendEveryMs) return;
+    mendedMs[kind] = nowMs;
+    void warm([kind]);
+  }
+
+  function failed(kind: MatchKind, reasons: Map<MatchKind, string>, error: unknown): void {
+    failedRuns.inc({ kind });
+    const reason = errorText(error);
+    if (reasons.get(kind) !== reason)
+      ctx.log.error({ kind, model: embedders[kind].model, err: error }, 'crops cannot be embedded');
+    reasons.set(kind, reason);
+  }
+
+  async function warm(wanted: readonly MatchKind[]): Promise<void> {
+    for (const kind of wanted) {
       try {
-        await engine.load(embedders[kind].model);
+        // What was of no use is judged anew once it is another.
+        if (await engine.load(embedders[kind].model)) useless.delete(kind);
         unavailable.delete(kind);
       } catch (error) {
         const reason = errorText(error);
@@ -97,7 +120,16 @@ export async function createRecognition(config: Config['models'], engine: Infere
     }
   }
 
-  const retrying = ctx.clock.every(retryMs, () => warm([...unavailable.keys()]));
+  /** Embedders that wait for the engine to come back. */
+  function withoutThread(): (readonly [MatchKind, string])[] {
+    const states = engine.states();
+    return kinds.flatMap((kind) => {
+      const state = states.find(({ model }) => model === embedders[kind].model);
+      return state?.state === 'unavailable' ? [[kind, state.reason]] : [];
+    });
+  }
+
+  const retrying = ctx.clock.every(retryMs, () => warm([...new Set([...unavailable.keys(), ...useless.keys()])]));
 
   return {
     embedders,
@@ -125,7 +157,12 @@ export async function createRecognition(config: Config['models'], engine: Infere
       return batch.map(({ kind }) => (kind === 'face' ? faces[next.face++] : bodies[next.appearance++]));
     },
     warm,
-    parts: () => [...unavailable].map(([kind, reason]) => ({ name: `embedder ${kind}`, ready: false, reason })),
+    parts: () =>
+      [...new Map([...useless, ...unavailable, ...withoutThread()])].map(([kind, reason]) => ({
+        name: `embedder ${kind}`,
+        ready: false,
+        reason,
+      })),
     [Symbol.dispose]: () => {
       retrying[Symbol.dispose]();
       for (const cropper of Object.values(croppers)) cropper[Symbol.dispose]();

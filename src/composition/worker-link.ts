@@ -61,6 +61,7 @@ export function createWorkerLink(
   const cpu = metrics.gauge('sightline_worker_cpu_seconds', 'CPU time of a worker process', ['worker']);
   const runs = metrics.gauge('sightline_detector_runs', 'Runs of a detector since the worker started', ['worker', 'model']);
   const failures = metrics.gauge('sightline_detector_failures', 'Runs of a detector that gave nothing', ['worker', 'model']);
+  const deaths = metrics.gauge('sightline_worker_inference_deaths', 'Times the inference thread of a worker died', ['worker']);
   /** By worker: why a detector does not work. */
   const failing = new Map<string, ReadonlyMap<string, string>>();
 
@@ -101,6 +102,7 @@ export function createWorkerLink(
           failing.delete(name);
           queue.remove({ worker: name });
           cpu.remove({ worker: name });
+          deaths.remove({ worker: name });
           worker[Symbol.dispose]();
         },
       };
@@ -116,6 +118,7 @@ export function createWorkerLink(
     stats: (worker, stats) => {
       queue.set({ worker }, stats.inferQueue);
       cpu.set({ worker }, stats.cpuSeconds);
+      deaths.set({ worker }, stats.inferenceDeaths);
       for (const { model, ...counts } of stats.models) {
         runs.set({ worker, model }, Number(counts.requests));
         failures.set({ worker, model }, Number(counts.failures));

@@ -76,7 +76,12 @@ export interface InferenceEngine extends AsyncDisposable {
   readonly infer: Infer;
   /** Rejects with `model.unknown` or `model.invalid`. */
   describe(model: string): Promise<ModelDescription>;
-  /** Loads ahead of the first request; rejects with the reason a person can act on. */
-  load(model: string): Promise<void>;
+  /**
+   * Loads ahead of the first request, and anew when its weights were replaced since; rejects with the reason a person can act on.
+   * False when it was there already.
+   */
+  load(model: string): Promise<boolean>;
   states(): readonly ModelState[];
+  /** Times that it had to begin anew: its thread died, its server was gone. */
+  readonly deaths: number;
 }

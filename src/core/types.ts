@@ -226,6 +226,7 @@ export type CameraState =
       readonly decode: string;
       /** What is not as it should be although there are pictures. */
       readonly reason?: string;
+      readonly code?: string;
     }
   | {
       readonly state: 'away';

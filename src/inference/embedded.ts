@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { Backoff } from '../core/backoff.ts';
 import type { Context } from '../core/context.ts';
 import { errorText, isAbort, isSightlineError, SightlineError } from '../core/errors.ts';
@@ -65,10 +66,13 @@ class EmbeddedEngine implements InferenceEngine {
   readonly #models = new Map<string, Promise<ModelDescription>>();
   readonly #failures = new Map<string, { readonly error: unknown; readonly untilMs: number }>();
   readonly #states = new Map<string, ModelState>();
+  /** Of the weights that were loaded. */
+  readonly #stamps = new Map<string, string | undefined>();
   #flood: FloodGate | undefined;
   #thread: InferenceThread | undefined;
   #restarting: Promise<void> | undefined;
   #busy = false;
+  #deaths = 0;
   #disposing: Promise<void> | undefined;
 
   constructor(config: EmbeddedConfig, ctx: Context) {
@@ -88,8 +92,28 @@ class EmbeddedEngine implements InferenceEngine {
     return describeModel(this.#config.repository, model);
   }
 
-  async load(model: string): Promise<void> {
+  async load(model: string): Promise<boolean> {
+    const known = this.#models.get(model);
+    if (known !== undefined) {
+      await known;
+      if (this.#stamps.get(model) === (await this.#stampOf(model))) return false;
+      // Requests wait for the new one; what runs goes on with the old one.
+      if (this.#models.get(model) === known) this.#models.delete(model);
+    }
     await this.#loaded(model);
+    return true;
+  }
+
+  /** What tells one file of weights from another; undefined where there is none. */
+  async #stampOf(model: string): Promise<string | undefined> {
+    const { weights } = await this.describe(model);
+    if (weights === undefined) return undefined;
+    const { ino, size, mtimeMs } = await stat(weights);
+    return `${weights} ${ino} ${size} ${mtimeMs}`;
+  }
+
+  get deaths(): number {
+    return this.#deaths;
   }
 
   states(): readonly ModelState[] {
@@ -165,12 +189,13 @@ class EmbeddedEngine implements InferenceEngine {
 
   #died(reason: SightlineError): void {
     this.#thread = undefined;
+    this.#deaths += 1;
     this.#metrics.restarts.inc();
     const lost = [...this.#models.keys()];
     this.#models.clear();
     for (const model of lost)
       this.#states.set(model, { state: 'unavailable', model, reason: 'the inference thread is being restarted' });
-    this.#ctx.log.warn({ err: reason, attempt: this.#backoff.attempt + 1, models: lost }, 'inference thread died');
+    this.#flood?.warn('inference thread died', { err: reason, attempt: this.#backoff.attempt + 1, models: lost });
     this.#restarting = this.#restart(lost);
   }
 
@@ -183,7 +208,7 @@ class EmbeddedEngine implements InferenceEngine {
         break;
       } catch (error) {
         if (isAbort(error)) return;
-        this.#ctx.log.warn({ err: error, attempt: this.#backoff.attempt }, 'inference thread does not start');
+        this.#flood?.warn('inference thread does not start', { err: error, attempt: this.#backoff.attempt });
       }
     }
     if (signal.aborted) return;
@@ -220,6 +245,8 @@ class EmbeddedEngine implements InferenceEngine {
     this.#states.set(model, { state: 'loading', model });
     const description = await this.describe(model);
     const weights = requireWeights(this.#config.repository, description);
+    // Before they are read: weights that change meanwhile are seen to be others later.
+    this.#stamps.set(model, await this.#stampOf(model));
     const session = await thread.calls.load(model, weights);
     const differences = contractDifferences(description, session);
     if (differences.length > 0) {

@@ -8,6 +8,8 @@ import { decodeImage } from './image.ts';
 
 export interface CropEmbedder extends Disposable {
   readonly embedder: Embedder;
+  /** Why the model itself gave nothing usable for any crop of the latest run; undefined when it gave something, or had nothing to do. */
+  readonly trouble: unknown;
   /**
    * One embedding per crop, in order; undefined for a crop that cannot be decoded or embedded (counted and logged). Rejects when
    * the engine refuses the whole run: `inference.deadline`, `inference.overload`, `inference.closed`, an abort.
@@ -19,6 +21,7 @@ export interface CropEmbedder extends Disposable {
 export function createCropEmbedder(embedder: Embedder, ctx: Context): CropEmbedder {
   const failures = ctx.metrics.counter('sightline_crop_failures_total', 'Crops that gave no embedding, by reason', ['reason']);
   const flood = new FloodGate(ctx.log, ctx.clock);
+  let trouble: unknown;
 
   function reject(reason: 'decode' | 'embed', error: unknown): undefined {
     failures.inc({ reason });
@@ -43,7 +46,11 @@ export function createCropEmbedder(embedder: Embedder, ctx: Context): CropEmbedd
       return await embedder.embed(inputs, options);
     } catch (error) {
       if (!isSightlineError(error, 'inference.failed')) throw error;
-      if (inputs.length === 1) return [reject('embed', error)];
+      if (inputs.length === 1) {
+        // An error of a crop names no model.
+        if (error.details['model'] !== undefined) trouble = error;
+        return [reject('embed', error)];
+      }
     }
     // One of them is broken: each by itself, so that only that one is lost.
     const vectors: (Float32Array | undefined)[] = [];
@@ -53,10 +60,15 @@ export function createCropEmbedder(embedder: Embedder, ctx: Context): CropEmbedd
 
   return {
     embedder,
+    get trouble() {
+      return trouble;
+    },
     embed: async (crops, options) => {
       const decoded = await Promise.all(crops.map(decode));
       const usable = decoded.filter((input) => input !== undefined);
+      trouble = undefined;
       const vectors = usable.length === 0 ? [] : await run(usable, options);
+      if (vectors.some((vector) => vector !== undefined)) trouble = undefined;
       let next = 0;
       return decoded.map((input) => {
         const vector = input === undefined ? undefined : vectors[next++];

@@ -171,7 +171,7 @@ export const cameraMessage = z.strictObject({
   state: z.enum(['connecting', 'live', 'away', 'ended', 'failed']),
   since: at('Since'),
   reason: z.string().optional().describe('In words: why; live: what is not as it should be although there are pictures.'),
-  code: z.string().optional().describe('away, failed: error code, see operations.md.'),
+  code: z.string().optional().describe('Error code of the reason, where it has one; see operations.md.'),
   retryAt: at('away: next attempt').optional(),
   codec: z.string().optional(),
   width: z.number().optional(),

@@ -49,6 +49,8 @@ export interface Camera extends AsyncDisposable {
 
 /** A source that lasted this long is tried again without the delays of earlier failures. */
 const steadyMs = 10_000;
+/** So much less than its container says is no rounding: something of a file is missing. */
+const missingMs = 500;
 /** What has failed may be mended outside the configuration: a model's files, a library, a camera's own settings. */
 const failedRetryMs = 300_000;
 /** Errors that trying again at once does not mend. */
@@ -74,8 +76,8 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
   let measured: (() => StreamStats) | undefined;
   let draining = false;
   let liveSinceMs: number | undefined;
-  /** Since the source was opened last; undefined while it is right, or nobody said. */
-  let clockTrouble: string | undefined;
+  /** What is not as it should be while there are pictures. */
+  let trouble: Pick<SourceStatus, 'reason' | 'code'> | undefined;
   /** Why it has failed, until it is live again or away. */
   let failure: string | undefined;
   let again = new AbortController();
@@ -140,15 +142,25 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
       height,
       decode: pictures.path,
       fps: pictures.frameRate ?? 0,
-      reason: clockTrouble ?? '',
+      ...trouble,
     });
   }
 
   /** Words for a clock that begins to be off, or is right again. */
   function judgeClock(offBySeconds: number): void {
-    clockTrouble = offBySeconds === 0 ? undefined : `its clock is ${clockError(offBySeconds)}, the time of arrival is used`;
+    const reason = `its clock is ${clockError(offBySeconds)}, the time of arrival is used`;
+    trouble = offBySeconds === 0 ? undefined : { reason, code: '' };
     if (offBySeconds === 0) own.log.info({ camera }, 'camera clock is right again');
     else own.log.warn({ camera, seconds: offBySeconds }, 'camera clock is off, arrival is used instead');
+  }
+
+  /** Words for a file that is shorter than its container says. */
+  function judgeLength(playedMs: number, statedMs: number | undefined): void {
+    trouble = undefined;
+    if (statedMs === undefined || statedMs - playedMs < missingMs) return;
+    const [played, stated] = [playedMs, statedMs].map((ms) => (ms / 1000).toFixed(1));
+    trouble = { reason: `the file breaks off after ${played} of ${stated} s`, code: 'source.format' };
+    services.flood.warn('file breaks off', { camera, reason: trouble.reason });
   }
 
   async function begin(pictures: PictureStream, first: Picture, detectStream: DetectStream | undefined): Promise<Analysis> {
@@ -189,7 +201,8 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
     const meter = createStreamMeter({ declaredFps: units.frameRate ?? 0, live: units.kind === 'live' });
     await using pictures = await decode(metered(units, meter), settings.source);
     measured = () => meter.stats(pictures.undecodable);
-    clockTrouble = undefined;
+    // What is wrong with a file is found at its end, and holds for the next round.
+    if (units.kind === 'live') trouble = undefined;
     signal.throwIfAborted();
     if (draining) return false;
     playing = pictures;
@@ -219,10 +232,11 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
         }
       }
       await finish(true);
-      if (pictures.kind === 'file' && liveSinceMs === undefined && !draining && !signal.aborted) {
-        throw new SightlineError('source.format', 'the file holds no frame that can be decoded');
-      }
-      return pictures.kind === 'file';
+      if (pictures.kind === 'live') return false;
+      if (draining || signal.aborted) return true;
+      if (liveSinceMs === undefined) throw new SightlineError('source.format', 'the file holds no frame that can be decoded');
+      judgeLength(meter.stats(pictures.undecodable).mediaMs, units.durationMs);
+      return true;
     } finally {
       playing = undefined;
       signal.removeEventListener('abort', interrupt);
@@ -266,7 +280,8 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
           looping = true;
           continue;
         }
-        error = new SightlineError('source.ended', wasFile ? 'the file was played to its end' : 'the source ended the stream');
+        const end = wasFile ? (trouble?.reason ?? 'the file was played to its end') : 'the source ended the stream';
+        error = new SightlineError('source.ended', end);
         if (wasFile) {
           status(SourceState.ENDED, { reason: errorText(error), code: 'source.ended' });
           own.log.info({ camera }, 'file ended');

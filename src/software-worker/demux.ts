@@ -34,6 +34,8 @@ export interface UnitSource extends AsyncDisposable {
   readonly frameRate: number | undefined;
   /** Units handed over so far with parts of them missing, because their end was foreseen too early. */
   readonly broken: number;
+  /** Of a file's video as its container states it; undefined when it does not. */
+  readonly durationMs?: number;
   /** Undefined at the end. The unit is the reader's until its next call. */
   read(): Promise<VideoUnit | undefined>;
   interrupt(): void;
@@ -201,8 +203,11 @@ export async function openDemuxer(options: OpenOptions, ctx: Context): Promise<U
     return { packet, ...arrival };
   }
 
+  const msPerTick = (1000 * stream.timeBase.num) / stream.timeBase.den;
+
   return {
     kind,
+    ...(kind === 'file' && stream.duration > 0n ? { durationMs: Number(stream.duration) * msPerTick } : {}),
     parameters: stream.codecpar,
     timeBase: { num: stream.timeBase.num, den: stream.timeBase.den },
     frameRate: rate.num > 0 && rate.den > 0 ? rate.num / rate.den : undefined,

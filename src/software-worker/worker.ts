@@ -34,6 +34,7 @@ export interface WorkerOptions {
 }
 
 const statsEveryMs = 1000;
+const mendEveryMs = 5000;
 
 interface Running {
   readonly revision: string;
@@ -59,6 +60,8 @@ export function startWorker(options: WorkerOptions, ctx: Context): Worker {
   const epochs = new Map<string, ((epoch: number) => void)[]>();
   const detectors = new Map<string, Promise<Detector>>();
   const models = new Map<string, { requests: number; failures: number; computeMs: number; failing: string }>();
+  /** When each model that failed was last compared with its file. */
+  const mendedMs = new Map<string, number>();
   /** Changes of the set of cameras happen one after the other. */
   let reconciling = Promise.resolve();
   let closing = false;
@@ -71,6 +74,14 @@ export function startWorker(options: WorkerOptions, ctx: Context): Worker {
     // A model whose files arrive later is asked for again.
     made.catch(() => detectors.delete(model));
     return made;
+  }
+
+  /** What fails may have been replaced meanwhile. The engine says itself what it cannot load. */
+  async function mend(model: string): Promise<void> {
+    const nowMs = ctx.clock.mono();
+    if (nowMs < (mendedMs.get(model) ?? Number.NEGATIVE_INFINITY) + mendEveryMs) return;
+    mendedMs.set(model, nowMs);
+    await engine.load(model).catch(() => {});
   }
 
   function counted(created: Detector): Detector {
@@ -90,7 +101,10 @@ export function startWorker(options: WorkerOptions, ctx: Context): Worker {
           return found;
         } catch (error) {
           counts.failures += 1;
-          if (!isAbort(error) && !isShed(error)) counts.failing = redact(errorText(error));
+          if (!isAbort(error) && !isShed(error)) {
+            counts.failing = redact(errorText(error));
+            void mend(created.model);
+          }
           throw error;
         } finally {
           counts.computeMs += ctx.clock.mono() - begun;
@@ -165,6 +179,12 @@ export function startWorker(options: WorkerOptions, ctx: Context): Worker {
     reconciling = reconciling.then(() => reconcile(cameras));
   }
 
+  /** Why the engine cannot run a model now; empty when it can. */
+  function unavailable(model: string): string {
+    const state = engine.states().find((known) => known.model === model);
+    return state?.state === 'unavailable' ? redact(state.reason) : '';
+  }
+
   function stats(): WorkerStats {
     const inUse = new Set([...running.values()].flatMap(({ camera }) => camera.settings.detect.map(({ model }) => model)));
     return {
@@ -187,6 +207,7 @@ export function startWorker(options: WorkerOptions, ctx: Context): Worker {
       rssBytes: BigInt(process.memoryUsage.rss()),
       cpuSeconds: (process.cpuUsage().user + process.cpuUsage().system) / 1e6,
       inferQueue: slots.waiting,
+      inferenceDeaths: engine.deaths,
       models: [...models]
         .filter(([model]) => inUse.has(model))
         .map(([model, counts]) => ({
@@ -194,7 +215,7 @@ export function startWorker(options: WorkerOptions, ctx: Context): Worker {
           requests: BigInt(counts.requests),
           failures: BigInt(counts.failures),
           computeMsTotal: counts.computeMs,
-          failing: counts.failing,
+          failing: counts.failing === '' ? unavailable(model) : counts.failing,
         })),
     };
   }

@@ -15,7 +15,7 @@ export function missingRtspPatterns(): string | false {
 
 export interface RtspPatterns extends AsyncDisposable {
   readonly port: number;
-  url(kind: 'h264' | 'slices' | 'h265' | 'h265slices' | 'bframes' | 'jpeg' | 'audio' | 'resized' | 'uhd'): string;
+  url(kind: 'h264' | 'small' | 'slices' | 'h265' | 'h265slices' | 'bframes' | 'jpeg' | 'audio' | 'resized' | 'uhd'): string;
 }
 
 export async function startRtspPatterns(): Promise<RtspPatterns> {

@@ -11,8 +11,10 @@ export interface RtspWire extends AsyncDisposable {
   /** Connections that reached the camera. */
   readonly connections: number;
   camera: Camera;
-  /** While true the camera is not there: connections are refused. */
-  away: boolean;
+  /** The plug is pulled: connections end, further ones are refused. */
+  leave(): Promise<void>;
+  /** On the same port. */
+  come(): Promise<void>;
   /** While true nothing that the camera says reaches a reader; connections stand. */
   silent: boolean;
   reports: Reports;
@@ -83,10 +85,6 @@ export async function startRtspWire(first: Camera): Promise<RtspWire> {
   }
 
   const server = createServer((reader) => {
-    if (wire.away) {
-      reader.resetAndDestroy();
-      return;
-    }
     connections += 1;
     const camera = connect(wire.camera.port, '127.0.0.1');
     const pair = [reader, camera] as const;
@@ -118,17 +116,32 @@ export async function startRtspWire(first: Camera): Promise<RtspWire> {
         if (sent !== undefined) reader.write(sent);
       }
     });
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no port');
+  });
+
+  async function open(port: number): Promise<number> {
+    server.listen(port, '127.0.0.1');
+    await once(server, 'listening');
+    const address = server.address();
+    if (address === null || typeof address === 'string') throw new Error('no port');
+    return address.port;
+  }
+
+  async function close(): Promise<void> {
+    wire.cut();
+    if (!server.listening) return;
+    server.close();
+    await once(server, 'close');
+  }
+
+  const port = await open(0);
   const wire: RtspWire = {
-    url: `rtsp://127.0.0.1:${address.port}/camera`,
+    url: `rtsp://127.0.0.1:${port}/camera`,
     get connections() {
       return connections;
     },
     camera: first,
-    away: false,
+    leave: close,
+    come: async () => void (await open(port)),
     silent: false,
     reports: 'true',
     cut: () => {
@@ -141,11 +154,7 @@ export async function startRtspWire(first: Camera): Promise<RtspWire> {
       new Promise((done) => {
         cutting = done;
       }),
-    [Symbol.asyncDispose]: async () => {
-      wire.cut();
-      server.close();
-      await once(server, 'close');
-    },
+    [Symbol.asyncDispose]: close,
   };
   return wire;
 }

@@ -19,8 +19,10 @@ test('an embedder that could not be loaded is tried again without a crop, said o
     describe: (model) => describeModel(shippedRepository, model),
     load: async (model) => {
       if (broken) throw new SightlineError('model.missing', `${model} has no weights`);
+      return true;
     },
     states: () => [],
+    deaths: 0,
     [Symbol.asyncDispose]: async () => {},
   };
   using recognition = await createRecognition(configSchema.parse({}).models, engine, ctx);

@@ -181,6 +181,8 @@ export interface WorkerStats {
   cpuSeconds: number;
   inferQueue: number;
   models: ModelStats[];
+  /** times the inference thread died */
+  inferenceDeaths: number;
 }
 
 /** Counters since the worker started. */
@@ -1848,7 +1850,7 @@ export const SourceStatus: MessageFns<SourceStatus> = {
 };
 
 function createBaseWorkerStats(): WorkerStats {
-  return { cameras: [], rssBytes: 0n, cpuSeconds: 0, inferQueue: 0, models: [] };
+  return { cameras: [], rssBytes: 0n, cpuSeconds: 0, inferQueue: 0, models: [], inferenceDeaths: 0 };
 }
 
 export const WorkerStats: MessageFns<WorkerStats> = {
@@ -1870,6 +1872,9 @@ export const WorkerStats: MessageFns<WorkerStats> = {
     }
     for (const v of message.models) {
       ModelStats.encode(v!, writer.uint32(42).fork()).join();
+    }
+    if (message.inferenceDeaths !== 0) {
+      writer.uint32(48).uint32(message.inferenceDeaths);
     }
     return writer;
   },
@@ -1927,6 +1932,14 @@ export const WorkerStats: MessageFns<WorkerStats> = {
             message.models.push(ModelStats.decode(reader, reader.uint32()));
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.inferenceDeaths = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1949,6 +1962,7 @@ export const WorkerStats: MessageFns<WorkerStats> = {
     message.cpuSeconds = object.cpuSeconds ?? 0;
     message.inferQueue = object.inferQueue ?? 0;
     message.models = object.models?.map((e) => ModelStats.fromPartial(e)) || [];
+    message.inferenceDeaths = object.inferenceDeaths ?? 0;
     return message;
   },
 };

@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict';
+import { copyFileSync, cpSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { statusMessage } from '../../src/outputs/topics.ts';
+import { hasMosquitto, listen, startBroker } from '../support/broker.ts';
+import { alertsIn, alertWith, createWorkplace, cutClip, kill, patience, workerOf } from '../support/daemon.ts';
+import { missingTool } from '../support/data.ts';
+import { logFloods, untilMetric } from '../support/faults.ts';
+import { fixtureModelRepository, fixtureModels, fixturePath } from '../support/fixtures.ts';
+//import { endThread } from '../support/inspector.ts';
+import { installedProgram } from '../support/programs.ts';
+import { changeableRepository } from '../support/repository.ts';
+import { missingRtspPatterns, startRtspPatterns } from '../support/rtsp-patterns.ts';
+import { until } from '../support/until.ts';
+
+const skip =
+  missingTool(hasMosquitto, 'mosquitto') || missingTool(installedProgram('ffmpeg'), 'ffmpeg') || missingRtspPatterns();
+
+/** Of the steady camera: 15 pictures a second, two of them looked at. */
+const lookedAtShare = 2 / 15;
+const tolerated = 0.05;
+const watchedSeconds = 10;
+
+test('every fault of a model is said in words, counted and logged once a second at most; nobody alerts by it, and it heals', {
+  skip,
+}, async () => {
+  await using broker = await startBroker();
+  await using listener = await listen(broker.port);
+  await using patterns = await startRtspPatterns();
+  await using repository = await changeableRepository();
+  const { face, faceEmbedder } = fixtureModels;
+  const weightsOf = (model: string) => join(repository.directory, model, '1', 'model.onnx');
+  const good = (model: string) => join(fixtureModelRepository, model, '1', 'model.onnx');
+  const bytes = readFileSync(good(face));
+  for (const model of ['missing', 'truncated', 'signature', 'nonsense']) {
+    cpSync(join(fixtureModelRepository, face), join(repository.directory, model), { recursive: true });
+    const file = join(repository.directory, model, 'config.pbtxt');
+    const config = readFileSync(file, 'utf8').replace(`name: "${face}"`, `name: "${model}"`);
+    writeFileSync(file, model === 'signature' ? config.replace('dims: [ 10, -1, -1 ]', 'dims: [ 10, -1, 7 ]') : config);
+  }
+  rmSync(weightsOf('missing'));
+  writeFileSync(weightsOf('truncated'), bytes.subarray(0, bytes.length / 2));
+  copyFileSync(fixturePath('networks/nan_face.onnx'), weightsOf('nonsense'));
+
+  await using place = await createWorkplace();
+  const source = cutClip(place.directory, 'ada', 17, 55);
+  const film = { source, loop: true, realtime: true, motion: { enabled: false } };
+  place.configure({
+    inference: { repository: repository.directory },
+    mqtt: { url: broker.url, snapshot: 'off' },
+    lists: { watch: {} },
+    cameras: {
+      steady: { source: patterns.url('plain'), motion: { enabled: false }, detect: [{ model: face, fps: 2, width: 160 }] },
+      lobby: film,
+      ...Object.fromEntries(
+        ['missing', 'truncated', 'signature', 'nonsense'].map((model) => [model, { ...film, detect: [{ model, fps: 2 }] }]),
+      ),
+    },
+  });
+  await place.enrol('watch', 'ada');
+  copyFileSync(fixturePath('networks/nan_embed.onnx'), weightsOf(faceEmbedder));
+  await using daemon = await place.start({ env: { NODE_OPTIONS: '--inspect-port=0' } });
+
+  async function troubles(): Promise<ReadonlyMap<string, string>> {
+    const response = await fetch(daemon.url('/readyz'));
+    const { parts } = (await response.json()) as {
+      readonly parts: readonly { readonly name: string; readonly ready: boolean; readonly reason?: string }[];
+    };
+    return new Map(parts.flatMap(({ name, ready, reason }) => (ready ? [] : [[name, reason ?? '']])));
+  }
+
+  const expected = new Map([
+    ['detector missing', /^missing has no weights at \S+; get them with "sightline models fetch missing"/],
+    ['detector truncated', /^onnx runtime cannot load \S+truncated\/1\/model\.onnx: /],
+    [
+      'detector signature',
+      /^signature: config\.pbtxt and \S+ do not agree: output "540" has shape \[\?, 10, \?, \?\] in the network/,
+    ],
+    ['detector nonsense', /^nonsense: an output holds a value that is not finite$/],
+    ['embedder face', /^fixture_embed: a vector is zero or not finite$/],
+  ]);
+  await until(
+    'all five to be named',
+    async () => {
+      const found = await troubles();
+      return [...expected].every(([name, words]) => words.test(found.get(name) ?? '')) && found.size === expected.size;
+    },
+    patience,
+  );
+  const { code, stdout } = await place.command('status');
+  assert.equal(code, 1);
+  for (const [name, words] of expected) {
+    const line = stdout.split('\n').find((text) => text.startsWith(`${name} `)) ?? '';
+    assert.match(line.replace(/^.* not ready +/, ''), words);
+  }
+  await until(
+    'the state on the broker to name them',
+    () => {
+      const said = listener.messages.filter(({ topic }) => topic === 'sightline/v1/status');
+      const { problems = [] } = statusMessage.parse(JSON.parse(said.at(-1)?.text ?? '{"v":1,"state":"offline","at":0}'));
+      return problems.length === expected.size;
+    },
+    patience,
+  );
+  const failures = (model: string) => `sightline_detector_failures{worker="software-main",model="${model}"}`;
+  for (const model of ['missing', 'truncated', 'signature', 'nonsense'])
+    await untilMetric(daemon, failures(model), (count) => count > 3);
+  await untilMetric(daemon, 'sightline_crop_failures_total{reason="embed"}', (count) => count > 3);
+  const samples = await untilMetric(daemon, 'sightline_embed_failures_total{kind="face"}', (count) => count > 3);
+  assert.equal(samples.get(failures(face)), 0);
+  assert.deepEqual(alertsIn(listener), [], 'what is no number is like nobody');
+
+  const steady = (metric: string) => `sightline_camera_${metric}{camera="steady"}`;
+  const looked = await untilMetric(daemon, steady('media_seconds'), (seconds) => seconds > watchedSeconds);
+  const share = (looked.get(steady('frames_detected')) ?? 0) / (looked.get(steady('frames_decoded')) ?? 0);
+  assert.ok(Math.abs(share / lookedAtShare - 1) <= tolerated, `the other camera: ${share} looked at, not ${lookedAtShare}`);
+
+  writeFileSync(
+    join(repository.directory, 'signature', 'config.pbtxt'),
+    readFileSync(join(repository.directory, face, 'config.pbtxt'), 'utf8').replace(`name: "${face}"`, 'name: "signature"'),
+  );
+  for (const model of ['missing', 'truncated', 'nonsense', faceEmbedder]) {
+    copyFileSync(good(model === faceEmbedder ? faceEmbedder : face), `${weightsOf(model)}.new`);
+    renameSync(`${weightsOf(model)}.new`, weightsOf(model));
+  }
+  for (const camera of ['lobby', 'missing', 'truncated', 'signature', 'nonsense'])
+    await alertWith(listener, { name: 'ada', state: 'opened' }).catch((cause) => assert.fail(new Error(camera, { cause })));
+  await until('everything is ready', async () => (await troubles()).size === 0, patience);
+  assert.deepEqual(logFloods(daemon.lines()), []);
+  await daemon.stop();
+});
