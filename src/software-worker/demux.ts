@@ -43,6 +43,8 @@ export interface UnitSource extends AsyncDisposable {
 
 export interface VideoUnit extends Arrival {
   readonly packet: Packet;
+  /** The stream ended with it, perhaps in its midst. */
+  readonly last?: boolean;
 }
 
 export interface OpenOptions {
@@ -178,12 +180,14 @@ export async function openDemuxer(options: OpenOptions, ctx: Context): Promise<U
 
   async function readJoined(units: AccessUnitJoiner): Promise<VideoUnit | undefined> {
     let unit = joined.shift();
+    let last = false;
     while (unit === undefined) {
       const arrival = await readPacket();
       if (interrupted) return undefined;
       if (arrival === undefined) {
         unit = units.flush();
         if (unit === undefined) return undefined;
+        last = true;
       } else if (packet.data !== null) {
         joined.push(...units.push({ ...arrival, pts: stamp(packet.pts), data: packet.data }));
         unit = joined.shift();
@@ -200,7 +204,7 @@ export async function openDemuxer(options: OpenOptions, ctx: Context): Promise<U
     packet.pts = pts ?? AV_NOPTS_VALUE;
     packet.dts = AV_NOPTS_VALUE;
     if (coding !== undefined) packet.isKeyframe = isKeyPicture(data, coding);
-    return { packet, ...arrival };
+    return { packet, ...arrival, last };
   }
 
   const msPerTick = (1000 * stream.timeBase.num) / stream.timeBase.den;

@@ -60,6 +60,7 @@ export async function openPictures(source: UnitSource, options: PictureOptions, 
   const arrivals = new Map<bigint, VideoUnitTimes>();
   const ready: { readonly frame: Frame; readonly times: VideoUnitTimes; readonly decodedMonoUs: bigint }[] = [];
   let latest: VideoUnitTimes | undefined;
+  let damaged = 0;
   let ended = false;
   let silent = false;
   let interrupted = false;
@@ -86,6 +87,7 @@ export async function openPictures(source: UnitSource, options: PictureOptions, 
 
   const watchdog = options.silenceTimeoutMs === undefined ? undefined : watch(options.silenceTimeoutMs);
 
+  const undecodable = () => decoder.errors + damaged + source.broken;
   const nowUs = () => BigInt(Math.round(ctx.clock.mono() * 1000));
 
   function remember(unit: VideoUnit): void {
@@ -114,7 +116,15 @@ export async function openPictures(source: UnitSource, options: PictureOptions, 
       if (interrupted || silent) return;
       const frames = await decoder.decode(unit?.packet);
       const decodedMonoUs = nowUs();
-      for (const frame of frames) ready.push({ frame, times: arrivalOf(stamp(frame.pts)), decodedMonoUs });
+      for (const frame of frames) {
+        // What was cut off is made up from the picture before: nobody shall be seen in that.
+        if (unit?.last === true && frame.decodeErrorFlags !== 0) {
+          damaged += 1;
+          frame.free();
+          continue;
+        }
+        ready.push({ frame, times: arrivalOf(stamp(frame.pts)), decodedMonoUs });
+      }
     }
     waitingSinceMs = undefined;
     silentMs = 0;
@@ -136,14 +146,14 @@ export async function openPictures(source: UnitSource, options: PictureOptions, 
       return decoder.path;
     },
     get undecodable() {
-      return decoder.errors + source.broken;
+      return undecodable();
     },
     next: async () => {
       await fill();
       if (interrupted) return undefined;
       if (silent) {
         throw new SightlineError('source.timeout', `no frame for ${options.silenceTimeoutMs} ms`, {
-          details: { silenceTimeoutMs: options.silenceTimeoutMs, undecodable: decoder.errors + source.broken },
+          details: { silenceTimeoutMs: options.silenceTimeoutMs, undecodable: undecodable() },
         });
       }
       const next = ready.shift();
@@ -177,4 +187,4 @@ export async function openPictures(source: UnitSource, options: PictureOptions, 
   };
 }
 
-type VideoUnitTimes = Omit<VideoUnit, 'packet'>;
+type VideoUnitTimes = Omit<VideoUnit, 'packet' | 'last'>;

@@ -200,7 +200,7 @@ test('every fault of a source is said in words, counted and logged once a second
 
   async function cutInSlice(): Promise<void> {
     await untilNow(listener, 'cut', 'live', noWords);
-    await cut.cutInSlice();
+    await cut.cutInSlice('in packet');
     await untilNow(listener, 'cut', 'away', /^reading rtsp:\S+ failed: input\/output error$|^the source ended the stream$/);
     await untilNow(listener, 'cut', 'live', noWords);
   }

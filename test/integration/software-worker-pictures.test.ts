@@ -6,6 +6,7 @@ import { describe, test } from 'node:test';
 import { AV_CODEC_ID_H264 } from 'node-av/constants';
 import { CodecParameters } from 'node-av/lib';
 import type { Clock } from '../../src/core/clock.ts';
+import { isSightlineError } from '../../src/core/errors.ts';
 import { createHardware } from '../../src/software-worker/decoder.ts';
 import { openDemuxer, silenceFfmpeg, type UnitSource } from '../../src/software-worker/demux.ts';
 import { openPictures, type Picture } from '../../src/software-worker/pictures.ts';
@@ -15,8 +16,10 @@ import { missingTool } from '../support/data.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { fixtureDirectory } from '../support/fixtures.ts';
 import { installedProgram } from '../support/programs.ts';
+import { missingRtspCamera, startRtspCamera } from '../support/rtsp-camera.ts';
 import { startRtspGate } from '../support/rtsp-gate.ts';
 import { missingRtspPatterns, patternStep, startRtspPatterns } from '../support/rtsp-patterns.ts';
+import { startRtspWire } from '../support/rtsp-wire.ts';
 
 silenceFfmpeg();
 
@@ -83,6 +86,33 @@ describe('a picture comes out before the next one is sent', { skip: missingRtspP
       }
       assert.equal(pictures.undecodable, 0);
     });
+  }
+});
+
+test('a picture in whose midst the camera is gone is counted, and seen by nobody', { skip: missingRtspCamera() }, async () => {
+  using ctx = testContext();
+  using hardware = createHardware();
+  await using camera = await startRtspCamera(join(fixtureDirectory, 'clips/lobby.mp4'));
+  for (const where of ['after packet', 'in packet'] as const) {
+    await using wire = await startRtspWire({ port: camera.port, path: 'stream1' });
+    const address = { kind: 'rtsp', url: wire.url, shown: wire.url } as const;
+    const units = await openDemuxer({ address, transport: 'tcp', openTimeoutMs: 30_000 }, ctx);
+    const options = { decode: 'software', hardware, realtime: false, silenceTimeoutMs: 30_000 } as const;
+    await using pictures = await openPictures(units, options, ctx);
+    (await pictures.next())?.frame.free();
+    const cut = wire.cutInSlice(where);
+    const whole: boolean[] = [];
+    try {
+      for (let picture = await pictures.next(); picture !== undefined; picture = await pictures.next()) {
+        whole.push(picture.frame.decodeErrorFlags === 0);
+        picture.frame.free();
+      }
+    } catch (error) {
+      assert.deepEqual([where, isSightlineError(error, 'source.unreachable')], ['in packet', true]);
+    }
+    await cut;
+    assert.ok(whole.every((it) => it));
+    assert.equal(pictures.undecodable, where === 'after packet' ? 1 : 0, where);
   }
 });
 

@@ -20,8 +20,8 @@ export interface RtspWire extends AsyncDisposable {
   reports: Reports;
   /** Ends all connections without a goodbye. */
   cut(): void;
-  /** The same within the next slice that takes several packets: half of a packet in its midst is the last that is sent. */
-  cutInSlice(): Promise<void>;
+  /** The same within the next slice that takes several packets: after a packet in its midst, or within that packet. */
+  cutInSlice(where: 'in packet' | 'after packet'): Promise<void>;
 }
 
 export interface Camera {
@@ -72,7 +72,7 @@ function isMidSlice(piece: Buffer): boolean {
 export async function startRtspWire(first: Camera): Promise<RtspWire> {
   const pairs = new Set<readonly [Socket, Socket]>();
   let connections = 0;
-  let cutting: (() => void) | undefined;
+  let cutting: { readonly where: 'in packet' | 'after packet'; done(): void } | undefined;
 
   function reported(piece: Buffer): Buffer | undefined {
     const isReport = piece[0] === 0x24 && piece[1] === 1;
@@ -105,9 +105,9 @@ export async function startRtspWire(first: Camera): Promise<RtspWire> {
       for (const piece of cutApart(bytes)) {
         if (wire.silent || reader.destroyed) continue;
         if (cutting !== undefined && isMidSlice(piece)) {
-          cutting();
+          reader.write(cutting.where === 'in packet' ? piece.subarray(0, piece.length / 2) : piece);
+          cutting.done();
           cutting = undefined;
-          reader.write(piece.subarray(0, piece.length / 2));
           reader.end();
           camera.destroy();
           return;
@@ -150,9 +150,9 @@ export async function startRtspWire(first: Camera): Promise<RtspWire> {
         camera.destroy();
       }
     },
-    cutInSlice: () =>
+    cutInSlice: (where) =>
       new Promise((done) => {
-        cutting = done;
+        cutting = { where, done };
       }),
     [Symbol.asyncDispose]: close,
   };
