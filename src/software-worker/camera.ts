@@ -148,7 +148,7 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
 
   /** Words for a clock that begins to be off, or is right again. */
   function judgeClock(offBySeconds: number): void {
-    const reason = `its clock is ${clockError(offBySeconds)}, the time of arrival is used`;
+    const reason = `its clock is ${clockError(offBySeconds)}; the time of arrival is used`;
     trouble = offBySeconds === 0 ? undefined : { reason, code: '' };
     if (offBySeconds === 0) own.log.info({ camera }, 'camera clock is right again');
     else own.log.warn({ camera, seconds: offBySeconds }, 'camera clock is off, arrival is used instead');
@@ -338,5 +338,7 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
 function clockError(seconds: number): string {
   const away = Math.abs(seconds);
   const [amount, unit] = away < 120 ? [away, 's'] : away < 7200 ? [away / 60, 'min'] : [away / 3600, 'h'];
-  return `${Math.round(amount)} ${unit} ${seconds > 0 ? 'ahead' : 'behind'}`;
+  const off = `${Math.round(amount)} ${unit} ${seconds > 0 ? 'ahead' : 'behind'}`;
+  // An encoder or a network that takes seconds looks the same from here.
+  return seconds < 0 && away < 120 ? `${off}, or its pictures come that late` : off;
 }

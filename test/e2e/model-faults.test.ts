@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { statusMessage } from '../../src/outputs/topics.ts';
 import { hasMosquitto, listen, startBroker } from '../support/broker.ts';
-import { alertsIn, createWorkplace, cutClip, kill, patience, workerOf } from '../support/daemon.ts';
+import { alertsIn, alertWith, createWorkplace, cutClip, kill, patience, workerOf } from '../support/daemon.ts';
 import { missingTool } from '../support/data.ts';
 import { logFloods, untilMetric } from '../support/faults.ts';
 import { fixtureModelRepository, fixtureModels, fixturePath } from '../support/fixtures.ts';
@@ -17,8 +17,8 @@ import { until } from '../support/until.ts';
 const skip =
   missingTool(hasMosquitto, 'mosquitto') || missingTool(installedProgram('ffmpeg'), 'ffmpeg') || missingRtspPatterns();
 
-/** Of the steady camera: 15 pictures a second, two of them looked at. */
-const lookedAtShare = 2 / 15;
+/** Of the steady camera: 15 pictures a second, five of them looked at. */
+const lookedAtShare = 5 / 15;
 const tolerated = 0.05;
 const watchedSeconds = 10;
 
@@ -52,9 +52,10 @@ test('every fault of a model is said in words, counted and logged once a second 
     mqtt: { url: broker.url, snapshot: 'off' },
     lists: { watch: {} },
     cameras: {
-      steady: { source: patterns.url('plain'), motion: { enabled: false }, detect: [{ model: face, fps: 2, width: 160 }] },
-      lobby: { ...film, detect: [{ model: face, fps: 2 }] },
-      ...Object.fromEntries(broken.map((model) => [model, { ...film, detect: [{ model, fps: 1 }] }])),
+      steady: { source: patterns.url('plain'), motion: { enabled: false }, detect: [{ model: face, fps: 5, width: 160 }] },
+      // In a worker of its own: what it sees is large, and takes a busy machine's time from the steady one.
+      lobby: { ...film, group: 'lobby', detect: [{ model: face, fps: 2 }] },
+      ...Object.fromEntries(broken.map((model) => [model, { ...film, detect: [{ model, fps: 1, width: 160 }] }])),
     },
   });
   await place.enrol('watch', 'ada');
@@ -125,37 +126,42 @@ test('every fault of a model is said in words, counted and logged once a second 
     copyFileSync(good(model === faceEmbedder ? faceEmbedder : face), `${weightsOf(model)}.new`);
     renameSync(`${weightsOf(model)}.new`, weightsOf(model));
   }
-  const healed = ['lobby', ...broken];
-  const sawAda = () => alertsIn(listener).some(({ cameras }) => healed.every((camera) => cameras.includes(camera)));
-  await until('her to be seen by every camera', sawAda, patience);
+  await alertWith(listener, { name: 'ada', state: 'opened' });
   await until('everything is ready', async () => (await troubles()).size === 0, patience);
 
-  /** Ends the inference thread of a process until somebody who looked was in time to read of it. */
-  async function endInference(pid: number, part: string): Promise<void> {
-    const opened = daemon.stderr().length;
+  /** Where Node's debugger listens in a process of the daemon's. */
+  async function debuggerOf(pid: number): Promise<string> {
+    const before = daemon.stderr().length;
     kill(pid, 'SIGUSR1');
-    const address = await until('the debugger', () => /ws:\/\/127[^\s"]+/.exec(daemon.stderr().slice(opened))?.[0], patience);
-    await until(
-      `${part} to say that its thread is gone`,
-      async () => {
-        await endThread(address, /inference/);
-        const end = performance.now() + 2000;
-        while (performance.now() < end) if ((await troubles()).get(part)?.startsWith('the inference thread')) return true;
-        return false;
-      },
-      patience,
-    );
-    await until('everything is ready again', async () => (await troubles()).size === 0, patience);
+    return await until('the debugger', () => /ws:\/\/127[^\s"]+/.exec(daemon.stderr().slice(before))?.[0], patience);
   }
 
-  await endInference(daemon.pid, 'embedder face');
-  await endInference(workerOf(place.dataDir) ?? 0, `detector ${face}`);
-  const died = await untilMetric(daemon, 'sightline_worker_inference_deaths{worker="software-main"}', (count) => count > 0);
+  const own = await debuggerOf(daemon.pid);
+  await until(
+    'the embedder to say that its thread is gone, to somebody who looks at the right moment',
+    async () => {
+      await endThread(own, /inference/);
+      const end = performance.now() + 2000;
+      while (performance.now() < end) {
+        const reason = (await troubles()).get('embedder face');
+        if (reason === 'the inference thread is being restarted') return true;
+      }
+      return false;
+    },
+    patience,
+  );
+  await endThread(await debuggerOf(workerOf(place.dataDir, 'lobby') ?? 0), /inference/);
+  const died = await untilMetric(daemon, 'sightline_worker_inference_deaths{worker="software-lobby"}', (count) => count > 0);
   assert.ok((died.get('sightline_inference_thread_deaths_total') ?? 0) > 0);
   for (const name of ['sightline_sightings_total{kind="face"', 'sightline_camera_frames_detected{camera="lobby"']) {
     const [sample = '', count = 0] = [...died].find(([known]) => known.startsWith(name)) ?? [];
     await untilMetric(daemon, sample, (later) => later > count);
   }
-  assert.deepEqual(logFloods(daemon.lines()), []);
+  await until('everything is ready again', async () => (await troubles()).size === 0, patience);
+  // What the debugger prints is none of the program's.
+  const lines = daemon.lines().filter(({ msg }) => msg !== 'worker printed');
+  for (const worker of [undefined, 'software-lobby'])
+    assert.ok(lines.some((line) => line.msg === 'inference thread died' && line['worker'] === worker));
+  assert.deepEqual(logFloods(lines), []);
   await daemon.stop();
 });
