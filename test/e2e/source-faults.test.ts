@@ -9,7 +9,7 @@ import type { ConfigInput } from '../../src/config/schema.ts';
 import { hasMosquitto, type Listener, listen, startBroker } from '../support/broker.ts';
 import { createWorkplace, cutClip, patience, statesIn } from '../support/daemon.ts';
 import { missingTool } from '../support/data.ts';
-import { logFloods, untilMetric } from '../support/faults.ts';
+import { logFloods, metricsOf, untilMetric } from '../support/faults.ts';
 import { fixtureModels } from '../support/fixtures.ts';
 import { installedProgram } from '../support/programs.ts';
 import { missingRtspCamera, startRtspCamera } from '../support/rtsp-camera.ts';
@@ -185,6 +185,16 @@ test('every fault of a source is said in words, counted and logged once a second
     if (stateOf(camera) === 'away') assert.match(reason?.replace(/^away: /, '') ?? '', words);
   }
 
+  const whileBroken = await metricsOf(daemon);
+  for (const [camera, [, errorCode]] of Object.entries(broken)) {
+    const isAway = stateOf(camera) === 'away';
+    assert.equal(whileBroken.get(`sightline_camera_live{camera="${camera}"}`), isAway ? 0 : 1);
+    const logged = isAway
+      ? daemon.said('camera away', { camera, code: errorCode })
+      : daemon.said('file breaks off', { camera });
+    assert.match(String(logged?.['reason']), broken[camera as keyof typeof broken][0]);
+  }
+
   configure({ password: { source: loginAs('right'), ...patient } });
   await unreachable.come();
   mute.silent = false;
@@ -219,6 +229,7 @@ test('every fault of a source is said in words, counted and logged once a second
     await untilNow(listener, 'clock', 'live', /^its clock is 3 h ahead; the time of arrival is used$/);
     await untilMetric(daemon, 'sightline_camera_clock_ahead_seconds{camera="clock"}', (ahead) => Math.abs(ahead - 10_800) < 60);
     assert.match((await place.command('status')).stdout, /^camera clock +live .*its clock is 3 h ahead/m);
+    assert.ok(daemon.said('camera clock is off, arrival is used instead', { camera: 'clock' }));
     clock.reports = 'true';
     await untilNow(listener, 'clock', 'live', noWords);
     await untilMetric(daemon, 'sightline_camera_clock_ahead_seconds{camera="clock"}', (ahead) => Math.abs(ahead) < 60);
@@ -258,6 +269,7 @@ test('every fault of a source is said in words, counted and logged once a second
     after.get(`sightline_camera_troubles_total{camera="${camera}",code="${errorCode}"}`) ?? 0;
   for (const [camera, [, errorCode]] of Object.entries(broken)) assert.ok(troubles(camera, errorCode) > 0, camera);
   assert.ok(troubles('silent', 'source.timeout') > 0);
+  for (const camera of Object.keys(cameras)) assert.equal(after.get(`sightline_camera_live{camera="${camera}"}`), 1, camera);
   for (const [camera, times] of Object.entries({ cut: 1, codec: 1, rebooted: reboots }))
     assert.ok(troubles(camera, 'source.ended') + troubles(camera, 'source.unreachable') >= times, camera);
   assert.deepEqual(logFloods(daemon.lines()), []);
