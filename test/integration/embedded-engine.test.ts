@@ -95,6 +95,25 @@ describe('embedded engine', () => {
     assert.deepEqual(engine.states(), [{ state: 'ready', model: 'fixture_embed' }]);
   });
 
+  it('takes weights anew once they were replaced, when it is told to load', async () => {
+    using ctx = testContext();
+    await using repository = await changeableRepository();
+    const weights = join(repository.directory, 'fixture_embed/1/model.onnx');
+    await using engine = await startEmbedded({ repository: repository.directory, threads: 1 }, ctx);
+    const isNumber = async () => {
+      const { outputs } = await engine.infer('fixture_embed', [pixels(1)], soon(ctx));
+      return Number.isFinite(outputs.get('output0')?.data[0]);
+    };
+    assert.deepEqual([await engine.load('fixture_embed'), await engine.load('fixture_embed')], [true, false]);
+    assert.equal(await isNumber(), true);
+    await copyFile(join(import.meta.dirname, '../fixtures/networks/nan_embed.onnx'), weights);
+    assert.equal(await isNumber(), true, 'by itself it keeps what it has');
+    assert.equal(await engine.load('fixture_embed'), true);
+    assert.equal(await isNumber(), false);
+    await rm(weights);
+    await assert.rejects(engine.load('fixture_embed'), { code: 'model.missing' });
+  });
+
   it('refuses a request that breaks the contract and stays whole', async () => {
     using ctx = testContext();
     await using repository = await changeableRepository();
