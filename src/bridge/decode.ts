@@ -9,6 +9,7 @@ import {
   type Crop as WireCrop,
   type Object as WireObject,
   type Quality as WireQuality,
+  type WorkerStats,
 } from '../gen/sightline/bridge/v1/bridge.ts';
 
 /**
@@ -22,6 +23,7 @@ const limits = {
   objects: 1024,
   text: 64,
   words: 1000,
+  models: 64,
   jpegBytes: 4 * 1024 * 1024,
   mediaMs: 366 * 86_400_000,
   dateMs: 8.64e15,
@@ -206,9 +208,17 @@ function failedReason(reason: string, retryInMs: number): string {
   return retryInMs === 0 ? reason : `${reason}; tried again every ${Math.round(retryInMs / 60_000)} min`;
 }
 
-/** Words of a worker go into states that are retained and logged. */
+/** Words of a worker go into states that are retained and logged. The copy is so that what was cut off is not kept as well. */
 function short(words: string): string {
-  return words.length <= limits.words ? words : `${words.slice(0, limits.words)}…`;
+  return words.length <= limits.words ? words : `${Buffer.from(words.slice(0, limits.words)).toString()}…`;
+}
+
+/** A worker's counters; undefined where they name models as no worker has: the names become labels of metrics. */
+export function decodeStats(stats: WorkerStats): WorkerStats | undefined {
+  const { models } = stats;
+  const known = ({ model }: { readonly model: string }) => model.length > 0 && model.length <= limits.text;
+  if (models.length > limits.models || !models.every(known)) return undefined;
+  return { ...stats, models: models.map((model) => ({ ...model, failing: short(model.failing) })) };
 }
 
 /** A worker's word on a source, as the state of its camera. `now` is wall clock milliseconds. */

@@ -2,13 +2,14 @@ import { timingSafeEqual } from 'node:crypto';
 import { chmod, rm } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import type { Context } from '../core/context.ts';
-import { SightlineError } from '../core/errors.ts';
+import { isSightlineError, SightlineError } from '../core/errors.ts';
 import { frameMessage, MessageSplitter } from '../core/framing.ts';
 import { FloodGate } from '../core/log.ts';
 import { requireSocketPath } from '../core/socket-path.ts';
 import type { CameraState, FrameMeta } from '../core/types.ts';
-import { DaemonMessage, type Hello, WorkerMessage, type WorkerStats } from '../gen/sightline/bridge/v1/bridge.ts';
-import { createFrameDecoder, decodeStatus } from './decode.ts';
+import { DaemonMessage, type Hello, type WorkerStats } from '../gen/sightline/bridge/v1/bridge.ts';
+import { createFrameDecoder, decodeStats, decodeStatus } from './decode.ts';
+import { decodeWorkerMessage } from './wire.ts';
 
 /**
  * The socket that workers attach to. A worker says Hello with the token it was started with and is given its configuration;
@@ -170,7 +171,7 @@ export async function startBridge(
     }
 
     function receive(bytes: Uint8Array): void {
-      const message = WorkerMessage.decode(bytes).message;
+      const { message } = decodeWorkerMessage(bytes);
       if (worker === undefined) {
         if (message?.$case !== 'hello') throw new SightlineError('bridge.protocol', 'the first message was not hello');
         introduce(message.value);
@@ -200,9 +201,12 @@ export async function startBridge(
           else sink.cameraState(message.value.camera, message.value.epoch, state, message.value.code);
           return;
         }
-        case 'stats':
-          sink.stats(worker.name, message.value);
+        case 'stats': {
+          const stats = decodeStats(message.value);
+          if (stats === undefined) drop('invalid_stats', { worker: worker.name });
+          else sink.stats(worker.name, stats);
           return;
+        }
         case 'log':
           ctx.log
             .child({ worker: worker.name })
@@ -232,7 +236,11 @@ export async function startBridge(
         for (const bytes of splitter.push(chunk)) receive(bytes);
       } catch (error) {
         dropped.inc({ reason: 'protocol' });
-        connection.close(error instanceof Error ? error.message : String(error));
+        if (isSightlineError(error, 'bridge.protocol')) connection.close(error.message);
+        else {
+          ctx.log.error({ err: error, from: worker?.name }, 'a message of a worker made the daemon fail');
+          connection.close('the daemon failed on a message of it; its log says why');
+        }
       }
     });
     socket.on('error', (error) => {
@@ -309,8 +317,12 @@ function level(name: string): 'debug' | 'info' | 'warn' | 'error' {
   return name === 'debug' || name === 'info' || name === 'error' ? name : 'warn';
 }
 
+/** Longer ones are not taken apart: the log cuts a long text, but not a long list of fields. */
+const logFieldsLimit = 16_384;
+
 function logFields(json: string): object {
   if (json === '') return {};
+  if (json.length > logFieldsLimit) return { fields: json };
   try {
     const fields: unknown = JSON.parse(json);
     return typeof fields === 'object' && fields !== null ? fields : { fields };

@@ -119,6 +119,11 @@ export function createWorkerLink(
       queue.set({ worker }, stats.inferQueue);
       cpu.set({ worker }, stats.cpuSeconds);
       deaths.set({ worker }, stats.inferenceDeaths);
+      for (const model of failing.get(worker)?.keys() ?? []) {
+        if (stats.models.some((known) => known.model === model)) continue;
+        runs.remove({ worker, model });
+        failures.remove({ worker, model });
+      }
       for (const { model, ...counts } of stats.models) {
         runs.set({ worker, model }, Number(counts.requests));
         failures.set({ worker, model }, Number(counts.failures));

@@ -160,6 +160,44 @@ test('bridge: ends a connection that announces more than the limit or sends what
   });
 });
 
+test('bridge: a message of few bytes that would be hundreds of megabytes ends its connection before it is made', async () => {
+  await withBridge(async ({ path, closed }) => {
+    using peer = attach(path);
+    peer.send(hello('secret-token'));
+    const empty = Buffer.alloc(1024 * 1024, Buffer.from([0x0a, 0]));
+    peer.socket.write(frameMessage(Buffer.concat([Buffer.from([0x12]), frameMessage(empty)])));
+    await until('the end of the connection', () => closed.length === 1);
+    assert.match(closed[0] ?? '', /^a message cannot be read: it has more than 500000 parts$/);
+  });
+});
+
+test('bridge: a message on which the daemon fails is in the log as its failure, and ends that connection only', async () => {
+  await using directory = await temporaryDirectory();
+  using ctx = testContext();
+  const closed: string[] = [];
+  const broken = () => {
+    throw new TypeError('a mistake of ours');
+  };
+  const sink: BridgeSink = { frame: () => {}, cameraState: broken, stats: () => {}, epoch: async () => 1 };
+  await using bridge = await startBridge({ socketPath: join(directory.path, 'bridge.sock'), sink }, ctx);
+  using worker = bridge.register('main', 'secret-token', {
+    hello: () => {},
+    closed: (reason) => void closed.push(reason),
+    drained: () => {},
+  });
+  worker.setCameras(['lobby']);
+  using peer = attach(bridge.socketPath);
+  peer.send(hello('secret-token'));
+  peer.send({ $case: 'status', value: { ...SourceStatus.create(), camera: 'lobby', state: SourceState.LIVE } });
+  await until('the end of the connection', () => closed.length === 1);
+  assert.deepEqual(closed, ['the daemon failed on a message of it; its log says why']);
+  const line = ctx.lines.find(({ level }) => level === 'error');
+  assert.equal((line?.['err'] as { message?: string } | undefined)?.message, 'a mistake of ours');
+  using next = attach(bridge.socketPath);
+  next.send(hello('secret-token'));
+  await until('the next one', () => worker.connected);
+});
+
 test('bridge: pings every second and gives up a worker that does not answer', async () => {
   await withBridge(async ({ path, closed, worker }) => {
     using peer = attach(path);

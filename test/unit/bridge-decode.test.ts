@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createFrameDecoder, decodeStatus } from '../../src/bridge/decode.ts';
-import { CameraTimeSource, Frame, SourceState, SourceStatus } from '../../src/gen/sightline/bridge/v1/bridge.ts';
+import { createFrameDecoder, decodeStats, decodeStatus } from '../../src/bridge/decode.ts';
+import {
+  CameraTimeSource,
+  Frame,
+  ModelStats,
+  SourceState,
+  SourceStatus,
+  WorkerStats,
+} from '../../src/gen/sightline/bridge/v1/bridge.ts';
 import { ManualClock } from '../support/clock.ts';
 
 function wireFrame(change: Partial<Frame> = {}): Frame {
@@ -160,4 +167,16 @@ test('source status: says each state in words and knows when the next attempt is
   assert.equal(decodeStatus({ ...SourceStatus.create(), state: SourceState.UNSPECIFIED }, 0), undefined);
   const long = decodeStatus({ ...SourceStatus.create(), state: SourceState.ENDED, reason: 'r'.repeat(1e6) }, 0);
   assert.deepEqual(long, { state: 'ended', since: 0, reason: `${'r'.repeat(1000)}…` });
+});
+
+test('worker stats: models that no worker has are not taken, and what fails is said in few words', () => {
+  const of = (...models: readonly string[]) =>
+    decodeStats({
+      ...WorkerStats.create(),
+      models: models.map((model) => ({ ...ModelStats.create(), model, failing: 'f'.repeat(2000) })),
+    });
+  assert.equal(of('centerface')?.models[0]?.failing, `${'f'.repeat(1000)}…`);
+  assert.equal(of(''), undefined);
+  assert.equal(of('m'.repeat(65)), undefined);
+  assert.equal(of(...Array.from({ length: 65 }, (_, index) => `model ${index}`)), undefined);
 });

@@ -36,3 +36,17 @@ test('worker link: nothing is said or measured of a camera that was removed, nor
   attachment[Symbol.dispose]();
   assert.deepEqual(await labels(), new Set(['camera="yard"']));
 });
+
+test('worker link: a model that a worker does not name any more is not measured any more', async () => {
+  using ctx = testContext();
+  const link = createWorkerLink(
+    { register: () => assert.fail('nobody attaches'), forget: () => {} },
+    configSchema.parse({}).inference,
+    ctx.metrics,
+  );
+  const report = (...models: readonly string[]) =>
+    link.stats('main', { ...WorkerStats.create(), models: models.map((model) => ({ ...ModelStats.create(), model })) });
+  report('centerface', 'yunet');
+  report('yunet');
+  assert.deepEqual(new Set((await ctx.metrics.registry.metrics()).match(/model="[a-z]+"/g)), new Set(['model="yunet"']));
+});
