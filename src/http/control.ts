@@ -13,6 +13,7 @@ import {
 } from '../core/control.ts';
 import { isAbort, isSightlineError, isSystemError, SightlineError } from '../core/errors.ts';
 import { requireSocketPath } from '../core/socket-path.ts';
+import { unreadableRequests } from './unreadable.ts';
 
 /**
  * The control socket: `POST /v1/<method>` with a JSON body on a Unix socket that only its owner can open. Answers are JSON, streams
@@ -51,11 +52,15 @@ export async function startControlServer(
     forceCloseConnections: true,
     requestTimeout: requestTimeoutMs,
     exposeHeadRoutes: false,
+    ...unreadableRequests((message) => {
+      requests.inc({ method: 'unknown', result: 'control.request' });
+      return { error: { code: 'control.request', message, details: {} } };
+    }),
   });
   app.setErrorHandler((error, request, reply) => {
     const method = request.url.split('/').at(-1) ?? '';
     const answer = toWire(error);
-    requests.inc({ method: method in controlMethods ? method : 'unknown', result: answer.code });
+    requests.inc({ method: Object.hasOwn(controlMethods, method) ? method : 'unknown', result: answer.code });
     if (answer.code === 'control.failed') ctx.log.error({ err: error, method }, 'control request failed');
     return reply.status(statusOf(answer.code)).send({ error: answer });
   });

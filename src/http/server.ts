@@ -3,6 +3,7 @@ import type { Context } from '../core/context.ts';
 import type { PartState } from '../core/control.ts';
 import { errorText, isSystemError, SightlineError } from '../core/errors.ts';
 import { isLoopback } from '../core/loopback.ts';
+import { unreadableRequests } from './unreadable.ts';
 
 /**
  * Health and metrics for machines: `/healthz` (alive), `/readyz` (which part is not ready), `/metrics` (Prometheus text). On a
@@ -35,6 +36,7 @@ export async function startHttpServer(config: HttpConfig, needs: HttpNeeds, ctx:
     bodyLimit: 1024,
     requestTimeout: 10_000,
     connectionTimeout: 60_000,
+    ...unreadableRequests((message) => ({ error: message })),
   });
   const failures = ctx.metrics.counter('sightline_http_failures_total', 'Requests to the HTTP server that failed inside.');
   app.addHook('onSend', async (_request, reply) => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdir, stat, writeFile } from 'node:fs/promises';
 import { createServer, request } from 'node:http';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { controlSocket, createControlClient } from '../../src/cli/control-client.ts';
@@ -326,6 +327,43 @@ test('bodies beyond the limit, broken JSON and paths too long for a socket are r
     code: 'control.unavailable',
     message: /longer than the 107 bytes/,
   });
+});
+
+test('what is no HTTP and addresses that cannot be decoded are refused in the form of every other answer', async () => {
+  using ctx = testContext();
+  await using directory = await temporaryDirectory();
+  const socketPath = controlSocket(directory.path);
+  await using _server = await startControlServer({ socketPath, handlers: handlers({}) }, ctx);
+  for (const [request, message] of [
+    ['POST /v1/%ff HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n', "'/v1/%ff' is not a valid url component"],
+    ['nonsense\r\n\r\n', 'it is not HTTP (HPE_INVALID_METHOD)'],
+    [`GET / HTTP/1.1\r\nx: ${'x'.repeat(20_000)}\r\n\r\n`, 'its headers are too long'],
+  ] as const) {
+    const answer = await new Promise<string>((resolve, reject) => {
+      let text = '';
+      const socket = connect(socketPath, () => socket.write(request));
+      socket.setEncoding('utf8').on('data', (part) => {
+        text += part;
+      });
+      socket.on('error', reject);
+      socket.on('close', () => resolve(text));
+    });
+    const [, body = ''] = answer.split('\r\n\r\n');
+    const error = { code: 'control.request', message: `the request cannot be read: ${message}`, details: {} };
+    assert.deepEqual(JSON.parse(body), { error });
+  }
+});
+
+test('a method whose name every object has is as unknown as any other, also in the metrics', async () => {
+  using ctx = testContext();
+  await using directory = await temporaryDirectory();
+  const socketPath = controlSocket(directory.path);
+  await using _server = await startControlServer({ socketPath, handlers: handlers({}) }, ctx);
+  const client = createControlClient(socketPath);
+  await assert.rejects(client.call('toString' as 'status', {}, ctx.signal), { code: 'control.request' });
+  const metrics = await ctx.metrics.registry.metrics();
+  assert.match(metrics, /method="unknown",result="control.request"/);
+  assert.ok(!metrics.includes('toString'), metrics);
 });
 
 test('answers that are none of ours are refused', async () => {
