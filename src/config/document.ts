@@ -9,6 +9,7 @@ import {
   type Pair,
   parseDocument,
   Scalar,
+  visit,
   type YAMLParseError,
 } from 'yaml';
 import { nearest } from '../core/nearest.ts';
@@ -118,6 +119,7 @@ class Reader {
   readonly #text: string;
   readonly #env: Environment;
   readonly #open = new Set<unknown>();
+  #targets: ReadonlyMap<Alias, unknown> | undefined;
   #count = 0;
 
   constructor(text: string, env: Environment) {
@@ -171,7 +173,9 @@ class Reader {
   }
 
   #resolve(alias: Alias): unknown {
-    return this.document === undefined ? undefined : alias.resolve(this.document);
+    if (this.document === undefined) return undefined;
+    this.#targets ??= aliasTargets(this.document);
+    return this.#targets.get(alias);
   }
 
   #readAlias(alias: Alias, setting: SettingNode | undefined, path: SettingPath, keyOffset: number): unknown {
@@ -268,7 +272,9 @@ class Reader {
 
   /** `${NAME}` is that environment variable, `$${NAME}` the text `${NAME}`. */
   #substitute(value: string, path: SettingPath, offset: number): string {
-    return value.replace(/(\$?)\$\{([^}]*)\}/g, (whole, dollar: string, name: string) => {
+    // Behind the last brace nothing can end: looking there for an end from every `${` takes the square of its length.
+    const end = value.lastIndexOf('}') + 1;
+    const replaced = value.slice(0, end).replace(/(\$?)\$\{([^}]*)\}/g, (whole, dollar: string, name: string) => {
       if (dollar !== '') return whole.slice(1);
       const at = offset + Math.max(0, this.#text.slice(offset, offset + 4096).indexOf(whole));
       if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
@@ -280,7 +286,21 @@ class Reader {
         this.find(at, path, `the environment variable ${name} is not set; for the text itself write $\${${name}}`);
       return found ?? '';
     });
+    return replaced + value.slice(end);
   }
+}
+
+/** What each alias stands for: the last node before it with that anchor. In one walk, where `alias.resolve` walks once for each. */
+function aliasTargets(document: Document): ReadonlyMap<Alias, unknown> {
+  const anchored = new Map<string, unknown>();
+  const targets = new Map<Alias, unknown>();
+  visit(document, {
+    Node: (_key, node) => {
+      if (isAlias(node)) targets.set(node, anchored.get(node.source));
+      else if (node.anchor !== undefined) anchored.set(node.anchor, node);
+    },
+  });
+  return targets;
 }
 
 /** Unquoted `${PORT}` may stand where a number or true and false belong. */

@@ -103,12 +103,12 @@ function loadSection<K extends keyof typeof loadableAlone>(
 
 /** What zod found, in our words. A value that already has a finding of its own is not judged twice. */
 function schemaFindings(issues: readonly z.core.$ZodIssue[], source: SourceDocument, root: SettingNode): Finding[] {
-  const known = source.findings.map(({ path }) => JSON.stringify(path));
+  const known = new Set(source.findings.map(({ path }) => JSON.stringify(path)));
   const found: Finding[] = [];
   for (const issue of issues) {
     const path = issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step));
     const setting = nodeAt(root, path);
-    if (setting === undefined || issue.code === 'unrecognized_keys' || known.includes(JSON.stringify(path))) continue;
+    if (setting === undefined || issue.code === 'unrecognized_keys' || known.has(JSON.stringify(path))) continue;
     if (issue.code === 'invalid_key') {
       const parent = nodeAt(root, path.slice(0, -1));
       if (parent?.kind === 'map')
@@ -142,7 +142,8 @@ function shownValue(value: unknown, written: string | undefined, setting: Settin
   if (setting.secret) return 'this value';
   if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : `a list of ${value.length}`;
   if (value !== null && typeof value === 'object') return 'a section';
-  const text = redact(written ?? String(value));
+  // More than is shown, so that a password that reaches over the cut is still seen as one.
+  const text = redact((written ?? String(value)).slice(0, 8192));
   const short = text.length > 80 ? `${text.slice(0, 80)}…` : text;
   return typeof value === 'string' ? JSON.stringify(short) : short;
 }

@@ -146,9 +146,12 @@ function nodeOf(schema: z.ZodType, inherited: Inherited): SettingNode {
   };
 }
 
+let whole: SettingNode | undefined;
+
 /** The whole configuration. */
 export function settingTree(): SettingNode {
-  return nodeOf(configSchema, { reload: undefined, secret: false });
+  whole ??= nodeOf(configSchema, { reload: undefined, secret: false });
+  return whole;
 }
 
 /** The node at a path of a file: names of maps and indices of lists lead to their item. */

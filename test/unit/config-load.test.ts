@@ -501,3 +501,18 @@ test('the distance of words is a metric that knows swapped letters', () => {
 test('durations are whole milliseconds, however they are written', () => {
   assert.deepEqual(['2.01s', '1.0005s', '0.07m', '0.4ms'].map(parseDuration), [2010, 1001, 4200, 0]);
 });
+
+test('a large file takes time in step with its length: aliases, openings without end', () => {
+  const aliases = `alerts:\n  - &a { name: x }\n${'  - *a\n'.repeat(20_000)}`;
+  assert.equal(configOf(aliases).config.alerts.length, 20_001);
+  const openings = '${'.repeat(150_000);
+  assert.equal(configOf(`http: { host: "${openings}" }`).config.http.host, openings);
+});
+
+test('an alias stands for the last anchor of its name above it', () => {
+  const { config } = configOf('lists: { a: &x { severity: low }, b: *x, c: &x { severity: high }, d: *x }');
+  assert.deepEqual(
+    Object.values(config.lists).map(({ severity }) => severity),
+    ['low', 'low', 'high', 'high'],
+  );
+});
