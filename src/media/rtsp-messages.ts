@@ -31,7 +31,7 @@ export function isRtspStatus(value: unknown): value is RtspStatus {
   return typeof value === 'number' && value in reasons;
 }
 
-/** `cseq` is repeated as it came; a request without one is answered without. */
+/** `cseq` is repeated byte for byte as it came; a request without one is answered without. */
 export function formatAnswer(answer: RtspAnswer, cseq: string | undefined): Buffer {
   const body = Buffer.from(answer.body ?? '');
   const headers = {
@@ -41,7 +41,8 @@ export function formatAnswer(answer: RtspAnswer, cseq: string | undefined): Buff
     ...(body.length === 0 ? {} : { 'Content-Length': String(body.length) }),
   };
   const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  return Buffer.concat([Buffer.from(`RTSP/1.0 ${answer.status} ${reasons[answer.status]}\r\n${head.join('')}\r\n`), body]);
+  const text = `RTSP/1.0 ${answer.status} ${reasons[answer.status]}\r\n${head.join('')}\r\n`;
+  return Buffer.concat([Buffer.from(text, 'latin1'), body]);
 }
 
 export interface RtspTarget {

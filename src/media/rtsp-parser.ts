@@ -116,6 +116,8 @@ export class RtspParser {
   }
 
   #header(head: Head, text: string): void {
+    // Some readers take it for the end of a line, and parts of a request are repeated in the answer.
+    if (text.includes('\r')) throw malformed('a header has a carriage return inside');
     if (/^[ \t]/.test(text)) {
       // A folded line continues the one before (RFC 2326 section 4.2, by RFC 2068).
       const value = head.last === undefined ? undefined : head.headers.get(head.last);

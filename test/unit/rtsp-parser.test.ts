@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { isSightlineError } from '../../src/core/errors.ts';
+import { formatAnswer } from '../../src/media/rtsp-messages.ts';
 import { type RtspInput, RtspParser, rtspLimits } from '../../src/media/rtsp-parser.ts';
 
 function parse(...chunks: readonly (string | Uint8Array)[]): RtspInput[] {
@@ -83,6 +84,8 @@ describe('rtsp parser', () => {
     ['a header without name', 'OPTIONS * RTSP/1.0\r\n: 1\r\n', 400],
     ['a header without colon', 'OPTIONS * RTSP/1.0\r\nCSeq 1\r\n', 400],
     ['a first header that goes on', 'OPTIONS * RTSP/1.0\r\n CSeq: 1\r\n', 400],
+    ['a carriage return inside a header', 'OPTIONS * RTSP/1.0\r\nCSeq: 1\rX: 1\r\n', 400],
+    ['a carriage return inside a header that goes on', 'OPTIONS * RTSP/1.0\nCSeq:\n 2\rb\n', 400],
     [
       'too many headers',
       `OPTIONS * RTSP/1.0\r\n${Array.from({ length: 65 }, (_, index) => `X-${index}: 1\r\n`).join('')}`,
@@ -101,6 +104,13 @@ describe('rtsp parser', () => {
       );
     });
   }
+
+  it('gives back the CSeq byte for byte', () => {
+    const [input] = parse(Buffer.from('OPTIONS * RTSP/1.0\r\nCSeq: \xff\xe9\r\n\r\n', 'latin1'));
+    assert.equal(input?.kind, 'request');
+    const answer = formatAnswer({ status: 400 }, input.request.headers.get('cseq'));
+    assert.match(answer.toString('latin1'), /^RTSP\/1\.0 400 Bad Request\r\nCSeq: \xff\xe9\r\n/);
+  });
 
   it('reads nothing after malformed input', () => {
     const parser = new RtspParser();
