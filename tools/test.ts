@@ -23,13 +23,15 @@ interface Limits {
   readonly fileMs: number;
   /** Silence after the last test until the process counts as kept alive by something. */
   readonly quietMs: number;
+  /** What it prints is shown as it comes, not only when it fails: a run of minutes says how far it is. */
+  readonly shown?: boolean;
 }
 
 const limitsOf: Readonly<Record<string, Limits>> = {
   unit: { testMs: 30_000, fileMs: 120_000, quietMs: 20_000 },
   integration: { testMs: 240_000, fileMs: 600_000, quietMs: 20_000 },
   e2e: { testMs: 420_000, fileMs: 900_000, quietMs: 20_000 },
-  long: { testMs: 1_800_000, fileMs: 3_600_000, quietMs: 60_000 },
+  long: { testMs: 1_800_000, fileMs: 3_600_000, quietMs: 60_000, shown: true },
 };
 const suites = Object.keys(limitsOf);
 
@@ -96,6 +98,7 @@ function limitsFor(file: string): Limits {
     testMs: Number(options['test-ms'] ?? limits.testMs),
     fileMs: Number(options['file-ms'] ?? limits.fileMs),
     quietMs: Number(options['quiet-ms'] ?? limits.quietMs),
+    shown: limits.shown === true,
   };
 }
 
@@ -173,6 +176,7 @@ async function runFile(file: string, scratch: string): Promise<Outcome> {
   for (const stream of [child.stdout, child.stderr]) {
     stream?.setEncoding('utf8').on('data', (text: string) => {
       said = (said + text).slice(-20_000);
+      if (limits.shown) process.stdout.write(text);
     });
   }
 

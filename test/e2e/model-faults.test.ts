@@ -52,7 +52,7 @@ test('every fault of a model is said in words, counted and logged once a second 
     mqtt: { url: broker.url, snapshot: 'off' },
     lists: { watch: {} },
     cameras: {
-      steady: { source: patterns.url('plain'), motion: { enabled: false }, detect: [{ model: face, fps: 5, width: 160 }] },
+      steady: { source: patterns.url('h264'), motion: { enabled: false }, detect: [{ model: face, fps: 5, width: 160 }] },
       // In a worker of its own: what it sees is large, and takes a busy machine's time from the steady one.
       lobby: { ...film, group: 'lobby', detect: [{ model: face, fps: 2 }] },
       ...Object.fromEntries(broken.map((model) => [model, { ...film, detect: [{ model, fps: 1, width: 160 }] }])),

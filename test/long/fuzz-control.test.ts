@@ -1,0 +1,3 @@
+import { fuzzTest } from '../support/fuzz-test.ts';
+
+fuzzTest('control', 'the control socket', { inputs: 1_000_000 });

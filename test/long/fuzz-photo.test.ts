@@ -1,0 +1,3 @@
+import { fuzzTest } from '../support/fuzz-test.ts';
+
+fuzzTest('photo', 'the photo decoder', { inputs: 1_000_000 });
