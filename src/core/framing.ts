@@ -20,58 +20,55 @@ export function frameMessage(message: Uint8Array): Uint8Array {
   return framed;
 }
 
-/** Cuts a byte stream into messages; `push` throws `bridge.protocol` on a length that cannot be. Messages are copies. */
+/**
+ * Cuts a byte stream into messages; `push` throws `bridge.protocol` on a length that cannot be. Messages are copies: nothing of a chunk
+ * is kept, so that a message which comes byte by byte takes no more than its length.
+ */
 export class MessageSplitter {
   readonly #limit: number;
-  #chunks: Uint8Array[] = [];
-  #buffered = 0;
+  /** Of the length that is being read. */
+  #length = 0;
+  #lengthBytes = 0;
+  /** The one that is being read, once its length is known. */
+  #message: Uint8Array | undefined;
+  #filled = 0;
 
   constructor(limit = messageLimitBytes) {
     this.#limit = limit;
   }
 
   *push(chunk: Uint8Array): Generator<Uint8Array> {
-    this.#chunks.push(chunk);
-    this.#buffered += chunk.length;
+    let at = 0;
     while (true) {
-      const head = this.#head();
-      if (head === undefined || this.#buffered < head.size + head.length) return;
-      this.#take(head.size);
-      yield this.#take(head.length);
-    }
-  }
-
-  #head(): { readonly size: number; readonly length: number } | undefined {
-    let length = 0;
-    let size = 0;
-    for (const chunk of this.#chunks) {
-      for (const byte of chunk) {
-        length += (byte & 127) * 2 ** (7 * size);
-        size += 1;
-        if (length > this.#limit || size > 5) {
-          throw new SightlineError('bridge.protocol', `a message of more than ${this.#limit} bytes was announced`, {
-            details: { limit: this.#limit },
-          });
-        }
-        if (byte < 128) return { size, length };
+      while (this.#message === undefined) {
+        const byte = chunk[at];
+        if (byte === undefined) return;
+        at += 1;
+        this.#head(byte);
       }
+      const message = this.#message;
+      const part = chunk.subarray(at, at + message.length - this.#filled);
+      message.set(part, this.#filled);
+      this.#filled += part.length;
+      at += part.length;
+      if (this.#filled < message.length) return;
+      this.#message = undefined;
+      yield message;
     }
-    return undefined;
   }
 
-  #take(count: number): Uint8Array {
-    const taken = new Uint8Array(count);
-    let filled = 0;
-    while (filled < count) {
-      const chunk = this.#chunks[0];
-      if (chunk === undefined) break;
-      const part = chunk.subarray(0, count - filled);
-      taken.set(part, filled);
-      filled += part.length;
-      if (part.length === chunk.length) this.#chunks.shift();
-      else this.#chunks[0] = chunk.subarray(part.length);
+  #head(byte: number): void {
+    this.#length += (byte & 127) * 2 ** (7 * this.#lengthBytes);
+    this.#lengthBytes += 1;
+    if (this.#length > this.#limit || this.#lengthBytes > 5) {
+      throw new SightlineError('bridge.protocol', `a message of more than ${this.#limit} bytes was announced`, {
+        details: { limit: this.#limit },
+      });
     }
-    this.#buffered -= count;
-    return taken;
+    if (byte > 127) return;
+    this.#message = new Uint8Array(this.#length);
+    this.#filled = 0;
+    this.#length = 0;
+    this.#lengthBytes = 0;
   }
 }

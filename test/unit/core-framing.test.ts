@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { frameMessage, MessageSplitter } from '../../src/core/framing.ts';
+
+setFlagsFromString('--expose-gc');
+const collect: () => void = runInNewContext('gc');
 
 function concatenated(parts: readonly Uint8Array[]): Uint8Array {
   return Uint8Array.from(parts.flatMap((part) => [...part]));
@@ -45,6 +50,21 @@ test('a message is a copy: the chunk may be used again', () => {
   const [message] = [...new MessageSplitter().push(chunk)];
   chunk.fill(9);
   assert.deepEqual([...(message ?? [])], [1, 2, 3]);
+});
+
+test('a message that comes byte by byte takes no more than its length', () => {
+  const bytes = 200_000;
+  const [head = 0, ...more] = frameMessage(new Uint8Array(bytes)).subarray(0, 3);
+  const splitter = new MessageSplitter();
+  assert.deepEqual([...splitter.push(Uint8Array.of(head, ...more))], []);
+  collect();
+  const before = process.memoryUsage().heapUsed;
+  for (let at = 1; at < bytes; at += 1) for (const _ of splitter.push(Uint8Array.of(7))) assert.fail('it is not over');
+  collect();
+  const grown = process.memoryUsage().heapUsed - before;
+  assert.ok(grown < 4e6, `${grown} bytes are kept`);
+  const [message] = [...splitter.push(Uint8Array.of(9))];
+  assert.deepEqual([message?.length, message?.[0], message?.[bytes - 2], message?.[bytes - 1]], [bytes, 7, 7, 9]);
 });
 
 test('a length above the limit ends the stream before anything is kept for it', () => {
