@@ -50,6 +50,11 @@ async function runTarget(target: string, seed: string, limits: FuzzLimits): Prom
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, TMPDIR: scratch },
   });
+  let hung = false;
+  const silence = setTimeout(() => {
+    hung = true;
+    child.kill('SIGKILL');
+  }, silentMs);
   try {
     let said = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -60,12 +65,7 @@ async function runTarget(target: string, seed: string, limits: FuzzLimits): Prom
       child.once('close', (code, signal) => resolve(signal ?? `exit code ${code}`));
     });
     let report: FuzzReport | undefined;
-    let hung = false;
     let shownAt = 0;
-    const silence = setTimeout(() => {
-      hung = true;
-      child.kill('SIGKILL');
-    }, silentMs);
     for await (const text of createInterface({ input: child.stdout })) {
       silence.refresh();
       const line: Line = JSON.parse(text);
@@ -76,7 +76,6 @@ async function runTarget(target: string, seed: string, limits: FuzzLimits): Prom
       }
     }
     const how = await ended;
-    clearTimeout(silence);
     if (report !== undefined && how === 'exit code 0') {
       const { inputs, seconds, cpuSeconds, outcomes, slowestMs, before, after } = report;
       const mib = (bytes: number) => (bytes / 2 ** 20).toFixed(1);
@@ -89,6 +88,8 @@ async function runTarget(target: string, seed: string, limits: FuzzLimits): Prom
     const why = hung ? `hangs: no word for ${silentMs / 1000} s` : `ended with ${how}`;
     throw new Error(`the target ${why}; seed ${seed}; one of these did it:\n${inputs.join('\n')}\n${said}`);
   } finally {
+    clearTimeout(silence);
+    child.kill('SIGKILL');
     rmSync(scratch, { recursive: true, force: true });
   }
 }

@@ -242,7 +242,7 @@ export async function fuzz(target: FuzzTarget): Promise<void> {
     return;
   }
   Error.stackTraceLimit = 6;
-  const say = (line: Line) => process.stdout.write(`${JSON.stringify(line)}\n`);
+  const say = (line: Line) => process.stdout.write(`${ascii(JSON.stringify(line))}\n`);
   const notes = options.notes === undefined ? undefined : openSync(options.notes, 'w');
   const random = createRandom(Number(options.seed));
   const most = Number(options.inputs ?? Number.POSITIVE_INFINITY);
@@ -324,6 +324,11 @@ export async function fuzz(target: FuzzTarget): Promise<void> {
     },
   });
   if (notes !== undefined) closeSync(notes);
+}
+
+/** Outcomes may hold characters that readers of lines take for the end of one. */
+function ascii(json: string): string {
+  return json.replaceAll(/[^ -~]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 /** Slots lie one behind the other, each a length and its bytes. */
