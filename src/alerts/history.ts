@@ -1,4 +1,5 @@
 import type { AlertEvent } from '../core/alerts.ts';
+import { passed } from '../core/checkpoints.ts';
 import type { Context } from '../core/context.ts';
 import type { AlertCommit, AlertStore } from '../core/store.ts';
 import type { CameraId, FrameMeta, Sighting, TrackChange, TrackRef } from '../core/types.ts';
@@ -54,6 +55,7 @@ export async function startAlerts(config: AlertRoomConfig, ctx: Context): Promis
   function observe(input: AlertInput): AlertCommit | undefined {
     const commit = alerts.observe(input);
     if (commit === undefined) return undefined;
+    passed('decided', commit.events);
     measure.commit(commit);
     decided += commit.events.length;
     writer.add(commit);

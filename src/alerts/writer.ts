@@ -1,4 +1,5 @@
 import type { AlertEvent } from '../core/alerts.ts';
+import { passed } from '../core/checkpoints.ts';
 import type { Context } from '../core/context.ts';
 import { errorText, isSightlineError } from '../core/errors.ts';
 import { FloodGate } from '../core/log.ts';
@@ -66,6 +67,7 @@ export function createAlertWriter(options: AlertWriterOptions, ctx: Context): Al
       return;
     }
     if (commit.events.length === 0) return;
+    passed('stored', commit.events);
     for (const event of commit.events) kept.add(event);
     const storedMs = clock.mono();
     publish.stored(

@@ -1,5 +1,6 @@
 import type { MqttConfig } from '../config/schema.ts';
 import { Backoff } from '../core/backoff.ts';
+import { passed } from '../core/checkpoints.ts';
 import type { Context } from '../core/context.ts';
 import { errorText, isAbort, isSightlineError } from '../core/errors.ts';
 import type { CameraId, CameraState } from '../core/types.ts';
@@ -254,7 +255,9 @@ export function startMqtt(options: MqttOptions, ctx: Context): MqttOutput {
     let message = compose(delivery.cuts >= cutsBeforeOmitting ? 'not_taken' : undefined);
     if (packetBytes(message) > current.maximumPacketBytes) message = compose('too_large');
     if (packetBytes(message) > current.maximumPacketBytes) return { kind: 'refused', reason: 'packet too large' };
-    const answer = await current.send(message);
+    const sending = current.send(message);
+    passed('publish handed to the socket', [event]);
+    const answer = await sending;
     if (answer.kind === 'taken') return { kind: 'taken' };
     if (answer.kind === 'code') return pubackVerdict(answer.code);
     const end = await current.ended;

@@ -1,5 +1,6 @@
 import type { AlertEvent } from '../core/alerts.ts';
 import { Backoff } from '../core/backoff.ts';
+import { passed } from '../core/checkpoints.ts';
 import type { Context } from '../core/context.ts';
 import { isAbort } from '../core/errors.ts';
 import { FloodGate } from '../core/log.ts';
@@ -143,6 +144,7 @@ export function startOutbox(options: OutboxOptions, ctx: Context): Outbox {
     const age = ageMs(item, clock.now(), began);
     const liveForMs = options.liveForMs();
     meter.published.inc({ ...labels, topic: late ? 'late' : 'live' });
+    passed('row taken', [item.event]);
     const result = await handOver({
       event: item.event,
       late,
@@ -150,7 +152,10 @@ export function startOutbox(options: OutboxOptions, ctx: Context): Outbox {
       cuts: attempts.get(item)?.cuts ?? 0,
       sameRun: item.announcedMono !== undefined,
     });
-    if (result.kind === 'taken') meter.acknowledged.observe(labels, (clock.mono() - began) / 1000);
+    if (result.kind === 'taken') {
+      passed('puback received', [item.event]);
+      meter.acknowledged.observe(labels, (clock.mono() - began) / 1000);
+    }
     await conclude(item, result, alone);
     pump();
   }
@@ -243,6 +248,7 @@ export function startOutbox(options: OutboxOptions, ctx: Context): Outbox {
   async function remove(): Promise<void> {
     const batch = settled.splice(0);
     await persist(() => store.acknowledge(batch));
+    passed('row removed', batch);
     for (const id of batch) leaving.delete(id);
   }
 
@@ -253,6 +259,10 @@ export function startOutbox(options: OutboxOptions, ctx: Context): Outbox {
     arrived = [];
     try {
       const rows = await store.pending(output.name, tuning.pageRows, cursor);
+      passed(
+        'row read',
+        rows.map(({ event }) => event),
+      );
       if (began !== round) return;
       for (const row of rows) {
         cursor = row.id;

@@ -1,5 +1,6 @@
 import type { Database } from 'better-sqlite3';
 import type { Alert } from '../core/alerts.ts';
+import { passed } from '../core/checkpoints.ts';
 import { SightlineError } from '../core/errors.ts';
 import type { AlertCommit, AlertQuery, CooldownRecord, EpisodeRecord } from '../core/store.ts';
 import { type Erased, withoutEntry } from './erased.ts';
@@ -158,6 +159,7 @@ export function createAlerts(db: Database, erased: Erased) {
   return {
     /** An event whose revision is stored already is left alone; its rows that still wait are returned. */
     commit: db.transaction((commit: AlertCommit, now: number): readonly QueuedEvent[] => {
+      passed('transaction begun', commit.events);
       const queued = commit.events.flatMap((_event, place) => commitEvent(commit, place, now));
       for (const episode of commit.episodes) {
         if (!erased.has(episode.entryId)) putEpisode.run({ ...episode, open: episode.open ? 1 : 0 });
@@ -169,6 +171,7 @@ export function createAlerts(db: Database, erased: Erased) {
         commit.ledger.filter(({ entryId }) => entryId === undefined || !erased.has(entryId)),
         now,
       );
+      passed('transaction written', commit.events);
       return queued;
     }),
     loadOpen: () => ({

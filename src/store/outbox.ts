@@ -1,5 +1,6 @@
 import type { Database } from 'better-sqlite3';
 import type { Alert, AlertEvent, AlertStep } from '../core/alerts.ts';
+import { passed } from '../core/checkpoints.ts';
 import type { OutboxRow } from '../core/store.ts';
 
 interface Row {
@@ -94,12 +95,14 @@ export function createOutbox(db: Database) {
   }
 
   const acknowledge = db.transaction((ids: readonly number[]): void => {
+    passed('removal begun', ids);
     for (const id of ids) {
       const found = take(id);
       if (found === undefined) continue;
       dropEvent.run(found.event_id);
       dropSnapshots.run(found.alert_id);
     }
+    passed('removal written', ids);
   });
 
   return {

@@ -1,3 +1,4 @@
+import { passed } from '../core/checkpoints.ts';
 import { isSightlineError, SightlineError } from '../core/errors.ts';
 import { serveThread } from '../core/thread.ts';
 import { createAlerts } from './alerts.ts';
@@ -94,13 +95,20 @@ function createHandlers() {
       state?.opened.close();
       state = undefined;
     },
-    commit: on((all, ...args: Parameters<Subjects['alerts']['commit']>) => all.alerts.commit.immediate(...args)),
+    commit: on((all, ...args: Parameters<Subjects['alerts']['commit']>) => {
+      const queued = all.alerts.commit.immediate(...args);
+      passed('transaction committed', args[0].events);
+      return queued;
+    }),
     loadOpen: on((all) => all.alerts.loadOpen()),
     getAlert: on((all, id: string) => all.alerts.get(id)),
     listAlerts: on((all, ...args: Parameters<Subjects['alerts']['list']>) => all.alerts.list(...args)),
     snapshot: on((all, id: string) => all.alerts.snapshot(id)),
     pending: on((all, ...args: Parameters<Subjects['outbox']['pending']>) => all.outbox.pending(...args)),
-    acknowledge: on((all, ids: readonly number[]) => all.outbox.acknowledge(ids)),
+    acknowledge: on((all, ids: readonly number[]) => {
+      all.outbox.acknowledge(ids);
+      passed('removal committed', ids);
+    }),
     deadLetter: on((all, ...args: Parameters<Subjects['outbox']['deadLetter']>) => all.outbox.deadLetter.immediate(...args)),
     outboxCounts: on((all) => all.outbox.counts()),
     queryLedger: on((all, ...args: Parameters<Subjects['ledger']['query']>) => all.ledger.query(...args)),

@@ -13,7 +13,6 @@ import {
 } from '../support/daemon.ts';
 import { missingTool } from '../support/data.ts';
 import { fixturePath } from '../support/fixtures.ts';
-import { startTcpProxy } from '../support/tcp-proxy.ts';
 import { until } from '../support/until.ts';
 
 const skip = missingTool(hasMosquitto, 'mosquitto');
@@ -69,34 +68,6 @@ test('kill -9 while an alert is open: the same alert goes on after the restart, 
   const closed = hers.find(({ state }) => state === 'closed');
   assert.equal(closed?.steps.at(-1)?.reason, 'left');
   assert.ok(closed.sightings > (openedOf(listener, 'ada')[0]?.sightings ?? 0), 'she was seen again on the same alert');
-  await daemon.stop();
-});
-
-test('a message whose acknowledgement was lost in the crash is sent again under the same dedupe', { skip }, async () => {
-  await using broker = await startBroker();
-  await using proxy = await startTcpProxy(broker.port);
-  await using listener = await listen(broker.port);
-  await using place = await createWorkplace({
-    mqtt: { url: `mqtt://localhost:${proxy.port}`, snapshot: 'off' },
-    lists,
-    cameras: lobby,
-  });
-  await place.enrol('watch', 'ada');
-  const killed = await place.start();
-  await until('the broker is connected', () => killed.said('mqtt broker connected'), patience);
-  proxy.deaf = true;
-  const sent = await alertWith(listener, { name: 'ada', state: 'opened' });
-  assert.ok((await waitingRows(place)) > 0, 'the daemon does not know that it was taken');
-  killed.signal('SIGKILL');
-  await killed.finished;
-  proxy.cut();
-  proxy.deaf = false;
-
-  await using daemon = await place.start();
-  await until('it is sent again', () => openedOf(listener, 'ada').length === 2, patience);
-  const [first, again] = openedOf(listener, 'ada');
-  assert.deepEqual([again?.dedupe, again?.revision], [sent.dedupe, first?.revision]);
-  await until('nothing waits any more', async () => (await waitingRows(place)) === 0, patience);
   await daemon.stop();
 });
 

@@ -26,6 +26,8 @@ export interface Workplace extends AsyncDisposable {
   configure(config: ConfigInput): void;
   /** Starts a daemon and waits until it watches. */
   start(options?: StartOptions): Promise<RunningDaemon>;
+  /** Starts a daemon that is to end by itself before anybody can ask it anything. */
+  startToEnd(options?: StartOptions): RunningDaemon;
   /** A command of the program on this configuration, to its end. */
   command(...args: readonly string[]): Promise<Finished>;
   /** The same; it must succeed. */
@@ -54,6 +56,8 @@ export interface RunningDaemon extends AsyncDisposable {
   signal(name: NodeJS.Signals): void;
   /** Where health and metrics are. */
   url(path: string): string;
+  /** The value of one sample of `/metrics`, as `name{label="value"}`; 0 while there is none. */
+  metric(sample: string): Promise<number>;
   /** Asked to stop; fails unless it ends with 0 and without complaint. */
   stop(): Promise<void>;
 }
@@ -92,13 +96,17 @@ export async function createWorkplace(config: ConfigInput = {}, { watched = true
     return stdout;
   }
 
-  async function start({ env = {}, args = [] }: StartOptions = {}): Promise<RunningDaemon> {
-    const program = startProgram(['run', ...args, configFile], { cwd: directory.path, env });
-    const daemon = follow(program);
+  function startToEnd({ env = {}, args = [] }: StartOptions = {}): RunningDaemon {
+    const daemon = follow(startProgram(['run', ...args, configFile], { cwd: directory.path, env }));
     daemons.add(daemon);
+    return daemon;
+  }
+
+  async function start(options?: StartOptions): Promise<RunningDaemon> {
+    const daemon = startToEnd(options);
     await Promise.race([
       until('the daemon watches', () => daemon.said('sightline is watching'), patience),
-      program.finished.then(({ code }) => assert.fail(`the daemon ended with ${code}: ${daemon.stderr()}`)),
+      daemon.finished.then(({ code }) => assert.fail(`the daemon ended with ${code}: ${daemon.stderr()}`)),
     ]);
     return daemon;
   }
@@ -110,6 +118,7 @@ export async function createWorkplace(config: ConfigInput = {}, { watched = true
     dataDir,
     configure,
     start,
+    startToEnd,
     command,
     succeed,
     control,
@@ -165,6 +174,11 @@ function follow(program: ReturnType<typeof startProgram>): RunningDaemon {
   function said(message: string, fields: Readonly<Record<string, unknown>> = {}): LogLine | undefined {
     return read().find((line) => line.msg === message && Object.entries(fields).every(([key, value]) => line[key] === value));
   }
+  function url(path: string): string {
+    const line = said('http server open');
+    assert.ok(line, 'HTTP is on');
+    return `http://${String(line['host'])}:${String(line['port'])}${path}`;
+  }
   return {
     pid: program.pid,
     finished: program.finished,
@@ -172,10 +186,11 @@ function follow(program: ReturnType<typeof startProgram>): RunningDaemon {
     said,
     stderr: program.stderr,
     signal: (name) => program.kill(name),
-    url: (path) => {
-      const line = said('http server open');
-      assert.ok(line, 'HTTP is on');
-      return `http://${String(line['host'])}:${String(line['port'])}${path}`;
+    url,
+    metric: async (sample) => {
+      const text = await (await fetch(url('/metrics'))).text();
+      const line = text.split('\n').find((found) => found.startsWith(`${sample} `));
+      return line === undefined ? 0 : Number(line.slice(sample.length));
     },
     stop: async () => {
       program.kill('SIGTERM');

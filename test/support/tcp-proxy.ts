@@ -5,6 +5,8 @@ export interface TcpProxy extends AsyncDisposable {
   readonly port: number;
   /** While true nothing that the server says reaches the client; it is lost. */
   deaf: boolean;
+  /** While set, a client that has sent this text hears nothing more on that connection. */
+  deafAfter: string | undefined;
   /** While set, a client whose bytes contain this text is cut off before they reach the server. */
   poison: string | undefined;
   /** While true new connections are ended at once. */
@@ -27,6 +29,7 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
     }
     const target = connect(targetPort, '127.0.0.1');
     const pair = [client, target] as const;
+    let heard = true;
     pairs.add(pair);
     const end = () => {
       pairs.delete(pair);
@@ -36,10 +39,13 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
     for (const socket of pair) socket.on('close', end).on('error', end);
     client.on('data', (bytes) => {
       if (proxy.poison !== undefined && bytes.includes(proxy.poison)) end();
-      else target.write(bytes);
+      else {
+        heard &&= proxy.deafAfter === undefined || !bytes.includes(proxy.deafAfter);
+        target.write(bytes);
+      }
     });
     target.on('data', (bytes) => {
-      if (!proxy.deaf) client.write(bytes);
+      if (heard && !proxy.deaf) client.write(bytes);
     });
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -48,6 +54,7 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
   const proxy: TcpProxy = {
     port: address.port,
     deaf: false,
+    deafAfter: undefined,
     poison: undefined,
     refuse: false,
     get connections() {
