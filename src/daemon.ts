@@ -281,7 +281,7 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
     loop.part(),
     ...[...outputs.states()].map(([name, state]) => ({
       name: `output ${name}`,
-      ready: state.state === 'connected',
+      ready: state.state === 'connected' && state.reason === undefined,
       ...('reason' in state && state.reason !== undefined ? { reason: state.reason } : {}),
     })),
     ...cameras.parts(),

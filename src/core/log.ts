@@ -115,7 +115,7 @@ export function createLogger(options: { level: LogLevel; destination: { write(li
 
 /** Turns a flood into one line a second with a count; the last fields win. */
 export class FloodGate implements Disposable {
-  readonly #pending = new Map<string, { count: number; fields: object }>();
+  readonly #pending = new Map<string, { readonly level: 'warn' | 'error'; count: number; fields: object }>();
   readonly #timer: Disposable;
   readonly #log: Logger;
 
@@ -125,11 +125,18 @@ export class FloodGate implements Disposable {
   }
 
   warn(message: string, fields: object = {}): void {
-    const key = `${message}`;
-    const seen = this.#pending.get(key);
+    this.#say('warn', message, fields);
+  }
+
+  error(message: string, fields: object = {}): void {
+    this.#say('error', message, fields);
+  }
+
+  #say(level: 'warn' | 'error', message: string, fields: object): void {
+    const seen = this.#pending.get(message);
     if (seen === undefined) {
-      this.#pending.set(key, { count: 0, fields });
-      this.#log.warn(fields, message);
+      this.#pending.set(message, { level, count: 0, fields });
+      this.#log[level](fields, message);
     } else {
       seen.count += 1;
       seen.fields = fields;
@@ -137,11 +144,11 @@ export class FloodGate implements Disposable {
   }
 
   #flush(): void {
-    for (const [message, { count, fields }] of this.#pending) {
+    for (const [message, { level, count, fields }] of this.#pending) {
       if (count === 0) this.#pending.delete(message);
       else {
-        this.#log.warn({ ...fields, count }, message);
-        this.#pending.set(message, { count: 0, fields });
+        this.#log[level]({ ...fields, count }, message);
+        this.#pending.set(message, { level, count: 0, fields });
       }
     }
   }

@@ -3,6 +3,7 @@ import { Backoff } from '../core/backoff.ts';
 import { passed } from '../core/checkpoints.ts';
 import type { Context } from '../core/context.ts';
 import { errorText, isAbort, isSightlineError } from '../core/errors.ts';
+import { FloodGate } from '../core/log.ts';
 import type { CameraId, CameraState } from '../core/types.ts';
 import { pubackVerdict } from './mqtt-codes.ts';
 import { type Link, type LinkAnswer, type LinkMessage, openLink, packetBytes } from './mqtt-link.ts';
@@ -24,7 +25,7 @@ export interface MqttTuning {
   readonly window: number;
   readonly retryFirstMs: number;
   readonly retryMaxMs: number;
-  /** Pause after a refusal that a person must mend. */
+  /** Pause after a refusal that a person must mend: of the connection, or of a retained state. */
   readonly refusedRetryMs: number;
   /** A connection that lived this long was a good one: the next attempt starts from the first delay again. */
   readonly steadyMs: number;
@@ -69,6 +70,9 @@ const leftoverLimit = 1000;
 /** So many short connections in a row, each ended by the broker, look like another client with our client id. */
 const shortLinksToSuspect = 5;
 
+/** Refusing topics that are remembered; one of them is named. */
+const topicsNoted = 1000;
+
 /** Cuts of the connection, this message alone under way, after which its picture is left out. */
 const cutsBeforeOmitting = 2;
 
@@ -99,6 +103,9 @@ export function startMqtt(options: MqttOptions, ctx: Context): MqttOutput {
   const wanted = new Map<string, Buffer>();
   const dirty = new Set<string>();
   let publishingStates = false;
+  /** Topics whose newest message the broker would not have, with its reason. */
+  const unwelcome = new Map<string, string>();
+  const flood = new FloodGate(log, clock);
   /** `unasked` once all cameras are known. */
   let leftovers: 'unknown' | 'unasked' | 'asked' = 'unknown';
 
@@ -111,6 +118,21 @@ export function startMqtt(options: MqttOptions, ctx: Context): MqttOutput {
     state = next;
     connected.set({ output: 'mqtt' }, next.state === 'connected' ? 1 : 0);
     onWindow();
+  }
+
+  /** What a topic's newest message came to; a refusal is part of the state until one is taken. */
+  function note(topic: string, refusal: string | undefined): void {
+    if (refusal === unwelcome.get(topic)) return;
+    if (refusal === undefined) unwelcome.delete(topic);
+    else if (unwelcome.size < topicsNoted) unwelcome.set(topic, refusal);
+    if (state.state === 'connected') enter(connectedSince(state.since));
+  }
+
+  function connectedSince(since: number): OutputState {
+    const [first] = unwelcome;
+    if (first === undefined) return { state: 'connected', since };
+    const others = unwelcome.size === 1 ? '' : ` and ${unwelcome.size - 1} more`;
+    return { state: 'connected', since, reason: `the broker refuses messages to ${first[0]}${others}: ${first[1]}` };
   }
 
   function status(fields: Omit<StatusMessage, 'v' | 'version' | 'at'>): Buffer {
@@ -149,9 +171,12 @@ export function startMqtt(options: MqttOptions, ctx: Context): MqttOutput {
 
   async function tell(through: Link, topic: string, payload: Buffer): Promise<LinkAnswer['kind']> {
     const answer = await through.send(retained(topic, payload));
+    if (answer.kind === 'taken') note(topic, undefined);
     if (answer.kind === 'code') {
+      const { reason } = pubackVerdict(answer.code);
       statesRefused.inc();
-      log.warn({ topic, reason: pubackVerdict(answer.code).reason }, 'broker refused a state');
+      note(topic, reason);
+      flood.warn('broker refused a state', { topic, reason });
     }
     return answer.kind;
   }
@@ -188,7 +213,7 @@ export function startMqtt(options: MqttOptions, ctx: Context): MqttOutput {
     const delayMs = kind === 'refused' ? tuning.refusedRetryMs : backoff.next();
     const since = clock.now();
     enter({ state: kind, since, reason, retryAt: since + delayMs });
-    log.warn({ reason, retryInMs: delayMs }, kind === 'refused' ? 'mqtt broker refuses us' : 'mqtt broker is away');
+    flood.warn(kind === 'refused' ? 'mqtt broker refuses us' : 'mqtt broker is away', { reason, retryInMs: delayMs });
     await clock.sleep(delayMs, stop.signal);
   }
 
@@ -207,6 +232,7 @@ export function startMqtt(options: MqttOptions, ctx: Context): MqttOutput {
       const began = clock.mono();
       connections.inc({ output: 'mqtt' });
       // The birth goes alone: once it is answered, a connection that ends on an alert message says something of that message.
+      unwelcome.clear();
       newborn = opened;
       dirty.delete(statusTopic);
       const birth = await tell(opened, statusTopic, online());
@@ -217,7 +243,7 @@ export function startMqtt(options: MqttOptions, ctx: Context): MqttOutput {
         for (const topic of wanted.keys()) if (topic !== statusTopic) dirty.add(topic);
         void publishStates();
         void clearLeftovers();
-        enter({ state: 'connected', since: clock.now() });
+        enter(connectedSince(clock.now()));
       }
       const end = await opened.ended;
       link = undefined;
@@ -258,8 +284,15 @@ export function startMqtt(options: MqttOptions, ctx: Context): MqttOutput {
     const sending = current.send(message);
     passed('publish handed to the socket', [event]);
     const answer = await sending;
-    if (answer.kind === 'taken') return { kind: 'taken' };
-    if (answer.kind === 'code') return pubackVerdict(answer.code);
+    if (answer.kind === 'taken') {
+      note(message.topic, undefined);
+      return { kind: 'taken' };
+    }
+    if (answer.kind === 'code') {
+      const verdict = pubackVerdict(answer.code);
+      note(message.topic, verdict.reason);
+      return verdict;
+    }
     const end = await current.ended;
     return { kind: 'lost', closed: !end.byUs };
   }
@@ -278,8 +311,16 @@ export function startMqtt(options: MqttOptions, ctx: Context): MqttOutput {
     }
     stop.abort();
     await serving;
+    retrying[Symbol.dispose]();
+    flood[Symbol.dispose]();
     enter({ state: 'stopped', since: clock.now() });
   }
+
+  /** States are said once, so that one that was refused must be said again. */
+  const retrying = clock.every(tuning.refusedRetryMs, () => {
+    for (const topic of unwelcome.keys()) if (wanted.has(topic)) dirty.add(topic);
+    void publishStates();
+  });
 
   const serving = serve().catch((error: unknown) => {
     if (!isAbort(error)) throw error;
@@ -298,6 +339,8 @@ export function startMqtt(options: MqttOptions, ctx: Context): MqttOutput {
     },
     deliver,
     cameraState(camera: CameraId, cameraState: CameraState | undefined) {
+      if (cameraState === undefined)
+        for (const topic of ['alert', 'late'] as const) note(topicName(base, topic, camera), undefined);
       want(
         topicName(base, 'camera', camera),
         cameraState === undefined ? Buffer.alloc(0) : json(cameraToMessage(camera, cameraState)),

@@ -165,7 +165,7 @@ export function startOutbox(options: OutboxOptions, ctx: Context): Outbox {
     try {
       return await output.deliver(delivery);
     } catch (error) {
-      log.error({ output: output.name, alert: delivery.event.alert.id, err: error }, 'output failed on an alert message');
+      flood.error('output failed on an alert message', { output: output.name, alert: delivery.event.alert.id, err: error });
       return { kind: 'refused', reason: 'internal error' };
     }
   }
@@ -213,7 +213,7 @@ export function startOutbox(options: OutboxOptions, ctx: Context): Outbox {
   async function giveUp(item: Item, reason: string): Promise<void> {
     const { rowId, event } = item;
     meter.dead.inc({ ...labels, reason });
-    log.error({ output: output.name, alert: event.alert.id, revision: event.revision, reason }, 'alert message given up');
+    flood.error('alert message given up', { output: output.name, alert: event.alert.id, revision: event.revision, reason });
     lanes.remove(item);
     if (rowId === undefined) return;
     leaving.add(rowId);

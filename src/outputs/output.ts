@@ -30,7 +30,8 @@ export type DeliveryResult =
 /** State of the other side, in words for health and logs. */
 export type OutputState =
   | { readonly state: 'connecting'; readonly since: number }
-  | { readonly state: 'connected'; readonly since: number }
+  /** With a reason: it is there and does not take all that it is sent. */
+  | { readonly state: 'connected'; readonly since: number; readonly reason?: string }
   | { readonly state: 'waiting'; readonly since: number; readonly reason: string; readonly retryAt: number }
   /** The other side does not want us as we are configured; tried again slowly. */
   | { readonly state: 'refused'; readonly since: number; readonly reason: string; readonly retryAt: number }

@@ -231,11 +231,15 @@ describe('mqtt on a real broker', { skip }, () => {
     });
   }
 
-  it('puts a message that the access list forbids to the dead letters, and the others go on', async () => {
-    const acl = ['topic read house/#', 'topic readwrite house/v1/status', 'topic readwrite house/v1/alerts/lobby'];
-    await using broker = await startBroker({ acl });
+  it('says which topic the access list forbids, puts what it refuses to the dead letters, and heals when it is allowed', async () => {
+    const some = ['topic read house/#', 'topic readwrite house/v1/status', 'topic readwrite house/v1/alerts/lobby'];
+    await using broker = await startBroker({ acl: some });
     await using listener = await listen(broker.port, 'house/#');
     await using house = await testOutputs({ url: broker.url });
+    const trouble = () => {
+      const state = house.outputs.states().get('mqtt');
+      return state?.state === 'connected' ? (state.reason ?? 'none') : state?.state;
+    };
     house.outputs.notify(house.outbox.add([alertEvent({ camera: 'yard', id: 'a' }), alertEvent({ camera: 'lobby', id: 'b' })]));
     await until('both are settled', () => house.outbox.rows.length === 0);
     assert.deepEqual(
@@ -246,10 +250,28 @@ describe('mqtt on a real broker', { skip }, () => {
       alertsIn(listener.messages).map(({ id }) => id),
       ['b'],
     );
-    assert.match(
-      await house.ctx.metrics.registry.metrics(),
-      /sightline_output_dead_letters_total\{output="mqtt",reason="not authorized"\} 1/,
+    const metrics = () => house.ctx.metrics.registry.metrics();
+    const given = /sightline_output_dead_letters_total\{output="mqtt",reason="not authorized"\} (\d+)/;
+    assert.equal(given.exec(await metrics())?.[1], '1');
+    assert.equal(trouble(), 'the broker refuses messages to house/v1/alerts/yard: not authorized');
+
+    const many = Array.from({ length: 50 }, (_, index) => alertEvent({ camera: 'yard', id: `more-${index}` }));
+    house.outputs.notify(house.outbox.add(many));
+    for (const camera of ['yard', 'gate']) house.outputs.publishCameraState(camera, { state: 'connecting', since: 1 });
+    await until('all are given up', () => house.outbox.dead.length === 51);
+    await until('two states are refused', async () => /mqtt_states_refused_total [2-9]/.test(await metrics()));
+    assert.match(trouble() ?? '', /^the broker refuses messages to house\/v1\/alerts\/yard and 2 more: not authorized$/);
+    const lines = house.ctx.lines.filter(({ msg }) => /given up|refused a state/.test(String(msg)));
+    const seconds = (performance.now() - house.startedMs) / 1000;
+    assert.ok(lines.length <= 2 * (seconds + 1), `${lines.length} lines in ${seconds} s`);
+
+    broker.allow(['topic readwrite house/#']);
+    await until('the states are told without being asked', () =>
+      ['yard', 'gate'].every((camera) => listener.messages.some(({ topic }) => topic === `house/v1/cameras/${camera}/state`)),
     );
+    house.outputs.notify(house.outbox.add([alertEvent({ camera: 'yard', id: 'c' })]));
+    await until('no trouble is left', () => trouble() === 'none');
+    assert.ok(alertsIn(listener.messages).some(({ id }) => id === 'c'));
   });
 
   it('cannot know over MQTT 3.1.1 that the access list forbids a message', async () => {

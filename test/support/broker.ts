@@ -33,6 +33,8 @@ export interface Broker extends AsyncDisposable {
   readonly directory: string;
   /** What the broker itself said so far. */
   log(): string;
+  /** New lines of the acl_file, in force at once; only for one that was started with some. */
+  allow(acl: readonly string[]): void;
   /** As a power cut would. */
   kill(): Promise<void>;
   /** On the same port. */
@@ -111,6 +113,10 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
     url: `${tls === undefined ? 'mqtt' : 'mqtts'}://localhost:${port}`,
     directory,
     log: () => said,
+    allow(lines) {
+      writeFileSync(join(directory, 'acl'), `${lines.join('\n')}\n`, { mode: 0o600 });
+      child?.kill('SIGHUP');
+    },
     kill,
     start,
     async [Symbol.asyncDispose]() {

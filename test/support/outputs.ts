@@ -11,6 +11,8 @@ export interface TestOutputs extends AsyncDisposable {
   readonly outputs: Outputs;
   readonly outbox: MemoryOutbox;
   readonly ctx: TestContext;
+  /** `performance.now()` before they were started. */
+  readonly startedMs: number;
 }
 
 /** Outputs on an outbox in memory, below the topic `house`, impatient enough for a test. */
@@ -23,6 +25,7 @@ export async function testOutputs(
     tuning?: Partial<OutboxTuning>;
   } = {},
 ): Promise<TestOutputs> {
+  const startedMs = performance.now();
   const ctx = testContext();
   const outbox = options.outbox ?? createMemoryOutbox();
   const config = configSchema.parse({
@@ -43,6 +46,7 @@ export async function testOutputs(
     outputs,
     outbox,
     ctx,
+    startedMs,
     async [Symbol.asyncDispose]() {
       await outputs[Symbol.asyncDispose]();
       ctx[Symbol.dispose]();
