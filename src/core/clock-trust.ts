@@ -25,8 +25,11 @@ export interface ClockReading {
   readonly mono: number;
 }
 
-/** Steps and drift that are corrected in everyday running, and a time change on a host whose clock is kept in local time. */
-export const toleratedMs = 3_600_000;
+/**
+ * Steps and drift that are corrected in everyday running, and a time change on a host whose clock is kept in local time: back by an
+ * hour in autumn, ahead by as much in spring, and what the clocks have drifted apart meanwhile.
+ */
+export const toleratedMs = 65 * 60_000;
 /** How long the daemon may have been off without a second thought. */
 export const toleratedAtStartMs = 30 * 86_400_000;
 /** How long a leap must stand before it is believed. */

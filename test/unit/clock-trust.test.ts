@@ -31,6 +31,16 @@ test('time that passes and small steps are believed', () => {
   );
 });
 
+test('an hour back and an hour ahead again is believed, with what the clocks drift apart between', () => {
+  assert.deepEqual(
+    follow(started, [
+      [hour, -hour],
+      [180 * day, hour + 2000],
+    ]),
+    [true, true],
+  );
+});
+
 test('a leap ahead is not believed for a day, and then is', () => {
   assert.deepEqual(
     follow(started, [
