@@ -1,4 +1,4 @@
-import { isSystemError } from '../core/errors.ts';
+import { descriptorsText, isSystemError } from '../core/errors.ts';
 
 /**
  * What the codes of CONNACK, PUBACK and DISCONNECT ask of us (MQTT 5.0 section 2.4, MQTT 3.1.1 table 3.1). Pure.
@@ -85,6 +85,8 @@ const certificateCode =
 
 export function socketRefusal(error: unknown): LinkRefusal {
   if (isSystemError(error, 'ECONNREFUSED')) return { reason: 'no broker listens there', kind: 'waiting' };
+  const descriptors = descriptorsText(error);
+  if (descriptors !== undefined) return { reason: descriptors, kind: 'waiting' };
   if (isSystemError(error, 'ENOTFOUND')) return { reason: 'the name of the broker is unknown', kind: 'waiting' };
   if (isSystemError(error, 'ECONNRESET') || isSystemError(error, 'EPIPE'))
     return { reason: 'broker closed the connection', kind: 'waiting' };

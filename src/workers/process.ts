@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { errorText, isSystemError, SightlineError } from '../core/errors.ts';
+import { descriptorsText, errorText, isSystemError, SightlineError } from '../core/errors.ts';
 import type { LaunchedWorker, Launcher, WorkerExit } from './launcher.ts';
 import { findOrphans, isAlive, removePidFile, rssBytesOf, writePidFile } from './orphans.ts';
 import { relayOutput } from './output.ts';
@@ -94,7 +94,8 @@ export function createProcessLauncher(options: ProcessLauncherOptions): Launcher
       await new Promise<void>((resolve, reject) => {
         child.once('spawn', resolve);
         child.once('error', (cause) => {
-          reject(new SightlineError('worker.crashed', `worker ${worker} cannot be started: ${errorText(cause)}`, { cause }));
+          const why = descriptorsText(cause) ?? errorText(cause);
+          reject(new SightlineError('worker.crashed', `worker ${worker} cannot be started: ${why}`));
         });
       });
       const { pid } = child;

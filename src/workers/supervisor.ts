@@ -1,6 +1,6 @@
 import { Backoff, RestartBudget } from '../core/backoff.ts';
 import type { Context } from '../core/context.ts';
-import { isAbort } from '../core/errors.ts';
+import { descriptorsText, errorText, isAbort } from '../core/errors.ts';
 import type { CameraId } from '../core/types.ts';
 import type { LaunchedWorker, Launcher } from './launcher.ts';
 import { type LifeTimings, liveWorker, type WorkerAttachment, type WorkerLink } from './life.ts';
@@ -268,9 +268,14 @@ export async function startSupervisor(options: SupervisorOptions, ctx: Context):
   }
   const reconciling = reconcile();
   const rssTimer = clock.every(rssEveryMs, async () => {
-    for (const [worker, { process }] of workers) {
-      const bytes = await process?.rssBytes();
-      if (bytes !== undefined && workers.get(worker)?.process === process) rssGauge.set({ worker }, bytes);
+    try {
+      for (const [worker, { process }] of workers) {
+        const bytes = await process?.rssBytes();
+        if (bytes !== undefined && workers.get(worker)?.process === process) rssGauge.set({ worker }, bytes);
+      }
+    } catch (error) {
+      // A measurement must not end the daemon.
+      log.warn({ reason: descriptorsText(error) ?? errorText(error) }, 'memory of the workers cannot be read');
     }
   });
 
