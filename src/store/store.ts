@@ -1,6 +1,7 @@
 import { Backoff } from '../core/backoff.ts';
 import type { Context } from '../core/context.ts';
 import { errorText, isSightlineError, SightlineError } from '../core/errors.ts';
+import { FloodGate } from '../core/log.ts';
 import type { OutboxRow, Store } from '../core/store.ts';
 import { startThread, type Thread, type ThreadCalls } from '../core/thread.ts';
 import type { Unreadable } from './outbox.ts';
@@ -67,6 +68,7 @@ export async function startStore({ directory }: StoreOptions, ctx: Context): Pro
   const ended = new AbortController();
   const backoff = new Backoff({ firstMs: 200, maxMs: 30_000 });
   let running: Running | undefined = await startStoreThread(directory);
+  const flood = new FloodGate(log, clock);
   let state: Store['state'] = 'ready';
   let healing: Promise<void> | undefined;
 
@@ -111,7 +113,7 @@ export async function startStore({ directory }: StoreOptions, ctx: Context): Pro
         return;
       } catch (error) {
         if (signal.aborted) return;
-        log.error({ err: error, attempt: backoff.attempt }, 'store thread does not start');
+        flood.error('store thread does not start', { err: error, attempt: backoff.attempt });
       }
     }
   }
@@ -249,6 +251,7 @@ export async function startStore({ directory }: StoreOptions, ctx: Context): Pro
     [Symbol.asyncDispose]: async () => {
       ended.abort();
       await healing;
+      flood[Symbol.dispose]();
       const last = running;
       running = undefined;
       await last?.thread[Symbol.asyncDispose]();

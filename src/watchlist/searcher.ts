@@ -1,6 +1,7 @@
 import { Backoff } from '../core/backoff.ts';
 import type { Context } from '../core/context.ts';
 import { isSightlineError, SightlineError } from '../core/errors.ts';
+import { FloodGate } from '../core/log.ts';
 import type { ReferenceHead, WatchlistStore } from '../core/store.ts';
 import type { Embedding, Match, MatchKind, MatchResult } from '../core/types.ts';
 import { startVectorIndex, type VectorIndex } from './faiss.ts';
@@ -66,6 +67,7 @@ export async function startSearcher(
   const ended = new AbortController();
   const backoff = new Backoff({ firstMs: 200, maxMs: 30_000 });
   let index = await build(references);
+  const flood = new FloodGate(ctx.log, ctx.clock);
   let state: Searcher['state'] = 'ready';
   let healing: Promise<void> | undefined;
 
@@ -120,7 +122,7 @@ export async function startSearcher(
         return;
       } catch (error) {
         if (signal.aborted) return;
-        ctx.log.error({ err: error, attempt: backoff.attempt }, 'vector index does not start');
+        flood.error('vector index does not start', { err: error, attempt: backoff.attempt });
       }
     }
   }
@@ -223,6 +225,7 @@ export async function startSearcher(
     [Symbol.asyncDispose]: async () => {
       ended.abort();
       await healing;
+      flood[Symbol.dispose]();
       await index[Symbol.asyncDispose]();
     },
   };
