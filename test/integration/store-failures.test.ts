@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { type ChildProcessByStdio, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, writeFileSync } from 'node:fs';
-import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
@@ -12,6 +12,7 @@ import { isSightlineError } from '../../src/core/errors.ts';
 import { startStore } from '../../src/store/store.ts';
 import { testContext } from '../support/context.ts';
 import { temporaryDirectory } from '../support/directory.ts';
+import { mountSmallDisk, type SmallDisk } from '../support/small-disk.ts';
 import { exampleCommit, exampleEpisode, exampleEvent, exampleLedgerRow } from '../support/store.ts';
 import { threadsOf } from '../support/threads.ts';
 import { until } from '../support/until.ts';
@@ -144,35 +145,22 @@ test('closing while the thread is down ends the attempts to start it', async () 
   assert.equal(again.state, 'ready');
 });
 
-/** A disk of its own size, or why there is none. */
-async function smallDisk(bytes: number): Promise<({ readonly path: string } & AsyncDisposable) | string> {
+/** A data directory on a disk of its own size, or why there is none. */
+async function smallDisk(bytes: number): Promise<(SmallDisk & { readonly path: string }) | string> {
   const directory = await temporaryDirectory();
-  if (process.getuid?.() !== 0) {
+  const disk = mountSmallDisk(directory.path, bytes);
+  if (typeof disk === 'string') {
     await directory[Symbol.asyncDispose]();
-    return 'mounting a small disk needs root';
-  }
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes},mode=0700`, 'tmpfs', directory.path], { stdio: 'pipe' });
-  } catch (error) {
-    await directory[Symbol.asyncDispose]();
-    return `a small disk cannot be mounted here: ${error instanceof Error ? error.message.trim() : String(error)}`;
+    return disk;
   }
   return {
+    ...disk,
     path: directory.path,
     [Symbol.asyncDispose]: async () => {
-      execFileSync('umount', [directory.path]);
+      await disk[Symbol.asyncDispose]();
       await directory[Symbol.asyncDispose]();
     },
   };
-}
-
-function fill(file: string): void {
-  const chunk = Buffer.alloc(64 * 1024);
-  try {
-    while (true) writeFileSync(file, chunk, { flag: 'a' });
-  } catch (error) {
-    assert.equal((error as NodeJS.ErrnoException).code, 'ENOSPC');
-  }
 }
 
 test('a full disk is said, takes nothing with it, and is forgotten as soon as a write succeeds', async (t) => {
@@ -182,8 +170,7 @@ test('a full disk is said, takes nothing with it, and is forgotten as soon as a 
   using ctx = testContext();
   await using store = await startStore({ directory: disk.path }, ctx);
   await store.alerts.commit(exampleCommit({ events: [exampleEvent({ id: 'before' })], episodes: [exampleEpisode()] }));
-  const filler = join(disk.path, 'filler');
-  fill(filler);
+  disk.fill();
   await assert.rejects(
     async () => {
       for (let i = 0; i < 200; i += 1) {
@@ -196,7 +183,7 @@ test('a full disk is said, takes nothing with it, and is forgotten as soon as a 
   assert.match(await ctx.metrics.registry.metrics(), /sightline_store_ready 0/);
   assert.ok(await store.alerts.get('before'), 'reading still works');
   assert.equal(store.state, 'full', 'reading heals nothing');
-  await rm(filler);
+  disk.clear();
   await store.alerts.commit(exampleCommit({ events: [exampleEvent({ id: 'after' }, 1, randomBytes(100_000))] }));
   assert.equal(store.state, 'ready');
   assert.ok(ctx.lines.some(({ level, msg }) => level === 'error' && /disk is full/.test(String(msg))));

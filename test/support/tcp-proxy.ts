@@ -3,12 +3,16 @@ import { connect, createServer, type Socket } from 'node:net';
 
 export interface TcpProxy extends AsyncDisposable {
   readonly port: number;
+  /** Where new connections lead. */
+  targetPort: number;
   /** While true nothing that the server says reaches the client; it is lost. */
   deaf: boolean;
   /** While set, a client that has sent this text hears nothing more on that connection. */
   deafAfter: string | undefined;
   /** While set, a client whose bytes contain this text is cut off before they reach the server. */
   poison: string | undefined;
+  /** Milliseconds by which all that the server says comes later. */
+  delayMs: number;
   /** While true new connections are ended at once. */
   refuse: boolean;
   /** Connections made so far. */
@@ -27,7 +31,7 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
       client.destroy();
       return;
     }
-    const target = connect(targetPort, '127.0.0.1');
+    const target = connect(proxy.targetPort, '127.0.0.1');
     const pair = [client, target] as const;
     let heard = true;
     pairs.add(pair);
@@ -45,7 +49,9 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
       }
     });
     target.on('data', (bytes) => {
-      if (heard && !proxy.deaf) client.write(bytes);
+      if (!heard || proxy.deaf) return;
+      if (proxy.delayMs === 0) client.write(bytes);
+      else setTimeout(() => client.writable && client.write(bytes), proxy.delayMs);
     });
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -53,8 +59,10 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
   if (address === null || typeof address === 'string') throw new Error('no port');
   const proxy: TcpProxy = {
     port: address.port,
+    targetPort,
     deaf: false,
     deafAfter: undefined,
+    delayMs: 0,
     poison: undefined,
     refuse: false,
     get connections() {

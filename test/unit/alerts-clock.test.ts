@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { scene } from '../support/sightings.ts';
+import { scene, trackEnded } from '../support/sightings.ts';
 
 /** A visit of anna from `at` on that is decided at once. */
 function visit(s: ReturnType<typeof scene>, at: number, epoch: number): void {
@@ -93,3 +93,54 @@ test('a daemon that starts again after the wall clock was set back does not keep
   pass(again, -600_000, -589_800, 2);
   assert.deepEqual(again.story, [left]);
 });
+
+for (const [where, jumpMs] of [
+  ['ahead', 3_600_000],
+  ['back', -3_600_000],
+] as const) {
+  describe(`the wall clock is set an hour ${where} while a live source goes on`, () => {
+    /** Ten seconds of nobody after her last look, in event time and in real time. */
+    async function leave(s: ReturnType<typeof scene>, at: number): Promise<void> {
+      s.frame(at, { changes: [trackEnded(at)] });
+      await s.clock.advance(10_200);
+      pass(s, at, at + 10_200, 1);
+      s.observe({ kind: 'tick' });
+    }
+
+    test('an open alert goes on, and ends leaveAfter after she has left', async () => {
+      const s = scene();
+      visit(s, 0, 1);
+      s.clock.jump(jumpMs);
+      s.observe({ kind: 'tick' });
+      for (let at = 600; at < 5000; at += 200) s.see({ at, scores: { anna: 0.7 } });
+      s.observe({ kind: 'tick' });
+      assert.deepEqual(s.story, [opened]);
+      await leave(s, 5000);
+      assert.deepEqual(s.story, [opened, left]);
+    });
+
+    test('a cooldown holds for as long as it would have', async () => {
+      const s = scene({ alerts: [{ name: 'r', cooldown: '10m' }] });
+      visit(s, 0, 1);
+      s.clock.jump(jumpMs);
+      await leave(s, 600);
+      for (const after of [0, 200, 400]) s.see({ at: 300_000 + after, track: 2, scores: { anna: 0.7 } });
+      assert.deepEqual(s.story, [opened, left], 'five minutes later');
+      s.frame(301_000, { changes: [trackEnded(301_000, { trackId: 2 })] });
+      pass(s, 301_000, 312_000, 1);
+      for (const after of [0, 200, 400]) s.see({ at: 601_000 + after, track: 3, scores: { anna: 0.7 } });
+      assert.deepEqual(s.story, [opened, left, opened], 'ten minutes later');
+    });
+
+    test('a schedule follows the wall clock at once', () => {
+      const window = { from: '11:30', to: '12:30', timeZone: 'UTC' };
+      const s = scene({ alerts: [{ name: 'noon', when: { schedule: [window] } }] });
+      s.clock.jump(jumpMs);
+      visit(s, 0, 1);
+      assert.deepEqual(s.story, [], 'it is not noon');
+      s.clock.jump(-jumpMs);
+      visit(s, 600, 1);
+      assert.deepEqual(s.story, [opened]);
+    });
+  });
+}
