@@ -74,12 +74,12 @@ describe('one daemon through a night of faults, never started again', { skip, co
     const waiting = 'sightline_output_waiting{output="mqtt"}';
     await until('messages wait', async () => (await night.daemon.metric(waiting)) > 0, patience);
     await night.bothAgain();
-    await night.bothAgain();
     assert.deepEqual(await night.troubles(), []);
-    night.proxy.delayMs = 0;
     const quick = 'sightline_output_acknowledged_seconds_bucket{le="1",output="mqtt"}';
     const all = 'sightline_output_acknowledged_seconds_count{output="mqtt"}';
-    assert.ok((await night.daemon.metric(all)) - (await night.daemon.metric(quick)) >= 2, 'the metric shows it');
+    const slow = async () => (await night.daemon.metric(all)) - (await night.daemon.metric(quick));
+    await until('the metric shows it', async () => (await slow()) >= 2, patience);
+    night.proxy.delayMs = 0;
     night.assertCalm();
   });
 
@@ -258,9 +258,8 @@ describe('one daemon through a night of faults, never started again', { skip, co
     const before = await night.daemon.metric(decided);
     using _busy = busyProcesses(4);
     await night.bothAgain();
-    await night.bothAgain();
     assert.deepEqual(await night.troubles(), []);
-    assert.ok((await night.daemon.metric(decided)) >= before + 4);
+    assert.ok((await night.daemon.metric(decided)) >= before + 2);
     night.assertCalm();
   });
 
