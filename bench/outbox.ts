@@ -23,6 +23,7 @@ import { alertEvent } from '../test/support/outbox.ts';
 import { exampleCommit, exampleEpisode } from '../test/support/store.ts';
 import { until } from '../test/support/until.ts';
 import { cpuMs, createStopwatch, type Load, openLoop, type Times } from './outbox/load.ts';
+import { publishFigures } from './publish/publish.ts';
 import { quantile } from './recognition/statistics.ts';
 
 const usage = `usage: node bench/outbox.ts [--seconds N] [--rate N] [--cameras N] [--picture BYTES] [--parts alone,load,bare] [--quick] [--publish]
@@ -341,12 +342,11 @@ else {
     const figures = { date: new Date().toISOString().slice(0, 10), machine, settings, targets, rows };
     const results = join(root, 'bench/results');
     mkdirSync(results, { recursive: true });
-    const text = `${JSON.stringify(figures, undefined, 2)}\n`;
-    writeFileSync(join(results, 'outbox.json'), text);
+    writeFileSync(join(results, 'outbox.json'), `${JSON.stringify(figures, undefined, 2)}\n`);
     console.log(`${figures.date}, ${machine}\n\n${tableOf(rows)}`);
     const complaints = complaintsOf(rows);
     for (const complaint of complaints) console.log(`NOT REACHED: ${complaint}`);
     if (complaints.length > 0) process.exitCode = 1;
-    if (values.publish && !values.quick) writeFileSync(join(root, 'bench/outbox.last.json'), text);
+    if (values.publish && !values.quick) publishFigures('outbox', figures);
   }
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { hasMosquitto } from '../test/support/broker.ts';
 import { missingTool } from '../test/support/data.ts';
+import { publishFigures } from './publish/publish.ts';
 import { quantile } from './recognition/statistics.ts';
 import { filmSeconds, torture } from './torture/run.ts';
 import { complaintsOf, tableOf } from './torture/table.ts';
@@ -87,12 +88,9 @@ async function main(): Promise<void> {
   if (complaints.length > 0) process.exitCode = 1;
   if (values.publish && !values.quick) {
     const { visits: _visits, ...verdict } = result.verdict;
-    const { blind: _blind, payloadBytes: _bytes, frames, ...rest } = figures;
+    const { blind: _blind, payloadBytes: _bytes, faults: _faults, frames, ...rest } = figures;
     const { effects: _effects, ...rates } = frames ?? { effects: [] };
-    writeFileSync(
-      join(root, 'bench/torture.last.json'),
-      `${JSON.stringify({ ...rest, verdict, frames: rates }, undefined, 2)}\n`,
-    );
+    publishFigures('torture', { ...rest, verdict, frames: rates });
   }
 }
 
