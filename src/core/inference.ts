@@ -8,7 +8,7 @@ export type DataType = 'FP32' | 'FP16' | 'INT32' | 'INT64' | 'UINT8' | 'BOOL' | 
 
 /** FP16 travels as its 16 bits in a Uint16Array; BOOL as one byte each; BYTES as KServe's length-prefixed elements. */
 export type TensorData =
-  | Float32Array<ArrayBuffer>
+  | Float32Array
   | Int32Array<ArrayBuffer>
   | BigInt64Array<ArrayBuffer>
   | Uint8Array<ArrayBuffer>
@@ -19,7 +19,10 @@ export interface Tensor {
   readonly datatype: DataType;
   /** Every axis, the batch axis included. */
   readonly shape: readonly number[];
-  /** Row-major. Handed over by `infer`: the caller must not touch it afterwards (engines may transfer its buffer). */
+  /**
+   * Row-major. Handed over by `infer`: the caller must not touch it afterwards (engines may transfer its buffer), unless it is in shared
+   * memory and comes back as `spent`.
+   */
   readonly data: TensorData;
 }
 
@@ -38,7 +41,7 @@ export interface InferResult {
   /** Milliseconds in the queue and in the network. */
   readonly queuedMs: number;
   readonly computeMs: number;
-  /** Data of the inputs, given back to be filled again; absent where it was joined with that of others. */
+  /** Data of the inputs in shared memory, which nobody reads any more: it may be filled again. */
   readonly spent?: readonly TensorData[];
 }
 

@@ -4,6 +4,7 @@ import type { DataType, Tensor, TensorData } from '../core/inference.ts';
 import { serveThread, Transferred } from '../core/thread.ts';
 import type { SessionContract, SessionTensor } from './contract.ts';
 import { quantisesActivations } from './quantisation.ts';
+import { ownBuffer } from './tensor.ts';
 
 /** The inference thread: ONNX Runtime sessions by model name. A run blocks this thread and no other. */
 
@@ -11,7 +12,7 @@ export type EmbeddedHandlers = {
   /** Replaces a loaded network of the same name; rejects with `model.invalid`. */
   load(model: string, weights: string): Promise<SessionContract>;
   unload(model: string): Promise<void>;
-  /** Rejects with `inference.failed`. Buffers of the outputs are handed over, those of the inputs back. */
+  /** Rejects with `inference.failed`. Buffers of the outputs are handed over. */
   run(model: string, inputs: readonly Tensor[]): Promise<Transferred<RunResult>>;
   close(): Promise<void>;
 };
@@ -19,7 +20,6 @@ export type EmbeddedHandlers = {
 export interface RunResult {
   readonly outputs: readonly Tensor[];
   readonly computeMs: number;
-  readonly spent: readonly TensorData[];
 }
 
 export interface EmbeddedThreadData {
@@ -115,9 +115,10 @@ function handlers(data: EmbeddedThreadData): EmbeddedHandlers {
       }
       const computeMs = performance.now() - start;
       const outputs = Object.entries(results).map(([name, tensor]) => fromRuntime(name, tensor));
-      const spent = inputs.map(({ data }) => data);
-      const buffers = new Set([...outputs, ...inputs].map(({ data }) => data.buffer));
-      return new Transferred({ outputs, computeMs, spent }, [...buffers]);
+      return new Transferred(
+        { outputs, computeMs },
+        outputs.flatMap(({ data }) => ownBuffer(data)),
+      );
     },
     close: async () => {
       for (const model of [...sessions.keys()]) await unload(model);

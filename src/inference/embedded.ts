@@ -11,7 +11,7 @@ import { type FairLimits, FairQueue } from './fair-queue.ts';
 import { createInferenceMetrics, type InferenceMetrics } from './metrics.ts';
 import { abortReason, closedError, lateError, overloadError } from './refusals.ts';
 import { describeModel, listModels, requireWeights } from './repository.ts';
-import { checkInputs } from './tensor.ts';
+import { checkInputs, ownBuffer } from './tensor.ts';
 
 export interface EmbeddedConfig {
   /** Directory of the model repository. */
@@ -292,8 +292,9 @@ class EmbeddedEngine implements InferenceEngine {
         this.#shed(item, 'deadline');
         return;
       }
-      const buffers = new Set(item.inputs.map((input) => input.data.buffer));
-      const { outputs, computeMs, spent } = await thread.transfer('run', [item.model, item.inputs], [...buffers]);
+      const buffers = new Set(item.inputs.flatMap(({ data }) => ownBuffer(data)));
+      const spent = item.inputs.map(({ data }) => data).filter((data) => ownBuffer(data).length === 0);
+      const { outputs, computeMs } = await thread.transfer('run', [item.model, item.inputs], [...buffers]);
       this.#backoff.reset();
       const queuedMs = startMs - item.sinceMs;
       this.#metrics.queued.observe({ model: item.model }, queuedMs / 1000);

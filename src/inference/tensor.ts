@@ -67,3 +67,8 @@ function inputProblems(model: ModelDescription, contract: TensorContract, input:
     return [`${label} has ${input.data.length} values for shape ${shapeText(input.shape)}`];
   return [];
 }
+
+/** What can be handed over of a tensor's data: its buffer, or nothing where that is shared. */
+export function ownBuffer(data: TensorData): readonly ArrayBuffer[] {
+  return data.buffer instanceof ArrayBuffer ? [data.buffer] : [];
+}

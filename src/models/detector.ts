@@ -96,17 +96,22 @@ export function createImageDetector(
 
 interface Spares {
   /** Values of an earlier run, or zeros. */
-  take(length: number): Float32Array<ArrayBuffer>;
+  take(length: number): Float32Array;
   put(spent: readonly TensorData[] | undefined): void;
 }
 
-/** Inputs of earlier runs kept to be filled again: a fresh one of some megabytes costs more than filling it. */
+/**
+ * Inputs of earlier runs kept to be filled again: a fresh one of some megabytes costs more than filling it. They are in shared memory,
+ * so that no collector of garbage counts what goes back and forth.
+ */
 function createSpares(): Spares {
-  const kept: Float32Array<ArrayBuffer>[] = [];
+  const kept: Float32Array[] = [];
   return {
     take: (length) => {
       const at = kept.findIndex((data) => data.length === length);
-      return kept.splice(at, at < 0 ? 0 : 1)[0] ?? new Float32Array(length);
+      return (
+        kept.splice(at, at < 0 ? 0 : 1)[0] ?? new Float32Array(new SharedArrayBuffer(Float32Array.BYTES_PER_ELEMENT * length))
+      );
     },
     put: (spent) => {
       for (const data of spent ?? []) if (data instanceof Float32Array) kept.unshift(data);

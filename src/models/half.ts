@@ -29,7 +29,7 @@ export function fromHalf(half: number): number {
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
-export function toHalves(values: Float32Array<ArrayBuffer>): Uint16Array<ArrayBuffer> {
+export function toHalves(values: Float32Array): Uint16Array<ArrayBuffer> {
   return Uint16Array.from(values, toHalf);
 }
 

@@ -4,7 +4,7 @@ import { fromHalves, toHalves } from './half.ts';
 
 /** From values to tensors in the data type a model asks for, and back; outputs that cannot be are `inference.failed`. */
 
-export function inputTensor(contract: TensorContract, shape: readonly number[], values: Float32Array<ArrayBuffer>): Tensor {
+export function inputTensor(contract: TensorContract, shape: readonly number[], values: Float32Array): Tensor {
   const { name, datatype } = contract;
   if (datatype === 'FP16') return { name, datatype, shape, data: toHalves(values) };
   if (datatype === 'UINT8') return { name, datatype, shape, data: Uint8Array.from(Uint8ClampedArray.from(values)) };
@@ -19,7 +19,7 @@ export function floatOutput(
   result: InferResult,
   name: string,
   shape: readonly number[],
-): { readonly data: Float32Array<ArrayBuffer>; readonly shape: readonly number[] } {
+): { readonly data: Float32Array; readonly shape: readonly number[] } {
   const tensor = output(model, result, name, shape);
   if (tensor.data instanceof Float32Array) return { data: tensor.data, shape: tensor.shape };
   if (tensor.datatype === 'FP16' && tensor.data instanceof Uint16Array)

@@ -227,7 +227,7 @@ export function createAnalysis(options: AnalysisOptions, ctx: Context): Analysis
     push: async (picture) => {
       counters.framesDecoded += 1;
       if (!mask.empty) blacken(picture.frame, mask);
-      const view = gate?.eye.look(picture.frame);
+      const view = gate?.wants(picture.mediaMs) === true ? gate.eye.look(picture.frame) : undefined;
       const motion = view && gate?.consider(view.grey, view.width, view.height, picture.mediaMs);
       const { due, gated } = schedule.due(picture.mediaMs, motion ?? 'motion');
       if (gated > 0) counters.framesGated += 1;

@@ -17,7 +17,7 @@ import { SightlineError } from '../core/errors.ts';
 import type { RgbImage } from '../core/models.ts';
 import type { Box, FivePoints } from '../core/types.ts';
 import type { Mask, Plane } from './masks.ts';
-import { type ColourReading, greyFromLuma, rgbFromI420 } from './pixels.ts';
+import { type ColourReading, greyFromLuma, packI420, rgbFromI420 } from './pixels.ts';
 
 /** A piece of a frame: packed I420 of `width` x `height`, which may be smaller than `rect`. */
 export interface Piece {
@@ -43,6 +43,9 @@ export function createCutter(): Cutter {
   const scaler = new Scaler({ flags: SWS_BILINEAR });
   const context = scaleContext(SWS_BILINEAR);
   let scaled: Canvas | undefined;
+  /** A frame's own pixels count as megabytes with the collector of garbage each time somebody asks where they lie. */
+  let copy: Canvas | undefined;
+  let copied: Frame | undefined;
   return {
     scale: async (frame, { width, height }) => {
       if (scaled?.width !== width || scaled.height !== height) {
@@ -50,20 +53,28 @@ export function createCutter(): Cutter {
         scaled = createCanvas(AV_PIX_FMT_RGB24, width, height);
       }
       FFmpegError.throwIfError(await context.scaleFrame(scaled.frame, frame), 'sws_scale_frame');
-      return { width, height, data: scaled.data };
+      return { width, height, data: scaled.planes[0].data };
     },
     cut: async (frame, rect, maxSide) => {
       const shrink = Math.min(1, maxSide / Math.max(rect.width, rect.height));
       const even = (side: number) => Math.max(2, 2 * Math.round((side * shrink) / 2));
-      const width = shrink === 1 ? rect.width : even(rect.width);
-      const height = shrink === 1 ? rect.height : even(rect.height);
-      const packed = await scaler.toBuffer(frame, {
-        format: 'yuv420p',
-        crop: { x: rect.left, y: rect.top, width: rect.width, height: rect.height },
-        ...(shrink === 1 ? {} : { resize: { width, height } }),
-      });
-      const reading = readingOf(frame);
-      return { rect, width, height, packed, reading, grey: greyFromLuma(packed.subarray(0, width * height), reading) };
+      if (shrink === 1) {
+        if (copied !== frame) {
+          if (copy?.width !== frame.width || copy.height !== frame.height || copy.format !== frame.format) {
+            copy?.frame.free();
+            copy = createCanvas(frame.format as AVPixelFormat, frame.width, frame.height);
+          }
+          FFmpegError.throwIfError(copy.frame.copy(frame), 'av_frame_copy');
+          copied = frame;
+        }
+        return pieceOf(rect, rect, packI420(copy?.planes ?? [], rect), readingOf(frame));
+      }
+      const size = { width: even(rect.width), height: even(rect.height) };
+      const crop = { x: rect.left, y: rect.top, width: rect.width, height: rect.height };
+      const packed = await scaler.toBuffer(frame, { format: 'yuv420p', crop, resize: size });
+      // The scaler turns the full range of YUVJ formats into limited range.
+      const fullRange = frame.format !== AV_PIX_FMT_YUVJ420P && frame.colorRange === AVCOL_RANGE_JPEG;
+      return pieceOf(rect, size, packed, { ...readingOf(frame), fullRange });
     },
     // Not `Scaler.toJpeg`: it marks limited-range pixels as full range without converting them, and pictures come out pale.
     jpeg: async (piece, quality) => {
@@ -73,6 +84,7 @@ export function createCutter(): Cutter {
     },
     [Symbol.dispose]: () => {
       scaled?.frame.free();
+      copy?.frame.free();
       context[Symbol.dispose]();
       scaler.close();
     },
@@ -83,9 +95,10 @@ export function createCutter(): Cutter {
 interface Canvas {
   readonly width: number;
   readonly height: number;
+  readonly format: AVPixelFormat;
   readonly frame: Frame;
-  /** Its first plane, rows without padding. */
-  readonly data: Uint8Array;
+  /** Rows without padding. */
+  readonly planes: readonly [Plane, ...Plane[]];
 }
 
 function createCanvas(format: AVPixelFormat, width: number, height: number): Canvas {
@@ -99,9 +112,9 @@ function createCanvas(format: AVPixelFormat, width: number, height: number): Can
     frame.colorRange = AVCOL_RANGE_JPEG;
   }
   FFmpegError.throwIfError(frame.getBuffer(1), 'buffer of a scaled frame');
-  const [data] = frame.data ?? [];
-  if (data === undefined) throw new SightlineError('source.failed', 'no memory for a scaled frame');
-  return { width, height, frame, data };
+  const [first, ...others] = planesOf(frame);
+  if (first === undefined) throw new SightlineError('source.failed', 'no memory for a scaled frame');
+  return { width, height, format, frame, planes: [first, ...others] };
 }
 
 /** A context without fixed settings goes by what each frame says of its size, matrix and range. */
@@ -131,7 +144,7 @@ export function createGateEye(): GateEye {
       canvas.frame.colorRange = frame.colorRange;
       canvas.frame.colorSpace = frame.colorSpace;
       FFmpegError.throwIfError(context.scaleFrameSync(canvas.frame, frame), 'sws_scale_frame');
-      return { grey: canvas.data, ...gateSize };
+      return { grey: canvas.planes[0].data, ...gateSize };
     },
     [Symbol.dispose]: () => {
       canvas.frame.free();
@@ -143,9 +156,17 @@ export function createGateEye(): GateEye {
 function readingOf(frame: Frame): ColourReading {
   return {
     matrix: frame.colorSpace === AVCOL_SPC_BT709 ? 'bt709' : 'bt601',
-    // The scaler itself turns the full range of YUVJ formats into limited range.
-    fullRange: frame.format !== AV_PIX_FMT_YUVJ420P && frame.colorRange === AVCOL_RANGE_JPEG,
+    fullRange: frame.format === AV_PIX_FMT_YUVJ420P || frame.colorRange === AVCOL_RANGE_JPEG,
   };
+}
+
+function pieceOf(
+  rect: Box,
+  { width, height }: { readonly width: number; readonly height: number },
+  packed: Uint8Array,
+  reading: ColourReading,
+): Piece {
+  return { rect, width, height, packed, reading, grey: greyFromLuma(packed.subarray(0, width * height), reading) };
 }
 
 /** Box and points of the frame in pixels of the piece. */

@@ -11,6 +11,11 @@ export interface MotionGate {
    * `motion` and `refresh` ask for detection. `grey` is row-major without padding, any size (a new size begins anew), `mediaMs`
    * media time. The first frame is always `motion`.
    */
+  /**
+   * Whether this frame has to be considered: every one while nothing moves, so that the first that shows something wakes; otherwise some,
+   * to know when it ends. Those between are `motion`.
+   */
+  wants(mediaMs: number): boolean;
   consider(grey: Uint8Array, width: number, height: number, mediaMs: number): MotionVerdict;
   /** Whether the last look showed anything; until it is told, it may have. */
   looked(foundAny: boolean): void;
@@ -30,6 +35,8 @@ const leastCellPixels = 8;
 const cellsAtMost = 64;
 /** Time in which the running mean follows a change by 63 %. */
 const adaptMs = 2000;
+/** While something moves, one frame in this time is considered: the running means follow as well by 10 frames a second as by 25. */
+const awakeEveryMs = 95;
 
 interface Grid {
   readonly width: number;
@@ -82,6 +89,7 @@ export function createMotionGate(options: MotionGateOptions): MotionGate {
   let motionMs = 0;
   let lookedMs = 0;
   let empty = false;
+  let consideredMs = Number.NEGATIVE_INFINITY;
 
   function moved(grey: Uint8Array, width: number, height: number, mediaMs: number): boolean {
     if (grid === undefined || grid.width !== width || grid.height !== height) {
@@ -107,7 +115,9 @@ export function createMotionGate(options: MotionGateOptions): MotionGate {
   }
 
   return {
+    wants: (mediaMs) => grid === undefined || mediaMs - motionMs > keepMs || mediaMs - consideredMs >= awakeEveryMs,
     consider(grey, width, height, mediaMs) {
+      consideredMs = mediaMs;
       if (moved(grey, width, height, mediaMs)) motionMs = mediaMs;
       else if (mediaMs - motionMs > keepMs) {
         if (mediaMs - lookedMs < (empty ? refreshEmptyMs : refreshMs)) return 'still';

@@ -6,6 +6,25 @@ export interface ColourReading {
   readonly fullRange: boolean;
 }
 
+/** A piece of I420 planes, rows without padding; its corner lies on even pixels. */
+export function packI420(
+  planes: readonly { readonly data: Uint8Array; readonly stride: number }[],
+  rect: { readonly left: number; readonly top: number; readonly width: number; readonly height: number },
+): Uint8Array {
+  const { left, top, width, height } = rect;
+  const half = { left: left / 2, top: top / 2, width: Math.ceil(width / 2), height: Math.ceil(height / 2) };
+  const packed = new Uint8Array(width * height + 2 * half.width * half.height);
+  let at = 0;
+  for (const [index, { data, stride }] of planes.slice(0, 3).entries()) {
+    const part = index === 0 ? rect : half;
+    for (let row = part.top; row < part.top + part.height; row += 1, at += part.width) {
+      const from = row * stride + part.left;
+      packed.set(data.subarray(from, from + part.width), at);
+    }
+  }
+  return packed;
+}
+
 const limitedLevels = Uint8ClampedArray.from({ length: 256 }, (_, level) => ((level - 16) * 255) / 219);
 
 /** Luma as grey from 0 to 255. */

@@ -151,12 +151,25 @@ describe('data types in the embedded engine', () => {
     const inputs = Object.entries(values).map(
       ([name, data]): Tensor => ({ name, datatype: name.toUpperCase() as DataType, shape: [1, 2], data: data.slice() }),
     );
-    const { outputs, spent } = await engine.infer('echo', inputs, soon(ctx));
-    assert.deepEqual(spent, Object.values(values), 'the inputs come back to be filled again');
+    const { outputs } = await engine.infer('echo', inputs, soon(ctx));
     for (const [name, data] of Object.entries(values)) {
       const output = outputs.get(`${name}_out`);
       assert.deepEqual([output?.datatype, output?.shape, output?.data], [name.toUpperCase(), [1, 2], data]);
     }
+  });
+
+  it('in shared memory are read where they lie and come back', async () => {
+    using ctx = testContext();
+    await using engine = await startEmbedded({ repository: fixtureModelRepository, threads: 1 }, ctx);
+    const own = pixels(1);
+    const shared = { ...own, data: new Float32Array(new SharedArrayBuffer(own.data.byteLength)).fill(0.5) };
+    const [first, second] = [
+      await engine.infer('fixture_embed', [shared], soon(ctx)),
+      await engine.infer('fixture_embed', [own], soon(ctx)),
+    ];
+    assert.equal(first.spent?.[0], shared.data);
+    assert.deepEqual(second.spent, [], 'what was handed over is gone');
+    assert.deepEqual(first.outputs, second.outputs);
   });
 
   it('keeps to a deadline without end', async () => {

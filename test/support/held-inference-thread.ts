@@ -30,7 +30,7 @@ await serveThread<EmbeddedHandlers>(() => ({
     await held;
     const data = Float32Array.of(value);
     const outputs = [{ name: 'out', datatype: 'FP32', shape: [1, 1], data }] as const;
-    return new Transferred({ outputs, computeMs: 1, spent: [] }, [data.buffer]);
+    return new Transferred({ outputs, computeMs: 1 }, [data.buffer]);
   },
   close: async () => channel.close(),
 }));

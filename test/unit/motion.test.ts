@@ -64,6 +64,18 @@ describe('motion gate', () => {
     assert.deepEqual(refreshed, [2000, 4000, 6000, 7000, 8000, 9000]);
   });
 
+  it('wants every frame while nothing moves, and one in a tenth of a second while something does', () => {
+    const gate = createMotionGate({ ...options, keepMs: 500 });
+    const wanted: number[] = [];
+    for (let ms = 0; ms <= 1000; ms += 40) {
+      if (!gate.wants(ms)) continue;
+      wanted.push(ms);
+      gate.consider(scene(100), width, height, ms);
+    }
+    assert.deepEqual(wanted.slice(0, 5), [0, 120, 240, 360, 480]);
+    assert.deepEqual(wanted.slice(5), [520, 560, 600, 640, 680, 720, 760, 800, 840, 880, 920, 960, 1000]);
+  });
+
   it('wakes at once when something enters and sleeps again when it stands', () => {
     const gate = createMotionGate({ ...options, keepMs: 500 });
     let ms = 0;

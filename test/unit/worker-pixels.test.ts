@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { rgbFromI420 } from '../../src/software-worker/pixels.ts';
+import { packI420, rgbFromI420 } from '../../src/software-worker/pixels.ts';
 
 /** One 2x2 picture of one colour. */
 function flat(y: number, u: number, v: number): Uint8Array {
@@ -42,5 +42,21 @@ describe('I420 to RGB', () => {
       fullRange: true,
     });
     assert.deepEqual([...rgb.filter((_, index) => index % 3 === 0)], [10, 20, 30, 40, 50, 60, 70, 80, 90]);
+  });
+});
+
+describe('a piece of I420 planes', () => {
+  test('has the pixels of its place, chroma at half of it, and no padding', () => {
+    const plane = (width: number, height: number, stride: number, sign: number) => ({
+      stride,
+      data: Uint8Array.from({ length: stride * height }, (_, at) =>
+        at % stride < width ? sign + 10 * Math.floor(at / stride) + (at % stride) : 255,
+      ),
+    });
+    const planes = [plane(8, 6, 11, 0), plane(4, 3, 6, 100), plane(4, 3, 6, 150)];
+    const packed = packI420(planes, { left: 2, top: 2, width: 4, height: 2 });
+    assert.deepEqual([...packed], [22, 23, 24, 25, 32, 33, 34, 35, 111, 112, 161, 162]);
+    const odd = packI420(planes, { left: 0, top: 4, width: 3, height: 1 });
+    assert.deepEqual([...odd], [40, 41, 42, 120, 121, 170, 171]);
   });
 });
