@@ -7,6 +7,7 @@ import type { Clock } from '../core/clock.ts';
 import type { Context } from '../core/context.ts';
 import { type Control, type ControlHandlers, parseControlRequest } from '../core/control.ts';
 import { isAbort } from '../core/errors.ts';
+import { collectSeldom } from '../core/heap.ts';
 import { createLogger, type LogLevel } from '../core/log.ts';
 import { createMetrics } from '../core/metrics.ts';
 import { loadCheckedConfig } from './checked-config.ts';
@@ -80,6 +81,7 @@ export function createServices(options: ServiceOptions): CommandServices {
       return createDemoService(options);
     },
     runDaemon: async (file, { once }) => {
+      collectSeldom();
       const { config, warnings } = await loadCheckedConfig(file, env);
       const { startDaemon } = await import('../daemon.ts');
       // Fires when the daemon has stopped, not when it is asked to: what is under way still finishes.

@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import { systemClock } from '../core/clock.ts';
 import type { Context } from '../core/context.ts';
 import { errorText, isSightlineError, SightlineError } from '../core/errors.ts';
+import { collectSeldom } from '../core/heap.ts';
 import { createLogger, type LogLevel } from '../core/log.ts';
 import { createMetrics } from '../core/metrics.ts';
 import type { Configure } from '../gen/sightline/bridge/v1/bridge.ts';
@@ -170,6 +171,7 @@ async function run(ctx: Context, log: ReturnType<typeof createLogDestination>, s
   }
 }
 
+collectSeldom();
 const stop = new AbortController();
 const destination = createLogDestination();
 const ctx: Context = {
