@@ -7,9 +7,7 @@ import { printable } from './cli/printable.ts';
 import { systemClock } from './core/clock.ts';
 import { errorText, isAbort, isSightlineError, isSystemError } from './core/errors.ts';
 import { createLogStream, flushed } from './core/log-stream.ts';
-import { nativeSettings } from './core/native-settings.ts';
 import { nearest } from './core/nearest.ts';
-import { readTextIfThere } from './core/read-text.ts';
 
 /**
  * The program: arguments, environment, signals and exit codes. The only file that knows `process`; everything it needs for a
@@ -163,6 +161,15 @@ async function hidePasswords(args: readonly string[]): Promise<void> {
   if (shown.some((arg, index) => arg !== args[index])) process.title = ['sightline', ...shown].join(' ');
 }
 
+/** What native libraries read from the environment when they are loaded. */
+async function settleNativeCode(): Promise<void> {
+  const [{ nativeSettings }, { readTextIfThere }] = await Promise.all([
+    import('./core/native-settings.ts'),
+    import('./core/read-text.ts'),
+  ]);
+  Object.assign(process.env, nativeSettings(process.env, await readTextIfThere('/proc/cpuinfo', ['ENOENT', 'EACCES'])));
+}
+
 async function main(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args;
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
@@ -186,7 +193,7 @@ async function main(args: readonly string[]): Promise<number> {
     process.stdout.write(`${command.help}\n`);
     return 0;
   }
-  Object.assign(process.env, nativeSettings(process.env, await readTextIfThere('/proc/cpuinfo', ['ENOENT', 'EACCES'])));
+  await settleNativeCode();
   const signals = listenToProcess(name);
   const person = terminal();
   const io: CommandIo = {
