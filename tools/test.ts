@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util';
 import type { Report } from './test-reporter.ts';
 
 /**
- * Runs test files, each in a process of its own, two at a time; --help says how to call it.
+ * Runs test files, each in a process of its own, three at a time (many wait more than they work); --help says how to call it.
  *
  * Why not `node --test`: its parent does not end a file whose test hangs, and does not say which one it was; `--test-force-exit`
  * would hide handles that a test leaves open. Here a test that takes too long fails under its own name, a file whose process does
@@ -41,7 +41,7 @@ Usage: node tools/test.ts [${suites.join('|')}|FILE]... [options]
 
 Without arguments: unit, integration and e2e.
 
-      --concurrency N  files at a time (default 2)
+      --concurrency N  files at a time (default 3)
       --verbose        names the tests that passed, too
       --test-ms N      limit of one test, instead of that of its suite
       --file-ms N      limit of one file
@@ -63,7 +63,7 @@ function read(args: readonly string[]) {
       args: [...args],
       allowPositionals: true,
       options: {
-        concurrency: { type: 'string', default: '2' },
+        concurrency: { type: 'string', default: '3' },
         verbose: { type: 'boolean', default: false },
         'test-ms': { type: 'string' },
         'file-ms': { type: 'string' },

@@ -14,6 +14,7 @@ import type { Hardware } from './decoder.ts';
 import { metered, openDemuxer, type UnitSource } from './demux.ts';
 import { type DetectStream, startDetectStream } from './detect-stream.ts';
 import { openPipeline } from './gst.ts';
+import { createKeepingUp } from './keeping-up.ts';
 import { openPictures, type Picture, type PictureStream } from './pictures.ts';
 import { createSourceRetry } from './retry.ts';
 import type { CameraSettings } from './settings.ts';
@@ -40,6 +41,8 @@ export interface Camera extends AsyncDisposable {
   readonly counters: CameraCounters;
   /** What has arrived of the main source since it was opened last; undefined before that. */
   stream(): StreamStats | undefined;
+  /** To be called once a second: judges whether the detectors keep up, and says it when they do not. */
+  tick(): void;
   label(epoch: number, labels: readonly Label[]): void;
   /** Tries again now if it has failed; otherwise nothing. */
   retry(): void;
@@ -78,6 +81,11 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
   let liveSinceMs: number | undefined;
   /** What is not as it should be while there are pictures. */
   let trouble: Pick<SourceStatus, 'reason' | 'code'> | undefined;
+  /** The words for detectors that do not keep up; the other trouble comes first. */
+  let late: string | undefined;
+  const keepingUp = createKeepingUp();
+  /** Says the state anew, while it is live. */
+  let sayLive: (() => void) | undefined;
   /** Why it has failed, until it is live again or away. */
   let failure: string | undefined;
   let again = new AbortController();
@@ -142,8 +150,23 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
       height,
       decode: pictures.path,
       fps: pictures.frameRate ?? 0,
+      ...(late === undefined ? {} : { reason: late }),
       ...trouble,
     });
+  }
+
+  function judgePace(): void {
+    const verdict = keepingUp.add({ looked: counters.framesDetected, missed: counters.framesDropped });
+    if (verdict === undefined) return;
+    if (verdict.late) {
+      const [fps, due] = [verdict.fps, verdict.dueFps].map((value) => value.toFixed(1));
+      late = `${fps} of ${due} frames a second are looked at: this machine has no time for more`;
+      own.log.warn({ camera, fps: Number(fps), dueFps: Number(due) }, 'camera is looked at less often than asked');
+    } else {
+      late = undefined;
+      own.log.info({ camera }, 'camera is looked at as often as asked again');
+    }
+    sayLive?.();
   }
 
   /** Words for a clock that begins to be off, or is right again. */
@@ -171,7 +194,8 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
     failure = undefined;
     const paced = pictures.kind === 'file' && !settings.realtime;
     const { width, height } = first;
-    live(pictures, first);
+    sayLive = () => live(pictures, first);
+    sayLive();
     own.log.info({ camera, epoch, codec: pictures.codec, width, height, decode: pictures.path }, 'camera live');
     return createAnalysis(
       {
@@ -239,6 +263,7 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
       return true;
     } finally {
       playing = undefined;
+      sayLive = undefined;
       signal.removeEventListener('abort', interrupt);
       await finish(false);
     }
@@ -318,6 +343,7 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
     settings,
     counters,
     stream: () => measured?.(),
+    tick: judgePace,
     label: (of, labels) => {
       if (of === epoch) analysis?.label(labels);
     },

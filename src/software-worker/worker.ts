@@ -189,6 +189,7 @@ export function startWorker(options: WorkerOptions, ctx: Context): Worker {
     const inUse = new Set([...running.values()].flatMap(({ camera }) => camera.settings.detect.map(({ model }) => model)));
     return {
       cameras: [...running].map(([camera, entry]) => {
+        entry.camera.tick();
         const { counters } = entry.camera;
         const fps = (counters.framesDecoded - entry.framesBefore) / (statsEveryMs / 1000);
         entry.framesBefore = counters.framesDecoded;
