@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { dataDirectory } from '../../test/support/data.ts';
 import { peerPython } from '../peer.ts';
 
@@ -18,24 +18,40 @@ export interface PeerRun {
   readonly alerts: number;
 }
 
-/** The peer on one source to its end: models, people and frame rate as ours, one process per camera. */
-export async function runPeer(source: readonly string[], mqtt = 'none'): Promise<PeerRun> {
-  const data = ['--models', `${dataDirectory}/models`, '--gallery', `${dataDirectory}/photos`, '--enrol-prefix', 'enrol_'];
-  const child = spawn(await peerPython(), [program, ...source, '--fps', '5', '--mqtt', mqtt, ...data], {
+const models = ['--models', `${dataDirectory}/models`, '--gallery', `${dataDirectory}/photos`, '--enrol-prefix', 'enrol_'];
+
+async function runPython(program: readonly string[], source: readonly string[], mqtt: string) {
+  const child = spawn(await peerPython(), [...program, ...source, '--fps', '5', '--mqtt', mqtt, ...models], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  let alerts = 0;
-  let said = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    alerts += text.split('\n').length - 1;
-  });
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    said += text;
-  });
+  const printed = { stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].setEncoding('utf8').on('data', (text: string) => {
+      printed[name] += text;
+    });
+  }
   const code = await new Promise<number | null>((done, fail) => {
     child.once('error', fail);
     child.once('close', done);
   });
-  if (code !== 0) throw new Error(`the peer ended with ${code}: ${said.trim().split('\n').at(-1)}`);
-  return { ...JSON.parse(said.trim().split('\n').at(-1) ?? ''), alerts };
+  const last = (text: string) => text.trim().split('\n').at(-1) ?? '';
+  if (code !== 0) throw new Error(`the peer ended with ${code}: ${last(printed.stderr)}`);
+  return { lines: printed.stdout.split('\n').length - 1, out: last(printed.stdout), err: last(printed.stderr) };
+}
+
+/** The peer on one source to its end: models, people and frame rate as ours, one process per camera. */
+export async function runPeer(source: readonly string[], mqtt: string): Promise<PeerRun> {
+  const { lines, err } = await runPython([program], source, mqtt);
+  return { ...JSON.parse(err), alerts: lines };
+}
+
+/** The same in real time, looped; what it looked at once it had settled for so long. */
+export async function runSettledPeer(
+  film: string,
+  { settleS, seconds }: { readonly settleS: number; readonly seconds: number },
+  mqtt: string,
+): Promise<{ readonly looks: number; readonly seconds: number }> {
+  const settled = [join(import.meta.dirname, 'settled_peer.py'), program, String(settleS)];
+  const { out } = await runPython(settled, ['--file', film, '--loop', '--duration', String(settleS + seconds)], mqtt);
+  return JSON.parse(out);
 }
