@@ -23,8 +23,6 @@ import { errorText } from './core/errors.ts';
 import { FloodGate } from './core/log.ts';
 import { Scope } from './core/scope.ts';
 import type { MatchKind } from './core/types.ts';
-import { startControlServer } from './http/control.ts';
-import { startHttpServer } from './http/server.ts';
 import type { DaemonState } from './outputs/output.ts';
 import { startOutputs } from './outputs/outputs.ts';
 import { seeFrame } from './pipeline.ts';
@@ -286,6 +284,11 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
     })),
     ...cameras.parts(),
   ];
+  // Loaded while the workers start.
+  const [{ startControlServer }, { startHttpServer }] = await Promise.all([
+    import('./http/control.ts'),
+    import('./http/server.ts'),
+  ]);
   scope.use(
     'control',
     await startControlServer(

@@ -32,14 +32,21 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   probe: ['core', 'gen'],
 };
 /** What puts the rooms together and may import all of them. */
-const composition = ['main.ts', 'daemon.ts', 'composition'];
+const composition = ['main.ts', 'program.ts', 'daemon.ts', 'composition'];
 /** Files beside the rooms that hold to a room's rules. */
 const filesOfNoRoom: Readonly<Record<string, readonly string[]>> = { 'pipeline.ts': ['core'] };
 /** Types that everyone may import. */
 const sharedTypes = ['config/schema.ts'];
 
 /** Files that are started as processes; they own their arguments, signals and streams. Any room may name one to start it. */
-const programs = ['main.ts', 'software-worker/main.ts', 'software-worker/gst-child.ts', 'media/camera.ts'];
+const programs = [
+  'main.ts',
+  'program.ts',
+  'software-worker/main.ts',
+  'software-worker/program.ts',
+  'software-worker/gst-child.ts',
+  'media/camera.ts',
+];
 /** Other files that may touch `process`, and for what. */
 const processAllowed: Readonly<Record<string, string>> = {
   'core/thread.ts': 'a thread inherits the environment',

@@ -45,7 +45,7 @@ export interface CheckSummary {
   readonly rules: number;
 }
 
-/** What `main.ts` puts behind the commands; each loads what it needs when it is called. */
+/** What `program.ts` puts behind the commands; each loads what it needs when it is called. */
 export interface CommandServices {
   readonly version: string;
   /** Rejects with `config.invalid`. */

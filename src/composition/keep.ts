@@ -30,10 +30,18 @@ export async function startKeep(config: Config, ctx: Context): Promise<Keep> {
   const scope = new Scope({ clock: ctx.clock, log: ctx.log, deadlineMs: stopWithinMs });
   try {
     startImageDecoding();
-    const store = scope.use('store', await startStore({ directory: config.dataDir }, ctx));
-    const erasing = scope.use('erasing', await startErasing(store.clock, ctx));
     const { repository, threads } = config.inference;
-    const engine = scope.use('inference', await startEmbedded({ repository, threads }, ctx));
+    // Beside one another: each loads native code, in a thread of its own.
+    const [stored, embedded] = await Promise.allSettled([
+      startStore({ directory: config.dataDir }, ctx),
+      startEmbedded({ repository, threads }, ctx),
+    ]);
+    if (stored.status === 'fulfilled') scope.use('store', stored.value);
+    if (embedded.status === 'fulfilled') scope.use('inference', embedded.value);
+    if (stored.status === 'rejected') throw stored.reason;
+    if (embedded.status === 'rejected') throw embedded.reason;
+    const [store, engine] = [stored.value, embedded.value];
+    const erasing = scope.use('erasing', await startErasing(store.clock, ctx));
     const recognition = scope.use('recognition', await createRecognition(config.models, engine, ctx));
     let removed: (entry: EntryRecord) => void = () => {};
     let erased = () => {};

@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import type { CommandServices } from '../cli/command.ts';
 import { controlSocket, createControlClient } from '../cli/control-client.ts';
@@ -7,7 +8,6 @@ import type { Clock } from '../core/clock.ts';
 import type { Context } from '../core/context.ts';
 import { type Control, type ControlHandlers, parseControlRequest } from '../core/control.ts';
 import { isAbort } from '../core/errors.ts';
-import { collectSeldom } from '../core/heap.ts';
 import { createLogger, type LogLevel } from '../core/log.ts';
 import { createMetrics } from '../core/metrics.ts';
 import { loadCheckedConfig } from './checked-config.ts';
@@ -28,6 +28,9 @@ export interface ServiceOptions {
   /** Lines of log, from `level` up; counts those it could not write. */
   readonly logTo: { write(line: string): void; readonly lost?: number };
 }
+
+/** By then all that a start needs is compiled. */
+const keepCompiledAfterMs = 10_000;
 
 export function createServices(options: ServiceOptions): CommandServices {
   const { env, clock, version, stop } = options;
@@ -81,7 +84,6 @@ export function createServices(options: ServiceOptions): CommandServices {
       return createDemoService(options);
     },
     runDaemon: async (file, { once }) => {
-      collectSeldom();
       const { config, warnings } = await loadCheckedConfig(file, env);
       const { startDaemon } = await import('../daemon.ts');
       // Fires when the daemon has stopped, not when it is asked to: what is under way still finishes.
@@ -103,6 +105,8 @@ export function createServices(options: ServiceOptions): CommandServices {
           ctx,
         );
         stop.removeEventListener('abort', giveUp);
+        // For the next start, however this process ends.
+        clock.sleep(keepCompiledAfterMs, over.signal).then(flushCompileCache, () => {});
         using _hangups = options.onHangup(() => void daemon.reload());
         const asked = new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve(), { once: true }));
         if (!stop.aborted) failed = (await (once ? Promise.race([asked, daemon.finished]) : asked)) ?? [];

@@ -93,10 +93,13 @@ test('help is there without loading anything but the program itself, and so is e
     'cli/commands.ts',
     'cli/printable.ts',
     'core/clock.ts',
+    'core/compile-cache.ts',
     'core/errors.ts',
+    'core/heap.ts',
     'core/log-stream.ts',
     'core/nearest.ts',
     'main.ts',
+    'program.ts',
   ]);
 });
 

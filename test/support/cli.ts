@@ -89,7 +89,7 @@ export interface CommandResult {
   readonly said: readonly string[];
 }
 
-/** A command in this process, with what `main.ts` gives it. */
+/** A command in this process, with what `program.ts` gives it. */
 export async function runCommand(
   [name = '', ...args]: readonly string[],
   some: Partial<CommandServices>,

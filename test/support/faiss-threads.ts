@@ -4,7 +4,7 @@ import { testContext } from './context.ts';
 
 /**
  * Prints how many threads a large search adds to the process, and whether the index warned: `faiss-threads.ts 1|unset`. The
- * variable is set as `main.ts` sets it: after the process began and before the index thread does.
+ * variable is set as `program.ts` sets it: after the process began and before the index thread does.
  */
 const [setting = 'unset'] = process.argv.slice(2);
 if (setting !== 'unset') process.env['OMP_NUM_THREADS'] = setting;
