@@ -133,7 +133,11 @@ test('every fault of a model is said in words, counted and logged once a second 
   async function debuggerOf(pid: number): Promise<string> {
     const before = daemon.stderr().length;
     kill(pid, 'SIGUSR1');
-    return await until('the debugger', () => /ws:\/\/127[^\s"]+/.exec(daemon.stderr().slice(before))?.[0], patience);
+    return await until(
+      'the debugger',
+      () => /listening on (ws:\/\/127[^\s"]+)/.exec(daemon.stderr().slice(before))?.[1],
+      patience,
+    );
   }
 
   const own = await debuggerOf(daemon.pid);
