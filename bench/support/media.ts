@@ -19,24 +19,44 @@ export const scenes = {
 
 export type SceneName = keyof typeof scenes;
 
-/** 1280 x 720, 25 fps, H.264 main without B-frames, a key frame a second, 2 Mbit/s: the camera that the peer's figures are for. */
-const camera720 = {
-  filter: 'fps=25,scale=1280:720',
-  encode: ['-c:v', 'libx264', '-preset', 'veryfast', '-profile:v', 'main', '-bf', '0', '-g', '25', '-pix_fmt', 'yuv420p'],
-  rate: ['-b:v', '2M', '-maxrate', '2M', '-bufsize', '2M'],
+const h264 = ['-c:v', 'libx264', '-preset', 'veryfast', '-profile:v', 'main', '-bf', '0', '-g', '25', '-pix_fmt', 'yuv420p'];
+const h265 = [
+  '-c:v',
+  'libx265',
+  '-preset',
+  'ultrafast',
+  '-x265-params',
+  'log-level=error:bframes=0:keyint=25',
+  '-tag:v',
+  'hvc1',
+];
+
+/** What a camera sends: 25 fps, no B-frames, a key frame a second. The peer's figures are for `720`. */
+export const pictures = {
+  '720': { size: '1280:720', encode: h264, rate: '2M', what: '720p H.264 main, 2 Mbit/s' },
+  '1080': { size: '1920:1080', encode: h264, rate: '4M', what: '1080p H.264 main, 4 Mbit/s' },
+  '2160': { size: '3840:2160', encode: h265, rate: '12M', what: '4K H.265, 12 Mbit/s' },
 } as const;
 
+export type PictureName = keyof typeof pictures;
+
 /** A scene as a 720p25 camera's film of so many seconds. */
-export async function film720(name: SceneName, seconds: number): Promise<string> {
-  const file = join(folder, `${name}-720-${seconds}.mp4`);
+export function film720(name: SceneName, seconds: number): Promise<string> {
+  return filmOf(name, '720', seconds);
+}
+
+/** A scene as a camera's film of so many seconds; of a scene's clip only the first `pieceS` seconds where that is given. */
+export async function filmOf(name: SceneName, picture: PictureName, seconds: number, pieceS?: number): Promise<string> {
+  const file = join(folder, `${name}-${picture}-${seconds}.mp4`);
   if (existsSync(file)) return file;
   mkdirSync(folder, { recursive: true });
   const scene: { readonly clip: string; readonly toS?: number } = scenes[name];
-  const piece = scene.toS === undefined ? [] : ['-to', `${scene.toS}`];
-  const { filter, encode, rate } = camera720;
+  const toS = pieceS ?? scene.toS;
+  const piece = toS === undefined ? [] : ['-to', `${toS}`];
+  const { size, encode, rate } = pictures[picture];
   const made = `${file}.${process.pid}`;
   const clip = dataPath(`clips/${scene.clip}.mp4`);
-  const encoded = ['-vf', filter, '-an', ...encode, ...rate];
+  const encoded = ['-vf', `fps=25,scale=${size}`, '-an', ...encode, '-b:v', rate, '-maxrate', rate, '-bufsize', rate];
   await run('ffmpeg', ['-v', 'error', '-y', ...piece, '-i', clip, ...encoded, `${made}.piece.mp4`]);
   await run('ffmpeg', [
     ...['-v', 'error', '-y', '-stream_loop', '-1', '-i', `${made}.piece.mp4`],

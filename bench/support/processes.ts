@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 /** USER_HZ, which the kernel's interface fixes at 100 (proc(5)). */
 const ticksPerSecond = 100;
@@ -26,6 +26,12 @@ export function memoryOf(pids: readonly number[]): Memory {
   return { rssMb: (rssKb * 1024) / 1e6, pssMb: (pssKb * 1024) / 1e6 };
 }
 
+/** Open descriptors and threads of these processes. */
+export function handlesOf(pids: readonly number[]): { readonly descriptors: number; readonly threads: number } {
+  const count = (folder: 'fd' | 'task') => pids.reduce((sum, pid) => sum + namesIn(`/proc/${pid}/${folder}`).length, 0);
+  return { descriptors: count('fd'), threads: count('task') };
+}
+
 /** The fields of /proc/PID/stat after the name, which may hold anything: state is the first. */
 function statOf(pid: number): readonly string[] {
   const text = readOr(`/proc/${pid}/stat`);
@@ -37,5 +43,13 @@ function readOr(path: string): string {
     return readFileSync(path, 'utf8');
   } catch {
     return '';
+  }
+}
+
+function namesIn(path: string): readonly string[] {
+  try {
+    return readdirSync(path);
+  } catch {
+    return []; // it has just ended
   }
 }
