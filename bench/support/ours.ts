@@ -50,7 +50,8 @@ export async function startOurs({ cameras, more = {} }: OursOptions): Promise<Ou
   }
   await place.succeed('enroll', '--list', 'watch', folder);
   place.configure({ ...config, cameras });
-  const daemon = making.use(await place.start());
+  // As bin/sightline and the container's image start it.
+  const daemon = making.use(await place.start({ env: { MALLOC_ARENA_MAX: '2' } }));
   const parts = making.move();
   const pids = () => [daemon.pid, ...processesOf(place.dataDir)];
   return {

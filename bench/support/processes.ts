@@ -11,19 +11,38 @@ export function cpuSeconds(pid: number): number {
 
 export interface Memory {
   readonly rssMb: number;
-  /** Proportional set size: pages that processes share are counted once between them. */
+  /** Proportional set size: pages that processes share are counted once between them. Less where others run the same program. */
   readonly pssMb: number;
+  /** The part that is no file's. */
+  readonly anonymousMb: number;
+  /** As PSS would be if nobody else ran the same program: anonymous pages, and pages of files once for all of these processes. */
+  readonly aloneMb: number;
 }
 
 export function memoryOf(pids: readonly number[]): Memory {
-  let rssKb = 0;
-  let pssKb = 0;
+  let [rssKb, pssKb, anonymousKb] = [0, 0, 0];
+  const filesKb = new Map<string, number>();
   for (const pid of pids) {
-    const text = readOr(`/proc/${pid}/smaps_rollup`);
-    rssKb += Number(/^Rss:\s+(\d+) kB/m.exec(text)?.[1] ?? 0);
-    pssKb += Number(/^Pss:\s+(\d+) kB/m.exec(text)?.[1] ?? 0);
+    let mapping = '';
+    let residentKb = 0;
+    for (const line of readOr(`/proc/${pid}/smaps`).split('\n')) {
+      const head = /^[0-9a-f]+-[0-9a-f]+ \S+ (\S+ \S+ \d+)/.exec(line);
+      if (head !== null) mapping = head[1] ?? '';
+      const [name, value] = line.split(':');
+      const kb = Number.parseInt(value ?? '', 10);
+      if (name === 'Pss') pssKb += kb;
+      else if (name === 'Rss') {
+        rssKb += kb;
+        residentKb = kb;
+      } else if (name === 'Anonymous') {
+        anonymousKb += kb;
+        filesKb.set(mapping, Math.max(filesKb.get(mapping) ?? 0, residentKb - kb));
+      }
+    }
   }
-  return { rssMb: (rssKb * 1024) / 1e6, pssMb: (pssKb * 1024) / 1e6 };
+  const mb = (kb: number) => (kb * 1024) / 1e6;
+  const aloneKb = anonymousKb + filesKb.values().reduce((sum, kb) => sum + kb, 0);
+  return { rssMb: mb(rssKb), pssMb: mb(pssKb), anonymousMb: mb(anonymousKb), aloneMb: mb(aloneKb) };
 }
 
 /** Open descriptors and threads of these processes. */

@@ -53,6 +53,8 @@ export function workerEnvironment(
     // FFmpeg's reads and decodes each hold a thread of libuv's pool, which cannot grow later.
     UV_THREADPOOL_SIZE: String(2 * worker.capacity + 4),
     OMP_NUM_THREADS: '1',
+    // Pictures that many threads take and give back would leave holes in as many heaps of the C library.
+    MALLOC_ARENA_MAX: from['MALLOC_ARENA_MAX'] ?? '2',
     // ONNX Runtime's binaries report to their maker over the network unless they are told not to.
     ORT_DISABLE_TELEMETRY: '1',
   };

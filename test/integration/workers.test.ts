@@ -180,6 +180,7 @@ describe('workers', { skip: linux }, () => {
       { name: 'w', token: 't', bridgePath: '/b', capacity: 16, logLevel: 'info' },
     );
     assert.deepEqual(Object.keys(environment).sort(), [
+      'MALLOC_ARENA_MAX',
       'OMP_NUM_THREADS',
       'ORT_DISABLE_TELEMETRY',
       'PATH',
