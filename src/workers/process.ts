@@ -30,6 +30,9 @@ const inherited = [
   /^(http|https|no|all)_proxy$/i,
 ];
 
+/** MB. As large as it may grow by itself (16) it holds 20 MB more, and costs no less processor time. */
+const smallNursery = ['--max-semi-space-size=4'];
+
 const pollMs = 20;
 const orphanGraceMs = 5000;
 
@@ -89,7 +92,7 @@ export function createProcessLauncher(options: ProcessLauncherOptions): Launcher
         capacity,
         logLevel: log.level,
       });
-      const child = spawn(process.execPath, [program], {
+      const child = spawn(process.execPath, [...smallNursery, program], {
         detached: true,
         stdio: ['ignore', 'pipe', 'pipe'],
         env: { ...environment, ...options.env },
