@@ -19,9 +19,10 @@ const { values } = parseArgs({
 /** Per cent. */
 const target = 3;
 
-const said = ({ wallS, mediaS, pssMb, rssMb, descriptors, threads }: Held) => [
+const said = ({ wallS, mediaS, aloneMb, pssMb, rssMb, descriptors, threads }: Held) => [
   wallS.toFixed(0),
   mediaS.toFixed(0),
+  aloneMb.toFixed(1),
   pssMb.toFixed(1),
   rssMb.toFixed(1),
   `${descriptors}`,
@@ -34,7 +35,7 @@ else {
     missingModels('yunet') || missingTool(hasMosquitto, 'mosquitto') || missingTool(installedProgram('ffmpeg'), 'ffmpeg');
   if (missing !== false) console.log(`the soak is not run: ${missing}`);
   else {
-    const columns = ['wall s', 'film s', 'PSS MB', 'RSS MB', 'descriptors', 'threads'];
+    const columns = ['wall s', 'film s', 'alone MB', 'PSS MB', 'RSS MB', 'descriptors', 'threads'];
     const soaked = await soak(Number(values.hours), Number(values.warm), (held) => {
       progress(
         said(held)
@@ -42,7 +43,7 @@ else {
           .join(' '),
       );
     });
-    const { settled, end, minutes, pssChange, looks } = soaked;
+    const { settled, end, minutes, change, looks, leastMb, mostMb } = soaked;
     const speed = end.mediaS / end.wallS;
     publish({
       name: 'soak',
@@ -54,7 +55,8 @@ else {
         ['end (median of a minute)', ...said(end)],
       ],
       notes: [
-        `PSS ${pssChange.toFixed(1)} % (target +-${target} %: ${Math.abs(pssChange) <= target ? 'reached' : 'missed'})`,
+        `alone ${change.toFixed(1)} % (target +-${target} %: ${Math.abs(change) <= target ? 'reached' : 'missed'}); least ${leastMb.toFixed(1)}, most ${mostMb.toFixed(1)} MB`,
+        'alone: PSS as it would be if nobody else on this machine ran Node.js',
         `descriptors ${end.descriptors - settled.descriptors}, threads ${end.threads - settled.threads}, ${looks} looks, ${speed.toFixed(1)}x speed`,
       ],
       figures: soaked,

@@ -7,6 +7,8 @@ import { handlesOf, memoryOf } from './processes.ts';
 export interface Held {
   readonly wallS: number;
   readonly mediaS: number;
+  /** PSS as it would be if nobody else on this machine ran the same program: what is judged. */
+  readonly aloneMb: number;
   readonly pssMb: number;
   readonly rssMb: number;
   readonly descriptors: number;
@@ -19,8 +21,11 @@ export interface Soak {
   readonly end: Held;
   /** One a minute. */
   readonly minutes: readonly Held[];
-  /** `end` against `settled`, in per cent of PSS. */
-  readonly pssChange: number;
+  /** `end` against `settled`, in per cent of `aloneMb`. */
+  readonly change: number;
+  /** Least and most of `aloneMb` after warm-up: garbage comes and goes in minutes. */
+  readonly leastMb: number;
+  readonly mostMb: number;
   readonly looks: number;
 }
 
@@ -58,7 +63,9 @@ export async function soak(hours: number, warmS: number, each: (held: Held) => v
     const settled = medianOf(samples.slice(0, samplesAMinute));
     const end = medianOf(samples.slice(-samplesAMinute));
     const looks = metrics.sum('sightline_camera_frames_detected');
-    return { settled, end, minutes, looks, pssChange: 100 * (end.pssMb / settled.pssMb - 1) };
+    const alone = samples.map(({ aloneMb }) => aloneMb);
+    const change = 100 * (end.aloneMb / settled.aloneMb - 1);
+    return { settled, end, minutes, looks, change, leastMb: Math.min(...alone), mostMb: Math.max(...alone) };
   }
 }
 
@@ -67,6 +74,7 @@ function medianOf(samples: readonly Held[]): Held {
   return {
     wallS: of('wallS'),
     mediaS: of('mediaS'),
+    aloneMb: of('aloneMb'),
     pssMb: of('pssMb'),
     rssMb: of('rssMb'),
     descriptors: of('descriptors'),
