@@ -17,6 +17,8 @@ function parts(ms: number, timeZone: string): Readonly<Record<string, string>> {
   return Object.fromEntries(format.formatToParts(ms).map(({ type, value }) => [type, value]));
 }
 
+const dayMs = 86_400_000;
+
 /** `2026-11-21 14:03:05` */
 export function dateTime(ms: number, timeZone: string): string {
   const { year, month, day, hour, minute, second } = parts(ms, timeZone);
@@ -45,7 +47,7 @@ export function parseTime(text: string, nowMs: number, timeZone: string): number
       if (ms !== undefined) return ms;
     } else {
       for (const daysAgo of [0, 1, 2]) {
-        const ms = localTime(dateTime(nowMs - daysAgo * 86_400_000, timeZone).slice(0, 10), clock, timeZone);
+        const ms = localTime(dateTime(nowMs - daysAgo * dayMs, timeZone).slice(0, 10), clock, timeZone);
         if (ms !== undefined && ms <= nowMs) return ms;
       }
     }
@@ -57,7 +59,8 @@ export function parseTime(text: string, nowMs: number, timeZone: string): number
 function localTime(date: string, clock: string, timeZone: string): number | undefined {
   const asUtc = Date.parse(`${date}T${clock}Z`);
   if (Number.isNaN(asUtc)) return undefined;
-  for (const guess of [asUtc, asUtc - 3_600_000, asUtc + 3_600_000]) {
+  // The zone's offset before and after a clock change of that day: the hours right behind one are of the other side of `asUtc`.
+  for (const guess of [asUtc, asUtc - dayMs, asUtc + dayMs]) {
     const ms = asUtc - (Date.parse(`${dateTime(guess, timeZone).replace(' ', 'T')}Z`) - guess);
     if (dateTime(ms, timeZone) === `${date} ${clock}`) return ms;
   }

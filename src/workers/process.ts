@@ -24,7 +24,6 @@ export interface ProcessLauncherOptions {
  */
 const inherited = [
   /^(PATH|HOME|USER|LOGNAME|SHELL|TZ|LANG|LANGUAGE|TMPDIR|LD_LIBRARY_PATH)$/,
-  /^(NODE_COMPILE_CACHE|NODE_DISABLE_COMPILE_CACHE)$/,
   /^NODE_(DISABLE_)?COMPILE_CACHE$/,
   /^(LC_|XDG_|GST_|GI_|LIBVA_|VDPAU_|CUDA_|NVIDIA_|ORT_|SSL_CERT_|NODE_EXTRA_CA_CERTS$)/,
   /^(http|https|no|all)_proxy$/i,

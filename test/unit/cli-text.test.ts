@@ -36,6 +36,17 @@ test('a time that a clock change skips is none, one that it repeats is found', (
   assert.equal(dateTime(repeated, berlin), '2026-10-25 02:30:00');
 });
 
+test('a time right behind a clock change is found, west and east of Greenwich', () => {
+  for (const [text, zone, ms] of [
+    ['2048-03-08 03:00:00', 'America/New_York', Date.UTC(2048, 2, 8, 7)],
+    ['2026-03-29 03:00:00', berlin, Date.UTC(2026, 2, 29, 1)],
+    ['2026-09-27 03:45:00', 'Pacific/Chatham', Date.UTC(2026, 8, 26, 14)],
+    ['2026-11-01 02:00:00', 'America/New_York', Date.UTC(2026, 10, 1, 7)],
+  ] as const) {
+    assert.equal(parseTime(text, now, zone), ms, `${text} ${zone}`);
+  }
+});
+
 test('times round trip in zones with odd offsets', () => {
   const zones = ['UTC', berlin, 'Asia/Kathmandu', 'America/St_Johns', 'Pacific/Chatham', 'America/New_York'];
   fc.assert(
