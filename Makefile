@@ -17,7 +17,7 @@ help: ## List the targets
 
 demo: ## The first alert in two minutes: installs what the demo needs, then runs it; Ctrl-C ends it
 	@tools/bootstrap demo
-	@node src/main.ts demo $(DEMO_ARGS)
+	@bin/sightline demo $(DEMO_ARGS)
 
 setup: ## Install what running and testing need: Debian packages (as root), Node 24, npm packages, native addons
 	@tools/bootstrap
@@ -54,7 +54,7 @@ bench: ## Run the benchmarks; each prints a table and writes JSON to bench/resul
 	@set -e; for bench in bench/*.ts bench/*/main.ts; do [ ! -e "$$bench" ] || { echo "== $$bench"; node "$$bench"; }; done
 
 run: ## Run the daemon: make run CONFIG=sightline.yaml
-	@node src/main.ts run $(CONFIG)
+	@bin/sightline run $(CONFIG)
 
 clean: ## Remove what can be made again: caches, benchmark results, node_modules
 	rm -rf .cache bench/results node_modules tools/node/node_modules

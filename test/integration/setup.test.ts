@@ -1,6 +1,16 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -339,24 +349,30 @@ describe('make', () => {
     assert.match(stderr, /This is not Sightline's folder.*make -C FOLDER demo/);
   });
 
-  it('works in a path with spaces and passes the arguments of the demo on', () => {
+  it('starts the demo and the daemon as bin/sightline does, in a path with spaces too, and passes their arguments on', () => {
     const parent = mkdtempSync(join(tmpdir(), 'make-'));
     try {
       const folder = join(parent, 'a folder with spaces');
       mkdirSync(join(folder, 'tools'), { recursive: true });
-      copyFileSync(join(root, 'Makefile'), join(folder, 'Makefile'));
+      mkdirSync(join(folder, 'bin'));
+      for (const file of ['Makefile', 'bin/sightline']) copyFileSync(join(root, file), join(folder, file));
       const script = (name: string, text: string) => {
         writeFileSync(join(folder, name), `#!/bin/sh\n${text}\n`);
         chmodSync(join(folder, name), 0o755);
       };
       script('tools/bootstrap', 'echo "bootstrap $1 in $PWD"');
       mkdirSync(join(folder, 'tools/node/node_modules/.bin'), { recursive: true });
-      script('tools/node/node_modules/.bin/node', 'echo "node of tools: $*"');
-      const { status, stdout, stderr } = spawnSync('make', ['-C', folder, 'demo', 'DEMO_ARGS=--cameras 2'], {
-        encoding: 'utf8',
-      });
-      assert.equal(status, 0, stderr);
-      assert.match(stdout, /bootstrap demo in .*a folder with spaces\nnode of tools: src\/main\.ts demo --cameras 2\n/);
+      script('tools/node/node_modules/.bin/node', 'echo "node of tools, $MALLOC_ARENA_MAX heaps: $*"');
+      const { MALLOC_ARENA_MAX: _, ...env } = process.env;
+      const made = (...args: readonly string[]) => {
+        const { status, stdout, stderr } = spawnSync('make', ['-s', '-C', folder, ...args], { encoding: 'utf8', env });
+        assert.equal(status, 0, stderr);
+        return stdout;
+      };
+      const program = `node of tools, 2 heaps: --max-semi-space-size=4 ${realpathSync(folder)}/src/main.ts`;
+      const setUp = `bootstrap demo in ${realpathSync(folder)}\n`;
+      assert.equal(made('demo', 'DEMO_ARGS=--cameras 2'), `${setUp}${program} demo --cameras 2\n`);
+      assert.equal(made('run', 'CONFIG=my.yaml'), `${program} run my.yaml\n`);
     } finally {
       rmSync(parent, { recursive: true, force: true });
     }
