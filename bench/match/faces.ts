@@ -1,4 +1,4 @@
-import { seeded } from '../../test/support/vectors.ts';
+import { seeded } from '../../test/support/seeded.ts';
 
 /**
  * Drawn embeddings that lie as faces' do: people far apart (cosines about 0, directions of unequal weight), looks of one person around

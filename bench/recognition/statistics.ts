@@ -1,3 +1,5 @@
+import { seeded } from '../../test/support/seeded.ts';
+
 /**
  * What few observations allow to say: intervals for shares and rates, and a bootstrap over people for pairs that are not independent.
  * Pure and repeatable.
@@ -84,20 +86,9 @@ export function median(values: readonly number[]): number {
   return quantile(values, 0.5);
 }
 
-/** Numbers from 0 to 1 that are the same in every run (mulberry32, public domain, Tommy Ettinger). */
-export function repeatableRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /** How often each of `people` is drawn in `rounds` samples of their own number, with replacement. */
 export function resamples(people: number, rounds: number, seed = 1): readonly Uint16Array[] {
-  const random = repeatableRandom(seed);
+  const random = seeded(seed);
   return Array.from({ length: rounds }, () => {
     const drawn = new Uint16Array(people);
     for (let i = 0; i < people; i += 1) {

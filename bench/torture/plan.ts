@@ -1,4 +1,4 @@
-import { repeatableRandom } from '../recognition/statistics.ts';
+import { seeded } from '../../test/support/seeded.ts';
 
 /** What is done to the program and when; the same for the same seed. Pure. */
 
@@ -37,7 +37,7 @@ const spread = 0.5;
 
 /** One fault in each slot of equal length, at a time of chance; daemon kills are spread over the run, workers are drawn. */
 export function planTorture(options: PlanOptions): TorturePlan {
-  const random = repeatableRandom(options.seed);
+  const random = seeded(options.seed);
   const { cameras, daemonKills, workerKills } = options;
   const count = daemonKills + workerKills;
   const slotMs = (options.lengthMs - 2 * quietMs) / count;

@@ -1,24 +1,14 @@
 import assert from 'node:assert/strict';
-import { createRequire } from 'node:module';
 import { before, test } from 'node:test';
 import { isSightlineError } from '../../src/core/errors.ts';
 import { startVectorIndex, type VectorIndex } from '../../src/watchlist/faiss.ts';
 import { type TestContext, testContext } from '../support/context.ts';
-import { missingTool } from '../support/data.ts';
+import { seeded } from '../support/seeded.ts';
 import { randomVector } from '../support/store.ts';
 import { until } from '../support/until.ts';
-import { bruteForce, checkAgainstBruteForce, seeded } from '../support/vectors.ts';
+import { bruteForce, checkAgainstBruteForce, flat, missingFaiss } from '../support/vectors.ts';
 
-function faissLoads(): boolean {
-  try {
-    createRequire(import.meta.url)('faiss-node');
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-const skip = missingTool(faissLoads(), 'faiss-node, built by tools/build-native.mjs');
+const skip = missingFaiss();
 const dimensions = 16;
 const space = 'test@1';
 const heldThread = new URL('../support/held-graph-thread.ts', import.meta.url);
@@ -26,10 +16,6 @@ const heldThread = new URL('../support/held-graph-thread.ts', import.meta.url);
 before(() => {
   process.env['OMP_NUM_THREADS'] = '1';
 });
-
-function flat(vectors: readonly Float32Array[]): Float32Array<ArrayBuffer> {
-  return Float32Array.from(vectors.flatMap((vector) => [...vector]));
-}
 
 interface Held {
   readonly index: VectorIndex;

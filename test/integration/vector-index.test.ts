@@ -1,34 +1,20 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { isSightlineError } from '../../src/core/errors.ts';
 import { startVectorIndex } from '../../src/watchlist/faiss.ts';
 import { testContext } from '../support/context.ts';
-import { missingTool } from '../support/data.ts';
+import { seeded } from '../support/seeded.ts';
 import { randomVector } from '../support/store.ts';
 import { threadsOf } from '../support/threads.ts';
-import { bruteForce, checkAgainstBruteForce, seeded } from '../support/vectors.ts';
+import { bruteForce, checkAgainstBruteForce, flat, missingFaiss } from '../support/vectors.ts';
 
-function faissLoads(): boolean {
-  try {
-    createRequire(import.meta.url)('faiss-node');
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-const skip = missingTool(faissLoads(), 'faiss-node, built by tools/build-native.mjs');
+const skip = missingFaiss();
 
 before(() => {
   process.env['OMP_NUM_THREADS'] = '1';
 });
-
-function flat(vectors: readonly Float32Array[]): Float32Array<ArrayBuffer> {
-  return Float32Array.from(vectors.flatMap((vector) => [...vector]));
-}
 
 for (const scanOnly of [false, true]) {
   describe(scanOnly ? 'plain scan' : 'faiss', { skip: scanOnly ? false : skip }, () => {

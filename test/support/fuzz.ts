@@ -6,6 +6,7 @@ import { systemClock } from '../../src/core/clock.ts';
 import type { Context } from '../../src/core/context.ts';
 import { createLogger } from '../../src/core/log.ts';
 import { createMetrics } from '../../src/core/metrics.ts';
+import { seeded } from './seeded.ts';
 
 /**
  * Fuzzing, on the side of the target: a program of test/fixtures/fuzz/, which `fuzzTest` runs. Inputs are mutated from a corpus; one that
@@ -33,15 +34,9 @@ export interface FuzzTarget {
 
 export type Random = (below: number) => number;
 
-/** Mulberry32. */
-export function createRandom(seed: number): Random {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * below);
-  };
+function createRandom(seed: number): Random {
+  const random = seeded(seed);
+  return (below) => Math.floor(random() * below);
 }
 
 function seedOf(bytes: Uint8Array): number {

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
 import fc from 'fast-check';
 import type { Neighbours } from '../../src/watchlist/vector-index.ts';
+import { missingTool } from './data.ts';
+import { seeded } from './seeded.ts';
 import { randomVector } from './store.ts';
 
 export interface TestedIndex {
@@ -12,15 +15,23 @@ export interface TestedIndex {
   search(queries: Float32Array<ArrayBuffer>, k: number): Promise<readonly Neighbours[]>;
 }
 
-/** Numbers from 0 to 1 that follow from a seed (mulberry32). */
-export function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
+/** `false` when FAISS loads on this machine, otherwise the reason to skip. */
+export function missingFaiss(): string | false {
+  return missingTool(faissLoads(), 'faiss-node, built by tools/build-native.mjs');
+}
+
+function faissLoads(): boolean {
+  try {
+    createRequire(import.meta.url)('faiss-node');
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Vectors one after the other, as an index takes them. */
+export function flat(vectors: readonly Float32Array[]): Float32Array<ArrayBuffer> {
+  return Float32Array.from(vectors.flatMap((vector) => [...vector]));
 }
 
 export function bruteForce(vectors: ReadonlyMap<string, Float32Array>, query: Float32Array, k: number) {
@@ -54,13 +65,13 @@ export async function checkAgainstBruteForce(
         await index.change({
           remove: remove.map((n) => `id${n}`),
           ids: put.map((n) => `id${n}`),
-          vectors: Float32Array.from(vectors.flatMap((vector) => [...vector])),
+          vectors: flat(vectors),
         });
         for (const n of remove) expected.delete(`id${n}`);
         for (const [place, n] of put.entries()) expected.set(`id${n}`, vectors[place] ?? new Float32Array(dimensions));
 
         const asked = Array.from({ length: queries }, () => randomVector(dimensions, random));
-        const found = await index.search(Float32Array.from(asked.flatMap((query) => [...query])), k);
+        const found = await index.search(flat(asked), k);
         assert.equal(found.length, queries);
         for (const [place, query] of asked.entries()) {
           const right = bruteForce(expected, query, k);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { createMotionGate } from '../../src/software-worker/motion.ts';
+import { seeded } from '../support/seeded.ts';
 
 const width = 320;
 const height = 180;
@@ -26,17 +27,6 @@ function noisy(grey: Uint8Array, deviation: number, random: () => number): Uint8
     const normal = Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
     return Math.min(255, Math.max(0, Math.round(value + deviation * normal)));
   });
-}
-
-/** Numbers in [0, 1) that are the same in every run (mulberry32). */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
 }
 
 describe('motion gate', () => {

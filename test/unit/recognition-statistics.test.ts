@@ -5,13 +5,13 @@ import {
   binomialAtMost,
   median,
   quantile,
-  repeatableRandom,
   resamples,
   shareInterval,
   upperRate,
   upperShare,
 } from '../../bench/recognition/statistics.ts';
 import { assign, overlap } from '../../bench/recognition/truth.ts';
+import { seeded } from '../support/seeded.ts';
 
 function near(actual: number, expected: number, tolerance: number): void {
   assert.ok(Math.abs(actual - expected) <= tolerance, `${actual} is not within ${tolerance} of ${expected}`);
@@ -65,7 +65,7 @@ describe('quantiles and resampling', () => {
         drawn.reduce((sum, count) => sum + count, 0),
         7,
       );
-    const random = repeatableRandom(1);
+    const random = seeded(1);
     const values = Array.from({ length: 10_000 }, random);
     near(values.reduce((sum, value) => sum + value, 0) / values.length, 0.5, 0.01);
   });

@@ -5,6 +5,7 @@ import type { DetectedObject } from '../../src/core/models.ts';
 import type { Box } from '../../src/core/types.ts';
 import { createTracker, type TrackedObject, type Tracker } from '../../src/software-worker/track.ts';
 import { missingData, readDataJson } from '../support/data.ts';
+import { seeded } from '../support/seeded.ts';
 
 const frame = { width: 1280, height: 720 };
 
@@ -349,17 +350,6 @@ interface Score {
   readonly switches: number;
   /** Tracks that went from one person to another. */
   readonly merges: number;
-}
-
-/** Numbers in [0, 1) that are the same in every run (mulberry32). */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
 }
 
 function scoreTracks(
