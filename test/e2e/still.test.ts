@@ -9,12 +9,6 @@ import { until } from '../support/until.ts';
 
 const skip = missingTool(hasMosquitto, 'mosquitto') || missingTool(installedProgram('ffmpeg'), 'ffmpeg');
 
-async function metric(url: string, name: string): Promise<number> {
-  const text = await (await fetch(url)).text();
-  const line = text.split('\n').find((item) => item.startsWith(`${name} `));
-  return Number(line?.split(' ').at(-1));
-}
-
 async function allEnded(place: Workplace): Promise<boolean> {
   const { cameras } = await place.ask('status', {});
   return cameras.every(({ state }) => state.state === 'ended');
@@ -53,8 +47,7 @@ test('somebody listed who stands still from the first frame, or drifts by a tent
   await place.enrol('watch', 'ada');
   await using daemon = await place.start();
   await until('all clips have been played', () => allEnded(place), patience);
-  const gated = async (camera: string) =>
-    await metric(daemon.url('/metrics'), `sightline_camera_frames_gated{camera="${camera}"}`);
+  const gated = (camera: string) => daemon.metric(`sightline_camera_frames_gated{camera="${camera}"}`);
   await until('the gate has been counted', async () => (await gated('still-gated')) > 10, patience);
   assert.deepEqual([await gated('still-open'), await gated('drifting-open')], [0, 0]);
   assert.ok((await gated('drifting-gated')) > 0, 'so slow a drift passes for stillness');

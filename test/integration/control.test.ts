@@ -5,24 +5,13 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { controlSocket, createControlClient } from '../../src/cli/control-client.ts';
-import type { AlertEventView, ControlHandlers, StatusView } from '../../src/core/control.ts';
+import type { AlertEventView, ControlHandlers } from '../../src/core/control.ts';
 import { isSightlineError, SightlineError } from '../../src/core/errors.ts';
 import { startControlServer } from '../../src/http/control.ts';
 import { testContext } from '../support/context.ts';
 import { temporaryDirectory } from '../support/directory.ts';
+import { emptyStatus } from '../support/status.ts';
 import { until } from '../support/until.ts';
-
-const status: StatusView = {
-  version: '1',
-  pid: 1,
-  startedAt: 0,
-  configFile: 's.yaml',
-  parts: [],
-  cameras: [],
-  watchlist: { entries: 0, references: 0 },
-  alerts: { open: 0 },
-  outbox: { waiting: 0, dead: 0 },
-};
 
 function handlers(some: Partial<ControlHandlers>): ControlHandlers {
   const missing = () => {
@@ -51,7 +40,7 @@ test('a call carries its checked request there and the answer back', async () =>
     {
       socketPath,
       handlers: handlers({
-        status: async () => status,
+        status: async () => emptyStatus,
         'alerts.list': async (query) => {
           asked = query;
           return { alerts: [], cursor: 'next' };
@@ -61,7 +50,7 @@ test('a call carries its checked request there and the answer back', async () =>
     ctx,
   );
   const client = createControlClient(socketPath);
-  assert.deepEqual(await client.call('status', {}, ctx.signal), status);
+  assert.deepEqual(await client.call('status', {}, ctx.signal), emptyStatus);
   assert.deepEqual(await client.call('alerts.list', { camera: 'lobby' }, ctx.signal), { alerts: [], cursor: 'next' });
   assert.deepEqual(asked, { camera: 'lobby', limit: 50 });
 });
@@ -289,12 +278,15 @@ test('without a daemon the client says so; a socket left behind is replaced; a l
   });
   await writeFile(socketPath, 'left behind');
   {
-    await using _server = await startControlServer({ socketPath, handlers: handlers({ status: async () => status }) }, ctx);
+    await using _server = await startControlServer(
+      { socketPath, handlers: handlers({ status: async () => emptyStatus }) },
+      ctx,
+    );
     await assert.rejects(startControlServer({ socketPath, handlers: handlers({}) }, ctx), { code: 'daemon.running' });
-    assert.deepEqual(await client.call('status', {}, ctx.signal), status);
+    assert.deepEqual(await client.call('status', {}, ctx.signal), emptyStatus);
   }
-  await using _again = await startControlServer({ socketPath, handlers: handlers({ status: async () => status }) }, ctx);
-  assert.deepEqual(await client.call('status', {}, ctx.signal), status);
+  await using _again = await startControlServer({ socketPath, handlers: handlers({ status: async () => emptyStatus }) }, ctx);
+  assert.deepEqual(await client.call('status', {}, ctx.signal), emptyStatus);
 });
 
 test('bodies beyond the limit, broken JSON and paths too long for a socket are refused in words', async () => {
