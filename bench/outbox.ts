@@ -2,7 +2,7 @@ import { fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { closeSync, fdatasyncSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
-import { cpus, loadavg, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -25,6 +25,7 @@ import { until } from '../test/support/until.ts';
 import { cpuMs, createStopwatch, type Load, openLoop, type Times } from './outbox/load.ts';
 import { publishFigures } from './publish/publish.ts';
 import { quantile } from './recognition/statistics.ts';
+import { machine } from './table.ts';
 
 const usage = `usage: node bench/outbox.ts [--seconds N] [--rate N] [--cameras N] [--picture BYTES] [--parts alone,load,bare] [--quick] [--publish]
 
@@ -338,12 +339,11 @@ else {
   if (missing !== false) console.log(`the outbox is not measured: ${missing}`);
   else {
     const rows = await measure();
-    const machine = `${cpus().length} x ${cpus()[0]?.model ?? 'unknown processor'}, load ${loadavg()[0]?.toFixed(1) ?? '?'}`;
-    const figures = { date: new Date().toISOString().slice(0, 10), machine, settings, targets, rows };
+    const figures = { date: new Date().toISOString().slice(0, 10), machine: machine(), settings, targets, rows };
     const results = join(root, 'bench/results');
     mkdirSync(results, { recursive: true });
     writeFileSync(join(results, 'outbox.json'), `${JSON.stringify(figures, undefined, 2)}\n`);
-    console.log(`${figures.date}, ${machine}\n\n${tableOf(rows)}`);
+    console.log(`${figures.date}, ${figures.machine}\n\n${tableOf(rows)}`);
     const complaints = complaintsOf(rows);
     for (const complaint of complaints) console.log(`NOT REACHED: ${complaint}`);
     if (complaints.length > 0) process.exitCode = 1;
