@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { createWriteStream, readdirSync, readFileSync } from 'node:fs';
+import { createWriteStream } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -8,6 +8,7 @@ import { dataPath, missingData } from '../test/support/data.ts';
 import { temporaryDirectory } from '../test/support/directory.ts';
 import { freePort } from '../test/support/port.ts';
 import { missingModels, realRepository } from '../test/support/repository.ts';
+import { familyCpuSeconds } from './support/processes.ts';
 import { progress, publish, quantile } from './table.ts';
 
 const usage = `usage: node bench/start.ts [--runs 5] [--profile DIR]
@@ -42,29 +43,6 @@ async function helpSeconds(): Promise<number> {
   const code = await ended;
   if (code !== 0) throw new Error(`--help ended with ${code}`);
   return (performance.now() - began) / 1000;
-}
-
-/** CPU seconds so far of a process, its threads and its children, as Linux tells them in hundredths. */
-function cpuSeconds(root: number): number {
-  const stats = readdirSync('/proc').flatMap((name) => {
-    if (!/^\d+$/.test(name)) return [];
-    try {
-      const text = readFileSync(`/proc/${name}/stat`, 'utf8');
-      const fields = text
-        .slice(text.lastIndexOf(')') + 2)
-        .split(' ')
-        .map(Number);
-      return [{ pid: Number(name), parent: fields[1] ?? 0, ticks: (fields[11] ?? 0) + (fields[12] ?? 0) }];
-    } catch {
-      return []; // it has just ended
-    }
-  });
-  const family = new Set([root]);
-  for (let size = 0; size < family.size; ) {
-    size = family.size;
-    for (const { pid, parent } of stats) if (family.has(parent)) family.add(pid);
-  }
-  return stats.reduce((sum, { pid, ticks }) => sum + (family.has(pid) ? ticks : 0), 0) / 100;
 }
 
 interface Started {
@@ -106,7 +84,7 @@ async function startSeconds(detector: string, repository: string): Promise<Start
       const seconds = (performance.now() - began) / 1000;
       if (text !== undefined) httpSeconds ??= seconds;
       if (Number(/^sightline_bridge_detected_frames_total\{camera="film"\} (\d+)/m.exec(text ?? '')?.[1] ?? 0) > 0) {
-        return { httpSeconds: httpSeconds ?? seconds, frameSeconds: seconds, cpuSeconds: cpuSeconds(child.pid ?? 0) };
+        return { httpSeconds: httpSeconds ?? seconds, frameSeconds: seconds, cpuSeconds: familyCpuSeconds(child.pid ?? 0) };
       }
       await new Promise((resolve) => setTimeout(resolve, pollMs));
     }

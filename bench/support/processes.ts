@@ -5,8 +5,19 @@ const ticksPerSecond = 100;
 
 /** Processor time of a process so far, user and system, all threads, without its children. 0 for one that is gone. */
 export function cpuSeconds(pid: number): number {
-  const fields = statOf(pid);
-  return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) / ticksPerSecond;
+  return secondsIn(statOf(pid));
+}
+
+/** The same of a process, its children and theirs. */
+export function familyCpuSeconds(root: number): number {
+  const pids = namesIn('/proc').filter((name) => /^\d+$/.test(name));
+  const stats = new Map(pids.map((pid) => [Number(pid), statOf(Number(pid))]));
+  const family = new Set([root]);
+  for (let size = 0; size < family.size; ) {
+    size = family.size;
+    for (const [pid, [, parent]] of stats) if (family.has(Number(parent))) family.add(pid);
+  }
+  return family.values().reduce((sum, pid) => sum + secondsIn(stats.get(pid) ?? []), 0);
 }
 
 export interface Memory {
@@ -55,6 +66,10 @@ export function handlesOf(pids: readonly number[]): { readonly descriptors: numb
 function statOf(pid: number): readonly string[] {
   const text = readOr(`/proc/${pid}/stat`);
   return text.slice(text.lastIndexOf(')') + 2).split(' ');
+}
+
+function secondsIn(stat: readonly string[]): number {
+  return (Number(stat[11] ?? 0) + Number(stat[12] ?? 0)) / ticksPerSecond;
 }
 
 function readOr(path: string): string {
