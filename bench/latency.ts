@@ -1,6 +1,5 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { cpus, loadavg } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startEmbedded } from '../src/inference/embedded.ts';
@@ -16,6 +15,9 @@ import { missingModels, realRepository } from '../test/support/repository.ts';
 import { missingRtspPatterns } from '../test/support/rtsp-patterns.ts';
 import { type Arrivals, measureArrivals, type PatternKind, patternKinds } from './latency/arrival.ts';
 import { type Play, playOurs, playPeer } from './latency/sides.ts';
+import { missingPeer, peerPython } from './peer.ts';
+import { publishFigures } from './publish/publish.ts';
+import { machine } from './table.ts';
 
 const clipNames = ['real_headpose_m', 'real_tilt_m', 'synth_crowd_a', 'synth_shots_a'];
 const usage = `usage: node bench/latency.ts [--clips NAME,…] [--rounds N] [--from N] [--sides ours,peer] [--parts alerts,arrival] [--camera SETTINGS]
@@ -33,7 +35,7 @@ other, each with the same film over RTSP in real time. Prints tables, writes ben
   --camera   our camera's settings beside its source, as YAML in flow style, for trials (default: none, what is shipped)
   --publish  also write bench/latency.last.json, what the docs quote; needs a complete run of what is shipped
 
-The peer's Python, with the packages of ../shared/peer/requirements.txt, is SIGHTLINE_PEER_PYTHON.`;
+The peer's Python, with the packages of ../shared/peer/requirements.txt, is SIGHTLINE_PEER_PYTHON, else made in .cache/peer.`;
 
 const { values } = parseArgs({
   options: {
@@ -223,7 +225,7 @@ async function bareDetector(repository: string, clip: ClipTruth): Promise<number
 async function measureAlerts(clips: readonly string[], sides: readonly Side[], from: number, rounds: number) {
   await using folder = await temporaryDirectory();
   await using repository = await realRepository();
-  const python = process.env['SIGHTLINE_PEER_PYTHON'] ?? '';
+  const python = sides.includes('peer') ? await peerPython() : '';
   const outcomes: Outcome[] = [];
   for (let round = from; round < from + rounds; round += 1) {
     for (const clip of clips.map((name) => readClip(name))) {
@@ -271,9 +273,7 @@ else {
     missingTool(hasMosquitto, 'mosquitto') ||
     missingTool(installedProgram('ffmpeg'), 'ffmpeg') ||
     (parts.includes('arrival') && missingRtspPatterns()) ||
-    (parts.includes('alerts') &&
-      sides.includes('peer') &&
-      missingTool(existsSync(process.env['SIGHTLINE_PEER_PYTHON'] ?? '/nowhere'), "the peer's Python, SIGHTLINE_PEER_PYTHON"));
+    (parts.includes('alerts') && sides.includes('peer') && missingPeer());
   const complete =
     clips.length === clipNames.length &&
     sides.length === 2 &&
@@ -290,7 +290,7 @@ else {
   } else {
     startImageDecoding();
     const date = new Date().toISOString().slice(0, 10);
-    const machine = `${cpus().length} x ${cpus()[0]?.model ?? 'unknown processor'}, load ${loadavg()[1]?.toFixed(1) ?? '?'}`;
+    const ranOn = machine();
     const alerts = parts.includes('alerts')
       ? await measureAlerts(clips, sides, Number(values.from), Number(values.rounds))
       : undefined;
@@ -300,7 +300,7 @@ else {
     }
     const figures = {
       date,
-      machine,
+      machine: ranOn,
       alerts: alerts === undefined ? [] : sideFigures(alerts.outcomes),
       stages: alerts === undefined ? {} : stageFigures(alerts.outcomes),
       detectorMs: alerts?.detectorMs,
@@ -313,7 +313,7 @@ else {
     const results = join(import.meta.dirname, 'results');
     mkdirSync(results, { recursive: true });
     writeFileSync(join(results, 'latency.json'), `${JSON.stringify({ figures, alerts, arrivals })}\n`);
-    console.log(`${date}, ${machine}\n`);
+    console.log(`${date}, ${ranOn}\n`);
     if (alerts !== undefined) {
       console.log(alertTable(figures.alerts, 'first', 'first visible frame → alert at the broker, ms'));
       console.log(alertTable(figures.alerts, 'deciding', 'deciding frame → alert at the broker, ms'));
@@ -321,10 +321,6 @@ else {
       console.log(`bare detector, median of ${detectorRuns}: ${alerts.detectorMs.toFixed(1)} ms\n`);
     }
     if (arrivals.length > 0) console.log(arrivalTable(figures.arrivals));
-    if (values.publish) {
-      const file = join(import.meta.dirname, 'latency.last.json');
-      writeFileSync(file, JSON.stringify(figures));
-      execFileSync(join(import.meta.dirname, '../node_modules/.bin/biome'), ['format', '--write', file]);
-    }
+    if (values.publish) publishFigures('latency', figures);
   }
 }
