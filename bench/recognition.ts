@@ -1,6 +1,4 @@
-import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startEmbedded } from '../src/inference/embedded.ts';
@@ -11,6 +9,7 @@ import { testContext } from '../test/support/context.ts';
 import { missingData, missingTool } from '../test/support/data.ts';
 import { installedProgram } from '../test/support/programs.ts';
 import { missingModels, realRepository } from '../test/support/repository.ts';
+import { publishFigures, publishJson } from './publish/publish.ts';
 import { bodyModels, measureBodies } from './recognition/bodies.ts';
 import { faceModels, measureFaces } from './recognition/faces.ts';
 import {
@@ -28,6 +27,7 @@ import type { Bench } from './recognition/looks.ts';
 import { drawCurves } from './recognition/picture.ts';
 import { docsText, tablesOf, textTable } from './recognition/report.ts';
 import { allClips, measureScenes, type Scenario, scenarios } from './recognition/scenes.ts';
+import { machine, progress } from './table.ts';
 
 const usage = `usage: node bench/recognition.ts [--clips NAME,…] [--scenes A,…] [--parts scenes,faces,bodies] [--quick] [--publish]
 
@@ -75,11 +75,6 @@ const complete =
   chosen.scenes.length === Object.keys(scenarios).length &&
   chosen.parts.length === parts.length;
 
-const begin = performance.now();
-function progress(text: string): void {
-  process.stderr.write(`${((performance.now() - begin) / 1000).toFixed(0).padStart(5)} s  ${text}\n`);
-}
-
 async function measure(): Promise<{ readonly figures: Figures; readonly scores: CalibrationScores }> {
   using ctx = testContext();
   await using repository = await realRepository();
@@ -112,7 +107,7 @@ async function measure(): Promise<{ readonly figures: Figures; readonly scores: 
   const filmed = faces?.found.filter(({ source }) => source === 'clip') ?? [];
   const figures: Figures = {
     date,
-    machine: `${cpus().length} x ${cpus()[0]?.model ?? 'unknown processor'}, load ${loadavg()[1]?.toFixed(1) ?? '?'}`,
+    machine: machine(),
     scenes,
     models,
     found: faces === undefined ? [] : foundOf(faces.found),
@@ -122,16 +117,10 @@ async function measure(): Promise<{ readonly figures: Figures; readonly scores: 
   return { figures, scores: { date, models: scores } };
 }
 
-function writeJson(file: string, value: unknown): void {
-  writeFileSync(file, `${JSON.stringify(value)}\n`);
-  const biome = spawnSync(join(root, 'node_modules/.bin/biome'), ['format', '--write', file], { cwd: root, encoding: 'utf8' });
-  if (biome.status !== 0) throw new Error(`biome could not format ${file}: ${biome.stderr}`);
-}
-
 function publish(figures: Figures, scores: CalibrationScores, picture: string): void {
   const quoted = compact(figures);
-  writeJson(join(root, 'bench/recognition.last.json'), quoted);
-  writeJson(join(root, 'bench/recognition.scores.json'), scores);
+  publishFigures('recognition', quoted);
+  publishJson('bench/recognition.scores.json', scores);
   writeFileSync(join(root, 'docs/recognition.svg'), picture);
   const page = join(root, 'docs/models.md');
   writeFileSync(page, docsText(readFileSync(page, 'utf8'), quoted));

@@ -1,11 +1,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { hasMosquitto } from '../test/support/broker.ts';
 import { missingTool } from '../test/support/data.ts';
 import { publishFigures } from './publish/publish.ts';
 import { quantile } from './recognition/statistics.ts';
+import { machine, progress } from './table.ts';
 import { filmSeconds, torture } from './torture/run.ts';
 import { complaintsOf, tableOf } from './torture/table.ts';
 
@@ -51,11 +51,6 @@ function roundsOf(cameras: number): number {
   return whole(values.minutes ?? '13', 'minutes', 3);
 }
 
-const begin = performance.now();
-function progress(text: string): void {
-  process.stderr.write(`${((performance.now() - begin) / 1000).toFixed(0).padStart(5)} s  ${text}\n`);
-}
-
 async function main(): Promise<void> {
   const count = whole(values.cameras, 'cameras', 2);
   const rounds = roundsOf(count);
@@ -73,7 +68,7 @@ async function main(): Promise<void> {
   const result = await torture({ ...options, progress });
   const figures = {
     date: new Date().toISOString().slice(0, 10),
-    machine: `${cpus().length} x ${cpus()[0]?.model ?? 'unknown processor'}, load ${loadavg()[1]?.toFixed(1) ?? '?'}`,
+    machine: machine(),
     options,
     ...result,
   };
