@@ -1,9 +1,6 @@
 import { parseArgs } from 'node:util';
-import { openFile } from '../../src/media/file-demuxer.ts';
-import { playFilm } from '../../src/media/file-stream.ts';
-import { startRtspServer } from '../../src/media/rtsp-server.ts';
-import { createVideoStream, type VideoStream } from '../../src/media/video-stream.ts';
 import { testContext } from '../../test/support/context.ts';
+import { serveFilm } from '../support/film.ts';
 
 /**
  * A camera that knows when it sent each frame: plays a film once over RTSP, in real time and with sender reports, from the moment its
@@ -19,23 +16,20 @@ const settleMs = 300;
 
 using ctx = testContext();
 const reader = Promise.withResolvers<void>();
-const stream = createVideoStream({ name: 'camera', onReader: () => reader.resolve() }, ctx);
 const sent: { readonly ptsMs: number; readonly atMs: number }[] = [];
-const watched: VideoStream = {
-  ...stream,
-  get readers() {
-    return stream.readers;
+await using served = await serveFilm(
+  {
+    film: file,
+    names: ['camera'],
+    onReader: () => reader.resolve(),
+    onSent: (_camera, { pts90k }) => {
+      sent.push({ ptsMs: Number(pts90k) / 90, atMs: performance.timeOrigin + performance.now() });
+    },
   },
-  push: (unit) => {
-    stream.push(unit);
-    sent.push({ ptsMs: Number(unit.pts90k) / 90, atMs: performance.timeOrigin + performance.now() });
-  },
-};
-const film = await openFile(file);
-await using server = await startRtspServer({ host: '127.0.0.1', port: 0, streams: new Map([['camera', stream]]) }, ctx);
-if (film.parameters !== undefined) stream.announce(film.parameters);
-console.log(`ready ${server.url('camera')}`);
+  ctx,
+);
+for (const { url } of served.cameras) console.log(`ready ${url}`);
 await reader.promise;
 await ctx.clock.sleep(settleMs, ctx.signal);
-await playFilm({ stream: watched, open: async () => film, rounds: 1 }, ctx);
+for (const camera of served.cameras) await camera.play(1);
 console.log(JSON.stringify(sent));

@@ -3,10 +3,8 @@ import { systemClock } from '../../src/core/clock.ts';
 import type { Context } from '../../src/core/context.ts';
 import { createLogger } from '../../src/core/log.ts';
 import { createMetrics } from '../../src/core/metrics.ts';
-import { openFile } from '../../src/media/file-demuxer.ts';
-import { playFilm } from '../../src/media/file-stream.ts';
-import { startRtspServer } from '../../src/media/rtsp-server.ts';
-import { createVideoStream, type VideoStream } from '../../src/media/video-stream.ts';
+import type { AccessUnit } from '../../src/media/video-stream.ts';
+import { serveFilm } from '../support/film.ts';
 
 /**
  * RTSP cameras that all play one film from its begin, and say which moment of the wall clock shows which picture:
@@ -33,33 +31,20 @@ const ctx: Context = {
 /** Capture times may be apart by rounding. */
 const slackMs = 2;
 
-function telling(stream: VideoStream): VideoStream {
-  let saidMs = Number.NEGATIVE_INFINITY;
-  return {
-    ...stream,
-    push: (unit) => {
-      const mediaMs = Number(unit.pts90k) / 90;
-      const zeroMs = unit.captureTimeMs - mediaMs;
-      if (Math.abs(zeroMs - saidMs) > slackMs) {
-        saidMs = zeroMs;
-        process.stdout.write(`film ${stream.name} ${mediaMs.toFixed(0)} ${unit.captureTimeMs.toFixed(0)}\n`);
-      }
-      stream.push(unit);
-    },
-  };
+/** Of each camera, the wall clock of its film's begin as said last, milliseconds. */
+const saidMs = new Map<string, number>();
+
+function onSent(camera: string, { pts90k, captureTimeMs }: AccessUnit): void {
+  const mediaMs = Number(pts90k) / 90;
+  const zeroMs = captureTimeMs - mediaMs;
+  if (Math.abs(zeroMs - (saidMs.get(camera) ?? Number.NEGATIVE_INFINITY)) <= slackMs) return;
+  saidMs.set(camera, zeroMs);
+  process.stdout.write(`film ${camera} ${mediaMs.toFixed(0)} ${captureTimeMs.toFixed(0)}\n`);
 }
 
-const streams = values.name.map((name) => createVideoStream({ name }, ctx));
 {
-  await using server = await startRtspServer(
-    { host: '127.0.0.1', port: 0, streams: new Map(streams.map((stream) => [stream.name, stream])) },
-    ctx,
-  );
-  await using first = await openFile(film);
-  for (const stream of streams) {
-    if (first.parameters !== undefined) stream.announce(first.parameters);
-    process.stdout.write(`ready ${stream.name} ${server.url(stream.name)}\n`);
-  }
+  await using served = await serveFilm({ film, names: values.name, onSent }, ctx);
+  for (const { name, url } of served.cameras) process.stdout.write(`ready ${name} ${url}\n`);
   const play = Promise.withResolvers<void>();
   process.stdin.on('data', () => play.resolve());
   process.stdin.on('close', () => {
@@ -67,10 +52,6 @@ const streams = values.name.map((name) => createVideoStream({ name }, ctx));
     play.resolve();
   });
   await play.promise;
-  await Promise.all(
-    streams.map((stream) =>
-      playFilm({ stream: telling(stream), open: () => openFile(film), rounds: Number(values.rounds) }, ctx),
-    ),
-  );
+  await Promise.all(served.cameras.map((camera) => camera.play(Number(values.rounds))));
 }
 process.stdin.destroy();
