@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { installedProgram } from '../test/support/programs.ts';
 
 /** The Python of the yardsticks in ../shared/peer: benches run it as a process, and compare in one run. */
 
@@ -11,9 +12,9 @@ const stamp = join(folder, 'requirements.txt');
 
 /** What keeps the peer from being measured here; `false` when nothing does. */
 export function missingPeer(): string | false {
-  return process.env['SIGHTLINE_PEER_PYTHON'] !== undefined || existsSync(requirements)
-    ? false
-    : `no yardsticks at ${requirements}`;
+  const given = process.env['SIGHTLINE_PEER_PYTHON'];
+  if (given === undefined) return existsSync(requirements) ? false : `no yardsticks at ${requirements}`;
+  return existsSync(given) || installedProgram(given) ? false : `SIGHTLINE_PEER_PYTHON is ${given}, which is not there`;
 }
 
 function run(program: string, args: readonly string[]): Promise<void> {
