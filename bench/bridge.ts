@@ -8,7 +8,7 @@ import { nativeSettings } from '../src/core/native-settings.ts';
 import { temporaryDirectory } from '../test/support/directory.ts';
 import type { Load } from './bridge/load.ts';
 import { missingYardstick, receiveAlone } from './bridge/yardstick.ts';
-import { progress, publish } from './table.ts';
+import { progress, publish } from './support/table.ts';
 
 const usage = `usage: node bench/bridge.ts [--cameras 256] [--fps 25] [--seconds 30] [--workers 16] [--listed 0,16] [--no-yardstick] [--profile DIR]
 

@@ -6,11 +6,11 @@ import { missingTool } from '../test/support/data.ts';
 import { installedProgram } from '../test/support/programs.ts';
 import { missingModels } from '../test/support/repository.ts';
 import { until } from '../test/support/until.ts';
-import { missingPeer } from './peer.ts';
 import { film720, type SceneName } from './support/media.ts';
 import { type Ours, startOurs } from './support/ours.ts';
+import { missingPeer } from './support/peer.ts';
 import { runSettledPeer } from './support/python.ts';
-import { progress, publish } from './table.ts';
+import { progress, publish } from './support/table.ts';
 
 const usage = `usage: node bench/cameras.ts [--cases crowd,yunet,room] [--seconds 20] [--most 40]
 

@@ -8,12 +8,12 @@ import { missingTool } from '../test/support/data.ts';
 import { installedProgram } from '../test/support/programs.ts';
 import { missingModels, realRepository } from '../test/support/repository.ts';
 import { until } from '../test/support/until.ts';
-import { missingPeer } from './peer.ts';
 import { decodeMs } from './support/decode.ts';
 import { film720, type SceneName, scenes } from './support/media.ts';
 import { spent, startOurs } from './support/ours.ts';
+import { missingPeer } from './support/peer.ts';
 import { type PeerRun, runPeer } from './support/python.ts';
-import { progress, publish, quantile } from './table.ts';
+import { progress, publish, quantile } from './support/table.ts';
 
 const names = Object.keys(scenes) as SceneName[];
 const usage = `usage: node bench/cpu.ts [--scenes ${names.join(',')}] [--seconds 60] [--rounds 3]

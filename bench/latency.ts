@@ -15,9 +15,9 @@ import { missingModels, realRepository } from '../test/support/repository.ts';
 import { missingRtspPatterns } from '../test/support/rtsp-patterns.ts';
 import { type Arrivals, measureArrivals, type PatternKind, patternKinds } from './latency/arrival.ts';
 import { type Play, playOurs, playPeer } from './latency/sides.ts';
-import { missingPeer, peerPython } from './peer.ts';
 import { publishFigures } from './publish/publish.ts';
-import { machine } from './table.ts';
+import { missingPeer, peerPython } from './support/peer.ts';
+import { machine } from './support/table.ts';
 
 const clipNames = ['real_headpose_m', 'real_tilt_m', 'synth_crowd_a', 'synth_shots_a'];
 const usage = `usage: node bench/latency.ts [--clips NAME,…] [--rounds N] [--from N] [--sides ours,peer] [--parts alerts,arrival] [--camera SETTINGS]

@@ -8,7 +8,7 @@ import { until } from '../test/support/until.ts';
 import { filmOf, type PictureName, pictures, type SceneName, scenes } from './support/media.ts';
 import { startOurs } from './support/ours.ts';
 import { type Memory, memoryOf } from './support/processes.ts';
-import { progress, publish, quantile } from './table.ts';
+import { progress, publish, quantile } from './support/table.ts';
 
 const detector = 'centerface';
 const sceneNames = Object.keys(scenes) as SceneName[];

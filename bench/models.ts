@@ -1,7 +1,4 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { cpus } from 'node:os';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { systemClock } from '../src/core/clock.ts';
 import type { ModelDescription, Tensor } from '../src/core/inference.ts';
@@ -10,17 +7,18 @@ import { createMetrics } from '../src/core/metrics.ts';
 import { startEmbedded } from '../src/inference/embedded.ts';
 import { describeModel, listModels } from '../src/inference/repository.ts';
 import { realRepository } from '../test/support/repository.ts';
+import { progress, publish, quantile } from './support/table.ts';
 
-/**
- * Memory and time of each model whose weights are there: one thread, one crop (or one 640 x 384 picture for detectors of free size).
- *
- *     node bench/models.ts [--repository DIR]     without DIR: the shared test data's weights
- *
- * Each model runs in a process of its own. Memory is what the process grew by until it had run, kept code and arena included.
- */
+const usage = `usage: node bench/models.ts [--repository DIR]
+
+Memory and time of each model whose weights are there: one thread, one crop (or one 640 x 384 picture for detectors of free size).
+Each model runs in a process of its own. Memory is what the process grew by until it had run, kept code and arena included.
+Without --repository: the shared test data's weights. Prints a table, writes bench/results/models.json.`;
 
 const runs = 40;
-const { values } = parseArgs({ options: { repository: { type: 'string' }, one: { type: 'string' } } });
+const { values } = parseArgs({
+  options: { repository: { type: 'string' }, one: { type: 'string' }, help: { type: 'boolean' } },
+});
 
 function inputOf({ inputs, maxBatchSize }: ModelDescription): Tensor {
   const [input] = inputs;
@@ -46,11 +44,11 @@ async function measure(repository: string, model: string): Promise<{ ramMiB: num
     times.push((await engine.infer(model, [inputOf(description)], options)).computeMs);
   }
   const ramMiB = (process.memoryUsage().rss - before) / 2 ** 20;
-  const middle = times.toSorted((a, b) => a - b)[Math.floor(runs / 2)] ?? Number.NaN;
-  return { ramMiB: Math.round(ramMiB), msPerRun: Number(middle.toPrecision(2)) };
+  return { ramMiB: Math.round(ramMiB), msPerRun: Number(quantile(times, 0.5).toPrecision(2)) };
 }
 
-if (values.one !== undefined && values.repository !== undefined) {
+if (values.help) console.log(usage);
+else if (values.one !== undefined && values.repository !== undefined) {
   console.log(JSON.stringify(await measure(values.repository, values.one)));
 } else {
   await using shared = values.repository === undefined ? await realRepository() : undefined;
@@ -62,10 +60,13 @@ if (values.one !== undefined && values.repository !== undefined) {
       encoding: 'utf8',
     });
     rows.push({ model, ...JSON.parse(output) });
+    progress(model);
   }
-  const machine = `${cpus().length} x ${cpus()[0]?.model ?? 'unknown processor'}`;
-  console.log(machine);
-  console.table(rows);
-  mkdirSync(join(import.meta.dirname, 'results'), { recursive: true });
-  writeFileSync(join(import.meta.dirname, 'results/models.json'), `${JSON.stringify({ machine, runs, rows }, undefined, 2)}\n`);
+  publish({
+    name: 'models',
+    title: `Each model alone, median of ${runs} runs`,
+    columns: ['model', 'MiB', 'ms a run'],
+    rows: rows.map(({ model, ramMiB, msPerRun }) => [model, String(ramMiB), String(msPerRun)]),
+    figures: { runs, rows },
+  });
 }

@@ -27,7 +27,7 @@ import type { Bench } from './recognition/looks.ts';
 import { drawCurves } from './recognition/picture.ts';
 import { docsText, tablesOf, textTable } from './recognition/report.ts';
 import { allClips, measureScenes, type Scenario, scenarios } from './recognition/scenes.ts';
-import { machine, progress } from './table.ts';
+import { machine, progress } from './support/table.ts';
 
 const usage = `usage: node bench/recognition.ts [--clips NAME,…] [--scenes A,…] [--parts scenes,faces,bodies] [--quick] [--publish]
 

@@ -4,7 +4,7 @@ import { missingTool } from '../test/support/data.ts';
 import { installedProgram } from '../test/support/programs.ts';
 import { missingModels } from '../test/support/repository.ts';
 import { type Held, soak } from './support/soak.ts';
-import { progress, publish } from './table.ts';
+import { progress, publish } from './support/table.ts';
 
 const usage = `usage: node bench/soak.ts [--hours 1] [--warm 60]
 

@@ -9,7 +9,7 @@ import { temporaryDirectory } from '../test/support/directory.ts';
 import { freePort } from '../test/support/port.ts';
 import { missingModels, realRepository } from '../test/support/repository.ts';
 import { familyCpuSeconds } from './support/processes.ts';
-import { progress, publish, quantile } from './table.ts';
+import { progress, publish, quantile } from './support/table.ts';
 
 const usage = `usage: node bench/start.ts [--runs 5] [--profile DIR]
 

@@ -5,7 +5,7 @@ import { hasMosquitto } from '../test/support/broker.ts';
 import { missingTool } from '../test/support/data.ts';
 import { publishFigures } from './publish/publish.ts';
 import { quantile } from './recognition/statistics.ts';
-import { machine, progress } from './table.ts';
+import { machine, progress } from './support/table.ts';
 import { filmSeconds, torture } from './torture/run.ts';
 import { complaintsOf, tableOf } from './torture/table.ts';
 

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { join, resolve } from 'node:path';
 import { dataDirectory } from '../../test/support/data.ts';
-import { peerPython } from '../peer.ts';
+import { peerPython } from './peer.ts';
 
 const program = resolve(import.meta.dirname, '../../../shared/peer/python_peer.py');
 

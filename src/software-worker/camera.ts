@@ -247,7 +247,7 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
           }
           if (picture.clockOffBySeconds !== undefined) {
             judgeClock(picture.clockOffBySeconds);
-            live(pictures, picture);
+            sayLive?.();
           }
           taken = true;
           await analysis.push(picture);

@@ -8,14 +8,14 @@ export type MotionVerdict = 'motion' | 'refresh' | 'still';
 
 export interface MotionGate {
   /**
-   * `motion` and `refresh` ask for detection. `grey` is row-major without padding, any size (a new size begins anew), `mediaMs`
-   * media time. The first frame is always `motion`.
-   */
-  /**
    * Whether this frame has to be considered: every one while nothing moves, so that the first that shows something wakes; otherwise some,
    * to know when it ends. Those between are `motion`.
    */
   wants(mediaMs: number): boolean;
+  /**
+   * `motion` and `refresh` ask for detection. `grey` is row-major without padding, any size (a new size begins anew), `mediaMs`
+   * media time. The first frame is always `motion`.
+   */
   consider(grey: Uint8Array, width: number, height: number, mediaMs: number): MotionVerdict;
   /** Whether the last look showed anything; until it is told, it may have. */
   looked(foundAny: boolean): void;

@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { installedProgram } from '../test/support/programs.ts';
+import { installedProgram } from '../../test/support/programs.ts';
 
 /** The Python of the yardsticks in ../shared/peer: benches run it as a process, and compare in one run. */
 
-const root = join(import.meta.dirname, '..');
+const root = join(import.meta.dirname, '../..');
 const requirements = join(root, '../shared/peer/requirements.txt');
 const folder = join(root, '.cache/peer');
 const stamp = join(folder, 'requirements.txt');

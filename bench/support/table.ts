@@ -16,8 +16,11 @@ export interface Report {
   readonly figures: unknown;
 }
 
+/** Before anything was measured: a bench is its own load later. */
+const loadBefore = loadavg()[0]?.toFixed(1) ?? '?';
+
 export function machine(): string {
-  return `${cpus().length} x ${cpus()[0]?.model.trim() ?? 'unknown processor'}, load ${loadavg()[0]?.toFixed(1) ?? '?'}`;
+  return `${cpus().length} x ${cpus()[0]?.model.trim() ?? 'unknown processor'}, load before ${loadBefore}`;
 }
 
 function commit(): string | undefined {
@@ -39,7 +42,7 @@ export function publish({ name, title, columns, rows, notes = [], figures }: Rep
       .trimEnd();
   const head = `${title} (${date.slice(0, 10)}, ${machine()})`;
   console.log([head, line(columns), line(widths.map((width) => '-'.repeat(width))), ...rows.map(line), ...notes].join('\n'));
-  const folder = join(import.meta.dirname, 'results');
+  const folder = join(import.meta.dirname, '../results');
   mkdirSync(folder, { recursive: true });
   const written = { date, machine: machine(), commit: commit(), columns, rows, notes, figures };
   writeFileSync(join(folder, `${name}.json`), `${JSON.stringify(written, undefined, 2)}\n`);
