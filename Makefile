@@ -35,7 +35,7 @@ test-integration: ## Tests of one room against the real thing
 test-e2e: ## Tests of the whole program
 	@node tools/test.ts e2e
 
-test-long: ## Tests that take minutes or need Docker; not part of `make test`
+test-long: setup ## Tests that take minutes or need Docker; not part of `make test`, run every night by .ci/nightly
 	@node tools/test.ts long
 
 lint: ## Formatting, lint rules and import order, without changing anything
