@@ -7,10 +7,9 @@ import { testContext } from '../test/support/context.ts';
 import { missingTool } from '../test/support/data.ts';
 import { installedProgram } from '../test/support/programs.ts';
 import { missingModels, realRepository } from '../test/support/repository.ts';
-import { until } from '../test/support/until.ts';
 import { decodeMs } from './support/decode.ts';
 import { film720, type SceneName, scenes } from './support/media.ts';
-import { spent, startOurs } from './support/ours.ts';
+import { type PathRun, runPath } from './support/path.ts';
 import { missingPeer } from './support/peer.ts';
 import { type PeerRun, runPeer } from './support/python.ts';
 import { progress, publish, quantile } from './support/table.ts';
@@ -35,50 +34,12 @@ const { values } = parseArgs({
 
 const detector = 'centerface';
 const embedder = 'face_embed';
-const patienceMs = 600_000;
 
 interface Alone {
   /** ms: a frame, a look, a face. */
   readonly decode: number;
   readonly detect: number;
   readonly embed: number;
-}
-
-interface OurRun {
-  readonly daemonS: number;
-  readonly workersS: number;
-  readonly decoded: number;
-  readonly looked: number;
-  readonly embedded: number;
-  readonly alerts: number;
-}
-
-async function runOurs(film: string): Promise<OurRun> {
-  await using ours = await startOurs({ cameras: { camera: { source: film, detect: [{ model: detector, fps: 5 }] } } });
-  await until('the camera is live', () => ours.daemon.said('camera live'), patienceMs);
-  const before = ours.cpu();
-  await until('the film is over', () => ours.daemon.said('file ended'), patienceMs);
-  const counted = await until(
-    'the worker has told its last figures',
-    async () => {
-      const metrics = await ours.metrics();
-      const [decoded, received] = [
-        metrics.sum('sightline_camera_frames_decoded'),
-        metrics.sum('sightline_bridge_frames_total'),
-      ];
-      return decoded > 0 && decoded === received ? metrics : undefined;
-    },
-    patienceMs,
-  );
-  const took = spent(ours, before);
-  await ours.daemon.stop();
-  return {
-    ...took,
-    decoded: counted.sum('sightline_camera_frames_decoded'),
-    looked: counted.sum('sightline_camera_frames_detected'),
-    embedded: counted.sum('sightline_inference_compute_seconds_count', { model: embedder }),
-    alerts: counted.sum('sightline_alert_events_total', { state: 'opened' }),
-  };
 }
 
 /** Eyes, nose, corners of the mouth where face embedders want them in a picture of 112 x 112. */
@@ -119,7 +80,7 @@ async function networksMs(): Promise<{ readonly detect: number; readonly embed: 
 
 interface SceneFigures {
   readonly scene: SceneName;
-  readonly ours: readonly OurRun[];
+  readonly ours: readonly PathRun[];
   readonly peer: readonly PeerRun[];
 }
 
@@ -127,7 +88,7 @@ const fixed = (value: number, digits: number) => (Number.isFinite(value) ? value
 const median = (values: readonly number[]) => quantile(values, 0.5);
 
 function judge({ scene, ours, peer }: SceneFigures, seconds: number, alone: Alone) {
-  const total = ({ daemonS, workersS }: OurRun) => daemonS + workersS;
+  const total = ({ daemonS, workersS }: PathRun) => daemonS + workersS;
   const ourMs = median(ours.map((run) => (1000 * total(run)) / run.looked));
   const peerMs = median(peer.map((run) => (1000 * run.cpu_s) / run.frames));
   const ourS = median(ours.map((run) => total(run) / seconds));
@@ -170,11 +131,11 @@ else {
     for (const scene of chosen) films.set(scene, await film720(scene, seconds));
     progress('networks and decoder alone');
     const alone = { ...(await networksMs()), decode: await decodeMs(films.values().next().value ?? '') };
-    const measured = chosen.map((scene) => ({ scene, ours: [] as OurRun[], peer: [] as PeerRun[] }));
+    const measured = chosen.map((scene) => ({ scene, ours: [] as PathRun[], peer: [] as PeerRun[] }));
     for (let round = 0; round < Number(values.rounds); round += 1) {
       for (const { scene, ours, peer } of measured) {
         const film = films.get(scene) ?? '';
-        ours.push(await runOurs(film));
+        ours.push(await runPath(film, { detector, embedder }));
         progress(`round ${round + 1}, ${scene}: ours`);
         await using broker = await startBroker();
         peer.push(await runPeer(['--file', film, '--max-speed'], `127.0.0.1:${broker.port}`));

@@ -36,6 +36,9 @@ export const pictures = {
   '720': { size: '1280:720', encode: h264, rate: '2M', what: '720p H.264 main, 2 Mbit/s' },
   '1080': { size: '1920:1080', encode: h264, rate: '4M', what: '1080p H.264 main, 4 Mbit/s' },
   '2160': { size: '3840:2160', encode: h265, rate: '12M', what: '4K H.265, 12 Mbit/s' },
+  '720-h265': { size: '1280:720', encode: h265, rate: '1M', what: '720p H.265, 1 Mbit/s' },
+  '1080-h265': { size: '1920:1080', encode: h265, rate: '3M', what: '1080p H.265, 3 Mbit/s' },
+  '2160-h264': { size: '3840:2160', encode: h264, rate: '16M', what: '4K H.264 main, 16 Mbit/s' },
 } as const;
 
 export type PictureName = keyof typeof pictures;
