@@ -31,6 +31,8 @@ export interface OutboxTuning {
   readonly retryFirstMs: number;
   readonly retryMaxMs: number;
   readonly maxCuts: number;
+  /** Between two removals of taken rows: under load one transaction for many costs the disk what one for each would. */
+  readonly removeEveryMs: number;
   /** Flushing at disposal takes at most this long. */
   readonly flushMs: number;
   /** How often an idle loop asks the store whether there are rows that nobody announced. */
@@ -45,6 +47,7 @@ export const outboxTuning: OutboxTuning = {
   retryFirstMs: 500,
   retryMaxMs: 30_000,
   maxCuts: 5,
+  removeEveryMs: 20,
   flushMs: 3000,
   sweepEveryMs: 30_000,
 };
@@ -84,12 +87,15 @@ export function startOutbox(options: OutboxOptions, ctx: Context): Outbox {
   const meter = createMeter(ctx);
   const flood = new FloodGate(log, clock);
   const stop = new AbortController();
+  /** From the begin of flushing on. */
+  const hurry = new AbortController();
 
   const lanes = new Lanes();
   const attempts = new WeakMap<Item, Attempts>();
   const unstored: Item[] = [];
   /** Taken, and to be removed from the store by the next batch. */
   const settled: number[] = [];
+  let removedMono = Number.NEGATIVE_INFINITY;
   /** Taken or given up, and still in the store. */
   const leaving = new Set<number>();
   /** All rows of the store up to this id are in memory or settled. */
@@ -236,9 +242,9 @@ export function startOutbox(options: OutboxOptions, ctx: Context): Outbox {
     }
   }
 
-  async function pause(ms: number): Promise<void> {
+  async function pause(ms: number, signal = stop.signal): Promise<void> {
     try {
-      await clock.sleep(ms, stop.signal);
+      await clock.sleep(ms, signal);
     } catch (error) {
       if (!isAbort(error)) throw error;
     }
@@ -246,6 +252,9 @@ export function startOutbox(options: OutboxOptions, ctx: Context): Outbox {
 
   /** One batch at a time; what is taken meanwhile makes the next one. */
   async function remove(): Promise<void> {
+    const restMs = removedMono + tuning.removeEveryMs - clock.mono();
+    if (restMs > 0) await pause(restMs, hurry.signal);
+    removedMono = clock.mono();
     const batch = settled.splice(0);
     await persist(() => store.acknowledge(batch));
     passed('row removed', batch);
@@ -314,6 +323,7 @@ export function startOutbox(options: OutboxOptions, ctx: Context): Outbox {
 
   async function flush(): Promise<void> {
     sweeping[Symbol.dispose]();
+    hurry.abort();
     using limit = clock.deadline(tuning.flushMs);
     const expired = new Promise<void>((resolve) => limit.signal.addEventListener('abort', () => resolve(), { once: true }));
     const flushed = new Promise<void>((resolve) => {

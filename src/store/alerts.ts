@@ -118,7 +118,7 @@ export function createAlerts(db: Database, erased: Erased) {
     // Of an erased entry only the end is still told.
     if (gone && isOpen(alert)) return [];
     const snapshot = gone ? undefined : event.snapshot;
-    const snapshotId = snapshot === undefined ? null : putSnapshot.run(alert.id, now, Buffer.from(snapshot)).lastInsertRowid;
+    const snapshotId = snapshot === undefined ? null : putSnapshot.run(alert.id, now, snapshot).lastInsertRowid;
     const text = JSON.stringify(alert);
     if (!gone) {
       putAlert.run({

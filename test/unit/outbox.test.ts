@@ -79,10 +79,7 @@ async function bench(options: { store?: MemoryOutbox; tuning?: Partial<OutboxTun
   const store = options.store ?? createMemoryOutbox();
   const output = fakeOutput();
   output.window = options.window ?? 16;
-  const outbox = startOutbox(
-    { output, store, liveForMs: () => 60_000, ...(options.tuning ? { tuning: options.tuning } : {}) },
-    ctx,
-  );
+  const outbox = startOutbox({ output, store, liveForMs: () => 60_000, tuning: { removeEveryMs: 0, ...options.tuning } }, ctx);
   await settle();
   return {
     clock,
@@ -495,6 +492,29 @@ describe('outbox', () => {
     );
   });
 
+  it('removes what was taken in batches under load, and a message alone at once', async () => {
+    const { clock, store, output, outbox } = await bench({ tuning: { removeEveryMs: 20 } });
+    const batches: number[] = [];
+    const { acknowledge } = store;
+    store.acknowledge = async (ids) => {
+      batches.push(ids.length);
+      return acknowledge(ids);
+    };
+    const cameras = ['hall', 'door', 'yard', 'gate', 'roof'];
+    const events = cameras.map((camera) => alertEvent({ id: camera, camera }));
+    outbox.notify(store.add(events, { createdAt: clock.now() }));
+    for (const attempt of output.attempts.slice(0, 4)) await attempt.answer(taken);
+    assert.deepEqual(batches, [1]);
+    await clock.advance(19);
+    assert.deepEqual(batches, [1]);
+    await clock.advance(1);
+    await settle();
+    assert.deepEqual(batches, [1, 3]);
+    await output.attempts[4]?.answer(taken);
+    await outbox[Symbol.asyncDispose]();
+    assert.deepEqual(store.rows, [], 'a rest under way does not outlive the loop');
+  });
+
   it('flushes at disposal, but not for longer than it may', async () => {
     const { clock, store, outbox, last } = await bench({ tuning: { flushMs: 3000 } });
     outbox.notify(store.add([alertEvent({}), alertEvent({ revision: 2 })], { createdAt: clock.now() }));
@@ -520,7 +540,8 @@ describe('fanout', () => {
     const store = createMemoryOutbox();
     const hanging = fakeOutput('mqtt');
     const working = fakeOutput('webhook');
-    const fanout = startFanout({ outputs: [hanging, working], store, liveForMs: () => 60_000 }, testContext(clock));
+    const tuning = { removeEveryMs: 0 };
+    const fanout = startFanout({ outputs: [hanging, working], store, liveForMs: () => 60_000, tuning }, testContext(clock));
     await settle();
     for (const revision of [1, 2, 3]) {
       for (const output of ['mqtt', 'webhook']) {
