@@ -12,6 +12,7 @@ import { type AlertWriter, createAlertWriter } from '../src/alerts/writer.ts';
 import { configSchema } from '../src/config/schema.ts';
 import { systemClock } from '../src/core/clock.ts';
 import type { Context } from '../src/core/context.ts';
+import { collectSeldom } from '../src/core/heap.ts';
 import { createLogger } from '../src/core/log.ts';
 import { createMetrics } from '../src/core/metrics.ts';
 import type { Store } from '../src/core/store.ts';
@@ -22,7 +23,7 @@ import { missingTool } from '../test/support/data.ts';
 import { alertEvent } from '../test/support/outbox.ts';
 import { exampleCommit, exampleEpisode } from '../test/support/store.ts';
 import { until } from '../test/support/until.ts';
-import { cpuMs, createStopwatch, type Load, openLoop, type Times } from './outbox/load.ts';
+import { cpuMs, createStopwatch, type Load, openLoop, type Times, waitedMs } from './outbox/load.ts';
 import { publishFigures } from './publish/publish.ts';
 import { quantile } from './recognition/statistics.ts';
 import { machine } from './support/table.ts';
@@ -90,6 +91,8 @@ interface Measured extends Times {
   readonly repeats: number;
   /** What the disk took right before to make one picture durable, median. */
   readonly diskMs: number;
+  /** What this process waited per message for a processor, all threads: on a machine that is its own, next to nothing. */
+  readonly waitedMs: number;
 }
 
 /** The outputs' own client, overheard: PUBACK ends the publishing of a message, which begins with the alert's id. */
@@ -168,6 +171,7 @@ async function throughOutbox(bench: Bench, what: string, load: Load | 'alone', w
   const disk = diskMs(bench.directory, settings.pictureBytes);
   await consumer.count();
   const cpu = cpuMs();
+  const waited = waitedMs();
   const count = load === 'alone' ? settings.alone : load.count;
   if (load === 'alone') {
     for (let n = 0; n < count; n += 1) {
@@ -181,6 +185,7 @@ async function throughOutbox(bench: Bench, what: string, load: Load | 'alone', w
     await until('everything is acknowledged', () => watch.answered + bench.unstored() >= count, patienceMs);
   }
   const used = cpuMs() - cpu;
+  const waitedEach = (waitedMs() - waited) / count;
   await until('the outbox is empty', async () => (await store.outbox.counts()).waiting === 0, patienceMs);
   await wait(500);
   const { messages, different } = await consumer.count();
@@ -191,6 +196,7 @@ async function throughOutbox(bench: Bench, what: string, load: Load | 'alone', w
     lost: count - different,
     repeats: messages - different,
     diskMs: disk,
+    waitedMs: waitedEach,
   };
 }
 
@@ -205,6 +211,7 @@ async function bare(broker: Broker, what: string, load: Load | 'alone', payloadB
     watch.end(n);
   };
   const cpu = cpuMs();
+  const waited = waitedMs();
   const count = load === 'alone' ? settings.alone : load.count;
   if (load === 'alone') {
     for (let n = 0; n < count; n += 1) {
@@ -216,8 +223,9 @@ async function bare(broker: Broker, what: string, load: Load | 'alone', payloadB
     await until('everything is acknowledged', () => watch.answered === count, patienceMs);
   }
   const used = cpuMs() - cpu;
+  const waitedEach = (waitedMs() - waited) / count;
   await client.endAsync();
-  return { what, ...watch.times(used), payloadBytes, lost: 0, repeats: 0, diskMs: Number.NaN };
+  return { what, ...watch.times(used), payloadBytes, lost: 0, repeats: 0, diskMs: Number.NaN, waitedMs: waitedEach };
 }
 
 /** What the disk takes to append so many bytes durably, median of many. */
@@ -306,6 +314,7 @@ function tableOf(rows: readonly Measured[]): string {
     'p99',
     'max',
     'CPU ms each',
+    'waited for CPU',
     'disk ms',
     'lost',
     'repeats',
@@ -314,7 +323,7 @@ function tableOf(rows: readonly Measured[]): string {
     row.what,
     String(row.count),
     String(row.payloadBytes),
-    ...[row.p50, row.p90, row.p99, row.max, row.cpuMs].map((value) => value.toFixed(2)),
+    ...[row.p50, row.p90, row.p99, row.max, row.cpuMs, row.waitedMs].map((value) => value.toFixed(2)),
     ...(row.what.startsWith(' ') ? ['', '', ''] : [row.diskMs.toFixed(2), String(row.lost), String(row.repeats)]),
   ]);
   const widths = columns.map((name, at) => Math.max(name.length, ...cells.map((row) => row[at]?.length ?? 0)));
@@ -338,6 +347,8 @@ else {
   const missing = missingTool(hasMosquitto, 'mosquitto');
   if (missing !== false) console.log(`the outbox is not measured: ${missing}`);
   else {
+    // As the daemon does.
+    collectSeldom();
     const rows = await measure();
     const figures = { date: new Date().toISOString().slice(0, 10), machine: machine(), settings, targets, rows };
     const results = join(root, 'bench/results');

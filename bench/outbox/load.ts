@@ -1,3 +1,4 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as wait } from 'node:timers/promises';
 import { quantile } from '../recognition/statistics.ts';
@@ -63,6 +64,14 @@ export function createStopwatch(): Stopwatch {
 export function cpuMs(): number {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1000;
+}
+
+/** What the threads of this process have waited for a processor that others had, milliseconds; NaN where the system does not say. */
+export function waitedMs(): number {
+  const tasks = '/proc/self/task';
+  if (!existsSync(`${tasks}/${process.pid}/schedstat`)) return Number.NaN;
+  const waited = readdirSync(tasks).map((task) => Number(readFileSync(`${tasks}/${task}/schedstat`, 'utf8').split(' ')[1]));
+  return waited.reduce((sum, nanoseconds) => sum + nanoseconds, 0) / 1e6;
 }
 
 /** Calls `send` for every message when it is due, those that are overdue at once; never waits for an answer. */
