@@ -257,6 +257,7 @@ export function metered(source: UnitSource, meter: StreamMeter): UnitSource {
         bytes: unit.packet.size,
         key: unit.packet.isKeyframe,
         arrivedMs: unit.wallUs / 1000,
+        arrivedMonoMs: Number(unit.receivedMonoUs) / 1000,
         capturedMs: unit.ntpUs === undefined ? undefined : unit.ntpUs / 1000,
       });
       return unit;

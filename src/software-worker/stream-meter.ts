@@ -1,5 +1,5 @@
 import type { StreamStats } from '../gen/sightline/bridge/v1/bridge.ts';
-import { createQuickest } from './quickest.ts';
+import { createSenderClock } from './sender-clock.ts';
 
 /** What arrives of a source, measured before decoding: how much, how often a key frame, in what order, by whose clock. */
 
@@ -10,6 +10,8 @@ export interface MeteredUnit {
   readonly key: boolean;
   /** Our wall clock at arrival, milliseconds since 1970. */
   readonly arrivedMs: number;
+  /** Our monotonic clock at arrival: the wall clock may be set while a stream is measured. */
+  readonly arrivedMonoMs: number;
   /** Sender's wall clock at capture, milliseconds since 1970; undefined while its reports have not said. */
   readonly capturedMs: number | undefined;
 }
@@ -39,9 +41,7 @@ export function createStreamMeter(source: { readonly declaredFps: number; readon
   let firstKeyMs = 0;
   let latestKeyMs = 0;
   let longestKeyMs = 0;
-  /** Sender's wall clock minus the time stamp. */
-  let senderShiftMs: number | undefined;
-  const quickest = createQuickest();
+  const senderClock = createSenderClock();
   const recent: number[] = [];
   const depths = new Map<number, number>();
 
@@ -56,16 +56,9 @@ export function createStreamMeter(source: { readonly declaredFps: number; readon
     if (away < -sameTimeLine.backMs || away > sameTimeLine.aheadMs) {
       shiftMs = latestMs + stepMs - ptsMs;
       recent.length = 0;
-      senderShiftMs = undefined;
-      quickest.reset();
+      senderClock.reset();
     }
     return ptsMs + shiftMs;
-  }
-
-  /** What comes late, by the network or because we were busy, says nothing about a clock; the time stamps carry over from what did not. */
-  function seeClocks(atMs: number, { arrivedMs, capturedMs }: MeteredUnit): void {
-    quickest.add(atMs, arrivedMs);
-    if (capturedMs !== undefined) senderShiftMs = capturedMs - atMs;
   }
 
   return {
@@ -84,7 +77,8 @@ export function createStreamMeter(source: { readonly declaredFps: number; readon
         keyFrames += 1;
         latestKeyMs = atMs;
       }
-      seeClocks(atMs, unit);
+      const { arrivedMs, arrivedMonoMs, capturedMs } = unit;
+      senderClock.add({ mediaMs: atMs, arrivedMonoMs, arrivedMs, capturedMs });
     },
     stats: (undecodable) => ({
       units: BigInt(units),
@@ -96,8 +90,8 @@ export function createStreamMeter(source: { readonly declaredFps: number; readon
       reorderUnits: Math.max(0, ...[...depths].filter(([, seen]) => seen >= leastSeen).map(([depth]) => depth)),
       undecodable: BigInt(undecodable),
       declaredFps: source.declaredFps,
-      senderClock: senderShiftMs !== undefined,
-      senderAheadMs: senderShiftMs === undefined ? 0 : senderShiftMs + quickest.leadMs,
+      senderClock: senderClock.aheadMs !== undefined,
+      senderAheadMs: senderClock.aheadMs ?? 0,
       live: source.live,
     }),
   };

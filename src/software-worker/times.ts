@@ -1,4 +1,4 @@
-import { createQuickest } from './quickest.ts';
+import { createSenderClock } from './sender-clock.ts';
 
 /**
  * The clocks of a camera's frames, pure. PTS stay as the source gives them as long as they grow; camera time comes from RTCP
@@ -59,7 +59,7 @@ export function createFrameTimes(options: {
   let lastMonoUs = 0n;
   let offsetUs: number | undefined;
   let ntpOffsetUs: number | undefined;
-  const quickest = createQuickest();
+  const senderClock = createSenderClock();
   /** By how much the clock is off as was said last, and since when that has been another. */
   let saidOffUs = 0;
   let unsaidSinceMs: number | undefined;
@@ -94,7 +94,7 @@ export function createFrameTimes(options: {
         first = undefined;
         offsetUs = undefined;
         ntpOffsetUs = undefined;
-        quickest.reset();
+        senderClock.reset();
       }
       first ??= pts;
       last = pts;
@@ -114,10 +114,11 @@ export function createFrameTimes(options: {
       let cameraUs = offsetUs + mediaUs;
       let offBy: number | undefined;
       const monoMs = Number(arrival.receivedMonoUs) / 1000;
-      const leadMs = quickest.add(mediaMs, monoMs);
-      if (ntpOffsetUs !== undefined) {
-        // Against the arrival of what came quickest, by a clock that nobody sets: what comes late is no clock that is behind.
-        const away = ntpOffsetUs - (arrival.wallUs - (monoMs + leadMs) * 1000);
+      const capturedMs = arrival.ntpUs === undefined || arrival.pts === undefined ? undefined : arrival.ntpUs / 1000;
+      senderClock.add({ mediaMs, arrivedMonoMs: monoMs, arrivedMs: arrival.wallUs / 1000, capturedMs });
+      const { aheadMs } = senderClock;
+      if (ntpOffsetUs !== undefined && aheadMs !== undefined) {
+        const away = aheadMs * 1000;
         const believed = Math.abs(away) <= believedWithinUs;
         if (believed) {
           cameraTimeSource = 'rtcp';

@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import { createStreamMeter, type MeteredUnit } from '../../src/software-worker/stream-meter.ts';
 
 function unit(ptsMs: number | undefined, more: Partial<MeteredUnit> = {}): MeteredUnit {
-  return { ptsMs, bytes: 100, key: false, arrivedMs: 1e12 + (ptsMs ?? 0), capturedMs: undefined, ...more };
+  const arrivedMs = more.arrivedMs ?? 1e12 + (ptsMs ?? 0);
+  return { ptsMs, bytes: 100, key: false, arrivedMonoMs: arrivedMs - 1e12, capturedMs: undefined, ...more, arrivedMs };
 }
 
 function measure(units: readonly MeteredUnit[], declaredFps = 25) {
@@ -86,6 +87,29 @@ test('stream meter - clocks that drift apart are compared by what came lately', 
     meter.add(unit(1000 * second, { arrivedMs: 1e12 + 1010 * second, capturedMs: 1e12 + 1000 * second }));
   const { senderAheadMs } = meter.stats(0);
   assert.ok(senderAheadMs <= -6000 && senderAheadMs >= -12_000, `${senderAheadMs}`);
+});
+
+test("stream meter - media time beside real time does not put the sender's clock ahead", () => {
+  for (const rate of [0.97, 0.996, 1.03]) {
+    const meter = createStreamMeter({ declaredFps: 1, live: true });
+    for (let second = 0; second <= 1500; second += 1) {
+      meter.add(unit(1000 * rate * second, { arrivedMs: 1e12 + 1000 * second + 20, capturedMs: 1e12 + 1000 * second }));
+      const { senderAheadMs } = meter.stats(0);
+      assert.ok(Math.abs(senderAheadMs + 20) < 1, `${rate}: ${senderAheadMs} at ${second} s`);
+    }
+  }
+});
+
+test('stream meter - either wall clock that is set shows at once, ahead and back', () => {
+  const meter = createStreamMeter({ declaredFps: 1, live: true });
+  const between = (second: number, from: number, to: number) => (second >= from && second < to ? 3_600_000 : 0);
+  for (let second = 0; second <= 500; second += 1) {
+    const host = between(second, 100, 200);
+    const sender = between(second, 300, 400);
+    const atMs = 1000 * second;
+    meter.add(unit(atMs, { arrivedMs: 1e12 + atMs + 20 + host, arrivedMonoMs: atMs + 20, capturedMs: 1e12 + atMs + sender }));
+    assert.equal(Math.round(meter.stats(0).senderAheadMs), sender - host - 20, `at ${second} s`);
+  }
 });
 
 test("stream meter - a new time line keeps the sender's clock", () => {

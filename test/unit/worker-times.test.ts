@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import fc from 'fast-check';
 import { createFrameTimes, type FrameArrival, type FrameClock } from '../../src/software-worker/times.ts';
 
 const base = { num: 1, den: 90_000 };
@@ -15,6 +16,42 @@ function arrival(index: number, more: Partial<FrameArrival> & { lateMs?: number 
     ntpUs: undefined,
     ...more,
   };
+}
+
+interface Drifting {
+  /** Media time that passes in a second. */
+  readonly rate: number;
+  readonly seconds: number;
+  readonly lateMs?: (second: number) => number;
+  readonly cameraAheadMs?: (second: number) => number;
+  readonly weAheadMs?: (second: number) => number;
+}
+
+const reportSeconds = 5;
+
+/** Frames of a 5 fps camera that counts frames as time; a report every five seconds says its clock, which media time carries on. */
+function* drifting(camera: Drifting): Generator<{ readonly atUs: number; readonly arrival: FrameArrival }> {
+  const { rate, lateMs = () => 0, cameraAheadMs = () => 0, weAheadMs = () => 0 } = camera;
+  let arrivedMs = 0;
+  for (let index = 0; index < camera.seconds * 5; index += 1) {
+    const second = index / 5;
+    arrivedMs = Math.max(arrivedMs, 1000 * second + lateMs(second));
+    const reported = second - (second % reportSeconds);
+    const capturedMs = 1000 * reported + cameraAheadMs(reported) + 1000 * (second - reported) * rate;
+    yield {
+      atUs: wallUs + 1e6 * second,
+      arrival: {
+        pts: BigInt(Math.round(index * 18_000 * rate)),
+        receivedMonoUs: BigInt(Math.round(5_000_000 + 1000 * arrivedMs)),
+        wallUs: wallUs + 1000 * (arrivedMs + weAheadMs(second)),
+        ntpUs: reported === 0 ? undefined : wallUs + 1000 * capturedMs,
+      },
+    };
+  }
+}
+
+function said(frames: readonly FrameClock[]): readonly number[] {
+  return frames.flatMap(({ clockOffBySeconds }) => (clockOffBySeconds === undefined ? [] : [Math.round(clockOffBySeconds)]));
 }
 
 function live() {
@@ -52,8 +89,6 @@ describe('camera time of a live source', () => {
       Array.from({ length: to - from }, (_, index) =>
         times.next(arrival(from + index, { ntpUs: wallUs + (from + index) * 100_000 + aheadUs })),
       );
-    const said = (frames: readonly FrameClock[]) =>
-      frames.flatMap(({ clockOffBySeconds }) => (clockOffBySeconds === undefined ? [] : [Math.round(clockOffBySeconds)]));
     const off = reported(0, 100, -3_600_000_000);
     assert.ok(off.every(({ cameraTimeSource }) => cameraTimeSource === 'arrival'));
     assert.deepEqual(said(off), [-3600]);
@@ -73,6 +108,53 @@ describe('camera time of a live source', () => {
     const set = arrival(300, { wallUs: wallUs + 300 * 100_000 - 60_000_000, ntpUs: wallUs + 300 * 100_000 - 60_000_000 });
     assert.equal(times.next(set).cameraTimeSource, 'rtcp');
   });
+
+  test('is the sender report however fast media time runs beside real time, and however late frames come', () => {
+    const camera = fc.record({
+      rate: fc.double({ min: 0.97, max: 1.03, noNaN: true }),
+      jitterMs: fc.nat({ max: 80 }),
+      stalls: fc.array(
+        fc.record({ from: fc.integer({ min: 10, max: 1400 }), seconds: fc.nat({ max: 120 }), lateMs: fc.nat({ max: 6000 }) }),
+        {
+          maxLength: 5,
+        },
+      ),
+    });
+    const holds = fc.property(camera, ({ rate, jitterMs, stalls }) => {
+      const lateMs = (second: number) => {
+        const stall = stalls.find(({ from, seconds }) => second >= from && second < from + seconds);
+        return (stall?.lateMs ?? 0) + (jitterMs * ((second * 35) % 8)) / 8;
+      };
+      const times = live();
+      for (const { atUs, arrival } of drifting({ rate, seconds: 1500, lateMs })) {
+        const frame = times.next(arrival);
+        const source = atUs - wallUs < reportSeconds * 1e6 ? 'arrival' : 'rtcp';
+        assert.deepEqual([frame.cameraTimeSource, frame.clockOffBySeconds], [source, undefined], `at ${atUs - wallUs} us`);
+        if (source === 'arrival') continue;
+        const withinUs = Math.abs(rate - 1) * reportSeconds * 1e6 + 100;
+        assert.ok(Math.abs(frame.cameraTimeUs - atUs) <= withinUs, `at ${atUs - wallUs} us: ${frame.cameraTimeUs - atUs} us`);
+      }
+    });
+    fc.assert(holds, {
+      numRuns: 20,
+      examples: [0.97, 0.996, 1.03].map((rate) => [
+        { rate, jitterMs: 20, stalls: [{ from: 700, seconds: 120, lateMs: 6000 }] },
+      ]),
+    });
+  });
+
+  for (const rate of [0.99, 1, 1.01]) {
+    test(`is arrival while either clock is an hour off, media time running at ${rate}`, () => {
+      const ahead = (from: number, to: number) => (second: number) => (second >= from && second < to ? 3_600_000 : 0);
+      const frames = [...drifting({ rate, seconds: 1500, cameraAheadMs: ahead(700, 800), weAheadMs: ahead(1000, 1100) })];
+      const times = live();
+      const clocks = frames.map(({ arrival }) => times.next(arrival));
+      assert.deepEqual(said(clocks), [3600, 0, -3600, 0]);
+      const rtcp = clocks.map(({ cameraTimeSource }, index) => [Math.floor(index / 5), cameraTimeSource] as const);
+      const off = rtcp.filter(([second, source]) => second >= reportSeconds && source === 'arrival').map(([second]) => second);
+      assert.deepEqual([off.length, off.at(0), off.at(500), off.at(-1)], [1000, 700, 1000, 1099]);
+    });
+  }
 
   test('follows the wall clock when that is set', () => {
     const times = live();
