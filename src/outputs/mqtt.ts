@@ -10,6 +10,7 @@ import { type Link, type LinkAnswer, type LinkMessage, openLink, packetBytes } f
 import { brokerWarnings, clientOptions } from './mqtt-settings.ts';
 import type { DaemonState, Delivery, DeliveryResult, Output, OutputState } from './output.ts';
 import { alertToMessage, cameraToMessage } from './payload.ts';
+import { type Attempt, createRefusals } from './refusals.ts';
 import { contractVersion, lateExpiryMs, type StatusMessage, topicName, topics } from './topics.ts';
 
 /**
@@ -70,9 +71,6 @@ const leftoverLimit = 1000;
 /** So many short connections in a row, each ended by the broker, look like another client with our client id. */
 const shortLinksToSuspect = 5;
 
-/** Refusing topics that are remembered; one of them is named. */
-const topicsNoted = 1000;
-
 /** Cuts of the connection, this message alone under way, after which its picture is left out. */
 const cutsBeforeOmitting = 2;
 
@@ -103,8 +101,7 @@ export function startMqtt(options: MqttOptions, ctx: Context): MqttOutput {
   const wanted = new Map<string, Buffer>();
   const dirty = new Set<string>();
   let publishingStates = false;
-  /** Topics whose newest message the broker would not have, with its reason. */
-  const unwelcome = new Map<string, string>();
+  const refusals = createRefusals();
   const flood = new FloodGate(log, clock);
   /** `unasked` once all cameras are known. */
   let leftovers: 'unknown' | 'unasked' | 'asked' = 'unknown';
@@ -120,19 +117,24 @@ export function startMqtt(options: MqttOptions, ctx: Context): MqttOutput {
     onWindow();
   }
 
-  /** What a topic's newest message came to; a refusal is part of the state until one is taken. */
-  function note(topic: string, refusal: string | undefined): void {
-    if (refusal === unwelcome.get(topic)) return;
-    if (refusal === undefined) unwelcome.delete(topic);
-    else if (unwelcome.size < topicsNoted) unwelcome.set(topic, refusal);
-    if (state.state === 'connected') enter(connectedSince(state.since));
+  /** What the broker refuses is part of the state. */
+  function showRefusals(): void {
+    if (state.state === 'connected' && state.reason !== refusals.words) enter(connectedSince(state.since));
+  }
+
+  function refused(topic: string, reason: string, alert?: Attempt): void {
+    refusals.refused(topic, reason, alert);
+    showRefusals();
+  }
+
+  function taken(topic: string, alert?: Attempt): void {
+    refusals.taken(topic, alert);
+    showRefusals();
   }
 
   function connectedSince(since: number): OutputState {
-    const [first] = unwelcome;
-    if (first === undefined) return { state: 'connected', since };
-    const others = unwelcome.size === 1 ? '' : ` and ${unwelcome.size - 1} more`;
-    return { state: 'connected', since, reason: `the broker refuses messages to ${first[0]}${others}: ${first[1]}` };
+    const reason = refusals.words;
+    return { state: 'connected', since, ...(reason === undefined ? {} : { reason }) };
   }
 
   function status(fields: Omit<StatusMessage, 'v' | 'version' | 'at'>): Buffer {
@@ -171,11 +173,11 @@ export function startMqtt(options: MqttOptions, ctx: Context): MqttOutput {
 
   async function tell(through: Link, topic: string, payload: Buffer): Promise<LinkAnswer['kind']> {
     const answer = await through.send(retained(topic, payload));
-    if (answer.kind === 'taken') note(topic, undefined);
+    if (answer.kind === 'taken') taken(topic);
     if (answer.kind === 'code') {
       const { reason } = pubackVerdict(answer.code);
       statesRefused.inc();
-      note(topic, reason);
+      refused(topic, reason);
       flood.warn('broker refused a state', { topic, reason });
     }
     return answer.kind;
@@ -232,7 +234,7 @@ export function startMqtt(options: MqttOptions, ctx: Context): MqttOutput {
       const began = clock.mono();
       connections.inc({ output: 'mqtt' });
       // The birth goes alone: once it is answered, a connection that ends on an alert message says something of that message.
-      unwelcome.clear();
+      refusals.clear();
       newborn = opened;
       dirty.delete(statusTopic);
       const birth = await tell(opened, statusTopic, online());
@@ -281,16 +283,17 @@ export function startMqtt(options: MqttOptions, ctx: Context): MqttOutput {
     let message = compose(delivery.cuts >= cutsBeforeOmitting ? 'not_taken' : undefined);
     if (packetBytes(message) > current.maximumPacketBytes) message = compose('too_large');
     if (packetBytes(message) > current.maximumPacketBytes) return { kind: 'refused', reason: 'packet too large' };
+    const attempt = { dedupe: `${event.alert.id}/${event.revision}`, monoMs: clock.mono() };
     const sending = current.send(message);
     passed('publish handed to the socket', [event]);
     const answer = await sending;
     if (answer.kind === 'taken') {
-      note(message.topic, undefined);
+      taken(message.topic, attempt);
       return { kind: 'taken' };
     }
     if (answer.kind === 'code') {
       const verdict = pubackVerdict(answer.code);
-      note(message.topic, verdict.reason);
+      refused(message.topic, verdict.reason, attempt);
       return verdict;
     }
     const end = await current.ended;
@@ -318,7 +321,9 @@ export function startMqtt(options: MqttOptions, ctx: Context): MqttOutput {
 
   /** States are said once, so that one that was refused must be said again. */
   const retrying = clock.every(tuning.refusedRetryMs, () => {
-    for (const topic of unwelcome.keys()) if (wanted.has(topic)) dirty.add(topic);
+    for (const topic of refusals.topics) if (wanted.has(topic)) dirty.add(topic);
+    refusals.lapse(clock.mono());
+    showRefusals();
     void publishStates();
   });
 
@@ -339,8 +344,7 @@ export function startMqtt(options: MqttOptions, ctx: Context): MqttOutput {
     },
     deliver,
     cameraState(camera: CameraId, cameraState: CameraState | undefined) {
-      if (cameraState === undefined)
-        for (const topic of ['alert', 'late'] as const) note(topicName(base, topic, camera), undefined);
+      if (cameraState === undefined) for (const topic of ['alert', 'late'] as const) taken(topicName(base, topic, camera));
       want(
         topicName(base, 'camera', camera),
         cameraState === undefined ? Buffer.alloc(0) : json(cameraToMessage(camera, cameraState)),

@@ -5,10 +5,11 @@ import { describe, it } from 'node:test';
 import { cameraMessage, statusMessage } from '../../src/outputs/topics.ts';
 import { hasMosquitto, listen, type Received, startBroker } from '../support/broker.ts';
 import { makeCertificates } from '../support/certificates.ts';
+import { ManualClock } from '../support/clock.ts';
 import { missingTool } from '../support/data.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { alertEvent, createMemoryOutbox } from '../support/outbox.ts';
-import { alertsIn, testOutputs } from '../support/outputs.ts';
+import { alertsIn, type TestOutputs, testOutputs } from '../support/outputs.ts';
 import { startScriptedBroker } from '../support/scripted-broker.ts';
 import { startTcpProxy } from '../support/tcp-proxy.ts';
 import { until } from '../support/until.ts';
@@ -346,6 +347,63 @@ describe('mqtt on a broker that follows a script', () => {
       ['a/1', 'a/1', 'a/1', 'a/1', 'a/2'],
     );
     assert.ok(order.indexOf('b/1') <= 2, 'the other camera does not wait');
+  });
+
+  describe('what it says of a topic that refuses alerts', () => {
+    const minutes = 60_000;
+    const forbidden = 0x87;
+    const overQuota = 0x97;
+    // The clock runs ahead of the broker, whose answers take their time.
+    const mqtt = { refusedRetryMs: minutes, answerTimeoutMs: 1000 * minutes };
+    const refusesYard = 'the broker refuses messages to house/v1/alerts/yard: ';
+
+    function reason(house: TestOutputs): string | undefined {
+      const state = house.outputs.states().get('mqtt');
+      return state?.state === 'connected' ? (state.reason ?? 'none') : undefined;
+    }
+
+    it('ends an hour after the last refusal, although no alert comes', async () => {
+      await using broker = await startScriptedBroker({ publish: ({ topic }) => (topic.includes('yard') ? forbidden : 0) });
+      const clock = new ManualClock({ wall: Date.now() });
+      await using house = await testOutputs({ url: broker.url }, { clock, mqtt });
+      for (const [index, id] of ['a', 'b'].entries()) {
+        house.outputs.notify(house.outbox.add([alertEvent({ camera: 'yard', id })]));
+        await until('given up', () => house.outbox.dead.length === index + 1);
+        assert.equal(reason(house), `${refusesYard}not authorized`);
+        await clock.advance(50 * minutes);
+        assert.equal(reason(house), `${refusesYard}not authorized`, 'fifty minutes later');
+      }
+      await clock.advance(11 * minutes);
+      assert.equal(reason(house), 'none');
+    });
+
+    it('ends when the alert is taken as a late one', async () => {
+      await using broker = await startScriptedBroker({ publish: ({ topic }) => (topic.includes('alerts') ? overQuota : 0) });
+      const clock = new ManualClock({ wall: Date.now() });
+      await using house = await testOutputs({ url: broker.url }, { clock, mqtt, tuning: { maxRetries: 100_000 } });
+      house.outputs.notify(house.outbox.add([alertEvent({ camera: 'yard' })]));
+      await until('a refusal', () => reason(house) === `${refusesYard}quota exceeded`);
+      await clock.advance(minutes);
+      await until('it is taken', async () => {
+        await clock.advance(20);
+        return house.outbox.rows.length === 0;
+      });
+      assert.ok(broker.published.some(({ topic }) => topic === 'house/v1/late/yard'));
+      assert.equal(reason(house), 'none');
+    });
+
+    it('stays while a state is refused, however long', async () => {
+      await using broker = await startScriptedBroker({ publish: ({ topic }) => (topic.includes('yard') ? forbidden : 0) });
+      const clock = new ManualClock({ wall: Date.now() });
+      await using house = await testOutputs({ url: broker.url }, { clock, mqtt });
+      house.outputs.publishCameraState('yard', { state: 'connecting', since: 1 });
+      const complaint = 'the broker refuses messages to house/v1/cameras/yard/state: not authorized';
+      await until('a refusal', () => reason(house) === complaint);
+      for (let minute = 1; minute <= 120; minute += 1) {
+        await clock.advance(minutes);
+        assert.equal(reason(house), complaint, `after ${minute} minutes`);
+      }
+    });
   });
 
   it('does not use a broker without quality of service 1', async () => {

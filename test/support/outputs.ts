@@ -1,4 +1,5 @@
 import { type ConfigInput, configSchema } from '../../src/config/schema.ts';
+import type { Clock } from '../../src/core/clock.ts';
 import type { MqttTuning } from '../../src/outputs/mqtt.ts';
 import type { OutboxTuning } from '../../src/outputs/outbox.ts';
 import { type Outputs, startOutputs } from '../../src/outputs/outputs.ts';
@@ -23,10 +24,11 @@ export async function testOutputs(
     liveFor?: string;
     mqtt?: Partial<MqttTuning>;
     tuning?: Partial<OutboxTuning>;
+    clock?: Clock;
   } = {},
 ): Promise<TestOutputs> {
   const startedMs = performance.now();
-  const ctx = testContext();
+  const ctx = testContext(options.clock);
   const outbox = options.outbox ?? createMemoryOutbox();
   const config = configSchema.parse({
     mqtt: { baseTopic: 'house', ...mqtt },
