@@ -13,6 +13,7 @@ import { type Analysis, type CameraCounters, createAnalysis } from './analysis.t
 import type { Hardware } from './decoder.ts';
 import { metered, openDemuxer, type UnitSource } from './demux.ts';
 import { type DetectStream, startDetectStream } from './detect-stream.ts';
+import { breaksOff, type FileLength, playedMs } from './file-length.ts';
 import { openPipeline } from './gst.ts';
 import { createKeepingUp } from './keeping-up.ts';
 import { openPictures, type Picture, type PictureStream } from './pictures.ts';
@@ -52,8 +53,6 @@ export interface Camera extends AsyncDisposable {
 
 /** A source that lasted this long is tried again without the delays of earlier failures. */
 const steadyMs = 10_000;
-/** So much less than its container says is no rounding: something of a file is missing. */
-const missingMs = 500;
 /** What has failed may be mended outside the configuration: a model's files, a library, a camera's own settings. */
 const failedRetryMs = 300_000;
 /** Errors that trying again at once does not mend. */
@@ -178,10 +177,10 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
   }
 
   /** Words for a file that is shorter than its container says. */
-  function judgeLength(playedMs: number, statedMs: number | undefined): void {
+  function judgeLength(file: FileLength): void {
     trouble = undefined;
-    if (statedMs === undefined || statedMs - playedMs < missingMs) return;
-    const [played, stated] = [playedMs, statedMs].map((ms) => (ms / 1000).toFixed(1));
+    if (!breaksOff(file)) return;
+    const [played, stated] = [playedMs(file), file.statedMs].map((ms) => (ms / 1000).toFixed(1));
     trouble = { reason: `the file breaks off after ${played} of ${stated} s`, code: 'source.format' };
     services.flood.warn('file breaks off', { camera, reason: trouble.reason });
   }
@@ -223,7 +222,8 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
   async function play(): Promise<boolean> {
     const units = await openUnits(settings.source);
     const meter = createStreamMeter({ declaredFps: units.frameRate ?? 0, live: units.kind === 'live' });
-    await using pictures = await decode(metered(units, meter), settings.source);
+    const read = metered(units, meter);
+    await using pictures = await decode(read, settings.source);
     measured = () => meter.stats(pictures.undecodable);
     // What is wrong with a file is found at its end, and holds for the next round.
     if (units.kind === 'live') trouble = undefined;
@@ -259,7 +259,9 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
       if (pictures.kind === 'live') return false;
       if (draining || signal.aborted) return true;
       if (liveSinceMs === undefined) throw new SightlineError('source.format', 'the file holds no frame that can be decoded');
-      judgeLength(meter.stats(pictures.undecodable).mediaMs, units.durationMs);
+      const { mediaMs, units: pictureCount } = meter.stats(pictures.undecodable);
+      if (units.durationMs === undefined) trouble = undefined;
+      else judgeLength({ mediaMs, pictures: Number(pictureCount), lastMs: read.lastMs, statedMs: units.durationMs });
       return true;
     } finally {
       playing = undefined;

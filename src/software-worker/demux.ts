@@ -236,11 +236,15 @@ export function stamp(value: bigint): bigint | undefined {
   return value === AV_NOPTS_VALUE ? undefined : value;
 }
 
-/** The same source, each of its units measured as it is read. */
-export function metered(source: UnitSource, meter: StreamMeter): UnitSource {
+/** The same source, each of its units measured as it is read; `lastMs`: how long the latest lasts, undefined when nobody says. */
+export function metered(source: UnitSource, meter: StreamMeter): UnitSource & { readonly lastMs: number | undefined } {
   const { timeBase } = source;
   const msPerTick = (1000 * timeBase.num) / timeBase.den;
+  let last: { readonly pts: bigint; readonly ms: number } | undefined;
   return {
+    get lastMs() {
+      return last?.ms;
+    },
     kind: source.kind,
     parameters: source.parameters,
     timeBase,
@@ -252,6 +256,9 @@ export function metered(source: UnitSource, meter: StreamMeter): UnitSource {
       const unit = await source.read();
       if (unit === undefined) return undefined;
       const pts = stamp(unit.packet.pts);
+      const { duration } = unit.packet;
+      if (pts !== undefined && duration > 0n && (last === undefined || pts > last.pts))
+        last = { pts, ms: Number(duration) * msPerTick };
       meter.add({
         ptsMs: pts === undefined ? undefined : Number(pts) * msPerTick,
         bytes: unit.packet.size,

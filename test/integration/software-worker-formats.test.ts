@@ -73,6 +73,7 @@ describe('a software worker reading files', { skip }, () => {
       encode(at('b.mkv'), ...short, '-c:v', 'libx264', '-bf', '3', '-b_strategy', '0'),
       encode(at('hevc.mp4'), ...short, '-vf', 'format=yuv420p10le', ...x265),
       encode(at('4k.mp4'), '-frames:v', '6', '-vf', 'scale=3840:2160', ...x265),
+      encode(at('slow.mp4'), '-vf', 'setpts=N/2/TB', '-r', '2', '-frames:v', '12', ...fast),
       encode(at('raw.h264'), ...short, ...fast, '-bf', '0'),
       encode(at('a.ts'), ...short, ...fast),
       encode(at('b.ts'), ...short, '-vf', 'scale=640:480', '-output_ts_offset', '2', ...fast),
@@ -80,7 +81,7 @@ describe('a software worker reading files', { skip }, () => {
     const [first, second] = await Promise.all([readFile(at('a.ts')), readFile(at('b.ts'))]);
     await writeFile(at('resized.ts'), Buffer.concat([first, second]));
     await writeFile(at('anew.ts'), Buffer.concat([first, first]));
-    const names = ['vfr.mp4', 'b.mkv', 'hevc.mp4', '4k.mp4', 'raw.h264', 'resized.ts', 'anew.ts'];
+    const names = ['vfr.mp4', 'b.mkv', 'hevc.mp4', '4k.mp4', 'slow.mp4', 'raw.h264', 'resized.ts', 'anew.ts'];
 
     await using repository = await realRepository();
     await using daemon = await startTestDaemon({
@@ -104,6 +105,12 @@ describe('a software worker reading files', { skip }, () => {
     assert.deepEqual(
       daemon.statuses.filter(({ state }) => state === SourceState.AWAY),
       [],
+    );
+    assert.deepEqual(
+      daemon.statuses
+        .flatMap(({ camera, state, reason }) => (state === SourceState.ENDED ? [`${camera}: ${reason}`] : []))
+        .sort(),
+      names.map((name) => `${name}: the file was played to its end`).sort(),
     );
     const live = (name: string) =>
       daemon.statuses.filter((status) => status.camera === name && status.state === SourceState.LIVE);
