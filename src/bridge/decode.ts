@@ -24,6 +24,7 @@ const limits = {
   text: 64,
   words: 1000,
   models: 64,
+  codes: 8,
   jpegBytes: 4 * 1024 * 1024,
   mediaMs: 366 * 86_400_000,
   dateMs: 8.64e15,
@@ -225,6 +226,8 @@ export function decodeStats(stats: WorkerStats): WorkerStats | undefined {
 export function decodeStatus(status: SourceStatus, now: number): CameraState | undefined {
   const reason = status.reason === '' ? 'no reason given' : short(status.reason);
   const code = status.code === '' ? {} : { code: short(status.code) };
+  const others = status.otherCodes.slice(0, limits.codes).map(short);
+  const otherCodes = others.length === 0 ? {} : { otherCodes: others };
   switch (status.state) {
     case SourceState.CONNECTING:
       return { state: 'connecting', since: now, ...(status.reason === '' ? {} : { reason }) };
@@ -236,7 +239,7 @@ export function decodeStatus(status: SourceStatus, now: number): CameraState | u
         width: status.width,
         height: status.height,
         decode: short(status.decode),
-        ...(status.reason === '' ? {} : { reason, ...code }),
+        ...(status.reason === '' ? {} : { reason, ...code, ...otherCodes }),
       };
     case SourceState.AWAY:
       return {

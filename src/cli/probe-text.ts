@@ -87,6 +87,7 @@ function detectorText({ detector }: ProbeReport): string[] {
   if (detector === undefined) return ['detector    none'];
   const { model, looks, missed, msPerLook } = detector;
   const time = msPerLook === undefined ? '' : `, ${Math.round(msPerLook)} ms each`;
+  if (looks + missed === 0) return [`detector    ${model}, looked at no frame`];
   return [`detector    ${model}, looked at ${looks} of ${count(looks + missed, 'frame')} that were due${time}`];
 }
 

@@ -6,6 +6,8 @@ export const errorCodes = [
   'alert.transition',
   'alert.unknown',
   'bridge.protocol',
+  'camera.clock',
+  'camera.late',
   'cli.usage',
   'config.invalid',
   'control.failed',

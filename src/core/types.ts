@@ -227,6 +227,8 @@ export type CameraState =
       /** What is not as it should be although there are pictures. */
       readonly reason?: string;
       readonly code?: string;
+      /** Of what else is not as it should be. */
+      readonly otherCodes?: readonly string[];
     }
   | {
       readonly state: 'away';

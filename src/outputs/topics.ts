@@ -172,6 +172,7 @@ export const cameraMessage = z.strictObject({
   since: at('Since'),
   reason: z.string().optional().describe('In words: why; live: what is not as it should be although there are pictures.'),
   code: z.string().optional().describe('Error code of the reason, where it has one; see operations.md.'),
+  otherCodes: z.array(z.string()).readonly().optional().describe('live: error codes of what else is not as it should be.'),
   retryAt: at('away: next attempt').optional(),
   codec: z.string().optional(),
   width: z.number().optional(),

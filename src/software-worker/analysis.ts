@@ -8,6 +8,7 @@ import { createCropPolicy, cropRect } from './crops.ts';
 import { blacken, createCutter, createGateEye, intoPiece, pointsIntoPiece } from './cutter.ts';
 import type { DetectStream } from './detect-stream.ts';
 import { type CameraDetector, createDetection } from './detection.ts';
+import type { DetectorHealth } from './detector-health.ts';
 import { createLane, type LaneItem } from './lane.ts';
 import { createMask } from './masks.ts';
 import { frameToWire, type SeenObject } from './messages.ts';
@@ -34,8 +35,12 @@ export interface Analysis extends AsyncDisposable {
 /** Counters of one camera since the worker started. */
 export interface CameraCounters {
   framesDecoded: number;
+  /** A detector looked. */
   framesDetected: number;
+  /** Every detector that was due and works looked. */
+  framesInTime: number;
   framesGated: number;
+  /** A detector that was due and works lost its turn: there was too much to do. */
   framesDropped: number;
   batchesDropped: number;
   crops: number;
@@ -53,6 +58,7 @@ export interface AnalysisOptions {
   readonly detectors: readonly CameraDetector[];
   readonly slots: Slots;
   readonly counters: CameraCounters;
+  readonly health: DetectorHealth;
   readonly flood: FloodGate;
   readonly detectStream: DetectStream | undefined;
   /** Resolves when the message is queued. */
@@ -83,17 +89,23 @@ const assumedFrameMs = 40;
 const leastSide = 1;
 
 export function createAnalysis(options: AnalysisOptions, ctx: Context): Analysis {
-  const { settings, size, counters, detectors, detectStream } = options;
+  const { settings, size, counters, detectors, detectStream, health } = options;
   const closing = new AbortController();
   const signal = AbortSignal.any([ctx.signal, closing.signal]);
   const mask = createMask(settings.masks, size.width, size.height);
   const gate = settings.motion && { eye: createGateEye(), ...createMotionGate(settings.motion) };
   const schedule = createDetectSchedule(detectors.map(({ settings: { fps } }) => fps));
-  const onMissed = () => {
-    counters.framesDropped += 1;
-  };
   const detection = createDetection(
-    { settings, size, paced: options.paced, detectors, slots: options.slots, flood: options.flood, detectStream, onMissed },
+    {
+      settings,
+      size,
+      paced: options.paced,
+      detectors,
+      slots: options.slots,
+      flood: options.flood,
+      detectStream,
+      health,
+    },
     { ...ctx, signal },
   );
   const tracker = createTracker();
@@ -137,6 +149,11 @@ export function createAnalysis(options: AnalysisOptions, ctx: Context): Analysis
     };
   }
 
+  /** These detectors will not look at a frame that was due. What does not work has lost nothing. */
+  function loseTurn(due: readonly number[]): void {
+    if (due.some((index) => health.works(detectors[index]?.settings.model ?? ''))) counters.framesDropped += 1;
+  }
+
   function indexOf(model: string): number {
     return detectors.findIndex(({ settings: detect }) => detect.model === model);
   }
@@ -148,10 +165,15 @@ export function createAnalysis(options: AnalysisOptions, ctx: Context): Analysis
 
   async function see({ picture, frameMs, due, held }: LaneFrame): Promise<Seen> {
     const wanted = [...new Set([...carried, ...due])];
+    if (!held) loseTurn(due);
     if (wanted.length === 0 || !held) return predicted(picture);
-    const found = await detection.look(picture, frameMs, wanted);
-    carried = found === 'later' ? wanted : [];
-    if (found === 'later' || found.length === 0) return predicted(picture);
+    const look = await detection.look(picture, frameMs, wanted);
+    carried = look === 'later' ? wanted : [];
+    if (look === 'later') return predicted(picture);
+    const { found, late } = look;
+    if (late) counters.framesDropped += 1;
+    else if (found.length > 0) counters.framesInTime += 1;
+    if (found.length === 0) return predicted(picture);
     const detectedMonoUs = BigInt(Math.round(ctx.clock.mono() * 1000));
     const objects: SeenObject[] = [];
     for (const { model, objects: detected } of found) {
@@ -198,7 +220,7 @@ export function createAnalysis(options: AnalysisOptions, ctx: Context): Analysis
     paced: options.paced,
     limit: waitingFrames[options.paced ? 'paced' : 'live'],
     work,
-    onTakenOver: onMissed,
+    onTakenOver: (_item, twice) => loseTurn(twice),
     onLost: () => {
       counters.batchesDropped += 1;
     },

@@ -13,6 +13,7 @@ import { type Analysis, type CameraCounters, createAnalysis } from './analysis.t
 import type { Hardware } from './decoder.ts';
 import { metered, openDemuxer, type UnitSource } from './demux.ts';
 import { type DetectStream, startDetectStream } from './detect-stream.ts';
+import { createDetectorHealth } from './detector-health.ts';
 import { breaksOff, type FileLength, playedMs } from './file-length.ts';
 import { openPipeline } from './gst.ts';
 import { createKeepingUp } from './keeping-up.ts';
@@ -22,6 +23,7 @@ import type { CameraSettings } from './settings.ts';
 import type { Slots } from './slots.ts';
 import { parseSource } from './source-address.ts';
 import { createStreamMeter } from './stream-meter.ts';
+import { joined, type Trouble } from './troubles.ts';
 
 /** What a camera needs of the worker around it. */
 export interface CameraServices {
@@ -42,7 +44,7 @@ export interface Camera extends AsyncDisposable {
   readonly counters: CameraCounters;
   /** What has arrived of the main source since it was opened last; undefined before that. */
   stream(): StreamStats | undefined;
-  /** To be called once a second: judges whether the detectors keep up, and says it when they do not. */
+  /** To be called once a second: judges whether the detectors work and keep up, and says it when they do not. */
   tick(): void;
   label(epoch: number, labels: readonly Label[]): void;
   /** Tries again now if it has failed; otherwise nothing. */
@@ -67,6 +69,7 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
   const counters: CameraCounters = {
     framesDecoded: 0,
     framesDetected: 0,
+    framesInTime: 0,
     framesGated: 0,
     framesDropped: 0,
     batchesDropped: 0,
@@ -78,11 +81,14 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
   let measured: (() => StreamStats) | undefined;
   let draining = false;
   let liveSinceMs: number | undefined;
-  /** What is not as it should be while there are pictures. */
-  let trouble: Pick<SourceStatus, 'reason' | 'code'> | undefined;
-  /** The words for detectors that do not keep up; the other trouble comes first. */
-  let late: string | undefined;
+  /** What is not as it should be with the source while there are pictures. */
+  let trouble: Trouble | undefined;
+  /** Detectors that do not keep up. */
+  let late: Trouble | undefined;
   const keepingUp = createKeepingUp();
+  const health = createDetectorHealth();
+  /** Detectors that do not work. */
+  let failing: Trouble | undefined;
   /** Says the state anew, while it is live. */
   let sayLive: (() => void) | undefined;
   /** Why it has failed, until it is live again or away. */
@@ -90,12 +96,14 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
   let again = new AbortController();
 
   function status(state: SourceState, more: Partial<SourceStatus> = {}): void {
+    if (state !== SourceState.LIVE) forgetPace();
     services.status({
       camera,
       epoch,
       state,
       reason: '',
       code: '',
+      otherCodes: [],
       codec: '',
       width: 0,
       height: 0,
@@ -149,29 +157,51 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
       height,
       decode: pictures.path,
       fps: pictures.frameRate ?? 0,
-      ...(late === undefined ? {} : { reason: late }),
-      ...trouble,
+      ...joined([failing, trouble, late]),
     });
   }
 
+  /** How often it was looked at says nothing about what comes next. */
+  function forgetPace(): void {
+    keepingUp.reset();
+    late = undefined;
+  }
+
   function judgePace(): void {
-    const verdict = keepingUp.add({ looked: counters.framesDetected, missed: counters.framesDropped });
+    const verdict = keepingUp.add({ looked: counters.framesInTime, missed: counters.framesDropped }, own.clock.mono());
     if (verdict === undefined) return;
     if (verdict.late) {
-      const [fps, due] = [verdict.fps, verdict.dueFps].map((value) => value.toFixed(1));
-      late = `${fps} of ${due} frames a second are looked at: this machine has no time for more`;
+      const [fps, due] = [verdict.fps, verdict.dueFps].map((value) => value.toFixed(value < 1 ? 2 : 1));
+      const reason = `${fps} of ${due} frames a second are looked at: this machine has no time for more`;
+      late = { reason, code: 'camera.late' };
       own.log.warn({ camera, fps: Number(fps), dueFps: Number(due) }, 'camera is looked at less often than asked');
     } else {
       late = undefined;
       own.log.info({ camera }, 'camera is looked at as often as asked again');
     }
-    sayLive?.();
+  }
+
+  function judgeDetectors(): void {
+    const found = health.failing(own.clock.mono());
+    const names = found.map(({ model }) => model).join(', ');
+    const [first] = found;
+    const reason = found.length === 1 ? `its detector ${names} does not work` : `its detectors ${names} do not work`;
+    failing = first === undefined ? undefined : { reason, code: first.code };
+  }
+
+  function judge(): void {
+    if (sayLive === undefined) return;
+    const before = [failing, late];
+    judgeDetectors();
+    if (settings.detect.some(({ model }) => health.works(model))) judgePace();
+    else forgetPace();
+    if (failing?.reason !== before[0]?.reason || late !== before[1]) sayLive();
   }
 
   /** Words for a clock that begins to be off, or is right again. */
   function judgeClock(offBySeconds: number): void {
     const reason = `its clock is ${clockError(offBySeconds)}; the time of arrival is used`;
-    trouble = offBySeconds === 0 ? undefined : { reason, code: '' };
+    trouble = offBySeconds === 0 ? undefined : { reason, code: 'camera.clock' };
     if (offBySeconds === 0) own.log.info({ camera }, 'camera clock is right again');
     else own.log.warn({ camera, seconds: offBySeconds }, 'camera clock is off, arrival is used instead');
   }
@@ -207,6 +237,7 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
         detectors,
         slots: services.slots,
         counters,
+        health,
         flood: services.flood,
         detectStream,
         send: async (frame) => {
@@ -345,7 +376,7 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
     settings,
     counters,
     stream: () => measured?.(),
-    tick: judgePace,
+    tick: judge,
     label: (of, labels) => {
       if (of === epoch) analysis?.label(labels);
     },

@@ -5,6 +5,7 @@ import type { FloodGate } from '../core/log.ts';
 import type { DetectedObject, Detector } from '../core/models.ts';
 import { blacken, type Cutter, createCutter } from './cutter.ts';
 import type { DetectStream } from './detect-stream.ts';
+import type { DetectorHealth } from './detector-health.ts';
 import { createMask, type Mask } from './masks.ts';
 import type { Picture } from './pictures.ts';
 import type { CameraSettings, DetectSettings } from './settings.ts';
@@ -12,11 +13,15 @@ import type { Slots } from './slots.ts';
 
 /** The detectors of one camera at work on one frame after the other. */
 export interface Detection extends Disposable {
-  /**
-   * What the detectors `due` see, in source pixels, persons before faces. `later`: a later frame is the one the substream shows.
-   * Empty when none of them could look in time.
-   */
-  look(picture: Picture, frameMs: number, due: readonly number[]): Promise<readonly Found[] | 'later'>;
+  /** What the detectors `due` see. `later`: a later frame is the one the substream shows. */
+  look(picture: Picture, frameMs: number, due: readonly number[]): Promise<Look | 'later'>;
+}
+
+export interface Look {
+  /** In source pixels, persons before faces; of the detectors that looked. */
+  readonly found: readonly Found[];
+  /** One that was due and works could not look in time: there was too much to do. */
+  readonly late: boolean;
 }
 
 export interface Found {
@@ -40,8 +45,7 @@ export interface DetectionOptions {
   readonly flood: FloodGate;
   /** Where detectors look instead of at the picture itself. */
   readonly detectStream: DetectStream | undefined;
-  /** A detector could not look at a frame that was due. */
-  onMissed(): void;
+  readonly health: DetectorHealth;
 }
 
 /** How old a live frame may grow before its detection is given up, and how long a file waits for one. */
@@ -61,7 +65,7 @@ function isWanted({ label, score, box }: DetectedObject, { classes, minScore, mi
 }
 
 export function createDetection(options: DetectionOptions, ctx: Context): Detection {
-  const { settings, size, detectors, detectStream } = options;
+  const { settings, size, detectors, detectStream, health } = options;
   const { signal } = ctx;
   const cutter = createCutter();
   let sub: { readonly width: number; readonly height: number; readonly mask: Mask; readonly cutter: Cutter } | undefined;
@@ -69,8 +73,7 @@ export function createDetection(options: DetectionOptions, ctx: Context): Detect
   // Persons first, so that a face of the same frame finds the person it belongs to.
   const personsFirst = (a: number, b: number) => isFace(a) - isFace(b) || a - b;
 
-  /** Undefined when the detector could not look in time. */
-  async function detect(view: View, { settings: wanted, detector }: CameraDetector): Promise<Found | undefined> {
+  async function detect(view: View, { settings: wanted, detector }: CameraDetector): Promise<Found | 'late' | 'failed'> {
     const content = detector.contentSize(size, wanted.width);
     for (let failures = 0; ; ) {
       const image = await view.cutter.scale(view.frame, content);
@@ -83,33 +86,36 @@ export function createDetection(options: DetectionOptions, ctx: Context): Detect
             stream: settings.camera,
             ...(wanted.minScore === undefined ? {} : { minScore: wanted.minScore }),
           });
+          health.worked(wanted.model);
           return { model: wanted.model, objects: objects.filter((object) => isWanted(object, wanted)) };
         } finally {
           slot[Symbol.dispose]();
         }
       } catch (error) {
         if (isAbort(error) || signal.aborted) throw error;
-        if (!isSightlineError(error, 'inference.overload') && !isSightlineError(error, 'inference.deadline')) {
+        const late = isSightlineError(error, 'inference.overload') || isSightlineError(error, 'inference.deadline');
+        if (!late) {
           failures += 1;
+          health.failed(wanted.model, isSightlineError(error) ? error.code : 'inference.failed', ctx.clock.mono());
           options.flood.warn('detection failed', { camera: settings.camera, model: detector.model, err: error });
         }
-        if (!options.paced || failures > failuresForgiven) {
-          options.onMissed();
-          return undefined;
-        }
+        if (!options.paced || failures > failuresForgiven) return late ? 'late' : 'failed';
         await ctx.clock.sleep(retryAfterMs, signal);
       }
     }
   }
 
-  async function lookAt(view: View, due: readonly number[]): Promise<readonly Found[]> {
+  async function lookAt(view: View, due: readonly number[]): Promise<Look> {
     const found: Found[] = [];
+    let late = false;
     for (const index of [...due].sort(personsFirst)) {
       const detector = detectors[index];
-      const seen = detector === undefined ? undefined : await detect(view, detector);
-      if (seen !== undefined) found.push(seen);
+      if (detector === undefined) continue;
+      const seen = await detect(view, detector);
+      if (seen === 'late') late ||= health.works(detector.settings.model);
+      else if (seen !== 'failed') found.push(seen);
     }
-    return found;
+    return { found, late };
   }
 
   /** Masks and scaling for the substream, made anew when its size changes. */

@@ -23,8 +23,8 @@ export interface LaneOptions<T> {
   /** Paced: frames that may wait. Live: frames (without pixels, all but a few) that may wait before the oldest is lost. */
   readonly limit: number;
   work(item: T): Promise<void>;
-  /** A frame that was due lost its turn to a newer one. */
-  onTakenOver(item: T): void;
+  /** A frame that was due lost its turn to a newer one, for which the detectors `twice` were due as well: they look once less. */
+  onTakenOver(item: T, twice: readonly number[]): void;
   /** A frame was lost altogether. */
   onLost(item: T): void;
 }
@@ -62,10 +62,11 @@ export function createLane<T extends LaneItem>(options: LaneOptions<T>): Lane<T>
     if (newer.due.length === 0) return;
     const older = waiting.find((item) => item.due.length > 0);
     if (older === undefined) return;
+    const twice = older.due.filter((index) => newer.due.includes(index));
     newer.due = [...new Set([...older.due, ...newer.due])].sort((a, b) => a - b);
     older.due = [];
     older.release();
-    options.onTakenOver(older);
+    options.onTakenOver(older, twice);
   }
 
   function rethrow(): void {

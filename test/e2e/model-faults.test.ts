@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { statusMessage } from '../../src/outputs/topics.ts';
 import { hasMosquitto, listen, startBroker } from '../support/broker.ts';
-import { alertsIn, alertWith, createWorkplace, cutClip, kill, patience, workerOf } from '../support/daemon.ts';
+import { alertsIn, alertWith, createWorkplace, cutClip, kill, patience, statesIn, workerOf } from '../support/daemon.ts';
 import { missingTool } from '../support/data.ts';
 import { logFloods, untilMetric } from '../support/faults.ts';
 import { fixtureModelRepository, fixtureModels, fixturePath } from '../support/fixtures.ts';
@@ -20,7 +20,11 @@ const skip =
 /** Of the steady camera: 15 pictures a second, five of them looked at. */
 const lookedAtShare = 5 / 15;
 const tolerated = 0.05;
-const watchedSeconds = 10;
+/** By then a camera that is looked at less often than asked has said so. */
+const watchedSeconds = 12;
+/** Of the cameras with a detector that does not work. */
+const detectFps = 2;
+const lateWords = /(\d+\.\d+) of (\d+\.\d+) frames a second are looked at/;
 
 test('every fault of a model is said in words, counted and logged once a second at most; nobody alerts by it, and it heals', {
   skip,
@@ -55,7 +59,8 @@ test('every fault of a model is said in words, counted and logged once a second 
       steady: { source: patterns.url('h264'), motion: { enabled: false }, detect: [{ model: face, fps: 5, width: 160 }] },
       // In a worker of its own: what it sees is large, and takes a busy machine's time from the steady one.
       lobby: { ...film, group: 'lobby', detect: [{ model: face, fps: 2 }] },
-      ...Object.fromEntries(broken.map((model) => [model, { ...film, detect: [{ model, fps: 1, width: 160 }] }])),
+      ...Object.fromEntries(broken.map((model) => [model, { ...film, detect: [{ model, fps: detectFps, width: 160 }] }])),
+      half: { ...film, detect: ['nonsense', face].map((model) => ({ model, fps: detectFps, width: 160 })) },
     },
   });
   await place.enrol('watch', 'ada');
@@ -118,6 +123,23 @@ test('every fault of a model is said in words, counted and logged once a second 
   const share = gained('frames_detected') / gained('frames_decoded');
   assert.ok(Math.abs(share / lookedAtShare - 1) <= tolerated, `the other camera: ${share} looked at, not ${lookedAtShare}`);
 
+  const reasonOf = (camera: string) => statesIn(listener, camera).at(-1)?.reason ?? '';
+  const codes = {
+    missing: 'model.missing',
+    truncated: 'model.invalid',
+    signature: 'model.invalid',
+    nonsense: 'inference.failed',
+  };
+  for (const [model, errorCode] of Object.entries(codes)) {
+    const words = `its detector ${model} does not work`;
+    await until(`camera ${model} says it`, () => reasonOf(model) === words, patience);
+    assert.equal(after.get(`sightline_camera_troubles_total{camera="${model}",code="${errorCode}"}`), 1, model);
+    assert.equal(after.get(`sightline_camera_frames_dropped{camera="${model}"}`), 0, 'what does not work has lost no turn');
+  }
+  const half = reasonOf('half');
+  assert.match(half, /^its detector nonsense does not work(;|$)/);
+  assert.ok(Number(lateWords.exec(half)?.[2] ?? 0) < detectFps + 0.5, `the one that works is asked for less: ${half}`);
+
   writeFileSync(
     join(repository.directory, 'signature', 'config.pbtxt'),
     readFileSync(join(repository.directory, face, 'config.pbtxt'), 'utf8').replace(`name: "${face}"`, 'name: "signature"'),
@@ -128,6 +150,7 @@ test('every fault of a model is said in words, counted and logged once a second 
   }
   await alertWith(listener, { name: 'ada', state: 'opened' });
   await until('everything is ready', async () => (await troubles()).size === 0, patience);
+  await until('the cameras say so', () => [...broken, 'half'].every((camera) => !/detector/.test(reasonOf(camera))), patience);
 
   /** Where Node's debugger listens in a process of the daemon's. */
   async function debuggerOf(pid: number): Promise<string> {

@@ -2,16 +2,22 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { createKeepingUp, type KeepingUpVerdict } from '../../src/software-worker/keeping-up.ts';
 
+type Second = readonly [looked: number, missed: number] | 'away';
+
 /** Verdicts by second, of frames looked at and missed in each second. */
-function verdicts(seconds: readonly (readonly [looked: number, missed: number])[]): ReadonlyMap<number, KeepingUpVerdict> {
+function verdicts(seconds: readonly Second[]): ReadonlyMap<number, KeepingUpVerdict> {
   const keeping = createKeepingUp();
   const told = new Map<number, KeepingUpVerdict>();
   const totals = { looked: 0, missed: 0 };
-  keeping.add({ ...totals });
-  for (const [second, [looked, missed]] of seconds.entries()) {
-    totals.looked += looked;
-    totals.missed += missed;
-    const verdict = keeping.add({ ...totals });
+  keeping.add({ ...totals }, 0);
+  for (const [second, counts] of seconds.entries()) {
+    if (counts === 'away') {
+      keeping.reset();
+      continue;
+    }
+    totals.looked += counts[0];
+    totals.missed += counts[1];
+    const verdict = keeping.add({ ...totals }, (second + 1) * 1000);
     if (verdict !== undefined) told.set(second + 1, verdict);
   }
   return told;
@@ -19,6 +25,17 @@ function verdicts(seconds: readonly (readonly [looked: number, missed: number])[
 
 const seconds = (count: number, looked: number, missed: number) =>
   Array.from({ length: count }, () => [looked, missed] as const);
+
+const rates = (told: ReadonlyMap<number, KeepingUpVerdict>) =>
+  [...told].map(([second, verdict]) => [second, verdict.late ? verdict.fps : 'well']);
+
+/** Five frames a second are due, and one look takes so many seconds. */
+function slow(count: number, secondsPerLook: number): readonly Second[] {
+  return Array.from({ length: count }, (_, second) => {
+    const looked = Math.floor((second + 1) / secondsPerLook) - Math.floor(second / secondsPerLook);
+    return [looked, 5 - looked] as const;
+  });
+}
 
 describe('keeping up', () => {
   it('has nothing to say while every frame is looked at, or nothing moves', () => {
@@ -31,15 +48,20 @@ describe('keeping up', () => {
   });
 
   it('says after ten seconds how much of what is asked is looked at, once', () => {
-    assert.deepEqual([...verdicts(seconds(60, 2, 3))], [[10, { late: true, fps: 2, dueFps: 5 }]]);
+    assert.deepEqual([...verdicts(seconds(600, 2, 3))], [[10, { late: true, fps: 2, dueFps: 5 }]]);
   });
 
-  it('says it again when it has become clearly more or less, and when all is well again', () => {
-    const told = verdicts([...seconds(20, 4, 1), ...seconds(20, 1, 4), ...seconds(20, 5, 0)]);
-    const rates = [...told.values()].map((verdict) => (verdict.late ? verdict.fps : 'well'));
-    assert.equal(rates[0], 4);
-    assert.ok(rates.includes(1) || rates.some((fps) => typeof fps === 'number' && fps < 2));
-    assert.deepEqual([[...told.keys()].at(-1), rates.at(-1)], [50, 'well']);
+  it('says it again after a minute when it has become clearly more or less, and when all has been well for half a minute', () => {
+    const told = rates(verdicts([...seconds(20, 4, 1), ...seconds(110, 1, 4), ...seconds(60, 5, 0)]));
+    assert.deepEqual(
+      [told[0], told.at(-1)],
+      [
+        [10, 4],
+        [160, 'well'],
+      ],
+    );
+    assert.ok(told.some(([, fps]) => typeof fps === 'number' && fps < 2));
+    assert.ok(told.length <= 4, JSON.stringify(told));
   });
 
   it('does not change its mind between one missed frame in ten and one in fifty', () => {
@@ -50,5 +72,54 @@ describe('keeping up', () => {
         .some(({ late }) => !late),
       false,
     );
+  });
+
+  it('takes one look more or less in some seconds for no news, however few they are', () => {
+    for (const secondsPerLook of [1.7, 2.7, 3.7, 7.3, 23])
+      assert.equal(verdicts(slow(600, secondsPerLook)).size, 1, `one look in ${secondsPerLook} s`);
+  });
+
+  it('has news at most once a minute while a machine is busier now and then', () => {
+    const unsteady = Array.from({ length: 30 }, (_, round) => seconds(20, round % 2 === 0 ? 1 : 4, 1)).flat();
+    const told = rates(verdicts(unsteady));
+    for (const [index, [second]] of told.entries())
+      assert.ok(index === 0 || Number(second) - Number(told[index - 1]?.[0]) >= 60, JSON.stringify(told));
+  });
+
+  it('does not call a camera well that is late again and again', () => {
+    const toAndFro = Array.from({ length: 15 }, () => [...seconds(20, 1, 4), ...seconds(20, 5, 0)]).flat();
+    assert.deepEqual(rates(verdicts(toAndFro)), [
+      [10, 1],
+      [70, 3],
+    ]);
+  });
+
+  it('does not call a detector late that looks seldom and has lost one look', () => {
+    const seldom = Array.from({ length: 600 }, (_, second): Second => {
+      if (second % 5 !== 0) return [0, 0];
+      return second === 300 ? [0, 1] : [1, 0];
+    });
+    assert.deepEqual(rates(verdicts(seldom)), []);
+  });
+
+  it('says it of a detector that looks seldom and loses every other look', () => {
+    const seldom = Array.from({ length: 600 }, (_, second): Second => {
+      if (second % 5 !== 0) return [0, 0];
+      return second % 10 === 0 ? [0, 1] : [1, 0];
+    });
+    const [first, ...rest] = verdicts(seldom).values();
+    assert.ok(first?.late && Math.abs(first.fps - 0.1) < 0.02 && Math.abs(first.dueFps - 0.2) < 0.02, JSON.stringify(first));
+    assert.deepEqual(rest, []);
+  });
+
+  it('does not take it for well that nothing is due, nor that the camera was away', () => {
+    const still = [...verdicts([...seconds(20, 1, 4), ...seconds(900, 0, 0)]).values()];
+    assert.ok(still.length <= 2 && still.every(({ late }) => late), JSON.stringify(still));
+    const away = Array.from({ length: 40 }, () => 'away' as const);
+    assert.deepEqual(rates(verdicts([...seconds(20, 1, 4), ...away, ...seconds(60, 5, 0)])), [[10, 1]]);
+    assert.deepEqual(rates(verdicts([...seconds(20, 1, 4), ...away, ...seconds(20, 2, 3)])), [
+      [10, 1],
+      [71, 2],
+    ]);
   });
 });

@@ -173,6 +173,8 @@ export interface SourceStatus {
   decode: string;
   retryInMs: number;
   fps: number;
+  /** live: error codes of what else is not as it should be */
+  otherCodes: string[];
 }
 
 export interface WorkerStats {
@@ -192,7 +194,7 @@ export interface CameraStats {
   framesDetected: bigint;
   /** due for detection, spared by the motion gate */
   framesGated: bigint;
-  /** due for detection, detector busy */
+  /** due for detection, a detector that works was busy */
   framesDropped: bigint;
   /** the bridge did not take them in time */
   batchesDropped: bigint;
@@ -1675,6 +1677,7 @@ function createBaseSourceStatus(): SourceStatus {
     decode: "",
     retryInMs: 0,
     fps: 0,
+    otherCodes: [],
   };
 }
 
@@ -1712,6 +1715,9 @@ export const SourceStatus: MessageFns<SourceStatus> = {
     }
     if (message.fps !== 0) {
       writer.uint32(89).double(message.fps);
+    }
+    for (const v of message.otherCodes) {
+      writer.uint32(98).string(v!);
     }
     return writer;
   },
@@ -1817,6 +1823,14 @@ export const SourceStatus: MessageFns<SourceStatus> = {
             message.fps = reader.double();
             continue;
           }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.otherCodes.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1845,6 +1859,7 @@ export const SourceStatus: MessageFns<SourceStatus> = {
     message.decode = object.decode ?? "";
     message.retryInMs = object.retryInMs ?? 0;
     message.fps = object.fps ?? 0;
+    message.otherCodes = object.otherCodes?.map((e) => e) || [];
     return message;
   },
 };
