@@ -7,9 +7,10 @@ export interface CameraHealth {
   note(camera: CameraId, state: CameraState | undefined): void;
 }
 
-function codeOf(state: CameraState): string | undefined {
-  if (state.state === 'away' || state.state === 'failed') return state.code ?? 'unknown';
-  return state.state === 'live' ? state.code : undefined;
+function codesOf(state: CameraState): ReadonlySet<string> {
+  if (state.state === 'away' || state.state === 'failed') return new Set([state.code ?? 'unknown']);
+  if (state.state !== 'live' || state.code === undefined) return new Set();
+  return new Set([state.code, ...(state.otherCodes ?? [])]);
 }
 
 export function createCameraHealth(metrics: Metrics): CameraHealth {
@@ -20,7 +21,7 @@ export function createCameraHealth(metrics: Metrics): CameraHealth {
     ['camera', 'code'],
   );
   /** What is wrong with each camera now. */
-  const current = new Map<CameraId, string>();
+  const current = new Map<CameraId, ReadonlySet<string>>();
 
   return {
     note: (camera, state) => {
@@ -30,14 +31,9 @@ export function createCameraHealth(metrics: Metrics): CameraHealth {
         return;
       }
       live.set({ camera }, state.state === 'live' ? 1 : 0);
-      const code = codeOf(state);
-      if (code === undefined) {
-        current.delete(camera);
-        return;
-      }
-      if (current.get(camera) === code) return;
-      current.set(camera, code);
-      troubles.inc({ camera, code });
+      const codes = codesOf(state);
+      for (const code of codes) if (current.get(camera)?.has(code) !== true) troubles.inc({ camera, code });
+      current.set(camera, codes);
     },
   };
 }
