@@ -8,7 +8,11 @@ import { fixtureModels, fixturePath } from '../support/fixtures.ts';
 import { until } from '../support/until.ts';
 
 const names = Array.from({ length: 12 }, (_, index) => `gate-${index + 1}`);
-const lateWords = /^(\d+\.\d) of (\d+\.\d) frames a second are looked at: this machine has no time for more$/;
+const lateWords = /^(\d+\.\d+) of (\d+\.\d+) frames a second are looked at: this machine has no time for more$/;
+
+/** One look takes a good part of a second. */
+const heavyWidth = 1920;
+const watchedMs = 50_000;
 
 /** Every frame of twelve cameras: more than the one inference thread of their worker can look at. */
 function cameras(fps: number, width: number): Readonly<Record<string, CameraInput>> {
@@ -70,5 +74,33 @@ test('more cameras than fit are looked at less often, all of them alike; each sa
     patience,
   );
   assert.deepEqual(logFloods(daemon.lines()), []);
+  await daemon.stop();
+});
+
+test('cameras that are looked at once in three seconds and less say it once, not with every look', {
+  skip: missingTool(hasMosquitto, 'mosquitto'),
+}, async () => {
+  await using broker = await startBroker();
+  await using listener = await listen(broker.port);
+  await using place = await createWorkplace({
+    mqtt: { url: broker.url, snapshot: 'off' },
+    cameras: cameras(5, heavyWidth),
+  });
+  await using daemon = await place.start();
+  const late = (name: string) => lateWords.test(statesIn(listener, name).at(-1)?.reason ?? '');
+  await until('every camera says that it is late', () => names.every(late), patience);
+  const before = await looked(daemon);
+  const fromMs = performance.now();
+  const told = () => names.map((name) => statesIn(listener, name).length);
+  const toldBefore = told();
+  await until('they are watched for most of a minute', () => performance.now() - fromMs > watchedMs, patience);
+  const now = await looked(daemon);
+  const seconds = (performance.now() - fromMs) / 1000;
+  const rates = now.map((count, index) => (count - (before[index] ?? 0)) / seconds);
+  assert.ok(Math.max(...rates) < 0.4 && Math.max(...rates) > 0.05, `looks a second: ${rates.map((rate) => rate.toFixed(2))}`);
+  const changes = told().map((count, index) => count - (toldBefore[index] ?? 0));
+  assert.ok(Math.max(...changes) <= 1, `states said in ${seconds.toFixed(0)} s: ${changes}`);
+  const lines = daemon.lines().filter(({ msg }) => msg === 'camera is looked at less often than asked');
+  assert.ok(lines.length <= 2 * names.length, `${lines.length} lines`);
   await daemon.stop();
 });
