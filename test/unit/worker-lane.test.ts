@@ -11,7 +11,7 @@ interface Item extends LaneItem {
 function lane(options: { paced: boolean; limit: number }) {
   const begun: { readonly id: number; readonly due: readonly number[] }[] = [];
   const released: number[] = [];
-  const takenOver: number[] = [];
+  const takenOver: (readonly [id: number, twice: readonly number[]])[] = [];
   const lost: number[] = [];
   const gates: PromiseWithResolvers<void>[] = [];
   const made = createLane<Item>({
@@ -23,7 +23,7 @@ function lane(options: { paced: boolean; limit: number }) {
       gates.push(gate);
       await gate.promise;
     },
-    onTakenOver: ({ id }) => takenOver.push(id),
+    onTakenOver: ({ id }, twice) => takenOver.push([id, twice]),
     onLost: ({ id }) => lost.push(id),
   });
   const item = (id: number, due: readonly number[] = []): Item => ({ id, due, release: () => void released.push(id) });
@@ -51,13 +51,26 @@ describe('the lane of a live source', () => {
     );
   });
 
+  test('says which detectors look once less because a newer frame took over', async () => {
+    const { made, gates, takenOver, item } = lane({ paced: false, limit: 100 });
+    for (const [id, due] of [[0], [0, 1], [1, 2], [2]].entries()) await made.push(item(id, due));
+    assert.deepEqual(takenOver, [
+      [1, [1]],
+      [2, [2]],
+    ]);
+    gates[0]?.resolve();
+    await turn();
+    gates[1]?.resolve();
+    await made.idle();
+  });
+
   test('lets the newest due frame take over, with the detectors of the one it replaces, and loses no frame', async () => {
     const { made, begun, gates, takenOver, released, item } = lane({ paced: false, limit: 100 });
     await made.push(item(0, [0]));
     await made.push(item(1, [1]));
     await made.push(item(2));
     await made.push(item(3, [0]));
-    assert.deepEqual(takenOver, [1]);
+    assert.deepEqual(takenOver, [[1, []]]);
     assert.deepEqual(released, [1]);
     gates[0]?.resolve();
     await turn();
