@@ -21,7 +21,7 @@ export interface Tensor {
   readonly shape: readonly number[];
   /**
    * Row-major. Handed over by `infer`: the caller must not touch it afterwards (engines may transfer its buffer), unless it is in shared
-   * memory and comes back as `spent`.
+   * memory and `InferOptions.released` says so.
    */
   readonly data: TensorData;
 }
@@ -34,6 +34,11 @@ export interface InferOptions {
   readonly stream: string;
   readonly priority?: 'live' | 'background';
   readonly trace?: string;
+  /**
+   * Called at most once, when nobody reads the inputs any more, whether the request was answered, refused or given up; a run that was
+   * given up may still read them for a while. Data in shared memory may be filled again from then on.
+   */
+  readonly released?: () => void;
 }
 
 export interface InferResult {
@@ -41,8 +46,6 @@ export interface InferResult {
   /** Milliseconds in the queue and in the network. */
   readonly queuedMs: number;
   readonly computeMs: number;
-  /** Data of the inputs in shared memory, which nobody reads any more: it may be filled again. */
-  readonly spent?: readonly TensorData[];
 }
 
 export type Infer = (model: string, inputs: readonly Tensor[], options: InferOptions) => Promise<InferResult>;

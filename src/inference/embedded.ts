@@ -41,6 +41,8 @@ interface Waiting {
   readonly deadlineMs: number;
   readonly sinceMs: number;
   readonly answer: PromiseWithResolvers<InferResult>;
+  /** The inputs are read no more. */
+  readonly released: () => void;
 }
 
 /**
@@ -121,13 +123,18 @@ class EmbeddedEngine implements InferenceEngine {
   }
 
   readonly infer = (model: string, inputs: readonly Tensor[], options: InferOptions): Promise<InferResult> => {
-    if (this.#closed.signal.aborted) return Promise.reject(closedError());
-    if (options.signal.aborted) return Promise.reject(abortReason(options.signal));
+    const { released = () => {} } = options;
+    const refuse = (reason: unknown) => {
+      released();
+      return Promise.reject(reason);
+    };
+    if (this.#closed.signal.aborted) return refuse(closedError());
+    if (options.signal.aborted) return refuse(abortReason(options.signal));
     this.#metrics.requests.inc({ model });
     const failure = this.#recentFailure(model);
     if (failure !== undefined) {
       this.#metrics.failures.inc({ model });
-      return Promise.reject(failure);
+      return refuse(failure);
     }
     const sinceMs = this.#ctx.clock.mono();
     const item: Waiting = {
@@ -138,6 +145,7 @@ class EmbeddedEngine implements InferenceEngine {
       deadlineMs: options.deadlineMs,
       sinceMs,
       answer: Promise.withResolvers<InferResult>(),
+      released,
     };
     if (sinceMs >= options.deadlineMs) {
       this.#shed(item, 'deadline');
@@ -148,7 +156,10 @@ class EmbeddedEngine implements InferenceEngine {
       const waiting = this.#queue.remove(item);
       if (waiting) this.#metrics.depth.set(this.#queue.depth);
       if (options.signal.aborted) {
-        if (waiting) this.#metrics.shed.inc({ reason: 'aborted' });
+        if (waiting) {
+          this.#metrics.shed.inc({ reason: 'aborted' });
+          released();
+        }
         item.answer.reject(abortReason(options.signal));
       } else if (waiting) this.#shed(item, 'deadline');
     };
@@ -170,7 +181,10 @@ class EmbeddedEngine implements InferenceEngine {
 
   async #close(): Promise<void> {
     this.#closed.abort();
-    for (const item of this.#queue.drain()) item.answer.reject(closedError());
+    for (const item of this.#queue.drain()) {
+      item.released();
+      item.answer.reject(closedError());
+    }
     this.#metrics.depth.set(0);
     await this.#restarting;
     await this.#thread?.[Symbol.asyncDispose]();
@@ -293,20 +307,24 @@ class EmbeddedEngine implements InferenceEngine {
         return;
       }
       const buffers = new Set(item.inputs.flatMap(({ data }) => ownBuffer(data)));
-      const spent = item.inputs.map(({ data }) => data).filter((data) => ownBuffer(data).length === 0);
       const { outputs, computeMs } = await thread.transfer('run', [item.model, item.inputs], [...buffers]);
       this.#backoff.reset();
       const queuedMs = startMs - item.sinceMs;
       this.#metrics.queued.observe({ model: item.model }, queuedMs / 1000);
       this.#metrics.compute.observe({ model: item.model }, computeMs / 1000);
-      item.answer.resolve({ outputs: new Map(outputs.map((output) => [output.name, output])), queuedMs, computeMs, spent });
+      item.released();
+      item.answer.resolve({ outputs: new Map(outputs.map((output) => [output.name, output])), queuedMs, computeMs });
     } catch (error) {
+      // It was never sent, or has run, or its thread has ended.
+      item.released();
       this.#metrics.failures.inc({ model: item.model });
       item.answer.reject(error);
     }
   }
 
+  /** For what was never sent. */
   #shed(item: Waiting, reason: 'deadline' | 'overload'): void {
+    item.released();
     this.#metrics.shed.inc({ reason });
     const { model, stream } = item;
     this.#flood?.warn('inference request shed', { model, stream, reason });

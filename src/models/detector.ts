@@ -1,5 +1,5 @@
 import { SightlineError } from '../core/errors.ts';
-import type { Infer, InferResult, ModelDescription, TensorContract, TensorData } from '../core/inference.ts';
+import type { Infer, InferResult, ModelDescription, TensorContract } from '../core/inference.ts';
 import type { Detector, RgbImage } from '../core/models.ts';
 import { type Candidates, toObjects } from './candidates.ts';
 import { type FitMode, planFit, roundUp, type Size } from './fit.ts';
@@ -30,8 +30,8 @@ export interface DetectorDefaults {
 /** Inputs are not made higher than this, so that a picture of one column does not become one of a thousand million pixels. */
 const tallestInput = 8192;
 
-/** More requests than this are seldom under way at once. */
-const sparesKept = 4;
+/** Spares of a size that none of so many frames had are given up: cameras change. */
+const unusedTakes = 1000;
 
 /** Makes a detector of one image in, boxes out. Throws `model.invalid` when the contract or a parameter does not suit. */
 export function createImageDetector(
@@ -84,8 +84,11 @@ export function createImageDetector(
       if (size.width !== image.width || size.height !== image.height) fillPixels(target, format, padLevel);
       writePixels(image, target, format, fit.left, fit.top);
       const shape = format.layout === 'nchw' ? [1, 3, size.height, size.width] : [1, size.height, size.width, 3];
-      const result = await infer(model.name, [inputTensor(input, shape, data)], options);
-      spare.put(result.spent);
+      const tensor = inputTensor(input, shape, data);
+      const own = tensor.data === data;
+      // Where the network wants another type, what is sent is a copy.
+      if (!own) spare.put(data);
+      const result = await infer(model.name, [tensor], own ? { ...options, released: () => spare.put(data) } : options);
       const found = kind.decode(result, size, options.minScore ?? kind.minScore);
       if (found === undefined) throw failed(model, 'an output holds a value that is not finite');
       const suppression = kind.suppression && { ...kind.suppression, classes: found.classes };
@@ -97,26 +100,29 @@ export function createImageDetector(
 interface Spares {
   /** Values of an earlier run, or zeros. */
   take(length: number): Float32Array;
-  put(spent: readonly TensorData[] | undefined): void;
+  put(data: Float32Array): void;
 }
 
 /**
  * Inputs of earlier runs kept to be filled again: a fresh one of some megabytes costs more than filling it. They are in shared memory,
- * so that no collector of garbage counts what goes back and forth.
+ * so that no collector of garbage counts what goes back and forth; for the same reason none may be left to it as a matter of course.
+ * There are as many of a size as were ever under way at once.
  */
 function createSpares(): Spares {
-  const kept: Float32Array[] = [];
+  /** By length, with the take that was the last of it. */
+  const sizes = new Map<number, { readonly kept: Float32Array[]; take: number }>();
+  let takes = 0;
   return {
     take: (length) => {
-      const at = kept.findIndex((data) => data.length === length);
-      return (
-        kept.splice(at, at < 0 ? 0 : 1)[0] ?? new Float32Array(new SharedArrayBuffer(Float32Array.BYTES_PER_ELEMENT * length))
-      );
+      takes += 1;
+      const size = sizes.get(length) ?? { kept: [], take: takes };
+      size.take = takes;
+      sizes.set(length, size);
+      for (const [other, { take }] of sizes) if (takes - take >= unusedTakes) sizes.delete(other);
+      return size.kept.pop() ?? new Float32Array(new SharedArrayBuffer(Float32Array.BYTES_PER_ELEMENT * length));
     },
-    put: (spent) => {
-      for (const data of spent ?? []) if (data instanceof Float32Array) kept.unshift(data);
-      kept.splice(sparesKept);
-    },
+    // One of a size that was given up meanwhile goes with it.
+    put: (data) => sizes.get(data.length)?.kept.push(data),
   };
 }
 

@@ -158,7 +158,7 @@ describe('data types in the embedded engine', () => {
     }
   });
 
-  it('in shared memory are read where they lie and come back', async () => {
+  it('in shared memory are read where they lie and stay there', async () => {
     using ctx = testContext();
     await using engine = await startEmbedded({ repository: fixtureModelRepository, threads: 1 }, ctx);
     const own = pixels(1);
@@ -167,8 +167,8 @@ describe('data types in the embedded engine', () => {
       await engine.infer('fixture_embed', [shared], soon(ctx)),
       await engine.infer('fixture_embed', [own], soon(ctx)),
     ];
-    assert.equal(first.spent?.[0], shared.data);
-    assert.deepEqual(second.spent, [], 'what was handed over is gone');
+    assert.equal(shared.data[0], 0.5);
+    assert.equal(own.data.length, 0, 'what was not shared is handed over');
     assert.deepEqual(first.outputs, second.outputs);
   });
 
@@ -329,6 +329,63 @@ describe('embedded engine under load', () => {
     assert.equal(await waiting, 7);
     assert.deepEqual(test.engine.states(), [{ state: 'ready', model: 'm' }]);
     assert.equal(await test.count('sightline_inference_thread_deaths_total'), 1);
+  });
+
+  it('says once when the inputs are read no more: at once unless they run, else after the run, even one given up', async () => {
+    await using test = await held({ perStream: 3, total: 3 });
+    const said = new Map<number, number>();
+    const released = (value: number) => () => void said.set(value, (said.get(value) ?? 0) + 1);
+    const ask = (value: number, over: Partial<InferOptions> = {}) => test.ask(value, { released: released(value), ...over });
+    const givenUp = new AbortController();
+    const running = ask(1, { signal: givenUp.signal });
+    await until('the first run', () => test.begun.length === 1);
+    givenUp.abort();
+    await assert.rejects(running, { name: 'AbortError' });
+    assert.equal(said.get(1), undefined, 'the thread may still read it');
+
+    const waiting = new AbortController();
+    const refused: [number, Promise<unknown>, string | RegExp][] = [
+      [2, ask(2, { signal: givenUp.signal }), 'aborted before'],
+      [3, ask(3, { deadlineMs: test.clock.mono() }), 'late before'],
+      [4, ask(4, { signal: waiting.signal }), 'aborted while it waits'],
+      [5, ask(5, { deadlineMs: test.clock.mono() + 100, stream: 'b' }), 'late while it waits'],
+    ];
+    waiting.abort();
+    await test.clock.advance(100);
+    for (const value of [6, 7, 8, 9]) refused.push([value, ask(value), 'too many']);
+    for (const [value, answer, why] of refused.filter(([value]) => value < 7)) {
+      await assert.rejects(answer, String(why));
+      assert.equal(said.get(value), 1, String(why));
+    }
+    assert.deepEqual([...said.keys()], [2, 3, 4, 5, 6]);
+    await test.go(1);
+    await test.go(2);
+    assert.equal(await refused.find(([value]) => value === 7)?.[1], 7);
+    assert.deepEqual([said.get(1), said.get(7)], [1, 1]);
+
+    const tensor = { name: 'in', datatype: 'FP32', shape: [1, 1], data: new Float32Array(1) } as const;
+    for (const [value, model] of [10, 11].map((number) => [number, 'broken'] as const)) {
+      // The second one meets the failure that is remembered.
+      const failing = test.engine.infer(model, [tensor], { ...soon(test.ctx), released: released(value), stream: 'a' });
+      for (const run of value === 10 ? [3, 4] : []) await test.go(run);
+      await assert.rejects(failing, /no such network/);
+      assert.equal(said.get(value), 1);
+    }
+    const fatal = ask(-1);
+    await assert.rejects(fatal, { code: 'thread.exited' });
+    assert.equal(said.get(-1), 1, 'a thread that has ended reads nothing');
+    const left = ask(12);
+    await test.engine[Symbol.asyncDispose]();
+    await assert.rejects(left, { code: 'inference.closed' });
+    await assert.rejects(ask(13), { code: 'inference.closed' });
+    assert.ok(
+      [...said.values()].every((times) => times === 1),
+      'never twice',
+    );
+    assert.deepEqual(
+      [...said.keys()].sort((a, b) => a - b),
+      [-1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13],
+    );
   });
 
   it('closes: what runs is answered, what waits is refused, twice is once', async () => {

@@ -307,11 +307,88 @@ describe('YOLO end to end', async () => {
       const expected = data.slice();
       assert.deepEqual(expected, first ?? expected);
       first ??= expected;
-      return { ...result, spent: [data.fill(Number.NaN)] };
+      data.fill(Number.NaN);
+      asking.released?.();
+      return result;
     });
     let first: Float32Array | undefined;
     for (let run = 0; run < 3; run += 1) await detector.detect(image, { width, height }, options);
     assert.equal(asked[2]?.[0]?.data, asked[0]?.[0]?.data, 'one buffer serves all');
+  });
+
+  /** An engine that holds what it is asked until told to end it, well or not. */
+  function holding(model: ModelDescription) {
+    const { infer } = answering(...fixedOutputs);
+    const held: (() => void)[] = [];
+    const fresh = new Set<ArrayBufferLike>();
+    const inUse = new Set<ArrayBufferLike>();
+    let broken = false;
+    const detector = createDetector(model, async (name, inputs, asking) => {
+      const buffer = inputs[0]?.data.buffer;
+      assert.ok(buffer !== undefined);
+      assert.equal(inUse.has(buffer), false, 'nobody else reads it');
+      fresh.add(buffer);
+      inUse.add(buffer);
+      await new Promise<void>((resolve) => held.push(resolve));
+      inUse.delete(buffer);
+      asking.released?.();
+      if (broken) throw new Error('told to fail');
+      return await infer(name, inputs, asking);
+    });
+    return {
+      fresh,
+      look: () => detector.detect(image, { width, height }, options),
+      end: () => {
+        for (const end of held.splice(0)) end();
+      },
+      fail: () => {
+        broken = true;
+      },
+    };
+  }
+
+  it('makes no more inputs than were ever under way at once', async () => {
+    const engine = holding(fixed);
+    for (const cameras of [3, 12, 12, 5, 12, 12]) {
+      const looks = Array.from({ length: cameras }, engine.look);
+      engine.end();
+      await Promise.all(looks);
+    }
+    assert.equal(engine.fresh.size, 12);
+  });
+
+  it('loses no input to runs that fail', async () => {
+    const engine = holding(fixed);
+    engine.fail();
+    for (let run = 0; run < 20; run += 1) {
+      const looks = [engine.look(), engine.look()];
+      engine.end();
+      for (const look of looks) await assert.rejects(look, /told to fail/);
+    }
+    assert.equal(engine.fresh.size, 2);
+  });
+
+  it('fills one input again and again for a network of 16-bit floats', async () => {
+    const halves = { ...fixed, inputs: fixed.inputs.map((input) => ({ ...input, datatype: 'FP16' as const })) };
+    const engine = holding(halves);
+    const real = globalThis.SharedArrayBuffer;
+    let made = 0;
+    globalThis.SharedArrayBuffer = class extends real {
+      constructor(length = 0) {
+        super(length);
+        made += 1;
+      }
+    };
+    try {
+      for (let run = 0; run < 3; run += 1) {
+        const look = engine.look();
+        engine.end();
+        await look;
+      }
+    } finally {
+      globalThis.SharedArrayBuffer = real;
+    }
+    assert.equal(made, 1);
   });
 
   it('keeps to a lower or higher cut when asked', async () => {
