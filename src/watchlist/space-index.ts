@@ -1,4 +1,5 @@
 import { Backoff } from '../core/backoff.ts';
+import type { Clock } from '../core/clock.ts';
 import type { Context } from '../core/context.ts';
 import { SightlineError } from '../core/errors.ts';
 import { startThread, type Thread } from '../core/thread.ts';
@@ -10,7 +11,9 @@ import { createVectorRows, type Snapshot } from './vector-rows.ts';
 /**
  * The vectors of one space. Up to `graphFrom` of them an exact index in the common thread answers. Above, a graph does, which is built
  * in a thread of its own and never changed: what is added since is searched exactly beside it, and what is removed since is left out
- * of its answers. When that has become much, the next graph is built; until it stands, the old one goes on.
+ * of its answers. When that has become much, the next graph is built; until it stands, the old one goes on. The vectors of what is
+ * removed go with the old graph, which therefore does not outlive a removal by a day. A list that has become small again is searched
+ * exactly.
  */
 export interface SpaceIndex extends AsyncDisposable {
   readonly kind: 'exact' | 'graph';
@@ -43,12 +46,22 @@ const maxPending = 256;
 /** Changes since the graph was built that make the next one due: this share of it, and not fewer than the least. */
 const staleShare = 0.02;
 const staleLeast = 1000;
+/** How long a graph may hold what was removed before the next one is due; with its building and failures of it less than a day. */
+const erasedWithinMs = 12 * 3600 * 1000;
+const checkEveryMs = 600_000;
+/** Vectors copied in one turn, a few milliseconds. */
+const copiedAtOnce = 2000;
 /** Neighbours asked for beyond those wanted, to make up for removed ones among them. */
 const spare = 32;
 const deeper = 4;
 
+interface Told extends Required<Change> {
+  /** Ids that had a vector before this change and have another one or none after it. */
+  readonly leaving: readonly string[];
+}
+
 interface Generation {
-  change(change: Required<Change>): Promise<unknown>;
+  change(change: Told): Promise<unknown>;
   search(queries: Float32Array<ArrayBuffer>, k: number): Promise<readonly Neighbours[]>;
   /** Lets go of it when its last search is answered. */
   retire(): Promise<void>;
@@ -57,6 +70,8 @@ interface Generation {
 interface GraphGeneration extends Generation {
   /** Vectors added and removed since the snapshot. */
   readonly changes: number;
+  /** When the first vector of the graph was removed or replaced, CLOCK_MONOTONIC; undefined while all of them count. */
+  readonly erasedMs: number | undefined;
 }
 
 function limited<T>(pending: number, search: () => Promise<T>): Promise<T> {
@@ -82,10 +97,14 @@ function createExact(exact: Thread<IndexHandlers>, name: string, dimensions: num
 function createGraphGeneration(
   snapshot: Snapshot,
   tail: Generation,
+  clock: Clock,
 ): GraphGeneration & { serve(graph: Thread<GraphHandlers>): void } {
   const { ids: labels, dimensions } = snapshot;
   /** What of the graph holds no longer, with the change that ended it: a search asked for before still finds it. */
   const gone = new Map<string, number>();
+  /** Ids that came after the snapshot: the graph knows none of them, or has lost them. */
+  const added = new Set<string>();
+  let erasedMs: number | undefined;
   let graph: Thread<GraphHandlers> | undefined;
   let changes = 0;
   let calls = 0;
@@ -123,13 +142,21 @@ function createGraphGeneration(
     get changes() {
       return changes;
     },
+    get erasedMs() {
+      return erasedMs;
+    },
     serve: (built) => {
       graph = built;
     },
     change: (change) => {
       calls += 1;
       changes += change.remove.length + change.ids.length;
-      for (const id of [...change.remove, ...change.ids]) if (!gone.has(id)) gone.set(id, calls);
+      for (const id of change.leaving) {
+        if (added.has(id) || gone.has(id)) continue;
+        gone.set(id, calls);
+        erasedMs ??= clock.mono();
+      }
+      for (const id of change.ids) added.add(id);
       return tail.change(change);
     },
     search: async (queries, k) => {
@@ -137,8 +164,8 @@ function createGraphGeneration(
       const answer = Promise.all([searchGraph(queries.slice(), k, call), tail.search(queries, k)]);
       underWay.add(answer);
       try {
-        const [old, added] = await answer;
-        return old.map((neighbours, query) => merge(neighbours, added[query], k));
+        const [old, late] = await answer;
+        return old.map((neighbours, query) => merge(neighbours, late[query], k));
       } finally {
         underWay.delete(answer);
       }
@@ -178,16 +205,22 @@ export function createSpaceIndex(options: SpaceIndexOptions, ctx: Context): Spac
   function due(): boolean {
     if (ended.signal.aborted) return false;
     if (graph === undefined) return rows.size > graphFrom;
-    return graph.changes > Math.max(staleLeast, staleShare * rows.size) && rows.size > 0;
+    if (rows.size === 0 || graph.changes > Math.max(staleLeast, staleShare * rows.size)) return true;
+    return graph.erasedMs !== undefined && ctx.clock.mono() >= graph.erasedMs + erasedWithinMs;
+  }
+
+  function consider(): void {
+    building ??= buildWhileDue().finally(() => {
+      building = undefined;
+    });
   }
 
   async function buildWhileDue(): Promise<void> {
     const signal = AbortSignal.any([ctx.signal, ended.signal]);
     while (due() && !signal.aborted) {
       try {
-        await build();
+        await (rows.size > graphFrom ? buildGraph() : buildExact());
         backoff.reset();
-        builds.inc({ result: 'built' });
       } catch (error) {
         if (signal.aborted) return;
         builds.inc({ result: 'failed' });
@@ -197,12 +230,12 @@ export function createSpaceIndex(options: SpaceIndexOptions, ctx: Context): Spac
     }
   }
 
-  async function build(): Promise<void> {
+  async function buildGraph(): Promise<void> {
     const began = ctx.clock.mono();
     // One turn: what changes from here on is told to the generation that comes.
     const snapshot = rows.snapshot();
     tails += 1;
-    const coming = createGraphGeneration(snapshot, createExact(exact, `${name} added ${tails}`, dimensions));
+    const coming = createGraphGeneration(snapshot, createExact(exact, `${name} added ${tails}`, dimensions), ctx.clock);
     next = coming;
     ctx.log.info({ space: name, vectors: snapshot.ids.length }, 'an index for a large list is being built');
     try {
@@ -220,17 +253,44 @@ export function createSpaceIndex(options: SpaceIndexOptions, ctx: Context): Spac
       await coming.retire();
       throw error;
     }
-    const old = serving;
-    serving = coming;
-    graph = coming;
-    next = undefined;
-    options.kindChanged();
+    builds.inc({ result: 'built' });
     ctx.log.info(
       { space: name, vectors: snapshot.ids.length, seconds: Math.round((ctx.clock.mono() - began) / 1000) },
       'the index for a large list is built',
     );
+    await serve(coming, coming);
+  }
+
+  /** Goes back to searching exactly. What changes meanwhile is told to the index that comes, which is given the vectors as they then are. */
+  async function buildExact(): Promise<void> {
+    const { ids: all } = rows.snapshot();
+    tails += 1;
+    const coming = createExact(exact, `${name} ${tails}`, dimensions);
+    next = coming;
+    try {
+      for (let first = 0; first < all.length; first += copiedAtOnce) {
+        ended.signal.throwIfAborted();
+        await coming.change({ remove: [], leaving: [], ...rows.copy(all.slice(first, first + copiedAtOnce)) });
+      }
+    } catch (error) {
+      next = undefined;
+      await coming.retire();
+      throw error;
+    }
+    ctx.log.info({ space: name, vectors: rows.size }, 'the list has become small, it is searched exactly');
+    await serve(coming, undefined);
+  }
+
+  async function serve(coming: Generation, asGraph: GraphGeneration | undefined): Promise<void> {
+    const old = serving;
+    serving = coming;
+    graph = asGraph;
+    next = undefined;
+    options.kindChanged();
     await old.retire();
   }
+
+  const checking = ctx.clock.every(checkEveryMs, consider);
 
   return {
     get kind() {
@@ -238,18 +298,18 @@ export function createSpaceIndex(options: SpaceIndexOptions, ctx: Context): Spac
     },
     change: async ({ remove = [], ids = [], vectors = new Float32Array(0) }) => {
       checkVectors(vectors, dimensions, ids.length);
+      const leaving = [...remove, ...ids].filter((id) => rows.has(id));
       for (const id of remove) rows.delete(id);
       for (const [place, id] of ids.entries()) rows.put(id, vectors.subarray(place * dimensions, (place + 1) * dimensions));
       const size = rows.size;
-      const change = { remove, ids, vectors };
+      const change = { remove, ids, vectors, leaving };
       await Promise.all([serving.change(change), next?.change(change)]);
-      building ??= buildWhileDue().finally(() => {
-        building = undefined;
-      });
+      consider();
       return size;
     },
     search: (queries, k) => serving.search(queries, k),
     [Symbol.asyncDispose]: async () => {
+      checking[Symbol.dispose]();
       ended.abort();
       await building;
       await serving.retire();

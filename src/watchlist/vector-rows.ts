@@ -19,6 +19,9 @@ export interface VectorRows {
   /** Replaces the vector of an id that is there. */
   put(id: string, vector: Float32Array): void;
   delete(id: string): void;
+  has(id: string): boolean;
+  /** The vectors of those of `ids` that are there, one after the other. */
+  copy(ids: readonly string[]): { readonly ids: readonly string[]; readonly vectors: Float32Array<ArrayBuffer> };
   /** What is there now. Slots given up afterwards change under whoever reads it: their ids must not be believed any more. */
   snapshot(): Snapshot;
 }
@@ -53,6 +56,14 @@ export function createVectorRows(dimensions: number): VectorRows {
       slots.delete(id);
       free.push(slot);
       vectorAt(chunks, slot, dimensions).fill(0);
+    },
+    has: (id) => slots.has(id),
+    copy: (asked) => {
+      const ids = asked.filter((id) => slots.has(id));
+      const vectors = new Float32Array(ids.length * dimensions);
+      for (const [place, id] of ids.entries())
+        vectors.set(vectorAt(chunks, slots.get(id) ?? -1, dimensions), place * dimensions);
+      return { ids, vectors };
     },
     snapshot: () => ({ dimensions, chunks: [...chunks], slots: Int32Array.from(slots.values()), ids: [...slots.keys()] }),
   };

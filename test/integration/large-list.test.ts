@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
+import { type Clock, systemClock } from '../../src/core/clock.ts';
 import { isSightlineError } from '../../src/core/errors.ts';
 import { startVectorIndex, type VectorIndex } from '../../src/watchlist/faiss.ts';
+import { ManualClock } from '../support/clock.ts';
 import { type TestContext, testContext } from '../support/context.ts';
 import { seeded } from '../support/seeded.ts';
 import { randomVector } from '../support/store.ts';
@@ -30,8 +32,11 @@ interface Held {
 }
 
 /** An index of 200 vectors, `id0` to `id199`, whose graph is asked for and not built until told so. */
-async function withHeld(run: (held: Held, vectors: readonly Float32Array[]) => Promise<void>): Promise<void> {
-  using ctx = testContext();
+async function withHeld(
+  run: (held: Held, vectors: readonly Float32Array[]) => Promise<void>,
+  clock: Clock = systemClock,
+): Promise<void> {
+  using ctx = testContext(clock);
   const channel = new BroadcastChannel('held-graph');
   let asked = 0;
   channel.onmessage = () => {
@@ -120,6 +125,103 @@ test('a graph that stands goes on while the next one is built', { skip }, async 
     const all = await near(at(vectors, 3), 2000);
     for (const gone of ['id3', 'id4', 'more1000']) assert.equal(all.includes(gone), false, gone);
   });
+});
+
+const hourMs = 3_600_000;
+
+test('a graph that holds what was removed or replaced is built anew within a day, one that only lacks something is not', {
+  skip,
+}, async () => {
+  const clock = new ManualClock();
+  await withHeld(async (held, vectors) => {
+    const built = () => held.ctx.lines.filter(({ msg }) => msg === 'the index for a large list is built').length;
+    held.say('go');
+    await until('the graph serves', () => built() === 1);
+    await held.add('new', randomVector(dimensions, seeded(14)));
+    await held.remove('new', 'never there');
+    await clock.advance(30 * hourMs);
+    assert.equal(held.asked, 1, 'the graph never had them');
+    for (const [place, erase] of [() => held.remove('id7'), () => held.add('id8', at(vectors, 7))].entries()) {
+      await erase();
+      await clock.advance(hourMs);
+      assert.equal(held.asked, place + 1, 'removals of some hours share a build');
+      await clock.advance(22 * hourMs);
+      await until('the next build was asked for', () => held.asked === place + 2);
+      held.say('go');
+      await until('the next graph serves', () => built() === place + 2);
+      await clock.advance(48 * hourMs);
+      assert.equal(held.asked, place + 2, 'once is enough');
+    }
+    assert.deepEqual(await held.near(at(vectors, 7)), ['id8']);
+  }, clock);
+});
+
+test('a list that has become small is searched exactly again, an empty one at once', { skip }, async () => {
+  const clock = new ManualClock();
+  await withHeld(async ({ index, remove, add, near, say, ctx }, vectors) => {
+    say('go');
+    await until('the graph serves', () => index.info.kind === 'faiss-hnsw');
+    const ids = vectors.map((_vector, i) => `id${i}`);
+    await remove(...ids.slice(0, 120));
+    assert.equal(index.info.kind, 'faiss-hnsw', 'for a while');
+    await clock.advance(23 * hourMs);
+    await until('the exact index serves', () => index.info.kind === 'faiss-flat');
+    const known = new Map(vectors.slice(120).map((vector, i) => [`id${i + 120}`, vector]));
+    const query = randomVector(dimensions, seeded(15));
+    assert.deepEqual(
+      await near(query, 200),
+      bruteForce(known, query, 200).map(({ id }) => id),
+    );
+    await index.change(space, { ids, vectors: flat(vectors) });
+    await until('a graph serves again', () => {
+      say('go');
+      return index.info.kind === 'faiss-hnsw';
+    });
+    await remove(...ids);
+    await until('the exact index serves again', () => index.info.kind === 'faiss-flat');
+    assert.deepEqual(await near(query, 3), []);
+    await add('new', query);
+    assert.deepEqual(await near(query, 3), ['new']);
+    assert.equal(ctx.lines.filter(({ level }) => level === 'error').length, 0);
+  }, clock);
+});
+
+test('what changes while a list goes back to being searched exactly is not missed', { skip }, async () => {
+  using ctx = testContext();
+  await using index = await startVectorIndex({ graph: { from: 5000 } }, ctx);
+  await index.reset(space, dimensions);
+  const random = seeded(16);
+  const known = new Map(Array.from({ length: 6500 }, (_, i) => [`id${i}`, randomVector(dimensions, random)]));
+  await index.change(space, { ids: [...known.keys()], vectors: flat([...known.values()]) });
+  await until('the graph serves', () => index.info.kind === 'faiss-hnsw');
+  const leaving = [...known.keys()].slice(0, 1600);
+  const changes: Promise<number>[] = [];
+  const remove = (...ids: string[]) => {
+    changes.push(index.change(space, { remove: ids }));
+    for (const id of ids) known.delete(id);
+  };
+  const put = (id: string) => {
+    const vector = randomVector(dimensions, random);
+    changes.push(index.change(space, { ids: [id], vectors: vector.slice() }));
+    known.set(id, vector);
+  };
+  remove(...leaving);
+  for (let i = 0; index.info.kind === 'faiss-hnsw'; i += 1) {
+    remove(`id${6400 - (i % 1000)}`);
+    put(`id${1700 + (i % 1000)}`);
+    put(`id${i % 1000}`);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await Promise.all(changes);
+  const queries = Array.from({ length: 20 }, () => randomVector(dimensions, random));
+  const found = await index.search(space, flat(queries), 50);
+  for (const [i, query] of queries.entries())
+    assert.deepEqual(
+      found[i]?.ids,
+      bruteForce(known, query, 50).map(({ id }) => id),
+    );
+  const [whole] = await index.search(space, flat(queries.slice(0, 1)), 10_000);
+  assert.deepEqual([...(whole?.ids ?? [])].sort(), [...known.keys()].sort());
 });
 
 test('a build that fails is said, costs no answer and is tried again', { skip }, async () => {
