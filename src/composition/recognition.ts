@@ -30,6 +30,10 @@ const liveDeadlineMs = 2000;
 const photoDeadlineMs = 30_000;
 /** What gives nonsense is compared with its file so often while there are crops. */
 const mendEveryMs = 5000;
+/** An odd crop can look like a model that gives nonsense; so many runs in a row without one good vector do not. */
+const uselessRuns = 3;
+/** What is known of such a model counts no longer when no run has borne it out for so long. */
+const evidenceMs = 300_000;
 /** How often what did not work is tried without a crop that asks for it: at night there may be none for hours. */
 const retryMs = 30_000;
 
@@ -58,8 +62,8 @@ export async function createRecognition(config: Config['models'], engine: Infere
   };
   /** Why embedders cannot be used. */
   const unavailable = new Map<MatchKind, string>();
-  /** Why embedders that run are of no use. */
-  const useless = new Map<MatchKind, string>();
+  /** Runs since the last good vector that gave nothing usable, and why the latest did not. */
+  const bad = new Map<MatchKind, { readonly runs: number; readonly reason: string; readonly atMs: number }>();
   const mendedMs: Record<MatchKind, number> = { face: Number.NEGATIVE_INFINITY, appearance: Number.NEGATIVE_INFINITY };
 
   function options(stream: string, withinMs: number, priority: 'live' | 'background', signal: AbortSignal): InferOptions {
@@ -80,12 +84,17 @@ export async function createRecognition(config: Config['models'], engine: Infere
       unavailable.delete(kind);
       const { trouble } = croppers[kind];
       if (trouble !== undefined) {
-        failed(kind, useless, trouble);
+        gaveNothing(kind, trouble);
         mend(kind);
-      } else if (embeddings.some((embedding) => embedding !== undefined)) useless.delete(kind);
+      } else if (embeddings.some((embedding) => embedding !== undefined)) bad.delete(kind);
       return embeddings;
     } catch (error) {
-      if (!isAbort(error)) failed(kind, unavailable, error);
+      if (!isAbort(error)) {
+        failedRuns.inc({ kind });
+        const reason = errorText(error);
+        if (unavailable.get(kind) !== reason) sayFailed(kind, error);
+        unavailable.set(kind, reason);
+      }
       return batch.map(() => undefined);
     }
   }
@@ -97,19 +106,29 @@ export async function createRecognition(config: Config['models'], engine: Infere
     void warm([kind]);
   }
 
-  function failed(kind: MatchKind, reasons: Map<MatchKind, string>, error: unknown): void {
+  function sayFailed(kind: MatchKind, error: unknown): void {
+    ctx.log.error({ kind, model: embedders[kind].model, err: error }, 'crops cannot be embedded');
+  }
+
+  function gaveNothing(kind: MatchKind, error: unknown): void {
     failedRuns.inc({ kind });
-    const reason = errorText(error);
-    if (reasons.get(kind) !== reason)
-      ctx.log.error({ kind, model: embedders[kind].model, err: error }, 'crops cannot be embedded');
-    reasons.set(kind, reason);
+    const before = useless(kind);
+    bad.set(kind, { runs: (bad.get(kind)?.runs ?? 0) + 1, reason: errorText(error), atMs: ctx.clock.mono() });
+    if (useless(kind) !== before) sayFailed(kind, error);
+  }
+
+  /** Why an embedder that runs is of no use; undefined while it may be. */
+  function useless(kind: MatchKind): string | undefined {
+    const known = bad.get(kind);
+    if (known === undefined || known.runs < uselessRuns) return undefined;
+    return ctx.clock.mono() < known.atMs + evidenceMs ? known.reason : undefined;
   }
 
   async function warm(wanted: readonly MatchKind[]): Promise<void> {
     for (const kind of wanted) {
       try {
         // What was of no use is judged anew once it is another.
-        if (await engine.load(embedders[kind].model)) useless.delete(kind);
+        if (await engine.load(embedders[kind].model)) bad.delete(kind);
         unavailable.delete(kind);
       } catch (error) {
         const reason = errorText(error);
@@ -118,6 +137,13 @@ export async function createRecognition(config: Config['models'], engine: Infere
         unavailable.set(kind, reason);
       }
     }
+  }
+
+  function uselessOnes(): (readonly [MatchKind, string])[] {
+    return kinds.flatMap((kind) => {
+      const reason = useless(kind);
+      return reason === undefined ? [] : [[kind, reason]];
+    });
   }
 
   /** Embedders that wait for the engine to come back. */
@@ -129,7 +155,7 @@ export async function createRecognition(config: Config['models'], engine: Infere
     });
   }
 
-  const retrying = ctx.clock.every(retryMs, () => warm([...new Set([...unavailable.keys(), ...useless.keys()])]));
+  const retrying = ctx.clock.every(retryMs, () => warm([...new Set([...unavailable.keys(), ...bad.keys()])]));
 
   return {
     embedders,
@@ -158,7 +184,7 @@ export async function createRecognition(config: Config['models'], engine: Infere
     },
     warm,
     parts: () =>
-      [...new Map([...useless, ...unavailable, ...withoutThread()])].map(([kind, reason]) => ({
+      [...new Map([...uselessOnes(), ...unavailable, ...withoutThread()])].map(([kind, reason]) => ({
         name: `embedder ${kind}`,
         ready: false,
         reason,

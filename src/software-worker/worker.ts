@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Context } from '../core/context.ts';
-import { errorText, isAbort, isSightlineError, SightlineError } from '../core/errors.ts';
+import { SightlineError } from '../core/errors.ts';
 import type { InferenceEngine } from '../core/inference.ts';
-import { FloodGate, redact } from '../core/log.ts';
+import { FloodGate } from '../core/log.ts';
 import type { Detector } from '../core/models.ts';
 import {
   CameraConfig,
@@ -14,6 +14,7 @@ import {
 import type { BridgeClient, Command } from './bridge-client.ts';
 import { type Camera, type CameraServices, startCamera } from './camera.ts';
 import type { Hardware } from './decoder.ts';
+import { createModelCounts } from './model-counts.ts';
 import { readSettings } from './settings.ts';
 import { createSlots } from './slots.ts';
 
@@ -34,7 +35,6 @@ export interface WorkerOptions {
 }
 
 const statsEveryMs = 1000;
-const mendEveryMs = 5000;
 
 interface Running {
   readonly revision: string;
@@ -47,11 +47,6 @@ function revisionOf(config: CameraConfig): string {
   return createHash('sha256').update(CameraConfig.encode(config).finish()).digest('hex');
 }
 
-/** Work that was given up because there was too much of it: the model is well. */
-function isShed(error: unknown): boolean {
-  return isSightlineError(error, 'inference.overload') || isSightlineError(error, 'inference.deadline');
-}
-
 export function startWorker(options: WorkerOptions, ctx: Context): Worker {
   const { bridge, engine } = options;
   const flood = new FloodGate(ctx.log, ctx.clock);
@@ -59,9 +54,7 @@ export function startWorker(options: WorkerOptions, ctx: Context): Worker {
   const running = new Map<string, Running>();
   const epochs = new Map<string, ((epoch: number) => void)[]>();
   const detectors = new Map<string, Promise<Detector>>();
-  const models = new Map<string, { requests: number; failures: number; computeMs: number; failing: string }>();
-  /** When each model that failed was last compared with its file. */
-  const mendedMs = new Map<string, number>();
+  const models = createModelCounts(engine, ctx);
   /** Changes of the set of cameras happen one after the other. */
   let reconciling = Promise.resolve();
   let closing = false;
@@ -69,48 +62,11 @@ export function startWorker(options: WorkerOptions, ctx: Context): Worker {
   function detector(model: string): Promise<Detector> {
     const known = detectors.get(model);
     if (known !== undefined) return known;
-    const made = options.createDetector(model).then((created) => counted(created));
+    const made = options.createDetector(model).then((created) => models.counted(created));
     detectors.set(model, made);
     // A model whose files arrive later is asked for again.
     made.catch(() => detectors.delete(model));
     return made;
-  }
-
-  /** What fails may have been replaced meanwhile. The engine says itself what it cannot load. */
-  async function mend(model: string): Promise<void> {
-    const nowMs = ctx.clock.mono();
-    if (nowMs < (mendedMs.get(model) ?? Number.NEGATIVE_INFINITY) + mendEveryMs) return;
-    mendedMs.set(model, nowMs);
-    await engine.load(model).catch(() => {});
-  }
-
-  function counted(created: Detector): Detector {
-    const counts = { requests: 0, failures: 0, computeMs: 0, failing: '' };
-    models.set(created.model, counts);
-    return {
-      model: created.model,
-      labels: created.labels,
-      landmarks: created.landmarks,
-      contentSize: (source, width) => created.contentSize(source, width),
-      detect: async (image, source, request) => {
-        const begun = ctx.clock.mono();
-        counts.requests += 1;
-        try {
-          const found = await created.detect(image, source, request);
-          counts.failing = '';
-          return found;
-        } catch (error) {
-          counts.failures += 1;
-          if (!isAbort(error) && !isShed(error)) {
-            counts.failing = redact(errorText(error));
-            void mend(created.model);
-          }
-          throw error;
-        } finally {
-          counts.computeMs += ctx.clock.mono() - begun;
-        }
-      },
-    };
   }
 
   const services: CameraServices = {
@@ -179,12 +135,6 @@ export function startWorker(options: WorkerOptions, ctx: Context): Worker {
     reconciling = reconciling.then(() => reconcile(cameras));
   }
 
-  /** Why the engine cannot run a model now; empty when it can. */
-  function unavailable(model: string): string {
-    const state = engine.states().find((known) => known.model === model);
-    return state?.state === 'unavailable' ? redact(state.reason) : '';
-  }
-
   function stats(): WorkerStats {
     const inUse = new Set([...running.values()].flatMap(({ camera }) => camera.settings.detect.map(({ model }) => model)));
     return {
@@ -209,15 +159,7 @@ export function startWorker(options: WorkerOptions, ctx: Context): Worker {
       cpuSeconds: (process.cpuUsage().user + process.cpuUsage().system) / 1e6,
       inferQueue: slots.waiting,
       inferenceDeaths: engine.deaths,
-      models: [...models]
-        .filter(([model]) => inUse.has(model))
-        .map(([model, counts]) => ({
-          model,
-          requests: BigInt(counts.requests),
-          failures: BigInt(counts.failures),
-          computeMsTotal: counts.computeMs,
-          failing: counts.failing === '' ? unavailable(model) : counts.failing,
-        })),
+      models: models.stats(inUse),
     };
   }
 

@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import sharp from 'sharp';
 import { createRecognition } from '../../src/composition/recognition.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { SightlineError } from '../../src/core/errors.ts';
 import type { InferenceEngine } from '../../src/core/inference.ts';
+import type { Candidate } from '../../src/core/types.ts';
 import { describeModel } from '../../src/inference/repository.ts';
 import { ManualClock } from '../support/clock.ts';
 import { testContext } from '../support/context.ts';
 import { shippedRepository } from '../support/repository.ts';
+import { look } from '../support/sightings.ts';
 
 test('an embedder that could not be loaded is tried again without a crop, said once, and then well', async () => {
   const clock = new ManualClock();
@@ -33,4 +36,78 @@ test('an embedder that could not be loaded is tried again without a crop, said o
   broken = false;
   await clock.advance(30_000);
   assert.deepEqual(recognition.parts(), []);
+});
+
+test('an embedder is of no use after three bad runs in a row, and while they come', async () => {
+  const clock = new ManualClock();
+  const ctx = testContext(clock);
+  let value = Number.NaN;
+  let replaced = false;
+  const engine: InferenceEngine = {
+    name: 'embedded',
+    infer: async (_model, inputs) => {
+      const rows = inputs[0]?.shape[0] ?? 0;
+      const output = {
+        name: 'output0',
+        datatype: 'FP32',
+        shape: [rows, 128],
+        data: new Float32Array(rows * 128).fill(value),
+      } as const;
+      return { outputs: new Map([['output0', output]]), queuedMs: 0, computeMs: 0 };
+    },
+    describe: (model) => describeModel(shippedRepository, model),
+    load: async () => replaced,
+    states: () => [],
+    deaths: 0,
+    [Symbol.asyncDispose]: async () => {},
+  };
+  using recognition = await createRecognition(configSchema.parse({}).models, engine, ctx);
+  const jpeg = await sharp({ create: { width: 112, height: 112, channels: 3, background: 'grey' } })
+    .jpeg()
+    .toBuffer();
+  const [a, b, c, d, e] = [
+    [38, 51],
+    [73, 51],
+    [56, 71],
+    [41, 92],
+    [70, 92],
+  ].map(([x = 0, y = 0]) => ({ x, y }));
+  assert.ok(a && b && c && d && e);
+  const { crop, ...rest }: Candidate = look({ at: 0 });
+  const candidate: Candidate = {
+    ...rest,
+    kind: 'face',
+    crop: {
+      ...crop,
+      jpeg,
+      width: 112,
+      height: 112,
+      box: { left: 0, top: 0, width: 112, height: 112 },
+      landmarks: [a, b, c, d, e],
+    },
+  };
+  const run = async (filled: number) => {
+    value = filled;
+    const [embedding] = await recognition.embed([candidate], ctx.signal);
+    assert.equal(embedding !== undefined, Number.isFinite(filled));
+    return recognition.parts().map(({ reason }) => reason);
+  };
+  const said = ['face_embed: a vector is zero or not finite'];
+  const errors = () => ctx.lines.filter(({ level }) => level === 'error').length;
+
+  assert.deepEqual(await run(Number.NaN), [], 'one odd crop');
+  assert.deepEqual(await run(Number.NaN), []);
+  assert.deepEqual(await run(1), []);
+  for (const expected of [[], [], said, said]) assert.deepEqual(await run(Number.NaN), expected);
+  assert.equal(errors(), 1);
+  await clock.advance(290_000);
+  assert.equal(recognition.parts().length, 1);
+  await clock.advance(20_000);
+  assert.deepEqual(recognition.parts(), [], 'a quiet night');
+  assert.deepEqual(await run(Number.NaN), said, 'still as bad');
+  assert.deepEqual(await run(1), []);
+  for (const expected of [[], [], said]) assert.deepEqual(await run(Number.NaN), expected);
+  replaced = true;
+  await clock.advance(30_000);
+  assert.deepEqual(recognition.parts(), [], 'another model is judged anew');
 });
