@@ -10,7 +10,7 @@ export interface VectorIndex extends AsyncDisposable {
   readonly info: IndexInfo;
   /** An empty index of this space, instead of the one there may be. */
   reset(space: string, dimensions: number): Promise<void>;
-  /** Removes these ids, then adds `vectors` (one after the other) under `ids`, replacing those that are there. Returns the new size. */
+  /** Removes these ids, then adds `vectors` under `ids`, replacing those that are there. Returns the new size. */
   change(space: string, change: Change): Promise<number>;
   /** At most `k` neighbours per query, best first. `queries` is handed over and empty afterwards. */
   search(space: string, queries: Float32Array<ArrayBuffer>, k: number): Promise<readonly Neighbours[]>;

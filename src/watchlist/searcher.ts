@@ -9,6 +9,7 @@ import type { IndexInfo } from './faiss-thread.ts';
 import { type Ranked, rank, toResult } from './ranking.ts';
 import { type Space, type Spaces, unitVector } from './spaces.ts';
 import type { Turns } from './turns.ts';
+import { joinVectors } from './vector-index.ts';
 
 export interface Query {
   readonly kind: MatchKind;
@@ -19,12 +20,6 @@ export interface Query {
 const referencesPerEntry = 4;
 const leastDepth = 16;
 const deeper = 4;
-
-function flatten(vectors: readonly Float32Array[], dimensions: number): Float32Array<ArrayBuffer> {
-  const flat = new Float32Array(vectors.length * dimensions);
-  for (const [at, vector] of vectors.entries()) flat.set(vector, at * dimensions);
-  return flat;
-}
 
 export interface Searcher extends AsyncDisposable {
   search(queries: readonly Query[], k: number): Promise<readonly MatchResult[]>;
@@ -79,11 +74,7 @@ export async function startSearcher(
         if (space === undefined) continue;
         await made.reset(space.name, space.dimensions);
         const found = options.indexed(all, kind);
-        const vectors = flatten(
-          found.map(({ vector }) => vector),
-          space.dimensions,
-        );
-        await made.change(space.name, { ids: found.map(({ id }) => id), vectors });
+        await made.change(space.name, { ids: found.map(({ id }) => id), vectors: found.map(({ vector }) => vector) });
       }
     } catch (error) {
       await made[Symbol.asyncDispose]();
@@ -149,7 +140,7 @@ export async function startSearcher(
     while (open.length > 0) {
       const found = await index.search(
         space.name,
-        flatten(
+        joinVectors(
           open.flatMap((at) => vectors[at] ?? []),
           space.dimensions,
         ),
@@ -205,10 +196,7 @@ export async function startSearcher(
     put: async (kind, added) => {
       const space = spaces()[kind];
       if (space === undefined || added.length === 0) return;
-      const vectors = flatten(
-        added.map(({ vector }) => vector),
-        space.dimensions,
-      );
+      const vectors = added.map(({ vector }) => vector);
       await change(() => index.change(space.name, { ids: added.map(({ id }) => id), vectors }));
     },
     remove: async (kind, referenceIds) => {

@@ -5,7 +5,7 @@ import { SightlineError } from '../core/errors.ts';
 import { startThread, type Thread } from '../core/thread.ts';
 import type { IndexHandlers } from './faiss-thread.ts';
 import type { GraphHandlers } from './graph-handlers.ts';
-import { checkVectors, type Neighbours } from './vector-index.ts';
+import { checkVectors, joinVectors, type Neighbours } from './vector-index.ts';
 import { createVectorRows, type Snapshot } from './vector-rows.ts';
 
 /**
@@ -17,7 +17,10 @@ import { createVectorRows, type Snapshot } from './vector-rows.ts';
  */
 export interface SpaceIndex extends AsyncDisposable {
   readonly kind: 'exact' | 'graph';
-  /** Removes, then adds, replacing ids that are there. Returns the new size. Throws `watchlist.dimension`. */
+  /**
+   * Removes, then adds, replacing ids that are there. Returns the new size. Rejects with `watchlist.dimension`. More than some thousand
+   * vectors go over in several turns: searches find a part of them meanwhile, and changes asked for later wait.
+   */
   change(change: Change): Promise<number>;
   /** At most `k` neighbours per query, best first. `queries` is handed over and empty afterwards. */
   search(queries: Float32Array<ArrayBuffer>, k: number): Promise<readonly Neighbours[]>;
@@ -26,7 +29,8 @@ export interface SpaceIndex extends AsyncDisposable {
 export interface Change {
   readonly remove?: readonly string[];
   readonly ids?: readonly string[];
-  readonly vectors?: Float32Array;
+  /** One for each of `ids`; not to be changed before the change is done. */
+  readonly vectors?: readonly Float32Array[];
 }
 
 export interface SpaceIndexOptions {
@@ -49,13 +53,17 @@ const staleLeast = 1000;
 /** How long a graph may hold what was removed before the next one is due; with its building and failures of it less than a day. */
 const erasedWithinMs = 12 * 3600 * 1000;
 const checkEveryMs = 600_000;
-/** Vectors copied in one turn, a few milliseconds. */
-const copiedAtOnce = 2000;
+/** Vectors handled in one turn of the loop that others need as well: some milliseconds. */
+const atOnce = 2000;
 /** Neighbours asked for beyond those wanted, to make up for removed ones among them. */
 const spare = 32;
 const deeper = 4;
 
-interface Told extends Required<Change> {
+interface Told {
+  readonly remove: readonly string[];
+  readonly ids: readonly string[];
+  /** One after the other. */
+  readonly vectors: Float32Array;
   /** Ids that had a vector before this change and have another one or none after it. */
   readonly leaving: readonly string[];
 }
@@ -201,6 +209,8 @@ export function createSpaceIndex(options: SpaceIndexOptions, ctx: Context): Spac
   let next: Generation | undefined;
   let building: Promise<void> | undefined;
   let tails = 0;
+  /** Ends with the change of several turns that is under way, and those behind it. */
+  let line: Promise<void> | undefined;
 
   function due(): boolean {
     if (ended.signal.aborted) return false;
@@ -210,6 +220,7 @@ export function createSpaceIndex(options: SpaceIndexOptions, ctx: Context): Spac
   }
 
   function consider(): void {
+    if (line !== undefined) return;
     building ??= buildWhileDue().finally(() => {
       building = undefined;
     });
@@ -268,9 +279,9 @@ export function createSpaceIndex(options: SpaceIndexOptions, ctx: Context): Spac
     const coming = createExact(exact, `${name} ${tails}`, dimensions);
     next = coming;
     try {
-      for (let first = 0; first < all.length; first += copiedAtOnce) {
+      for (let first = 0; first < all.length; first += atOnce) {
         ended.signal.throwIfAborted();
-        await coming.change({ remove: [], leaving: [], ...rows.copy(all.slice(first, first + copiedAtOnce)) });
+        await coming.change({ remove: [], leaving: [], ...rows.copy(all.slice(first, first + atOnce)) });
       }
     } catch (error) {
       next = undefined;
@@ -290,22 +301,44 @@ export function createSpaceIndex(options: SpaceIndexOptions, ctx: Context): Spac
     await old.retire();
   }
 
+  async function changeAll({ remove = [], ids = [], vectors = [] }: Change): Promise<number> {
+    let size = await changeSome(remove, ids.slice(0, atOnce), vectors.slice(0, atOnce));
+    for (let first = atOnce; first < Math.max(ids.length, vectors.length); first += atOnce)
+      size = await changeSome([], ids.slice(first, first + atOnce), vectors.slice(first, first + atOnce));
+    consider();
+    return size;
+  }
+
+  /** All but waiting happens in this turn: what is asked for afterwards comes after it. */
+  async function changeSome(remove: readonly string[], ids: readonly string[], some: readonly Float32Array[]): Promise<number> {
+    const vectors = joinVectors(some, dimensions);
+    checkVectors(vectors, dimensions, ids.length);
+    const leaving = [...remove, ...ids].filter((id) => rows.has(id));
+    for (const id of remove) rows.delete(id);
+    for (const [place, id] of ids.entries()) rows.put(id, vectors.subarray(place * dimensions, (place + 1) * dimensions));
+    const size = rows.size;
+    const told = { remove, ids, vectors, leaving };
+    await Promise.all([serving.change(told), next?.change(told)]);
+    return size;
+  }
+
   const checking = ctx.clock.every(checkEveryMs, consider);
 
   return {
     get kind() {
       return graph === undefined ? 'exact' : 'graph';
     },
-    change: async ({ remove = [], ids = [], vectors = new Float32Array(0) }) => {
-      checkVectors(vectors, dimensions, ids.length);
-      const leaving = [...remove, ...ids].filter((id) => rows.has(id));
-      for (const id of remove) rows.delete(id);
-      for (const [place, id] of ids.entries()) rows.put(id, vectors.subarray(place * dimensions, (place + 1) * dimensions));
-      const size = rows.size;
-      const change = { remove, ids, vectors, leaving };
-      await Promise.all([serving.change(change), next?.change(change)]);
-      consider();
-      return size;
+    change: (change) => {
+      const turn = line === undefined ? changeAll(change) : line.then(() => changeAll(change));
+      if (line === undefined && (change.ids?.length ?? 0) <= atOnce) return turn;
+      const over = () => {
+        if (line !== last) return;
+        line = undefined;
+        consider();
+      };
+      const last = turn.then(over, over);
+      line = last;
+      return turn;
     },
     search: (queries, k) => serving.search(queries, k),
     [Symbol.asyncDispose]: async () => {

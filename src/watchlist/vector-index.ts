@@ -94,6 +94,16 @@ export interface LabelledIndex {
   search(queries: Float32Array, k: number): readonly Neighbours[];
 }
 
+/** Vectors one after the other. Throws `watchlist.dimension` when one has another length. */
+export function joinVectors(vectors: readonly Float32Array[], dimensions: number): Float32Array<ArrayBuffer> {
+  const joined = new Float32Array(vectors.length * dimensions);
+  for (const [at, vector] of vectors.entries()) {
+    if (vector.length !== dimensions) checkVectors(vector, dimensions, 1);
+    joined.set(vector, at * dimensions);
+  }
+  return joined;
+}
+
 /** Throws `watchlist.dimension` unless these are finite values of whole vectors, `count` of them where that is given. */
 export function checkVectors(vectors: Float32Array, dimensions: number, count?: number): void {
   if (vectors.length % dimensions !== 0 || (count !== undefined && vectors.length !== count * dimensions)) {

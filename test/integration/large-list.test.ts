@@ -7,6 +7,7 @@ import { ManualClock } from '../support/clock.ts';
 import { type TestContext, testContext } from '../support/context.ts';
 import { seeded } from '../support/seeded.ts';
 import { randomVector } from '../support/store.ts';
+import { threadsOf } from '../support/threads.ts';
 import { until } from '../support/until.ts';
 import { bruteForce, checkAgainstBruteForce, flat, missingFaiss } from '../support/vectors.ts';
 
@@ -47,7 +48,7 @@ async function withHeld(
     await index.reset(space, dimensions);
     const random = seeded(11);
     const vectors = Array.from({ length: 200 }, () => randomVector(dimensions, random));
-    await index.change(space, { ids: vectors.map((_vector, i) => `id${i}`), vectors: flat(vectors) });
+    await index.change(space, { ids: vectors.map((_vector, i) => `id${i}`), vectors });
     await until('a build was asked for', () => asked > 0);
     const held: Held = {
       index,
@@ -56,7 +57,7 @@ async function withHeld(
         return asked;
       },
       say: (word) => channel.postMessage(word),
-      add: (id, vector) => index.change(space, { ids: [id], vectors: vector.slice() }),
+      add: (id, vector) => index.change(space, { ids: [id], vectors: [vector.slice()] }),
       remove: (...remove) => index.change(space, { remove }),
       near: async (vector, k = 1) => (await index.search(space, flat([vector]), k))[0]?.ids ?? [],
     };
@@ -105,7 +106,7 @@ test('a graph that stands goes on while the next one is built', { skip }, async 
     // Enough changes for the next one.
     const random = seeded(13);
     const more = Array.from({ length: 1100 }, () => randomVector(dimensions, random));
-    await index.change(space, { ids: more.map((_vector, i) => `more${i}`), vectors: flat(more) });
+    await index.change(space, { ids: more.map((_vector, i) => `more${i}`), vectors: more });
     await until('the next build was asked for', () => held.asked === 2);
     assert.deepEqual(await near(at(more, 1000)), ['more1000']);
     assert.deepEqual(await near(at(vectors, 4)), ['id4']);
@@ -172,7 +173,7 @@ test('a list that has become small is searched exactly again, an empty one at on
       await near(query, 200),
       bruteForce(known, query, 200).map(({ id }) => id),
     );
-    await index.change(space, { ids, vectors: flat(vectors) });
+    await index.change(space, { ids, vectors });
     await until('a graph serves again', () => {
       say('go');
       return index.info.kind === 'faiss-hnsw';
@@ -192,7 +193,7 @@ test('what changes while a list goes back to being searched exactly is not misse
   await index.reset(space, dimensions);
   const random = seeded(16);
   const known = new Map(Array.from({ length: 6500 }, (_, i) => [`id${i}`, randomVector(dimensions, random)]));
-  await index.change(space, { ids: [...known.keys()], vectors: flat([...known.values()]) });
+  await index.change(space, { ids: [...known.keys()], vectors: [...known.values()] });
   await until('the graph serves', () => index.info.kind === 'faiss-hnsw');
   const leaving = [...known.keys()].slice(0, 1600);
   const changes: Promise<number>[] = [];
@@ -202,7 +203,7 @@ test('what changes while a list goes back to being searched exactly is not misse
   };
   const put = (id: string) => {
     const vector = randomVector(dimensions, random);
-    changes.push(index.change(space, { ids: [id], vectors: vector.slice() }));
+    changes.push(index.change(space, { ids: [id], vectors: [vector.slice()] }));
     known.set(id, vector);
   };
   remove(...leaving);
@@ -222,6 +223,56 @@ test('what changes while a list goes back to being searched exactly is not misse
     );
   const [whole] = await index.search(space, flat(queries.slice(0, 1)), 10_000);
   assert.deepEqual([...(whole?.ids ?? [])].sort(), [...known.keys()].sort());
+});
+
+test('a large change is handed over in parts, counts as one, and what is asked for later comes after it', {
+  skip,
+}, async () => {
+  using ctx = testContext();
+  const { result: index, threads } = await threadsOf(() => startVectorIndex({ graph: { from: 100 } }, ctx));
+  await using _closing = index;
+  await index.reset(space, dimensions);
+  const random = seeded(17);
+  const known = new Map(Array.from({ length: 7000 }, (_, i) => [`id${i}`, randomVector(dimensions, random)]));
+  const ids = [...known.keys()];
+  /** Bytes of vectors in each message to the thread. */
+  const parts: number[] = [];
+  const thread = threads[0];
+  assert.ok(thread !== undefined);
+  const post = thread.postMessage.bind(thread);
+  thread.postMessage = (message, ...rest: never[]) => {
+    for (const argument of (message as { readonly args: readonly unknown[] }).args)
+      if (argument instanceof Float32Array && argument.length > dimensions) parts.push(argument.byteLength);
+    post(message, ...rest);
+  };
+  const large = index.change(space, { ids, vectors: [...known.values()] });
+  const before = parts.length;
+  const replaced = randomVector(dimensions, random);
+  const others = new Map(ids.slice(1000, 4000).map((id) => [id, randomVector(dimensions, random)]));
+  const sizes = [
+    large,
+    index.change(space, { remove: ['id6999', 'id1'] }),
+    index.change(space, { ids: ['id6998'], vectors: [replaced] }),
+    index.change(space, { ids: [...others.keys()], vectors: [...others.values()] }),
+    index.change(space, { remove: ['id2'] }),
+  ];
+  assert.deepEqual(await Promise.all(sizes), [7000, 6998, 6998, 6998, 6997]);
+  assert.equal(before, 1, 'the rest waits for the thread');
+  assert.ok(Math.max(...parts) <= 2000 * 4 * dimensions, `${parts}`);
+  for (const id of ['id6999', 'id1', 'id2']) known.delete(id);
+  for (const [id, other] of others) known.set(id, other);
+  known.set('id6998', replaced);
+  await until('the graph serves', () => index.info.kind === 'faiss-hnsw');
+  const builds = ctx.lines.filter(({ msg }) => msg === 'an index for a large list is being built');
+  assert.equal(builds[0]?.['vectors'], 6997, 'none is built of a part');
+  const queries = [replaced, ...[5, 1500, 6500].map((place) => known.get(`id${place}`) ?? replaced)];
+  const found = await index.search(space, flat(queries), 1);
+  assert.deepEqual(
+    found.map((neighbours) => neighbours.ids[0]),
+    ['id6998', 'id5', 'id1500', 'id6500'],
+  );
+  await assert.rejects(index.change(space, { ids: ['a'], vectors: [new Float32Array(3)] }), { code: 'watchlist.dimension' });
+  await assert.rejects(index.change(space, { ids: ['a'], vectors: [] }), { code: 'watchlist.dimension' });
 });
 
 test('a build that fails is said, costs no answer and is tried again', { skip }, async () => {
@@ -278,7 +329,7 @@ test('people of a list of thousands are found as by the exact search', { skip },
   await index.reset(space, size);
   const random = seeded(5);
   const vectors = Array.from({ length: count }, () => randomVector(size, random));
-  await index.change(space, { ids: vectors.map((_vector, i) => `id${i}`), vectors: flat(vectors) });
+  await index.change(space, { ids: vectors.map((_vector, i) => `id${i}`), vectors });
   await until('the graph serves', () => index.info.kind === 'faiss-hnsw');
   const known = new Map(vectors.map((vector, i) => [`id${i}`, vector]));
   const queries = Array.from({ length: 100 }, (_, i) => {

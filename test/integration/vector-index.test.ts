@@ -37,7 +37,7 @@ for (const scanOnly of [false, true]) {
       await index.reset('test@1', 32);
       const random = seeded(7);
       const vectors = Array.from({ length: 500 }, () => randomVector(32, random));
-      await index.change('test@1', { ids: vectors.map((_vector, i) => `id${i}`), vectors: flat(vectors) });
+      await index.change('test@1', { ids: vectors.map((_vector, i) => `id${i}`), vectors });
       const known = new Map(vectors.map((vector, i) => [`id${i}`, vector]));
       for (const count of [1, 2, 19, 20, 21, 64]) {
         const queries = Array.from({ length: count }, () => randomVector(32, random));
@@ -60,7 +60,7 @@ for (const scanOnly of [false, true]) {
       const answers: Promise<readonly (string | undefined)[]>[] = [];
       for (const [i, vector] of vectors.entries()) {
         const remove = i >= 10 ? [`id${i - 10}`] : [];
-        sizes.push(index.change('test@1', { remove, ids: [`id${i}`], vectors: vector.slice() }));
+        sizes.push(index.change('test@1', { remove, ids: [`id${i}`], vectors: [vector.slice()] }));
         const queries = flat([vector, vectors[Math.max(0, i - 11)] ?? vector]);
         answers.push(index.search('test@1', queries, 1).then((found) => found.map(({ ids }) => ids[0])));
       }
@@ -79,9 +79,9 @@ for (const scanOnly of [false, true]) {
       await using index = await startVectorIndex({ scanOnly }, ctx);
       await index.reset('one@1', 4);
       await index.reset('two@1', 8);
-      await index.change('one@1', { ids: ['a'], vectors: Float32Array.of(1, 0, 0, 0) });
+      await index.change('one@1', { ids: ['a'], vectors: [Float32Array.of(1, 0, 0, 0)] });
       assert.deepEqual(await index.search('two@1', new Float32Array(8), 3), [{ ids: [], scores: [] }]);
-      await assert.rejects(index.change('two@1', { ids: ['a'], vectors: Float32Array.of(1, 0, 0, 0) }), (error) =>
+      await assert.rejects(index.change('two@1', { ids: ['a'], vectors: [Float32Array.of(1, 0, 0, 0)] }), (error) =>
         isSightlineError(error, 'watchlist.dimension'),
       );
       await assert.rejects(index.search('three@1', new Float32Array(4), 1), /no index of space three@1/);

@@ -10,7 +10,7 @@ export interface TestedIndex {
   change(change: {
     readonly remove: readonly string[];
     readonly ids: readonly string[];
-    readonly vectors: Float32Array;
+    readonly vectors: readonly Float32Array[];
   }): Promise<unknown>;
   search(queries: Float32Array<ArrayBuffer>, k: number): Promise<readonly Neighbours[]>;
 }
@@ -65,7 +65,7 @@ export async function checkAgainstBruteForce(
         await index.change({
           remove: remove.map((n) => `id${n}`),
           ids: put.map((n) => `id${n}`),
-          vectors: flat(vectors),
+          vectors,
         });
         for (const n of remove) expected.delete(`id${n}`);
         for (const [place, n] of put.entries()) expected.set(`id${n}`, vectors[place] ?? new Float32Array(dimensions));

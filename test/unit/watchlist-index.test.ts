@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isSightlineError } from '../../src/core/errors.ts';
-import { createLabelled, createScan } from '../../src/watchlist/vector-index.ts';
+import { createLabelled, createScan, joinVectors } from '../../src/watchlist/vector-index.ts';
 import { checkAgainstBruteForce } from '../support/vectors.ts';
 
 const dimensions = 8;
@@ -18,7 +18,7 @@ test('after any adding, removing and replacing the scan finds what brute force f
   await checkAgainstBruteForce(dimensions, 150, async () => {
     const index = scan();
     return {
-      change: async (change) => index.change(change),
+      change: async ({ vectors, ...change }) => index.change({ ...change, vectors: joinVectors(vectors, dimensions) }),
       search: async (queries, k) => index.search(queries, k),
     };
   });
