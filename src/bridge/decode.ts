@@ -115,10 +115,12 @@ export interface FrameDecoder {
 interface Anchor {
   readonly epoch: number;
   readonly pts: bigint;
-  /** Wall clock at which the first frame arrived. */
+  /** When the first frame arrived, by the wall clock and by the monotonic one. */
   readonly wallMs: number;
-  /** By how much event time has been moved towards arrival since. */
-  slewMs: number;
+  readonly monoMs: number;
+  /** By how much event time has been moved since, because the camera's clock is not ours and because the wall clock was set. */
+  driftMs: number;
+  setMs: number;
   mediaMs: number;
   eventMs: number;
 }
@@ -128,6 +130,19 @@ interface Anchor {
  * and too slow for jitter, a stall or a wall clock that was set to show.
  */
 const slewShare = 0.001;
+/**
+ * Cameras that stamp by counting frames are off by more (24.9 frames a second called 25): beyond a second from arrival it moves faster by 1 %
+ * for each further second.
+ */
+const calmMs = 1000;
+const hurryMs = 100_000;
+const mostShare = 0.05;
+
+/** How much of `offMs` is made good within so much media time. */
+function slewed(offMs: number, elapsedMs: number, share: number): number {
+  const mostMs = share * elapsedMs;
+  return Math.min(mostMs, Math.max(-mostMs, offMs));
+}
 
 /**
  * Event time is anchored at the first frame of an epoch: the wall clock at which it arrived, plus media time since. A file at
@@ -141,16 +156,20 @@ export function createFrameDecoder(clock: Clock): FrameDecoder {
     const arrivedMs = clock.now() - Math.max(0, clock.mono() - receivedMonoMs);
     let anchor = anchors.get(frame.camera);
     if (anchor === undefined || anchor.epoch !== frame.epoch) {
-      anchor = { epoch: frame.epoch, pts: frame.pts, wallMs: arrivedMs, slewMs: 0, mediaMs: 0, eventMs: arrivedMs };
+      const { epoch, pts } = frame;
+      anchor = { epoch, pts, wallMs: arrivedMs, monoMs: receivedMonoMs, driftMs: 0, setMs: 0, mediaMs: 0, eventMs: arrivedMs };
       anchors.set(frame.camera, anchor);
     }
     const mediaMs = number(Number(frame.pts - anchor.pts) * msPerTick, 'media time in ms', -limits.mediaMs, limits.mediaMs);
     if (!frame.live) return anchor.wallMs + mediaMs;
-    const mostMs = slewShare * Math.max(0, mediaMs - anchor.mediaMs);
-    const behindMs = arrivedMs - (anchor.wallMs + mediaMs + anchor.slewMs);
-    anchor.slewMs += Math.min(mostMs, Math.max(-mostMs, behindMs));
+    const elapsedMs = Math.max(0, mediaMs - anchor.mediaMs);
+    const sinceMs = receivedMonoMs - anchor.monoMs;
+    const behindMs = sinceMs - mediaMs - anchor.driftMs;
+    const share = Math.min(mostShare, slewShare + Math.max(0, Math.abs(behindMs) - calmMs) / hurryMs);
+    anchor.driftMs += slewed(behindMs, elapsedMs, share);
+    anchor.setMs += slewed(arrivedMs - anchor.wallMs - sinceMs - anchor.setMs, elapsedMs, slewShare);
     anchor.mediaMs = Math.max(anchor.mediaMs, mediaMs);
-    anchor.eventMs = Math.max(anchor.eventMs, anchor.wallMs + mediaMs + anchor.slewMs);
+    anchor.eventMs = Math.max(anchor.eventMs, anchor.wallMs + mediaMs + anchor.driftMs + anchor.setMs);
     return anchor.eventMs;
   }
 

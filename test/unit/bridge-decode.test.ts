@@ -103,6 +103,15 @@ for (const rate of [1.0001, 0.9999]) {
   });
 }
 
+for (const rate of [0.97, 0.996, 1.01, 1.03]) {
+  test(`frame decoder: event time of a camera that counts frames, ${rate} times as fast, stays with ours`, async () => {
+    const times = await played(6 * 3600, 1000, { rate, jitterMs: 30 });
+    const worst = Math.max(...times.map(({ wallMs, eventMs }) => Math.abs(wallMs - eventMs)));
+    assert.ok(worst < 5000, `${worst} ms`);
+    assertGrows(times);
+  });
+}
+
 test('frame decoder: a wall clock that is set does not make event time jump', async () => {
   for (const step of [3_600_000, -3_600_000]) {
     const times = await played(2000, 40, { step });
