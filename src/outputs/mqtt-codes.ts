@@ -54,8 +54,12 @@ const standingAtConnect: ReadonlySet<number> = new Set([
  */
 const standingLater: ReadonlySet<number> = new Set([138, 142, 152, 156, 157]);
 
+export const closedText = 'broker closed the connection';
+
 export interface LinkRefusal {
   readonly reason: string;
+  /** DISCONNECT said "packet too large". */
+  readonly tooLarge?: boolean;
   /** `refused`: a person must act, try slowly. `waiting`: try again with back-off. */
   readonly kind: 'refused' | 'waiting';
 }
@@ -69,7 +73,11 @@ export function connackRefusal(code: number): LinkRefusal {
 }
 
 export function disconnectReason(code: number): LinkRefusal {
-  return { reason: `broker ended the connection: ${codeText(code)}`, kind: standingLater.has(code) ? 'refused' : 'waiting' };
+  return {
+    reason: `broker ended the connection: ${codeText(code)}`,
+    kind: standingLater.has(code) ? 'refused' : 'waiting',
+    tooLarge: code === 149,
+  };
 }
 
 const never: ReadonlySet<number> = new Set([135, 144, 149, 153, 154, 155]);
@@ -88,8 +96,7 @@ export function socketRefusal(error: unknown): LinkRefusal {
   const descriptors = descriptorsText(error);
   if (descriptors !== undefined) return { reason: descriptors, kind: 'waiting' };
   if (isSystemError(error, 'ENOTFOUND')) return { reason: 'the name of the broker is unknown', kind: 'waiting' };
-  if (isSystemError(error, 'ECONNRESET') || isSystemError(error, 'EPIPE'))
-    return { reason: 'broker closed the connection', kind: 'waiting' };
+  if (isSystemError(error, 'ECONNRESET') || isSystemError(error, 'EPIPE')) return { reason: closedText, kind: 'waiting' };
   if (error instanceof Error && 'code' in error && typeof error.code === 'string' && certificateCode.test(error.code))
     return { reason: `TLS failed: ${error.message}`, kind: 'refused' };
   return { reason: error instanceof Error && error.message !== '' ? error.message : 'connection failed', kind: 'waiting' };

@@ -2,7 +2,7 @@ import { Socket } from 'node:net';
 import { connect, type IClientOptions, type Packet } from 'mqtt';
 import type { Clock } from '../core/clock.ts';
 import { SightlineError } from '../core/errors.ts';
-import { connackRefusal, disconnectReason, type LinkRefusal, socketRefusal } from './mqtt-codes.ts';
+import { closedText, connackRefusal, disconnectReason, type LinkRefusal, socketRefusal } from './mqtt-codes.ts';
 
 /**
  * One connection to a broker, from CONNECT to its end. The client library is used for its packets only: a new client per
@@ -15,6 +15,8 @@ export interface LinkMessage {
   readonly retain: boolean;
   /** MQTT 5 only; left out for 3.1.1. */
   readonly expirySeconds?: number;
+  /** An alert message that carries its picture. */
+  readonly picture?: boolean;
 }
 
 /** `code`: PUBACK with a reason code at or above 128. `lost`: the connection ended first. */
@@ -22,6 +24,16 @@ export type LinkAnswer =
   | { readonly kind: 'taken' }
   | { readonly kind: 'code'; readonly code: number }
   | { readonly kind: 'lost' };
+
+export interface LinkEnded extends LinkRefusal {
+  /** `close` or `abandon` ended it, or an answer was overdue. */
+  readonly byUs: boolean;
+  readonly unanswered: readonly LinkMessage[];
+  /** Of the messages taken; 0 when there were none. */
+  readonly largestTakenBytes: number;
+  /** Messages taken that are not retained: those that wait in the outbox. */
+  readonly eventsTaken: number;
+}
 
 export interface Link {
   /** Largest PUBLISH packet the broker takes. */
@@ -35,8 +47,8 @@ export interface Link {
    * Rejects when the broker refuses or the connection ends.
    */
   subscribeRetained(filter: string, onTopic: (topic: string) => void): Promise<() => Promise<void>>;
-  /** Resolves with the reason, once. `byUs` when `close` or `abandon` ended it or an answer was overdue. */
-  readonly ended: Promise<LinkRefusal & { readonly byUs: boolean }>;
+  /** Resolves once. */
+  readonly ended: Promise<LinkEnded>;
   /** DISCONNECT, so that the will is not published; gives up waiting for the other side when the signal fires. */
   close(signal: AbortSignal): Promise<void>;
   /** Cuts the connection; the broker publishes the will. */
@@ -78,9 +90,11 @@ export async function openLink(options: LinkOptions, signal: AbortSignal): Promi
   });
   // Each packet is small and waited for: gathering them costs up to the other side's delayed acknowledgement (40 ms on Linux).
   if (client.stream instanceof Socket) client.stream.setNoDelay(true);
-  const pending = new Set<(answer: LinkAnswer) => void>();
+  const pending = new Map<(answer: LinkAnswer) => void, LinkMessage>();
   const turns: (() => void)[] = [];
-  const ended = Promise.withResolvers<LinkRefusal & { byUs: boolean }>();
+  const ended = Promise.withResolvers<LinkEnded>();
+  let largestTakenBytes = 0;
+  let eventsTaken = 0;
   let verdict: LinkRefusal | undefined;
   let byUs = false;
   let over = false;
@@ -99,8 +113,10 @@ export async function openLink(options: LinkOptions, signal: AbortSignal): Promi
   });
   client.on('close', () => {
     over = true;
-    ended.resolve({ ...(verdict ?? { reason: 'broker closed the connection', kind: 'waiting' }), byUs });
-    for (const answer of [...pending]) answer({ kind: 'lost' });
+    const unanswered = [...pending.values()];
+    const why = verdict ?? { reason: closedText, kind: 'waiting' };
+    ended.resolve({ ...why, byUs, unanswered, largestTakenBytes, eventsTaken });
+    for (const answer of [...pending.keys()]) answer({ kind: 'lost' });
     for (const turn of turns.splice(0)) turn();
   });
 
@@ -139,10 +155,14 @@ export async function openLink(options: LinkOptions, signal: AbortSignal): Promi
       const answer = (what: LinkAnswer) => {
         if (!pending.delete(answer)) return;
         limit[Symbol.dispose]();
+        if (what.kind === 'taken') {
+          largestTakenBytes = Math.max(largestTakenBytes, packetBytes(message));
+          if (!message.retain) eventsTaken += 1;
+        }
         turns.shift()?.();
         resolve(what);
       };
-      pending.add(answer);
+      pending.set(answer, message);
       const expiry = modern && message.expirySeconds !== undefined ? { messageExpiryInterval: message.expirySeconds } : {};
       const about = modern ? { properties: { ...expiry, contentType: 'application/json', payloadFormatIndicator: true } } : {};
       client.publish(message.topic, message.payload, { qos: 1, retain: message.retain, ...about }, (error) => {

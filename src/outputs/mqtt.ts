@@ -6,9 +6,10 @@ import { errorText, isAbort, isSightlineError } from '../core/errors.ts';
 import { FloodGate } from '../core/log.ts';
 import type { CameraId, CameraState } from '../core/types.ts';
 import { pubackVerdict } from './mqtt-codes.ts';
-import { type Link, type LinkAnswer, type LinkMessage, openLink, packetBytes } from './mqtt-link.ts';
+import { type Link, type LinkAnswer, type LinkEnded, type LinkMessage, openLink, packetBytes } from './mqtt-link.ts';
 import { brokerWarnings, clientOptions } from './mqtt-settings.ts';
 import type { DaemonState, Delivery, DeliveryResult, Output, OutputState } from './output.ts';
+import { PacketLimit } from './packet-limit.ts';
 import { alertToMessage, cameraToMessage } from './payload.ts';
 import { type Attempt, createRefusals } from './refusals.ts';
 import { contractVersion, lateExpiryMs, type StatusMessage, topicName, topics } from './topics.ts';
@@ -34,6 +35,8 @@ export interface MqttTuning {
   readonly goodbyeMs: number;
   /** How long after connecting retained states of an earlier run are listened for. */
   readonly leftoverMs: number;
+  /** How long a packet size on which the broker ended the connection is remembered. */
+  readonly packetLimitMs: number;
 }
 
 export const mqttTuning: MqttTuning = {
@@ -46,6 +49,7 @@ export const mqttTuning: MqttTuning = {
   steadyMs: 30_000,
   goodbyeMs: 1000,
   leftoverMs: 5000,
+  packetLimitMs: 3_600_000,
 };
 
 export interface MqttOptions {
@@ -97,6 +101,7 @@ export function startMqtt(options: MqttOptions, ctx: Context): MqttOutput {
   let stopping: Promise<void> | undefined;
   const stop = new AbortController();
   const backoff = new Backoff({ firstMs: tuning.retryFirstMs, maxMs: tuning.retryMaxMs });
+  const packetLimit = new PacketLimit(tuning.packetLimitMs);
   /** What should lie at the broker, by topic; an empty payload takes a topic away. */
   const wanted = new Map<string, Buffer>();
   const dirty = new Set<string>();
@@ -109,6 +114,11 @@ export function startMqtt(options: MqttOptions, ctx: Context): MqttOutput {
   const connected = ctx.metrics.gauge('sightline_output_connected', '1 while the output is connected', ['output']);
   const connections = ctx.metrics.counter('sightline_output_connections_total', 'Connections made', ['output']);
   const statesRefused = ctx.metrics.counter('sightline_mqtt_states_refused_total', 'Retained states the broker refused');
+  const picturesOmitted = ctx.metrics.counter(
+    'sightline_mqtt_pictures_omitted_total',
+    'Deliveries without the picture that belongs to them, because of the broker',
+    ['reason'],
+  );
   connected.set({ output: 'mqtt' }, 0);
 
   function enter(next: OutputState): void {
@@ -251,11 +261,29 @@ export function startMqtt(options: MqttOptions, ctx: Context): MqttOutput {
       link = undefined;
       if (stop.signal.aborted) return;
       const steady = clock.mono() - began >= tuning.steadyMs;
-      if (steady) backoff.reset();
-      shortLinks = steady || end.byUs ? 0 : shortLinks + 1;
+      // Whatever ended it, alerts get through: a longer pause would only keep them.
+      if (steady || end.eventsTaken > 0) backoff.reset();
+      const tooLarge = tooLargeText(end);
+      shortLinks = steady || end.byUs || tooLarge !== undefined ? 0 : shortLinks + 1;
       const hint = shortLinks < shortLinksToSuspect ? '' : '; does another client use this mqtt.clientId?';
-      await pause(end.kind, `${end.reason}${hint}`);
+      await pause(end.kind, tooLarge ?? `${end.reason}${hint}`);
     }
+  }
+
+  /** In words, when a packet was too large for the broker; remembers its size. */
+  function tooLargeText(end: LinkEnded): string | undefined {
+    if (end.byUs) return undefined;
+    const now = clock.mono();
+    const unanswered = end.unanswered.map((message) => ({
+      bytes: packetBytes(message),
+      picture: message.picture === true,
+    }));
+    const account = { tooLarge: end.tooLarge === true, unanswered, largestTaken: end.largestTakenBytes };
+    const bytes = packetLimit.learn(account, now);
+    if (bytes === undefined) return end.tooLarge === true ? end.reason : undefined;
+    const pictureBytes = packetLimit.bytes(now);
+    flood.warn('mqtt broker does not take large messages', { bytes, picturesLeftOutAbove: pictureBytes });
+    return `${end.reason} on a message of ${bytes} bytes; alerts above ${pictureBytes} bytes go without their picture for now`;
   }
 
   async function deliver(delivery: Delivery): Promise<DeliveryResult> {
@@ -272,16 +300,20 @@ export function startMqtt(options: MqttOptions, ctx: Context): MqttOutput {
         topK: config.topK,
         ...(omit === undefined ? {} : { omit }),
       });
+      const { snapshot } = message;
+      if (snapshot.mode === 'omitted' && snapshot.reason !== 'none') picturesOmitted.inc({ reason: snapshot.reason });
       const lifeMs = late ? lateExpiryMs : delivery.expiresAt - publishedAt;
       return {
         topic: topicName(base, late ? 'late' : 'alert', event.alert.camera),
         payload: json(message),
         retain: topics[late ? 'late' : 'alert'].retain,
         expirySeconds: Math.max(1, Math.ceil(lifeMs / 1000)),
+        picture: snapshot.mode === 'inline',
       };
     };
+    const pictureBytes = Math.min(current.maximumPacketBytes, packetLimit.bytes(clock.mono()));
     let message = compose(delivery.cuts >= cutsBeforeOmitting ? 'not_taken' : undefined);
-    if (packetBytes(message) > current.maximumPacketBytes) message = compose('too_large');
+    if (message.picture === true && packetBytes(message) > pictureBytes) message = compose('too_large');
     if (packetBytes(message) > current.maximumPacketBytes) return { kind: 'refused', reason: 'packet too large' };
     const attempt = { dedupe: `${event.alert.id}/${event.revision}`, monoMs: clock.mono() };
     const sending = current.send(message);
@@ -297,6 +329,9 @@ export function startMqtt(options: MqttOptions, ctx: Context): MqttOutput {
       return verdict;
     }
     const end = await current.ended;
+    // Whichever message the broker meant, the largest is too large.
+    const guilty = end.tooLarge === true && end.unanswered.every((other) => packetBytes(other) <= packetBytes(message));
+    if (guilty && message.picture !== true) return { kind: 'refused', reason: 'packet too large' };
     return { kind: 'lost', closed: !end.byUs };
   }
 

@@ -203,8 +203,16 @@ Refused for good by the broker (not authorized, topic name invalid, packet too l
 not supported): the message goes to the dead letters at once, \`sightline_output_dead_letters_total\` counts it and the log says which. Any
 other refusal (quota exceeded, unspecified error, ...) is tried again with growing delay, the camera's later messages waiting behind it, and
 given up after 8 times. When the broker closes the connection on a message every time, that message is sent alone, then without its
-picture, then given up. A picture above the broker's maximum packet size is left out (\`snapshot.mode\` is \`omitted\`). With MQTT 3.1.1 a
-broker cannot say that it refused a message: mosquitto, for one, acknowledges what its ACL forbids and throws it away. Prefer MQTT 5.
+picture, then given up. With MQTT 3.1.1 a broker cannot say that it refused a message: mosquitto, for one, acknowledges what its ACL
+forbids and throws it away. Prefer MQTT 5.
+
+A picture above the broker's maximum packet size is left out (\`snapshot.mode\` is \`omitted\`, \`reason\` is \`too_large\`). With MQTT 5 a
+broker can say that size at the connection; then the first such picture is left out. One that does not is believed when it ends the
+connection with "packet too large". One that ends it without a word, as all do over MQTT 3.1.1, is taken to mean the size after the second
+connection in a row that ended on a picture clearly larger than all that it has taken. From then on alerts above that size leave
+without their picture at once; a smaller one on which a connection ends lowers the size. The log says \`mqtt broker does not take large
+messages\`, and \`sightline_mqtt_pictures_omitted_total\` counts. The size is forgotten an hour after the last such end, and by a restart:
+after raising the limit at the broker restart Sightline, or wait.
 
 ## Speed
 

@@ -73,7 +73,7 @@ const snapshot = z
       reason: z
         .enum(['none', 'too_large', 'not_taken'])
         .describe(
-          'none: the event has no picture; too_large: above the packet size of the broker; not_taken: the broker closed the connection on the message with the picture.',
+          'none: the event has no picture; too_large: above the packet size that the broker takes; not_taken: the broker closed the connection on the message with the picture.',
         ),
     }),
   ])

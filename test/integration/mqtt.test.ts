@@ -295,6 +295,36 @@ describe('mqtt on a real broker', { skip }, () => {
     assert.deepEqual(alertsIn(listener.messages)[0]?.snapshot, { mode: 'omitted', reason: 'too_large' });
   });
 
+  it('learns over MQTT 3.1.1 from broken connections which packets the broker does not take, and goes on without those pictures', async () => {
+    await using broker = await startBroker({ settings: ['max_packet_size 5000'] });
+    await using listener = await listen(broker.port, '#', { protocolVersion: 4 });
+    await using house = await testOutputs(
+      { url: broker.url, protocol: '3.1.1' },
+      // As long as a pause that has grown would be: the test would not end in time.
+      { mqtt: { retryMaxMs: 60_000, steadyMs: 60_000 } },
+    );
+    await until('online', () => house.outputs.states().get('mqtt')?.state === 'connected');
+    const bytes = [300, 7000, 6000, 9000, 5000, 800, 6500, 4500, 8000, 7500, 5500, 6000];
+    const alerts = bytes.map((length, index) =>
+      alertEvent({ id: `a${index}`, camera: `camera ${index % 3}`, snapshot: new Uint8Array(length) }),
+    );
+    for (const alert of alerts) house.outputs.notify(house.outbox.add([alert]));
+    await until('all rows are gone', () => house.outbox.rows.length === 0);
+    await until('all arrived', () => new Set(alertsIn(listener.messages).map(({ id }) => id)).size === alerts.length);
+    assert.equal(house.outbox.dead.length, 0);
+    for (const [index, length] of bytes.entries()) {
+      const snapshot = alertsIn(listener.messages).find(({ id }) => id === `a${index}`)?.snapshot;
+      if (length < 1000) assert.equal(snapshot?.mode, 'inline', `${length} bytes`);
+      else assert.deepEqual(snapshot, { mode: 'omitted', reason: 'too_large' }, `${length} bytes`);
+    }
+    const cuts = broker.log().split('oversize packet').length - 1;
+    assert.ok(cuts >= 2 && cuts <= 6, `${cuts} broken connections`);
+    const lesson = house.ctx.lines.find(({ msg }) => msg === 'mqtt broker does not take large messages');
+    assert.ok(Number(lesson?.['picturesLeftOutAbove']) < 12_500, JSON.stringify(lesson));
+    assert.doesNotMatch(JSON.stringify(house.ctx.lines), /mqtt.clientId/);
+    assert.match(await house.ctx.metrics.registry.metrics(), /sightline_mqtt_pictures_omitted_total\{reason="too_large"\} 1\d/);
+  });
+
   it('suspects another client with its client id when every connection is ended soon', async () => {
     await using broker = await startBroker();
     await using house = await testOutputs({ url: broker.url, clientId: 'twin' });
@@ -401,6 +431,41 @@ describe('mqtt on a broker that follows a script', () => {
       return now?.state === 'refused' ? now : undefined;
     });
     assert.match(state.reason, /does not offer QoS 1/);
+  });
+
+  it('leaves pictures out at once when the broker ends the connection with "packet too large", and finds out that it takes more later', async () => {
+    let most = 5000;
+    const publish = ({ text }: { text: string }) => (text.length > most ? { disconnect: 0x95 } : 0);
+    await using broker = await startScriptedBroker({ publish });
+    await using house = await testOutputs({ url: broker.url }, { mqtt: { retryMaxMs: 60_000, packetLimitMs: 1000 } });
+    const sent = (id: string) =>
+      broker.published
+        .filter(({ topic, text }) => topic.includes('alerts') && text.includes(`"dedupe":"${id}/1"`))
+        .map(({ text }) => JSON.parse(text).snapshot.mode);
+    const send = async (id: string, snapshot: Uint8Array, alert = {}) => {
+      house.outputs.notify(house.outbox.add([alertEvent({ id, snapshot, alert })]));
+      await until(`${id} is settled`, () => house.outbox.rows.length === 0);
+    };
+    await send('first', new Uint8Array(9000));
+    assert.deepEqual(sent('first'), ['inline', 'omitted'], 'one broken connection');
+    await send('second', new Uint8Array(9000));
+    assert.deepEqual(sent('second'), ['omitted'], 'none');
+    await send('small', picture);
+    assert.deepEqual(sent('small'), ['inline']);
+    const reason = house.ctx.lines.find((line) => 'retryInMs' in line)?.['reason'];
+    assert.match(String(reason), /^broker ended the connection: packet too large on a message of \d+ bytes; alerts above/);
+
+    await send('vast', picture, { rule: 'x'.repeat(9000) });
+    assert.deepEqual(
+      house.outbox.dead.map(({ row, reason: why }) => [row.alertId, why]),
+      [['vast', 'packet too large']],
+    );
+
+    most = 20_000;
+    await until('the size is forgotten', async () => {
+      await send(`later-${broker.published.length}`, new Uint8Array(9000));
+      return JSON.parse(broker.published.at(-1)?.text ?? '').snapshot?.mode === 'inline';
+    });
   });
 
   it('warns at the start of a broker elsewhere without login or encryption', async () => {

@@ -19,9 +19,11 @@ export interface Script {
   readonly connackProperties?: readonly number[];
   /** Reason code of CONNACK. */
   readonly connackCode?: number;
-  /** Reason code of the PUBACK, `undefined` for none. */
-  publish(message: Published): number | undefined | Promise<number | undefined>;
+  /** Reason code of the PUBACK, `undefined` for none; `disconnect` ends the connection with that reason code instead. */
+  publish(message: Published): Answer | Promise<Answer>;
 }
+
+type Answer = number | undefined | { readonly disconnect: number };
 
 function varint(bytes: Buffer, offset: number): { readonly value: number; readonly next: number } | undefined {
   let value = 0;
@@ -55,7 +57,8 @@ export async function startScriptedBroker(script: Script): Promise<ScriptedBroke
     mostOutstanding = Math.max(mostOutstanding, outstanding);
     const code = await script.publish(message);
     outstanding -= 1;
-    if (code !== undefined) socket.write(Buffer.from([0x40, 4, ...packetId, code, 0]));
+    if (typeof code === 'object') socket.end(Buffer.from([0xe0, 2, code.disconnect, 0]));
+    else if (code !== undefined) socket.write(Buffer.from([0x40, 4, ...packetId, code, 0]));
   }
 
   const server = createServer((socket) => {
