@@ -3,10 +3,11 @@ import { type CheckLookups, checkConfig, type ModelFacts } from '../config/check
 import { ConfigError, type ConfigIssue } from '../config/issues.ts';
 import { loadConfigFile } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
-import { isSightlineError, SightlineError } from '../core/errors.ts';
+import { errorText, isSightlineError, SightlineError } from '../core/errors.ts';
 import type { Infer, ModelDescription } from '../core/inference.ts';
 import { describeModel, listModels, requireWeights } from '../inference/repository.ts';
 import { createDetector, createEmbedder, modelRole } from '../models/kinds.ts';
+import { credentialTroubles } from '../outputs/mqtt-settings.ts';
 
 export interface CheckedConfig {
   readonly config: Config;
@@ -36,7 +37,13 @@ export async function loadCheckedConfig(
     if (!(error instanceof SightlineError)) throw error;
     broken.push(issueAt(['inference', 'repository'], error.message));
   }
-  const lookups: CheckLookups = { describeModel: (name) => facts.get(name), modelNames: [...facts.keys()], hasFile, issueAt };
+  const lookups: CheckLookups = {
+    describeModel: (name) => facts.get(name),
+    modelNames: [...facts.keys()],
+    hasFile,
+    brokerFiles,
+    issueAt,
+  };
   const { issues, warnings } = checkConfig(config, lookups);
   if (issues.length + broken.length > 0) throw new ConfigError(path, [...broken, ...issues]);
   return { config, warnings: [...loaded.warnings, ...warnings] };
@@ -49,6 +56,13 @@ function modelsInUse({ cameras, models }: Config): ReadonlySet<string> {
 
 function hasFile(source: string): boolean | undefined {
   return /^([a-z][a-z0-9+.-]*:\/\/|gst:)/i.test(source) ? undefined : existsSync(source);
+}
+
+function brokerFiles(mqtt: Config['mqtt']): readonly { readonly setting: string; readonly says: string }[] {
+  return credentialTroubles(mqtt).map(({ setting, path, says, cause }) => {
+    const why = cause === undefined ? '' : `: ${errorText(cause)}`;
+    return { setting, says: `${path} ${says}${why}` };
+  });
 }
 
 /** What is known of a model without running it. Throws `model.invalid`. */

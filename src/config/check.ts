@@ -25,6 +25,8 @@ export interface CheckLookups {
   describeModel(name: string): ModelFacts | undefined;
   /** Whether there is anything at a path; undefined for a source that is no path. */
   hasFile?(source: string): boolean | undefined;
+  /** What is wrong with the files that the broker's settings name. */
+  brokerFiles?(mqtt: Config['mqtt']): readonly { readonly setting: string; readonly says: string }[];
   /** For suggestions. */
   readonly modelNames: readonly string[];
   issueAt(path: SettingPath, message: string): ConfigIssue;
@@ -213,7 +215,7 @@ function checkEnrolment({ config, lookups, refuse, warn }: Check, used: Readonly
   }
 }
 
-function checkBroker({ config: { mqtt, http }, refuse }: Check): void {
+function checkBroker({ config: { mqtt, http }, lookups, refuse, warn }: Check): void {
   if (mqtt.snapshot === 'reference' && !(http.enabled && isLoopback(http.host))) {
     const why = http.enabled ? `http.host ${http.host} is open to others, and there is no login yet` : 'http.enabled is false';
     refuse(['mqtt', 'snapshot'], `reference needs the pictures served on a loopback address, but ${why}; use inline or off`);
@@ -222,6 +224,9 @@ function checkBroker({ config: { mqtt, http }, refuse }: Check): void {
   if (mqtt.keyFile !== undefined && mqtt.certFile === undefined) refuse(['mqtt', 'keyFile'], 'needs mqtt.certFile');
   if (mqtt.protocol === '3.1.1' && mqtt.password !== undefined && mqtt.username === undefined)
     refuse(['mqtt', 'username'], 'is missing; MQTT 3.1.1 takes a password only together with a username');
+  // Read again for every connection: they may come later.
+  const troubles = mqtt.enabled ? (lookups.brokerFiles?.(mqtt) ?? []) : [];
+  for (const { setting, says } of troubles) warn(['mqtt', setting], `no alert can be sent: ${says}`);
 }
 
 function checkRules(check: Check): void {

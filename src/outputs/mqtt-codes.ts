@@ -87,9 +87,39 @@ export function pubackVerdict(code: number): { readonly kind: 'refused' | 'retry
   return { kind: never.has(code) ? 'refused' : 'retry', reason: codeText(code) };
 }
 
-/** OpenSSL and Node names of failures that are a matter of certificates, not of the network. */
-const certificateCode =
-  /^(ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|HOSTNAME_MISMATCH|INVALID_CA|EPROTO)/;
+/** Names that OpenSSL and Node give to what goes wrong with TLS, and what to do about it. The first one that fits. */
+const tlsTroubles: readonly { readonly code: RegExp; readonly says: string }[] = [
+  {
+    code: /^(UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|INVALID_CA|CERT_UNTRUSTED|CERT_SIGNATURE_)/,
+    says: "no known authority has signed the broker's certificate; mqtt.caFile must hold the one that did",
+  },
+  { code: /^CERT_HAS_EXPIRED/, says: "the broker's certificate has expired" },
+  { code: /^CERT_NOT_YET_VALID/, says: "the broker's certificate is not valid yet; is the clock of this host right?" },
+  {
+    code: /_ALERT_CERTIFICATE_REQUIRED$/,
+    says: 'the broker asks for a client certificate; name one in mqtt.certFile and its key in mqtt.keyFile',
+  },
+  {
+    code: /_ALERT_(UNKNOWN_CA|BAD_CERTIFICATE|UNSUPPORTED_CERTIFICATE|CERTIFICATE_|DECRYPT_ERROR|ACCESS_DENIED)/,
+    says: 'the broker does not accept the client certificate in mqtt.certFile',
+  },
+  {
+    code: /_ALERT_HANDSHAKE_FAILURE$/,
+    says: 'the broker ended the handshake; it may ask for a client certificate (mqtt.certFile, mqtt.keyFile)',
+  },
+  {
+    code: /_(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG)$/,
+    says: 'what answers does not speak TLS; without it mqtt.url begins with mqtt:// or ws://',
+  },
+];
+
+const tlsCode = /^(ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_|HOSTNAME_MISMATCH|EPROTO)/;
+
+function tlsRefusal(error: Error, code: string): LinkRefusal | undefined {
+  const known = tlsTroubles.find((trouble) => trouble.code.test(code));
+  if (known !== undefined) return { reason: `TLS failed: ${known.says}`, kind: 'refused' };
+  return tlsCode.test(code) ? { reason: `TLS failed: ${error.message.trim()}`, kind: 'refused' } : undefined;
+}
 
 export function socketRefusal(error: unknown): LinkRefusal {
   if (isSystemError(error, 'ECONNREFUSED')) return { reason: 'no broker listens there', kind: 'waiting' };
@@ -97,7 +127,9 @@ export function socketRefusal(error: unknown): LinkRefusal {
   if (descriptors !== undefined) return { reason: descriptors, kind: 'waiting' };
   if (isSystemError(error, 'ENOTFOUND')) return { reason: 'the name of the broker is unknown', kind: 'waiting' };
   if (isSystemError(error, 'ECONNRESET') || isSystemError(error, 'EPIPE')) return { reason: closedText, kind: 'waiting' };
-  if (error instanceof Error && 'code' in error && typeof error.code === 'string' && certificateCode.test(error.code))
-    return { reason: `TLS failed: ${error.message}`, kind: 'refused' };
-  return { reason: error instanceof Error && error.message !== '' ? error.message : 'connection failed', kind: 'waiting' };
+  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
+  const tls = error instanceof Error ? tlsRefusal(error, code) : undefined;
+  if (tls !== undefined) return tls;
+  const words = error instanceof Error ? error.message.trim() : '';
+  return { reason: words === '' ? 'connection failed' : words, kind: 'waiting' };
 }

@@ -65,11 +65,23 @@ export interface LinkOptions {
 }
 
 const keepaliveSeconds = 30;
+/** As the client library says it. */
+const connackTimeout = 'connack timeout';
 /** Fixed header, topic length, packet id and our properties are below this. */
 const packetOverheadBytes = 64;
 
 export function packetBytes(message: LinkMessage): number {
   return message.payload.length + Buffer.byteLength(message.topic) + packetOverheadBytes;
+}
+
+/** What the end of a connection means on which nothing was answered. */
+function unansweredRefusal(end: LinkRefusal, { client: { protocol }, connectTimeoutMs }: LinkOptions): LinkRefusal {
+  const secure = protocol === 'mqtts' || protocol === 'wss';
+  if (end.reason === connackTimeout)
+    return { ...end, reason: `broker took the connection and did not answer within ${connectTimeoutMs} ms` };
+  if (end.reason !== closedText) return end;
+  const guess = secure ? 'does it speak TLS at that port?' : 'does it expect TLS there (mqtts://)?';
+  return { ...end, reason: `${closedText} before it answered; ${guess}` };
 }
 
 /** Resolves once CONNACK has come; rejects with `output.refused` or `output.unavailable` and the reason in words. */
@@ -136,7 +148,8 @@ export async function openLink(options: LinkOptions, signal: AbortSignal): Promi
   signal.removeEventListener('abort', stop);
   if (failed !== undefined) {
     signal.throwIfAborted();
-    throw new SightlineError(failed.kind === 'refused' ? 'output.refused' : 'output.unavailable', failed.reason);
+    const { kind, reason } = unansweredRefusal(failed, options);
+    throw new SightlineError(kind === 'refused' ? 'output.refused' : 'output.unavailable', reason);
   }
 
   const properties = client.serverProperties;

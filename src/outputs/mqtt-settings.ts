@@ -1,3 +1,4 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import type { IClientOptions } from 'mqtt';
@@ -78,22 +79,89 @@ export function brokerWarnings(config: MqttConfig): readonly string[] {
   return warnings;
 }
 
-function readSecret(path: string, setting: string): Buffer {
+type FileSetting = 'passwordFile' | 'caFile' | 'certFile' | 'keyFile';
+
+export interface FileTrouble {
+  readonly setting: FileSetting;
+  readonly path: string;
+  /** As the rest of a sentence about the file. */
+  readonly says: string;
+  readonly cause?: unknown;
+}
+
+interface Credentials {
+  readonly password?: string;
+  readonly ca?: Buffer;
+  readonly cert?: Buffer;
+  readonly key?: Buffer;
+}
+
+function parsed<T>(parse: () => T): T | undefined {
   try {
-    return readFileSync(path);
-  } catch (cause) {
-    throw new SightlineError('output.refused', `cannot read mqtt.${setting} ${path}`, { cause, details: { path } });
+    return parse();
+  } catch {
+    return undefined;
   }
 }
 
-/** Read anew for every connection, so that a renewed certificate or password counts without a restart. */
+/** A file holds PEM when the TLS library would find something in it: of a CA file without any it says nothing. */
+function certificateIn(pem: Buffer): X509Certificate | undefined {
+  return pem.includes('-----BEGIN') ? parsed(() => new X509Certificate(pem)) : undefined;
+}
+
+/** The files that the broker's settings name, and what is wrong with them. */
+function readCredentials(config: MqttConfig): { readonly credentials: Credentials; readonly troubles: readonly FileTrouble[] } {
+  const troubles: FileTrouble[] = [];
+  const read = (setting: FileSetting) => {
+    const path = config[setting];
+    if (path === undefined) return undefined;
+    try {
+      return { setting, path, bytes: readFileSync(path) };
+    } catch (cause) {
+      troubles.push({ setting, path, says: 'cannot be read', cause });
+      return undefined;
+    }
+  };
+  const password = read('passwordFile')?.bytes.toString('utf8').split(/\r?\n/, 1)[0];
+  const withPassword = password === undefined ? {} : { password };
+  if (!secured(brokerAddress(config.url))) return { credentials: withPassword, troubles };
+  const ca = read('caFile');
+  const cert = read('certFile');
+  const key = read('keyFile');
+  const certificate = cert && certificateIn(cert.bytes);
+  const privateKey = key && parsed(() => createPrivateKey(key.bytes));
+  for (const file of [ca, cert])
+    if (file !== undefined && certificateIn(file.bytes) === undefined)
+      troubles.push({ ...file, says: 'holds no certificate in PEM' });
+  if (key !== undefined && privateKey === undefined)
+    troubles.push({ ...key, says: 'holds no private key in PEM that needs no passphrase' });
+  if (key !== undefined && privateKey !== undefined && certificate?.checkPrivateKey(privateKey) === false)
+    troubles.push({ ...key, says: 'is not the key of the certificate in mqtt.certFile' });
+  const files = { ca: ca?.bytes, cert: cert?.bytes, key: key?.bytes };
+  const given = Object.fromEntries(Object.entries(files).filter(([, bytes]) => bytes !== undefined));
+  return { credentials: { ...withPassword, ...given }, troubles };
+}
+
+/** What is wrong with the files that the settings name, now. */
+export function credentialTroubles(config: MqttConfig): readonly FileTrouble[] {
+  return parsed(() => brokerAddress(config.url)) === undefined ? [] : readCredentials(config).troubles;
+}
+
+/**
+ * Read anew for every connection, so that a renewed certificate or password counts without a restart. Throws `output.refused`
+ * naming the file that cannot be used.
+ */
 export function clientOptions(config: MqttConfig): IClientOptions {
   const address = brokerAddress(config.url);
   const username = config.username ?? address.username;
-  const password =
-    config.passwordFile === undefined
-      ? (config.password ?? address.password)
-      : readSecret(config.passwordFile, 'passwordFile').toString('utf8').split(/\r?\n/, 1)[0];
+  const { credentials, troubles } = readCredentials(config);
+  const [trouble] = troubles;
+  if (trouble !== undefined) {
+    const { setting, path, says, cause } = trouble;
+    throw new SightlineError('output.refused', `mqtt.${setting} ${path} ${says}`, { cause, details: { path } });
+  }
+  const { password: filePassword, ...tls } = credentials;
+  const password = filePassword ?? config.password ?? address.password;
   return {
     protocol: address.protocol,
     host: address.host,
@@ -104,8 +172,6 @@ export function clientOptions(config: MqttConfig): IClientOptions {
     clientId: config.clientId,
     ...(username === undefined ? {} : { username }),
     ...(password === undefined ? {} : { password }),
-    ...(secured(address) && config.caFile !== undefined ? { ca: readSecret(config.caFile, 'caFile') } : {}),
-    ...(secured(address) && config.certFile !== undefined ? { cert: readSecret(config.certFile, 'certFile') } : {}),
-    ...(secured(address) && config.keyFile !== undefined ? { key: readSecret(config.keyFile, 'keyFile') } : {}),
+    ...tls,
   };
 }

@@ -40,7 +40,7 @@ describe('one daemon through a night of faults, never started again', { skip, co
   fault('broker down at the start: said, and alerts leave once it is there', async () => {
     await night.broker.kill();
     await night.start();
-    await night.trouble(/^output mqtt: broker closed the connection$/);
+    await night.trouble(/^output mqtt: broker closed the connection before it answered/);
     assert.equal(await night.daemon.metric('sightline_output_connected{output="mqtt"}'), 0);
     assert.ok(night.daemon.said('mqtt broker is away', { level: 'warn' }));
     await until('alerts wait', async () => (await night.place.ask('status', {})).outbox.waiting >= 2, patience);

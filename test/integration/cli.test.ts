@@ -8,6 +8,7 @@ import type { Alert } from '../../src/core/alerts.ts';
 import type { AlertEventView, ControlHandlers, EntryView, PortableEntry, StatusView } from '../../src/core/control.ts';
 import { isSightlineError, SightlineError } from '../../src/core/errors.ts';
 import type { EntryRecord } from '../../src/core/store.ts';
+import { makeCertificates } from '../support/certificates.ts';
 import { runCommand, runProgram, scriptedDaemon, startProgram } from '../support/cli.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { until } from '../support/until.ts';
@@ -149,6 +150,24 @@ test('check says every issue on stderr and is 78, or is 0', async () => {
   assert.deepEqual([good.code, good.stdout], [0, `${file} is fine: 1 camera, 1 list, 0 rules\n`]);
   assert.match(good.stderr, /^warning: .*cameras\.a\.source: there is no such file yet/m);
   assert.match(good.stderr, /^(warning: .*\n)+$/);
+});
+
+test('check warns of the broker files that are missing or do not fit', async () => {
+  await using certificates = await makeCertificates();
+  await using directory = await temporaryDirectory();
+  const file = join(directory.path, 's.yaml');
+  const broker = `url: mqtts://h, caFile: gone.pem, certFile: ${certificates.client.certFile}`;
+  const check = async (enabled: boolean) => {
+    await writeFile(file, `mqtt: { enabled: ${enabled}, ${broker}, keyFile: ${certificates.server.keyFile} }`);
+    const { code, stderr } = await runProgram(['check', file]);
+    assert.equal(code, 0);
+    return stderr.split('\n').filter((line) => line.includes('mqtt.'));
+  };
+  const [ca, key, ...more] = await check(true);
+  assert.match(ca ?? '', /mqtt\.caFile: no alert can be sent: \S+\/gone\.pem cannot be read: ENOENT/);
+  assert.match(key ?? '', /mqtt\.keyFile: no alert can be sent: \S+ is not the key of the certificate in mqtt\.certFile$/);
+  assert.deepEqual(more, []);
+  assert.deepEqual(await check(false), []);
 });
 
 test('the configuration is the one named, else sightline.yaml of this folder, and where there is none it says how to name one', async () => {

@@ -199,19 +199,57 @@ describe('mqtt on a real broker', { skip }, () => {
     await using house = await testOutputs({ url, caFile: certificates.caFile, ...certificates.client });
     house.outputs.notify(house.outbox.add([alertEvent({})]));
     await until('the row is gone', () => house.outbox.rows.length === 0);
+  });
 
-    await using stranger = await testOutputs({ url, caFile: certificates.caFile, clientId: 'stranger' });
-    const refused = await until('a refusal', () => {
-      const state = stranger.outputs.states().get('mqtt');
-      return state?.state === 'refused' || state?.state === 'waiting' ? state : undefined;
-    });
-    assert.ok('reason' in refused);
-    await using doubter = await testOutputs({ url, clientId: 'doubter', ...certificates.client });
-    const untrusted = await until('the broker is not trusted', () => {
-      const state = doubter.outputs.states().get('mqtt');
-      return state?.state === 'refused' ? state : undefined;
-    });
-    assert.match(untrusted.reason, /TLS failed: .*certificate/);
+  it('says what is wrong with certificates, keys and TLS in terms of the settings', async () => {
+    await using certificates = await makeCertificates();
+    await using others = await makeCertificates();
+    const { caFile } = certificates;
+    const tls = { caFile, ...certificates.server };
+    await using strict = await startBroker({ tls: { ...tls, clientCertificate: true } });
+    await using plain = await startBroker();
+    const { client } = certificates;
+    const cases: readonly { readonly mqtt: Parameters<typeof testOutputs>[0]; readonly reason: RegExp }[] = [
+      {
+        mqtt: { url: strict.url, ...client },
+        reason: /^TLS failed: no known authority .*; mqtt\.caFile must hold the one that did$/,
+      },
+      {
+        mqtt: { url: strict.url, ...client, caFile: others.caFile },
+        reason: /^TLS failed: no known authority .*; mqtt\.caFile must hold the one that did$/,
+      },
+      {
+        mqtt: { url: strict.url, caFile },
+        reason: /^TLS failed: the broker asks for a client certificate; name one in mqtt\.certFile/,
+      },
+      {
+        mqtt: { url: strict.url, caFile, ...others.client },
+        reason: /^TLS failed: the broker does not accept the client certificate in mqtt\.certFile$/,
+      },
+      {
+        mqtt: { url: strict.url, caFile, ...client, keyFile: others.client.keyFile },
+        reason: /^mqtt\.keyFile \S+ is not the key of the certificate in mqtt\.certFile$/,
+      },
+      {
+        mqtt: { url: strict.url, caFile: client.keyFile, ...client },
+        reason: /^mqtt\.caFile \S+ holds no certificate in PEM$/,
+      },
+      { mqtt: { url: strict.url, caFile: '/nowhere.pem' }, reason: /^mqtt\.caFile \/nowhere\.pem cannot be read: ENOENT/ },
+      {
+        mqtt: { url: strict.url.replace('mqtts', 'mqtt') },
+        reason: /^broker closed the connection before it answered; does it expect TLS there \(mqtts:\/\/\)\?$/,
+      },
+      { mqtt: { url: plain.url.replace('mqtt', 'mqtts') }, reason: /TLS/ },
+    ];
+    for (const { mqtt, reason } of cases) {
+      await using house = await testOutputs({ clientId: 'doubter', ...mqtt });
+      const state = await until(`${reason}`, () => {
+        const now = house.outputs.states().get('mqtt');
+        return now?.state === 'refused' || now?.state === 'waiting' ? now : undefined;
+      });
+      assert.match(state.reason, reason);
+      assert.equal(state.state, state.reason.startsWith('broker closed') ? 'waiting' : 'refused', state.reason);
+    }
   });
 
   for (const protocol of ['5', '3.1.1'] as const) {
