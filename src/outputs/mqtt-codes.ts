@@ -93,6 +93,10 @@ const tlsTroubles: readonly { readonly code: RegExp; readonly says: string }[] =
     code: /^(UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|INVALID_CA|CERT_UNTRUSTED|CERT_SIGNATURE_)/,
     says: "no known authority has signed the broker's certificate; mqtt.caFile must hold the one that did",
   },
+  {
+    code: /^(ERR_TLS_CERT_ALTNAME_|HOSTNAME_MISMATCH)/,
+    says: "the broker's certificate is not made for the host that mqtt.url names",
+  },
   { code: /^CERT_HAS_EXPIRED/, says: "the broker's certificate has expired" },
   { code: /^CERT_NOT_YET_VALID/, says: "the broker's certificate is not valid yet; is the clock of this host right?" },
   {
@@ -113,7 +117,7 @@ const tlsTroubles: readonly { readonly code: RegExp; readonly says: string }[] =
   },
 ];
 
-const tlsCode = /^(ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_|HOSTNAME_MISMATCH|EPROTO)/;
+const tlsCode = /^(ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_|CRL_|ERROR_IN_|INVALID_PURPOSE|PATH_LENGTH_EXCEEDED|EPROTO)/;
 
 function tlsRefusal(error: Error, code: string): LinkRefusal | undefined {
   const known = tlsTroubles.find((trouble) => trouble.code.test(code));

@@ -31,7 +31,6 @@ export interface LinkEnded extends LinkRefusal {
   readonly unanswered: readonly LinkMessage[];
   /** Of the messages taken; 0 when there were none. */
   readonly largestTakenBytes: number;
-  /** Messages taken that are not retained: those that wait in the outbox. */
   readonly eventsTaken: number;
 }
 
@@ -40,6 +39,8 @@ export interface Link {
   readonly maximumPacketBytes: number;
   /** Messages that may be unacknowledged at once. */
   readonly receiveMaximum: number;
+  /** Messages taken so far that are not retained: those that wait in the outbox. */
+  readonly eventsTaken: number;
   /** Publishes at QoS 1; waits its turn when the broker's receive maximum is used up; never rejects. */
   send(message: LinkMessage): Promise<LinkAnswer>;
   /**
@@ -110,6 +111,7 @@ export async function openLink(options: LinkOptions, signal: AbortSignal): Promi
   let verdict: LinkRefusal | undefined;
   let byUs = false;
   let over = false;
+  let abandoned: readonly LinkMessage[] | undefined;
 
   client.on('packetreceive', (packet: Packet) => {
     if (packet.cmd !== 'connack') return;
@@ -125,7 +127,7 @@ export async function openLink(options: LinkOptions, signal: AbortSignal): Promi
   });
   client.on('close', () => {
     over = true;
-    const unanswered = [...pending.values()];
+    const unanswered = abandoned ?? [...pending.values()];
     const why = verdict ?? { reason: closedText, kind: 'waiting' };
     ended.resolve({ ...why, byUs, unanswered, largestTakenBytes, eventsTaken });
     for (const answer of [...pending.keys()]) answer({ kind: 'lost' });
@@ -136,6 +138,8 @@ export async function openLink(options: LinkOptions, signal: AbortSignal): Promi
     if (over) return;
     byUs = true;
     verdict ??= { reason, kind: 'waiting' };
+    // The library answers them before it says that the connection is closed.
+    abandoned = [...pending.values()];
     client.end(true);
   }
 
@@ -193,6 +197,9 @@ export async function openLink(options: LinkOptions, signal: AbortSignal): Promi
   return {
     maximumPacketBytes: properties?.maximumPacketSize ?? Number.POSITIVE_INFINITY,
     receiveMaximum,
+    get eventsTaken() {
+      return eventsTaken;
+    },
     async send(message) {
       while (!over && pending.size >= receiveMaximum) await new Promise<void>((resolve) => turns.push(resolve));
       return over ? { kind: 'lost' } : publish(message);

@@ -93,6 +93,10 @@ export function startMqtt(options: MqttOptions, ctx: Context): MqttOutput {
   let config = options.config;
   /** Connected, and the birth has been answered. */
   let link: Link | undefined;
+  /** What came of the attempt before this one. */
+  let trouble: string | undefined;
+  /** A connection on which no alert message was answered says so on the next one, until one is taken or would be overdue again. */
+  let doubt: { readonly reason: string; untilMono: number } | undefined;
   /** Connected, and the birth has not been answered yet. */
   let newborn: Link | undefined;
   let state: OutputState = { state: 'connecting', since: clock.now() };
@@ -224,6 +228,7 @@ export function startMqtt(options: MqttOptions, ctx: Context): MqttOutput {
   async function pause(kind: 'waiting' | 'refused', reason: string): Promise<void> {
     const delayMs = kind === 'refused' ? tuning.refusedRetryMs : backoff.next();
     const since = clock.now();
+    trouble = reason;
     enter({ state: kind, since, reason, retryAt: since + delayMs });
     flood.warn(kind === 'refused' ? 'mqtt broker refuses us' : 'mqtt broker is away', { reason, retryInMs: delayMs });
     await clock.sleep(delayMs, stop.signal);
@@ -232,7 +237,7 @@ export function startMqtt(options: MqttOptions, ctx: Context): MqttOutput {
   async function serve(): Promise<void> {
     let shortLinks = 0;
     while (!stop.signal.aborted) {
-      enter({ state: 'connecting', since: clock.now() });
+      enter({ state: 'connecting', since: clock.now(), ...(trouble === undefined ? {} : { reason: trouble }) });
       let opened: Link;
       try {
         opened = await connectOnce();
@@ -252,6 +257,7 @@ export function startMqtt(options: MqttOptions, ctx: Context): MqttOutput {
       if (birth !== 'lost') {
         log.info({ protocol: config.protocol }, 'mqtt broker connected');
         link = opened;
+        if (doubt !== undefined) doubt.untilMono = clock.mono() + 2 * tuning.answerTimeoutMs;
         for (const topic of wanted.keys()) if (topic !== statusTopic) dirty.add(topic);
         void publishStates();
         void clearLeftovers();
@@ -263,6 +269,8 @@ export function startMqtt(options: MqttOptions, ctx: Context): MqttOutput {
       const steady = clock.mono() - began >= tuning.steadyMs;
       // Whatever ended it, alerts get through: a longer pause would only keep them.
       if (steady || end.eventsTaken > 0) backoff.reset();
+      const unheard = end.byUs && end.unanswered.some(({ retain }) => !retain);
+      doubt = unheard ? { reason: `${end.reason} on the connection before`, untilMono: 0 } : undefined;
       const tooLarge = tooLargeText(end);
       shortLinks = steady || end.byUs || tooLarge !== undefined ? 0 : shortLinks + 1;
       const hint = shortLinks < shortLinksToSuspect ? '' : '; does another client use this mqtt.clientId?';
@@ -369,7 +377,9 @@ export function startMqtt(options: MqttOptions, ctx: Context): MqttOutput {
   return {
     name: 'mqtt',
     get state() {
-      return state;
+      if (state.state !== 'connected' || state.reason !== undefined || doubt === undefined) return state;
+      const over = (link?.eventsTaken ?? 0) > 0 || clock.mono() >= doubt.untilMono;
+      return over ? state : { ...state, reason: doubt.reason };
     },
     get window() {
       return link === undefined ? 0 : Math.min(tuning.window, link.receiveMaximum);

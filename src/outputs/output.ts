@@ -29,7 +29,8 @@ export type DeliveryResult =
 
 /** State of the other side, in words for health and logs. */
 export type OutputState =
-  | { readonly state: 'connecting'; readonly since: number }
+  /** With what came of the attempt before. */
+  | { readonly state: 'connecting'; readonly since: number; readonly reason?: string }
   /** With a reason: it is there and does not take all that it is sent. */
   | { readonly state: 'connected'; readonly since: number; readonly reason?: string }
   | { readonly state: 'waiting'; readonly since: number; readonly reason: string; readonly retryAt: number }

@@ -113,12 +113,37 @@ describe('mqtt outages', { skip }, () => {
     assert.equal(house.outbox.dead.length, 0);
   });
 
-  it('gives up a connection attempt that hangs', async () => {
+  it('is not taken for ready while each connection ends for want of an acknowledgement', async () => {
+    await using broker = await startBroker();
+    await using proxy = await startTcpProxy(broker.port);
+    proxy.deafAfter = '/alerts/';
+    await using house = await testOutputs({ url: `mqtt://localhost:${proxy.port}` }, { mqtt: { answerTimeoutMs: 1000 } });
+    const state = () => house.outputs.states().get('mqtt');
+    await until('online', () => state()?.state === 'connected');
+    house.outputs.notify(house.outbox.add([alertEvent({})]));
+    const doubted = await until('connected again', () => {
+      const now = state();
+      return now?.state === 'connected' && now.reason !== undefined ? now : undefined;
+    });
+    assert.equal(doubted.reason, 'no acknowledgement within 1000 ms on the connection before');
+    proxy.deafAfter = undefined;
+    await until('the row is gone', () => house.outbox.rows.length === 0);
+    await until('ready', () => {
+      const now = state();
+      return now?.state === 'connected' && now.reason === undefined;
+    });
+  });
+
+  it('gives up a connection attempt that hangs, and says why while it tries again', async () => {
     await using broker = await startBroker();
     await using proxy = await startTcpProxy(broker.port);
     proxy.deaf = true;
     await using house = await testOutputs({ url: `mqtt://localhost:${proxy.port}` }, { mqtt: { connectTimeoutMs: 100 } });
-    await until('a second attempt', () => proxy.connections >= 2);
+    const again = await until('a second attempt', () => {
+      const now = house.outputs.states().get('mqtt');
+      return now?.state === 'connecting' && now.reason !== undefined ? now : undefined;
+    });
+    assert.equal(again.reason, 'broker took the connection and did not answer within 100 ms');
     proxy.deaf = false;
     await until('connected', () => house.outputs.states().get('mqtt')?.state === 'connected');
   });

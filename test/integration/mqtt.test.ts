@@ -207,6 +207,7 @@ describe('mqtt on a real broker', { skip }, () => {
     const { caFile } = certificates;
     const tls = { caFile, ...certificates.server };
     await using strict = await startBroker({ tls: { ...tls, clientCertificate: true } });
+    await using stray = await startBroker({ tls: { caFile, ...certificates.client } });
     await using plain = await startBroker();
     const { client } = certificates;
     const cases: readonly { readonly mqtt: Parameters<typeof testOutputs>[0]; readonly reason: RegExp }[] = [
@@ -235,6 +236,10 @@ describe('mqtt on a real broker', { skip }, () => {
         reason: /^mqtt\.caFile \S+ holds no certificate in PEM$/,
       },
       { mqtt: { url: strict.url, caFile: '/nowhere.pem' }, reason: /^mqtt\.caFile \/nowhere\.pem cannot be read: ENOENT/ },
+      {
+        mqtt: { url: stray.url, caFile, ...client },
+        reason: /^TLS failed: unsuitable certificate purpose$/,
+      },
       {
         mqtt: { url: strict.url.replace('mqtts', 'mqtt') },
         reason: /^broker closed the connection before it answered; does it expect TLS there \(mqtts:\/\/\)\?$/,
