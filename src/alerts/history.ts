@@ -4,6 +4,7 @@ import type { Context } from '../core/context.ts';
 import type { AlertCommit, AlertStore } from '../core/store.ts';
 import type { CameraId, FrameMeta, Sighting, TrackChange, TrackRef } from '../core/types.ts';
 import { type AlertInput, type AlertsOptions, createAlerts } from './alerts.ts';
+import type { Lost } from './owed.ts';
 import type { TrackLabel } from './recognition.ts';
 import type { AlertRules } from './settings.ts';
 import type { Act } from './steps.ts';
@@ -67,7 +68,7 @@ export async function startAlerts(config: AlertRoomConfig, ctx: Context): Promis
     while (true) {
       await writer.flush();
       const before = decided;
-      const stored = await store.get(alertId);
+      const stored = writer.owed(alertId) ?? (await store.get(alertId));
       if (decided === before) return stored;
     }
   }
@@ -88,7 +89,10 @@ export async function startAlerts(config: AlertRoomConfig, ctx: Context): Promis
     },
     endSource: (camera, changes) => void observe({ kind: 'source-ended', camera, changes }),
     stop: (changes) => void observe({ kind: 'stopping', changes }),
-    removeEntry: (entryId) => void observe({ kind: 'entry-removed', entryId }),
+    removeEntry: (entryId) => {
+      writer.forget(entryId);
+      observe({ kind: 'entry-removed', entryId });
+    },
     act: async (act) => {
       const stored = await newest(act.alertId);
       const input = { kind: 'act', ...act, at: clock.now(), ...(stored === undefined ? {} : { stored }) } as const;
@@ -124,12 +128,12 @@ function instruments({ metrics }: Context, alerts: { readonly sizes: AlertRoom['
       labels: ['kind'],
     },
   );
-  const dropped = metrics.counter('sightline_alert_dropped_total', 'Lost while the store was busy.', ['what']);
+  const dropped = metrics.counter('sightline_alert_dropped_total', 'Lost while the store was busy or took nothing.', ['what']);
   const tracks = metrics.gauge('sightline_alert_tracks', 'Tracks the alerts know of.');
   const episodes = metrics.gauge('sightline_alert_episodes', 'Open episodes.');
   return {
     sightings: metrics.counter('sightline_sightings_total', 'Crops compared with the watchlist.', ['kind']),
-    dropped: (what: 'event' | 'ledger') => dropped.inc({ what }),
+    dropped: (what: Lost, count: number) => dropped.inc({ what }, count),
     commit: (commit: AlertCommit) => {
       for (const { alert, step } of commit.events) {
         events.inc({ rule: alert.rule, kind: alert.kind, state: step.state });

@@ -158,3 +158,41 @@ export class FloodGate implements Disposable {
     this.#flush();
   }
 }
+
+const secondSayingMs = 60_000;
+const laterSayingsMs = 3_600_000;
+
+/** For trouble that may last for days: said when it begins, a minute later, then every hour, and only when there is something to count. */
+export class SeldomGate {
+  readonly #log: Logger;
+  readonly #clock: Pick<Clock, 'mono'>;
+  #said = 0;
+  #dueMono = 0;
+  #unsaid = 0;
+  #total = 0;
+
+  constructor(log: Logger, clock: Pick<Clock, 'mono'>) {
+    this.#log = log;
+    this.#clock = clock;
+  }
+
+  /** `what` names the count: those since the line before. */
+  warn(message: string, what: string, count: number, fields: object = {}): void {
+    this.#unsaid += count;
+    this.#total += count;
+    const mono = this.#clock.mono();
+    if (this.#unsaid === 0 || (this.#said > 0 && mono < this.#dueMono)) return;
+    this.#log.warn({ ...fields, [what]: this.#unsaid }, message);
+    this.#dueMono = mono + (this.#said === 0 ? secondSayingMs : laterSayingsMs);
+    this.#said += 1;
+    this.#unsaid = 0;
+  }
+
+  /** The end is said when the trouble was, with all that was counted; what comes then is said at once again. */
+  over(message: string): void {
+    if (this.#said > 0) this.#log.info({ count: this.#total }, message);
+    this.#said = 0;
+    this.#unsaid = 0;
+    this.#total = 0;
+  }
+}

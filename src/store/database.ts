@@ -105,12 +105,22 @@ function sqliteCode(error: unknown): string | undefined {
   return error instanceof Sqlite.SqliteError ? error.code : undefined;
 }
 
-/** SQLite's errors in our words; errors of our own pass. */
+/** What was to be written is to blame, or the file: the same call would fail for ever. */
+function isLasting(error: unknown): boolean {
+  const code = sqliteCode(error) ?? '';
+  return /^SQLITE_(CORRUPT|NOTADB|CONSTRAINT|MISMATCH|TOOBIG|RANGE)/.test(code) || error instanceof TypeError;
+}
+
+/** SQLite's errors in our words, `details.lasting` where the same call would fail for ever; errors of our own pass. */
 export function storeError(error: unknown, file: string): SightlineError {
   if (error instanceof SightlineError) return error;
   const code = sqliteCode(error);
   const text = error instanceof Error ? error.message : String(error);
-  const details = { file, ...(code === undefined ? {} : { sqlite: code }) };
+  const details = {
+    file,
+    ...(code === undefined ? {} : { sqlite: code }),
+    ...(isLasting(error) ? { lasting: true } : {}),
+  };
   if (code === 'SQLITE_FULL') {
     return new SightlineError('store.full', `no space left for ${file}; free some or shorten the retention`, {
       details,

@@ -8,20 +8,25 @@ import { startStore } from '../../src/store/store.ts';
 import { testContext } from '../support/context.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { begin, look, rulesOf, trackEnded } from '../support/sightings.ts';
+import { type SmallDisk, smallDisk } from '../support/small-disk.ts';
+import { until } from '../support/until.ts';
 
 interface Running extends AsyncDisposable {
   readonly alerts: AlertRoom;
   readonly store: Store;
   readonly events: AlertEvent[];
+  /** Told from memory. */
+  readonly unstored: AlertEvent[];
 }
 
 /** The alert room on a real store, as the daemon starts them. */
-async function start(directory: string, ctx: Context): Promise<Running> {
+async function start(directory: string, ctx: Context, disk?: SmallDisk): Promise<Running> {
   const store = await startStore({ directory }, ctx);
   const events: AlertEvent[] = [];
+  const unstored: AlertEvent[] = [];
   const publish = {
     stored: (stored: readonly AlertEvent[]) => void events.push(...stored),
-    unstored: () => assert.fail('unstored'),
+    unstored: (told: readonly AlertEvent[]) => void unstored.push(...told),
   };
   let count = 0;
   const alerts = await startAlerts(
@@ -38,8 +43,10 @@ async function start(directory: string, ctx: Context): Promise<Running> {
     alerts,
     store,
     events,
+    unstored,
     [Symbol.asyncDispose]: async () => {
       await alerts[Symbol.asyncDispose]();
+      assert.equal(unstored.length, disk === undefined ? 0 : 1);
       await store[Symbol.asyncDispose]();
     },
   };
@@ -107,4 +114,36 @@ test('an open alert goes on under its id after a restart, is closed once, and it
   const event = await third.alerts.act({ alertId, state: 'resolved', actor: 'eva' });
   assert.equal(event.revision, 4);
   assert.equal((await third.store.alerts.get(alertId))?.alert.state, 'resolved');
+});
+
+test('an alert that closed while the disk was full is closed in history when there is room, and is not closed again', async (t) => {
+  const disk = await smallDisk(24 * 1024 * 1024);
+  if (typeof disk === 'string') return t.skip(disk);
+  await using _unmount = disk;
+  using ctx = testContext();
+  {
+    await using running = await start(disk.path, ctx, disk);
+    see(running.alerts, 0, 1000, {});
+    await running.alerts.flush();
+    assert.equal(running.events[0]?.step.state, 'opened');
+    disk.fill();
+    running.alerts.endSource('lobby', []);
+    await running.alerts.flush();
+    assert.deepEqual(
+      running.unstored.map(({ step, alert, revision }) => [step.state, alert.durable, revision]),
+      [['closed', false, 2]],
+    );
+    assert.equal(running.store.state, 'full');
+    disk.clear();
+    const open = async () => (await running.store.alerts.list({ open: true, limit: 10 })).alerts;
+    await until('history has the end', async () => (await open()).length === 0);
+    const [kept] = (await running.store.alerts.list({ limit: 10 })).alerts;
+    assert.deepEqual([kept?.state, kept?.durable], ['closed', true]);
+    assert.equal(running.store.state, 'ready');
+  }
+  await using again = await start(disk.path, ctx);
+  assert.deepEqual(await again.store.alerts.loadOpen().then(({ alerts, episodes }) => [alerts, episodes]), [[], []]);
+  again.alerts.endSource('lobby', []);
+  await again.alerts.flush();
+  assert.deepEqual(again.events, []);
 });

@@ -12,7 +12,7 @@ import { isSightlineError } from '../../src/core/errors.ts';
 import { startStore } from '../../src/store/store.ts';
 import { testContext } from '../support/context.ts';
 import { temporaryDirectory } from '../support/directory.ts';
-import { mountSmallDisk, type SmallDisk } from '../support/small-disk.ts';
+import { smallDisk } from '../support/small-disk.ts';
 import { exampleCommit, exampleEpisode, exampleEvent, exampleLedgerRow } from '../support/store.ts';
 import { threadsOf } from '../support/threads.ts';
 import { until } from '../support/until.ts';
@@ -144,24 +144,6 @@ test('closing while the thread is down ends the attempts to start it', async () 
   await using again = await startStore({ directory: directory.path }, ctx);
   assert.equal(again.state, 'ready');
 });
-
-/** A data directory on a disk of its own size, or why there is none. */
-async function smallDisk(bytes: number): Promise<(SmallDisk & { readonly path: string }) | string> {
-  const directory = await temporaryDirectory();
-  const disk = mountSmallDisk(directory.path, bytes);
-  if (typeof disk === 'string') {
-    await directory[Symbol.asyncDispose]();
-    return disk;
-  }
-  return {
-    ...disk,
-    path: directory.path,
-    [Symbol.asyncDispose]: async () => {
-      await disk[Symbol.asyncDispose]();
-      await directory[Symbol.asyncDispose]();
-    },
-  };
-}
 
 test('a full disk is said, takes nothing with it, and is forgotten as soon as a write succeeds', async (t) => {
   const disk = await smallDisk(32 * 1024 * 1024);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { temporaryDirectory } from './directory.ts';
 
 export interface SmallDisk extends AsyncDisposable {
   /** Leaves no room on it. */
@@ -33,5 +34,23 @@ export function mountSmallDisk(path: string, bytes: number): SmallDisk | string 
     clear: () => rmSync(filler),
     // Lazily: whoever still works there is ended by somebody else.
     [Symbol.asyncDispose]: async () => void execFileSync('umount', ['--lazy', path]),
+  };
+}
+
+/** A data directory on a disk of its own size, or why there is none. */
+export async function smallDisk(bytes: number): Promise<(SmallDisk & { readonly path: string }) | string> {
+  const directory = await temporaryDirectory();
+  const disk = mountSmallDisk(directory.path, bytes);
+  if (typeof disk === 'string') {
+    await directory[Symbol.asyncDispose]();
+    return disk;
+  }
+  return {
+    ...disk,
+    path: directory.path,
+    [Symbol.asyncDispose]: async () => {
+      await disk[Symbol.asyncDispose]();
+      await directory[Symbol.asyncDispose]();
+    },
   };
 }

@@ -141,6 +141,74 @@ describe('the alert room', () => {
     });
   }
 
+  test('writes what was published from memory when the store takes writes again, and publishes it no second time', async () => {
+    const r = await room();
+    await using _ = r.alerts;
+    see(r.alerts, 0);
+    see(r.alerts, 200);
+    await r.alerts.flush();
+    r.memory.state.failure = new SightlineError('store.full', 'no');
+    r.alerts.endSource('lobby', []);
+    await r.alerts.flush();
+    assert.equal(r.unstored[0]?.step.state, 'closed');
+    const alertId = r.stored[0]?.alert.id ?? '';
+    assert.equal((await r.memory.store.get(alertId))?.alert.state, 'opened');
+    const late = await r.alerts.act({ alertId, state: 'rejected', actor: 'eva' });
+    assert.deepEqual([late.revision, late.alert.durable], [3, false], 'a step on what only memory knows is the next one');
+    r.memory.state.failure = undefined;
+    await r.clock.advance(10_000);
+    await r.alerts.flush();
+    const kept = await r.memory.store.get(alertId);
+    assert.deepEqual([kept?.alert.state, kept?.revision, kept?.alert.durable], ['rejected', 3, true]);
+    const written = r.memory.commits.filter(({ events }) => events.some(({ revision }) => revision > 1));
+    assert.deepEqual(
+      written.map(({ outputs, episodes }) => [outputs, episodes.map(({ open }) => open)]),
+      [[[], [false]]],
+    );
+    assert.equal(r.stored.length, 1);
+    assert.ok(await metric(r.ctx, 'sightline_alert_owed 0'));
+  });
+
+  test('says that alerts are told from memory at once, then seldom, and never of none', async () => {
+    const r = await room();
+    await using _ = r.alerts;
+    r.memory.state.failure = new SightlineError('store.full', 'no');
+    for (let i = 0; i < 130; i += 1) {
+      for (const at of [0, 200]) see(r.alerts, i * 1000 + at, { track: i, scores: { [`person ${i}`]: 0.7 } });
+      await r.clock.advance(1000);
+    }
+    const said = () => r.ctx.lines.filter(({ msg }) => msg === 'disk full, alerts are published from memory');
+    assert.equal(said().length, 2, JSON.stringify(said()));
+    for (const { events } of said()) assert.ok(Number(events) > 0);
+    r.memory.state.failure = undefined;
+    await r.clock.advance(10_000);
+    assert.equal(r.ctx.lines.filter(({ msg }) => msg === 'alerts told from memory are in history now').length, 1);
+  });
+
+  test('owes the store nothing of an entry that is erased, and drops what the store will never take', async () => {
+    const r = await room();
+    await using _ = r.alerts;
+    r.memory.state.failure = new SightlineError('store.full', 'no');
+    for (const at of [0, 200]) {
+      see(r.alerts, at);
+      see(r.alerts, at, { track: 2, scores: { bert: 0.7 } });
+    }
+    await r.alerts.flush();
+    r.alerts.removeEntry('anna');
+    await r.alerts.flush();
+    assert.ok(r.unstored.some(({ alert, step }) => alert.entry?.id === 'anna' && step.reason === 'entry_removed'));
+    r.memory.state.failure = undefined;
+    await r.clock.advance(10_000);
+    await r.alerts.flush();
+    assert.doesNotMatch(JSON.stringify(r.memory.commits), /anna/);
+    assert.match(JSON.stringify(r.memory.commits), /bert/);
+    r.memory.state.failure = new SightlineError('store.failed', 'no', { details: { lasting: true } });
+    for (const at of [20_000, 20_200]) see(r.alerts, at, { track: 3, scores: { carl: 0.7 } });
+    await r.alerts.flush();
+    assert.ok(await metric(r.ctx, 'sightline_alert_owed 0'));
+    assert.match(await r.ctx.metrics.registry.metrics(), /sightline_alert_dropped_total\{what="event"\} 1$/m);
+  });
+
   test('answers a step of a person that the store did not take as one that is not durable', async () => {
     const r = await room();
     await using _ = r.alerts;
