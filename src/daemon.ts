@@ -271,7 +271,7 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
   };
 
   const parts = (): readonly PartState[] => [
-    { name: 'store', ready: store.state === 'ready', ...(store.state === 'ready' ? {} : { reason: store.state }) },
+    { name: 'store', ready: store.state === 'ready', ...(store.reason === undefined ? {} : { reason: store.reason }) },
     watchlistPart(watchlist.health),
     ...keep.erasing.parts(),
     ...recognition.parts(),

@@ -197,7 +197,10 @@ export interface Store extends AsyncDisposable {
   ): Promise<{ readonly alerts: number; readonly snapshots: number; readonly ledger: number; readonly outbox: number }>;
   /**
    * `full` after a disk-full error and `failed` after an error of the disk, until a write succeeds again; `failed` also while its
-   * thread is down: calls give `store.failed`, and it starts another one by itself.
+   * thread is down: calls give `store.failed`, and it starts another one by itself. `failed` until a restart once the file was found
+   * damaged, and while it is not where it was opened: then nothing is written.
    */
   readonly state: 'ready' | 'full' | 'failed';
+  /** Why it is not ready, in words; `full` for that. */
+  readonly reason: string | undefined;
 }

@@ -13,6 +13,7 @@ import {
 import { join } from 'node:path';
 import Sqlite, { type Database } from 'better-sqlite3';
 import { isSystemError, SightlineError } from '../core/errors.ts';
+import { identityOf } from './identity.ts';
 import { type Migration, migrate } from './migrations.ts';
 
 export const databaseName = 'sightline.db';
@@ -23,6 +24,8 @@ const busyTimeoutMs = 1000;
 export interface OpenedDatabase {
   readonly db: Database;
   readonly file: string;
+  /** As `identityOf` told it when it was opened. */
+  readonly identity: string | undefined;
   readonly migrated: { readonly from: number; readonly to: number };
   /** Others may look into the directory and it is not ours to close: it holds other things, or belongs to somebody else. */
   readonly exposed: boolean;
@@ -78,10 +81,12 @@ export function openDatabase(directory: string, steps?: readonly Migration[]): O
     return {
       db: opened,
       file,
+      identity: identityOf(file),
       migrated,
       exposed,
       close: () => {
-        rmSync(owner, { force: true });
+        // Where the folder was deleted and made anew it may be somebody else's.
+        if (ownerOf(owner) === process.pid) rmSync(owner, { force: true });
         opened.close();
       },
     };
@@ -92,12 +97,17 @@ export function openDatabase(directory: string, steps?: readonly Migration[]): O
   }
 }
 
+function ownerOf(file: string): number | undefined {
+  const pid = existsSync(file) ? Number.parseInt(readFileSync(file, 'utf8'), 10) : Number.NaN;
+  return Number.isNaN(pid) ? undefined : pid;
+}
+
 function ownedElsewhere(directory: string, owner: string, cause: unknown): SightlineError {
-  const pid = existsSync(owner) ? Number.parseInt(readFileSync(owner, 'utf8'), 10) : Number.NaN;
+  const pid = ownerOf(owner);
   return new SightlineError(
     'daemon.running',
-    `${directory} is in use by ${Number.isNaN(pid) ? 'another process' : `process ${pid}`}; talk to it or stop it first`,
-    { details: { directory, ...(Number.isNaN(pid) ? {} : { pid }) }, cause },
+    `${directory} is in use by ${pid === undefined ? 'another process' : `process ${pid}`}; talk to it or stop it first`,
+    { details: { directory, ...(pid === undefined ? {} : { pid }) }, cause },
   );
 }
 

@@ -4,6 +4,7 @@ import { errorText, isSightlineError, SightlineError } from '../core/errors.ts';
 import { FloodGate } from '../core/log.ts';
 import type { OutboxRow, Store } from '../core/store.ts';
 import { startThread, type Thread, type ThreadCalls } from '../core/thread.ts';
+import { identityOf } from './identity.ts';
 import type { Unreadable } from './outbox.ts';
 import type { Opened, StoreHandlers } from './thread.ts';
 
@@ -36,11 +37,24 @@ function compact(bytes: Uint8Array): Uint8Array {
   return bytes.byteLength === bytes.buffer.byteLength ? bytes : Uint8Array.from(bytes);
 }
 
-/** The disk and not the call is to blame: it fails, was made read-only or went away, or the file is damaged. */
+/** The disk and not the call is to blame: it fails, was made read-only or went away. */
 function diskFails(error: unknown): boolean {
   const code = isSightlineError(error, 'store.failed') ? error.details['sqlite'] : undefined;
-  return typeof code === 'string' && /^SQLITE_(IOERR|READONLY|CANTOPEN|PERM|CORRUPT|NOTADB)/.test(code);
+  return typeof code === 'string' && /^SQLITE_(IOERR|READONLY|CANTOPEN|PERM)/.test(code);
 }
+
+function isDamage({ details }: SightlineError): boolean {
+  return /^SQLITE_(CORRUPT|NOTADB)/.test(String(details['sqlite']));
+}
+
+function missingText(file: string): string {
+  return `${file} was deleted or replaced while sightline runs, nothing is kept; stop sightline, put a backup in its place, start again`;
+}
+
+const threadDown = 'its thread ended and is started again';
+
+/** How often the file is looked for when nothing is written. */
+const lookEveryMs = 2000;
 
 /**
  * Opens the store in its thread, alone: a second owner of the directory is refused with `daemon.running` and the first one's pid.
@@ -68,16 +82,40 @@ export async function startStore({ directory }: StoreOptions, ctx: Context): Pro
   const ended = new AbortController();
   const backoff = new Backoff({ firstMs: 200, maxMs: 30_000 });
   let running: Running | undefined = await startStoreThread(directory);
+  const { file, identity } = running.opened;
   const flood = new FloodGate(log, clock);
   let state: Store['state'] = 'ready';
+  let reason: string | undefined;
+  /** Why no write that happens to succeed makes it whole again, until a restart. */
+  let damage: string | undefined;
+  /** Why what is written is written nowhere: the file was deleted or replaced. */
+  let missing: string | undefined;
   let healing: Promise<void> | undefined;
 
-  function become(next: Store['state']): void {
-    if (next === state) return;
-    if (next === 'ready') log.info({ was: state }, 'store takes writes again');
-    if (next === 'full') log.error({ directory }, 'disk is full, alerts are not kept until there is space');
-    state = next;
-    healthy.set(next === 'ready' ? 1 : 0);
+  function become(next: Store['state'], why?: string): void {
+    const lasting = damage ?? missing;
+    const to = lasting === undefined ? next : 'failed';
+    reason = lasting ?? why;
+    if (to === state) return;
+    if (to === 'ready') log.info({ was: state }, 'store takes writes again');
+    if (to === 'full') log.error({ directory }, 'disk is full, alerts are not kept until there is space');
+    state = to;
+    healthy.set(to === 'ready' ? 1 : 0);
+  }
+
+  function suffer(failure: SightlineError): void {
+    if (damage !== undefined) return;
+    damage = failure.message;
+    log.error({ reason: damage }, 'store is damaged');
+    become('failed');
+  }
+
+  function setMissing(gone: boolean): void {
+    if (gone === (missing !== undefined)) return;
+    missing = gone ? missingText(file) : undefined;
+    if (missing !== undefined) log.error({ reason: missing }, 'store is gone');
+    if (gone || running === undefined) become('failed', threadDown);
+    else become('ready');
   }
 
   function welcome({ opened }: Running): void {
@@ -93,7 +131,7 @@ export async function startStore({ directory }: StoreOptions, ctx: Context): Pro
   function watch(current: Running): void {
     void current.thread.died.then((error) => {
       running = undefined;
-      become('failed');
+      become('failed', threadDown);
       log.error({ err: error }, 'store thread ended');
       healing = heal();
     });
@@ -104,6 +142,8 @@ export async function startStore({ directory }: StoreOptions, ctx: Context): Pro
     while (!signal.aborted) {
       try {
         await clock.sleep(backoff.next(), signal);
+        // Another file would be opened, or an empty one made, and pass for the one that was lost.
+        if (identityOf(file) !== identity) throw new SightlineError('store.failed', missingText(file));
         const next = await startStoreThread(directory);
         restarts.inc();
         running = next;
@@ -124,6 +164,7 @@ export async function startStore({ directory }: StoreOptions, ctx: Context): Pro
         const why = ended.signal.aborted ? 'the store is closed' : 'the store thread is down and will be started again';
         throw new SightlineError('store.failed', why);
       }
+      if (kind === 'write' && missing !== undefined) throw new SightlineError('store.failed', missing);
       if (running.thread.pending >= maxPending) {
         throw new SightlineError('store.failed', `${maxPending} calls wait for the disk; no more are taken`);
       }
@@ -139,10 +180,12 @@ export async function startStore({ directory }: StoreOptions, ctx: Context): Pro
         : error;
       const code = isSightlineError(failure) ? failure.code : 'store.failed';
       failures.inc({ code });
-      if (code === 'store.full') become('full');
+      if (isSightlineError(failure) && isDamage(failure)) suffer(failure);
+      else if (isSightlineError(failure) && failure.details['missing'] === true) setMissing(true);
+      else if (code === 'store.full') become('full', 'full');
       else if (kind === 'write' && diskFails(failure) && state !== 'failed') {
         log.error({ directory, err: failure }, 'disk takes no writes, alerts are not kept until it does');
-        become('failed');
+        become('failed', errorText(failure));
       }
       throw failure;
     }
@@ -162,6 +205,14 @@ export async function startStore({ directory }: StoreOptions, ctx: Context): Pro
   welcome(running);
   healthy.set(1);
   watch(running);
+  const looking = clock.every(lookEveryMs, async () => {
+    if (running === undefined) return setMissing(identityOf(file) !== identity);
+    try {
+      setMissing(!(await running.thread.calls.isThere()));
+    } catch (error) {
+      if (!isSightlineError(error, 'thread.exited')) flood.error('store cannot be looked for', { reason: errorText(error) });
+    }
+  });
 
   return {
     alerts: {
@@ -248,8 +299,12 @@ export async function startStore({ directory }: StoreOptions, ctx: Context): Pro
     get state() {
       return state;
     },
+    get reason() {
+      return reason;
+    },
     [Symbol.asyncDispose]: async () => {
       ended.abort();
+      looking[Symbol.dispose]();
       await healing;
       flood[Symbol.dispose]();
       const last = running;

@@ -6,6 +6,7 @@ import { createAudit } from './audit.ts';
 import { type OpenedDatabase, openDatabase, storeError } from './database.ts';
 import { createEpochs } from './epochs.ts';
 import { createErased } from './erased.ts';
+import { identityOf } from './identity.ts';
 import { createLedger } from './ledger.ts';
 import { createOutbox } from './outbox.ts';
 import { createReserve } from './reserve.ts';
@@ -37,6 +38,7 @@ type Subjects = ReturnType<typeof openSubjects>['subjects'];
 
 export interface Opened {
   readonly file: string;
+  readonly identity: string | undefined;
   readonly migrated: OpenedDatabase['migrated'];
   readonly exposed: boolean;
   /** Whether an erasure had been left unfinished, and was finished or has to wait (the disk is full). */
@@ -83,19 +85,26 @@ function createHandlers() {
     };
   }
 
+  function isThere(): boolean {
+    return state !== undefined && identityOf(state.opened.file) === state.opened.identity;
+  }
+
   return {
     open: (directory: string): Opened => {
       state = openSubjects(directory);
-      const { file, migrated, exposed } = state.opened;
+      const { file, identity, migrated, exposed } = state.opened;
       const erasure = finishErasure(state.subjects, file);
       state.reserve.restore();
-      return { file, migrated, exposed, erasure };
+      return { file, identity, migrated, exposed, erasure };
     },
     close: (): void => {
       state?.opened.close();
       state = undefined;
     },
+    /** Whether the file is still where it was opened: SQLite writes on into one that was deleted. */
+    isThere,
     commit: on((all, ...args: Parameters<Subjects['alerts']['commit']>) => {
+      if (!isThere()) throw new SightlineError('store.failed', 'the file of the store is gone', { details: { missing: true } });
       const queued = all.alerts.commit.immediate(...args);
       passed('transaction committed', args[0].events);
       return queued;

@@ -3,11 +3,12 @@ import { type ChildProcessByStdio, execFileSync, spawn } from 'node:child_proces
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { test } from 'node:test';
+import Sqlite from 'better-sqlite3';
 import { isSightlineError } from '../../src/core/errors.ts';
 import { startStore } from '../../src/store/store.ts';
 import { testContext } from '../support/context.ts';
@@ -250,6 +251,61 @@ test('damage within the file is found when it is read, with the same remedy', as
     assert.match(error.message, /is damaged/);
     return true;
   });
+});
+
+test('a damaged table is said until a restart, whatever other writes succeed', async () => {
+  using ctx = testContext();
+  await using directory = await temporaryDirectory();
+  const file = join(directory.path, 'sightline.db');
+  {
+    await using store = await startStore({ directory: directory.path }, ctx);
+    await store.alerts.commit(exampleCommit({ events: [exampleEvent()] }));
+  }
+  const db = new Sqlite(file, { readonly: true });
+  const page = db.prepare<[], number>("SELECT rootpage FROM sqlite_schema WHERE name = 'events'").pluck().get() ?? 0;
+  db.close();
+  const handle = await open(file, 'r+');
+  await handle.write(Buffer.alloc(4096, 0xa5), 0, 4096, (page - 1) * 4096);
+  await handle.close();
+  await using store = await startStore({ directory: directory.path }, ctx);
+  for (let i = 0; i < 3; i += 1) {
+    await assert.rejects(
+      store.alerts.commit(exampleCommit({ events: [exampleEvent({ id: `lost-${i}` })] })),
+      (error) => isSightlineError(error, 'store.failed') && error.details['lasting'] === true,
+    );
+    await store.nextEpoch('lobby');
+    assert.equal(store.state, 'failed');
+    assert.match(store.reason ?? '', /sightline\.db is damaged .*; stop sightline, move the file away or put a backup/);
+  }
+  const said = ctx.lines.filter(({ level, room }) => room === 'store' && level !== 'debug').map(({ msg }) => msg);
+  assert.deepEqual(said, ['store made', 'store open', 'store is damaged']);
+});
+
+test('a store deleted under the program is noticed, keeps nothing, is not made anew, and goes on when it is put back', async () => {
+  using ctx = testContext();
+  await using place = await temporaryDirectory();
+  const directory = join(place.path, 'data');
+  const { result: store, threads } = await threadsOf(() => startStore({ directory }, ctx));
+  await using _closing = store;
+  const write = (id: string) => store.alerts.commit(exampleCommit({ events: [exampleEvent({ id })] }));
+  await write('before');
+  await rename(directory, `${directory}.away`);
+  await assert.rejects(write('lost'), (error) => isSightlineError(error, 'store.failed'));
+  assert.equal(store.state, 'failed');
+  assert.match(store.reason ?? '', /sightline\.db was deleted or replaced .*; stop sightline, put a backup in its place/);
+  await rename(`${directory}.away`, directory);
+  await until('it is back', () => store.state === 'ready');
+  await write('after');
+
+  await rename(directory, `${directory}.away`);
+  await until('it is seen without a write', () => store.state === 'failed');
+  await threads[0]?.terminate();
+  await until('its thread cannot be started', () => ctx.lines.some(({ msg }) => msg === 'store thread does not start'));
+  assert.equal(existsSync(directory), false);
+  assert.match(store.reason ?? '', /was deleted or replaced/);
+  await rename(`${directory}.away`, directory);
+  await until('it is back again', () => store.state === 'ready');
+  assert.deepEqual((await store.alerts.list({ limit: 9 })).alerts.map(({ id }) => id).sort(), ['after', 'before']);
 });
 
 test('a place where nothing can be written is refused by name', async () => {
