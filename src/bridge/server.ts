@@ -1,10 +1,10 @@
 import { timingSafeEqual } from 'node:crypto';
-import { chmod, rm } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import type { Context } from '../core/context.ts';
 import { isSightlineError, SightlineError } from '../core/errors.ts';
 import { frameMessage, MessageSplitter } from '../core/framing.ts';
 import { FloodGate } from '../core/log.ts';
+import { keepSocket, listenOn, makeWay } from '../core/socket-file.ts';
 import { requireSocketPath } from '../core/socket-path.ts';
 import type { CameraState, FrameMeta } from '../core/types.ts';
 import { DaemonMessage, type Hello, type WorkerStats } from '../gen/sightline/bridge/v1/bridge.ts';
@@ -264,18 +264,11 @@ export async function startBridge(
     });
   }
 
-  // A socket file that an earlier daemon left behind; the data directory's lock says that it is no longer in use.
-  await rm(socketPath, { force: true });
+  await makeWay(socketPath);
   const server = createServer(accept);
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(socketPath, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
+  await listenOn(server, socketPath);
   server.on('error', (error) => ctx.log.error({ err: error }, 'bridge failed'));
-  await chmod(socketPath, 0o600);
+  const keeping = await keepSocket(server, socketPath, ctx);
 
   return {
     socketPath,
@@ -305,6 +298,7 @@ export async function startBridge(
       detected.remove({ camera });
     },
     [Symbol.asyncDispose]: async () => {
+      keeping[Symbol.dispose]();
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       for (const socket of sockets) socket.destroy();
       await closed;

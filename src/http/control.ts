@@ -1,5 +1,4 @@
-import { chmod, mkdir, rm, stat } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { chmod, mkdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Readable } from 'node:stream';
 import { fastify } from 'fastify';
@@ -11,7 +10,8 @@ import {
   controlVersion,
   parseControlRequest,
 } from '../core/control.ts';
-import { isAbort, isSightlineError, isSystemError, SightlineError } from '../core/errors.ts';
+import { isAbort, isSightlineError, SightlineError } from '../core/errors.ts';
+import { keepSocket, makeWay } from '../core/socket-file.ts';
 import { requireSocketPath } from '../core/socket-path.ts';
 import { unreadableRequests } from './unreadable.ts';
 
@@ -45,7 +45,7 @@ export async function startControlServer(
     'method',
     'result',
   ]);
-  await makeWay(socketPath, ctx);
+  await prepare(socketPath, ctx);
 
   const app = fastify({
     logger: false,
@@ -98,9 +98,11 @@ export async function startControlServer(
     await app.close();
     throw error;
   }
+  const keeping = await keepSocket(app.server, socketPath, ctx);
   ctx.log.info({ socket: socketPath }, 'control socket open');
   let closing: Promise<void> | undefined;
   async function close(): Promise<void> {
+    keeping[Symbol.dispose]();
     stopped.abort();
     await app.close();
   }
@@ -114,7 +116,7 @@ export async function startControlServer(
 }
 
 /** Refuses a path that cannot be bound or that a living process serves; removes what a dead one left. */
-async function makeWay(socketPath: string, ctx: Context): Promise<void> {
+async function prepare(socketPath: string, ctx: Context): Promise<void> {
   requireSocketPath(socketPath, 'choose a shorter dataDir');
   const folder = dirname(socketPath);
   await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -123,27 +125,7 @@ async function makeWay(socketPath: string, ctx: Context): Promise<void> {
       ctx.log.warn({ err: error, folder }, 'data directory is open to other users and cannot be closed');
     });
   }
-  if (await answers(socketPath)) {
-    throw new SightlineError('daemon.running', `another daemon serves ${socketPath}; talk to it or stop it first`, {
-      details: { socketPath },
-    });
-  }
-  await rm(socketPath, { force: true });
-}
-
-function answers(socketPath: string): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(socketPath);
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', (error) => {
-      const dead = ['ENOENT', 'ECONNREFUSED', 'ENOTSOCK'].some((code) => isSystemError(error, code));
-      if (dead) resolve(false);
-      else reject(error);
-    });
-  });
+  await makeWay(socketPath);
 }
 
 interface WireError {

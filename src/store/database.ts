@@ -13,7 +13,7 @@ import {
 import { join } from 'node:path';
 import Sqlite, { type Database } from 'better-sqlite3';
 import { isSystemError, SightlineError } from '../core/errors.ts';
-import { identityOf } from './identity.ts';
+import { identityOf } from '../core/file-identity.ts';
 import { type Migration, migrate } from './migrations.ts';
 
 export const databaseName = 'sightline.db';

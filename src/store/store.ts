@@ -1,10 +1,10 @@
 import { Backoff } from '../core/backoff.ts';
 import type { Context } from '../core/context.ts';
 import { errorText, isSightlineError, SightlineError } from '../core/errors.ts';
+import { findIdentity } from '../core/file-identity.ts';
 import { FloodGate } from '../core/log.ts';
 import type { OutboxRow, Store } from '../core/store.ts';
 import { startThread, type Thread, type ThreadCalls } from '../core/thread.ts';
-import { identityOf } from './identity.ts';
 import type { Unreadable } from './outbox.ts';
 import type { Opened, StoreHandlers } from './thread.ts';
 
@@ -143,7 +143,7 @@ export async function startStore({ directory }: StoreOptions, ctx: Context): Pro
       try {
         await clock.sleep(backoff.next(), signal);
         // Another file would be opened, or an empty one made, and pass for the one that was lost.
-        if (identityOf(file) !== identity) throw new SightlineError('store.failed', missingText(file));
+        if ((await findIdentity(file)) !== identity) throw new SightlineError('store.failed', missingText(file));
         const next = await startStoreThread(directory);
         restarts.inc();
         running = next;
@@ -206,9 +206,9 @@ export async function startStore({ directory }: StoreOptions, ctx: Context): Pro
   healthy.set(1);
   watch(running);
   const looking = clock.every(lookEveryMs, async () => {
-    if (running === undefined) return setMissing(identityOf(file) !== identity);
     try {
-      setMissing(!(await running.thread.calls.isThere()));
+      if (running === undefined) setMissing((await findIdentity(file)) !== identity);
+      else setMissing(!(await running.thread.calls.isThere()));
     } catch (error) {
       if (!isSightlineError(error, 'thread.exited')) flood.error('store cannot be looked for', { reason: errorText(error) });
     }

@@ -1,12 +1,12 @@
 import { passed } from '../core/checkpoints.ts';
 import { isSightlineError, SightlineError } from '../core/errors.ts';
+import { identityOf } from '../core/file-identity.ts';
 import { serveThread } from '../core/thread.ts';
 import { createAlerts } from './alerts.ts';
 import { createAudit } from './audit.ts';
 import { type OpenedDatabase, openDatabase, storeError } from './database.ts';
 import { createEpochs } from './epochs.ts';
 import { createErased } from './erased.ts';
-import { identityOf } from './identity.ts';
 import { createLedger } from './ledger.ts';
 import { createOutbox } from './outbox.ts';
 import { createReserve } from './reserve.ts';

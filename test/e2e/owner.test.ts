@@ -22,12 +22,22 @@ test('a data directory has one owner; commands talk to it, work without one, and
   const closed = readdirSync(place.dataDir, { recursive: true }).map((name) => join(place.dataDir, String(name)));
   for (const path of [place.dataDir, ...closed]) assert.equal(statSync(path).mode & 0o077, 0, `${path} is for its owner alone`);
 
-  // A socket that somebody tidied away: the store is not opened behind the daemon's back.
-  rmSync(join(place.dataDir, 'control.sock'));
+  // Sockets that somebody tidied away, while the daemon cannot make them anew: the store is not opened behind its back.
+  const sockets = ['control.sock', 'bridge.sock'].map((name) => join(place.dataDir, name));
+  daemon.signal('SIGSTOP');
+  for (const socket of sockets) rmSync(socket);
   const beside = await place.command('watchlist', 'list');
   assert.deepEqual([beside.code, beside.stdout], [1, '']);
   assert.match(beside.stderr, taken);
+  // When it can it does, and a worker that dies comes back.
+  daemon.signal('SIGCONT');
+  await until('the sockets are back', () => sockets.every((socket) => existsSync(socket)), patience);
+  for (const socket of sockets) assert.equal(statSync(socket).mode & 0o077, 0, `${socket} is for its owner alone`);
   kill(worker, 'SIGKILL');
+  const next = await until('another worker', () => [workerOf(place.dataDir)].find((pid) => pid !== worker), patience);
+  const live = async () => (await place.ask('status', {})).cameras.every(({ state }) => state.state === 'live');
+  await until('its camera is live', live, patience);
+  kill(next, 'SIGKILL');
   daemon.signal('SIGKILL');
   await daemon.finished;
 
@@ -40,8 +50,8 @@ test('a data directory has one owner; commands talk to it, work without one, and
     assert.equal(code, 1, args.join(' '));
     assert.match(stderr, /no daemon is running there/, args.join(' '));
   }
-  await using next = await place.start();
+  await using again = await place.start();
   assert.deepEqual((await place.ask('status', {})).watchlist, { entries: 1, references: 2 });
-  await next.stop();
+  await again.stop();
   for (const name of ['control.sock', 'bridge.sock']) assert.equal(existsSync(join(place.dataDir, name)), false, name);
 });

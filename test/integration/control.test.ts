@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { mkdir, stat, writeFile } from 'node:fs/promises';
+import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer, request } from 'node:http';
 import { connect } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { controlSocket, createControlClient } from '../../src/cli/control-client.ts';
 import type { AlertEventView, ControlHandlers } from '../../src/core/control.ts';
@@ -374,4 +374,57 @@ test('answers that are none of ours are refused', async () => {
     server.closeAllConnections();
     server.close();
   }
+});
+
+test('a socket whose file or folder is deleted is open again soon, and streams that are open go on', async () => {
+  using ctx = testContext();
+  await using directory = await temporaryDirectory();
+  const socketPath = join(directory.path, 'data', 'control.sock');
+  const more = Promise.withResolvers<void>();
+  await using _server = await startControlServer(
+    {
+      socketPath,
+      handlers: handlers({
+        status: async () => emptyStatus,
+        'alerts.tail': async function* () {
+          yield event(1);
+          await more.promise;
+          yield event(2);
+        },
+      }),
+    },
+    ctx,
+  );
+  const client = createControlClient(socketPath);
+  const tail = client.stream('alerts.tail', {}, ctx.signal)[Symbol.asyncIterator]();
+  assert.deepEqual((await tail.next()).value, event(1));
+  for (const gone of [socketPath, dirname(socketPath)]) {
+    await rm(gone, { recursive: true });
+    await until('it answers again', () =>
+      client.call('status', {}, ctx.signal).then(
+        () => true,
+        (error) => !isSightlineError(error, 'control.unavailable') && assert.fail(error),
+      ),
+    );
+    assert.equal((await stat(socketPath)).mode & 0o777, 0o600);
+    assert.equal((await stat(dirname(socketPath))).mode & 0o777, 0o700);
+  }
+  more.resolve();
+  assert.deepEqual((await tail.next()).value, event(2));
+  await assert.rejects(startControlServer({ socketPath, handlers: handlers({}) }, ctx), (error) =>
+    isSightlineError(error, 'daemon.running'),
+  );
+  assert.equal(ctx.lines.filter(({ msg }) => msg === 'socket was gone and is open again').length, 2);
+});
+
+test('a folder where the socket belongs is named as what it is', async () => {
+  using ctx = testContext();
+  await using directory = await temporaryDirectory();
+  const socketPath = controlSocket(directory.path);
+  await mkdir(socketPath);
+  await assert.rejects(
+    startControlServer({ socketPath, handlers: handlers({}) }, ctx),
+    (error) =>
+      isSightlineError(error) && /control\.sock is a folder, and a socket belongs there; move it away/.test(error.message),
+  );
 });
