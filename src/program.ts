@@ -4,7 +4,7 @@ import type { CommandIo, CommandServices, Terminal } from './cli/command.ts';
 import { commands, overview } from './cli/commands.ts';
 import { printable } from './cli/printable.ts';
 import { systemClock } from './core/clock.ts';
-import { errorText, isAbort, isSightlineError, isSystemError } from './core/errors.ts';
+import { errorText, isAbort, isSightlineError, isSystemError, noDescriptors } from './core/errors.ts';
 import { createLogStream, flushed } from './core/log-stream.ts';
 import { nearest } from './core/nearest.ts';
 
@@ -47,10 +47,16 @@ async function report(error: unknown, command: string): Promise<number> {
     for (const issue of Array.isArray(issues) ? issues : [error.message]) say(redact(String(issue)));
     return exitConfig;
   }
+  const text = errorText(error);
+  // Whatever was about to be opened: the module loader and the threads say it in words alone.
+  if (/\b(EMFILE|ENFILE)\b|too many open files/i.test(text)) {
+    say(`sightline ${command}: ${noDescriptors}: ${redact(text)}`);
+    return exitFailed;
+  }
   if (isSightlineError(error)) {
-    say(`sightline ${command}: ${redact(errorText(error))}`);
+    say(`sightline ${command}: ${redact(text)}`);
     if (error.code === 'cli.usage') say(`see: sightline ${command} --help`);
-    else if (error.code === 'control.unavailable' && error.details['limit'] === undefined)
+    else if (error.code === 'control.unavailable' && !('limit' in error.details || 'folder' in error.details))
       say('is it running? sightline run FILE; another one is named with --config FILE or --data DIR');
     return error.code === 'cli.usage' ? exitUsage : exitFailed;
   }

@@ -84,11 +84,11 @@ export function isSystemError(error: unknown, code: string): error is NodeJS.Err
   return error instanceof Error && 'code' in error && error.code === code;
 }
 
+export const noDescriptors = 'no file descriptors are left; raise the limit (LimitNOFILE, ulimit -n)';
+
 /** The words for an error of the process or the machine having no file descriptors left; undefined for any other. */
 export function descriptorsText(error: unknown): string | undefined {
-  return isSystemError(error, 'EMFILE') || isSystemError(error, 'ENFILE')
-    ? 'no file descriptors are left; raise the limit (LimitNOFILE, ulimit -n)'
-    : undefined;
+  return isSystemError(error, 'EMFILE') || isSystemError(error, 'ENFILE') ? noDescriptors : undefined;
 }
 
 /** The rejection an aborted wait gives; expected at shutdown and never logged. */

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -160,4 +161,20 @@ test('without a daemon the commands open the store themselves', async () => {
   const missing = await runProgram(['watchlist', 'show', 'nobody'], { cwd: place.path });
   assert.equal(missing.code, 1);
   assert.match(missing.stderr, /^sightline watchlist: .*nobody/m);
+});
+
+test('a start without enough file descriptors ends with what to raise, in one line', async () => {
+  await using place = await workplace();
+  const main = join(import.meta.dirname, '../../src/main.ts');
+  const { status, stderr } = spawnSync(
+    'sh',
+    ['-c', 'ulimit -n 36; exec "$@"', 'sh', process.execPath, main, 'run', place.file],
+    {
+      encoding: 'utf8',
+    },
+  );
+  assert.equal(status, 1, stderr);
+  const words = stderr.split('\n').filter((line) => line !== '' && !line.startsWith('{'));
+  assert.equal(words.length, 1, stderr);
+  assert.match(words[0] ?? '', /^sightline run: no file descriptors are left; raise the limit \(LimitNOFILE, ulimit -n\): /);
 });
