@@ -15,7 +15,7 @@ import { FloodGate } from './log.ts';
 export async function makeWay(socketPath: string): Promise<void> {
   if (await isFolder(socketPath)) {
     throw new SightlineError('control.unavailable', `${socketPath} is a folder, and a socket belongs there; move it away`, {
-      details: { socketPath },
+      details: { socketPath, folder: true },
     });
   }
   if (await answers(socketPath)) {

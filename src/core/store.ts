@@ -201,6 +201,6 @@ export interface Store extends AsyncDisposable {
    * damaged, and while it is not where it was opened: then nothing is written.
    */
   readonly state: 'ready' | 'full' | 'failed';
-  /** Why it is not ready, in words; `full` for that. */
+  /** Why it is not ready, in words; `full` for that. Of one that is: that it began anew beside files of an older one. */
   readonly reason: string | undefined;
 }

@@ -18,6 +18,7 @@ import { type Migration, migrate } from './migrations.ts';
 
 export const databaseName = 'sightline.db';
 const ownerName = 'owner.pid';
+export const reserveName = 'reserve';
 /** A command-line owner that is just finishing is waited for this long. */
 const busyTimeoutMs = 1000;
 
@@ -29,11 +30,28 @@ export interface OpenedDatabase {
   readonly migrated: { readonly from: number; readonly to: number };
   /** Others may look into the directory and it is not ours to close: it holds other things, or belongs to somebody else. */
   readonly exposed: boolean;
+  /** The database was just made, yet these files tell of an earlier one. */
+  readonly olderLife: readonly string[];
   close(): void;
+}
+
+/** What a store or its daemon leaves in the directory beside the database. */
+const tracesOfLife = [ownerName, reserveName, `${databaseName}-wal`, 'control.sock', 'bridge.sock'];
+
+function refuseFolder(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) return;
+  throw new SightlineError('store.failed', `${path} is a folder, and a file belongs there; move it away`, {
+    details: { file: path },
+  });
 }
 
 /** Makes the directory with mode 0700, or closes one that is empty or holds a store. True when it stays open to others. */
 function prepareDirectory(directory: string): boolean {
+  if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() === false) {
+    throw new SightlineError('store.failed', `${directory} is no folder; move it away or name another dataDir`, {
+      details: { directory },
+    });
+  }
   if (mkdirSync(directory, { recursive: true, mode: 0o700 }) !== undefined) return false;
   if ((statSync(directory).mode & 0o077) === 0) return false;
   const names = readdirSync(directory);
@@ -49,8 +67,8 @@ function prepareDirectory(directory: string): boolean {
 
 /**
  * Opens (makes) `<directory>/sightline.db` for this process alone: SQLite's exclusive lock is held until `close` or the end of the
- * process, however it ends. Throws `daemon.running` with the owner's pid when there is one, `store.schema` for a newer file,
- * `store.failed` for one that is no database or damaged.
+ * process, however it ends. Throws `daemon.running` with the owner's pid when there is one, `store.schema` for a newer file
+ * or one of another program, `store.failed` for one that is no database or damaged.
  */
 export function openDatabase(directory: string, steps?: readonly Migration[]): OpenedDatabase {
   const file = join(directory, databaseName);
@@ -58,6 +76,8 @@ export function openDatabase(directory: string, steps?: readonly Migration[]): O
   let db: Database | undefined;
   try {
     const exposed = prepareDirectory(directory);
+    const before = readdirSync(directory);
+    for (const path of [file, owner, join(directory, reserveName)]) refuseFolder(path);
     // SQLite gives its log the mode of the database.
     closeSync(openSync(file, 'a', 0o600));
     chmodSync(file, 0o600);
@@ -84,6 +104,7 @@ export function openDatabase(directory: string, steps?: readonly Migration[]): O
       identity: identityOf(file),
       migrated,
       exposed,
+      olderLife: migrated.from === 0 ? before.filter((name) => tracesOfLife.includes(name) || isCopy(name)) : [],
       close: () => {
         // Where the folder was deleted and made anew it may be somebody else's.
         if (ownerOf(owner) === process.pid) rmSync(owner, { force: true });
@@ -147,9 +168,13 @@ export function storeError(error: unknown, file: string): SightlineError {
   return new SightlineError('store.failed', `${file}: ${text}`, { details, cause: error });
 }
 
+function isCopy(name: string): boolean {
+  return name.startsWith(`${databaseName}.v`) && name.endsWith('.bak');
+}
+
 /** Copies kept by migrations, newest program first or not: all of them. */
 export function migrationCopies(directory: string): readonly string[] {
   return readdirSync(directory)
-    .filter((name) => name.startsWith(`${databaseName}.v`) && name.endsWith('.bak'))
+    .filter(isCopy)
     .map((name) => join(directory, name));
 }

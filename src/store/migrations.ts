@@ -194,7 +194,7 @@ export function copyName(file: string, version: number): string {
 
 /**
  * Takes the schema to the newest version. A file that already holds data is copied first (`copyName`); all steps share one
- * transaction. Throws `store.schema` for a file of a newer program and leaves it as it is.
+ * transaction. Throws `store.schema` for a file of a newer program, or of another one, and leaves it as it is.
  */
 export function migrate(db: Database, file: string, steps: readonly Migration[] = migrations): { from: number; to: number } {
   const from = Number(db.pragma('user_version', { simple: true }));
@@ -206,6 +206,7 @@ export function migrate(db: Database, file: string, steps: readonly Migration[] 
       { details: { file, found: from, known: to } },
     );
   }
+  refuseForeign(db, file, from, steps);
   if (from === to) return { from, to };
   if (from > 0) {
     db.pragma('wal_checkpoint(TRUNCATE)');
@@ -219,4 +220,18 @@ export function migrate(db: Database, file: string, steps: readonly Migration[] 
     db.pragma(`user_version = ${to}`);
   }).immediate();
   return { from, to };
+}
+
+/** A database that has not the tables of its version, or tables before its first one, was never ours. */
+function refuseForeign(db: Database, file: string, version: number, steps: readonly Migration[]): void {
+  const there = db.prepare<[], string>("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").pluck().all();
+  const first = version === 0 ? undefined : steps[0];
+  const wanted = [...(first?.sql.matchAll(/CREATE TABLE (\w+)/g) ?? [])].map(([, name]) => name);
+  const ours = version === 0 ? there.length === 0 : wanted.every((name) => name !== undefined && there.includes(name));
+  if (ours) return;
+  throw new SightlineError(
+    'store.schema',
+    `${file} is a database of another program (its tables: ${there.slice(0, 5).join(', ') || 'none'}); move it away or name another dataDir`,
+    { details: { file, found: version } },
+  );
 }

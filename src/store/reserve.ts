@@ -1,6 +1,7 @@
 import { closeSync, existsSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { isSystemError } from '../core/errors.ts';
+import { reserveName } from './database.ts';
 
 /**
  * Space set aside for deleting: SQLite writes its log first, so that on a full disk not even erasing would work, and what retention
@@ -17,7 +18,7 @@ const reserveBytes = 8 * 1024 * 1024;
 const chunk = Buffer.alloc(1024 * 1024);
 
 export function createReserve(directory: string): Reserve {
-  const file = join(directory, 'reserve');
+  const file = join(directory, reserveName);
   return {
     spend: () => {
       if (!existsSync(file)) return false;

@@ -90,6 +90,8 @@ export async function startStore({ directory }: StoreOptions, ctx: Context): Pro
   let damage: string | undefined;
   /** Why what is written is written nowhere: the file was deleted or replaced. */
   let missing: string | undefined;
+  /** What the owner should know although all works. */
+  let notice: string | undefined;
   let healing: Promise<void> | undefined;
 
   function become(next: Store['state'], why?: string): void {
@@ -125,6 +127,10 @@ export async function startStore({ directory }: StoreOptions, ctx: Context): Pro
     else log.info({ file: opened.file, from, to }, 'store migrated, a copy was kept');
     if (opened.erasure === 'finished') log.info('an unfinished erasure was finished');
     if (opened.erasure === 'waiting') log.error('an erasure is unfinished until there is space on the disk');
+    if (opened.olderLife.length > 0) {
+      notice = `${opened.file} is new beside what an earlier one left (${opened.olderLife.join(', ')}): watchlist and history begin anew; if that is not meant, stop sightline, put a backup in its place, start again`;
+      log.warn({ reason: notice }, 'store begins anew where an older one was');
+    }
     if (opened.exposed) log.warn({ directory }, 'others may look into the data directory, give it mode 0700');
   }
 
@@ -300,7 +306,7 @@ export async function startStore({ directory }: StoreOptions, ctx: Context): Pro
       return state;
     },
     get reason() {
-      return reason;
+      return state === 'ready' ? notice : reason;
     },
     [Symbol.asyncDispose]: async () => {
       ended.abort();

@@ -18,6 +18,15 @@ import { createWatchlist } from './watchlist.ts';
 
 function openSubjects(directory: string) {
   const opened = openDatabase(directory);
+  try {
+    return prepareSubjects(opened, directory);
+  } catch (error) {
+    opened.close();
+    throw storeError(error, opened.file);
+  }
+}
+
+function prepareSubjects(opened: OpenedDatabase, directory: string) {
   const { db, file } = opened;
   const reserve = createReserve(directory);
   const erased = createErased(db);
@@ -41,6 +50,7 @@ export interface Opened {
   readonly identity: string | undefined;
   readonly migrated: OpenedDatabase['migrated'];
   readonly exposed: boolean;
+  readonly olderLife: OpenedDatabase['olderLife'];
   /** Whether an erasure had been left unfinished, and was finished or has to wait (the disk is full). */
   readonly erasure: 'none' | 'finished' | 'waiting';
 }
@@ -92,10 +102,10 @@ function createHandlers() {
   return {
     open: (directory: string): Opened => {
       state = openSubjects(directory);
-      const { file, identity, migrated, exposed } = state.opened;
+      const { file, identity, migrated, exposed, olderLife } = state.opened;
       const erasure = finishErasure(state.subjects, file);
       state.reserve.restore();
-      return { file, identity, migrated, exposed, erasure };
+      return { file, identity, migrated, exposed, olderLife, erasure };
     },
     close: (): void => {
       state?.opened.close();

@@ -3,7 +3,7 @@ import { type ChildProcessByStdio, execFileSync, spawn } from 'node:child_proces
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, open, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
@@ -322,4 +322,55 @@ test('a place where nothing can be written is refused by name', async () => {
     isSightlineError(error, 'store.failed'),
   );
   assert.ok(!existsSync(join(directory.path, 'data', 'owner.pid')));
+});
+
+test('what lies where a file or folder of the store belongs is named as what it is', async () => {
+  using ctx = testContext();
+  await using place = await temporaryDirectory();
+  const refused = (directory: string, message: RegExp) =>
+    assert.rejects(startStore({ directory }, ctx), (error) => isSightlineError(error) && message.test(error.message));
+  const directory = join(place.path, 'data');
+  await writeFile(directory, '');
+  await refused(directory, /data is no folder; move it away or name another dataDir$/);
+  await rm(directory);
+  for (const name of ['owner.pid', 'reserve', 'sightline.db']) {
+    await mkdir(join(directory, name), { recursive: true });
+    await refused(directory, new RegExp(`${name} is a folder, and a file belongs there; move it away$`));
+    await rm(directory, { recursive: true });
+  }
+  for (const version of [0, 1, 2]) {
+    await mkdir(directory);
+    const file = join(directory, 'sightline.db');
+    const db = new Sqlite(file);
+    db.exec(`CREATE TABLE recipes (id); PRAGMA user_version = ${version}`);
+    db.close();
+    const before = await readFile(file);
+    await refused(directory, /sightline\.db is a database of another program \(its tables: recipes\); move it away/);
+    assert.deepEqual(await readdir(directory), ['sightline.db']);
+    // Bytes 18 to 95 of the head say how it is read and who wrote last.
+    assert.deepEqual((await readFile(file)).subarray(96), before.subarray(96), 'its content is as it was');
+    await rm(directory, { recursive: true });
+  }
+});
+
+test('a store that begins anew beside the files of an older one says so, and is ready', async () => {
+  using ctx = testContext();
+  await using directory = await temporaryDirectory();
+  const file = join(directory.path, 'sightline.db');
+  {
+    await using store = await startStore({ directory: directory.path }, ctx);
+    assert.deepEqual([store.state, store.reason], ['ready', undefined]);
+  }
+  for (const lose of [() => writeFile(file, ''), () => rm(file)]) {
+    await lose();
+    await using store = await startStore({ directory: directory.path }, ctx);
+    assert.equal(store.state, 'ready');
+    assert.match(
+      store.reason ?? '',
+      /sightline\.db is new beside what an earlier one left \(reserve\): watchlist and history begin anew/,
+    );
+  }
+  assert.equal(ctx.lines.filter(({ msg }) => msg === 'store begins anew where an older one was').length, 2);
+  await using store = await startStore({ directory: directory.path }, ctx);
+  assert.equal(store.reason, undefined);
 });
