@@ -1,7 +1,10 @@
+import { join } from 'node:path';
 import type { Config } from '../config/schema.ts';
 import type { Context } from '../core/context.ts';
+import { findIdentity } from '../core/file-identity.ts';
 import type { InferenceEngine } from '../core/inference.ts';
 import { Scope } from '../core/scope.ts';
+import { refuseServed } from '../core/socket-file.ts';
 import type { EntryRecord, Store } from '../core/store.ts';
 import { startEmbedded } from '../inference/embedded.ts';
 import { startImageDecoding } from '../models/image.ts';
@@ -29,6 +32,9 @@ const stopWithinMs = 4000;
 export async function startKeep(config: Config, ctx: Context): Promise<Keep> {
   const scope = new Scope({ clock: ctx.clock, log: ctx.log, deadlineMs: stopWithinMs });
   try {
+    // The lock is in the database: where that was deleted, only its socket tells of a daemon, and a new one must not be made beside it.
+    const gone = (await findIdentity(join(config.dataDir, 'sightline.db'))) === undefined;
+    if (gone) await refuseServed(join(config.dataDir, 'control.sock'));
     startImageDecoding();
     const { repository, threads } = config.inference;
     // Beside one another: each loads native code, in a thread of its own.

@@ -18,12 +18,16 @@ export async function makeWay(socketPath: string): Promise<void> {
       details: { socketPath, folder: true },
     });
   }
-  if (await answers(socketPath)) {
-    throw new SightlineError('daemon.running', `another daemon serves ${socketPath}; talk to it or stop it first`, {
-      details: { socketPath },
-    });
-  }
+  await refuseServed(socketPath);
   await rm(socketPath, { force: true });
+}
+
+/** Throws `daemon.running` when a living process answers at `socketPath`. */
+export async function refuseServed(socketPath: string): Promise<void> {
+  if (!(await answers(socketPath))) return;
+  throw new SightlineError('daemon.running', `another daemon serves ${socketPath}; talk to it or stop it first`, {
+    details: { socketPath },
+  });
 }
 
 async function isFolder(path: string): Promise<boolean> {
@@ -43,7 +47,7 @@ function answers(socketPath: string): Promise<boolean> {
       resolve(true);
     });
     socket.once('error', (error) => {
-      const dead = ['ENOENT', 'ECONNREFUSED', 'ENOTSOCK'].some((code) => isSystemError(error, code));
+      const dead = ['ENOENT', 'ENOTDIR', 'ECONNREFUSED', 'ENOTSOCK'].some((code) => isSystemError(error, code));
       if (dead) resolve(false);
       else reject(error);
     });

@@ -52,6 +52,16 @@ test('a data directory has one owner; commands talk to it, work without one, and
   }
   await using again = await place.start();
   assert.deepEqual((await place.ask('status', {})).watchlist, { entries: 1, references: 2 });
+
+  // The whole folder deleted under it: it says so, and no second daemon makes another store beside it.
+  rmSync(place.dataDir, { recursive: true });
+  await until('the sockets are back again', () => sockets.every((socket) => existsSync(socket)), patience);
+  const third = await place.command('run', place.configFile);
+  assert.equal(third.code, 1);
+  assert.match(third.stderr, /another daemon serves .*control\.sock/);
+  assert.equal(existsSync(join(place.dataDir, 'sightline.db')), false);
+  const trouble = async () => (await place.ask('status', {})).parts.find(({ name, ready }) => name === 'store' && !ready);
+  assert.match((await until('it is said', trouble, patience)).reason ?? '', /sightline\.db was deleted or replaced/);
   await again.stop();
   for (const name of ['control.sock', 'bridge.sock']) assert.equal(existsSync(join(place.dataDir, name)), false, name);
 });
