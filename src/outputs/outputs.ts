@@ -68,13 +68,16 @@ export async function startOutputs(config: OutputsConfig, deps: OutputsDeps, ctx
     ctx,
   );
   const stored = ctx.metrics.gauge('sightline_outbox_rows', 'Rows of the outbox in the store', ['state']);
+  let counted = true;
   const counting = ctx.clock.every(countEveryMs, async () => {
     try {
       const { waiting, dead } = await deps.outbox.counts();
+      counted = true;
       stored.set({ state: 'waiting' }, waiting);
       stored.set({ state: 'dead' }, dead);
     } catch (error) {
-      ctx.log.warn({ err: error }, 'outbox cannot be counted');
+      if (counted) ctx.log.warn({ err: error }, 'outbox cannot be counted');
+      counted = false;
     }
   });
   return {
