@@ -15,6 +15,7 @@ import type { Context } from '../core/context.ts';
 import { SightlineError } from '../core/errors.ts';
 import { type AccessUnit, AccessUnitJoiner, type Arrival, accessUnitLimitBytes } from './access-units.ts';
 import { isKeyPicture, type NalCoding } from './key-pictures.ts';
+import { createMemoryWatch, greedyBytes, type WatchedSource } from './memory-watch.ts';
 import { PictureEnds } from './picture-ends.ts';
 import type { SourceAddress } from './source-address.ts';
 import { sourceError } from './source-error.ts';
@@ -106,8 +107,22 @@ export function silenceFfmpeg(): void {
   Log.setLevel(AV_LOG_QUIET);
 }
 
+/** Memory belongs to the process, and so does the watch over it. */
+const memory = createMemoryWatch(() => process.memoryUsage.rss());
+
 /** Opens a source; rejects with a `source.*` error whose words hold no credentials. */
 export async function openDemuxer(options: OpenOptions, ctx: Context): Promise<UnitSource> {
+  const { address } = options;
+  using limit = address.kind === 'file' ? undefined : ctx.clock.deadline(options.openTimeoutMs, ctx.signal);
+  const end = limit?.signal ?? ctx.signal;
+  while (true) {
+    const opened = await tryOpen(options, end, ctx);
+    if (opened !== undefined) return opened;
+  }
+}
+
+/** Undefined when the open was interrupted for memory that was another's: it is to be tried again. */
+async function tryOpen(options: OpenOptions, end: AbortSignal, ctx: Context): Promise<UnitSource | undefined> {
   const { address } = options;
   const format = new FormatContext();
   format.allocContext();
@@ -116,9 +131,9 @@ export async function openDemuxer(options: OpenOptions, ctx: Context): Promise<U
     interrupted = true;
     format.interrupt();
   };
-  using limit = address.kind === 'file' ? undefined : ctx.clock.deadline(options.openTimeoutMs, ctx.signal);
-  const end = limit?.signal ?? ctx.signal;
+  const watched: WatchedSource | undefined = address.kind === 'file' ? undefined : memory.add(ctx.clock, interrupt);
   end.addEventListener('abort', interrupt, { once: true });
+  if (end.aborted) interrupt();
 
   function check(result: number, doing: string): void {
     ctx.signal.throwIfAborted();
@@ -143,10 +158,17 @@ export async function openDemuxer(options: OpenOptions, ctx: Context): Promise<U
     stream = found;
   } catch (error) {
     await format.closeInput();
+    const suspected = watched?.suspected === true;
+    const greedy = suspected && watched.settle();
+    watched?.[Symbol.dispose]();
+    if (ctx.signal.aborted) throw error;
+    if (greedy) throw greedyError(address.shown);
+    if (suspected && !end.aborted) return undefined;
     throw error;
   } finally {
     end.removeEventListener('abort', interrupt);
   }
+  watched?.opened();
 
   const packet = new Packet();
   packet.alloc();
@@ -158,7 +180,13 @@ export async function openDemuxer(options: OpenOptions, ctx: Context): Promise<U
   async function readPacket(): Promise<Arrival | undefined> {
     while (true) {
       packet.unref();
+      watched?.asked();
       const result = interrupted ? AVERROR_EOF : await format.readFrame(packet);
+      if (watched?.suspected === true) {
+        if (watched.settle()) throw greedyError(address.shown);
+        throw new SightlineError('source.failed', `${address.shown} gave nothing while memory ran short`);
+      }
+      watched?.heard();
       if (interrupted || result === AVERROR_EOF) return undefined;
       if (result < 0) throw sourceError(result, 'reading', address.shown);
       if (packet.streamIndex !== stream.index) continue;
@@ -225,10 +253,17 @@ export async function openDemuxer(options: OpenOptions, ctx: Context): Promise<U
     },
     interrupt,
     [Symbol.asyncDispose]: async () => {
+      watched?.[Symbol.dispose]();
       packet.free();
       await format.closeInput();
     },
   };
+}
+
+function greedyError(shown: string): SightlineError {
+  return new SightlineError('source.format', `${shown} sends one answer of more than ${greedyBytes / 2 ** 20} MiB`, {
+    details: { source: shown, limitBytes: greedyBytes },
+  });
 }
 
 /** A packet's or frame's time stamp, undefined where FFmpeg has none. */

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { describe, test } from 'node:test';
+import { SourceState } from '../../src/gen/sightline/bridge/v1/bridge.ts';
+import { sendWithoutEnd, startScriptedRtsp } from '../support/scripted-rtsp.ts';
+import { cameraConfig, inferenceConfig, startTestDaemon, startWorkerProcess, untilState } from '../support/software-worker.ts';
+import { until } from '../support/until.ts';
+
+const inference = inferenceConfig('model_repository');
+
+/** Most memory a process has had resident, in MiB. */
+async function peakMiB(pid: number | undefined): Promise<number> {
+  const [, kilobytes] = /^VmHWM:\s+(\d+) kB$/m.exec(await readFile(`/proc/${pid}/status`, 'utf8')) ?? [];
+  return Number(kilobytes) / 1024;
+}
+
+describe('a software worker reading a server that means it harm', () => {
+  test('an answer of two gigabytes ends at a bound, names its camera and leaves the one that is silent alone', async () => {
+    await using greedy = await startScriptedRtsp(({ method, socket }) => {
+      if (method !== 'DESCRIBE') return '200 OK\r\n\r\n';
+      setImmediate(() => void sendWithoutEnd(socket));
+      return '200 OK\r\nContent-Type: application/sdp\r\nContent-Length: 2000000000\r\n\r\n';
+    });
+    let silentAsked = 0;
+    await using silent = await startScriptedRtsp(({ method }) => {
+      if (method !== 'DESCRIBE') return '200 OK\r\n\r\n';
+      silentAsked += 1;
+      return undefined;
+    });
+    const patient = { openTimeoutMs: 60_000, detect: [] };
+    await using daemon = await startTestDaemon({
+      cameras: [cameraConfig('silent', silent.url, patient), cameraConfig('greedy', greedy.url, patient)],
+      inference,
+    });
+    await using worker = startWorkerProcess(daemon.socketPath);
+    await until('the silent one to be asked', () => silentAsked > 0);
+    const away = await Promise.race([untilState(daemon, 'greedy', SourceState.AWAY), worker.failed]);
+    assert.deepEqual([away.code, away.reason], ['source.format', `${greedy.url} sends one answer of more than 128 MiB`]);
+    await until('its second attempt', () => greedy.connections > 1);
+    const peak = await peakMiB(worker.child.pid);
+    assert.ok(peak < 700, `the worker had ${peak} MiB`);
+    assert.deepEqual(
+      daemon.statuses.filter(({ camera, state }) => camera === 'silent' && state !== SourceState.CONNECTING),
+      [],
+    );
+  });
+});
