@@ -80,6 +80,8 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
   let playing: PictureStream | undefined;
   let measured: (() => StreamStats) | undefined;
   let draining = false;
+  /** Sources whose redirects led nowhere the last time. */
+  const redirected = new Set<string>();
   let liveSinceMs: number | undefined;
   /** What is not as it should be with the source while there are pictures. */
   let trouble: Trouble | undefined;
@@ -116,12 +118,14 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
 
   async function openUnits(source: string): Promise<UnitSource> {
     const address = parseSource(source);
-    return address.kind === 'gst'
-      ? await openPipeline(
-          { name: address.pipeline, properties: settings.properties, openTimeoutMs: settings.openTimeoutMs },
-          own,
-        )
-      : await openDemuxer({ address, transport: settings.transport, openTimeoutMs: settings.openTimeoutMs }, own);
+    const { properties, transport, openTimeoutMs } = settings;
+    if (address.kind === 'gst') return await openPipeline({ name: address.pipeline, properties, openTimeoutMs }, own);
+    try {
+      return await openDemuxer({ address, transport, openTimeoutMs, redirected: redirected.delete(source) }, own);
+    } catch (error) {
+      if (isSightlineError(error) && error.details['redirected'] === true) redirected.add(source);
+      throw error;
+    }
   }
 
   async function decode(units: UnitSource, source: string): Promise<PictureStream> {

@@ -8,15 +8,17 @@ import {
   AV_NOPTS_VALUE,
   AV_PKT_DATA_PRFT,
   AVERROR_EOF,
+  AVERROR_EXIT,
   AVMEDIA_TYPE_VIDEO,
 } from 'node-av/constants';
 import { type CodecParameters, Dictionary, FormatContext, Log, Packet, type Stream } from 'node-av/lib';
 import type { Context } from '../core/context.ts';
-import { SightlineError } from '../core/errors.ts';
+import { isAbort, SightlineError } from '../core/errors.ts';
 import { type AccessUnit, AccessUnitJoiner, type Arrival, accessUnitLimitBytes } from './access-units.ts';
 import { isKeyPicture, type NalCoding } from './key-pictures.ts';
 import { createMemoryWatch, greedyBytes, type WatchedSource } from './memory-watch.ts';
 import { PictureEnds } from './picture-ends.ts';
+import { wrongRedirects } from './redirects.ts';
 import type { SourceAddress } from './source-address.ts';
 import { sourceError } from './source-error.ts';
 import type { StreamMeter } from './stream-meter.ts';
@@ -53,6 +55,8 @@ export interface OpenOptions {
   readonly transport: 'tcp' | 'udp';
   /** Holds for what comes over a network. A file is read in its own time: where that takes long, trying again would help nobody. */
   readonly openTimeoutMs: number;
+  /** RTSP: where it redirects to is looked at before FFmpeg may follow, as it led nowhere the last time. */
+  readonly redirected?: boolean;
 }
 
 /** Protocols FFmpeg may use for a source of each kind: a playlist or a redirect must not reach beyond them. */
@@ -107,6 +111,10 @@ export function silenceFfmpeg(): void {
   Log.setLevel(AV_LOG_QUIET);
 }
 
+/** A camera that takes longer to answer is asked where it redirects to. */
+const slowMs = 500;
+/** Negated EINVAL: FFmpeg's answer to a redirect it may not follow. */
+const invalidArgument = -22;
 /** Memory belongs to the process, and so does the watch over it. */
 const memory = createMemoryWatch(() => process.memoryUsage.rss());
 
@@ -131,12 +139,33 @@ async function tryOpen(options: OpenOptions, end: AbortSignal, ctx: Context): Pr
     interrupted = true;
     format.interrupt();
   };
+  const looking = new AbortController();
+  const lookEnd = AbortSignal.any([end, looking.signal]);
+  let astray: string | undefined;
+  async function look(url: string): Promise<void> {
+    astray ??= await wrongRedirects(url, lookEnd);
+  }
+  async function lookWhenSlow(url: string): Promise<void> {
+    try {
+      await ctx.clock.sleep(slowMs, lookEnd);
+    } catch (error) {
+      if (isAbort(error) || lookEnd.aborted) return;
+      throw error;
+    }
+    await look(url);
+    if (astray !== undefined) interrupt();
+  }
   const watched: WatchedSource | undefined = address.kind === 'file' ? undefined : memory.add(ctx.clock, interrupt);
   end.addEventListener('abort', interrupt, { once: true });
   if (end.aborted) interrupt();
 
   function check(result: number, doing: string): void {
     ctx.signal.throwIfAborted();
+    if (astray !== undefined) {
+      throw new SightlineError('source.unreachable', `opening ${address.shown} failed: ${astray}`, {
+        details: { source: address.shown, redirected: true },
+      });
+    }
     if (interrupted) {
       throw new SightlineError('source.timeout', `${doing} ${address.shown} took longer than ${options.openTimeoutMs} ms`, {
         details: { source: address.shown },
@@ -148,7 +177,14 @@ async function tryOpen(options: OpenOptions, end: AbortSignal, ctx: Context): Pr
   const target = address.kind === 'file' ? `file:${address.path}` : address.url;
   let stream: Stream;
   try {
-    check(await format.openInput(target, null, openDictionary(options)), 'opening');
+    if (address.kind === 'rtsp' && options.redirected === true) await look(address.url);
+    if (astray !== undefined) interrupt();
+    const slow = address.kind === 'rtsp' ? lookWhenSlow(address.url) : undefined;
+    const result = interrupted ? AVERROR_EXIT : await format.openInput(target, null, openDictionary(options));
+    if (address.kind === 'rtsp' && result === invalidArgument) await look(address.url);
+    looking.abort();
+    await slow;
+    check(result, 'opening');
     check(await format.findStreamInfo(), 'probing');
     const index = format.findBestStream(AVMEDIA_TYPE_VIDEO);
     const found = index < 0 ? undefined : format.streams[index];
@@ -166,6 +202,7 @@ async function tryOpen(options: OpenOptions, end: AbortSignal, ctx: Context): Pr
     if (suspected && !end.aborted) return undefined;
     throw error;
   } finally {
+    looking.abort();
     end.removeEventListener('abort', interrupt);
   }
   watched?.opened();

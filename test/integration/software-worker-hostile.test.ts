@@ -44,4 +44,29 @@ describe('a software worker reading a server that means it harm', () => {
       [],
     );
   });
+
+  test('redirects are followed five times at most, and to RTSP only; the next attempts ask before they follow', async () => {
+    await using loop = await startScriptedRtsp((_, port) => `302 Moved\r\nLocation: rtsp://127.0.0.1:${port}/again\r\n\r\n`);
+    await using web = await startScriptedRtsp((_, port) => `301 Moved\r\nLocation: http://127.0.0.1:${port}/secret\r\n\r\n`);
+    const patient = { openTimeoutMs: 60_000, detect: [] };
+    await using daemon = await startTestDaemon({
+      cameras: [cameraConfig('loop', loop.url, patient), cameraConfig('web', web.url, patient)],
+      inference,
+    });
+    await using worker = startWorkerProcess(daemon.socketPath);
+    const wait = <T>(promise: Promise<T>) => Promise.race([promise, worker.failed]);
+    const away = await wait(untilState(daemon, 'loop', SourceState.AWAY));
+    assert.deepEqual(
+      [away.code, away.reason],
+      ['source.unreachable', `opening ${loop.url} failed: it redirects more than 5 times`],
+    );
+    const first = loop.connections;
+    await wait(untilState(daemon, 'loop', SourceState.AWAY, daemon.statuses.indexOf(away) + 1));
+    assert.equal(loop.connections - first, 6);
+    const { code, reason } = await wait(untilState(daemon, 'web', SourceState.AWAY));
+    assert.deepEqual(
+      [code, reason],
+      ['source.unreachable', `opening ${web.url} failed: it redirects to http:, and only rtsp: and rtsps: are followed`],
+    );
+  });
 });

@@ -1,0 +1,75 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+
+/**
+ * Where an RTSP server sends its readers. FFmpeg follows redirects without a limit and says no more of a refused one than "invalid
+ * argument", so a server that keeps an open waiting is asked once more, beside it.
+ */
+
+const redirectLimit = 5;
+const schemes: Readonly<Record<string, { readonly port: number; readonly tls: boolean }>> = {
+  rtsp: { port: 554, tls: false },
+  rtsps: { port: 322, tls: true },
+};
+const headLimitBytes = 64 * 1024;
+
+/** What is wrong with the redirects of `url`, in words without credentials; undefined when nothing is, or the server does not say. */
+export async function wrongRedirects(url: string, signal: AbortSignal): Promise<string | undefined> {
+  let at: string | undefined = url;
+  for (let followed = 0; followed <= redirectLimit; followed += 1) {
+    const [, scheme = '', host = '', port] =
+      /^([a-z][a-z0-9+.-]*):(?:\/\/(?:[^@/]*@)?(\[[^\]]*\]|[^:/?#]*)(?::(\d+))?)?/i.exec(at) ?? [];
+    const known = schemes[scheme.toLowerCase()];
+    if (known === undefined)
+      return `it redirects to ${scheme === '' ? 'no address' : `${scheme}:`}, and only rtsp: and rtsps: are followed`;
+    const name = host.replace(/^\[|\]$/g, '');
+    const number = Number(port ?? known.port);
+    if (name === '' || number > 65_535) return undefined;
+    at = await redirectOf(at.replace(/\/\/[^@/]*@/, '//'), { ...known, host: name, port: number }, signal);
+    if (at === undefined) return undefined;
+  }
+  return `it redirects more than ${redirectLimit} times`;
+}
+
+interface Server {
+  readonly host: string;
+  readonly port: number;
+  readonly tls: boolean;
+}
+
+/** The address that the server answers OPTIONS or DESCRIBE with; undefined when it does not redirect, or does not answer. */
+async function redirectOf(url: string, { host, port, tls }: Server, signal: AbortSignal): Promise<string | undefined> {
+  // As FFmpeg does, which reads the video: cameras make their certificates themselves.
+  const socket: Socket = tls ? connectTls({ host, port, rejectUnauthorized: false }) : connect({ host, port });
+  const gone = new AbortController();
+  const end = AbortSignal.any([signal, gone.signal]);
+  socket.on('error', () => gone.abort()).on('close', () => gone.abort());
+  try {
+    await once(socket, tls ? 'secureConnect' : 'connect', { signal: end });
+    for (const [index, method] of ['OPTIONS', 'DESCRIBE'].entries()) {
+      socket.write(`${method} ${url} RTSP/1.0\r\nCSeq: ${index + 1}\r\nUser-Agent: Sightline\r\n\r\n`);
+      const head = await answerHead(socket, end);
+      const [, status] = /^RTSP\/1\.\d (\d{3})/.exec(head) ?? [];
+      if (status?.startsWith('3') === true) return /^location: *(\S+)/im.exec(head)?.[1];
+      if (status !== '200') return undefined;
+    }
+    return undefined;
+  } catch {
+    // What keeps it from answering is FFmpeg's to meet, and to say.
+    return undefined;
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** Up to the empty line; OPTIONS has no body. */
+async function answerHead(socket: Socket, signal: AbortSignal): Promise<string> {
+  let head = '';
+  while (!head.includes('\r\n\r\n')) {
+    const [chunk]: Buffer[] = await once(socket, 'data', { signal });
+    head += chunk?.toString('latin1') ?? '';
+    if (head.length > headLimitBytes) throw new RangeError('the head of an answer has no end');
+  }
+  return head;
+}
