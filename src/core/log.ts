@@ -115,13 +115,17 @@ export function createLogger(options: { level: LogLevel; destination: { write(li
 
 /** Turns a flood into one line a second with a count; the last fields win. */
 export class FloodGate implements Disposable {
-  readonly #pending = new Map<string, { readonly level: 'warn' | 'error'; count: number; fields: object }>();
+  readonly #pending = new Map<string, { readonly level: 'info' | 'warn' | 'error'; count: number; fields: object }>();
   readonly #timer: Disposable;
   readonly #log: Logger;
 
   constructor(log: Logger, clock: Clock) {
     this.#log = log;
     this.#timer = clock.every(1000, () => this.#flush());
+  }
+
+  info(message: string, fields: object = {}): void {
+    this.#say('info', message, fields);
   }
 
   warn(message: string, fields: object = {}): void {
@@ -132,7 +136,7 @@ export class FloodGate implements Disposable {
     this.#say('error', message, fields);
   }
 
-  #say(level: 'warn' | 'error', message: string, fields: object): void {
+  #say(level: 'info' | 'warn' | 'error', message: string, fields: object): void {
     const seen = this.#pending.get(message);
     if (seen === undefined) {
       this.#pending.set(message, { level, count: 0, fields });

@@ -85,6 +85,8 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
   let liveSinceMs: number | undefined;
   /** What is not as it should be with the source while there are pictures. */
   let trouble: Trouble | undefined;
+  /** Time stamps that jump. */
+  let jumping: Trouble | undefined;
   /** Detectors that do not keep up. */
   let late: Trouble | undefined;
   const keepingUp = createKeepingUp();
@@ -161,7 +163,7 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
       height,
       decode: pictures.path,
       fps: pictures.frameRate ?? 0,
-      ...joined([failing, trouble, late]),
+      ...joined([failing, trouble, jumping, late]),
     });
   }
 
@@ -210,6 +212,13 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
     else own.log.warn({ camera, seconds: offBySeconds }, 'camera clock is off, arrival is used instead');
   }
 
+  /** Words for time stamps that begin to jump, or go on as they should again. */
+  function judgeStamps(jump: boolean): void {
+    jumping = jump ? { reason: 'its time stamps jump; the time of arrival is used', code: 'camera.clock' } : undefined;
+    if (jump) own.log.warn({ camera }, 'camera time stamps jump, arrival is used instead');
+    else own.log.info({ camera }, 'camera time stamps are sound again');
+  }
+
   /** Words for a file that is shorter than its container says. */
   function judgeLength(file: FileLength): void {
     trouble = undefined;
@@ -229,7 +238,9 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
     const { width, height } = first;
     sayLive = () => live(pictures, first);
     sayLive();
-    own.log.info({ camera, epoch, codec: pictures.codec, width, height, decode: pictures.path }, 'camera live');
+    const facts = { camera, epoch, codec: pictures.codec, width, height, decode: pictures.path };
+    if (liveSinceMs === undefined) own.log.info(facts, 'camera live');
+    else services.flood.info('camera live, anew', facts);
     return createAnalysis(
       {
         settings,
@@ -262,6 +273,7 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
     measured = () => meter.stats(pictures.undecodable);
     // What is wrong with a file is found at its end, and holds for the next round.
     if (units.kind === 'live') trouble = undefined;
+    jumping = undefined;
     signal.throwIfAborted();
     if (draining) return false;
     playing = pictures;
@@ -280,10 +292,9 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
             size = { width: picture.width, height: picture.height };
             liveSinceMs ??= own.clock.mono();
           }
-          if (picture.clockOffBySeconds !== undefined) {
-            judgeClock(picture.clockOffBySeconds);
-            sayLive?.();
-          }
+          if (picture.clockOffBySeconds !== undefined) judgeClock(picture.clockOffBySeconds);
+          if (picture.stampsJump !== undefined) judgeStamps(picture.stampsJump);
+          if (picture.clockOffBySeconds !== undefined || picture.stampsJump !== undefined) sayLive?.();
           taken = true;
           await analysis.push(picture);
         } finally {

@@ -1,7 +1,9 @@
 import { createSenderClock } from './sender-clock.ts';
+import { createStampTrust } from './stamp-trust.ts';
 
 /**
- * The clocks of a camera's frames, pure. PTS stay as the source gives them as long as they grow; camera time comes from RTCP
+ * The clocks of a camera's frames, pure. PTS stay as the source gives them as long as they grow, and are made of arrival while those of a
+ * live source jump again and again; camera time comes from RTCP
  * sender reports where there are any, otherwise from arrival, smoothed, and never runs backwards.
  */
 
@@ -30,6 +32,8 @@ export interface FrameClock {
   readonly restarted: boolean;
   /** Seconds by which the camera's clock is ahead: said when that has changed, 0 once it is right again. */
   readonly clockOffBySeconds?: number;
+  /** Whether arrival stands in for time stamps that jump: said when that has changed. */
+  readonly stampsJump?: boolean;
 }
 
 /** Camera clocks further off than this are not believed (design section 2). */
@@ -66,15 +70,35 @@ export function createFrameTimes(options: {
   let lastCameraUs = Number.NEGATIVE_INFINITY;
   let openedUs = options.openedWallUs;
 
-  function placed(arrival: FrameArrival): { readonly pts: bigint; readonly restarted: boolean } {
+  const trust = createStampTrust();
+  let lastGiven: bigint | undefined;
+
+  function asGiven(arrival: FrameArrival, passedMs: number): { readonly pts: bigint; readonly restarted: boolean } {
     if (last === undefined) return { pts: arrival.pts ?? 0n, restarted: false };
     if (arrival.pts === undefined) return { pts: last + step, restarted: false };
     const aheadMs = Number(arrival.pts - last) / ticksPerMs;
-    if (aheadMs > 0) {
-      const passedMs = Number(arrival.receivedMonoUs - lastMonoUs) / 1000;
-      return { pts: arrival.pts, restarted: kind === 'live' && aheadMs - passedMs > leapMs };
-    }
+    if (aheadMs > 0) return { pts: arrival.pts, restarted: kind === 'live' && aheadMs - passedMs > leapMs };
     return aheadMs < -hiccupMs ? { pts: arrival.pts, restarted: true } : { pts: last + 1n, restarted: false };
+  }
+
+  function goesOn({ pts }: FrameArrival, passedMs: number): boolean {
+    if (pts === undefined || lastGiven === undefined) return true;
+    const aheadMs = Number(pts - lastGiven) / ticksPerMs;
+    return aheadMs > 0 && aheadMs - passedMs <= leapMs;
+  }
+
+  function placed(arrival: FrameArrival): { readonly pts: bigint; readonly restarted: boolean } {
+    const passedMs = Math.max(0, Number(arrival.receivedMonoUs - lastMonoUs) / 1000);
+    const given = asGiven(arrival, passedMs);
+    if (kind === 'file') return given;
+    const { trusted } = trust;
+    const sound = trusted ? !given.restarted : goesOn(arrival, passedMs);
+    trust.add({ monoMs: Number(arrival.receivedMonoUs) / 1000, sound });
+    lastGiven = arrival.pts ?? lastGiven;
+    if (trust.trusted) return trusted ? given : { pts: arrival.pts ?? given.pts, restarted: true };
+    // No new epoch: by arrival, what was seen so far goes on.
+    const ticks = BigInt(Math.max(1, Math.round(passedMs * ticksPerMs)));
+    return { pts: last === undefined ? given.pts : last + ticks, restarted: false };
   }
 
   function sayNow(offUs: number, monoMs: number): boolean {
@@ -88,7 +112,14 @@ export function createFrameTimes(options: {
 
   return {
     next: (arrival) => {
+      const wasTrusted = trust.trusted;
       const { pts, restarted } = placed(arrival);
+      const jumping = !trust.trusted;
+      if (jumping && wasTrusted) {
+        offsetUs = undefined;
+        ntpOffsetUs = undefined;
+        senderClock.reset();
+      }
       if (restarted) {
         if (kind === 'file') openedUs = lastCameraUs;
         first = undefined;
@@ -109,12 +140,14 @@ export function createFrameTimes(options: {
       // A wall clock that was set, or a stall, moves the difference at once; jitter only by a little.
       if (offsetUs === undefined || Math.abs(arrivedOffset - offsetUs) > believedWithinUs) offsetUs = arrivedOffset;
       else offsetUs += (arrivedOffset - offsetUs) * smoothing;
-      if (arrival.ntpUs !== undefined && arrival.pts !== undefined) ntpOffsetUs = arrival.ntpUs - mediaUs;
+      // What the sender says of its clock goes by the same time stamps.
+      const ntpUs = arrival.pts === undefined || jumping ? undefined : arrival.ntpUs;
+      if (ntpUs !== undefined) ntpOffsetUs = ntpUs - mediaUs;
       let cameraTimeSource: 'rtcp' | 'arrival' = 'arrival';
       let cameraUs = offsetUs + mediaUs;
       let offBy: number | undefined;
       const monoMs = Number(arrival.receivedMonoUs) / 1000;
-      const capturedMs = arrival.ntpUs === undefined || arrival.pts === undefined ? undefined : arrival.ntpUs / 1000;
+      const capturedMs = ntpUs === undefined ? undefined : ntpUs / 1000;
       senderClock.add({ mediaMs, arrivedMonoMs: monoMs, arrivedMs: arrival.wallUs / 1000, capturedMs });
       const { aheadMs } = senderClock;
       if (ntpOffsetUs !== undefined && aheadMs !== undefined) {
@@ -136,6 +169,7 @@ export function createFrameTimes(options: {
         cameraTimeSource,
         restarted,
         ...(offBy === undefined ? {} : { clockOffBySeconds: offBy }),
+        ...(jumping === wasTrusted ? { stampsJump: jumping } : {}),
       };
     },
   };

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { describe, test } from 'node:test';
 import { SourceState } from '../../src/gen/sightline/bridge/v1/bridge.ts';
+import { missingRtspPatterns, startRtspPatterns } from '../support/rtsp-patterns.ts';
+import { startRtspWire } from '../support/rtsp-wire.ts';
 import { sendWithoutEnd, startScriptedRtsp } from '../support/scripted-rtsp.ts';
 import { cameraConfig, inferenceConfig, startTestDaemon, startWorkerProcess, untilState } from '../support/software-worker.ts';
 import { until } from '../support/until.ts';
@@ -68,5 +70,29 @@ describe('a software worker reading a server that means it harm', () => {
       [code, reason],
       ['source.unreachable', `opening ${web.url} failed: it redirects to http:, and only rtsp: and rtsps: are followed`],
     );
+  });
+
+  test('time stamps from anywhere cost two epochs, then arrival counts and the state says so', {
+    skip: missingRtspPatterns(),
+  }, async () => {
+    await using patterns = await startRtspPatterns();
+    await using wire = await startRtspWire({ port: patterns.port, path: 'small' });
+    wire.jumping = true;
+    await using daemon = await startTestDaemon({
+      cameras: [cameraConfig('jumping', wire.url, { openTimeoutMs: 60_000, silenceTimeoutMs: 60_000, detect: [] })],
+      inference,
+    });
+    await using worker = startWorkerProcess(daemon.socketPath);
+    const words = 'its time stamps jump; the time of arrival is used';
+    const said = await Promise.race([
+      until('the words', () => daemon.statuses.find(({ reason }) => reason === words), 60_000),
+      worker.failed,
+    ]);
+    assert.deepEqual([said.state, said.code, daemon.epochs.get('jumping')], [SourceState.LIVE, 'camera.clock', 3]);
+    const before = daemon.frames.length;
+    await Promise.race([until('more frames', () => daemon.frames.length > before + 60, 60_000), worker.failed]);
+    const epochs = new Set(daemon.frames.slice(before).map(({ epoch }) => epoch));
+    assert.deepEqual([...epochs], [3]);
+    assert.equal(daemon.statuses.at(-1), said);
   });
 });

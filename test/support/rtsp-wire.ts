@@ -18,6 +18,8 @@ export interface RtspWire extends AsyncDisposable {
   /** While true nothing that the camera says reaches a reader; connections stand. */
   silent: boolean;
   reports: Reports;
+  /** While true every picture has a time stamp from anywhere. */
+  jumping: boolean;
   /** Ends all connections without a goodbye. */
   cut(): void;
   /** The same within the next slice that takes several packets: after a packet in its midst, or within that packet. */
@@ -74,6 +76,13 @@ export async function startRtspWire(first: Camera): Promise<RtspWire> {
   let connections = 0;
   let cutting: { readonly where: 'in packet' | 'after packet'; done(): void } | undefined;
 
+  function stamped(piece: Buffer): Buffer {
+    if (!wire.jumping || piece[0] !== 0x24 || piece[1] !== 0) return piece;
+    const changed = Buffer.from(piece);
+    changed.writeUInt32BE(Math.imul(piece.readUInt32BE(8), 2_654_435_761) >>> 0, 8);
+    return changed;
+  }
+
   function reported(piece: Buffer): Buffer | undefined {
     const isReport = piece[0] === 0x24 && piece[1] === 1;
     if (!isReport || wire.reports === 'true') return piece;
@@ -112,7 +121,7 @@ export async function startRtspWire(first: Camera): Promise<RtspWire> {
           camera.destroy();
           return;
         }
-        const sent = reported(piece);
+        const sent = reported(stamped(piece));
         if (sent !== undefined) reader.write(sent);
       }
     });
@@ -144,6 +153,7 @@ export async function startRtspWire(first: Camera): Promise<RtspWire> {
     come: async () => void (await open(port)),
     silent: false,
     reports: 'true',
+    jumping: false,
     cut: () => {
       for (const [reader, camera] of pairs) {
         reader.destroy();

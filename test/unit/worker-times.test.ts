@@ -206,3 +206,42 @@ describe('time stamps', () => {
     );
   });
 });
+
+describe('time stamps that jump', () => {
+  const jumps: Readonly<Record<string, (index: number) => bigint>> = {
+    'to anywhere with every frame': (index) => BigInt((index * 2_654_435_761) % 2 ** 32),
+    'back with every frame': (index) => BigInt(10_000_000 - index * 3600),
+    'far ahead every five seconds': (index) => BigInt(index * 9000) + BigInt(Math.floor(index / 50)) * 2n ** 31n,
+  };
+  for (const [how, pts] of Object.entries(jumps)) {
+    test(`${how} begin two epochs at most, then arrival takes their place`, () => {
+      const times = live();
+      const frames = Array.from({ length: 600 }, (_, index) => times.next(arrival(index, { pts: pts(index), ntpUs: 1e15 })));
+      assert.equal(frames.filter(({ restarted }) => restarted).length, 2);
+      assert.deepEqual(
+        frames.flatMap(({ stampsJump }) => (stampsJump === undefined ? [] : [stampsJump])),
+        [true],
+      );
+      const from = frames.findIndex(({ stampsJump }) => stampsJump === true);
+      for (const [index, { mediaMs, pts: given, cameraTimeUs, cameraTimeSource }] of frames.entries()) {
+        const before = frames[index - 1];
+        if (index <= from || before === undefined) continue;
+        assert.ok(given > before.pts);
+        assert.equal(Math.round(mediaMs - before.mediaMs), 100);
+        assert.equal(cameraTimeSource, 'arrival');
+        assert.ok(Math.abs(cameraTimeUs - (wallUs + index * 100_000)) < 1000, `frame ${index}`);
+      }
+    });
+  }
+
+  test('are believed again, in a new epoch, after half a minute without a jump', () => {
+    const times = live();
+    const frames = Array.from({ length: 600 }, (_, index) =>
+      times.next(arrival(index, { pts: BigInt(index * 9000 + Math.min(index, 50) * 100_000_000) })),
+    );
+    const again = frames.findIndex(({ stampsJump }) => stampsJump === false);
+    assert.equal(again, 350);
+    assert.deepEqual([frames[again]?.restarted, frames[again]?.mediaMs, frames[again + 1]?.mediaMs], [true, 0, 100]);
+    assert.ok(frames.slice(again + 1).every(({ restarted, stampsJump }) => !restarted && stampsJump === undefined));
+  });
+});
