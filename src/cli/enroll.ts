@@ -50,7 +50,7 @@ Exit codes: 0 every photo was taken, 1 some photo was refused.`,
     if (values.list === undefined) throw usage('--list is missing');
     const { kind } = values;
     if (kind !== 'face' && kind !== 'body') throw usage(`--kind ${kind} is unknown; expected face or body`);
-    const photos = (await Promise.all(positionals.map((path) => photosIn(path, values.name)))).flat();
+    const photos = (await Promise.all(positionals.map((path) => photosAt(path, values.name)))).flat();
     const common: Omit<Details, 'name'> = {
       list: values.list,
       kind,
@@ -68,8 +68,8 @@ Exit codes: 0 every photo was taken, 1 some photo was refused.`,
     };
     return await withStore(values, io, services, async (control) => {
       let refused = 0;
-      for (const { path, name } of photos) {
-        const result = await enrolOne(control, path, { ...common, name }, io);
+      for (const { path, name, unreadable } of photos) {
+        const result = unreadable ?? (await enrolOne(control, path, { ...common, name }, io));
         if (result instanceof SightlineError) refused += 1;
         if (values.json === true) io.out(JSON.stringify(asJson(path, result)));
         else say(path, result, io);
@@ -82,29 +82,75 @@ Exit codes: 0 every photo was taken, 1 some photo was refused.`,
 interface Photo {
   readonly path: string;
   readonly name: string;
+  /** Why it cannot even be looked at. */
+  readonly unreadable?: SightlineError;
 }
 
-async function photosIn(path: string, name: string | undefined): Promise<readonly Photo[]> {
+/** Of a file or folder that was named; throws `cli.usage` when there is nothing to enrol. */
+async function photosAt(path: string, name: string | undefined): Promise<readonly Photo[]> {
   const kind = await stat(path).catch((error: unknown) => {
     if (isSystemError(error, 'ENOENT')) throw usage(`there is no file or folder ${path}`);
-    throw error;
+    const why = unreadableText(error, path);
+    throw why === undefined ? error : usage(`${path} cannot be read: ${why}`);
   });
-  if (!kind.isDirectory()) {
-    if (!kind.isFile()) throw usage(`${path} is neither a file nor a folder`);
-    if (name === undefined) throw usage('--name is missing');
-    return [{ path, name }];
-  }
-  const names = (await readdir(path)).toSorted((a, b) => a.localeCompare(b));
+  if (kind.isDirectory()) return await photosIn(path, name);
+  if (!kind.isFile()) throw usage(`${path} is neither a file nor a folder`);
+  if (name === undefined) throw usage('--name is missing');
+  return [{ path, name }];
+}
+
+/** Of a folder. What cannot be read in it is among them, with its reason. */
+async function photosIn(folder: string, name: string | undefined): Promise<readonly Photo[]> {
+  const names = (await readdir(folder)).toSorted((a, b) => a.localeCompare(b));
   // Links count as what they lead to: collections of photos are full of them.
-  const entries = await Promise.all(names.map(async (name) => ({ name, kind: await stat(join(path, name)) })));
+  const entries = await Promise.all(
+    names.map(async (name) => ({ name, kind: await readably(join(folder, name), (at) => stat(at)) })),
+  );
+  const unreadable = entries.flatMap((entry) =>
+    entry.kind instanceof SightlineError
+      ? [{ path: join(folder, entry.name), name: name ?? entry.name, unreadable: entry.kind }]
+      : [],
+  );
   if (name === undefined) {
-    const people = entries.filter((entry) => entry.kind.isDirectory());
-    if (people.length === 0) throw usage(`${path} has no subfolders, one for each person; give --name for the pictures in it`);
-    return (await Promise.all(people.map((person) => photosIn(join(path, person.name), person.name)))).flat();
+    const people = entries.filter(({ kind }) => !(kind instanceof SightlineError) && kind.isDirectory());
+    if (people.length + unreadable.length === 0) {
+      throw usage(`${folder} has no subfolders, one for each person; give --name for the pictures in it`);
+    }
+    const photos = people.map(async (person): Promise<readonly Photo[]> => {
+      const path = join(folder, person.name);
+      const found = await readably(path, (at) => photosIn(at, person.name));
+      return found instanceof SightlineError ? [{ path, name: person.name, unreadable: found }] : found;
+    });
+    return [...(await Promise.all(photos)).flat(), ...unreadable];
   }
-  const found = entries.filter((entry) => entry.kind.isFile() && pictures.includes(extname(entry.name).toLowerCase()));
-  if (found.length === 0) throw usage(`${path} has no pictures; known are ${pictures.join(', ')}`);
-  return found.map((entry) => ({ path: join(path, entry.name), name }));
+  const isPicture = (file: string) => pictures.includes(extname(file).toLowerCase());
+  const found = entries.filter(
+    (entry) => isPicture(entry.name) && !(entry.kind instanceof SightlineError) && entry.kind.isFile(),
+  );
+  const refused = unreadable.filter(({ path }) => isPicture(path));
+  if (found.length + refused.length === 0) throw usage(`${folder} has no pictures; known are ${pictures.join(', ')}`);
+  return [...found.map((entry) => ({ path: join(folder, entry.name), name })), ...refused];
+}
+
+/** What `read` gives, or why the system does not let it be read. */
+async function readably<T>(path: string, read: (path: string) => Promise<T>): Promise<T | SightlineError> {
+  try {
+    return await read(path);
+  } catch (cause) {
+    const why = unreadableText(cause, path);
+    if (why === undefined) throw cause;
+    return new SightlineError('photo.refused', why, { details: { path } });
+  }
+}
+
+/** Undefined when it is not the system that refused. */
+function unreadableText(error: unknown, path: string): string | undefined {
+  if (isSystemError(error, 'ELOOP')) return 'it is a link that leads to itself';
+  if (isSystemError(error, 'EACCES')) return 'this user may not read it';
+  // What of a name is no UTF-8 is shown as this, and a path with it leads nowhere.
+  if (isSystemError(error, 'ENOENT') && path.includes('\ufffd')) return 'its name is not UTF-8; give it another one';
+  if (isSystemError(error, 'ENOENT')) return 'it is a link to nothing, or was removed';
+  return error instanceof Error && 'errno' in error ? error.message : undefined;
 }
 
 function expiry(text: string, io: CommandIo): number {
@@ -122,14 +168,17 @@ type Details = Omit<ControlRequest<'watchlist.enrol'>, 'photoBase64' | 'source'>
 
 /** What became of the photo; errors that are not about it are thrown. */
 async function enrolOne(control: Control, path: string, details: Details, io: CommandIo): Promise<EnrolView | SightlineError> {
-  const { size } = await stat(path);
+  const file = await readably(path, (at) => stat(at));
+  if (file instanceof SightlineError) return file;
+  const { size } = file;
   if (size > photoLimitBytes) {
     return new SightlineError(
       'photo.refused',
       `${path} has ${Math.ceil(size / 2 ** 20)} MiB; at most 20 are taken: scale it down`,
     );
   }
-  const photo = await readFile(path);
+  const photo = await readably(path, (at) => readFile(at));
+  if (photo instanceof SightlineError) return photo;
   try {
     return await control.call(
       'watchlist.enrol',

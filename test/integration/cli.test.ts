@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, readdir, readFile, stat, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -401,6 +401,42 @@ test('enroll reads neither a file above the limit nor something that is no file'
   assert.deepEqual(result.said, [`${large}: ${large} has 21 MiB; at most 20 are taken: scale it down`]);
   const { error } = await daemon.run('enroll', '/dev/zero', '--name', 'Ada', '--list', 'banned');
   assert.match(String(error), /\/dev\/zero is neither a file nor a folder/);
+});
+
+test('enroll names what it cannot read in a folder, takes the rest, and is then 1', async () => {
+  const asked: Parameters<ControlHandlers['watchlist.enrol']>[0][] = [];
+  await using daemon = await scriptedDaemon(enrolling(asked));
+  const people = join(daemon.path, 'people');
+  const ada = join(people, 'ada');
+  await mkdir(ada, { recursive: true });
+  await writeFile(join(ada, 'good.jpg'), 'photo');
+  await writeFile(Buffer.concat([Buffer.from(`${ada}/M`), Buffer.of(0xfc), Buffer.from('ller.jpg')]), 'photo');
+  await symlink('circle.jpg', join(ada, 'circle.jpg'));
+  await symlink('gone.jpg', join(ada, 'dangling.jpg'));
+  await symlink('gone', join(people, 'bob'));
+  const said = [
+    `${ada}/circle.jpg: it is a link that leads to itself`,
+    `${ada}/dangling.jpg: it is a link to nothing, or was removed`,
+    `${ada}/M\ufffdller.jpg: its name is not UTF-8; give it another one`,
+  ];
+  const named = await daemon.run('enroll', ada, '--name', 'Ada', '--list', 'banned');
+  assert.deepEqual(
+    [named.error, named.code, named.said.toSorted()],
+    [undefined, 1, [...said, `${ada}/good.jpg: warning: near to Bob`].toSorted()],
+  );
+  const all = await daemon.run('enroll', people, '--list', 'banned');
+  const bob = `${people}/bob: it is a link to nothing, or was removed`;
+  assert.deepEqual(
+    [all.error, all.code, all.said.toSorted()],
+    [undefined, 1, [...said, bob, `${ada}/good.jpg: warning: near to Bob`].toSorted()],
+  );
+  assert.deepEqual(
+    asked.map(({ name, source }) => [name, source]),
+    [
+      ['Ada', 'good.jpg'],
+      ['ada', 'good.jpg'],
+    ],
+  );
 });
 
 test('enroll takes the pictures of a folder, or a folder of people', async () => {
