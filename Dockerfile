@@ -53,7 +53,7 @@ RUN ln -s /opt/sightline/src/main.ts /usr/local/bin/sightline \
   && mkdir -p /var/lib/sightline /etc/sightline \
   && chown -R 10001:10001 /var/lib/sightline /opt/sightline/model_repository \
   && chmod 0700 /var/lib/sightline
-ENV NODE_ENV=production OMP_NUM_THREADS=1 MALLOC_ARENA_MAX=2 NODE_OPTIONS=--max-semi-space-size=4 SIGHTLINE_HEALTH=http://127.0.0.1:8080/healthz
+ENV NODE_ENV=production OMP_NUM_THREADS=1 MALLOC_ARENA_MAX=2 NODE_OPTIONS="--max-semi-space-size=4 --disable-sigusr1" SIGHTLINE_HEALTH=http://127.0.0.1:8080/healthz
 USER 10001:10001
 WORKDIR /var/lib/sightline
 EXPOSE 8080

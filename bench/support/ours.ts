@@ -51,7 +51,9 @@ export async function startOurs({ cameras, more = {} }: OursOptions): Promise<Ou
   await place.succeed('enroll', '--list', 'watch', folder);
   place.configure({ ...config, cameras });
   // As bin/sightline and the container's image start it.
-  const daemon = making.use(await place.start({ env: { MALLOC_ARENA_MAX: '2', NODE_OPTIONS: '--max-semi-space-size=4' } }));
+  const daemon = making.use(
+    await place.start({ env: { MALLOC_ARENA_MAX: '2', NODE_OPTIONS: '--max-semi-space-size=4 --disable-sigusr1' } }),
+  );
   const parts = making.move();
   const pids = () => [daemon.pid, ...processesOf(place.dataDir)];
   return {

@@ -3,6 +3,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Context } from '../core/context.ts';
 import { SightlineError } from '../core/errors.ts';
+import { noDebugger } from '../core/node-flags.ts';
 
 /** The film as RTSP cameras: one child process (`media/camera.ts`) that serves them all and never outlives this one. */
 export interface DemoCameras extends AsyncDisposable {
@@ -35,6 +36,7 @@ export async function startDemoCameras(options: DemoCamerasOptions, ctx: Context
   const child = spawn(
     process.execPath,
     [
+      noDebugger,
       program,
       options.film,
       ...options.names.flatMap((name) => ['--name', name]),

@@ -17,6 +17,7 @@ import { CodecParameters, Packet } from 'node-av/lib';
 import type { Context } from '../core/context.ts';
 import { isSystemError, SightlineError } from '../core/errors.ts';
 import { redact } from '../core/log.ts';
+import { noDebugger } from '../core/node-flags.ts';
 import type { UnitSource } from './demux.ts';
 import { GdpReader, type PipelineFormat, readCaps } from './gdp.ts';
 import { isKeyPicture } from './key-pictures.ts';
@@ -114,7 +115,10 @@ export async function openPipeline(options: PipelineOptions, ctx: Context): Prom
     });
   }
   const { UV_THREADPOOL_SIZE: _, ...environment } = process.env;
-  const child = spawn(process.execPath, [childModule], { stdio: ['pipe', 'pipe', 'pipe', 'pipe'], env: environment });
+  const child = spawn(process.execPath, [noDebugger, childModule], {
+    stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
+    env: environment,
+  });
   const pipe = child.stdio[3];
   if (!(pipe instanceof Readable)) throw new SightlineError('source.failed', `pipeline ${name}: no pipe for its video`);
   const video: Readable = pipe;

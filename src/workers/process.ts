@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { descriptorsText, errorText, isSystemError, SightlineError } from '../core/errors.ts';
+import { noDebugger } from '../core/node-flags.ts';
 import type { LaunchedWorker, Launcher, WorkerExit } from './launcher.ts';
 import { findOrphans, isAlive, removePidFile, rssBytesOf, writePidFile } from './orphans.ts';
 import { relayOutput } from './output.ts';
@@ -91,7 +92,7 @@ export function createProcessLauncher(options: ProcessLauncherOptions): Launcher
         capacity,
         logLevel: log.level,
       });
-      const child = spawn(process.execPath, [...smallNursery, program], {
+      const child = spawn(process.execPath, [...smallNursery, noDebugger, program], {
         detached: true,
         stdio: ['ignore', 'pipe', 'pipe'],
         env: { ...environment, ...options.env },

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { copyFile, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFile, readdir, readFile, readlink, writeFile } from 'node:fs/promises';
+import { constants } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
 import { test } from 'node:test';
 import { type Running, runProgram, startProgram } from '../support/cli.ts';
 import { temporaryDirectory } from '../support/directory.ts';
@@ -177,4 +179,52 @@ test('a start without enough file descriptors ends with what to raise, in one li
   const words = stderr.split('\n').filter((line) => line !== '' && !line.startsWith('{'));
   assert.equal(words.length, 1, stderr);
   assert.match(words[0] ?? '', /^sightline run: no file descriptors are left; raise the limit \(LimitNOFILE, ulimit -n\): /);
+});
+
+/** Ports on which a process waits for connections over IPv4. */
+async function listening(pid: number): Promise<readonly number[]> {
+  const files = await readdir(`/proc/${pid}/fd`);
+  const links = await Promise.all(files.map((fd) => readlink(`/proc/${pid}/fd/${fd}`).catch(() => '')));
+  const inodes = new Set(links.map((link) => /^socket:\[(\d+)\]$/.exec(link)?.[1]));
+  const rows = (await readFile(`/proc/${pid}/net/tcp`, 'utf8')).split('\n').map((row) => row.trim().split(/\s+/));
+  return rows.flatMap((row) =>
+    row[3] === '0A' && inodes.has(row[9]) ? [Number.parseInt(row[1]?.split(':')[1] ?? '', 16)] : [],
+  );
+}
+
+test('a signal opens no debugger, in the daemon as bin/sightline starts it and in its worker', async () => {
+  const repository = resolve(import.meta.dirname, '../../model_repository');
+  await using place = await workplace(
+    `${quiet}inference: { repository: ${repository} }\nmodels: { face: demo_embed, enrolment: demo_face }\n` +
+      'cameras: { gate: { source: "rtsp://127.0.0.1:1/x", detect: [{ model: demo_face }] } }\n',
+  );
+  const bin = resolve(import.meta.dirname, '../../bin/sightline');
+  const daemon = spawn(bin, ['run', place.file], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { ...process.env, PATH: `${dirname(process.execPath)}:${process.env['PATH']}` },
+  });
+  let log = '';
+  daemon.stderr.setEncoding('utf8').on('data', (text) => {
+    log += text;
+  });
+  const exited = once(daemon, 'exit');
+  try {
+    const looked = until('its worker has looked for the camera', () => log.includes('"camera away"'), 60_000);
+    await Promise.race([looked, exited.then(() => assert.fail(log))]);
+    const pid = daemon.pid ?? 0;
+    const children = (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).trim().split(' ').map(Number);
+    assert.equal(children.length, 1, 'the worker');
+    for (const each of [pid, ...children]) {
+      const before = await listening(each);
+      const [, caught = ''] = /^SigCgt:\s+([0-9a-f]+)$/m.exec(await readFile(`/proc/${each}/status`, 'utf8')) ?? [];
+      assert.equal((BigInt(`0x${caught}`) >> BigInt(constants.signals.SIGUSR1 - 1)) & 1n, 0n, `SIGUSR1 is caught by ${each}`);
+      process.kill(each, 'SIGUSR1');
+      assert.equal((await runProgram(['status'], { cwd: place.path })).stdout.match(/^camera gate +away/m)?.length, 1);
+      assert.deepEqual(await listening(each), before);
+    }
+    assert.doesNotMatch(log, /Debugger listening/);
+  } finally {
+    daemon.kill('SIGTERM');
+    await exited;
+  }
 });

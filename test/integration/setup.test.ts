@@ -369,7 +369,7 @@ describe('make', () => {
         assert.equal(status, 0, stderr);
         return stdout;
       };
-      const program = `node of tools, 2 heaps: --max-semi-space-size=4 ${realpathSync(folder)}/src/main.ts`;
+      const program = `node of tools, 2 heaps: --max-semi-space-size=4 --disable-sigusr1 ${realpathSync(folder)}/src/main.ts`;
       const setUp = `bootstrap demo in ${realpathSync(folder)}\n`;
       assert.equal(made('demo', 'DEMO_ARGS=--cameras 2'), `${setUp}${program} demo --cameras 2\n`);
       assert.equal(made('run', 'CONFIG=my.yaml'), `${program} run my.yaml\n`);
