@@ -73,10 +73,22 @@ async function report(error: unknown, command: string): Promise<number> {
   return exitFailed;
 }
 
-/** Ends the process, whatever keeps it, when its output has been taken. */
+/** Whoever read the results has gone, as in `sightline alerts list | head`, or the terminal was closed. */
+function isReaderGone(error: Error): boolean {
+  return isSystemError(error, 'EPIPE') || isSystemError(error, 'EIO');
+}
+
+/** The first error of stdout; the stream itself forgets it with its event. */
+let outputError: Error | undefined;
+
+/** Ends the process, whatever keeps it, when its output has been taken; results that were lost, on a full disk, are a failure. */
 async function leave(code: number): Promise<never> {
-  await Promise.all([process.stdout, process.stderr].map((stream) => flushed(stream, flushWithinMs, systemClock)));
-  process.exit(code);
+  await flushed(process.stdout, flushWithinMs, systemClock);
+  const lost = outputError ?? process.stdout.errored ?? undefined;
+  const isLost = lost !== undefined && !isReaderGone(lost);
+  if (isLost) say(`sightline: not all of the output could be written: ${lost.message}`);
+  await flushed(process.stderr, flushWithinMs, systemClock);
+  process.exit(isLost && code === 0 ? exitFailed : code);
 }
 
 interface Signals {
@@ -99,13 +111,13 @@ function listenToProcess(command: string): Signals {
       stop.abort(new DOMException(`received ${name}`, 'AbortError'));
     });
   }
-  // Whoever read the results has gone, as in `sightline alerts list | head`, or the terminal was closed.
+  // Results that nobody gets are not worked for; `leave` says what kept them from being written.
   process.stdout.on('error', (error) => {
-    if (!isSystemError(error, 'EPIPE') && !isSystemError(error, 'EIO')) throw error;
-    stop.abort(new DOMException('nobody reads the results', 'AbortError'));
+    outputError ??= error;
+    stop.abort(new DOMException('nobody gets the results', 'AbortError'));
   });
   process.stderr.on('error', (error) => {
-    if (!isSystemError(error, 'EPIPE') && !isSystemError(error, 'EIO')) throw error;
+    if (!isReaderGone(error)) throw error;
   });
   return {
     stop: stop.signal,

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
 import { copyFile, readdir, readFile, readlink, writeFile } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
-import { type Running, runProgram, startProgram } from '../support/cli.ts';
+import { mainFile, type Running, runProgram, startProgram } from '../support/cli.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { fixturePath } from '../support/fixtures.ts';
 import { changeableRepository } from '../support/repository.ts';
@@ -153,7 +155,7 @@ test('the second signal ends at once', async () => {
 
 test('without a daemon the commands open the store themselves', async () => {
   await using place = await workplace();
-  const list = await runProgram(['watchlist', 'list', '--json'], { cwd: place.path });
+  const list = await runProgram(['status', '--json'], { cwd: place.path });
   assert.deepEqual([list.code, list.stdout], [0, '']);
   const why = await runProgram(['why', '--camera', 'lobby', '--at', '00:00'], { cwd: place.path });
   assert.equal(why.code, 0, why.stderr);
@@ -226,5 +228,25 @@ test('a signal opens no debugger, in the daemon as bin/sightline starts it and i
   } finally {
     daemon.kill('SIGTERM');
     await exited;
+  }
+});
+
+test('results that could not be written, as on a full disk, are said and are a failure', async () => {
+  await using place = await workplace();
+  await using _program = await running(place.file);
+  const full = openSync('/dev/full', 'w');
+  try {
+    for (const args of [['status'], ['status', '--json'], ['check', place.file], ['--version']]) {
+      const child = spawn(process.execPath, [mainFile, ...args], { cwd: place.path, stdio: ['ignore', full, 'pipe'] });
+      const [stderr, [code]] = await Promise.all([text(child.stderr ?? assert.fail()), once(child, 'exit')]);
+      assert.match(
+        stderr,
+        /^sightline: not all of the output could be written: ENOSPC: no space left on device/m,
+        args.join(' '),
+      );
+      assert.equal(code, 1, args.join(' '));
+    }
+  } finally {
+    closeSync(full);
   }
 });
