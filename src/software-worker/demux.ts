@@ -142,8 +142,8 @@ async function tryOpen(options: OpenOptions, end: AbortSignal, ctx: Context): Pr
   const looking = new AbortController();
   const lookEnd = AbortSignal.any([end, looking.signal]);
   let astray: string | undefined;
-  async function look(url: string): Promise<void> {
-    astray ??= await wrongRedirects(url, lookEnd);
+  async function look(url: string, alone: boolean): Promise<void> {
+    astray ??= await wrongRedirects(url, alone, lookEnd);
   }
   async function lookWhenSlow(url: string): Promise<void> {
     try {
@@ -152,7 +152,7 @@ async function tryOpen(options: OpenOptions, end: AbortSignal, ctx: Context): Pr
       if (isAbort(error) || lookEnd.aborted) return;
       throw error;
     }
-    await look(url);
+    await look(url, false);
     if (astray !== undefined) interrupt();
   }
   const watched: WatchedSource | undefined = address.kind === 'file' ? undefined : memory.add(ctx.clock, interrupt);
@@ -177,11 +177,11 @@ async function tryOpen(options: OpenOptions, end: AbortSignal, ctx: Context): Pr
   const target = address.kind === 'file' ? `file:${address.path}` : address.url;
   let stream: Stream;
   try {
-    if (address.kind === 'rtsp' && options.redirected === true) await look(address.url);
+    if (address.kind === 'rtsp' && options.redirected === true) await look(address.url, true);
     if (astray !== undefined) interrupt();
     const slow = address.kind === 'rtsp' ? lookWhenSlow(address.url) : undefined;
     const result = interrupted ? AVERROR_EXIT : await format.openInput(target, null, openDictionary(options));
-    if (address.kind === 'rtsp' && result === invalidArgument) await look(address.url);
+    if (address.kind === 'rtsp' && result === invalidArgument) await look(address.url, true);
     looking.abort();
     await slow;
     check(result, 'opening');

@@ -14,8 +14,11 @@ const schemes: Readonly<Record<string, { readonly port: number; readonly tls: bo
 };
 const headLimitBytes = 64 * 1024;
 
-/** What is wrong with the redirects of `url`, in words without credentials; undefined when nothing is, or the server does not say. */
-export async function wrongRedirects(url: string, signal: AbortSignal): Promise<string | undefined> {
+/**
+ * What is wrong with the redirects of `url`, in words without credentials; undefined when nothing is, or the server does not say.
+ * `alone`: FFmpeg is not at work with the server. Otherwise DESCRIBE is not asked, which would make some prepare their video once more.
+ */
+export async function wrongRedirects(url: string, alone: boolean, signal: AbortSignal): Promise<string | undefined> {
   let at: string | undefined = url;
   for (let followed = 0; followed <= redirectLimit; followed += 1) {
     const [, scheme = '', host = '', port] =
@@ -26,7 +29,12 @@ export async function wrongRedirects(url: string, signal: AbortSignal): Promise<
     const name = host.replace(/^\[|\]$/g, '');
     const number = Number(port ?? known.port);
     if (name === '' || number > 65_535) return undefined;
-    at = await redirectOf(at.replace(/\/\/[^@/]*@/, '//'), { ...known, host: name, port: number }, signal);
+    at = await redirectOf(
+      at.replace(/\/\/[^@/]*@/, '//'),
+      { ...known, host: name, port: number },
+      alone ? ['OPTIONS', 'DESCRIBE'] : ['OPTIONS'],
+      signal,
+    );
     if (at === undefined) return undefined;
   }
   return `it redirects more than ${redirectLimit} times`;
@@ -38,8 +46,13 @@ interface Server {
   readonly tls: boolean;
 }
 
-/** The address that the server answers OPTIONS or DESCRIBE with; undefined when it does not redirect, or does not answer. */
-async function redirectOf(url: string, { host, port, tls }: Server, signal: AbortSignal): Promise<string | undefined> {
+/** The address that the server answers one of the methods with; undefined when it does not redirect, or does not answer. */
+async function redirectOf(
+  url: string,
+  { host, port, tls }: Server,
+  methods: readonly string[],
+  signal: AbortSignal,
+): Promise<string | undefined> {
   // As FFmpeg does, which reads the video: cameras make their certificates themselves.
   const socket: Socket = tls ? connectTls({ host, port, rejectUnauthorized: false }) : connect({ host, port });
   const gone = new AbortController();
@@ -47,7 +60,7 @@ async function redirectOf(url: string, { host, port, tls }: Server, signal: Abor
   socket.on('error', () => gone.abort()).on('close', () => gone.abort());
   try {
     await once(socket, tls ? 'secureConnect' : 'connect', { signal: end });
-    for (const [index, method] of ['OPTIONS', 'DESCRIBE'].entries()) {
+    for (const [index, method] of methods.entries()) {
       socket.write(`${method} ${url} RTSP/1.0\r\nCSeq: ${index + 1}\r\nUser-Agent: Sightline\r\n\r\n`);
       const head = await answerHead(socket, end);
       const [, status] = /^RTSP\/1\.\d (\d{3})/.exec(head) ?? [];

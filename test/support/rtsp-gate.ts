@@ -30,12 +30,12 @@ export async function startRtspGate(camera: string, free: number): Promise<RtspG
   const { hostname, port, pathname } = new URL(camera);
   const sockets = new Set<Socket>();
   let left = free;
-  let pump = () => {};
+  const pumps = new Set<() => void>();
 
   const server = createServer((reader) => {
     const source = connect(Number(port), hostname);
     let held = Buffer.alloc(0);
-    pump = () => {
+    const pump = () => {
       for (let length = lengthOf(held); length !== undefined; length = lengthOf(held)) {
         const isVideo = held[0] === interleaved && held[1] === rtpChannel;
         if (isVideo && left === 0) return;
@@ -48,12 +48,14 @@ export async function startRtspGate(camera: string, free: number): Promise<RtspG
       held = Buffer.concat([held, data]);
       pump();
     });
+    pumps.add(pump);
     reader.pipe(source);
     for (const socket of [reader, source]) {
       sockets.add(socket);
       socket.on('error', () => socket.destroy());
       socket.on('close', () => {
         sockets.delete(socket);
+        pumps.delete(pump);
         reader.destroy();
         source.destroy();
       });
@@ -66,7 +68,7 @@ export async function startRtspGate(camera: string, free: number): Promise<RtspG
     url: `rtsp://127.0.0.1:${own.port}${pathname}`,
     next: () => {
       left += 1;
-      pump();
+      for (const pump of pumps) pump();
     },
     [Symbol.asyncDispose]: async () => {
       for (const socket of sockets) socket.destroy();
