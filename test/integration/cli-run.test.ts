@@ -155,7 +155,7 @@ test('the second signal ends at once', async () => {
 
 test('without a daemon the commands open the store themselves', async () => {
   await using place = await workplace();
-  const list = await runProgram(['status', '--json'], { cwd: place.path });
+  const list = await runProgram(['watchlist', 'list', '--json'], { cwd: place.path });
   assert.deepEqual([list.code, list.stdout], [0, '']);
   const why = await runProgram(['why', '--camera', 'lobby', '--at', '00:00'], { cwd: place.path });
   assert.equal(why.code, 0, why.stderr);
