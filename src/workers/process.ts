@@ -30,6 +30,12 @@ const inherited = [
   /^(http|https|no|all)_proxy$/i,
 ];
 
+/** Whoever started the daemon with options for a debugger (--inspect, --inspect-port) may look into its workers as well. */
+function noDebuggerEither(): readonly string[] {
+  const isDebugged = `${process.execArgv.join(' ')} ${process.env['NODE_OPTIONS'] ?? ''}`.includes('--inspect');
+  return isDebugged ? [] : [noDebugger];
+}
+
 /** MB. As large as it may grow by itself (16) it holds 20 MB more, and costs no less processor time. */
 const smallNursery = ['--max-semi-space-size=4'];
 
@@ -92,7 +98,7 @@ export function createProcessLauncher(options: ProcessLauncherOptions): Launcher
         capacity,
         logLevel: log.level,
       });
-      const child = spawn(process.execPath, [...smallNursery, noDebugger, program], {
+      const child = spawn(process.execPath, [...smallNursery, ...noDebuggerEither(), program], {
         detached: true,
         stdio: ['ignore', 'pipe', 'pipe'],
         env: { ...environment, ...options.env },
