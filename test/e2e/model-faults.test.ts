@@ -6,7 +6,7 @@ import { statusMessage } from '../../src/outputs/topics.ts';
 import { hasMosquitto, listen, startBroker } from '../support/broker.ts';
 import { alertsIn, alertWith, createWorkplace, cutClip, kill, patience, statesIn, workerOf } from '../support/daemon.ts';
 import { missingTool } from '../support/data.ts';
-import { logFloods, untilMetric } from '../support/faults.ts';
+import { logFloods, metricsOf, untilMetric } from '../support/faults.ts';
 import { fixtureModelRepository, fixtureModels, fixturePath } from '../support/fixtures.ts';
 import { endThread } from '../support/inspector.ts';
 import { installedProgram } from '../support/programs.ts';
@@ -25,6 +25,11 @@ const watchedSeconds = 12;
 /** Of the cameras with a detector that does not work. */
 const detectFps = 2;
 const lateWords = /(\d+\.\d+) of (\d+\.\d+) frames a second are looked at/;
+
+/** Where Node's debugger says that it listens. */
+function addressIn(line: string | undefined): string | undefined {
+  return /listening on (ws:\/\/127[^\s"]+)/.exec(line ?? '')?.[1];
+}
 
 test('every fault of a model is said in words, counted and logged once a second at most; nobody alerts by it, and it heals', {
   skip,
@@ -156,18 +161,18 @@ test('every fault of a model is said in words, counted and logged once a second 
   await until('everything is ready', async () => (await troubles()).size === 0, patience);
   await until('the cameras say so', () => [...broken, 'half'].every((camera) => !/detector/.test(reasonOf(camera))), patience);
 
-  /** Where Node's debugger listens in a process of the daemon's. */
-  async function debuggerOf(pid: number): Promise<string> {
-    const before = daemon.stderr().length;
-    kill(pid, 'SIGUSR1');
-    return await until(
-      'the debugger',
-      () => /listening on (ws:\/\/127[^\s"]+)/.exec(daemon.stderr().slice(before))?.[1],
-      patience,
-    );
-  }
-
-  const own = await debuggerOf(daemon.pid);
+  kill(daemon.pid, 'SIGUSR1');
+  const own = await until(
+    "the daemon's debugger",
+    () =>
+      addressIn(
+        daemon
+          .stderr()
+          .split('\n')
+          .find((line) => !line.startsWith('{') && addressIn(line) !== undefined),
+      ),
+    patience,
+  );
   await until(
     'the embedder to say that its thread is gone, to somebody who looks at the right moment',
     async () => {
@@ -181,8 +186,30 @@ test('every fault of a model is said in words, counted and logged once a second 
     },
     patience,
   );
-  await endThread(await debuggerOf(workerOf(place.dataDir, 'lobby') ?? 0), /inference/);
-  const died = await untilMetric(daemon, 'sightline_worker_inference_deaths{worker="software-lobby"}', (count) => count > 0);
+  kill(workerOf(place.dataDir, 'lobby') ?? 0, 'SIGUSR1');
+  const printed = () => daemon.lines().filter((line) => line['worker'] === 'software-lobby' && line.msg === 'worker printed');
+  const its = await until(
+    "the worker's debugger",
+    () =>
+      printed()
+        .map((line) => addressIn(String(line['line'])))
+        .find((address) => address !== undefined),
+    patience,
+  );
+  const deaths = 'sightline_worker_inference_deaths{worker="software-lobby"}';
+  const died = await until(
+    'the worker to tell that its thread died, which the debugger does not end at every try',
+    async () => {
+      await endThread(its, /inference/);
+      const end = performance.now() + 5000;
+      while (performance.now() < end) {
+        const samples = await metricsOf(daemon);
+        if ((samples.get(deaths) ?? 0) > 0) return samples;
+      }
+      return undefined;
+    },
+    patience,
+  );
   assert.ok((died.get('sightline_inference_thread_deaths_total') ?? 0) > 0);
   for (const name of ['sightline_sightings_total{kind="face"', 'sightline_camera_frames_detected{camera="lobby"']) {
     const [sample = '', count = 0] = [...died].find(([known]) => known.startsWith(name)) ?? [];
