@@ -4,7 +4,17 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { statusMessage } from '../../src/outputs/topics.ts';
 import { hasMosquitto, listen, startBroker } from '../support/broker.ts';
-import { alertsIn, alertWith, createWorkplace, cutClip, kill, patience, statesIn, workerOf } from '../support/daemon.ts';
+import {
+  alertsIn,
+  alertWith,
+  createWorkplace,
+  cutClip,
+  kill,
+  type LogLine,
+  patience,
+  statesIn,
+  workerOf,
+} from '../support/daemon.ts';
 import { missingTool } from '../support/data.ts';
 import { logFloods, metricsOf, untilMetric } from '../support/faults.ts';
 import { fixtureModelRepository, fixtureModels, fixturePath } from '../support/fixtures.ts';
@@ -29,6 +39,12 @@ const lateWords = /(\d+\.\d+) of (\d+\.\d+) frames a second are looked at/;
 /** Where Node's debugger says that it listens. */
 function addressIn(line: string | undefined): string | undefined {
   return /listening on (ws:\/\/127[^\s"]+)/.exec(line ?? '')?.[1];
+}
+
+/** The same of a worker. */
+function debuggerOf(pid: number, lines: readonly LogLine[]): string | undefined {
+  const printed = lines.filter((line) => line['pid'] === pid && line.msg === 'worker printed');
+  return printed.map((line) => addressIn(String(line['line']))).find((address) => address !== undefined);
 }
 
 test('every fault of a model is said in words, counted and logged once a second at most; nobody alerts by it, and it heals', {
@@ -186,20 +202,13 @@ test('every fault of a model is said in words, counted and logged once a second 
     },
     patience,
   );
-  kill(workerOf(place.dataDir, 'lobby') ?? 0, 'SIGUSR1');
-  const printed = () => daemon.lines().filter((line) => line['worker'] === 'software-lobby' && line.msg === 'worker printed');
-  const its = await until(
-    "the worker's debugger",
-    () =>
-      printed()
-        .map((line) => addressIn(String(line['line'])))
-        .find((address) => address !== undefined),
-    patience,
-  );
   const deaths = 'sightline_worker_inference_deaths{worker="software-lobby"}';
   const died = await until(
-    'the worker to tell that its thread died, which the debugger does not end at every try',
+    'the worker to tell that its thread died; ended in the midst of a run it takes the whole worker with it',
     async () => {
+      const pid = await until('the worker', () => workerOf(place.dataDir, 'lobby'), patience);
+      kill(pid, 'SIGUSR1');
+      const its = await until("the worker's debugger", () => debuggerOf(pid, daemon.lines()), patience);
       await endThread(its, /inference/);
       const end = performance.now() + 5000;
       while (performance.now() < end) {
