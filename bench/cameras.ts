@@ -6,6 +6,7 @@ import { missingTool } from '../test/support/data.ts';
 import { installedProgram } from '../test/support/programs.ts';
 import { missingModels } from '../test/support/repository.ts';
 import { until } from '../test/support/until.ts';
+import { known } from './support/known.ts';
 import { film720, type SceneName } from './support/media.ts';
 import { type Ours, startOurs } from './support/ours.ts';
 import { missingPeer } from './support/peer.ts';
@@ -141,10 +142,7 @@ else {
     missingPeer();
   if (missing !== false) console.log(`cameras are not counted: ${missing}`);
   else {
-    const chosen = values.cases.split(',').map((name) => {
-      if (!(name in cases)) throw new Error(`there is no case ${name}; allowed are ${Object.keys(cases).join(', ')}`);
-      return name as CaseName;
-    });
+    const chosen = known(values.cases.split(','), Object.keys(cases) as CaseName[], 'case');
     const [seconds, limit] = [Number(values.seconds), Number(values.most)];
     const peers = new Map<SceneName, readonly Trial[]>();
     const rows: string[][] = [];

@@ -8,6 +8,7 @@ import { missingTool } from '../test/support/data.ts';
 import { installedProgram } from '../test/support/programs.ts';
 import { missingModels, realRepository } from '../test/support/repository.ts';
 import { decodeMs } from './support/decode.ts';
+import { known } from './support/known.ts';
 import { film720, type SceneName, scenes } from './support/media.ts';
 import { type PathRun, runPath } from './support/path.ts';
 import { missingPeer } from './support/peer.ts';
@@ -95,8 +96,8 @@ function judge({ scene, ours, peer }: SceneFigures, seconds: number, alone: Alon
   const peerS = median(peer.map((run) => run.cpu_s / seconds));
   const restMs = median(
     ours.map((run) => {
-      const known = run.decoded * alone.decode + run.looked * alone.detect + run.embedded * alone.embed;
-      return (1000 * total(run) - known) / run.looked;
+      const accounted = run.decoded * alone.decode + run.looked * alone.detect + run.embedded * alone.embed;
+      return (1000 * total(run) - accounted) / run.looked;
     }),
   );
   const row = [
@@ -121,11 +122,7 @@ else {
   const withoutPeer = missingPeer();
   if (missing !== false || withoutPeer !== false) console.log(`processor time is not measured: ${missing || withoutPeer}`);
   else {
-    const chosen = values.scenes.split(',').map((name) => {
-      const known = names.find((scene) => scene === name);
-      if (known === undefined) throw new Error(`there is no scene ${name}; allowed are ${names.join(', ')}`);
-      return known;
-    });
+    const chosen = known(values.scenes.split(','), names, 'scene');
     const seconds = Number(values.seconds);
     const films = new Map<SceneName, string>();
     for (const scene of chosen) films.set(scene, await film720(scene, seconds));

@@ -16,6 +16,7 @@ import { missingRtspPatterns } from '../test/support/rtsp-patterns.ts';
 import { type Arrivals, measureArrivals, type PatternKind, patternKinds } from './latency/arrival.ts';
 import { type Play, playOurs, playPeer } from './latency/sides.ts';
 import { publishFigures } from './publish/publish.ts';
+import { known } from './support/known.ts';
 import { missingPeer, peerPython } from './support/peer.ts';
 import { machine } from './support/table.ts';
 
@@ -76,9 +77,7 @@ interface Outcome {
 }
 
 function listed<T extends string>(text: string, allowed: readonly T[], what: string): readonly T[] {
-  const names = text.split(',');
-  const unknown = names.find((name) => !allowed.some((item) => item === name));
-  if (unknown !== undefined) throw new Error(`there is no ${what} ${unknown}; allowed are ${allowed.join(', ')}`);
+  const names = known(text.split(','), allowed, what);
   return allowed.filter((item) => names.includes(item));
 }
 

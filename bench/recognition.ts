@@ -27,6 +27,7 @@ import type { Bench } from './recognition/looks.ts';
 import { drawCurves } from './recognition/picture.ts';
 import { docsText, tablesOf, textTable } from './recognition/report.ts';
 import { allClips, measureScenes, type Scenario, scenarios } from './recognition/scenes.ts';
+import { known } from './support/known.ts';
 import { machine, progress } from './support/table.ts';
 
 const usage = `usage: node bench/recognition.ts [--clips NAME,…] [--scenes A,…] [--parts scenes,faces,bodies] [--quick] [--publish]
@@ -58,9 +59,7 @@ const root = join(import.meta.dirname, '..');
 
 function listed(text: string, allowed: readonly string[], what: string): readonly string[] {
   const names = text.split(',').filter((name) => name !== '');
-  const unknown = names.find((name) => !allowed.includes(name));
-  if (unknown !== undefined) throw new Error(`there is no ${what} ${unknown}; allowed are ${allowed.join(', ')}`);
-  return names;
+  return known(names, allowed, what);
 }
 
 const parts = ['scenes', 'faces', 'bodies'];

@@ -3,6 +3,7 @@ import { hasMosquitto } from '../test/support/broker.ts';
 import { missingTool } from '../test/support/data.ts';
 import { installedProgram } from '../test/support/programs.ts';
 import { missingModels } from '../test/support/repository.ts';
+import { known } from './support/known.ts';
 import { filmOf, type PictureName, pictures, type SceneName, scenes } from './support/media.ts';
 import { runPath } from './support/path.ts';
 import { progress, publish } from './support/table.ts';
@@ -37,11 +38,7 @@ else {
     missingTool(installedProgram('ffmpeg'), 'ffmpeg');
   if (missing !== false) console.log(`sizing is not measured: ${missing}`);
   else {
-    const chosen = values.pictures.split(',').map((name) => {
-      const known = names.find((picture) => picture === name);
-      if (known === undefined) throw new Error(`there is no picture ${name}; allowed are ${names.join(', ')}`);
-      return known;
-    });
+    const chosen = known(values.pictures.split(','), names, 'picture');
     const seconds = Number(values.seconds);
     const measured: { readonly picture: PictureName; readonly cores: readonly number[] }[] = [];
     for (const picture of chosen) {

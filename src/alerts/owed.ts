@@ -71,7 +71,7 @@ export function createOwed(lost: (what: Lost, count: number) => void): Owed {
     }
     ledger.push(...commit.ledger.filter(({ entryId }) => entryId === undefined || !forgotten.has(entryId)));
     const excess = ledger.splice(0, Math.max(0, ledger.length - limits.ledger));
-    if (excess.length > 0) lost('ledger', excess.length);
+    lost('ledger', excess.length);
   }
 
   function take(piece: AlertCommit): void {

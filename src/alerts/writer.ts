@@ -44,14 +44,15 @@ const rowsWaiting = 5000;
 const payEveryMs = 2000;
 
 export function createAlertWriter(options: AlertWriterOptions, ctx: Context): AlertWriter {
-  const { store, publish, dropped } = options;
+  const { store, publish } = options;
   const { clock, log, metrics } = ctx;
   const trouble = new SeldomGate(log, clock);
   const unstored = metrics.counter('sightline_alert_unstored_total', 'Events published from memory because the store failed.');
+  const dropped = (what: Lost, count: number) => {
+    if (count > 0) options.dropped(what, count);
+  };
   const waiting = createCommitBuilder({ events: eventsWaiting, ledger: rowsWaiting, dropped: (what) => dropped(what, 1) });
-  const owed = createOwed((what, count) => {
-    if (count > 0) dropped(what, count);
-  });
+  const owed = createOwed(dropped);
   const owing = metrics.gauge('sightline_alert_owed', 'Alerts published from memory that the store has yet to take.');
   owing.set(0);
   const kept = new WeakSet<AlertEvent>();
@@ -117,8 +118,8 @@ export function createAlertWriter(options: AlertWriterOptions, ctx: Context): Al
       reason: errorText(error),
     });
     if (isLasting(error)) {
-      if (length > 0) dropped('event', length);
-      if (commit.ledger.length > 0) dropped('ledger', commit.ledger.length);
+      dropped('event', length);
+      dropped('ledger', commit.ledger.length);
     } else owed.add(commit);
     unstored.inc(length);
     if (length > 0) publish.unstored(commit.events.map(undurable));

@@ -1,3 +1,5 @@
+import { isSightlineError } from './errors.ts';
+
 /**
  * The seam between whoever needs a network run and whoever runs it. Engines live in `inference/`; `models/` turns pixels
  * into tensors and tensors into detections or embeddings and knows engines only by `Infer`.
@@ -49,6 +51,11 @@ export interface InferResult {
 }
 
 export type Infer = (model: string, inputs: readonly Tensor[], options: InferOptions) => Promise<InferResult>;
+
+/** Work that was given up because there was too much of it: the model is well. */
+export function isShed(error: unknown): boolean {
+  return isSightlineError(error, 'inference.overload') || isSightlineError(error, 'inference.deadline');
+}
 
 export interface TensorContract {
   readonly name: string;

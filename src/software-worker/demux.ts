@@ -13,12 +13,12 @@ import {
 } from 'node-av/constants';
 import { type CodecParameters, Dictionary, FormatContext, Log, Packet, type Stream } from 'node-av/lib';
 import type { Context } from '../core/context.ts';
-import { isAbort, SightlineError } from '../core/errors.ts';
+import { SightlineError } from '../core/errors.ts';
 import { type AccessUnit, AccessUnitJoiner, type Arrival, accessUnitLimitBytes } from './access-units.ts';
 import { isKeyPicture, type NalCoding } from './key-pictures.ts';
 import { createMemoryWatch, greedyBytes, type WatchedSource } from './memory-watch.ts';
 import { PictureEnds } from './picture-ends.ts';
-import { wrongRedirects } from './redirects.ts';
+import { watchRedirects } from './redirects.ts';
 import type { SourceAddress } from './source-address.ts';
 import { sourceError } from './source-error.ts';
 import type { StreamMeter } from './stream-meter.ts';
@@ -111,8 +111,6 @@ export function silenceFfmpeg(): void {
   Log.setLevel(AV_LOG_QUIET);
 }
 
-/** A camera that takes longer to answer is asked where it redirects to. */
-const slowMs = 500;
 /** Negated EINVAL: FFmpeg's answer to a redirect it may not follow. */
 const invalidArgument = -22;
 /** Memory belongs to the process, and so does the watch over it. */
@@ -139,30 +137,15 @@ async function tryOpen(options: OpenOptions, end: AbortSignal, ctx: Context): Pr
     interrupted = true;
     format.interrupt();
   };
-  const looking = new AbortController();
-  const lookEnd = AbortSignal.any([end, looking.signal]);
-  let astray: string | undefined;
-  async function look(url: string, alone: boolean): Promise<void> {
-    astray ??= await wrongRedirects(url, alone, lookEnd);
-  }
-  async function lookWhenSlow(url: string): Promise<void> {
-    try {
-      await ctx.clock.sleep(slowMs, lookEnd);
-    } catch (error) {
-      if (isAbort(error) || lookEnd.aborted) return;
-      throw error;
-    }
-    await look(url, false);
-    if (astray !== undefined) interrupt();
-  }
+  const redirects = address.kind === 'rtsp' ? watchRedirects(address.url, ctx.clock, end, interrupt) : undefined;
   const watched: WatchedSource | undefined = address.kind === 'file' ? undefined : memory.add(ctx.clock, interrupt);
   end.addEventListener('abort', interrupt, { once: true });
   if (end.aborted) interrupt();
 
   function check(result: number, doing: string): void {
     ctx.signal.throwIfAborted();
-    if (astray !== undefined) {
-      throw new SightlineError('source.unreachable', `opening ${address.shown} failed: ${astray}`, {
+    if (redirects?.astray !== undefined) {
+      throw new SightlineError('source.unreachable', `opening ${address.shown} failed: ${redirects.astray}`, {
         details: { source: address.shown, redirected: true },
       });
     }
@@ -177,12 +160,11 @@ async function tryOpen(options: OpenOptions, end: AbortSignal, ctx: Context): Pr
   const target = address.kind === 'file' ? `file:${address.path}` : address.url;
   let stream: Stream;
   try {
-    if (address.kind === 'rtsp' && options.redirected === true) await look(address.url, true);
-    if (astray !== undefined) interrupt();
-    const slow = address.kind === 'rtsp' ? lookWhenSlow(address.url) : undefined;
+    if (options.redirected === true) await redirects?.look();
+    const slow = redirects?.lookWhenSlow();
     const result = interrupted ? AVERROR_EXIT : await format.openInput(target, null, openDictionary(options));
-    if (address.kind === 'rtsp' && result === invalidArgument) await look(address.url, true);
-    looking.abort();
+    if (result === invalidArgument) await redirects?.look();
+    redirects?.stop();
     await slow;
     check(result, 'opening');
     check(await format.findStreamInfo(), 'probing');
@@ -202,7 +184,7 @@ async function tryOpen(options: OpenOptions, end: AbortSignal, ctx: Context): Pr
     if (suspected && !end.aborted) return undefined;
     throw error;
   } finally {
-    looking.abort();
+    redirects?.stop();
     end.removeEventListener('abort', interrupt);
   }
   watched?.opened();

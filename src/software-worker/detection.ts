@@ -1,6 +1,7 @@
 import type { Frame } from 'node-av/lib';
 import type { Context } from '../core/context.ts';
 import { isAbort, isSightlineError } from '../core/errors.ts';
+import { isShed } from '../core/inference.ts';
 import type { FloodGate } from '../core/log.ts';
 import type { DetectedObject, Detector } from '../core/models.ts';
 import { blacken, type Cutter, createCutter } from './cutter.ts';
@@ -93,7 +94,7 @@ export function createDetection(options: DetectionOptions, ctx: Context): Detect
         }
       } catch (error) {
         if (isAbort(error) || signal.aborted) throw error;
-        const late = isSightlineError(error, 'inference.overload') || isSightlineError(error, 'inference.deadline');
+        const late = isShed(error);
         if (!late) {
           failures += 1;
           health.failed(wanted.model, isSightlineError(error) ? error.code : 'inference.failed', ctx.clock.mono());

@@ -1,6 +1,6 @@
 import type { Context } from '../core/context.ts';
-import { errorText, isAbort, isSightlineError } from '../core/errors.ts';
-import type { InferenceEngine } from '../core/inference.ts';
+import { errorText, isAbort } from '../core/errors.ts';
+import { type InferenceEngine, isShed } from '../core/inference.ts';
 import { redact } from '../core/log.ts';
 import type { Detector } from '../core/models.ts';
 import type { ModelStats } from '../gen/sightline/bridge/v1/bridge.ts';
@@ -24,11 +24,6 @@ interface Counts {
   computeMs: number;
   /** Why the latest look failed, and when; undefined when it did not. */
   failing: { readonly reason: string; readonly atMs: number } | undefined;
-}
-
-/** Work that was given up because there was too much of it: the model is well. */
-function isShed(error: unknown): boolean {
-  return isSightlineError(error, 'inference.overload') || isSightlineError(error, 'inference.deadline');
 }
 
 export function createModelCounts(engine: Pick<InferenceEngine, 'load' | 'states'>, ctx: Context): ModelCounts {

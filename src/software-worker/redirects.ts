@@ -1,6 +1,8 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import type { Clock } from '../core/clock.ts';
+import { isAbort } from '../core/errors.ts';
 
 /**
  * Where an RTSP server sends its readers. FFmpeg follows redirects without a limit and says no more of a refused one than "invalid
@@ -18,7 +20,7 @@ const headLimitBytes = 64 * 1024;
  * What is wrong with the redirects of `url`, in words without credentials; undefined when nothing is, or the server does not say.
  * `alone`: FFmpeg is not at work with the server. Otherwise DESCRIBE is not asked, which would make some prepare their video once more.
  */
-export async function wrongRedirects(url: string, alone: boolean, signal: AbortSignal): Promise<string | undefined> {
+async function wrongRedirects(url: string, alone: boolean, signal: AbortSignal): Promise<string | undefined> {
   let at: string | undefined = url;
   for (let followed = 0; followed <= redirectLimit; followed += 1) {
     const [, scheme = '', host = '', port] =
@@ -38,6 +40,52 @@ export async function wrongRedirects(url: string, alone: boolean, signal: AbortS
     if (at === undefined) return undefined;
   }
   return `it redirects more than ${redirectLimit} times`;
+}
+
+/** A camera that takes longer to answer is asked where it redirects to. */
+const slowMs = 500;
+
+/** Where `url` redirects to, looked at while it is being opened. */
+export interface RedirectWatch {
+  /** What is wrong with it, once that is known. */
+  readonly astray: string | undefined;
+  /** Looks now; FFmpeg must not be at work with the server. */
+  look(): Promise<void>;
+  /** Looks beside FFmpeg when the open takes long. Resolves when that is over, or after `stop`. */
+  lookWhenSlow(): Promise<void>;
+  stop(): void;
+}
+
+/** `onAstray`: redirects were found that must not be followed. */
+export function watchRedirects(
+  url: string,
+  clock: Pick<Clock, 'sleep'>,
+  end: AbortSignal,
+  onAstray: () => void,
+): RedirectWatch {
+  const stopped = new AbortController();
+  const signal = AbortSignal.any([end, stopped.signal]);
+  let astray: string | undefined;
+  async function look(alone: boolean): Promise<void> {
+    astray ??= await wrongRedirects(url, alone, signal);
+    if (astray !== undefined) onAstray();
+  }
+  return {
+    get astray() {
+      return astray;
+    },
+    look: () => look(true),
+    lookWhenSlow: async () => {
+      try {
+        await clock.sleep(slowMs, signal);
+      } catch (error) {
+        if (isAbort(error) || signal.aborted) return;
+        throw error;
+      }
+      await look(false);
+    },
+    stop: () => stopped.abort(),
+  };
 }
 
 interface Server {
