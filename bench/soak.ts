@@ -51,8 +51,8 @@ else {
       columns: ['', ...columns],
       rows: [
         ...minutes.map((held, at) => [`minute ${at + 1}`, ...said(held)]),
-        ['settled (median of a minute)', ...said(settled)],
-        ['end (median of a minute)', ...said(end)],
+        ['first third: floor', ...said(settled)],
+        ['last third: floor', ...said(end)],
       ],
       notes: [
         `alone ${change.toFixed(1)} % (target +-${target} %: ${Math.abs(change) <= target ? 'reached' : 'missed'}); least ${leastMb.toFixed(1)}, most ${mostMb.toFixed(1)} MB`,

@@ -2,6 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { film720 } from './media.ts';
 import { startOurs } from './ours.ts';
 import { handlesOf, memoryOf } from './processes.ts';
+import { quantile } from './table.ts';
 
 /** What the processes hold, all of them together, at some point of a soak. */
 export interface Held {
@@ -16,14 +17,17 @@ export interface Held {
 }
 
 export interface Soak {
-  /** Medians over a minute: the first after warm-up, and the last. */
+  /**
+   * The first and the last third of the time after warm-up: the floor of memory (a tenth of the samples is below it), medians of the rest.
+   * V8 lets garbage grow for minutes before it collects it; what stays is seen at the floor.
+   */
   readonly settled: Held;
   readonly end: Held;
   /** One a minute. */
   readonly minutes: readonly Held[];
   /** `end` against `settled`, in per cent of `aloneMb`. */
   readonly change: number;
-  /** Least and most of `aloneMb` after warm-up: garbage comes and goes in minutes. */
+  /** Least and most of `aloneMb` after warm-up. */
   readonly leastMb: number;
   readonly mostMb: number;
   readonly looks: number;
@@ -57,11 +61,12 @@ export async function soak(hours: number, warmS: number, each: (held: Held) => v
       minutes.push(held);
       each(held);
     }
-    const enough = mediaS >= 3600 * hours && samples.length >= 2 * samplesAMinute;
+    const enough = mediaS >= 3600 * hours && samples.length >= 3 * samplesAMinute;
     if (!enough && wallS < Math.max(giveUpS, 3600 * hours)) continue;
     if (!enough) throw new Error(`only ${mediaS.toFixed(0)} s of film were seen in ${wallS.toFixed(0)} s`);
-    const settled = medianOf(samples.slice(0, samplesAMinute));
-    const end = medianOf(samples.slice(-samplesAMinute));
+    const third = Math.floor(samples.length / 3);
+    const settled = summary(samples.slice(0, third));
+    const end = summary(samples.slice(-third));
     const looks = metrics.sum('sightline_camera_frames_detected');
     const alone = samples.map(({ aloneMb }) => aloneMb);
     const change = 100 * (end.aloneMb / settled.aloneMb - 1);
@@ -69,15 +74,19 @@ export async function soak(hours: number, warmS: number, each: (held: Held) => v
   }
 }
 
-function medianOf(samples: readonly Held[]): Held {
-  const of = (key: keyof Held) => samples.map((held) => held[key]).toSorted((a, b) => a - b)[samples.length >> 1] ?? Number.NaN;
+function summary(samples: readonly Held[]): Held {
+  const of = (key: keyof Held, share: number) =>
+    quantile(
+      samples.map((held) => held[key]),
+      share,
+    );
   return {
-    wallS: of('wallS'),
-    mediaS: of('mediaS'),
-    aloneMb: of('aloneMb'),
-    pssMb: of('pssMb'),
-    rssMb: of('rssMb'),
-    descriptors: of('descriptors'),
-    threads: of('threads'),
+    wallS: of('wallS', 0.5),
+    mediaS: of('mediaS', 0.5),
+    aloneMb: of('aloneMb', 0.1),
+    pssMb: of('pssMb', 0.1),
+    rssMb: of('rssMb', 0.1),
+    descriptors: of('descriptors', 0.5),
+    threads: of('threads', 0.5),
   };
 }

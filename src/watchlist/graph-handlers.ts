@@ -13,7 +13,7 @@ export async function createGraphHandlers() {
     /** Builds the index from vectors in shared memory; labels are their order in `slots`. */
     build: ({ dimensions, chunks, slots }: Omit<Snapshot, 'ids'>): void => {
       if (typeof faiss === 'string') throw new Error(faiss);
-      const made = createFaissGraph(faiss, dimensions);
+      const made = createFaissGraph(faiss, dimensions, slots.length);
       for (let first = 0; first < slots.length; first += addAtOnce) {
         const some = slots.subarray(first, first + addAtOnce);
         const vectors = new Float32Array(some.length * dimensions);
