@@ -177,21 +177,31 @@ export type Line = { readonly progress: string } | { readonly done: FuzzReport }
 const corpusLimit = 1000;
 const outcomeLimit = 2000;
 
+/** After the last input, milliseconds a round: longer than any deadline of what is fuzzed. */
+const [roundMs, leastRounds, mostRounds] = [50, 4, 400];
+
 setFlagsFromString('--expose-gc');
 const collect: () => void = runInNewContext('gc');
 
-async function settled(target: FuzzTarget, corpus: readonly Uint8Array[]): Promise<Memory> {
+function openFiles(): number {
+  return readdirSync('/proc/self/fd').length;
+}
+
+/** What is held when all is quiet. Sockets and deadlines of a busy machine get their time to go, down to as many as there were `before`. */
+async function settled(target: FuzzTarget, corpus: readonly Uint8Array[], before?: Memory): Promise<Memory> {
   await target.settle?.();
-  for (let round = 0; round < 4; round += 1) {
+  const lingers = () =>
+    before !== undefined && (openFiles() > before.files || process.getActiveResourcesInfo().length > before.handles);
+  for (let round = 0; round < leastRounds || (lingers() && round < mostRounds); round += 1) {
     collect();
     // What was released may have more to release, and sockets close in turns of the loop.
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await new Promise((resolve) => setTimeout(resolve, roundMs));
   }
   const { heapUsed, external, rss } = process.memoryUsage();
   const native = rss - getHeapStatistics().total_physical_size;
   const own = corpus.reduce((sum, input) => sum + input.length, 0);
-  const files = readdirSync('/proc/self/fd').length;
-  return { heap: heapUsed + external - own, native, files, handles: process.getActiveResourcesInfo().length };
+  const handles = process.getActiveResourcesInfo().length;
+  return { heap: heapUsed + external - own, native, files: openFiles(), handles };
 }
 
 /** The same failure with less input: pieces are left out as long as it stays. */
@@ -299,7 +309,7 @@ export async function fuzz(target: FuzzTarget): Promise<void> {
   await lanes(1);
   const seconds = (performance.now() - began) / 1000;
   const { user, system } = process.cpuUsage();
-  const after = await settled(target, corpus);
+  const after = await settled(target, corpus, before);
   if (failed !== undefined)
     failed = {
       ...failed,
