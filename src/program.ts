@@ -7,6 +7,7 @@ import { systemClock } from './core/clock.ts';
 import { errorText, isAbort, isSightlineError, isSystemError, noDescriptors } from './core/errors.ts';
 import { createLogStream, flushed } from './core/log-stream.ts';
 import { nearest } from './core/nearest.ts';
+import { redact } from './core/redact.ts';
 
 /**
  * The program: arguments, environment, signals and exit codes. The only file that knows `process`, with `main.ts` which loads it;
@@ -40,8 +41,7 @@ function say(line: string): void {
 }
 
 /** What went wrong, for people: every issue of a configuration on its line, everything else in one. */
-async function report(error: unknown, command: string): Promise<number> {
-  const { redact } = await import('./core/log.ts');
+function report(error: unknown, command: string): number {
   if (isSightlineError(error, 'config.invalid')) {
     const { issues } = error.details;
     for (const issue of Array.isArray(issues) ? issues : [error.message]) say(redact(String(issue)));
@@ -61,8 +61,8 @@ async function report(error: unknown, command: string): Promise<number> {
     return error.code === 'cli.usage' ? exitUsage : exitFailed;
   }
   if (error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND') {
-    say(`sightline ${command}: a part of what set-up installed is missing: ${error.message}`);
-    say('install it anew: make clean && make setup');
+    say(`sightline ${command}: a part of what set-up installs is missing: ${error.message}`);
+    say('set it up: make setup; where that says that all is there: make clean && make setup');
     return exitFailed;
   }
   if (error instanceof Error && 'code' in error && 'path' in error) {
@@ -100,7 +100,7 @@ interface Signals {
 function listenToProcess(command: string): Signals {
   const stop = new AbortController();
   process.on('uncaughtException', (error) => {
-    void report(error, command).then(leave);
+    void leave(report(error, command));
   });
   for (const [name, number] of [
     ['SIGINT', 2],
@@ -171,9 +171,7 @@ async function* typedLines(signal: AbortSignal): AsyncGenerator<string> {
 }
 
 /** Arguments are for everybody on this machine to read: a password in a URL among them is taken out of the list of processes. */
-async function hidePasswords(args: readonly string[]): Promise<void> {
-  if (!args.some((arg) => arg.includes('@'))) return;
-  const { redact } = await import('./core/log.ts');
+function hidePasswords(args: readonly string[]): void {
   const shown = args.map(redact);
   if (shown.some((arg, index) => arg !== args[index])) process.title = ['sightline', ...shown].join(' ');
 }
@@ -203,7 +201,12 @@ async function main(args: readonly string[]): Promise<number> {
     say(`sightline has no command ${name}; ${near === undefined ? 'see: sightline --help' : `did you mean ${near}?`}`);
     return exitUsage;
   }
-  const command = await entry.load();
+  let command: Awaited<ReturnType<typeof entry.load>>;
+  try {
+    command = await entry.load();
+  } catch (error) {
+    return report(error, name);
+  }
   const end = rest.indexOf('--');
   const options = end < 0 ? rest : rest.slice(0, end);
   if (options.includes('--help') || options.includes('-h')) {
@@ -229,11 +232,11 @@ async function main(args: readonly string[]): Promise<number> {
     return await command.run(rest, io, await services(signals));
   } catch (error) {
     if (signals.stop.aborted && isAbort(error)) return exitFailed;
-    return await report(error, name);
+    return report(error, name);
   }
 }
 
-await hidePasswords(process.argv.slice(2));
+hidePasswords(process.argv.slice(2));
 process.exitCode = await main(process.argv.slice(2));
 // Every command has stopped all it started; what a library, or a failed start, forgot must not keep the process.
 await leave(process.exitCode);

@@ -1,5 +1,5 @@
-import { redact } from '../core/log.ts';
 import type { ProbeTransport } from '../core/probe.ts';
+import { redact } from '../core/redact.ts';
 import { secretName } from '../core/secret-name.ts';
 import { parseSource } from '../software-worker/source-address.ts';
 

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { z } from 'zod';
-import { redact } from '../core/log.ts';
+import { redact } from '../core/redact.ts';
 import { type Finding, readDocument, refusal, type SourceDocument } from './document.ts';
 import { readConfigText, readFailure } from './file.ts';
 import { ConfigError, type ConfigIssue, inFileOrder } from './issues.ts';

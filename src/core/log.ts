@@ -1,6 +1,6 @@
 import { type Logger as PinoLogger, pino } from 'pino';
 import type { Clock } from './clock.ts';
-import { secretName } from './secret-name.ts';
+import { redact } from './redact.ts';
 
 /** Messages are constant phrases, values are fields. Levels: error a person must act, warn healing itself, info a change of state, debug per frame. */
 export type Logger = Pick<PinoLogger, 'debug' | 'info' | 'warn' | 'error' | 'level'> & {
@@ -9,24 +9,12 @@ export type Logger = Pick<PinoLogger, 'debug' | 'info' | 'warn' | 'error' | 'lev
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
-/**
- * `scheme://user:` and everything up to the last `@` of the word: a password may hold `@`, `:`, `/`, `?` and `#` itself, and where
- * a path holds an `@` behind one, too much is hidden rather than too little. A port after the colon is no password. Every
- * repetition has a bound: a text of megabytes must not take longer than its length is worth.
- */
-const urlPassword = /([a-z][a-z0-9+.-]{0,31}:\/\/[^\s/:]{0,255}):(?!\d{1,5}(?:[/?#\s]|$))\S{0,4095}@/gi;
-const namedSecret = new RegExp(`(${secretName})=[^\\s&"']+`, 'gi');
 /** Narrower than `secretName`: this program names the fields, and by `key` mostly what finds a thing. */
 const secretKey = /^(?:.*password|passphrase|passwd|pass|pwd|.*token|.*secret|api_?key|authorization|.*privatekey)$/i;
 /** Deeper fields are not logged: nothing would have looked at them. */
 const depthLimit = 5;
 /** Longer texts are cut: a line of the log is read by people and shipped by machines with limits of their own. */
 const textLimit = 16_384;
-
-/** `scheme://user:password@host` anywhere in a text loses its password; so do `password=` and `token=` parts. */
-export function redact(text: string): string {
-  return text.replace(urlPassword, '$1:***@').replace(namedSecret, '$1=***');
-}
 
 /** Redacted, and cut where it is too long; a password that reaches over the cut is still seen as one. */
 function shown(text: string): string {

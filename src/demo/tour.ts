@@ -4,7 +4,7 @@ import type { Context } from '../core/context.ts';
 import type { Control } from '../core/control.ts';
 import type { DemoAlert, DemoFacts, DemoView } from '../core/demo.ts';
 import { errorText } from '../core/errors.ts';
-import { redact } from '../core/log.ts';
+import { redact } from '../core/redact.ts';
 import type { AlertListenerOptions } from './listener.ts';
 import type { DemoPlace } from './place.ts';
 import { createSilences } from './silences.ts';

@@ -1,7 +1,8 @@
 import type { Context } from '../core/context.ts';
 import { type ErrorCode, errorText, isAbort, isSightlineError, SightlineError } from '../core/errors.ts';
-import { type FloodGate, redact } from '../core/log.ts';
+import type { FloodGate } from '../core/log.ts';
 import type { Detector } from '../core/models.ts';
+import { redact } from '../core/redact.ts';
 import {
   type Label,
   SourceState,

@@ -1,6 +1,6 @@
 import type { Context } from '../core/context.ts';
 import { errorText, isAbort } from '../core/errors.ts';
-import { redact } from '../core/log.ts';
+import { redact } from '../core/redact.ts';
 import { pairFrames } from './pairing.ts';
 import type { Picture, PictureStream } from './pictures.ts';
 import { createSourceRetry } from './retry.ts';

@@ -16,8 +16,8 @@ import {
 import { CodecParameters, Packet } from 'node-av/lib';
 import type { Context } from '../core/context.ts';
 import { isSystemError, SightlineError } from '../core/errors.ts';
-import { redact } from '../core/log.ts';
 import { noDebugger } from '../core/node-flags.ts';
+import { redact } from '../core/redact.ts';
 import type { UnitSource } from './demux.ts';
 import { GdpReader, type PipelineFormat, readCaps } from './gdp.ts';
 import { isKeyPicture } from './key-pictures.ts';

@@ -1,8 +1,8 @@
 import type { Context } from '../core/context.ts';
 import { errorText, isAbort } from '../core/errors.ts';
 import { type InferenceEngine, isShed } from '../core/inference.ts';
-import { redact } from '../core/log.ts';
 import type { Detector } from '../core/models.ts';
+import { redact } from '../core/redact.ts';
 import type { ModelStats } from '../gen/sightline/bridge/v1/bridge.ts';
 
 /** What the detectors of this process did, by model, since they were made. */

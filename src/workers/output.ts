@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { Clock } from '../core/clock.ts';
-import { type Logger, redact } from '../core/log.ts';
+import type { Logger } from '../core/log.ts';
+import { redact } from '../core/redact.ts';
 
 /** Brings what a worker prints line by line into the log. It is always read, so that a worker never blocks on it. */
 

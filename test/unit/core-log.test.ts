@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { SightlineError } from '../../src/core/errors.ts';
-import { createLogger, FloodGate, redact } from '../../src/core/log.ts';
+import { createLogger, FloodGate } from '../../src/core/log.ts';
+import { redact } from '../../src/core/redact.ts';
 import { ManualClock } from '../support/clock.ts';
 import { testContext } from '../support/context.ts';
 

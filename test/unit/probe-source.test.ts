@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { describeSource, readWrittenSource } from '../../src/composition/probe-source.ts';
-import { redact } from '../../src/core/log.ts';
+import { redact } from '../../src/core/redact.ts';
 
 describe('probe - a source as it was written', () => {
   it('keeps placeholders as they are', () => {
