@@ -50,8 +50,10 @@ export interface Numbered {
  */
 export function takeStep({ alert, revision }: Numbered, step: AlertStep, snapshot?: Uint8Array): AlertEvent {
   const state = nextState(alert.state, step.state);
-  if (state === undefined || (step.state === 'acknowledged' && alert.steps.some((past) => past.state === 'acknowledged'))) {
-    throw new SightlineError('alert.transition', `alert ${alert.id} is ${alert.state} and cannot be ${step.state}`, {
+  const done = step.state === 'acknowledged' && alert.steps.some((past) => past.state === 'acknowledged');
+  if (state === undefined || done) {
+    const why = done && state !== undefined ? `is ${step.state} already` : `is ${alert.state} and cannot be ${step.state}`;
+    throw new SightlineError('alert.transition', `alert ${alert.id} ${why}`, {
       details: { alert: alert.id, state: alert.state, step: step.state },
     });
   }

@@ -93,9 +93,9 @@ const reasons: Readonly<Record<LedgerReason, (row: LedgerRow, formatTime: WhyQue
       ? `compared ${times(row)}, like nobody`
       : `compared ${times(row)}, nearest ${who(row)}, which needs ${score(row.threshold)}`,
   margin: (row) =>
-    `like ${who(row)}, but too near to the next entry: margin ${detail(row, 'margin')}, ${detail(row, 'needed')} is needed`,
+    `like ${who(row)}, but too near to the next entry (is somebody listed twice?): margin ${detail(row, 'margin')}, ${detail(row, 'needed')} is needed`,
   evidence: (row) =>
-    `like ${who(row)} ${times(row)}, but not enough to decide: weight ${detail(row, 'support')} of ${detail(row, 'needed')}, share ${detail(row, 'share')} of ${detail(row, 'neededShare')}`,
+    `like ${who(row)} ${times(row)}, but not enough to decide: weight ${detail(row, 'support')} where ${detail(row, 'needed')} is needed, and ${detail(row, 'share')} of all that was seen of this track where ${detail(row, 'neededShare')} is`,
   ignored: (row) => `${who(row)} is on the ignore list ${detail(row, 'list')}`,
   cooldown: (row, formatTime) => {
     const sentAt = row.details['sentAt'];

@@ -87,7 +87,8 @@ ${sessionHelp}`,
       case 'reject': {
         const request = present({ id: onlyPositional(rest, 'ID'), step: steps[verb], actor: io.user, reason: values.reason });
         const { alert } = await withDaemon(values, io, services, (control) => control.call('alerts.act', request, io.signal));
-        io.out(json ? JSON.stringify(alert) : `${alert.id} is ${alert.state}`);
+        const over = alert.state === 'closed' ? ', and the visit is over' : '';
+        io.out(json ? JSON.stringify(alert) : `${alert.id} is ${steps[verb]}${over}`);
         if (!alert.durable)
           io.say(
             'the step was announced but could not be stored: a restart of the daemon may forget it; see sightline status, then repeat it',

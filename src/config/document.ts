@@ -283,7 +283,11 @@ class Reader {
       }
       const found = this.#env[name];
       if (found === undefined)
-        this.find(at, path, `the environment variable ${name} is not set; for the text itself write $\${${name}}`);
+        this.find(
+          at,
+          path,
+          `the environment variable ${name} is not set (export ${name}=...); for the text itself write $\${${name}}`,
+        );
       return found ?? '';
     });
     return replaced + value.slice(end);

@@ -125,8 +125,15 @@ function tlsRefusal(error: Error, code: string): LinkRefusal | undefined {
   return tlsCode.test(code) ? { reason: `TLS failed: ${error.message.trim()}`, kind: 'refused' } : undefined;
 }
 
+/** A name with several addresses is tried at each, and the errors of all come in one. */
+function placeOf(error: unknown): string {
+  const first: unknown = error instanceof AggregateError ? error.errors[0] : error;
+  if (!(first instanceof Error) || !('address' in first) || !('port' in first)) return 'there';
+  return `at ${String(first.address).includes(':') ? `[${first.address}]` : first.address}:${first.port}`;
+}
+
 export function socketRefusal(error: unknown): LinkRefusal {
-  if (isSystemError(error, 'ECONNREFUSED')) return { reason: 'no broker listens there', kind: 'waiting' };
+  if (isSystemError(error, 'ECONNREFUSED')) return { reason: `no broker listens ${placeOf(error)}`, kind: 'waiting' };
   const descriptors = descriptorsText(error);
   if (descriptors !== undefined) return { reason: descriptors, kind: 'waiting' };
   if (isSystemError(error, 'ENOTFOUND')) return { reason: 'the name of the broker is unknown', kind: 'waiting' };

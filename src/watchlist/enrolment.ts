@@ -109,7 +109,9 @@ export function warningsOf(
   }
   for (const { entryId, entryName, list, score } of result.top) {
     if (entryId === entry.id || score < options.threshold) continue;
-    warnings.push(`nearly identical to ${entryName} (${entryId}) on list ${list}: similarity ${score.toFixed(2)}`);
+    warnings.push(
+      `nearly identical to ${entryName} (${entryId}) on list ${list}: similarity ${score.toFixed(2)}; one person in two entries is told from neither, and there is no alert: keep one of them, with all pictures`,
+    );
   }
   if (own !== undefined && own.score >= sameCosine) warnings.push('the entry has this picture already');
   const pictured = before?.references.some(({ negative }) => !negative) ?? false;

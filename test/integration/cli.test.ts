@@ -99,6 +99,8 @@ test('help is there without loading anything but the program itself, and so is e
     'core/heap.ts',
     'core/log-stream.ts',
     'core/nearest.ts',
+    'core/redact.ts',
+    'core/secret-name.ts',
     'main.ts',
     'program.ts',
   ]);

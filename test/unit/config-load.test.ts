@@ -172,7 +172,7 @@ const refused: readonly {
     text: 'cameras:\n  a:\n    source: rtsp://${CAM_USER}:${CAM_PASSWORD}@h/1',
     world: { env: { CAM_USER: 'u' } },
     issues: [
-      '3:32 cameras.a.source: the environment variable CAM_PASSWORD is not set; for the text itself write $${CAM_PASSWORD}',
+      '3:32 cameras.a.source: the environment variable CAM_PASSWORD is not set (export CAM_PASSWORD=...); for the text itself write $${CAM_PASSWORD}',
     ],
   },
   {

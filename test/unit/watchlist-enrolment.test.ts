@@ -108,7 +108,7 @@ test('a picture that is near to another entry is warned of, one that is not is n
   const options = { negative: false, threshold: 0.5 };
   assert.deepEqual(warningsOf(nearest(['other', 0.49]), entry, undefined, options), []);
   assert.deepEqual(warningsOf(nearest(['other', 0.83]), entry, undefined, options), [
-    'nearly identical to OTHER (other) on list banned: similarity 0.83',
+    'nearly identical to OTHER (other) on list banned: similarity 0.83; one person in two entries is told from neither, and there is no alert: keep one of them, with all pictures',
   ]);
 });
 
