@@ -1,6 +1,7 @@
 import { Socket } from 'node:net';
 import { connect, type IClientOptions, type Packet } from 'mqtt';
 import type { Clock } from '../core/clock.ts';
+import { behindLookup } from '../core/descriptors.ts';
 import { SightlineError } from '../core/errors.ts';
 import { closedText, connackRefusal, disconnectReason, type LinkRefusal, socketRefusal } from './mqtt-codes.ts';
 
@@ -123,7 +124,7 @@ export async function openLink(options: LinkOptions, signal: AbortSignal): Promi
     client.stream.destroy();
   });
   client.on('error', (error) => {
-    verdict ??= socketRefusal(error);
+    verdict ??= socketRefusal(behindLookup(error));
   });
   client.on('close', () => {
     over = true;
