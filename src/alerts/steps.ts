@@ -52,7 +52,7 @@ export function takeStep({ alert, revision }: Numbered, step: AlertStep, snapsho
   const state = nextState(alert.state, step.state);
   const done = step.state === 'acknowledged' && alert.steps.some((past) => past.state === 'acknowledged');
   if (state === undefined || done) {
-    const why = done && state !== undefined ? `is ${step.state} already` : `is ${alert.state} and cannot be ${step.state}`;
+    const why = state === undefined ? `is ${alert.state} and cannot be ${step.state}` : `is ${step.state} already`;
     throw new SightlineError('alert.transition', `alert ${alert.id} ${why}`, {
       details: { alert: alert.id, state: alert.state, step: step.state },
     });
