@@ -2,6 +2,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { type Context, childContext } from '../core/context.ts';
 import { isSystemError, SightlineError } from '../core/errors.ts';
 import { FloodGate } from '../core/log.ts';
+import { urlHost } from '../core/url-host.ts';
 import { type Connection, serveConnection, sessionTimeoutSeconds } from './rtsp-connection.ts';
 import type { VideoStream } from './video-stream.ts';
 
@@ -122,7 +123,7 @@ export async function startRtspServer(options: RtspServerOptions, ctx: Context):
     flood[Symbol.dispose]();
   }
 
-  const host = options.host.includes(':') ? `[${options.host}]` : options.host;
+  const host = urlHost(options.host);
   return {
     port,
     get clients() {

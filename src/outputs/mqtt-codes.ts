@@ -1,4 +1,5 @@
 import { descriptorsText, isSystemError } from '../core/errors.ts';
+import { urlHost } from '../core/url-host.ts';
 
 /**
  * What the codes of CONNACK, PUBACK and DISCONNECT ask of us (MQTT 5.0 section 2.4, MQTT 3.1.1 table 3.1). Pure.
@@ -129,7 +130,7 @@ function tlsRefusal(error: Error, code: string): LinkRefusal | undefined {
 function placeOf(error: unknown): string {
   const first: unknown = error instanceof AggregateError ? error.errors[0] : error;
   if (!(first instanceof Error) || !('address' in first) || !('port' in first)) return 'there';
-  return `at ${String(first.address).includes(':') ? `[${first.address}]` : first.address}:${first.port}`;
+  return `at ${urlHost(String(first.address))}:${first.port}`;
 }
 
 export function socketRefusal(error: unknown): LinkRefusal {
