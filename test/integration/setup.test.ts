@@ -30,7 +30,7 @@ const ready: Machine = {
   'apt-get': 'echo "apt-get $*" >>apt.log',
   getconf: 'case "$1" in LONG_BIT) echo 64 ;; GNU_LIBC_VERSION) echo glibc 2.36 ;; esac',
   node: 'case "$*" in -p*) echo 24 ;; --version) echo v24.0.0 ;; *build-native*) echo "faiss-node: ready" ;; esac',
-  npm: 'case "$*" in "config get registry") echo https://registry.example/ ;; *) echo "npm $*" >>npm.log ;; esac',
+  npm: 'case "$*" in "config get registry") echo https://npm.example/ ;; *) echo "npm $*" >>npm.log ;; esac',
   sleep: 'exit 0',
 };
 
@@ -155,7 +155,7 @@ describe('tools/bootstrap', () => {
   it('fails and names the registry when Node is too old and cannot be fetched', () => {
     const { code, output } = setup({ ...ready, node: oldNode });
     assert.equal(code, 1, output);
-    assert.match(output, /Node\.js 24 or newer: https:\/\/registry\.example\/ gave none for /);
+    assert.match(output, /Node\.js 24 or newer: https:\/\/npm\.example\/ gave none for /);
   });
 
   it('fails and says so when there is neither Node nor npm nor curl', () => {
@@ -175,11 +175,11 @@ describe('tools/bootstrap', () => {
 
   it('fails after three attempts when npm packages cannot be had', () => {
     const node = 'case "$*" in -p*) echo 24 ;; --version) echo v24.0.0 ;; *installed*) exit 1 ;; esac';
-    const npm = 'case "$*" in "config get registry") echo https://registry.example/ ;; *) echo E500; exit 1 ;; esac';
+    const npm = 'case "$*" in "config get registry") echo https://npm.example/ ;; *) echo E500; exit 1 ;; esac';
     const { code, output } = setup({ ...ready, node, npm });
     assert.equal(code, 1, output);
     assert.match(output, /attempt 3 of 3 failed/);
-    assert.match(output, /'npm ci' failed three times.*https:\/\/registry\.example\//);
+    assert.match(output, /'npm ci' failed three times.*https:\/\/npm\.example\//);
   });
 
   const noModules = 'case "$*" in -p*) echo 24 ;; --version) echo v24.0.0 ;; *installed*) exit 1 ;; esac';
@@ -203,11 +203,11 @@ describe('tools/bootstrap', () => {
 
   it('does not try again without a network, and says that later starts need none', () => {
     const npm =
-      'echo "npm $*" >>npm.log; case "$*" in "config get registry") echo https://registry.example/ ;; ci*) echo "npm error code EAI_AGAIN"; exit 1 ;; esac';
+      'echo "npm $*" >>npm.log; case "$*" in "config get registry") echo https://npm.example/ ;; ci*) echo "npm error code EAI_AGAIN"; exit 1 ;; esac';
     const { code, output, log } = setup({ ...ready, node: noModules, npm });
     assert.equal(code, 1, output);
     assert.equal(log('npm.log').match(/^npm ci/gm)?.length, 1);
-    assert.match(output, /a way to https:\/\/registry\.example\/: set-up needs the network once, later starts do not/);
+    assert.match(output, /a way to https:\/\/npm\.example\/: set-up needs the network once, later starts do not/);
   });
 
   it('tries with the certificates of the system where npm meets a proxy that brings its own', () => {
