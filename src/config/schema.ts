@@ -310,6 +310,8 @@ const retention = z.strictObject({
   alerts: setting(duration({ min: '1h' }).prefault('30d'), 'live', 'Alerts and their history.'),
   snapshots: setting(duration({ min: '1m' }).prefault('30d'), 'live', 'Pictures of sightings.'),
   ledger: setting(duration({ min: '1m' }).prefault('7d'), 'live', 'Why-not rows.'),
+  clips: setting(duration({ min: '1m' }).prefault('7d'), 'live', 'Clips of alerts.'),
+  audit: setting(duration({ min: '1d' }).prefault('365d'), 'live', 'Who did what.'),
 });
 
 const mqtt = z.strictObject({
@@ -376,6 +378,79 @@ const alerting = z.strictObject({
     duration({ min: '1s', max: '1h' }).prefault('5s'),
     'live',
     'An open alert is updated at most this often.',
+  ),
+});
+
+const certificate = z.strictObject({
+  certFile: setting(z.string().min(1), 'daemon', 'Certificate with its chain, PEM.', {
+    path: 'config',
+    example: 'sightline.pem',
+  }),
+  keyFile: setting(z.string().min(1), 'daemon', 'Its key, PEM.', { path: 'config', example: 'sightline.key' }),
+});
+
+const media = z.strictObject({
+  enabled: setting(z.boolean().default(true), 'daemon', 'Video for people: RTSP, the live viewer, clips.'),
+  rtsp: section(
+    z
+      .strictObject({
+        enabled: setting(z.boolean().default(true), 'daemon', 'The RTSP server.'),
+        host: setting(z.string().default('127.0.0.1'), 'daemon', 'Address to listen on; loopback unless told otherwise.'),
+        port: setting(z.number().int().min(0).max(65535).default(8554), 'daemon', 'Port; 0 takes a free one.'),
+        udp: setting(z.boolean().default(true), 'daemon', 'RTP over UDP too; false leaves TCP interleaved alone.'),
+        open: setting(z.boolean().default(false), 'daemon', 'Nobody is asked for a password; on a loopback address only.'),
+        maxReaders: setting(z.number().int().min(1).max(10_000).default(256), 'daemon', 'Connections at once.'),
+        tls: section(
+          certificate
+            .extend({
+              port: setting(z.number().int().min(0).max(65535).default(8322), 'daemon', 'Port of RTSPS; 0 takes a free one.'),
+            })
+            .optional(),
+          'RTSPS beside RTSP.',
+        ),
+      })
+      .prefault({}),
+    'Streams for players: rtsp://HOST:8554/CAMERA and rtsp://HOST:8554/CAMERA/annotated.',
+  ),
+  ring: section(
+    z
+      .strictObject({
+        duration: setting(
+          duration({ min: '5s', max: '10m' }).prefault('60s'),
+          'daemon',
+          'How much encoded video of each camera stays in memory.',
+        ),
+        megabytes: setting(z.number().int().min(1).max(4096).default(64), 'daemon', 'What it may take of memory, per camera.'),
+      })
+      .prefault({}),
+    'The last moments of each camera, for clips.',
+  ),
+  clips: section(
+    z
+      .strictObject({
+        enabled: setting(z.boolean().default(true), 'live', 'A clip of each alert is written, without encoding anew.'),
+        before: setting(duration({ min: '0s', max: '5m' }).prefault('5s'), 'live', 'Begins this long before the sighting.'),
+        after: setting(duration({ min: '1s', max: '5m' }).prefault('10s'), 'live', 'Ends this long after it.'),
+        diskMegabytes: setting(
+          z.number().int().min(1).default(10_000),
+          'live',
+          'All clips together; the oldest go when there are more.',
+        ),
+      })
+      .prefault({}),
+    'Clips of alerts.',
+  ),
+  legacyView: section(
+    z
+      .strictObject({
+        enabled: setting(
+          z.boolean().default(false),
+          'daemon',
+          'MPEG-1 over WebSocket (rtsp-relay), for browsers that play nothing else; needs ffmpeg and costs a core or so per camera.',
+        ),
+      })
+      .prefault({}),
+    'The legacy view.',
   ),
 });
 
@@ -446,12 +521,57 @@ export const configSchema = z.strictObject({
   http: section(
     z
       .strictObject({
-        enabled: setting(z.boolean().default(true), 'daemon', 'Health and metrics.'),
+        enabled: setting(z.boolean().default(true), 'daemon', 'Pages, API, health and metrics.'),
         host: setting(z.string().default('127.0.0.1'), 'daemon', 'Address to listen on; loopback unless told otherwise.'),
         port: setting(z.number().int().min(0).max(65535).default(8080), 'daemon', 'Port; 0 takes a free one.'),
+        tls: section(
+          certificate.optional(),
+          'HTTPS instead of HTTP. Video then passes through the daemon; with many viewers put a reverse proxy in front instead.',
+        ),
+        metrics: setting(
+          z.enum(['login', 'loopback']).default('login'),
+          'daemon',
+          'Who reads /metrics: users and tokens that may, or whoever is on this machine too. A reverse proxy is on this machine.',
+        ),
+        trustedProxy: section(
+          z
+            .strictObject({
+              addresses: setting(
+                z.array(z.string().min(1)).min(1),
+                'daemon',
+                'Addresses or networks of the proxy; from anywhere else its headers are ignored.',
+                { example: ['127.0.0.1', '172.30.32.0/23'] },
+              ),
+              userHeader: setting(z.string().min(1).default('Remote-User'), 'daemon', 'Header that names the user.'),
+              secretHeader: setting(
+                z.string().min(1).default('X-Sightline-Proxy'),
+                'daemon',
+                'Header in which the proxy sends the secret.',
+              ),
+              secretFile: setting(z.string().min(1), 'daemon', 'File whose first line is that secret.', {
+                path: 'config',
+                example: 'proxy.secret',
+              }),
+            })
+            .optional(),
+          'A proxy that has logged the user in (Authelia, Authentik, Home Assistant). The user must be known here: roles are ours.',
+        ),
       })
       .prefault({}),
     'HTTP server.',
+  ),
+  media: section(media.prefault({}), 'Video for people. It runs in a process of its own, so that it never delays an alert.'),
+  snapshot: section(
+    z
+      .strictObject({
+        others: setting(
+          z.enum(['blur', 'show']).default('blur'),
+          'live',
+          'Other faces in the picture of an alert: blurred, or shown.',
+        ),
+      })
+      .prefault({}),
+    'Pictures of alerts.',
   ),
   retention: section(retention.prefault({}), 'How long what is kept. Unmatched crops and vectors are never on disk.'),
   lists: section(z.record(name, list).default({}), 'Lists that entries belong to, by name.'),

@@ -6,7 +6,8 @@
 /** Key of a camera in the configuration. */
 export type CameraId = string;
 /** What was compared: a `face` match is a similarity of faces, an `appearance` match one of clothed bodies. Neither is an identification. */
-export type MatchKind = 'face' | 'appearance';
+export const matchKinds = ['face', 'appearance'] as const;
+export type MatchKind = (typeof matchKinds)[number];
 
 export interface Point {
   readonly x: number;

@@ -1,0 +1,125 @@
+import type { Principal } from './access.ts';
+import type { LiveFrame } from './live-messages.ts';
+import type { CameraId, CameraState } from './types.ts';
+
+/**
+ * What the daemon and the media door say to each other over the channel between parent and child, in Node's `advanced` serialisation.
+ * Both are of one build: no versions. Video never takes this way; it comes from the workers over media.sock.
+ */
+
+/** Realm of the RTSP door; part of every HA1, so it never changes. */
+export const streamRealm = 'sightline';
+
+/** Somebody who may read streams with a password of their own. HA1 as RFC 7616 section 3.4.2 has it: user:realm:password, hex. */
+export interface StreamUser {
+  readonly principal: Principal;
+  readonly ha1: { readonly md5: string; readonly sha256: string };
+}
+
+export interface DoorCamera {
+  readonly camera: CameraId;
+  /** Some of the picture is masked: the clean stream is for admins. */
+  readonly masked: boolean;
+}
+
+export interface DoorSettings {
+  /** Socket that workers send video to. */
+  readonly mediaSocket: string;
+  readonly rtsp:
+    | {
+        readonly host: string;
+        readonly port: number;
+        readonly udp: boolean;
+        /** Nobody is asked for a password. The configuration allows it on loopback alone. */
+        readonly open: boolean;
+        readonly maxReaders: number;
+        readonly tls?: { readonly port: number; readonly certFile: string; readonly keyFile: string };
+      }
+    | undefined;
+  /** What each camera's encoded video of the last seconds may take, for clips. */
+  readonly ring: { readonly seconds: number; readonly bytes: number };
+  /** Key of the tickets (`core/tickets.ts`), this run's. */
+  readonly ticketKey: Uint8Array;
+  readonly logLevel: string;
+}
+
+export interface ClipRequest {
+  /** Of the alert. */
+  readonly id: string;
+  readonly camera: CameraId;
+  /** Camera time of the sighting, milliseconds since 1970. */
+  readonly atMs: number;
+  readonly beforeMs: number;
+  readonly afterMs: number;
+  /** Written beside each other as `<path>.mp4` and `<path>.json`, each under another name until it is whole. */
+  readonly path: string;
+}
+
+/** Boxes of one frame: the live message, with the time stamp of its own epoch. */
+export interface OverlayFrame extends Omit<LiveFrame, 'type' | 'pts'> {
+  readonly epoch: number;
+  /** `toPts90k` of the frame. */
+  readonly pts90k: bigint;
+}
+
+export type ToDoor =
+  | { readonly type: 'configure'; readonly settings: DoorSettings }
+  /** The whole list, whenever it changes. */
+  | { readonly type: 'cameras'; readonly cameras: readonly DoorCamera[] }
+  | { readonly type: 'users'; readonly users: readonly StreamUser[] }
+  /** Workers that may send video, with the secrets of their bridges and their cameras; the whole list. */
+  | {
+      readonly type: 'workers';
+      readonly workers: readonly { readonly worker: string; readonly token: string; readonly cameras: readonly CameraId[] }[];
+    }
+  | { readonly type: 'overlay'; readonly frame: OverlayFrame }
+  | { readonly type: 'state'; readonly camera: CameraId; readonly state: CameraState | undefined }
+  /** Ends every stream of this user and makes the tickets given so far worthless. */
+  | { readonly type: 'revoke'; readonly user: string }
+  /** Comes with the socket of a WebSocket upgrade that the HTTP server has read the head of. */
+  | {
+      readonly type: 'live';
+      readonly url: string;
+      readonly headers: Readonly<Record<string, string>>;
+      readonly head: Uint8Array;
+    }
+  | { readonly type: 'clip'; readonly request: ClipRequest }
+  | { readonly type: 'ping'; readonly id: number }
+  | { readonly type: 'stop' };
+
+export type FromDoor =
+  /** What of `configure` came true. `rtspError`: why the RTSP server could not be opened; the rest works all the same. */
+  | { readonly type: 'ready'; readonly rtspPort?: number; readonly rtspsPort?: number; readonly rtspError?: string }
+  /** Whether somebody watches the annotated stream of a camera. */
+  | { readonly type: 'want'; readonly camera: CameraId; readonly annotated: boolean }
+  | {
+      readonly type: 'clipDone';
+      readonly id: string;
+      readonly bytes: number;
+      /** Camera time of the first and the last frame, milliseconds since 1970. */
+      readonly fromMs: number;
+      readonly toMs: number;
+    }
+  | { readonly type: 'clipFailed'; readonly id: string; readonly reason: string }
+  | { readonly type: 'stats'; readonly stats: DoorStats }
+  | { readonly type: 'pong'; readonly id: number };
+
+/** Once a second. Counters count since the door started. */
+export interface DoorStats {
+  readonly rtspReaders: number;
+  readonly liveSubscribers: number;
+  readonly rssBytes: number;
+  readonly cpuSeconds: number;
+  readonly streams: readonly {
+    readonly camera: CameraId;
+    readonly variant: 'clean' | 'annotated';
+    readonly readers: number;
+    readonly units: number;
+    readonly bytes: number;
+    /** Units that readers lost because they were too slow, all readers together. */
+    readonly lost: number;
+  }[];
+  /** By reason: `camera`, `epoch`, `token`, `protocol`. */
+  readonly refused: Readonly<Record<string, number>>;
+  readonly ringBytes: number;
+}
