@@ -1,4 +1,4 @@
-import type { Match, Sighting, TrackChange, TrackRef } from '../core/types.ts';
+import type { Match, MatchKind, Sighting, TrackChange, TrackRef } from '../core/types.ts';
 import type { CommitBuilder } from './commit.ts';
 import { decidedEntry, type EvidencePolicy, forgetEntry, isUsable, type Judgement, samePerson, weigh } from './evidence.ts';
 import { isIgnored, type Rule } from './rules.ts';
@@ -16,6 +16,8 @@ export interface TrackLabel {
   readonly text: string;
   readonly score: number;
   readonly list?: string;
+  readonly entryId?: string;
+  readonly kind?: MatchKind;
 }
 
 export interface RecognitionOptions {
@@ -291,7 +293,14 @@ export function createRecognition({ settings, policy, isListed, commit, visits }
       const stands = tally !== undefined && state.bound.has(tally.match.entryId);
       const named = stands ? tally.match : state.steady ? [...state.bound.values()].at(-1) : undefined;
       if (named === undefined) return { decided: subject.unknown >= policy.settledNeed, text: '', score: 0 };
-      return { decided: stands && state.steady, text: named.entryName, score: named.score, list: named.list };
+      return {
+        decided: stands && state.steady,
+        text: named.entryName,
+        score: named.score,
+        list: named.list,
+        entryId: named.entryId,
+        kind: state.kind,
+      };
     },
     get size() {
       return tracks.size;

@@ -27,6 +27,12 @@ export interface DaemonLink extends WorkerLink {
 const colours = { low: '#56b4e9', medium: '#f0e442', high: '#e69f00', critical: '#d55e00', nobody: '#9a9a9a' } as const;
 const protocolVersion = 1;
 
+/** Colour of a list by its severity; of nobody where it names no list that there is. */
+export function colourOf(list: string | undefined, lists: Readonly<Record<string, ListConfig>>): string {
+  const severity = list === undefined ? undefined : lists[list]?.severity;
+  return severity === undefined ? colours.nobody : colours[severity];
+}
+
 export function createWorkerLink(
   bridge: Pick<Bridge, 'register' | 'forget'>,
   inference: Config['inference'],
@@ -108,8 +114,7 @@ export function createWorkerLink(
       };
     },
     label: ({ camera, epoch, trackId }, { decided, text, score, list }, lists) => {
-      const severity = list === undefined ? undefined : lists[list]?.severity;
-      const colour = severity === undefined ? colours.nobody : colours[severity];
+      const colour = colourOf(list, lists);
       workerOf.get(camera)?.send({
         $case: 'labels',
         value: { camera, epoch, labels: [{ trackId, decided, text, colour, score }] },

@@ -56,6 +56,7 @@ export function checkConfig(config: Config, lookups: CheckLookups): CheckResult 
     warn: (path, message) => warnings.push(lookups.issueAt(path, message)),
   };
   checkPrograms(check);
+  checkDoors(check);
   for (const [name, camera] of Object.entries(config.cameras)) checkCamera(check, camera, ['cameras', name]);
   checkPresence(check);
   checkModels(check);
@@ -71,8 +72,25 @@ function checkPrograms({ config, refuse, warn }: Check): void {
     warn(['cameras'], 'there is no camera to watch; add one under cameras');
   if (Object.values(config.lists).every((list) => list.kind === 'ignore'))
     warn(['lists'], 'there is no watch list, so nobody can be enrolled to be alerted on; add one under lists');
-  if (config.http.enabled && !isLoopback(config.http.host))
-    warn(['http', 'host'], `health and metrics are open to whoever reaches ${config.http.host}; 127.0.0.1 keeps them here`);
+}
+
+/** Passwords and pictures must not cross a network in the clear without somebody having meant it. */
+function checkDoors({ config, refuse, warn }: Check): void {
+  const { http, media } = config;
+  if (http.enabled && !isLoopback(http.host) && http.tls === undefined && http.trustedProxy === undefined)
+    warn(
+      ['http', 'host'],
+      `passwords and pictures cross the network of ${http.host} in the clear; set http.tls, or put a proxy with HTTPS before 127.0.0.1`,
+    );
+  const { rtsp } = media;
+  if (!media.enabled || !rtsp.enabled) return;
+  if (rtsp.open && !isLoopback(rtsp.host))
+    refuse(
+      ['media', 'rtsp', 'open'],
+      `streams without a password are for this machine alone; set media.rtsp.host to 127.0.0.1 instead of ${rtsp.host}, or open to false`,
+    );
+  if (!rtsp.open && !isLoopback(rtsp.host) && rtsp.tls === undefined)
+    warn(['media', 'rtsp', 'host'], `video crosses the network of ${rtsp.host} in the clear; media.rtsp.tls serves RTSPS too`);
 }
 
 function checkCamera(check: Check, camera: CameraConfig, path: SettingPath): void {

@@ -222,7 +222,7 @@ alerts:
 test('what is lived with is warned of', () => {
   assert.deepEqual(check('http: { host: 0.0.0.0 }\nlists: { staff: { kind: ignore } }').warnings, [
     '1:1 cameras: there is no camera to watch; add one under cameras',
-    '1:15 http.host: health and metrics are open to whoever reaches 0.0.0.0; 127.0.0.1 keeps them here',
+    '1:15 http.host: passwords and pictures cross the network of 0.0.0.0 in the clear; set http.tls, or put a proxy with HTTPS before 127.0.0.1',
     '2:8 lists: there is no watch list, so nobody can be enrolled to be alerted on; add one under lists',
   ]);
 });
