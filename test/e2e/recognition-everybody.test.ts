@@ -9,7 +9,8 @@ import { missingModels } from '../support/repository.ts';
 const skip =
   missingData('clips/synth_shots_a.mp4') || missingModels('centerface', 'face_embed') || missingTool(hasMosquitto, 'mosquitto');
 
-for (const name of ['real_headpose_m', 'real_tilt_m', 'synth_crowd_a', 'synth_shots_a']) {
+// The longest clip is in test/long/recognition.test.ts.
+for (const name of ['real_headpose_m', 'real_tilt_m', 'synth_crowd_a']) {
   test(`recognition B: ${name} with everybody enrolled, those not listed on an ignore list: the same alerts`, {
     skip,
   }, async () => {

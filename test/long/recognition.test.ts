@@ -1,0 +1,28 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { hasMosquitto } from '../support/broker.ts';
+import { assertVisits, enrollable, listedVisits, playScene, readClip } from '../support/clips.ts';
+import { missingData, missingTool } from '../support/data.ts';
+import { missingModels } from '../support/repository.ts';
+
+/** What test/e2e/recognition-*.test.ts leave out for the time it takes. */
+const skip =
+  missingData('clips/synth_shots_a.mp4') || missingModels('centerface', 'face_embed') || missingTool(hasMosquitto, 'mosquitto');
+
+test('recognition B: synth_shots_a with everybody enrolled, those not listed on an ignore list: the same alerts', {
+  skip,
+}, async () => {
+  const clip = readClip('synth_shots_a');
+  const ignore = enrollable().filter((id) => !clip.watchlist.includes(id));
+  const scene = await playScene({ gallery: { watch: clip.watchlist, ignore }, cameras: { clip: clip.path } });
+  assertVisits(clip, listedVisits(clip), scene.opened);
+});
+
+test('recognition B: clips without listed faces alert on nobody when everybody is ignored', { skip }, async () => {
+  const names = ['neg_carpark', 'real_classroom', 'real_visits_a', 'real_worker'];
+  const scene = await playScene({
+    gallery: { watch: [], ignore: enrollable() },
+    cameras: Object.fromEntries(names.map((name) => [name, readClip(name).path])),
+  });
+  assert.deepEqual(scene.opened, []);
+});
