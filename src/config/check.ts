@@ -82,7 +82,14 @@ function checkDoors({ config, refuse, warn }: Check): void {
       ['http', 'host'],
       `passwords and pictures cross the network of ${http.host} in the clear; set http.tls, or put a proxy with HTTPS before 127.0.0.1`,
     );
-  const { rtsp } = media;
+  const { rtsp, legacyView } = media;
+  if (media.enabled && legacyView.enabled && !rtsp.enabled)
+    refuse(['media', 'legacyView', 'enabled'], 'the legacy view reads our own RTSP streams; set media.rtsp.enabled to true');
+  if (media.enabled && legacyView.enabled && !isLoopback(legacyView.host))
+    warn(
+      ['media', 'legacyView', 'host'],
+      `passwords and pictures cross the network of ${legacyView.host} in the clear; put a proxy with HTTPS before 127.0.0.1`,
+    );
   if (!media.enabled || !rtsp.enabled) return;
   if (rtsp.open && !isLoopback(rtsp.host))
     refuse(

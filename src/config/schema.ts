@@ -448,6 +448,8 @@ const media = z.strictObject({
           'daemon',
           'MPEG-1 over WebSocket (rtsp-relay), for browsers that play nothing else; needs ffmpeg and costs a core or so per camera.',
         ),
+        host: setting(z.string().default('127.0.0.1'), 'daemon', 'Address to listen on; loopback unless told otherwise.'),
+        port: setting(z.number().int().min(0).max(65535).default(8081), 'daemon', 'Port; 0 takes a free one.'),
       })
       .prefault({}),
     'The legacy view.',
