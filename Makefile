@@ -57,4 +57,4 @@ run: ## Run the daemon: make run CONFIG=sightline.yaml
 	@bin/sightline run $(CONFIG)
 
 clean: ## Remove what can be made again: caches, benchmark results, node_modules
-	rm -rf .cache bench/results node_modules tools/node/node_modules
+	rm -rf .cache bench/results node_modules tools/node/node_modules tools/legacy-view/node_modules
