@@ -10,7 +10,7 @@ const plain = (licence: string) => licence.replace(/^\((.*)\)$/, '$1');
 
 /** Licences that ask for no more than being named. */
 const permissive =
-  /^(MIT|ISC|0BSD|Unlicense|Apache-2\.0|BSD-[23]-Clause|Apache-2\.0 AND BSD-3-Clause|.*\bOR MIT\b.*|MIT OR .*)$/;
+  /^(MIT|ISC|0BSD|BlueOak-1\.0\.0|Unlicense|Apache-2\.0|BSD-[23]-Clause|Apache-2\.0 AND BSD-3-Clause|.*\bOR MIT\b.*|MIT OR .*)$/;
 
 describe('NOTICE', () => {
   const { dependencies, optionalDependencies } = read('package.json');
