@@ -75,10 +75,11 @@ export type ToDoor =
   | { readonly type: 'overlay'; readonly frame: OverlayFrame }
   | { readonly type: 'state'; readonly camera: CameraId; readonly state: CameraState | undefined }
   /** Ends every stream of this user and makes the tickets given so far worthless. */
-  | { readonly type: 'revoke'; readonly user: string }
-  /** Comes with the socket of a WebSocket upgrade that the HTTP server has read the head of. */
+  | { readonly type: 'revoke'; readonly user: string /** Wall clock: tickets of until then. */; readonly atMs: number }
+  /** Comes with the socket of a WebSocket upgrade that the HTTP server has read the head of; `liveTaken` answers it. */
   | {
       readonly type: 'live';
+      readonly id: number;
       readonly url: string;
       readonly headers: Readonly<Record<string, string>>;
       readonly head: Uint8Array;
@@ -90,6 +91,8 @@ export type ToDoor =
 export type FromDoor =
   /** What of `configure` came true. `rtspError`: why the RTSP server could not be opened; the rest works all the same. */
   | { readonly type: 'ready'; readonly rtspPort?: number; readonly rtspsPort?: number; readonly rtspError?: string }
+  /** The socket of `live` has arrived: the daemon sends the next one. */
+  | { readonly type: 'liveTaken'; readonly id: number }
   /** Whether somebody watches the annotated stream of a camera. */
   | { readonly type: 'want'; readonly camera: CameraId; readonly annotated: boolean }
   | {
@@ -119,7 +122,10 @@ export interface DoorStats {
     /** Units that readers lost because they were too slow, all readers together. */
     readonly lost: number;
   }[];
-  /** By reason: `camera`, `epoch`, `token`, `protocol`. */
+  /**
+   * What of the workers was not taken, by reason: `camera` (not the worker's), `epoch` (over), `token`, `protocol`, `unwanted`
+   * (annotated video that nobody watches any more), and `metadata` (boxes whose video never came or whose epoch is over).
+   */
   readonly refused: Readonly<Record<string, number>>;
   readonly ringBytes: number;
 }

@@ -52,7 +52,10 @@ export class JoinedClock {
    * Joined times of an access unit; an epoch that was never seen begins with it. Undefined for an epoch that another has followed, and
    * for times that cannot be.
    */
-  unit(epoch: number, unit: { readonly pts: bigint; readonly dts: bigint; readonly captureMs: number }): JoinedTime | undefined {
+  unit(
+    epoch: number,
+    unit: { readonly pts: bigint; readonly dts: bigint; readonly captureMs: number },
+  ): JoinedTime | undefined {
     const reorder = Number(unit.pts - unit.dts);
     if (Math.abs(reorder) > longestStep || !Number.isFinite(unit.captureMs)) return undefined;
     let began = false;
