@@ -1,5 +1,7 @@
 import type { IntakeFormat, StreamVariant } from './intake-wire.ts';
-import { type Codec, createServedUnit, ParameterSets, type ServedUnit } from './served-unit.ts';
+import { codecString } from './codec-string.ts';
+import { createDescriber, type SampleDescription } from './sample-description.ts';
+import { createServedUnit, type ServedUnit } from './served-unit.ts';
 
 /** One stream of one camera: its configuration and its last group of pictures, so that whoever comes has a picture at once. */
 
@@ -13,7 +15,7 @@ export interface RtspStream {
     readonly captureTimeMs: number;
     readonly key: boolean;
   }): void;
-  announce(format: { readonly codec: Codec; readonly parameterSets: readonly Uint8Array[] }): void;
+  announce(format: { readonly codec: IntakeFormat['codec']; readonly parameterSets: readonly Uint8Array[] }): void;
   cut(): void;
   end(): void;
 }
@@ -39,8 +41,11 @@ export class Channel {
   subscribers = 0;
   /** Units that live subscribers lost because they were too slow. */
   lost = 0;
+  readonly #describe = createDescriber();
   #format: Pick<IntakeFormat, 'codec' | 'width' | 'height'> | undefined;
-  #sets: ParameterSets | undefined;
+  /** The newest parameter sets: not every key frame brings them. */
+  #sets: readonly Uint8Array[] = [];
+  #description: SampleDescription | undefined;
   #config: StreamConfig | undefined;
   #kept: ServedUnit[] = [];
   #keptBytes = 0;
@@ -62,25 +67,25 @@ export class Channel {
   /** True when `config` has become another. */
   announce(format: Pick<IntakeFormat, 'codec' | 'width' | 'height'>, parameterSets: readonly Uint8Array[]): boolean {
     const { codec, width, height } = format;
-    const before = this.#format;
-    if (before?.codec !== codec) {
-      this.#sets = new ParameterSets(codec);
+    if (this.#format?.codec !== codec) {
       this.#forget();
+      this.#sets = [];
+      this.#description = undefined;
+      this.#config = undefined;
     }
     this.#format = { codec, width, height };
-    this.#sets?.learn(parameterSets);
     this.rtsp.announce({ codec, parameterSets });
-    return this.#configure();
+    return this.#learn(parameterSets);
   }
 
   /** The unit as it is served, and whether `config` has become another with it; undefined before the first `announce`. */
   take(
     nals: readonly Uint8Array[],
-    unit: { readonly key: boolean; readonly pts: number; readonly dts: number; readonly captureMs: number },
+    unit: Pick<ServedUnit, 'key' | 'pts' | 'dts' | 'captureMs'>,
   ): { readonly unit: ServedUnit; readonly configured: boolean } | undefined {
     if (this.#format === undefined) return undefined;
-    const configured = this.#sets?.learn(nals) === true && this.#configure();
-    const served = createServedUnit(this.#format.codec, nals, unit);
+    const configured = unit.key && this.#learn(nals);
+    const served = createServedUnit(this.#description, nals, unit);
     this.units += 1;
     this.bytes += served.bytes;
     this.#keep(served);
@@ -94,14 +99,14 @@ export class Channel {
     this.rtsp.cut();
   }
 
-  #configure(): boolean {
-    const known = this.#sets?.config;
-    const { width, height } = this.#format ?? {};
-    if (known === undefined || width === undefined || height === undefined) return false;
-    const config = { codec: known.codec, description: known.description.toString('base64'), width, height };
-    const before = this.#config;
-    if (before?.description === config.description && before.width === width && before.height === height) return false;
-    this.#config = config;
+  #learn(nals: readonly Uint8Array[]): boolean {
+    if (this.#format === undefined) return false;
+    const found = this.#describe({ ...this.#format, parameterSets: this.#sets }, nals);
+    if (found === undefined || found === this.#description) return false;
+    const { codec, width, height, record, sets } = found;
+    this.#description = found;
+    this.#sets = sets;
+    this.#config = { codec: codecString(codec, record), description: record.toString('base64'), width, height };
     return true;
   }
 

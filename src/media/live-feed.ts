@@ -261,11 +261,9 @@ export function createLiveFeed(hub: Hub, ctx: Context): LiveFeed {
     },
     unit: (camera, variant, unit) => {
       const watchers = video.get(path(camera, variant));
-      if (watchers === undefined) return;
-      let lost = 0;
-      for (const [subscription, connection] of watchers) if (connection.unit(subscription, unit)) lost += 1;
       const channel = hub.channel(camera, variant);
-      if (channel !== undefined) channel.lost += lost;
+      if (watchers === undefined || channel?.config === undefined) return;
+      for (const [subscription, connection] of watchers) if (connection.unit(subscription, unit)) channel.lost += 1;
     },
     cut: (camera, variant) => {
       for (const subscription of video.get(path(camera, variant))?.keys() ?? []) subscription.pace.cut();
