@@ -2,7 +2,7 @@ import type { Context } from '../../src/core/context.ts';
 import { openFile } from '../../src/media/file-demuxer.ts';
 import { playFilm } from '../../src/media/file-stream.ts';
 import { startRtspServer } from '../../src/media/rtsp-server.ts';
-import { type AccessUnit, createVideoStream } from '../../src/media/video-stream.ts';
+import { type AccessUnit, createVideoStream, type StreamReader, type VideoStream } from '../../src/media/video-stream.ts';
 
 /** Cameras that show one film over RTSP, and say what they send. */
 
@@ -29,10 +29,22 @@ export interface FilmOptions {
 /** Readers can connect at once; nothing is sent before `play`. */
 export async function serveFilm({ film, names, onReader, onSent }: FilmOptions, ctx: Context): Promise<FilmCameras> {
   await using first = await openFile(film);
-  const streams = names.map((name) => createVideoStream({ name, ...(onReader === undefined ? {} : { onReader }) }, ctx));
-  for (const stream of streams) if (first.parameters !== undefined) stream.announce(first.parameters);
+  const streams = names.map((name) =>
+    createVideoStream(
+      { name, ...(onReader === undefined ? {} : { onReaders: (count: number) => count > 0 && onReader() }) },
+      ctx,
+    ),
+  );
+  for (const stream of streams) stream.announce(first.format);
+  const served = streams.map((stream): VideoStream => {
+    const attach = (reader: StreamReader) => {
+      onReader?.();
+      return stream.attach(reader);
+    };
+    return Object.create(stream, { attach: { value: attach } });
+  });
   const server = await startRtspServer(
-    { host: '127.0.0.1', port: 0, streams: new Map(streams.map((stream) => [stream.name, stream])) },
+    { host: '127.0.0.1', port: 0, find: (path) => served.find((stream) => stream.name === path) },
     ctx,
   );
   const cameras = streams.map((stream): FilmCamera => {

@@ -25,7 +25,7 @@ export function frameMessage(message: Uint8Array): Uint8Array {
  * is kept, so that a message which comes byte by byte takes no more than its length.
  */
 export class MessageSplitter {
-  readonly #limit: number;
+  #limit: number;
   /** Of the length that is being read. */
   #length = 0;
   #lengthBytes = 0;
@@ -35,6 +35,11 @@ export class MessageSplitter {
 
   constructor(limit = messageLimitBytes) {
     this.#limit = limit;
+  }
+
+  /** For the messages after the one that was yielded last: whoever has not introduced himself may say less. */
+  set limit(bytes: number) {
+    this.#limit = bytes;
   }
 
   *push(chunk: Uint8Array): Generator<Uint8Array> {

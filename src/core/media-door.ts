@@ -55,6 +55,12 @@ export interface ClipRequest {
   readonly path: string;
 }
 
+/**
+ * `busy`: too many at once. `empty`: no video of that moment is in memory. `disk`: the disk did not take it. `cancelled`: it was to be
+ * forgotten. `gone`: the door ended meanwhile; said by the daemon.
+ */
+export type ClipFailure = 'busy' | 'empty' | 'disk' | 'cancelled' | 'failed' | 'gone';
+
 /** Boxes of one frame: the live message, with the time stamp of its own epoch. */
 export interface OverlayFrame extends Omit<LiveFrame, 'type' | 'pts'> {
   readonly epoch: number;
@@ -75,21 +81,26 @@ export type ToDoor =
   | { readonly type: 'overlay'; readonly frame: OverlayFrame }
   | { readonly type: 'state'; readonly camera: CameraId; readonly state: CameraState | undefined }
   /** Ends every stream of this user and makes the tickets given so far worthless. */
-  | { readonly type: 'revoke'; readonly user: string }
-  /** Comes with the socket of a WebSocket upgrade that the HTTP server has read the head of. */
+  | { readonly type: 'revoke'; readonly user: string /** Wall clock: tickets of until then. */; readonly atMs: number }
+  /** Comes with the socket of a WebSocket upgrade that the HTTP server has read the head of; `liveTaken` answers it. */
   | {
       readonly type: 'live';
+      readonly id: number;
       readonly url: string;
       readonly headers: Readonly<Record<string, string>>;
       readonly head: Uint8Array;
     }
   | { readonly type: 'clip'; readonly request: ClipRequest }
+  /** An entry is being erased: no clip that is still written names it, and these are given up. Answered by `forgotten`. */
+  | { readonly type: 'forget'; readonly entryId: string; readonly clips: readonly string[] }
   | { readonly type: 'ping'; readonly id: number }
   | { readonly type: 'stop' };
 
 export type FromDoor =
   /** What of `configure` came true. `rtspError`: why the RTSP server could not be opened; the rest works all the same. */
   | { readonly type: 'ready'; readonly rtspPort?: number; readonly rtspsPort?: number; readonly rtspError?: string }
+  /** The socket of `live` has arrived: the daemon sends the next one. */
+  | { readonly type: 'liveTaken'; readonly id: number }
   /** Whether somebody watches the annotated stream of a camera. */
   | { readonly type: 'want'; readonly camera: CameraId; readonly annotated: boolean }
   | {
@@ -99,8 +110,13 @@ export type FromDoor =
       /** Camera time of the first and the last frame, milliseconds since 1970. */
       readonly fromMs: number;
       readonly toMs: number;
+      /** Who is named in its boxes. */
+      readonly entries: readonly string[];
     }
-  | { readonly type: 'clipFailed'; readonly id: string; readonly reason: string }
+  /** Nothing of it is left on the disk. `reason` is for people. */
+  | { readonly type: 'clipFailed'; readonly id: string; readonly code: ClipFailure; readonly reason: string }
+  /** What the door was writing of these clips is gone; answers about them came before. */
+  | { readonly type: 'forgotten'; readonly entryId: string }
   | { readonly type: 'stats'; readonly stats: DoorStats }
   | { readonly type: 'pong'; readonly id: number };
 
@@ -119,7 +135,22 @@ export interface DoorStats {
     /** Units that readers lost because they were too slow, all readers together. */
     readonly lost: number;
   }[];
-  /** By reason: `camera`, `epoch`, `token`, `protocol`. */
+  /**
+   * What of the workers was not taken, by reason: `camera` (not the worker's), `epoch` (over), `token`, `protocol`, `unwanted`
+   * (annotated video that nobody watches any more), and `metadata` (boxes whose video never came or whose epoch is over).
+   */
   readonly refused: Readonly<Record<string, number>>;
   readonly ringBytes: number;
+  readonly clips: ClipCounters;
+}
+
+export interface ClipCounters {
+  /** Requests that are not answered yet. */
+  readonly waiting: number;
+  readonly written: number;
+  readonly failed: number;
+  /** Units that no clip can show: before a first key frame, without parameter sets, or of a group of pictures larger than the ring. */
+  readonly unusable: number;
+  /** Boxes of frames that were dropped because there were too many. */
+  readonly overlaysDropped: number;
 }

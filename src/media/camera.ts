@@ -96,12 +96,12 @@ async function run(args: Arguments, stop: AbortController, ctx: Context): Promis
   const films = new Map(await Promise.all(names.map(async (name) => [name, await openFile(file)] as const)));
   const streams = names.map((name) => createVideoStream({ name }, ctx));
   await using server = await startRtspServer(
-    { host, port, streams: new Map(streams.map((stream) => [stream.name, stream])) },
+    { host, port, find: (path) => streams.find((stream) => stream.name === path) },
     ctx,
   );
   for (const stream of streams) {
-    const parameters = films.get(stream.name)?.parameters;
-    if (parameters !== undefined) stream.announce(parameters);
+    const format = films.get(stream.name)?.format;
+    if (format !== undefined) stream.announce(format);
   }
   for (const name of names) process.stdout.write(`ready ${server.url(name)}\n`);
   if (args.attached) await attach(() => stop.abort());

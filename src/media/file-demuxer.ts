@@ -1,11 +1,24 @@
-import { AV_CODEC_ID_H264, AV_LOG_QUIET, AV_NOPTS_VALUE, AVERROR_EOF, AVMEDIA_TYPE_VIDEO } from 'node-av/constants';
+import {
+  AV_CODEC_ID_H264,
+  AV_CODEC_ID_HEVC,
+  AV_LOG_QUIET,
+  AV_NOPTS_VALUE,
+  AVERROR_EOF,
+  AVMEDIA_TYPE_VIDEO,
+} from 'node-av/constants';
 import { FFmpegError, FormatContext, Log, Packet } from 'node-av/lib';
 import { SightlineError } from '../core/errors.ts';
 import type { DemuxedUnit, FileDemuxer } from './file-stream.ts';
-import { parseAvcConfiguration, splitAnnexB, splitLengthPrefixed } from './h264.ts';
+import { parseAvcConfiguration, splitLengthPrefixed } from './h264.ts';
+import { parseHevcConfiguration } from './h265.ts';
+import { type Codec, splitAnnexB } from './nal.ts';
 
-/** Access units of an H.264 file by FFmpeg. Only the camera program loads this: FFmpeg does not belong into the daemon. */
+/** Access units of an H.264 or H.265 file by FFmpeg. Only the camera program loads this: FFmpeg does not belong into the daemon. */
 
+const codecs = new Map<number, Codec>([
+  [AV_CODEC_ID_H264, 'h264'],
+  [AV_CODEC_ID_HEVC, 'h265'],
+]);
 const ticksPerSecond = 90_000n;
 
 function failed(path: string, result: number): SightlineError {
@@ -18,7 +31,7 @@ export interface OpenFile extends FileDemuxer {
   readonly durationMs: number;
 }
 
-/** Rejects with `source.failed` when there is no such file, `source.format` when it holds no H.264. */
+/** Rejects with `source.failed` when there is no such file, `source.format` when it holds neither H.264 nor H.265. */
 export async function openFile(path: string): Promise<OpenFile> {
   Log.setLevel(AV_LOG_QUIET);
   const format = new FormatContext();
@@ -29,22 +42,29 @@ export async function openFile(path: string): Promise<OpenFile> {
     const probed = await format.findStreamInfo();
     if (probed < 0) throw failed(path, probed);
     const stream = format.streams[format.findBestStream(AVMEDIA_TYPE_VIDEO)];
-    if (stream?.codecpar.codecId !== AV_CODEC_ID_H264) {
-      throw new SightlineError('source.format', `${path} has no H.264 video; the camera sends films as they are`);
+    const codec = stream && codecs.get(stream.codecpar.codecId);
+    if (stream === undefined || codec === undefined) {
+      throw new SightlineError('source.format', `${path} has no H.264 or H.265 video; the camera sends films as they are`);
     }
-    return demuxer(format, stream.index, path);
+    return demuxer(format, stream.index, codec, path);
   } catch (error) {
     await format.closeInput();
     throw error;
   }
 }
 
-function demuxer(format: FormatContext, index: number, path: string): OpenFile {
+/** MP4 keeps parameter sets and the size of length prefixes aside; undefined for a raw byte stream, which begins with a start code. */
+function configurationOf(codec: Codec, extradata: Uint8Array | null) {
+  if (extradata?.[0] !== 1) return undefined;
+  if (codec === 'h265') return parseHevcConfiguration(extradata);
+  const { sps, pps, lengthBytes } = parseAvcConfiguration(extradata);
+  return { nals: [sps, pps], lengthBytes };
+}
+
+function demuxer(format: FormatContext, index: number, codec: Codec, path: string): OpenFile {
   const stream = format.streams[index];
   if (stream === undefined) throw new SightlineError('source.format', `${path} has no video`);
-  const extradata = stream.codecpar.extradata;
-  // MP4 keeps parameter sets and the size of length prefixes aside; a raw byte stream begins with a start code.
-  const configuration = extradata?.[0] === 1 ? parseAvcConfiguration(extradata) : undefined;
+  const configuration = configurationOf(codec, stream.codecpar.extradata);
   const { num, den } = stream.timeBase;
   const rate = stream.avgFrameRate;
   const frameTicks = rate.num > 0 ? (ticksPerSecond * BigInt(rate.den)) / BigInt(rate.num) : ticksPerSecond / 25n;
@@ -77,7 +97,7 @@ function demuxer(format: FormatContext, index: number, path: string): OpenFile {
   }
 
   return {
-    parameters: configuration,
+    format: { codec, parameterSets: configuration?.nals ?? [] },
     // FFmpeg counts in microseconds here.
     durationMs: format.duration > 0n ? Number(format.duration) / 1000 : 0,
     read,

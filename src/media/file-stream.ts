@@ -1,7 +1,6 @@
 import type { Context } from '../core/context.ts';
 import { isAbort, SightlineError } from '../core/errors.ts';
-import type { ParameterSets } from './h264.ts';
-import type { VideoStream } from './video-stream.ts';
+import type { VideoFormat, VideoStream } from './video-stream.ts';
 
 /** A film as a camera: its access units leave at their own pace, and with time stamps that go on it begins again at its end. */
 
@@ -15,13 +14,13 @@ export interface DemuxedUnit {
 
 /** One pass through a file. */
 export interface FileDemuxer extends AsyncDisposable {
-  readonly parameters: ParameterSets | undefined;
+  readonly format: VideoFormat;
   /** Undefined at the end. */
   read(): Promise<DemuxedUnit | undefined>;
 }
 
 export interface FilmOptions {
-  readonly stream: VideoStream;
+  readonly stream: Pick<VideoStream, 'announce' | 'push' | 'end'>;
   /** Called again for every round. */
   open(): Promise<FileDemuxer>;
   /** The stream ends after so many rounds; absent: it never does. */
@@ -49,7 +48,7 @@ export async function playFilm(options: FilmOptions, ctx: Context): Promise<void
 
   async function playRound(beginAtMs: number): Promise<void> {
     await using film = await options.open();
-    if (film.parameters !== undefined) options.stream.announce(film.parameters);
+    options.stream.announce(film.format);
     let first: DemuxedUnit | undefined;
     let filmBegan: bigint | undefined;
     let end = 0n;

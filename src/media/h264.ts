@@ -1,44 +1,6 @@
 import { SightlineError } from '../core/errors.ts';
 
-/** H.264 byte streams (ITU-T H.264 annex B, ISO/IEC 14496-15 for the length-prefixed form). NAL units are without prefix. Pure. */
-
-export const nalTypes = { sps: 7, pps: 8, delimiter: 9 } as const;
-
-export function nalType(nal: Uint8Array): number {
-  return (nal[0] ?? 0) & 31;
-}
-
-export interface ParameterSets {
-  readonly sps: Uint8Array;
-  readonly pps: Uint8Array;
-}
-
-/** Cuts a byte stream at its start codes (00 00 01, with any zeros before). Bytes before the first start code are dropped. */
-export function splitAnnexB(bytes: Uint8Array): Uint8Array[] {
-  const nals: Uint8Array[] = [];
-  let begin = -1;
-  let index = 0;
-  while (true) {
-    const next = startCode(bytes, index);
-    if (begin >= 0) {
-      let end = next < 0 ? bytes.length : next;
-      while (end > begin && bytes[end - 1] === 0) end -= 1;
-      if (end > begin) nals.push(bytes.subarray(begin, end));
-    }
-    if (next < 0) return nals;
-    begin = next + 3;
-    index = begin;
-  }
-}
-
-function startCode(bytes: Uint8Array, from: number): number {
-  let at = bytes.indexOf(1, from + 2);
-  while (at >= 0) {
-    if (bytes[at - 1] === 0 && bytes[at - 2] === 0) return at - 2;
-    at = bytes.indexOf(1, at + 1);
-  }
-  return -1;
-}
+/** H.264 in MP4 files (ISO/IEC 14496-15) and in descriptions. NAL units are without prefix. Pure. */
 
 /** Cuts a sample of an MP4 file. Throws `source.format` when a length does not fit. */
 export function splitLengthPrefixed(bytes: Uint8Array, lengthBytes: number): Uint8Array[] {
@@ -55,8 +17,15 @@ export function splitLengthPrefixed(bytes: Uint8Array, lengthBytes: number): Uin
   return nals;
 }
 
+export interface AvcConfiguration {
+  readonly sps: Uint8Array;
+  readonly pps: Uint8Array;
+  /** Of the prefix that says how long a NAL unit is. */
+  readonly lengthBytes: number;
+}
+
 /** `avcC` of an MP4 file (ISO/IEC 14496-15, 5.3.3.1): the first parameter sets and the size of length prefixes. */
-export function parseAvcConfiguration(bytes: Uint8Array): ParameterSets & { readonly lengthBytes: number } {
+export function parseAvcConfiguration(bytes: Uint8Array): AvcConfiguration {
   const malformed = new SightlineError('source.format', 'the avcC box is malformed');
   const take = (at: number): { readonly nal: Uint8Array; readonly next: number } => {
     const next = at + 2 + (bytes[at] ?? 0) * 256 + (bytes[at + 1] ?? 0);

@@ -1,11 +1,14 @@
-import { nalType, nalTypes } from './h264.ts';
+import { type Codec, isDelimiter } from './nal.ts';
 
-/** RTP packets of H.264 (RFC 3550, RFC 6184, packetization mode 1) and RTCP. Pure. */
+/** RTP packets of H.264 (RFC 3550, RFC 6184, packetization mode 1) and H.265 (RFC 7798), and RTCP. Pure. */
 
 /** Largest payload of a packet; with headers below the usual path MTU of 1500 bytes. */
 export const maxPayloadBytes = 1400;
 export const payloadType = 96;
 export const clockRate = 90_000;
+export const rtpHeaderBytes = 12;
+/** `$`, channel, length: before each packet inside an RTSP connection (RFC 2326 section 10.12). */
+export const interleavedHeadBytes = 4;
 
 export interface RtpState {
   readonly ssrc: number;
@@ -13,18 +16,13 @@ export interface RtpState {
   sequence: number;
 }
 
-const singleNal = 0x1f;
-const fuA = 28;
-
-function header(state: RtpState, timestamp: number, marker: boolean): Buffer {
-  const bytes = Buffer.allocUnsafe(12);
-  bytes[0] = 0x80;
-  bytes[1] = (marker ? 0x80 : 0) | payloadType;
-  bytes.writeUInt16BE(state.sequence, 2);
-  bytes.writeUInt32BE(timestamp, 4);
-  bytes.writeUInt32BE(state.ssrc, 8);
-  state.sequence = (state.sequence + 1) & 0xffff;
-  return bytes;
+/** The packets of one access unit. */
+export interface Packets {
+  /** One behind the other, each with its interleaved head of channel 0: what a reader of channels 0-1 is sent as it stands. */
+  readonly bytes: Buffer;
+  readonly count: number;
+  /** Payload bytes, headers not counted. */
+  readonly octets: number;
 }
 
 /** RTP time stamp of a presentation time: its low 32 bits. */
@@ -32,35 +30,91 @@ export function rtpTimestamp(pts90k: bigint): number {
   return Number(BigInt.asUintN(32, pts90k));
 }
 
+/** Type of a packet with a fragment, and how many bytes a NAL unit's own header has, which the fragments' headers replace. */
+const fragmentation: Readonly<Record<Codec, { readonly type: number; readonly headerBytes: number }>> = {
+  h264: { type: 28, headerBytes: 1 },
+  h265: { type: 49, headerBytes: 2 },
+};
+
 /**
- * One access unit as packets: NAL units that fit alone, larger ones in fragments (FU-A), the marker on the last packet. Access
- * unit delimiters are left out. Advances `state.sequence`.
+ * One access unit as packets: NAL units that fit alone, larger ones in fragments (FU-A, FU), the marker on the last packet. Access
+ * unit delimiters are left out. Advances `state.sequence`. One allocation, whatever the number of packets.
  */
-export function packetise(nals: readonly Uint8Array[], pts90k: bigint, state: RtpState): Buffer[] {
-  const sent = nals.filter((nal) => nal.length > 0 && nalType(nal) !== nalTypes.delimiter);
-  const timestamp = rtpTimestamp(pts90k);
-  const packets: Buffer[] = [];
-  for (const [index, nal] of sent.entries()) {
-    const lastNal = index === sent.length - 1;
-    if (nal.length <= maxPayloadBytes) packets.push(Buffer.concat([header(state, timestamp, lastNal), nal]));
-    else packets.push(...fragments(nal, timestamp, lastNal, state));
+export function packetise(codec: Codec, nals: readonly Uint8Array[], pts90k: bigint, state: RtpState): Packets {
+  const { type, headerBytes } = fragmentation[codec];
+  const fragmentBytes = maxPayloadBytes - headerBytes - 1;
+  let count = 0;
+  let octets = 0;
+  let last: Uint8Array | undefined;
+  for (const nal of nals) {
+    if (nal.length < headerBytes || isDelimiter(codec, nal)) continue;
+    last = nal;
+    if (nal.length <= maxPayloadBytes) {
+      count += 1;
+      octets += nal.length;
+    } else {
+      const fragments = Math.ceil((nal.length - headerBytes) / fragmentBytes);
+      count += fragments;
+      octets += nal.length - headerBytes + fragments * (headerBytes + 1);
+    }
   }
-  return packets;
+  const bytes = Buffer.allocUnsafe(octets + count * (interleavedHeadBytes + rtpHeaderBytes));
+  const timestamp = rtpTimestamp(pts90k);
+  let at = 0;
+
+  function begin(payloadBytes: number, marker: boolean): void {
+    const length = rtpHeaderBytes + payloadBytes;
+    bytes[at] = 0x24;
+    bytes[at + 1] = 0;
+    bytes[at + 2] = length >> 8;
+    bytes[at + 3] = length & 255;
+    bytes[at + 4] = 0x80;
+    bytes[at + 5] = (marker ? 0x80 : 0) | payloadType;
+    bytes[at + 6] = state.sequence >> 8;
+    bytes[at + 7] = state.sequence & 255;
+    bytes.writeUInt32BE(timestamp, at + 8);
+    bytes.writeUInt32BE(state.ssrc, at + 12);
+    at += interleavedHeadBytes + rtpHeaderBytes;
+    state.sequence = (state.sequence + 1) & 0xffff;
+  }
+
+  for (const nal of nals) {
+    if (nal.length < headerBytes || isDelimiter(codec, nal)) continue;
+    if (nal.length <= maxPayloadBytes) {
+      begin(nal.length, nal === last);
+      bytes.set(nal, at);
+      at += nal.length;
+      continue;
+    }
+    const first = nal[0] ?? 0;
+    const kind = codec === 'h264' ? first & 31 : (first >> 1) & 63;
+    for (let from = headerBytes; from < nal.length; from += fragmentBytes) {
+      const to = Math.min(nal.length, from + fragmentBytes);
+      begin(headerBytes + 1 + to - from, nal === last && to === nal.length);
+      if (codec === 'h264') bytes[at++] = (first & 0xe0) | type;
+      else {
+        bytes[at++] = (first & 0x81) | (type << 1);
+        bytes[at++] = nal[1] ?? 0;
+      }
+      bytes[at++] = (from === headerBytes ? 0x80 : 0) | (to === nal.length ? 0x40 : 0) | kind;
+      bytes.set(nal.subarray(from, to), at);
+      at += to - from;
+    }
+  }
+  return { bytes, count, octets };
 }
 
-function fragments(nal: Uint8Array, timestamp: number, lastNal: boolean, state: RtpState): Buffer[] {
-  const first = nal[0] ?? 0;
-  const indicator = (first & ~singleNal) | fuA;
-  const size = maxPayloadBytes - 2;
-  const packets: Buffer[] = [];
-  for (let at = 1; at < nal.length; at += size) {
-    const last = at + size >= nal.length;
-    const fu = (at === 1 ? 0x80 : 0) | (last ? 0x40 : 0) | (first & singleNal);
-    packets.push(
-      Buffer.concat([header(state, timestamp, last && lastNal), Buffer.of(indicator, fu), nal.subarray(at, at + size)]),
-    );
-  }
-  return packets;
+/** Where the first packet behind `at` of `Packets.bytes` lies, without its interleaved head. */
+export function packetAt(bytes: Buffer, at: number): { readonly begin: number; readonly end: number } {
+  const begin = at + interleavedHeadBytes;
+  return { begin, end: begin + bytes.readUInt16BE(at + 2) };
+}
+
+/** A copy for another channel. */
+export function onChannel(bytes: Buffer, channel: number): Buffer {
+  const copy = Buffer.from(bytes);
+  for (let at = 0; at < copy.length; at = packetAt(copy, at).end) copy[at + 1] = channel;
+  return copy;
 }
 
 /** Seconds between 1900 (NTP) and 1970. */
@@ -113,9 +167,12 @@ export function goodbye(ssrc: number): Buffer {
   return bytes;
 }
 
-/** A packet inside the RTSP connection (RFC 2326 section 10.12): this head, then the packet. */
-export function interleavedHead(channel: number, packetBytes: number): Buffer {
-  const bytes = Buffer.of(0x24, channel, 0, 0);
-  bytes.writeUInt16BE(packetBytes, 2);
+/** An RTCP packet inside the RTSP connection. */
+export function interleaved(channel: number, packet: Buffer): Buffer {
+  const bytes = Buffer.allocUnsafe(interleavedHeadBytes + packet.length);
+  bytes[0] = 0x24;
+  bytes[1] = channel;
+  bytes.writeUInt16BE(packet.length, 2);
+  packet.copy(bytes, interleavedHeadBytes);
   return bytes;
 }

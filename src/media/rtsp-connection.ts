@@ -1,7 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
+import type { Principal } from '../core/access.ts';
 import type { Context } from '../core/context.ts';
 import { isSightlineError } from '../core/errors.ts';
+import type { StreamUser } from '../core/media-door.ts';
+import { LoginFailures } from './login-failures.ts';
+import { ConnectionLogin } from './rtsp-login.ts';
 import {
   chooseTransport,
   formatAnswer,
@@ -13,29 +17,56 @@ import {
 } from './rtsp-messages.ts';
 import { RtspParser, type RtspRequest } from './rtsp-parser.ts';
 import { createPlayer, maxQueuedBytes, type Player } from './rtsp-player.ts';
+import { interleavedTransport, type MediaTransport } from './rtsp-transport.ts';
+import { plainAddress, type UdpDoor } from './rtsp-udp.ts';
 import { describeStream, trackControl } from './sdp.ts';
-import type { VideoStream } from './video-stream.ts';
+import { rtpInfo, type VideoStream } from './video-stream.ts';
 
 /**
- * One client. Requests are answered in their order; those that come while DESCRIBE waits stand in a short line, and the socket
- * is not read while that is full. Its one session lives and dies with the connection, as interleaved transport does.
+ * One client. Requests are answered in their order; those that come while one of them waits stand in a short line, and the socket
+ * is not read while that is full. Its one session lives and dies with the connection, over UDP too: players keep theirs open.
  */
+
+export type Verdict = 'ok' | 'forbidden' | 'unknown';
+
+export interface RtspAccess {
+  /** Undefined: there is no such user, or one without a stream password. */
+  user(name: string): StreamUser | undefined;
+  /** Who somebody is that does not log in; absent: a login is demanded. */
+  readonly anonymous?: Principal;
+  /** Asked with a path without slashes at its ends; `forbidden` is answered with 403, `unknown` with 404. */
+  authorise(principal: Principal, path: string): Verdict;
+}
 
 export interface ConnectionOptions {
   readonly socket: Socket;
-  find(stream: string): VideoStream | undefined;
+  find(path: string): VideoStream | undefined;
+  /** Absent: everybody may read everything. */
+  readonly access?: RtspAccess;
+  /** Absent: packets leave inside this connection only. */
+  readonly udp?: UdpDoor;
+  readonly failures?: LoginFailures;
   readonly cname: string;
   readonly describeTimeoutMs: number;
   onRefused(status: RtspStatus): void;
-  onDrop(stream: string): void;
+  onLoginFailed(): void;
+  onDrop(stream: string, units: number): void;
 }
 
 export interface Connection {
   readonly playing: boolean;
-  /** CLOCK_MONOTONIC of the last byte from the client. */
+  /** Its packets leave over UDP: only by what it says is seen that it lives. */
+  readonly datagrams: boolean;
+  /** Who has logged in last; undefined where nobody has to. */
+  readonly user: string | undefined;
+  /** CLOCK_MONOTONIC of the last byte or receiver report from the client. */
   readonly heardMono: number;
   /** Resolves when everything of it is gone. */
   readonly closed: Promise<void>;
+  /** Whether what it was given could be given to it now. */
+  mayStay(): boolean;
+  /** To be called every few seconds. */
+  idle(): void;
   /** Ends it from our side, at once. */
   destroy(): void;
 }
@@ -43,7 +74,9 @@ export interface Connection {
 interface Session {
   readonly id: string;
   readonly stream: VideoStream;
+  readonly target: RtspTarget;
   readonly player: Player;
+  readonly transport: MediaTransport;
 }
 
 const methods = ['OPTIONS', 'DESCRIBE', 'SETUP', 'PLAY', 'PAUSE', 'GET_PARAMETER', 'SET_PARAMETER', 'TEARDOWN'];
@@ -52,25 +85,46 @@ const publicHeader = { Public: methods.join(', ') };
 export const sessionTimeoutSeconds = 60;
 const maxPendingRequests = 16;
 
-function refuse(status: RtspStatus, headers?: Readonly<Record<string, string>>): RtspAnswer {
+function refuse(status: RtspStatus, headers?: RtspAnswer['headers']): RtspAnswer {
   return headers === undefined ? { status } : { status, headers };
 }
 
 export function serveConnection(options: ConnectionOptions, ctx: Context): Connection {
-  const { socket } = options;
+  const { socket, access } = options;
   const { clock, log } = ctx;
+  const address = plainAddress(socket.remoteAddress ?? '');
+  const failures = options.failures ?? new LoginFailures(clock);
   const parser = new RtspParser();
+  const login = new ConnectionLogin(clock);
   const gone = new AbortController();
   const closed = Promise.withResolvers<void>();
   const pending: RtspRequest[] = [];
   let session: Session | undefined;
+  let user: StreamUser | undefined;
+  /** What was described last: its source may have to begin before the client plays. */
+  let held: { readonly stream: VideoStream; readonly path: string; readonly hold: Disposable } | undefined;
   let heardMono = clock.mono();
   let answering = false;
   let leaving = false;
 
+  /** The new one first, so that a stream that is held already does not end in between. */
+  function hold(stream: VideoStream, path: string): void {
+    if (held?.stream === stream) return;
+    const before = held;
+    held = { stream, path, hold: stream.hold() };
+    before?.hold[Symbol.dispose]();
+  }
+
+  function release(): void {
+    held?.hold[Symbol.dispose]();
+    held = undefined;
+  }
+
   function endSession(): void {
     session?.player.pause();
+    session?.transport[Symbol.dispose]();
     session = undefined;
+    release();
   }
 
   function answer(request: RtspRequest | undefined, reply: RtspAnswer): void {
@@ -83,8 +137,29 @@ export function serveConnection(options: ConnectionOptions, ctx: Context): Conne
     socket.write(formatAnswer(reply, request?.headers.get('cseq')));
   }
 
-  function findStream(target: RtspTarget): VideoStream | undefined {
-    return options.find(target.stream);
+  /** Undefined: go on. */
+  function checkLogin(request: RtspRequest, target: RtspTarget): RtspAnswer | undefined {
+    if (access === undefined) return undefined;
+    const demand = (stale: boolean) => refuse(401, { 'WWW-Authenticate': login.challenges(stale) });
+    const authorization = request.headers.get('authorization');
+    if (authorization === undefined && access.anonymous === undefined) return demand(false);
+    if (authorization !== undefined) {
+      const blockedMs = failures.blockedMs(address);
+      if (blockedMs > 0) return refuse(503, { 'Retry-After': String(Math.ceil(blockedMs / 1000)) });
+      const { method, uri } = request;
+      const result = login.check({ authorization, method, uri }, (name) => access.user(name));
+      if (result.kind === 'failed') {
+        failures.add(address);
+        options.onLoginFailed();
+      }
+      // Where nobody has to log in, a login that is none of ours does no harm.
+      if (result.kind === 'ok') user = result.user;
+      else if (access.anonymous === undefined) return demand(result.kind === 'stale');
+    }
+    const principal = user?.principal ?? access.anonymous;
+    const verdict = principal === undefined ? 'forbidden' : access.authorise(principal, target.stream);
+    if (verdict === 'ok') return undefined;
+    return refuse(verdict === 'forbidden' ? 403 : 404);
   }
 
   function sessionHeader(id: string): Readonly<Record<string, string>> {
@@ -94,8 +169,11 @@ export function serveConnection(options: ConnectionOptions, ctx: Context): Conne
   async function describe(request: RtspRequest, target: RtspTarget): Promise<RtspAnswer> {
     const accept = request.headers.get('accept');
     if (accept !== undefined && !/application\/sdp|\*\/\*|application\/\*/i.test(accept)) return refuse(406);
-    const stream = findStream(target);
+    const refused = checkLogin(request, target);
+    if (refused !== undefined) return refused;
+    const stream = options.find(target.stream);
     if (stream === undefined) return refuse(404);
+    if (session === undefined) hold(stream, target.stream);
     using limit = clock.deadline(options.describeTimeoutMs, gone.signal);
     try {
       const parameters = await stream.parameters(limit.signal);
@@ -106,39 +184,78 @@ export function serveConnection(options: ConnectionOptions, ctx: Context): Conne
       };
     } catch (error) {
       log.debug({ stream: stream.name, err: error }, 'no parameter sets to describe the stream with');
+      if (session === undefined) release();
       return refuse(503);
     }
   }
 
-  function setup(request: RtspRequest, target: RtspTarget): RtspAnswer {
+  async function setup(request: RtspRequest, target: RtspTarget): Promise<RtspAnswer> {
+    const refused = checkLogin(request, target);
+    if (refused !== undefined) return refused;
     if (session !== undefined && !isOurs(request, session)) return refuse(454);
-    const stream = findStream(target);
+    const stream = options.find(target.stream);
     if (stream === undefined || (target.track ?? trackControl) !== trackControl) return refuse(404);
     if (session !== undefined && session.stream !== stream) return refuse(459);
     if (session?.player.playing === true) return refuse(455);
-    const channels = chooseTransport(request.headers.get('transport') ?? '', { rtp: 0, rtcp: 1 });
-    if (channels === undefined) return refuse(461);
+    const chosen = chooseTransport(request.headers.get('transport') ?? '', {
+      free: { rtp: 0, rtcp: 1 },
+      ...(options.udp === undefined ? {} : { udpTo: address }),
+    });
+    if (chosen === undefined) return refuse(461);
+    hold(stream, target.stream);
     const id = session?.id ?? randomBytes(8).toString('hex').toUpperCase();
+    const ssrc = `ssrc=${stream.ssrc.toString(16).toUpperCase().padStart(8, '0')};mode="PLAY"`;
+    let transport: MediaTransport;
+    let words: string;
+    if (chosen.kind === 'interleaved') {
+      const { rtp, rtcp } = chosen.channels;
+      transport = interleavedTransport(socket, chosen.channels);
+      words = `RTP/AVP/TCP;unicast;interleaved=${rtp}-${rtcp};${ssrc}`;
+    } else {
+      const opened = await openDatagrams(chosen.ports);
+      if (opened === undefined) return refuse(461);
+      const { rtp, rtcp } = opened.serverPorts;
+      transport = opened;
+      words = `RTP/AVP;unicast;client_port=${chosen.ports.rtp}-${chosen.ports.rtcp};server_port=${rtp}-${rtcp};${ssrc}`;
+    }
+    session?.transport[Symbol.dispose]();
     const player = createPlayer({
-      socket,
       stream,
-      channels,
+      transport,
       clock,
       cname: options.cname,
-      onDrop: () => options.onDrop(stream.name),
-      onEnd: () => leave(),
+      maxQueuedBytes,
+      onDrop: (units) => options.onDrop(stream.name, units),
+      onEnd: leave,
     });
-    session = { id, stream, player };
-    const ssrc = stream.ssrc.toString(16).toUpperCase().padStart(8, '0');
-    const transport = `RTP/AVP/TCP;unicast;interleaved=${channels.rtp}-${channels.rtcp};ssrc=${ssrc};mode="PLAY"`;
-    return { status: 200, headers: { Transport: transport, ...sessionHeader(id) } };
+    session = { id, stream, target, player, transport };
+    return { status: 200, headers: { Transport: words, ...sessionHeader(id) } };
+  }
+
+  /** Undefined when there are no ports, and when the client has left meanwhile. */
+  async function openDatagrams(ports: { readonly rtp: number; readonly rtcp: number }) {
+    try {
+      const opened = await options.udp?.open({
+        local: socket.localAddress ?? '',
+        remote: address,
+        ports,
+        onHeard() {
+          heardMono = clock.mono();
+        },
+      });
+      if (!gone.signal.aborted) return opened;
+      opened?.[Symbol.dispose]();
+    } catch (error) {
+      log.warn({ err: error }, 'no ports for rtp over udp');
+    }
+    return undefined;
   }
 
   function isOurs(request: RtspRequest, current: Session): boolean {
     return request.headers.get('session')?.split(';', 1)[0]?.trim() === current.id;
   }
 
-  /** PLAY, PAUSE and TEARDOWN of the session of this connection. */
+  /** PLAY, PAUSE and TEARDOWN of the session of this connection, which has been let in when it was set up. */
   function control(request: RtspRequest): RtspAnswer {
     if (session === undefined) return refuse(request.headers.has('session') ? 454 : 455);
     if (!isOurs(request, session)) return refuse(454);
@@ -171,15 +288,22 @@ export function serveConnection(options: ConnectionOptions, ctx: Context): Conne
     return method === 'SETUP' ? setup(request, target) : control(request);
   }
 
+  /** Packets begin behind the answer, which names the first of them where it is known; nothing may come between. */
+  function play(request: RtspRequest, reply: RtspAnswer, { player, target }: Session): void {
+    const first = player.prepare();
+    const info = first === undefined ? {} : { 'RTP-Info': rtpInfo(`${target.base}${trackControl}`, first) };
+    answer(request, { ...reply, headers: { ...reply.headers, ...info } });
+    player.start();
+  }
+
   async function answerAll(): Promise<void> {
     if (answering) return;
     answering = true;
     for (let request = pending.shift(); request !== undefined && !leaving; request = pending.shift()) {
       const reply = await handle(request);
       if (gone.signal.aborted) break;
-      answer(request, reply);
-      // Packets begin behind the answer.
-      if (request.method === 'PLAY' && reply.status === 200) session?.player.play();
+      if (request.method === 'PLAY' && reply.status === 200 && session !== undefined) play(request, reply, session);
+      else answer(request, reply);
     }
     answering = false;
     if (!leaving) socket.resume();
@@ -208,7 +332,7 @@ export function serveConnection(options: ConnectionOptions, ctx: Context): Conne
     if (pending.length >= maxPendingRequests) socket.pause();
     void answerAll();
   });
-  socket.on('end', () => leave());
+  socket.on('end', leave);
   socket.on('error', (error) => log.debug({ err: error }, 'rtsp connection broke'));
   socket.on('close', () => {
     gone.abort();
@@ -220,10 +344,28 @@ export function serveConnection(options: ConnectionOptions, ctx: Context): Conne
     get playing() {
       return session?.player.playing === true;
     },
+    get datagrams() {
+      return session?.transport.reliable === false;
+    },
+    get user() {
+      return user?.principal.user;
+    },
     get heardMono() {
       return heardMono;
     },
     closed: closed.promise,
+    mayStay() {
+      if (access === undefined) return true;
+      if (user !== undefined) {
+        const now = access.user(user.principal.user);
+        if (now?.ha1.sha256 !== user.ha1.sha256) return false;
+        user = now;
+      }
+      if (held === undefined) return true;
+      const principal = user?.principal ?? access.anonymous;
+      return principal !== undefined && access.authorise(principal, held.path) === 'ok';
+    },
+    idle: () => session?.player.idle(),
     destroy: () => socket.destroy(),
   };
 }

@@ -3,10 +3,13 @@
 const reasons = {
   200: 'OK',
   400: 'Bad Request',
+  401: 'Unauthorized',
+  403: 'Forbidden',
   404: 'Not Found',
   405: 'Method Not Allowed',
   406: 'Not Acceptable',
   413: 'Request Entity Too Large',
+  414: 'Request-URI Too Large',
   451: 'Parameter Not Understood',
   454: 'Session Not Found',
   455: 'Method Not Valid in This State',
@@ -23,7 +26,8 @@ export type RtspStatus = keyof typeof reasons;
 
 export interface RtspAnswer {
   readonly status: RtspStatus;
-  readonly headers?: Readonly<Record<string, string>>;
+  /** Several values are several lines. */
+  readonly headers?: Readonly<Record<string, string | readonly string[]>>;
   readonly body?: string;
 }
 
@@ -40,7 +44,7 @@ export function formatAnswer(answer: RtspAnswer, cseq: string | undefined): Buff
     ...answer.headers,
     ...(body.length === 0 ? {} : { 'Content-Length': String(body.length) }),
   };
-  const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  const head = Object.entries(headers).flatMap(([name, values]) => [values].flat().map((value) => `${name}: ${value}\r\n`));
   const text = `RTSP/1.0 ${answer.status} ${reasons[answer.status]}\r\n${head.join('')}\r\n`;
   return Buffer.concat([Buffer.from(text, 'latin1'), body]);
 }
@@ -69,37 +73,51 @@ export function parseTarget(uri: string): RtspTarget | undefined {
   }
 }
 
-/** Channels of an interleaved transport: RTP, then RTCP. */
+/** Channels of an interleaved transport, or UDP ports: RTP, then RTCP. */
 export interface Channels {
   readonly rtp: number;
   readonly rtcp: number;
 }
 
-/**
- * The first offered transport (RFC 2326 section 12.39) that we can serve: unicast inside this connection, to play. `undefined`
- * when there is none: UDP, multicast, recording.
- */
-export function chooseTransport(header: string, free: Channels): Channels | undefined {
+export type Transport =
+  | { readonly kind: 'interleaved'; readonly channels: Channels }
+  | { readonly kind: 'udp'; readonly ports: Channels };
+
+export interface TransportLimits {
+  /** Channels for an offer that names none. */
+  readonly free: Channels;
+  /** Absent: nothing leaves over UDP. Packets go to this address, the client's, and to no other. */
+  readonly udpTo?: string;
+}
+
+/** The first offered transport (RFC 2326 section 12.39) that can be served: unicast, to play. Undefined when there is none. */
+export function chooseTransport(header: string, limits: TransportLimits): Transport | undefined {
   for (const offer of header.split(',')) {
-    const [profile, ...parameters] = offer.split(';').map((part) => part.trim());
+    const [profile = '', ...parameters] = offer.split(';').map((part) => part.trim());
     const named = new Map(
       parameters.map((parameter) => {
         const [name = '', value = ''] = parameter.split('=', 2);
         return [name.toLowerCase(), value] as const;
       }),
     );
-    if (profile?.toUpperCase() !== 'RTP/AVP/TCP' || named.has('multicast')) continue;
     const mode = named.get('mode')?.replaceAll('"', '').toUpperCase() ?? 'PLAY';
-    const interleaved = named.get('interleaved');
-    const channels = interleaved === undefined ? free : parseChannels(interleaved);
-    if (mode === 'PLAY' && channels !== undefined) return channels;
+    if (named.has('multicast') || mode !== 'PLAY') continue;
+    if (profile.toUpperCase() === 'RTP/AVP/TCP') {
+      const asked = named.get('interleaved');
+      const channels = asked === undefined ? limits.free : parsePair(asked, 0, 255);
+      if (channels !== undefined) return { kind: 'interleaved', channels };
+    } else if (/^RTP\/AVP(?:\/UDP)?$/i.test(profile) && limits.udpTo !== undefined) {
+      const ports = parsePair(named.get('client_port') ?? '', 1024, 65_535);
+      const destination = named.get('destination') ?? limits.udpTo;
+      if (ports !== undefined && (destination === '' || destination === limits.udpTo)) return { kind: 'udp', ports };
+    }
   }
   return undefined;
 }
 
-function parseChannels(text: string): Channels | undefined {
-  const [, first, second] = /^(\d{1,3})(?:-(\d{1,3}))?$/.exec(text) ?? [];
+function parsePair(text: string, least: number, most: number): Channels | undefined {
+  const [, first, second] = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(text) ?? [];
   if (first === undefined) return undefined;
-  const channels = { rtp: Number(first), rtcp: second === undefined ? Number(first) + 1 : Number(second) };
-  return channels.rtp > 255 || channels.rtcp > 255 || channels.rtp === channels.rtcp ? undefined : channels;
+  const pair = { rtp: Number(first), rtcp: second === undefined ? Number(first) + 1 : Number(second) };
+  return [pair.rtp, pair.rtcp].some((value) => value < least || value > most) || pair.rtp === pair.rtcp ? undefined : pair;
 }

@@ -4,7 +4,14 @@ import { SightlineError } from '../core/errors.ts';
  * What an RTSP client sends (RFC 2326): requests, and between them interleaved packets (`$`, channel, 16-bit length). Bytes go in
  * as they arrive; memory is bounded by the limits, and packets are counted but never held. Pure.
  */
-export const rtspLimits = { lineBytes: 4096, headBytes: 16_384, headers: 64, bodyBytes: 8192, blankLines: 8 } as const;
+export const rtspLimits = {
+  lineBytes: 4096,
+  addressBytes: 2048,
+  headBytes: 16_384,
+  headers: 64,
+  bodyBytes: 8192,
+  blankLines: 8,
+} as const;
 
 export interface RtspRequest {
   readonly method: string;
@@ -18,6 +25,7 @@ export type RtspInput =
   | { readonly kind: 'request'; readonly request: RtspRequest }
   | { readonly kind: 'packet'; readonly channel: number; readonly bytes: number };
 
+const longAddress = /^[A-Z_]{1,32} \S{2049}/;
 const requestLine = /^([A-Z_]{1,32}) (\S{1,2048}) RTSP\/(\d)\.(\d)$/;
 const headerLine = /^([!#$%&'*+.^_`|~0-9A-Za-z-]{1,128})[ \t]*:[ \t]*(.*?)[ \t]*$/;
 
@@ -31,6 +39,10 @@ interface Head {
 
 function malformed(message: string, details: Readonly<Record<string, unknown>> = {}): SightlineError {
   return new SightlineError('media.protocol', message, { details: { status: 400, ...details } });
+}
+
+function refuseLongAddress(text: string): void {
+  if (longAddress.test(text)) throw malformed(`an address has more than ${rtspLimits.addressBytes} bytes`, { status: 414 });
 }
 
 /** `push` throws `media.protocol` (`details.status` is what to answer) on input that no client sends; the connection is then to be closed. */
@@ -76,6 +88,7 @@ export class RtspParser {
   #line(bytes: Buffer): { readonly used: number; readonly input?: RtspInput } | undefined {
     const end = bytes.indexOf(10);
     if (end > rtspLimits.lineBytes || (end < 0 && bytes.length > rtspLimits.lineBytes)) {
+      if (this.#head === undefined) refuseLongAddress(bytes.toString('latin1', 0, rtspLimits.lineBytes));
       throw malformed(`a line has more than ${rtspLimits.lineBytes} bytes`);
     }
     if (end < 0) return undefined;
@@ -108,6 +121,7 @@ export class RtspParser {
       if (this.#blankLines > rtspLimits.blankLines) throw malformed('only blank lines are sent');
       return;
     }
+    refuseLongAddress(text);
     const [, method, uri, major] = requestLine.exec(text) ?? [];
     if (method === undefined || uri === undefined) throw malformed('the first line is not that of an RTSP request');
     if (major !== '1') throw malformed('only RTSP 1.0 is spoken', { status: 505 });

@@ -1,14 +1,18 @@
+import { readFile } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer } from 'node:tls';
 import { type Context, childContext } from '../core/context.ts';
-import { isSystemError, SightlineError } from '../core/errors.ts';
+import { errorText, isSystemError, SightlineError } from '../core/errors.ts';
 import { FloodGate } from '../core/log.ts';
 import { urlHost } from '../core/url-host.ts';
-import { type Connection, serveConnection, sessionTimeoutSeconds } from './rtsp-connection.ts';
+import { LoginFailures } from './login-failures.ts';
+import { type Connection, type RtspAccess, serveConnection, sessionTimeoutSeconds } from './rtsp-connection.ts';
+import { createUdpDoor } from './rtsp-udp.ts';
 import type { VideoStream } from './video-stream.ts';
 
 /**
- * An RTSP 1.0 server (RFC 2326) for H.264 over TCP interleaved. UDP and multicast are refused with 461, on which clients go over
- * to TCP. A client that reads too slowly loses its own frames only.
+ * An RTSP 1.0 server (RFC 2326) for H.264 and H.265, over TCP interleaved and UDP, and RTSPS where packets stay inside the
+ * connection. Multicast is refused with 461. A client that reads too slowly loses its own frames only.
  */
 
 export interface RtspServerOptions {
@@ -16,27 +20,48 @@ export interface RtspServerOptions {
   readonly host: string;
   /** 0 takes a free one. */
   readonly port: number;
-  /** The stream of a path, without leading slash. */
-  readonly streams: ReadonlyMap<string, VideoStream>;
+  /** The stream of a path without slashes at its ends, `lobby` or `lobby/annotated`. */
+  find(path: string): VideoStream | undefined;
+  /** Absent: everybody may read everything. */
+  readonly access?: RtspAccess;
+  /** Media over UDP too; it is when this is absent. */
+  readonly udp?: boolean;
+  /** RTSPS on a port of its own; 0 takes a free one. PEM files. */
+  readonly tls?: { readonly port: number; readonly certFile: string; readonly keyFile: string };
+  /** Connections at once, playing or not; more are closed. */
+  readonly maxReaders?: number;
   readonly tuning?: Partial<RtspTuning>;
 }
 
 export interface RtspTuning {
-  readonly maxClients: number;
   /** DESCRIBE waits this long for parameter sets. */
   readonly describeTimeoutMs: number;
   /** A playing client that takes no byte for this long is gone. */
   readonly stallTimeoutMs: number;
   readonly sweepEveryMs: number;
+  readonly handshakeTimeoutMs: number;
 }
 
-export const rtspTuning: RtspTuning = { maxClients: 256, describeTimeoutMs: 5000, stallTimeoutMs: 30_000, sweepEveryMs: 5000 };
+export const rtspTuning: RtspTuning = {
+  describeTimeoutMs: 5000,
+  stallTimeoutMs: 30_000,
+  sweepEveryMs: 5000,
+  handshakeTimeoutMs: 10_000,
+};
+const maxReadersDefault = 256;
 
 export interface RtspServer extends AsyncDisposable {
   readonly port: number;
+  readonly tlsPort: number | undefined;
   /** Connections, playing or not. */
   readonly clients: number;
-  url(stream: string): string;
+  /** Those that play. */
+  readonly readers: number;
+  url(path: string): string;
+  /** Ends every connection that this user has logged in on, at once; says how many. */
+  revoke(user: string): number;
+  /** Ends, after a change of users or cameras, every connection that would not be let in now; says how many. */
+  recheck(): number;
 }
 
 interface Client {
@@ -47,22 +72,40 @@ interface Client {
   takenMono: number;
 }
 
-/** Throws `media.unavailable` with the address in words when it cannot listen there. */
+/** Rejects with `media.unavailable`: the address and why it cannot listen there, or the file and why it is of no use. */
 export async function startRtspServer(options: RtspServerOptions, ctx: Context): Promise<RtspServer> {
   ctx.signal.throwIfAborted();
   const tuning = { ...rtspTuning, ...options.tuning };
+  const maxReaders = options.maxReaders ?? maxReadersDefault;
   const { clock, metrics } = ctx;
   const room = childContext(ctx, { room: 'media' });
   const clients = new Set<Client>();
   const connected = metrics.gauge('sightline_rtsp_clients', 'RTSP connections');
   const refused = metrics.counter('sightline_rtsp_refused_total', 'RTSP requests that were not answered with 200', ['status']);
-  const dropped = metrics.counter('sightline_rtsp_units_dropped_total', 'Access units that slow clients lost', ['stream']);
   const turnedAway = metrics.counter('sightline_rtsp_turned_away_total', 'Connections beyond the limit');
+  const loginsFailed = metrics.counter('sightline_rtsp_logins_failed_total', 'RTSP logins with a wrong name or password');
+  const handshakesFailed = metrics.counter('sightline_rtsp_handshakes_failed_total', 'RTSPS connections without a handshake');
+  const certificate = options.tls === undefined ? undefined : await readCertificate(options.tls);
+  const udp = options.udp === false ? undefined : createUdpDoor(clock);
+  const failures = new LoginFailures(clock);
+  const flood = new FloodGate(room.log, clock);
+  /** A gate has one line a second: slow clients of one stream do not hide those of another. */
+  const slow = new Map<string, FloodGate>();
 
-  function accept(socket: Socket): void {
-    if (clients.size >= tuning.maxClients) {
+  function tellSlow(stream: string, units: number): void {
+    let gate = slow.get(stream);
+    if (gate === undefined) {
+      gate = new FloodGate(room.log, clock);
+      slow.set(stream, gate);
+    }
+    gate.warn('rtsp client reads too slowly', { stream, units });
+  }
+
+  function accept(socket: Socket, encrypted: boolean): void {
+    if (clients.size >= maxReaders) {
       turnedAway.inc();
-      flood.warn('rtsp client turned away', { limit: tuning.maxClients });
+      flood.warn('rtsp client turned away', { limit: maxReaders });
+      socket.on('error', () => {});
       socket.destroy();
       return;
     }
@@ -70,14 +113,19 @@ export async function startRtspServer(options: RtspServerOptions, ctx: Context):
     const connection = serveConnection(
       {
         socket,
-        find: (stream) => options.streams.get(stream),
+        find: (path) => options.find(path),
+        ...(options.access === undefined ? {} : { access: options.access }),
+        // Packets beside an encrypted connection would not be.
+        ...(udp === undefined || encrypted ? {} : { udp }),
+        failures,
         cname: 'sightline',
         describeTimeoutMs: tuning.describeTimeoutMs,
         onRefused: (status) => refused.inc({ status: String(status) }),
-        onDrop(stream) {
-          dropped.inc({ stream });
-          flood.warn('rtsp client reads too slowly', { stream });
+        onLoginFailed() {
+          loginsFailed.inc();
+          flood.warn('rtsp login failed', { address: socket.remoteAddress });
         },
+        onDrop: tellSlow,
       },
       room,
     );
@@ -101,35 +149,71 @@ export async function startRtspServer(options: RtspServerOptions, ctx: Context):
         client.takenMono = now;
       }
       const stalled = now - client.takenMono > tuning.stallTimeoutMs;
-      const silent = !connection.playing && now - connection.heardMono > sessionTimeoutSeconds * 1000;
+      const heard = connection.playing && !connection.datagrams;
+      const silent = !heard && now - connection.heardMono > sessionTimeoutSeconds * 1000;
       if (stalled || silent) {
         room.log.info({ stalled }, 'rtsp client is gone');
         connection.destroy();
-      }
+      } else connection.idle();
     }
   }
 
-  const server = createServer({ allowHalfOpen: true }, accept);
-  const port = await listen(server, options);
-  const flood = new FloodGate(room.log, clock);
-  const sweeping = clock.every(tuning.sweepEveryMs, sweep);
+  const plain = createServer({ allowHalfOpen: true }, (socket) => accept(socket, false));
+  const encrypted =
+    certificate === undefined
+      ? undefined
+      : createTlsServer(
+          { ...certificate, minVersion: 'TLSv1.2', handshakeTimeout: tuning.handshakeTimeoutMs, allowHalfOpen: true },
+          (socket) => accept(socket, true),
+        );
+  encrypted?.on('tlsClientError', (error) => {
+    handshakesFailed.inc();
+    room.log.debug({ err: error }, 'rtsps handshake failed');
+  });
+  const servers: readonly Server[] = encrypted === undefined ? [plain] : [plain, encrypted];
+  // Those in a handshake are counted by nobody else.
+  for (const server of servers) server.maxConnections = 2 * maxReaders;
+  let sweeping: Disposable | undefined;
   let stopping: Promise<void> | undefined;
 
   async function stop(): Promise<void> {
-    sweeping[Symbol.dispose]();
-    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    sweeping?.[Symbol.dispose]();
+    const closed = servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
     for (const { connection } of clients) connection.destroy();
-    await closed;
-    flood[Symbol.dispose]();
+    await udp?.[Symbol.asyncDispose]();
+    await Promise.all(closed);
+    for (const gate of [flood, ...slow.values()]) gate[Symbol.dispose]();
+  }
+
+  function endThose(leaves: (connection: Connection) => boolean): number {
+    const leaving = [...clients].filter(({ connection }) => leaves(connection));
+    for (const { connection } of leaving) connection.destroy();
+    return leaving.length;
   }
 
   const host = urlHost(options.host);
+  let port: number;
+  let tlsPort: number | undefined;
+  try {
+    port = await listen(plain, options.host, options.port);
+    if (encrypted !== undefined && options.tls !== undefined) tlsPort = await listen(encrypted, options.host, options.tls.port);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  sweeping = clock.every(tuning.sweepEveryMs, sweep);
   return {
     port,
+    tlsPort,
     get clients() {
       return clients.size;
     },
-    url: (stream) => `rtsp://${host}:${port}/${stream}`,
+    get readers() {
+      return [...clients].filter(({ connection }) => connection.playing).length;
+    },
+    url: (path) => `rtsp://${host}:${port}/${path}`,
+    revoke: (user) => endThose((connection) => connection.user === user),
+    recheck: () => endThose((connection) => !connection.mayStay()),
     [Symbol.asyncDispose]() {
       stopping ??= stop();
       return stopping;
@@ -137,7 +221,7 @@ export async function startRtspServer(options: RtspServerOptions, ctx: Context):
   };
 }
 
-function listen(server: Server, { host, port }: RtspServerOptions): Promise<number> {
+function listen(server: Server, host: string, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', (cause) => {
       const why = isSystemError(cause, 'EADDRINUSE') ? 'the port is taken' : 'that address cannot be used';
@@ -148,4 +232,24 @@ function listen(server: Server, { host, port }: RtspServerOptions): Promise<numb
       resolve(address === null || typeof address === 'string' ? port : address.port);
     });
   });
+}
+
+async function readCertificate(files: { readonly certFile: string; readonly keyFile: string }) {
+  async function read(file: string): Promise<Buffer> {
+    try {
+      return await readFile(file);
+    } catch (cause) {
+      throw new SightlineError('media.unavailable', `cannot serve rtsps: ${file} cannot be read: ${errorText(cause)}`, {
+        cause,
+      });
+    }
+  }
+  const certificate = { cert: await read(files.certFile), key: await read(files.keyFile) };
+  try {
+    createTlsServer(certificate).close();
+  } catch (cause) {
+    const message = `cannot serve rtsps: ${files.certFile} and ${files.keyFile} are no certificate and its key, PEM: ${errorText(cause)}`;
+    throw new SightlineError('media.unavailable', message, { cause });
+  }
+  return certificate;
 }

@@ -54,7 +54,7 @@ async function probe(
 async function startLobby(clockAheadMs = 0): Promise<{ readonly url: string } & AsyncDisposable> {
   const ctx = testContext();
   const stream = createVideoStream({ name: 'lobby' }, ctx);
-  const server = await startRtspServer({ host: '127.0.0.1', port: 0, streams: new Map([['lobby', stream]]) }, ctx);
+  const server = await startRtspServer({ host: '127.0.0.1', port: 0, find: () => stream }, ctx);
   const shifted: typeof stream = {
     ...stream,
     push: (unit) => stream.push({ ...unit, captureTimeMs: unit.captureTimeMs + clockAheadMs }),

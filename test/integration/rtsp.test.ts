@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { describe, it } from 'node:test';
-import { nalType } from '../../src/media/h264.ts';
+import { nalType } from '../../src/media/nal.ts';
 import { serveConnection } from '../../src/media/rtsp-connection.ts';
-import { type RtspServer, type RtspTuning, startRtspServer } from '../../src/media/rtsp-server.ts';
+import { type RtspServer, type RtspServerOptions, startRtspServer } from '../../src/media/rtsp-server.ts';
 import { createVideoStream, type VideoStream } from '../../src/media/video-stream.ts';
 import { ManualClock } from '../support/clock.ts';
 import { type TestContext, testContext } from '../support/context.ts';
@@ -13,6 +13,7 @@ import { until } from '../support/until.ts';
 
 const sps = Uint8Array.of(0x67, 0x4d, 0x40, 0x1f, 0xaa);
 const pps = Uint8Array.of(0x68, 0xee, 0x3c);
+const format = { codec: 'h264', parameterSets: [sps, pps] } as const;
 const tcp = { Transport: 'RTP/AVP/TCP;unicast;interleaved=0-1' };
 
 interface House extends AsyncDisposable {
@@ -24,16 +25,22 @@ interface House extends AsyncDisposable {
   frame(key: boolean, bytes?: number): Uint8Array;
 }
 
-async function house(options: { tuning?: Partial<RtspTuning>; clock?: ManualClock; announce?: boolean } = {}): Promise<House> {
-  const ctx = testContext(options.clock);
+interface HouseOptions extends Partial<RtspServerOptions> {
+  readonly clock?: ManualClock;
+  readonly announce?: boolean;
+}
+
+async function house(options: HouseOptions = {}): Promise<House> {
+  const { clock, announce = true, ...more } = options;
+  const ctx = testContext(clock);
   const stream = createVideoStream({ name: 'lobby' }, ctx);
-  if (options.announce !== false) stream.announce({ sps, pps });
+  if (announce) stream.announce(format);
   const server = await startRtspServer(
     {
       host: '127.0.0.1',
       port: 0,
-      streams: new Map([['lobby', stream]]),
-      ...(options.tuning ? { tuning: options.tuning } : {}),
+      find: (path) => (path === 'lobby' ? stream : undefined),
+      ...more,
     },
     ctx,
   );
@@ -95,7 +102,7 @@ describe('rtsp server', () => {
     );
     const received = depacketise(client.packets, 2);
     assert.deepEqual(
-      received.map(({ nal }) => nalType(nal)),
+      received.map(({ nal }) => nalType('h264', nal)),
       [7, 8, 5, 1, 1],
     );
     assert.deepEqual(
@@ -146,10 +153,15 @@ describe('rtsp server', () => {
     home.frame(true);
     assert.equal((await client.request('GET_PARAMETER', home.url, session)).status, 200);
     assert.equal(depacketise(client.packets).length, 3);
-    assert.equal((await client.request('PLAY', home.url, session)).status, 200);
+    const again = await client.request('PLAY', home.url, session);
+    assert.equal(again.status, 200);
     home.frame(false);
-    home.frame(true);
-    await until('a picture', () => depacketise(client.packets).length === 6);
+    await until('the picture that came in the pause, and the next', () => depacketise(client.packets).length === 7);
+    const [first] = client.packets.filter(({ channel }) => channel === 0).slice(-8);
+    assert.equal(
+      again.headers['rtp-info'],
+      `url=${home.url}/trackID=0;seq=${first?.bytes.readUInt16BE(2)};rtptime=${first?.bytes.readUInt32BE(4)}`,
+    );
     assert.equal((await client.request('TEARDOWN', home.url, session)).status, 200);
     assert.equal(home.stream.readers, 0);
     assert.equal((await client.request('PLAY', home.url, session)).status, 454);
@@ -189,7 +201,10 @@ describe('rtsp server', () => {
     assert.equal(await status('DANCE', url), 501);
     assert.equal(await status('PLAY', url), 455);
     assert.equal(await status('PLAY', url, { Session: 'ABC' }), 454);
-    assert.equal(await status('SETUP', `${url}/trackID=0`, { Transport: 'RTP/AVP;unicast;client_port=5000-5001' }), 461);
+    assert.equal(
+      await status('SETUP', `${url}/trackID=0`, { Transport: 'RTP/AVP;unicast;destination=10.0.0.1;client_port=5000-5001' }),
+      461,
+    );
     assert.equal(await status('SETUP', `${url}/trackID=0`, { Transport: 'RTP/AVP;multicast' }), 461);
     assert.equal(await status('SETUP', `${url}/trackID=0`), 461);
     assert.equal(await status('SETUP', `${url}/trackID=1`, tcp), 404);
@@ -235,7 +250,10 @@ describe('rtsp server', () => {
     const stream = createVideoStream({ name: 'lobby' }, ctx);
     const accepted = Promise.withResolvers<Socket>();
     const listening = createServer((socket) => {
-      serveConnection({ socket, find: () => stream, cname: 'x', describeTimeoutMs: 60_000, onRefused() {}, onDrop() {} }, ctx);
+      serveConnection(
+        { socket, find: () => stream, cname: 'x', describeTimeoutMs: 60_000, onRefused() {}, onLoginFailed() {}, onDrop() {} },
+        ctx,
+      );
       accepted.resolve(socket);
     }).listen(0, '127.0.0.1');
     await once(listening, 'listening');
@@ -246,7 +264,7 @@ describe('rtsp server', () => {
     client.socket.write('OPTIONS * RTSP/1.0\r\nCSeq: 2\r\n\r\n'.repeat(20));
     const socket = await accepted.promise;
     await until('the socket is paused', () => socket.isPaused());
-    stream.announce({ sps, pps });
+    stream.announce(format);
     for (let index = 0; index < 21; index++) assert.equal((await client.reply()).status, 200);
     assert.equal(socket.isPaused(), false);
     listening.close();
@@ -292,7 +310,9 @@ describe('rtsp server', () => {
     });
     await until(
       'the quick one has all',
-      () => depacketise(quick.packets).filter(({ nal }) => nalType(nal) === 5 || nalType(nal) === 1).length === frames,
+      () =>
+        depacketise(quick.packets).filter(({ nal }) => nalType('h264', nal) === 5 || nalType('h264', nal) === 1).length ===
+        frames,
     );
     const numbers = (client: RtspClient) =>
       client.packets.filter(({ channel }) => channel === 0).map(({ bytes }) => bytes.readUInt16BE(2));
@@ -315,8 +335,11 @@ describe('rtsp server', () => {
     await play(stuck, home.url);
     await play(healthy, home.url);
     stuck.socket.pause();
-    for (let index = 0; index < 12; index++) home.frame(index === 0, 1_000_000);
-    await until('the healthy one has read all', () => depacketise(healthy.packets).length >= 6);
+    const ends = () => healthy.packets.filter(({ channel, bytes }) => channel === 0 && (bytes[1] ?? 0) > 127).length;
+    for (let count = 1; count <= 12; count++) {
+      home.frame(count === 1, 1_000_000);
+      await until('the healthy one has read it', () => ends() === count);
+    }
     for (let step = 0; step < 8; step++) await clock.advance(5000);
     await until('the stuck one is gone', () => home.server.clients === 2);
     for (let step = 0; step < 6; step++) await clock.advance(5000);
@@ -339,7 +362,7 @@ describe('rtsp server', () => {
   });
 
   it('turns clients away beyond its limit', async () => {
-    await using home = await house({ tuning: { maxClients: 1 } });
+    await using home = await house({ maxReaders: 1 });
     using first = await connectRtsp(home.server.port);
     assert.equal((await first.request('OPTIONS', '*')).status, 200);
     using second = await connectRtsp(home.server.port);
@@ -349,7 +372,7 @@ describe('rtsp server', () => {
 
   it('says when it cannot listen', async () => {
     await using home = await house();
-    const again = startRtspServer({ host: '127.0.0.1', port: home.server.port, streams: new Map() }, home.ctx);
+    const again = startRtspServer({ host: '127.0.0.1', port: home.server.port, find: () => undefined }, home.ctx);
     await assert.rejects(again, { code: 'media.unavailable', message: /the port is taken/ });
   });
 
@@ -382,7 +405,7 @@ describe('rtsp server', () => {
     }
     await until('all are gone', () => home.server.clients === 0);
     assert.equal(home.stream.readers, 0);
-    home.stream.announce({ sps, pps });
+    home.stream.announce(format);
     using client = await connectRtsp(home.server.port);
     await play(client, home.url);
     home.frame(true);

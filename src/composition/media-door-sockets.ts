@@ -1,0 +1,154 @@
+import { once } from 'node:events';
+import { rm } from 'node:fs/promises';
+import type { IncomingMessage } from 'node:http';
+import { connect, createServer, Socket } from 'node:net';
+import { type Duplex, pipeline } from 'node:stream';
+import { TLSSocket } from 'node:tls';
+import { errorText } from '../core/errors.ts';
+import type { Logger } from '../core/log.ts';
+import type { ToDoor } from '../core/media-door.ts';
+import { listenOn } from '../core/socket-file.ts';
+
+/**
+ * Connections on their way from the HTTP server to the media door. One at a time: the channel holds back everything else until a socket
+ * has arrived. Afterwards this process has nothing left of it, neither descriptor nor entry among the server's connections.
+ */
+
+/** Waiting ones; what comes beyond is told to come again. */
+const queueLimit = 64;
+
+type LiveMessage = Extract<ToDoor, { type: 'live' }>;
+
+interface Upgrade {
+  readonly request: Pick<IncomingMessage, 'url' | 'headers'>;
+  readonly socket: Duplex;
+  readonly head: Uint8Array;
+}
+
+export interface SocketHandover {
+  offer(upgrade: Upgrade): void;
+  /** The door has the socket of this id. */
+  taken(id: number): void;
+  /** There is a door. `pass` must call nothing of this. */
+  open(pass: (message: LiveMessage, socket: Socket) => void): void;
+  /** There is none; who waits is told to come again. */
+  close(): void;
+}
+
+export function createSocketHandover(options: { tunnelPath(): string; readonly log: Logger; refused(): void }): SocketHandover {
+  const waiting: Upgrade[] = [];
+  let pass: ((message: LiveMessage, socket: Socket) => void) | undefined;
+  let passing: number | undefined;
+  let lastId = 0;
+
+  function refuse({ socket }: Upgrade): void {
+    options.refused();
+    if (!socket.destroyed)
+      socket.end('HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+  }
+
+  function next(): void {
+    while (pass !== undefined && passing === undefined) {
+      const upgrade = waiting.shift();
+      if (upgrade === undefined) return;
+      if (upgrade.socket.destroyed) continue;
+      lastId += 1;
+      passing = lastId;
+      handOver(upgrade, lastId);
+    }
+  }
+
+  function handOver(upgrade: Upgrade, id: number): void {
+    const { socket } = upgrade;
+    if (socket instanceof Socket && !(socket instanceof TLSSocket)) {
+      send(upgrade, id, socket);
+      return;
+    }
+    tunnel(socket, options.tunnelPath()).then(
+      (plain) => send(upgrade, id, plain),
+      (error: unknown) => {
+        options.log.warn({ reason: errorText(error) }, 'live connection cannot be passed on');
+        refuse(upgrade);
+        if (passing === id) passing = undefined;
+        next();
+      },
+    );
+  }
+
+  function send({ request, socket: client, head }: Upgrade, id: number, socket: Socket): void {
+    if (pass === undefined || passing !== id) {
+      client.destroy();
+      socket.destroy();
+      return;
+    }
+    // What a hasty client has sent already.
+    const early: unknown = socket === client ? socket.read() : null;
+    const headers = Object.entries(request.headers).flatMap(([name, value]) =>
+      value === undefined ? [] : [[name, typeof value === 'string' ? value : value.join(', ')]],
+    );
+    // Node would have a server's close wait until the other process has closed the sockets it was given.
+    Object.assign(socket, { server: undefined });
+    pass(
+      {
+        type: 'live',
+        id,
+        url: request.url ?? '/',
+        headers: Object.fromEntries(headers),
+        head: early instanceof Buffer ? Buffer.concat([head, early]) : head,
+      },
+      socket,
+    );
+    // Its descriptor is on its way; what is left is the server's count of connections.
+    socket.destroy();
+  }
+
+  return {
+    offer: (upgrade) => {
+      upgrade.socket.on('error', () => upgrade.socket.destroy());
+      if (pass === undefined || waiting.length >= queueLimit) {
+        refuse(upgrade);
+        return;
+      }
+      waiting.push(upgrade);
+      next();
+    },
+    taken: (id) => {
+      if (passing !== id) return;
+      passing = undefined;
+      next();
+    },
+    open: (to) => {
+      pass = to;
+      passing = undefined;
+      next();
+    },
+    close: () => {
+      pass = undefined;
+      passing = undefined;
+      for (const upgrade of waiting.splice(0)) refuse(upgrade);
+    },
+  };
+}
+
+/** A socket that can be passed on, for one that cannot: what TLS takes apart and puts together stays in this process. */
+async function tunnel(client: Duplex, path: string): Promise<Socket> {
+  await rm(path, { force: true });
+  const server = createServer({ pauseOnConnect: true });
+  try {
+    await listenOn(server, path);
+    const accepted = once(server, 'connection');
+    const near = connect(path);
+    near.on('error', () => {});
+    const [far] = await accepted;
+    if (!(far instanceof Socket)) throw new TypeError('a server gave something else than a socket');
+    far.on('error', () => {});
+    // Whichever side ends, both do.
+    pipeline(client, near, client, () => {
+      near.destroy();
+      client.destroy();
+    });
+    return far;
+  } finally {
+    server.close();
+  }
+}

@@ -1,0 +1,284 @@
+import type { IncomingMessage } from 'node:http';
+import { dirname, join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { Backoff } from '../core/backoff.ts';
+import type { Context } from '../core/context.ts';
+import type { PartState } from '../core/control.ts';
+import { isAbort } from '../core/errors.ts';
+import { FloodGate } from '../core/log.ts';
+import type {
+  ClipRequest,
+  DoorCamera,
+  DoorSettings,
+  DoorStats,
+  FromDoor,
+  OverlayFrame,
+  StreamUser,
+  ToDoor,
+} from '../core/media-door.ts';
+import { ticketLifeMs } from '../core/tickets.ts';
+import type { CameraId, CameraState } from '../core/types.ts';
+import { createDoorMetrics } from './media-door-metrics.ts';
+import { type DoorProcess, launchDoor } from './media-door-process.ts';
+import { createSocketHandover } from './media-door-sockets.ts';
+
+/**
+ * The daemon's side of the media door: keeps its process running, tells it everything again when it had to be started anew, and never
+ * waits for it. What video costs, and its crash, are the door's.
+ */
+
+export type ClipAnswer = Extract<FromDoor, { type: 'clipDone' | 'clipFailed' }>;
+export type DoorReady = Omit<Extract<FromDoor, { type: 'ready' }>, 'type'>;
+export type DoorWorker = Extract<ToDoor, { type: 'workers' }>['workers'][number];
+
+export interface MediaDoorOptions {
+  readonly settings: DoorSettings;
+  /** Whether somebody watches the annotated stream of a camera. When the door ends nobody does. */
+  onWant(camera: CameraId, annotated: boolean): void;
+  /** Each request of `clip` is answered once, also when the door ends meanwhile. */
+  onClip(answer: ClipAnswer): void;
+  /** After every start of the process. */
+  onReady?(ready: DoorReady): void;
+  /** Program that Node runs; `media/main.ts` by default. */
+  readonly program?: string;
+}
+
+export interface MediaDoor extends AsyncDisposable {
+  /** Restarts the process: its sockets and rings are those of its start. */
+  configure(settings: DoorSettings): void;
+  /** Whole lists, each in place of the one before. */
+  cameras(cameras: readonly DoorCamera[]): void;
+  users(users: readonly StreamUser[]): void;
+  workers(workers: readonly DoorWorker[]): void;
+  /** Dropped and counted when the door does not keep up. */
+  overlay(frame: OverlayFrame): void;
+  state(camera: CameraId, state: CameraState | undefined): void;
+  /** Ends the user's streams and voids the tickets given so far; also when role, cameras or password have changed. */
+  revoke(user: string): void;
+  /** Takes the connection of an upgrade, whatever comes: nothing else may touch it any more. */
+  live(request: Pick<IncomingMessage, 'url' | 'headers'>, socket: Duplex, head: Uint8Array): void;
+  clip(request: ClipRequest): void;
+  /** Resolves when no clip names the entry that the door was still writing, and these are given up. */
+  forget(entryId: string, clips: readonly string[]): Promise<void>;
+  readonly ready: DoorReady | undefined;
+  readonly stats: DoorStats | undefined;
+  readonly pid: number | undefined;
+  part(): PartState;
+}
+
+/** Messages that the door has not read, above which boxes are dropped: a few seconds of many cameras. */
+const unreadLimit = 1024;
+const readyWithinMs = 15_000;
+/** A door that ran for so long was sound. */
+const soundAfterMs = 30_000;
+
+/** Resolves when the door is ready, or when it is clear that it is not yet: `part` says why. */
+export async function startMediaDoor(options: MediaDoorOptions, ctx: Context): Promise<MediaDoor> {
+  const { clock, log, metrics } = ctx;
+  const flood = new FloodGate(log, clock);
+  const doorMetrics = createDoorMetrics(metrics);
+  const restarts = metrics.counter('sightline_media_restarts_total', 'Times the media door had to be started anew');
+  const droppedFrames = metrics.counter(
+    'sightline_media_frames_dropped_total',
+    'Boxes of frames that the media door was not told because it did not keep up',
+  );
+  const skipped = metrics.counter('sightline_media_output_skipped_total', 'Lines of the media door left out of the log');
+  const refused = metrics.counter('sightline_media_live_refused_total', 'Live connections that could not be passed on');
+  const stopping = new AbortController();
+  const ended = AbortSignal.any([ctx.signal, stopping.signal]);
+  const backoff = new Backoff({ firstMs: 250, maxMs: 15_000 });
+  const firstTry = Promise.withResolvers<void>();
+
+  let { settings } = options;
+  let cameras: readonly DoorCamera[] = [];
+  let users: readonly StreamUser[] = [];
+  let workers: readonly DoorWorker[] = [];
+  const states = new Map<CameraId, CameraState>();
+  /** Of as long as a ticket lives. */
+  const revoked = new Map<string, number>();
+  const wanted = new Set<CameraId>();
+  const clips = new Set<string>();
+  const forgetting = new Map<string, (() => void)[]>();
+  let door: DoorProcess | undefined;
+  let ready: DoorReady | undefined;
+  let stats: DoorStats | undefined;
+  let trouble = 'it is being started';
+
+  const sockets = createSocketHandover({
+    tunnelPath: () => join(dirname(settings.mediaSocket), 'live.sock'),
+    log,
+    refused: () => refused.inc(),
+  });
+
+  function receive(message: FromDoor): void {
+    switch (message.type) {
+      case 'ready': {
+        const { type: _type, ...what } = message;
+        ready = what;
+        sockets.open((live, socket) => door?.send(live, socket));
+        log.info({ ...what }, 'media door ready');
+        firstTry.resolve();
+        options.onReady?.(what);
+        return;
+      }
+      case 'liveTaken':
+        sockets.taken(message.id);
+        return;
+      case 'want':
+        if (message.annotated) wanted.add(message.camera);
+        else wanted.delete(message.camera);
+        options.onWant(message.camera, message.annotated);
+        return;
+      case 'clipDone':
+      case 'clipFailed':
+        if (clips.delete(message.id)) options.onClip(message);
+        return;
+      case 'forgotten':
+        for (const resolve of forgetting.get(message.entryId) ?? []) resolve();
+        forgetting.delete(message.entryId);
+        return;
+      case 'stats':
+        stats = message.stats;
+        doorMetrics.take(stats);
+        return;
+      case 'pong':
+        return;
+    }
+  }
+
+  /** The lists come first: whoever connects is known. */
+  function brief(to: DoorProcess): void {
+    to.send({ type: 'cameras', cameras });
+    to.send({ type: 'users', users });
+    to.send({ type: 'workers', workers });
+    for (const [user, atMs] of revoked) {
+      if (atMs + ticketLifeMs < clock.now()) revoked.delete(user);
+      else to.send({ type: 'revoke', user, atMs });
+    }
+    to.send({ type: 'configure', settings });
+    for (const [camera, state] of states) to.send({ type: 'state', camera, state });
+  }
+
+  function failClip(id: string): void {
+    if (clips.delete(id))
+      options.onClip({ type: 'clipFailed', id, code: 'failed', reason: 'the media door has ended and is being started again' });
+  }
+
+  /** What was the process's is over with it. */
+  function mourn(): void {
+    door = undefined;
+    ready = undefined;
+    stats = undefined;
+    doorMetrics.reset();
+    sockets.close();
+    for (const camera of [...wanted]) options.onWant(camera, false);
+    wanted.clear();
+    for (const id of [...clips]) failClip(id);
+    for (const resolve of [...forgetting.values()].flat()) resolve();
+    forgetting.clear();
+  }
+
+  async function keep(): Promise<void> {
+    while (!ended.aborted) {
+      const startedMono = clock.mono();
+      const given = settings;
+      const running = launchDoor(
+        { program: options.program, onMessage: receive, onSkipped: (lines) => skipped.inc(lines) },
+        ctx,
+      );
+      door = running;
+      brief(running);
+      const why = await running.ended;
+      mourn();
+      firstTry.resolve();
+      if (ended.aborted) return;
+      trouble = why;
+      restarts.inc();
+      if (clock.mono() - startedMono > soundAfterMs || given !== settings) backoff.reset();
+      if (given !== settings) continue;
+      const waitMs = backoff.next();
+      log.error({ reason: why, retryInMs: waitMs }, 'media door ended');
+      await clock.sleep(waitMs, ended);
+    }
+  }
+
+  const kept = keep().catch((error: unknown) => {
+    if (!isAbort(error)) throw error;
+  });
+  using patience = clock.deadline(readyWithinMs, ctx.signal);
+  const late = new Promise<void>((resolve) => patience.signal.addEventListener('abort', () => resolve(), { once: true }));
+  await Promise.race([firstTry.promise, late]);
+
+  return {
+    configure: (next) => {
+      settings = next;
+      void door?.stop();
+    },
+    cameras: (list) => {
+      cameras = list;
+      const named = new Set(list.map(({ camera }) => camera));
+      for (const camera of states.keys()) if (!named.has(camera)) states.delete(camera);
+      for (const camera of wanted) if (!named.has(camera)) wanted.delete(camera);
+      door?.send({ type: 'cameras', cameras });
+    },
+    users: (list) => {
+      users = list;
+      door?.send({ type: 'users', users });
+    },
+    workers: (list) => {
+      workers = list;
+      door?.send({ type: 'workers', workers });
+    },
+    overlay: (frame) => {
+      if (door === undefined) return;
+      if (door.unread < unreadLimit) {
+        door.send({ type: 'overlay', frame });
+        return;
+      }
+      droppedFrames.inc();
+      flood.warn('media door does not keep up, boxes are dropped', { camera: frame.camera });
+    },
+    state: (camera, state) => {
+      if (state === undefined) states.delete(camera);
+      else states.set(camera, state);
+      door?.send({ type: 'state', camera, state });
+    },
+    revoke: (user) => {
+      const atMs = clock.now();
+      revoked.set(user, atMs);
+      door?.send({ type: 'revoke', user, atMs });
+    },
+    live: (request, socket, head) => sockets.offer({ request, socket, head }),
+    clip: (request) => {
+      clips.add(request.id);
+      if (ready === undefined) queueMicrotask(() => failClip(request.id));
+      else door?.send({ type: 'clip', request });
+    },
+    forget: async (entryId, ids) => {
+      if (door === undefined) return;
+      const done = Promise.withResolvers<void>();
+      forgetting.set(entryId, [...(forgetting.get(entryId) ?? []), done.resolve]);
+      door.send({ type: 'forget', entryId, clips: ids });
+      await done.promise;
+    },
+    get ready() {
+      return ready;
+    },
+    get stats() {
+      return stats;
+    },
+    get pid() {
+      return door?.pid;
+    },
+    part: () => {
+      const reason = ready === undefined ? trouble : ready.rtspError;
+      return { name: 'media door', ready: reason === undefined, ...(reason === undefined ? {} : { reason }) };
+    },
+    [Symbol.asyncDispose]: async () => {
+      stopping.abort(new DOMException('the daemon stops', 'AbortError'));
+      await door?.stop();
+      await kept;
+      flood[Symbol.dispose]();
+    },
+  };
+}

@@ -1,0 +1,178 @@
+import type { Socket } from 'node:net';
+import type { Principal } from '../core/access.ts';
+import { mayWatch } from '../core/access.ts';
+import type { Context } from '../core/context.ts';
+import { errorText } from '../core/errors.ts';
+import type { DoorSettings, DoorStats, FromDoor, StreamUser, ToDoor } from '../core/media-door.ts';
+import { createClips } from './clips.ts';
+import { createHub } from './hub.ts';
+import { type Intake, type IntakeWorker, startIntake } from './intake.ts';
+import { createLiveFeed } from './live-feed.ts';
+import { type RtspServer, startRtspServer } from './rtsp-server.ts';
+import { createVideoStream } from './video-stream.ts';
+
+/** What the media door does with the messages of the daemon: intake, hub, RTSP server, live feed and clips under one roof. */
+
+export interface Door extends AsyncDisposable {
+  /** Everything but `ping` and `stop`, in the order in which it comes. */
+  receive(message: ToDoor, socket: Socket | undefined): void;
+}
+
+const statsEveryMs = 1000;
+/** Who reads in open mode. */
+const anybody: Principal = { user: 'anybody', role: 'viewer', cameras: 'all', pictures: false, via: 'open' };
+
+export function createDoor(send: (message: FromDoor) => void, ctx: Context): Door {
+  const clips = createClips({ clock: ctx.clock, log: ctx.log.child({ room: 'clips' }), report: send });
+  const hub = createHub(
+    {
+      makeStream: (options) => createVideoStream(options, ctx),
+      onWant: (camera, annotated) => send({ type: 'want', camera, annotated }),
+      onClean: (camera, unit) => clips.unit(camera, unit),
+    },
+    ctx,
+  );
+  const feed = createLiveFeed(hub, ctx);
+  let users: ReadonlyMap<string, StreamUser> = new Map();
+  let workers: readonly IntakeWorker[] = [];
+  let intake: Intake | undefined;
+  let rtsp: RtspServer | undefined;
+  let configured = false;
+
+  function openRtsp(settings: NonNullable<DoorSettings['rtsp']>): Promise<RtspServer> {
+    const { host, port, udp, open, maxReaders, tls } = settings;
+    return startRtspServer(
+      {
+        host,
+        port,
+        udp,
+        maxReaders,
+        ...(tls === undefined ? {} : { tls }),
+        find: (path) => hub.stream(path)?.stream,
+        access: {
+          user: (name) => users.get(name),
+          ...(open ? { anonymous: anybody } : {}),
+          authorise: (principal, path) => {
+            const found = hub.stream(path);
+            if (found === undefined) return 'unknown';
+            const { camera, variant } = found;
+            return mayWatch(principal, camera.camera, { variant, masked: camera.masked }) ? 'ok' : 'forbidden';
+          },
+        },
+      },
+      ctx,
+    );
+  }
+
+  async function configure(settings: DoorSettings): Promise<void> {
+    feed.setTicketKey(settings.ticketKey);
+    clips.configure(settings.ring);
+    intake = await startIntake(
+      {
+        socketPath: settings.mediaSocket,
+        sink: {
+          format: (format) => hub.format(format),
+          unit: (unit) => hub.unit(unit),
+          gone: (cameras) => {
+            for (const camera of cameras) clips.away(camera);
+          },
+        },
+      },
+      ctx,
+    );
+    intake.setWorkers(workers);
+    let rtspError: string | undefined;
+    if (settings.rtsp !== undefined) {
+      try {
+        rtsp = await openRtsp(settings.rtsp);
+      } catch (error) {
+        rtspError = errorText(error);
+        ctx.log.error({ reason: rtspError }, 'rtsp server is not open');
+      }
+    }
+    send({
+      type: 'ready',
+      ...(rtsp === undefined ? {} : { rtspPort: rtsp.port }),
+      ...(rtsp?.tlsPort === undefined ? {} : { rtspsPort: rtsp.tlsPort }),
+      ...(rtspError === undefined ? {} : { rtspError }),
+    });
+  }
+
+  function stats(): DoorStats {
+    const { user, system } = process.cpuUsage();
+    return {
+      rtspReaders: rtsp?.readers ?? 0,
+      liveSubscribers: feed.subscribers,
+      rssBytes: process.memoryUsage.rss(),
+      cpuSeconds: (user + system) / 1e6,
+      streams: hub.stats(),
+      refused: { ...intake?.refused, metadata: hub.framesLost },
+      ringBytes: clips.ringBytes,
+      clips: clips.counters,
+    };
+  }
+
+  const telling = ctx.clock.every(statsEveryMs, () => {
+    if (configured) send({ type: 'stats', stats: stats() });
+  });
+
+  return {
+    receive: (message, socket) => {
+      switch (message.type) {
+        case 'configure':
+          if (configured) return;
+          configured = true;
+          configure(message.settings).catch((error: unknown) => {
+            ctx.log.error({ err: error }, 'media door cannot start');
+            throw error;
+          });
+          return;
+        case 'cameras':
+          hub.setCameras(message.cameras);
+          clips.keepOnly(message.cameras.map(({ camera }) => camera));
+          rtsp?.recheck();
+          return;
+        case 'users':
+          users = new Map(message.users.map((user) => [user.principal.user, user]));
+          rtsp?.recheck();
+          return;
+        case 'workers':
+          workers = message.workers;
+          intake?.setWorkers(workers);
+          return;
+        case 'overlay':
+          hub.overlay(message.frame);
+          clips.overlay(message.frame);
+          return;
+        case 'state':
+          hub.state(message.camera, message.state);
+          if (message.state !== undefined && message.state.state !== 'live') clips.away(message.camera);
+          return;
+        case 'revoke':
+          rtsp?.revoke(message.user);
+          feed.revoke(message.user, message.atMs);
+          return;
+        case 'live':
+          // A client that has gone meanwhile leaves a message without a socket.
+          if (socket !== undefined) feed.take(message, socket);
+          send({ type: 'liveTaken', id: message.id });
+          return;
+        case 'clip':
+          clips.request(message.request);
+          return;
+        case 'forget':
+          void clips.forget(message.entryId, message.clips).then(() => send({ type: 'forgotten', entryId: message.entryId }));
+          return;
+        case 'ping':
+        case 'stop':
+          return;
+      }
+    },
+    [Symbol.asyncDispose]: async () => {
+      telling[Symbol.dispose]();
+      await intake?.[Symbol.asyncDispose]();
+      await Promise.all([clips[Symbol.asyncDispose](), feed[Symbol.asyncDispose](), rtsp?.[Symbol.asyncDispose]()]);
+      hub[Symbol.dispose]();
+    },
+  };
+}

@@ -1,0 +1,159 @@
+import type { Socket } from 'node:net';
+import type { WebSocket } from 'ws';
+import type { Principal } from '../core/access.ts';
+import type { Clock } from '../core/clock.ts';
+import { type LiveAnswer, unitHeadBytes, writeUnitHead } from '../core/live-messages.ts';
+import type { CameraId } from '../core/types.ts';
+import type { StreamConfig } from './channel.ts';
+import type { StreamVariant } from './intake-wire.ts';
+import { MetadataPace, type VideoPace } from './live-pace.ts';
+import type { ServedUnit } from './served-unit.ts';
+import { frameHead, opcodes, textFrame } from './websocket-frame.ts';
+
+/** One subscriber of the live feed: what it asked for, and what it is sent. Writing never waits: what it does not read it loses. */
+
+export interface Subscription {
+  /** The client's own number. */
+  readonly stream: number;
+  readonly camera: CameraId;
+  readonly variant: StreamVariant;
+  readonly video: boolean;
+  readonly metadata: boolean;
+  readonly pace: VideoPace;
+  lostFrames: number;
+  /** A configuration was sent. */
+  configured: boolean;
+}
+
+interface HeldFrame {
+  readonly camera: CameraId;
+  readonly bytes: Buffer;
+}
+
+/** From a close frame to the end of the connection: a client that does not answer it is not waited for. */
+const closeWithinMs = 1000;
+/** What is sent when a connection is to end must arrive at once; behind more than this nothing does. */
+const lastWordsLimitBytes = 256 * 1024;
+
+export class LiveConnection {
+  /** Undefined until `hello`. */
+  principal: Principal | undefined;
+  readonly subscriptions = new Map<number, Subscription>();
+  /** CLOCK_MONOTONIC, milliseconds. */
+  heardMono: number;
+  readonly #socket: Socket;
+  readonly #webSocket: WebSocket;
+  readonly #clock: Clock;
+  readonly #metadata = new MetadataPace<HeldFrame>();
+  #video = 0;
+  #closing: ReturnType<Clock['deadline']> | undefined;
+
+  constructor(socket: Socket, webSocket: WebSocket, clock: Clock) {
+    this.#socket = socket;
+    this.#webSocket = webSocket;
+    this.#clock = clock;
+    this.heardMono = clock.mono();
+    socket.on('drain', () => this.#flush());
+    webSocket.on('close', () => this.#closing?.[Symbol.dispose]());
+  }
+
+  get open(): boolean {
+    return this.#webSocket.readyState === this.#webSocket.OPEN;
+  }
+
+  add(subscription: Subscription): void {
+    this.subscriptions.set(subscription.stream, subscription);
+    if (subscription.video) this.#video += 1;
+  }
+
+  remove(subscription: Subscription): void {
+    if (this.subscriptions.delete(subscription.stream) && subscription.video) this.#video -= 1;
+  }
+
+  say(answer: LiveAnswer): void {
+    if (this.open) this.#socket.write(textFrame(JSON.stringify(answer)));
+  }
+
+  ping(): void {
+    if (this.open) this.#webSocket.ping();
+  }
+
+  configure(subscription: Subscription, config: StreamConfig): void {
+    const { stream, camera, variant } = subscription;
+    subscription.configured = true;
+    subscription.pace.cut();
+    this.say({ type: 'config', stream, camera, variant, ...config });
+  }
+
+  /** True when it was lost. */
+  unit(subscription: Subscription, unit: ServedUnit): boolean {
+    if (!this.open || !subscription.configured) return false;
+    const { pace, stream } = subscription;
+    const before = pace.lost;
+    if (!pace.offer(unit.key, this.#socket.writableLength)) return pace.lost > before;
+    this.#confess(subscription);
+    const payload = unit.prefixed();
+    const head = writeUnitHead({
+      key: unit.key,
+      stream,
+      ptsMinusDts: unit.pts - unit.dts,
+      pts: unit.pts,
+      captureMs: unit.captureMs,
+      sentMs: this.#clock.now(),
+    });
+    this.#socket.cork();
+    this.#socket.write(Buffer.concat([frameHead(opcodes.binary, unitHeadBytes + payload.length), head]));
+    this.#socket.write(payload);
+    this.#socket.uncork();
+    return false;
+  }
+
+  /** `bytes`: a whole WebSocket frame, which others are sent too. */
+  frame(camera: CameraId, bytes: Buffer): void {
+    if (!this.open) return;
+    const { out, lost } = this.#metadata.offer({ camera, bytes }, this.#socket.writableLength, this.#video > 0);
+    if (lost !== undefined) {
+      for (const subscription of this.subscriptions.values()) {
+        if (!subscription.metadata || subscription.camera !== lost.camera) continue;
+        subscription.lostFrames += 1;
+        break;
+      }
+    }
+    for (const held of out) this.#socket.write(held.bytes);
+  }
+
+  /** Says why and ends it; at once where that could not arrive. */
+  end(code: string, message: string): void {
+    if (!this.open) return;
+    const full = this.#socket.writableLength > lastWordsLimitBytes;
+    this.say({ type: 'error', code, message });
+    // 1008: policy violation (RFC 6455 section 7.4.1).
+    this.#webSocket.close(1008, code);
+    if (full) {
+      this.terminate();
+      return;
+    }
+    this.#closing = this.#clock.deadline(closeWithinMs);
+    this.#closing.signal.addEventListener('abort', () => this.terminate(), { once: true });
+  }
+
+  terminate(): void {
+    this.#webSocket.terminate();
+  }
+
+  #flush(): void {
+    if (!this.open) return;
+    for (const held of this.#metadata.release(this.#socket.writableLength, this.#video > 0)) this.#socket.write(held.bytes);
+    if (this.#metadata.held > 0) return;
+    for (const subscription of this.subscriptions.values()) if (subscription.lostFrames > 0) this.#confess(subscription);
+  }
+
+  /** Tells what was lost before what comes next. */
+  #confess(subscription: Subscription): void {
+    const units = subscription.pace.takeLost();
+    const frames = subscription.lostFrames;
+    if (units === 0 && frames === 0) return;
+    subscription.lostFrames = 0;
+    this.say({ type: 'lost', stream: subscription.stream, units, frames });
+  }
+}

@@ -1,0 +1,332 @@
+import { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { mayWatch, type Principal } from '../core/access.ts';
+import type { Context } from '../core/context.ts';
+import { errorText, isSightlineError } from '../core/errors.ts';
+import {
+  type LiveRequest,
+  liveHelloWithinMs,
+  liveMessageLimitBytes,
+  liveProtocol,
+  liveRequest,
+  maxLiveStreams,
+} from '../core/live-messages.ts';
+import { FloodGate } from '../core/log.ts';
+import type { ToDoor } from '../core/media-door.ts';
+import { readTicket, type Ticket, ticketLifeMs } from '../core/tickets.ts';
+import type { CameraId } from '../core/types.ts';
+import type { Hub } from './hub.ts';
+import type { StreamVariant } from './intake-wire.ts';
+import { LiveConnection, type Subscription } from './live-connection.ts';
+import { VideoPace } from './live-pace.ts';
+import { textFrame } from './websocket-frame.ts';
+
+/**
+ * The live feed (`core/live-messages.ts`): WebSockets whose upgrade the HTTP server has read and handed over. A ticket opens a
+ * connection; it lives until its client or the daemon (`revoke`) ends it.
+ */
+
+/** Connections, and those of them that have not said hello. */
+const connectionsLimit = 1024;
+const strangersLimit = 128;
+/** Messages of one client in one second. */
+const messagesASecond = 200;
+const pingEveryMs = 15_000;
+/** A client that answers no ping for so long is gone, or so slow that what waits for it is of no use. */
+const silentMs = 120_000;
+
+export type Handover = Pick<Extract<ToDoor, { type: 'live' }>, 'url' | 'headers' | 'head'>;
+
+export interface LiveFeed extends AsyncDisposable {
+  take(request: Handover, socket: Socket): void;
+  /** Whose key tickets are written with; before it nobody is let in. */
+  setTicketKey(key: Uint8Array): void;
+  /** Ends the user's connections; tickets from before `atMs` (wall clock) are worth nothing. */
+  revoke(user: string, atMs: number): void;
+  /** Those who have said hello. */
+  readonly subscribers: number;
+}
+
+function principalOf({ user, role, cameras, pictures }: Ticket): Principal {
+  return { user, role, cameras, pictures, via: 'ticket' };
+}
+
+function refuseUpgrade(socket: Socket, status: string): void {
+  socket.on('error', () => {});
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+}
+
+export function createLiveFeed(hub: Hub, ctx: Context): LiveFeed {
+  const { clock } = ctx;
+  const flood = new FloodGate(ctx.log, clock);
+  const server = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: liveMessageLimitBytes,
+    handleProtocols: () => liveProtocol,
+  });
+  const connections = new Set<LiveConnection>();
+  const metadata = new Map<CameraId, Set<LiveConnection>>();
+  const video = new Map<string, Map<Subscription, LiveConnection>>();
+  /** By user: tickets issued until then are void. */
+  const revoked = new Map<string, number>();
+  let ticketKey: Uint8Array | undefined;
+
+  const path = (camera: CameraId, variant: StreamVariant) => `${variant}/${camera}`;
+
+  function admitted(given: string): Ticket | string {
+    if (ticketKey === undefined) return 'the media door is not ready';
+    let ticket: Ticket;
+    try {
+      ticket = readTicket(given, ticketKey, clock.now());
+    } catch (error) {
+      return isSightlineError(error) ? error.message : 'the ticket cannot be read';
+    }
+    const until = revoked.get(ticket.user);
+    return until !== undefined && ticket.issuedAt <= until ? 'the ticket was revoked; ask for a new one' : ticket;
+  }
+
+  /** Why not, with its code; undefined when this may be watched. */
+  function refusal(
+    principal: Principal,
+    { camera, variant, video: wantsVideo }: Pick<Subscription, 'camera' | 'variant' | 'video'>,
+  ): { readonly code: string; readonly message: string } | undefined {
+    const info = hub.camera(camera);
+    // Boxes show nothing of what masks hide.
+    const stream = { variant: wantsVideo ? variant : 'annotated', masked: info?.masked ?? false } as const;
+    if (!mayWatch(principal, camera, stream)) {
+      const why = mayWatch(principal, camera, { ...stream, masked: false })
+        ? 'its picture is masked: the clean stream is for admins, the annotated one for everybody'
+        : `${principal.user} may not watch it`;
+      return { code: 'http.forbidden', message: `camera ${camera}: ${why}` };
+    }
+    return info === undefined ? { code: 'http.unknown', message: `there is no camera ${camera}` } : undefined;
+  }
+
+  function subscribe(
+    connection: LiveConnection,
+    principal: Principal,
+    { stream, ...wish }: Extract<LiveRequest, { type: 'subscribe' }>,
+  ): void {
+    const problem =
+      refusal(principal, wish) ??
+      (connection.subscriptions.has(stream)
+        ? { code: 'media.protocol', message: `stream ${stream} is in use; unsubscribe it first or take another number` }
+        : undefined) ??
+      (connection.subscriptions.size >= maxLiveStreams
+        ? { code: 'media.protocol', message: `a connection has ${maxLiveStreams} streams at most` }
+        : undefined);
+    if (problem !== undefined) {
+      connection.say({ type: 'error', ...problem, stream });
+      return;
+    }
+    const { camera, variant } = wish;
+    const subscription: Subscription = {
+      stream,
+      camera,
+      variant,
+      video: wish.video,
+      metadata: wish.metadata,
+      pace: new VideoPace(),
+      lostFrames: 0,
+      configured: false,
+    };
+    connection.add(subscription);
+    const state = hub.stateOf(camera);
+    if (state !== undefined) connection.say(state);
+    const channel = hub.channel(camera, variant);
+    const kept = wish.video ? (channel?.kept ?? []) : [];
+    if (wish.metadata) {
+      for (const frame of hub.framesFrom(camera, kept[0]?.pts)) connection.frame(camera, textFrame(JSON.stringify(frame)));
+      const watchers = metadata.get(camera) ?? new Set();
+      metadata.set(camera, watchers.add(connection));
+    }
+    if (wish.video) {
+      if (channel?.config !== undefined) connection.configure(subscription, channel.config);
+      for (const unit of kept) connection.unit(subscription, unit);
+      const watchers = video.get(path(camera, variant)) ?? new Map();
+      video.set(path(camera, variant), watchers.set(subscription, connection));
+      hub.watch(camera, variant, 1);
+    }
+  }
+
+  function unsubscribe(connection: LiveConnection, subscription: Subscription): void {
+    const { camera, variant } = subscription;
+    connection.remove(subscription);
+    if (subscription.video && video.get(path(camera, variant))?.delete(subscription)) hub.watch(camera, variant, -1);
+    if (connection.subscriptions.values().some((other) => other.camera === camera && other.metadata)) return;
+    const watchers = metadata.get(camera);
+    watchers?.delete(connection);
+    if (watchers?.size === 0) metadata.delete(camera);
+  }
+
+  function recheck(connection: LiveConnection): void {
+    const { principal } = connection;
+    if (principal === undefined) return;
+    for (const subscription of [...connection.subscriptions.values()]) {
+      const problem = refusal(principal, subscription);
+      if (problem === undefined) continue;
+      unsubscribe(connection, subscription);
+      connection.say({ type: 'unsubscribed', stream: subscription.stream, reason: problem.message });
+    }
+  }
+
+  function receive(connection: LiveConnection, request: LiveRequest): void {
+    const { principal } = connection;
+    if (principal === undefined && request.type !== 'hello') {
+      connection.end('http.auth', 'the first message was not hello');
+      return;
+    }
+    if (request.type === 'hello' || request.type === 'renew') {
+      const ticket = admitted(request.ticket);
+      if (typeof ticket === 'string') connection.end('http.auth', ticket);
+      else if (principal !== undefined && (request.type === 'hello' || principal.user !== ticket.user))
+        connection.end('media.protocol', `${request.type} does not belong here: this connection is ${principal.user}'s`);
+      else {
+        connection.principal = principalOf(ticket);
+        connection.say({ type: 'welcome', user: ticket.user, now: clock.now(), expiresAt: ticket.expiresAt });
+        recheck(connection);
+      }
+      return;
+    }
+    if (principal === undefined) return;
+    if (request.type === 'subscribe') subscribe(connection, principal, request);
+    else {
+      const subscription = connection.subscriptions.get(request.stream);
+      if (subscription === undefined) return;
+      unsubscribe(connection, subscription);
+      connection.say({ type: 'unsubscribed', stream: request.stream, reason: 'it was asked for' });
+    }
+  }
+
+  function attach(socket: Socket, webSocket: WebSocket): void {
+    const connection = new LiveConnection(socket, webSocket, clock);
+    connections.add(connection);
+    const helloTimer = clock.deadline(liveHelloWithinMs);
+    helloTimer.signal.addEventListener(
+      'abort',
+      () => {
+        if (connection.principal === undefined)
+          connection.end('http.auth', `no hello came within ${liveHelloWithinMs / 1000} s`);
+      },
+      { once: true },
+    );
+    let second = 0;
+    let messages = 0;
+    webSocket.on('message', (data, isBinary) => {
+      if (!connection.open) return;
+      connection.heardMono = clock.mono();
+      const now = Math.floor(connection.heardMono / 1000);
+      messages = now === second ? messages + 1 : 1;
+      second = now;
+      if (messages > messagesASecond) {
+        connection.end('media.protocol', `more than ${messagesASecond} messages came in a second`);
+        return;
+      }
+      const request = isBinary ? undefined : parsed(data);
+      if (request === undefined)
+        connection.end('media.protocol', 'a message is none of hello, subscribe, unsubscribe, renew as documented');
+      else receive(connection, request);
+      if (connection.principal !== undefined) helloTimer[Symbol.dispose]();
+    });
+    webSocket.on('pong', () => {
+      connection.heardMono = clock.mono();
+    });
+    // What is wrong with the connection ends it; ws says so to the client where it still can.
+    webSocket.on('error', (error) => ctx.log.debug({ reason: errorText(error) }, 'live connection failed'));
+    webSocket.on('close', () => {
+      helloTimer[Symbol.dispose]();
+      connections.delete(connection);
+      for (const subscription of [...connection.subscriptions.values()]) unsubscribe(connection, subscription);
+    });
+  }
+
+  const keepingUp = clock.every(pingEveryMs, () => {
+    const mono = clock.mono();
+    for (const connection of connections) {
+      if (mono - connection.heardMono > silentMs) connection.terminate();
+      else connection.ping();
+    }
+    for (const [user, at] of revoked) if (at + ticketLifeMs < clock.now()) revoked.delete(user);
+  });
+
+  hub.listen({
+    configured: (camera, variant) => {
+      const config = hub.channel(camera, variant)?.config;
+      if (config === undefined) return;
+      for (const [subscription, connection] of video.get(path(camera, variant)) ?? [])
+        connection.configure(subscription, config);
+    },
+    unit: (camera, variant, unit) => {
+      const watchers = video.get(path(camera, variant));
+      const channel = hub.channel(camera, variant);
+      if (watchers === undefined || channel?.config === undefined) return;
+      for (const [subscription, connection] of watchers) if (connection.unit(subscription, unit)) channel.lost += 1;
+    },
+    cut: (camera, variant) => {
+      for (const subscription of video.get(path(camera, variant))?.keys() ?? []) subscription.pace.cut();
+    },
+    frame: (frame) => {
+      const watchers = metadata.get(frame.camera);
+      if (watchers === undefined) return;
+      const bytes = textFrame(JSON.stringify(frame));
+      for (const connection of watchers) connection.frame(frame.camera, bytes);
+    },
+    state: (state) => {
+      for (const connection of connections)
+        if (connection.subscriptions.values().some(({ camera }) => camera === state.camera)) connection.say(state);
+    },
+    cameras: () => {
+      for (const connection of connections) recheck(connection);
+    },
+  });
+
+  return {
+    take: ({ url, headers, head }, socket) => {
+      const strangers = connections.values().reduce((sum, { principal }) => sum + (principal === undefined ? 1 : 0), 0);
+      if (connections.size >= connectionsLimit || strangers >= strangersLimit) {
+        flood.warn('live connection refused', { connections: connections.size, strangers });
+        refuseUpgrade(socket, '503 Service Unavailable');
+        return;
+      }
+      const offered = (headers['sec-websocket-protocol'] ?? '').split(',').map((one) => one.trim());
+      if (!offered.includes(liveProtocol)) {
+        refuseUpgrade(socket, '400 Bad Request');
+        return;
+      }
+      const request = new IncomingMessage(socket);
+      Object.assign(request, { method: 'GET', url, headers: { ...headers } });
+      // Unit by unit and frame by frame: each is worth a packet of its own.
+      socket.setNoDelay(true);
+      server.handleUpgrade(request, socket, Buffer.from(head), (webSocket) => attach(socket, webSocket));
+    },
+    setTicketKey: (key) => {
+      ticketKey = key;
+    },
+    revoke: (user, atMs) => {
+      revoked.set(user, Math.max(atMs, revoked.get(user) ?? 0));
+      for (const connection of connections)
+        if (connection.principal?.user === user)
+          connection.end('http.auth', 'the access was revoked or has changed; log in again');
+    },
+    get subscribers() {
+      return connections.values().reduce((sum, { principal }) => sum + (principal === undefined ? 0 : 1), 0);
+    },
+    [Symbol.asyncDispose]: async () => {
+      keepingUp[Symbol.dispose]();
+      for (const connection of [...connections]) connection.terminate();
+      server.close();
+      flood[Symbol.dispose]();
+    },
+  };
+}
+
+function parsed(data: WebSocket.RawData): LiveRequest | undefined {
+  try {
+    return liveRequest.safeParse(JSON.parse(data.toString())).data;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,62 @@
+import type { Clock } from '../core/clock.ts';
+
+/** Who guesses passwords has to wait. One entry per address, or per network of an IPv6 address; the table is bounded. */
+export const loginLimits = { failures: 10, windowMs: 60_000, addresses: 4096 } as const;
+
+interface Failures {
+  count: number;
+  readonly sinceMono: number;
+}
+
+export class LoginFailures {
+  readonly #clock: Pick<Clock, 'mono'>;
+  readonly #of = new Map<string, Failures>();
+
+  constructor(clock: Pick<Clock, 'mono'>) {
+    this.#clock = clock;
+  }
+
+  /** Addresses that are remembered. */
+  get size(): number {
+    return this.#of.size;
+  }
+
+  add(address: string): void {
+    const key = networkOf(address);
+    const known = this.#known(key);
+    if (known !== undefined) {
+      known.count += 1;
+      return;
+    }
+    if (this.#of.size >= loginLimits.addresses) {
+      const [oldest] = this.#of.keys();
+      if (oldest !== undefined) this.#of.delete(oldest);
+    }
+    this.#of.set(key, { count: 1, sinceMono: this.#clock.mono() });
+  }
+
+  /** Milliseconds until this address is heard again; 0 when it is heard now. */
+  blockedMs(address: string): number {
+    const known = this.#known(networkOf(address));
+    if (known === undefined || known.count < loginLimits.failures) return 0;
+    return known.sinceMono + loginLimits.windowMs - this.#clock.mono();
+  }
+
+  #known(key: string): Failures | undefined {
+    const known = this.#of.get(key);
+    if (known === undefined || this.#clock.mono() - known.sinceMono < loginLimits.windowMs) return known;
+    this.#of.delete(key);
+    return undefined;
+  }
+}
+
+/** An IPv4 address as it is; of an IPv6 address its first 64 bits, which one customer has to himself. */
+export function networkOf(address: string): string {
+  const plain = address.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '');
+  if (!plain.includes(':')) return plain;
+  const [head = '', tail] = plain.split('::');
+  const before = head === '' ? [] : head.split(':');
+  const after = tail === undefined || tail === '' ? [] : tail.split(':');
+  const zeros = tail === undefined ? 0 : Math.max(0, 8 - before.length - after.length);
+  return [...before, ...Array.from({ length: zeros }, () => '0'), ...after].slice(0, 4).join(':');
+}
