@@ -36,6 +36,8 @@ export interface Accounts extends AsyncDisposable {
   user(name: string): UserRecord | undefined;
   /** Fires when that user loses rights. */
   rightsOf(name: string): AbortSignal;
+  /** Errors: `user.unknown`. */
+  principal(name: string, via: Principal['via']): Principal;
   list(): readonly UserView[];
   view(name: string): UserView;
   /** Takes as long for a user that is none. Rejects with `http.limited` when too many are asked for at once. */
@@ -52,6 +54,7 @@ export interface Accounts extends AsyncDisposable {
   /** A new one for streams; it is shown once and kept nowhere. */
   makeStreamPassword(name: string, by: Actor): Promise<string>;
   removeStreamPassword(name: string, by: Actor): Promise<void>;
+  listTokens(): readonly TokenView[];
   addToken(request: NewToken, by: Actor): Promise<{ readonly token: string; readonly view: TokenView }>;
   removeToken(id: string, by: Actor): Promise<void>;
   /** The secret of a new set-up link, which takes the place of the one before; `user.exists` once there is a user. */
@@ -192,6 +195,7 @@ export async function startAccounts(store: Pick<Store, 'users' | 'audit'>, ctx: 
       rights.set(name, found);
       return found.signal;
     },
+    principal: (name, via) => userPrincipal(find(name), via),
     list: () => [...users.keys()].toSorted((a, b) => a.localeCompare(b)).map(view),
     view,
     checkPassword: (name, password) => passwords.verify(password, users.get(name)?.passwordHash),
@@ -258,6 +262,7 @@ export async function startAccounts(store: Pick<Store, 'users' | 'audit'>, ctx: 
         await replace(rest, [], true);
         note(by, 'user.stream_password_remove', name);
       }),
+    listTokens: () => tokens.all().map(tokenView),
     addToken: (request, by) =>
       inTurn(async () => {
         const { token, record } = tokens.make(request, by.user, clock.now());

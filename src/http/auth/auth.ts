@@ -1,4 +1,3 @@
-import { fastifyCookie } from '@fastify/cookie';
 import type { FastifyRequest } from 'fastify';
 import type { Config } from '../../config/schema.ts';
 import { may, type Permission, type Principal } from '../../core/access.ts';
@@ -17,6 +16,7 @@ import {
   seenAs,
 } from './addresses.ts';
 import type { AuditNotes } from './audit.ts';
+import { readCookie, writeCookie } from './cookie.ts';
 import { csrfToken, sameSecret } from './secrets.ts';
 import { tokenPrincipal } from './tokens.ts';
 
@@ -51,6 +51,8 @@ export interface Auth extends Disposable {
   requireMetrics(request: FastifyRequest): Promise<void>;
   /** Whoever `identify` found. */
   callerOf(request: FastifyRequest): Caller | undefined;
+  /** The session whose cookie came along, by its hash, whether it counts here or not. */
+  sessionIn(request: FastifyRequest): string | undefined;
   seenAs(request: FastifyRequest): Seen;
   /** The value of a Set-Cookie header; without a session one that takes the cookie away. */
   cookie(request: FastifyRequest, session: { readonly id: string; readonly expiresAt: number } | undefined): string;
@@ -63,7 +65,6 @@ export interface AuthOptions {
   readonly proxySecret: string | undefined;
 }
 
-export const cookieName = 'sightline';
 const csrfHeader = 'x-csrf';
 const safeMethods = ['GET', 'HEAD', 'OPTIONS'];
 const forwarded = ['x-forwarded-for', 'x-real-ip', 'forwarded'];
@@ -142,7 +143,7 @@ export function createAuth({ accounts, http, proxySecret }: AuthOptions, ctx: Co
   }
 
   function cookied(request: FastifyRequest): Caller | undefined {
-    const id = fastifyCookie.parse(request.headers.cookie ?? '')[cookieName];
+    const id = readCookie(request.headers.cookie);
     if (id === undefined) return undefined;
     const session = accounts.sessions.use(id, clock.now());
     const user = session === undefined ? undefined : accounts.user(session.record.user);
@@ -197,14 +198,15 @@ export function createAuth({ accounts, http, proxySecret }: AuthOptions, ctx: Co
       await require(request, 'metrics.read');
     },
     callerOf: (request) => callers.get(request),
+    sessionIn: (request) => {
+      const id = readCookie(request.headers.cookie);
+      return id === undefined ? undefined : accounts.sessions.use(id, clock.now())?.record.hash;
+    },
     seenAs: seen,
     cookie: (request, session) =>
-      fastifyCookie.serialize(cookieName, session?.id ?? '', {
-        path: '/',
-        httpOnly: true,
-        sameSite: 'strict',
+      writeCookie(session?.id ?? '', {
         secure: seen(request).https,
-        maxAge: session === undefined ? 0 : Math.max(0, Math.floor((session.expiresAt - clock.now()) / 1000)),
+        maxAgeS: session === undefined ? 0 : Math.max(0, Math.floor((session.expiresAt - clock.now()) / 1000)),
       }),
     [Symbol.dispose]: () => flood[Symbol.dispose](),
   };
