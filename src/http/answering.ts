@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { problem, problemMedia } from './problem.ts';
 import type { Answer, AnswerFile } from './api/route.ts';
+import { problem, problemMedia } from './problem.ts';
 
 /** Answers as HTTP has them: entity tags (RFC 9110 section 8.8.3), ranges (section 14), caching. */
 
@@ -22,7 +22,10 @@ function isKnown(request: FastifyRequest, tag: string): boolean {
 }
 
 /** `undefined`: the whole file. `none`: nothing of it lies there. One range alone is served, as section 14.2 allows. */
-export function parseRange(header: string | undefined, size: number): { readonly start: number; readonly end: number } | 'none' | undefined {
+export function parseRange(
+  header: string | undefined,
+  size: number,
+): { readonly start: number; readonly end: number } | 'none' | undefined {
   const [, from = '', to = ''] = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header?.trim() ?? '') ?? [];
   if (from === '' && to === '') return undefined;
   if (from === '') {
@@ -37,7 +40,10 @@ export function parseRange(header: string | undefined, size: number): { readonly
 export async function send(answer: Answer, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
   switch (answer.kind) {
     case 'empty':
-      return reply.status(answer.status).headers(answer.headers ?? {}).send();
+      return reply
+        .status(answer.status)
+        .headers(answer.headers ?? {})
+        .send();
     case 'json':
       return reply
         .status(answer.status)
@@ -82,7 +88,9 @@ async function sendFile(file: AnswerFile, media: string, request: FastifyRequest
       .status(416)
       .header('content-range', `bytes */${size}`)
       .type(problemMedia)
-      .send(JSON.stringify(problem(416, 'http.request', `nothing of the file lies there: it has ${size} bytes`, { bytes: size })));
+      .send(
+        JSON.stringify(problem(416, 'http.request', `nothing of the file lies there: it has ${size} bytes`, { bytes: size })),
+      );
   }
   const { start, end } = range ?? { start: 0, end: size - 1 };
   if (range !== undefined) void reply.status(206).header('content-range', `bytes ${start}-${end}/${size}`);

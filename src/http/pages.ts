@@ -53,7 +53,13 @@ export async function servePages(app: FastifyInstance, { directory }: PagesOptio
       });
     });
     // One route a file, so that the table of routes stays whole: what is no file is not found.
-    await scope.register(fastifyStatic, { root: directory, wildcard: false, index: false, cacheControl: false, dotfiles: 'ignore' });
+    await scope.register(fastifyStatic, {
+      root: directory,
+      wildcard: false,
+      index: false,
+      cacheControl: false,
+      dotfiles: 'ignore',
+    });
     for (const [path, candidates] of Object.entries(pages)) {
       const file = candidates.find((name) => files.has(name));
       if (file === undefined) continue;

@@ -51,7 +51,12 @@ function statusOf({ code, details }: SightlineError): number {
   return statuses[code] ?? (code.endsWith('.unknown') ? 404 : 500);
 }
 
-export function problem(status: number, code: string, detail: string, details: Readonly<Record<string, unknown>> = {}): Problem {
+export function problem(
+  status: number,
+  code: string,
+  detail: string,
+  details: Readonly<Record<string, unknown>> = {},
+): Problem {
   return { type: 'about:blank', title: STATUS_CODES[status] ?? 'Error', status, detail, code, details };
 }
 

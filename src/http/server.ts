@@ -99,7 +99,8 @@ async function build(config: HttpConfig, needs: HttpNeeds, ctx: Context): Promis
       ...unreadableRequests((message, status) => problem(status, 'http.request', message), problemMedia),
     } as const;
     // Of the two kinds of server Fastify makes the same things known.
-    app = needs.tls === undefined ? fastify(options) : (fastify({ ...options, https: needs.tls }) as unknown as FastifyInstance);
+    app =
+      needs.tls === undefined ? fastify(options) : (fastify({ ...options, https: needs.tls }) as unknown as FastifyInstance);
   } catch (cause) {
     throw unavailable(config, `the certificate of http.tls cannot be used: ${errorText(cause)}`, cause);
   }
@@ -123,7 +124,9 @@ async function build(config: HttpConfig, needs: HttpNeeds, ctx: Context): Promis
 
 /** Upgrades to the live feed are handed on with their sockets; others are refused. */
 function takeUpgrades(app: FastifyInstance, needs: HttpNeeds, ctx: Context): void {
-  const upgrades = ctx.metrics.counter('sightline_http_upgrades_total', 'Connections that asked for another protocol.', ['result']);
+  const upgrades = ctx.metrics.counter('sightline_http_upgrades_total', 'Connections that asked for another protocol.', [
+    'result',
+  ]);
   app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const path = request.url?.split('?', 1)[0];
     if (path === livePath && needs.live !== undefined && request.headers.upgrade?.toLowerCase() === 'websocket') {
@@ -134,7 +137,11 @@ function takeUpgrades(app: FastifyInstance, needs: HttpNeeds, ctx: Context): voi
     upgrades.inc({ result: 'refused' });
     const [status, words, answer] =
       path === livePath && needs.live === undefined
-        ? [503, 'Service Unavailable', problem(503, 'media.unavailable', 'there is no live feed: media is off in the configuration')]
+        ? [
+            503,
+            'Service Unavailable',
+            problem(503, 'media.unavailable', 'there is no live feed: media is off in the configuration'),
+          ]
         : [404, 'Not Found', problem(404, 'http.unknown', `there is nothing to upgrade to but WebSocket at ${livePath}`)];
     const text = JSON.stringify(answer);
     socket.on('error', () => socket.destroy());

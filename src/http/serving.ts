@@ -51,7 +51,9 @@ export function serveRoutes(app: FastifyInstance, { routes, gate }: ServingOptio
 
   for (const route of routes) {
     const reads = route.method === 'GET' && !route.upgrade;
-    const streams = Object.values(route.answers).some(({ media }) => media === 'text/event-stream' || media === 'application/x-ndjson');
+    const streams = Object.values(route.answers).some(
+      ({ media }) => media === 'text/event-stream' || media === 'application/x-ndjson',
+    );
     app.route({
       method: reads && !streams ? ['GET', 'HEAD'] : route.method,
       url: route.path.replaceAll(/\{(\w+)\}/g, ':$1'),
@@ -101,7 +103,10 @@ export function serveRoutes(app: FastifyInstance, { routes, gate }: ServingOptio
     const path = request.url.split('?', 1)[0] ?? '';
     const allowed = [...new Set(paths.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method))];
     if (allowed.length === 0)
-      return sendProblem(reply, problem(404, 'http.unknown', `there is no ${request.method} ${path.slice(0, 200)}; docs/api.md has what there is`));
+      return sendProblem(
+        reply,
+        problem(404, 'http.unknown', `there is no ${request.method} ${path.slice(0, 200)}; docs/api.md has what there is`),
+      );
     return sendProblem(
       reply.header('allow', allowed.join(', ')),
       problem(405, 'http.request', `${path.slice(0, 200)} takes ${allowed.join(', ')}, not ${request.method}`, { allowed }),

@@ -2,10 +2,24 @@ import { z } from 'zod';
 import { may, maySee, type Principal } from '../../core/access.ts';
 import type { Alert } from '../../core/alerts.ts';
 import { isSightlineError, SightlineError } from '../../core/errors.ts';
-import { type Answer, json, jpeg, type Route } from './route.ts';
+import { type Answer, jpeg, json, type Route } from './route.ts';
 import { alertDetail, alertStates, alertView, clipIndex, rejectedAlert } from './schemas.ts';
 import type { ApiServices, PhotoCheck } from './services.ts';
-import { alertFor, anAlert, asSeenBy, cursor, flag, id, limit, note, ofCameras, route, text, time, unknownCamera } from './shared.ts';
+import {
+  alertFor,
+  anAlert,
+  asSeenBy,
+  cursor,
+  flag,
+  id,
+  limit,
+  note,
+  ofCameras,
+  route,
+  text,
+  time,
+  unknownCamera,
+} from './shared.ts';
 
 const group = 'Alerts';
 const reasoned = z.strictObject({ reason: note.exactOptional() }).prefault({});
@@ -61,9 +75,13 @@ async function enrolNegative(alert: Alert, principal: Principal, services: ApiSe
 }
 
 function unknownClip(alertId: string): SightlineError {
-  return new SightlineError('clip.unknown', `alert ${alertId} has no clip: none was written, it is not finished, or past its retention`, {
-    details: { id: alertId },
-  });
+  return new SightlineError(
+    'clip.unknown',
+    `alert ${alertId} has no clip: none was written, it is not finished, or past its retention`,
+    {
+      details: { id: alertId },
+    },
+  );
 }
 
 export const alertRoutes: readonly Route<ApiServices>[] = [
@@ -227,7 +245,9 @@ function requireUnmasked({ camera }: Alert, principal: Principal, { cameras }: A
 /** As the alert says; of one that does not, or whose reference is gone, the entry's best. */
 async function nearestReference({ id: alertId, entry, referenceId }: Alert, services: ApiServices): Promise<string> {
   const none = () =>
-    new SightlineError('watchlist.unknown', `alert ${alertId} is about nobody who is on the watchlist`, { details: { id: alertId } });
+    new SightlineError('watchlist.unknown', `alert ${alertId} is about nobody who is on the watchlist`, {
+      details: { id: alertId },
+    });
   if (entry === undefined) throw none();
   const { references } = await services.control['watchlist.show']({ entry: entry.id }, new AbortController().signal);
   if (references.some((reference) => reference.id === referenceId && referenceId !== undefined)) return referenceId ?? '';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { mayWatch, maySee, type Principal } from '../../core/access.ts';
+import { maySee, mayWatch, type Principal } from '../../core/access.ts';
 import { SightlineError } from '../../core/errors.ts';
 import { liveFrame } from '../../core/live-messages.ts';
 import { json, type Route } from './route.ts';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { maySee, type Principal } from '../../core/access.ts';
 import type { CameraId } from '../../core/types.ts';
-import { type Answer, type Route } from './route.ts';
+import type { Answer, Route } from './route.ts';
 import type { EventName, eventSchemas } from './schemas.ts';
 import type { ApiServices, FeedItem } from './services.ts';
 import { asSeenBy, route, text, unknownCamera } from './shared.ts';
@@ -17,11 +17,7 @@ function message<N extends EventName>(name: N, data: z.input<(typeof eventSchema
 }
 
 /** As this reader is told of it; undefined when it is none of theirs. */
-export function eventFor(
-  item: FeedItem,
-  principal: Principal,
-  wanted: (camera: CameraId) => boolean,
-): string | undefined {
+export function eventFor(item: FeedItem, principal: Principal, wanted: (camera: CameraId) => boolean): string | undefined {
   switch (item.type) {
     case 'lost':
       return message('lost', { count: item.count });

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { may } from '../../core/access.ts';
 import type { PartState } from '../../core/control.ts';
-import { type Answer, json, type Route } from './route.ts';
 import { camerasFor } from './cameras.ts';
+import { type Answer, json, type Route } from './route.ts';
 import { partView, reloadView, statusView } from './schemas.ts';
 import type { ApiServices } from './services.ts';
 import { route } from './shared.ts';
@@ -102,5 +102,8 @@ export const healthRoutes: readonly Route<ApiServices>[] = [
 
 function readiness(parts: readonly PartState[], reasons: boolean): Answer {
   const ready = parts.every((part) => part.ready);
-  return json({ ready, parts: reasons ? parts : parts.map((part) => ({ name: part.name, ready: part.ready })) }, ready ? 200 : 503);
+  return json(
+    { ready, parts: reasons ? parts : parts.map((part) => ({ name: part.name, ready: part.ready })) },
+    ready ? 200 : 503,
+  );
 }

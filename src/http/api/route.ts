@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { z } from 'zod';
+import type { z } from 'zod';
 import type { Permission, Principal } from '../../core/access.ts';
 
 /**
@@ -95,10 +95,7 @@ export interface RouteSpec<Services, A extends Access, P extends z.ZodType, Q ex
   readonly secret?: boolean;
   readonly upgrade?: boolean;
   readonly answers: Readonly<Record<number, AnswerSpec>>;
-  handle(
-    request: RouteRequest<A, z.output<P>, z.output<Q>, z.output<B>>,
-    services: Services,
-  ): Promise<Answer> | Answer;
+  handle(request: RouteRequest<A, z.output<P>, z.output<Q>, z.output<B>>, services: Services): Promise<Answer> | Answer;
 }
 
 const smallBodyBytes = 64 * 1024;

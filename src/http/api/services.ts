@@ -4,7 +4,7 @@ import type { Principal } from '../../core/access.ts';
 import type { AlertEventView, ControlHandlers, PartState } from '../../core/control.ts';
 import type { LiveFrame } from '../../core/live-messages.ts';
 import type { AlertStore, LedgerStore } from '../../core/store.ts';
-import type { CameraId, CameraState, FivePoints, Quality, Box } from '../../core/types.ts';
+import type { Box, CameraId, CameraState, FivePoints, Quality } from '../../core/types.ts';
 import type { AnswerFile } from './route.ts';
 import type { clipIndex, figuresView, listView, statusView } from './schemas.ts';
 

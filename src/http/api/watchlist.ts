@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Principal } from '../../core/access.ts';
 import { type EntryView, type PortableEntry, photoLimitBytes } from '../../core/control.ts';
 import { SightlineError } from '../../core/errors.ts';
-import { type Answer, json, jpeg, nothing, type Route } from './route.ts';
+import { type Answer, jpeg, json, nothing, type Route } from './route.ts';
 import { checkView, enrolledView, entryView } from './schemas.ts';
 import type { ApiServices } from './services.ts';
 import { cursor, id, limit, note, ofCameras, route, text } from './shared.ts';
@@ -60,7 +60,10 @@ export const watchlistRoutes: readonly Route<ApiServices>[] = [
     answers: { 200: { says: 'A page.', json: z.strictObject({ items: z.array(entryView), cursor: z.string().optional() }) } },
     handle: async ({ principal, query, signal }, services) => {
       const after = query.cursor === undefined ? undefined : readPlace(query.cursor);
-      const { entries } = await services.control['watchlist.list'](query.list === undefined ? {} : { list: query.list }, signal);
+      const { entries } = await services.control['watchlist.list'](
+        query.list === undefined ? {} : { list: query.list },
+        signal,
+      );
       const sorted = entries
         .filter(({ entry: { addedAt, id: own } }) => {
           if (after === undefined) return true;
@@ -179,7 +182,9 @@ export const watchlistRoutes: readonly Route<ApiServices>[] = [
     handle: async ({ principal, params, signal }, services) => {
       const { references } = await entryOf(params.id, services, signal);
       if (!references.some((reference) => reference.id === params.reference))
-        throw new SightlineError('watchlist.unknown', `entry ${params.id} has no reference ${params.reference}`, { details: params });
+        throw new SightlineError('watchlist.unknown', `entry ${params.id} has no reference ${params.reference}`, {
+          details: params,
+        });
       await services.control['watchlist.removeReference']({ referenceId: params.reference, actor: principal.user }, signal);
       return nothing;
     },
@@ -190,5 +195,7 @@ export const watchlistRoutes: readonly Route<ApiServices>[] = [
 async function entryOf(entryId: string, { control }: ApiServices, signal: AbortSignal): Promise<EntryView> {
   const found = await control['watchlist.show']({ entry: entryId }, signal);
   if (found.entry.id === entryId) return found;
-  throw new SightlineError('watchlist.unknown', `there is no entry ${entryId} on the watchlist`, { details: { entry: entryId } });
+  throw new SightlineError('watchlist.unknown', `there is no entry ${entryId} on the watchlist`, {
+    details: { entry: entryId },
+  });
 }
