@@ -71,8 +71,11 @@ function checkPrograms({ config, refuse, warn }: Check): void {
     warn(['cameras'], 'there is no camera to watch; add one under cameras');
   if (Object.values(config.lists).every((list) => list.kind === 'ignore'))
     warn(['lists'], 'there is no watch list, so nobody can be enrolled to be alerted on; add one under lists');
-  if (config.http.enabled && !isLoopback(config.http.host))
-    warn(['http', 'host'], `health and metrics are open to whoever reaches ${config.http.host}; 127.0.0.1 keeps them here`);
+  if (config.http.enabled && config.http.tls === undefined && !isLoopback(config.http.host))
+    warn(
+      ['http', 'host'],
+      `passwords and pictures travel unencrypted to whoever reaches ${config.http.host}; set http.tls, or 127.0.0.1 behind a proxy that encrypts`,
+    );
 }
 
 function checkCamera(check: Check, camera: CameraConfig, path: SettingPath): void {
@@ -216,10 +219,8 @@ function checkEnrolment({ config, lookups, refuse, warn }: Check, used: Readonly
 }
 
 function checkBroker({ config: { mqtt, http }, lookups, refuse, warn }: Check): void {
-  if (mqtt.snapshot === 'reference' && !(http.enabled && isLoopback(http.host))) {
-    const why = http.enabled ? `http.host ${http.host} is open to others, and there is no login yet` : 'http.enabled is false';
-    refuse(['mqtt', 'snapshot'], `reference needs the pictures served on a loopback address, but ${why}; use inline or off`);
-  }
+  if (mqtt.snapshot === 'reference' && !http.enabled)
+    refuse(['mqtt', 'snapshot'], 'reference names a path at the HTTP server, but http.enabled is false; use inline or off');
   if (mqtt.certFile !== undefined && mqtt.keyFile === undefined) refuse(['mqtt', 'certFile'], 'needs mqtt.keyFile');
   if (mqtt.keyFile !== undefined && mqtt.certFile === undefined) refuse(['mqtt', 'keyFile'], 'needs mqtt.certFile');
   if (mqtt.protocol === '3.1.1' && mqtt.password !== undefined && mqtt.username === undefined)

@@ -1,5 +1,5 @@
 import type { Permission, Role } from './access.ts';
-import type { Alert, AlertEvent, LedgerReason, LedgerRow } from './alerts.ts';
+import type { Alert, AlertEvent, AlertState, LedgerReason, LedgerRow } from './alerts.ts';
 import type { Box, CameraId, FivePoints, MatchKind } from './types.ts';
 
 /**
@@ -52,6 +52,11 @@ export interface AlertQuery {
   readonly camera?: CameraId;
   readonly entryId?: string;
   readonly open?: boolean;
+  /** Only alerts whose sighting, the one described, is of one of these cameras. */
+  readonly ofCameras?: readonly CameraId[];
+  /** List of the entry. */
+  readonly list?: string;
+  readonly state?: AlertState;
   readonly limit: number;
   /** Opaque; from the previous page. */
   readonly cursor?: string;
@@ -86,6 +91,8 @@ export interface OutboxStore {
 
 export interface LedgerQuery {
   readonly camera?: CameraId;
+  /** Only rows of these cameras. */
+  readonly ofCameras?: readonly CameraId[];
   readonly from: number;
   readonly to: number;
   readonly reason?: LedgerReason;

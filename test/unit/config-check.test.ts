@@ -222,7 +222,7 @@ alerts:
 test('what is lived with is warned of', () => {
   assert.deepEqual(check('http: { host: 0.0.0.0 }\nlists: { staff: { kind: ignore } }').warnings, [
     '1:1 cameras: there is no camera to watch; add one under cameras',
-    '1:15 http.host: health and metrics are open to whoever reaches 0.0.0.0; 127.0.0.1 keeps them here',
+    '1:15 http.host: passwords and pictures travel unencrypted to whoever reaches 0.0.0.0; set http.tls, or 127.0.0.1 behind a proxy that encrypts',
     '2:8 lists: there is no watch list, so nobody can be enrolled to be alerted on; add one under lists',
   ]);
 });

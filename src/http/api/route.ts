@@ -41,6 +41,8 @@ export type Answer =
   | { readonly kind: 'empty'; readonly status: number; readonly headers?: Headers }
   /** Small bytes with an entity tag: a caller that has them already gets 304. */
   | { readonly kind: 'bytes'; readonly media: string; readonly bytes: Uint8Array; readonly headers?: Headers }
+  /** With an entity tag, too. */
+  | { readonly kind: 'text'; readonly media: string; readonly text: string }
   /** A file, with ranges. The server disposes `file`. */
   | { readonly kind: 'file'; readonly media: string; readonly file: AnswerFile }
   /** Text as it comes; ends with the request's signal. */
