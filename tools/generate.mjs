@@ -1,10 +1,12 @@
 // Writes everything that follows from something else: src/gen from proto/, from src/config/schema.ts the documentation, the JSON
-// Schema and the example file, from src/outputs/topics.ts docs/mqtt.md. Run it after changing one of them. With --check it writes
+// Schema and the example file, from src/outputs/topics.ts docs/mqtt.md, from the table
+// of routes docs/api.md and docs/openapi.json, with the topics and the live messages docs/asyncapi.json. Run it after changing one of them. With --check it writes
 // nothing, names what differs and exits 1.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { documentFiles } from '../src/composition/documents.ts';
 import { referenceFiles } from '../src/config/reference.ts';
 import { mqttReference } from '../src/outputs/reference.ts';
 
@@ -35,7 +37,7 @@ function committed(path) {
   }
 }
 
-const wanted = [...protocolFiles(), ...referenceFiles(), ...mqttReference()];
+const wanted = [...protocolFiles(), ...referenceFiles(), ...mqttReference(), ...documentFiles()];
 const surplus = filesUnder(root, 'src/gen').filter((path) => !wanted.some((file) => file.path === path));
 const stale = wanted.filter(({ path, text }) => committed(path) !== text);
 

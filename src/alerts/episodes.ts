@@ -105,6 +105,7 @@ type Described = Pick<
   | 'threshold'
   | 'margin'
   | 'top'
+  | 'referenceId'
   | 'quality'
   | 'space'
   | 'eventTime'
@@ -126,6 +127,7 @@ function describe(sighting: Sighting, decidedMonoMs: number): Described {
     threshold: best?.threshold ?? 0,
     margin: result.margin,
     top: result.top.map(({ entryId, entryName, list, score }) => ({ entryId, entryName, list, score })),
+    ...(best === undefined ? {} : { referenceId: best.referenceId }),
     quality: crop.quality,
     space: result.space,
     eventTime: frame.time.eventTimeMs,

@@ -1,42 +1,97 @@
 import type { AlertEvent } from '../core/alerts.ts';
 import type { AlertEventView } from '../core/control.ts';
+import { SightlineError } from '../core/errors.ts';
 import type { Metrics } from '../core/metrics.ts';
 import { BoundedQueue } from '../core/queue.ts';
+import type { CameraId, CameraState } from '../core/types.ts';
+import type { FeedItem } from '../http/api/services.ts';
 
-/** Alert events to whoever listens now (`alerts tail`). A listener that does not keep up loses its oldest, counted. */
+/** What happens, to whoever listens now. A listener that does not keep up loses its oldest, counted, and is told how many. */
 export interface EventFeed {
   push(events: readonly AlertEvent[]): void;
-  /** Ends with the signal. No cameras means all. */
+  /** `undefined` once the camera is no longer configured. */
+  pushCamera(camera: CameraId, state: CameraState | undefined): void;
+  /** Alerts alone (`alerts tail`). Ends with the signal. No cameras means all. */
   listen(cameras: readonly string[], signal: AbortSignal): AsyncIterable<AlertEventView>;
+  /** Everything, from this call on. Ends with the signal, which must fire. Throws `http.limited` when too many listen already. */
+  items(signal: AbortSignal): AsyncIterable<FeedItem>;
+  /** Items that listeners have yet to read. */
+  readonly waiting: number;
+  /** Items that listeners lost so far. */
+  readonly dropped: number;
 }
 
-const perListener = 1000;
+export const feedLimit = 1000;
+const maxListeners = 256;
 
 export function createEventFeed(metrics: Metrics): EventFeed {
-  const listeners = new Set<BoundedQueue<AlertEventView>>();
+  const listeners = new Set<BoundedQueue<FeedItem>>();
   const dropped = metrics.counter('sightline_feed_dropped_total', 'Alert events that a slow listener did not get');
   const count = metrics.gauge('sightline_feed_listeners', 'Listeners to live alerts');
-  return {
-    push: (events) => {
-      for (const { snapshot: _snapshot, ...event } of events) for (const listener of listeners) listener.push(event);
-    },
-    async *listen(cameras, signal) {
-      const queue = new BoundedQueue<AlertEventView>(perListener, () => dropped.inc());
-      const close = () => queue.close();
-      if (signal.aborted) return;
-      signal.addEventListener('abort', close, { once: true });
-      listeners.add(queue);
+
+  let droppedCount = 0;
+  function tell(item: FeedItem): void {
+    for (const listener of listeners) listener.push(item);
+  }
+
+  function listenTo(signal: AbortSignal): AsyncIterable<FeedItem> {
+    let lost = 0;
+    const queue = new BoundedQueue<FeedItem>(feedLimit, () => {
+      lost += 1;
+      droppedCount += 1;
+      dropped.inc();
+    });
+    function leave(): void {
+      if (!listeners.delete(queue)) return;
+      signal.removeEventListener('abort', leave);
+      queue.close();
       count.set(listeners.size);
+    }
+    async function* read(): AsyncGenerator<FeedItem, void, undefined> {
       try {
-        for await (const event of queue) {
+        for await (const item of queue) {
           if (signal.aborted) return;
-          if (cameras.length === 0 || cameras.includes(event.alert.camera)) yield event;
+          if (lost > 0) {
+            const missed = lost;
+            lost = 0;
+            yield { type: 'lost', count: missed };
+          }
+          yield item;
         }
       } finally {
-        signal.removeEventListener('abort', close);
-        listeners.delete(queue);
-        count.set(listeners.size);
+        leave();
       }
+    }
+    listeners.add(queue);
+    count.set(listeners.size);
+    signal.addEventListener('abort', leave, { once: true });
+    if (signal.aborted) leave();
+    return read();
+  }
+
+  return {
+    push: (events) => {
+      for (const { snapshot: _snapshot, ...event } of events) tell({ type: 'alert', event });
+    },
+    pushCamera: (camera, state) => tell({ type: 'camera', camera, state }),
+    async *listen(cameras, signal) {
+      for await (const item of listenTo(signal)) {
+        if (item.type !== 'alert') continue;
+        if (cameras.length === 0 || cameras.includes(item.event.alert.camera)) yield item.event;
+      }
+    },
+    items: (signal) => {
+      if (listeners.size >= maxListeners)
+        throw new SightlineError('http.limited', `${maxListeners} listen to the events already; close some of them`, {
+          details: { limit: maxListeners, retryAfterS: 10 },
+        });
+      return listenTo(signal);
+    },
+    get dropped() {
+      return droppedCount;
+    },
+    get waiting() {
+      return [...listeners].reduce((sum, queue) => sum + queue.depth, 0);
     },
   };
 }

@@ -241,10 +241,8 @@ function checkEnrolment({ config, lookups, refuse, warn }: Check, used: Readonly
 }
 
 function checkBroker({ config: { mqtt, http }, lookups, refuse, warn }: Check): void {
-  if (mqtt.snapshot === 'reference' && !(http.enabled && isLoopback(http.host))) {
-    const why = http.enabled ? `http.host ${http.host} is open to others, and there is no login yet` : 'http.enabled is false';
-    refuse(['mqtt', 'snapshot'], `reference needs the pictures served on a loopback address, but ${why}; use inline or off`);
-  }
+  if (mqtt.snapshot === 'reference' && !http.enabled)
+    refuse(['mqtt', 'snapshot'], 'reference names a path at the HTTP server, but http.enabled is false; use inline or off');
   if (mqtt.certFile !== undefined && mqtt.keyFile === undefined) refuse(['mqtt', 'certFile'], 'needs mqtt.keyFile');
   if (mqtt.keyFile !== undefined && mqtt.certFile === undefined) refuse(['mqtt', 'keyFile'], 'needs mqtt.certFile');
   if (mqtt.protocol === '3.1.1' && mqtt.password !== undefined && mqtt.username === undefined)

@@ -358,7 +358,7 @@ const mqtt = z.strictObject({
   snapshot: setting(
     z.enum(['inline', 'reference', 'off']).default('inline'),
     'live',
-    'Whether an alert carries its picture (inline), names its path at the HTTP server, which then must be on loopback (reference), or neither.',
+    'Whether an alert carries its picture (inline), names its path at the HTTP server, which asks for a login or token (reference), or neither.',
   ),
   topK: setting(z.number().int().min(1).max(20).default(3), 'live', 'How many candidates an alert lists.'),
 });

@@ -50,6 +50,8 @@ export interface Alert {
   readonly threshold: number;
   readonly margin: number;
   readonly top: readonly AlertCandidateScore[];
+  /** The entry's reference that the sighting is nearest to; absent in alerts of earlier versions and for `unknown`. */
+  readonly referenceId?: string;
   readonly quality: Quality;
   readonly space: string;
   /** Sightings that spoke for this entry in this episode so far. */

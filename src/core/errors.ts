@@ -18,6 +18,7 @@ export const errorCodes = [
   'demo.failed',
   'demo.scene',
   'http.auth',
+  'http.failed',
   'http.forbidden',
   'http.limited',
   'http.request',

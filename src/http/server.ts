@@ -1,13 +1,18 @@
-import { fastify } from 'fastify';
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { type FastifyInstance, fastify } from 'fastify';
 import type { Context } from '../core/context.ts';
-import type { PartState } from '../core/control.ts';
 import { errorText, isSystemError, SightlineError } from '../core/errors.ts';
-import { isLoopback } from '../core/loopback.ts';
+import type { BoundRoute } from './api/route.ts';
+import type { Gate } from './gate.ts';
+import { type PagesOptions, servePages } from './pages.ts';
+import { problem, problemMedia } from './problem.ts';
+import { serveRoutes } from './serving.ts';
 import { unreadableRequests } from './unreadable.ts';
 
 /**
- * Health and metrics for machines: `/healthz` (alive), `/readyz` (which part is not ready), `/metrics` (Prometheus text). On a
- * loopback address also the pictures that MQTT messages refer to; there is no login yet, so they are served nowhere else.
+ * The HTTP server: the routes of the API, health and metrics for machines, the pages of the viewer, and the door to the live feed,
+ * whose sockets are handed on. Without a login there are only pages (which hold no data) and `/healthz`.
  */
 
 export interface HttpConfig {
@@ -17,10 +22,15 @@ export interface HttpConfig {
 }
 
 export interface HttpNeeds {
-  /** Every part of the daemon, asked at each request; quick and without side effects. */
-  parts(): readonly PartState[];
-  /** JPEG of an alert's latest sighting; undefined when there is no such alert or its picture is past its retention. */
-  snapshot(alertId: string): Promise<Uint8Array | undefined>;
+  readonly routes: readonly BoundRoute[];
+  readonly gate: Gate;
+  /** PEM; HTTPS instead of HTTP. */
+  readonly tls?: { readonly cert: string; readonly key: string };
+  /** Takes the connection of a WebSocket upgrade whatever happens. Absent: there is no live feed. */
+  readonly live?: (request: Pick<IncomingMessage, 'url' | 'headers'>, socket: Duplex, head: Uint8Array) => void;
+  readonly pages?: PagesOptions;
+  /** Plugins and hooks before any route. */
+  readonly register?: (app: FastifyInstance) => Promise<void>;
 }
 
 export interface HttpServer extends AsyncDisposable {
@@ -28,79 +38,116 @@ export interface HttpServer extends AsyncDisposable {
   readonly address: { readonly host: string; readonly port: number };
 }
 
-/** Rejects with `http.unavailable` when the address cannot be taken. */
+const requestTimeoutMs = 60_000;
+const headersTimeoutMs = 15_000;
+/** Connections at once: pages, streams and pictures of some hundred people. */
+const maxConnections = 2000;
+const livePath = '/api/v1/live';
+
+/** Rejects with `http.unavailable` when the address or the certificate cannot be taken. */
 export async function startHttpServer(config: HttpConfig, needs: HttpNeeds, ctx: Context): Promise<HttpServer> {
-  const app = fastify({
-    logger: false,
-    forceCloseConnections: true,
-    bodyLimit: 1024,
-    requestTimeout: 10_000,
-    connectionTimeout: 60_000,
-    ...unreadableRequests((message) => ({ error: message })),
-  });
-  const failures = ctx.metrics.counter('sightline_http_failures_total', 'Requests to the HTTP server that failed inside.');
-  app.addHook('onSend', async (_request, reply) => {
-    void reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' });
-  });
-  app.setErrorHandler((error, request, reply) => {
-    const status =
-      error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number' ? error.statusCode : 500;
-    if (status >= 500) {
-      failures.inc();
-      ctx.log.error({ err: error, path: request.url }, 'http request failed');
-    }
-    return reply.status(status).send({ error: status >= 500 ? 'failed; the log says why' : errorText(error) });
-  });
-  const pictures = isLoopback(config.host);
-  const paths = `/healthz, /readyz, /metrics${pictures ? ' and /api/v1/alerts/ID/snapshot' : ''}`;
-  app.setNotFoundHandler((_request, reply) => reply.status(404).send({ error: `not found; there are ${paths}` }));
-
-  app.get('/healthz', () => ({ status: 'alive' }));
-  app.get('/readyz', (_request, reply) => {
-    const parts = needs.parts();
-    const ready = parts.every((part) => part.ready);
-    return reply.status(ready ? 200 : 503).send({ ready, parts });
-  });
-  app.get('/metrics', async (_request, reply) => {
-    const { registry } = ctx.metrics;
-    return reply.type(registry.contentType).send(await registry.metrics());
-  });
-
-  if (pictures) {
-    app.get<{ Params: { readonly id: string } }>('/api/v1/alerts/:id/snapshot', async ({ params: { id } }, reply) => {
-      const jpeg = await needs.snapshot(id);
-      if (jpeg === undefined)
-        return reply.status(404).send({ error: 'there is no such alert, or its picture is past its retention' });
-      return reply.type('image/jpeg').send(Buffer.from(jpeg));
-    });
-  }
-
+  const stopped = new AbortController();
+  const room: Context = { ...ctx, signal: AbortSignal.any([ctx.signal, stopped.signal]) };
+  const app = await build(config, needs, room);
+  app.server.maxConnections = maxConnections;
+  app.server.headersTimeout = headersTimeoutMs;
+  takeUpgrades(app, needs, room);
   try {
     await app.listen({ host: config.host, port: config.port });
   } catch (cause) {
     await app.close();
-    const reason = isSystemError(cause, 'EADDRINUSE') ? 'the port is taken' : errorText(cause);
-    throw new SightlineError(
-      'http.unavailable',
-      `cannot listen on ${config.host}:${config.port}: ${reason}; set http.port or http.host`,
-      {
-        details: { ...config },
-        cause,
-      },
-    );
+    throw unavailable(config, isSystemError(cause, 'EADDRINUSE') ? 'the port is taken' : errorText(cause), cause);
   }
   const bound = app.server.address();
   const address =
     bound === null || typeof bound === 'string'
       ? { host: config.host, port: config.port }
       : { host: bound.address, port: bound.port };
-  ctx.log.info({ ...address }, 'http server open');
+  ctx.log.info({ ...address, ...(needs.tls === undefined ? {} : { tls: true }) }, 'http server open');
   let closing: Promise<void> | undefined;
+  async function close(): Promise<void> {
+    stopped.abort();
+    await app.close();
+  }
   return {
     address,
     [Symbol.asyncDispose]: () => {
-      closing ??= app.close();
+      closing ??= close();
       return closing;
     },
   };
+}
+
+function unavailable(config: HttpConfig, reason: string, cause: unknown): SightlineError {
+  return new SightlineError(
+    'http.unavailable',
+    `cannot listen on ${config.host}:${config.port}: ${reason}; set http.port or http.host`,
+    { details: { host: config.host, port: config.port }, cause },
+  );
+}
+
+async function build(config: HttpConfig, needs: HttpNeeds, ctx: Context): Promise<FastifyInstance> {
+  let app: FastifyInstance;
+  try {
+    const options = {
+      logger: false,
+      forceCloseConnections: true,
+      exposeHeadRoutes: false,
+      requestTimeout: requestTimeoutMs,
+      connectionTimeout: 0,
+      routerOptions: { maxParamLength: 200 },
+      ...unreadableRequests((message, status) => problem(status, 'http.request', message), problemMedia),
+    } as const;
+    // Of the two kinds of server Fastify makes the same things known.
+    app =
+      needs.tls === undefined ? fastify(options) : (fastify({ ...options, https: needs.tls }) as unknown as FastifyInstance);
+  } catch (cause) {
+    throw unavailable(config, `the certificate of http.tls cannot be used: ${errorText(cause)}`, cause);
+  }
+  app.addHook('onSend', async (_request, reply) => {
+    void reply.headers({ 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer' });
+    if (reply.getHeader('content-security-policy') === undefined)
+      void reply.header('content-security-policy', "default-src 'none'; frame-ancestors 'none'");
+  });
+  app.removeAllContentTypeParsers();
+  const parse = app.getDefaultJsonParser('error', 'error');
+  // A body that may be left out is often sent as nothing with the type of something.
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body: string, done) => {
+    if (body === '') done(null, undefined);
+    else void parse(request, body, done);
+  });
+  await needs.register?.(app);
+  serveRoutes(app, needs, ctx);
+  if (needs.pages !== undefined) await servePages(app, needs.pages);
+  return app;
+}
+
+/** Upgrades to the live feed are handed on with their sockets; others are refused. */
+function takeUpgrades(app: FastifyInstance, needs: HttpNeeds, ctx: Context): void {
+  const upgrades = ctx.metrics.counter('sightline_http_upgrades_total', 'Connections that asked for another protocol.', [
+    'result',
+  ]);
+  app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    const path = request.url?.split('?', 1)[0];
+    if (path === livePath && needs.live !== undefined && request.headers.upgrade?.toLowerCase() === 'websocket') {
+      upgrades.inc({ result: 'live' });
+      needs.live(request, socket, head);
+      return;
+    }
+    upgrades.inc({ result: 'refused' });
+    const [status, words, answer] =
+      path === livePath && needs.live === undefined
+        ? [
+            503,
+            'Service Unavailable',
+            problem(503, 'media.unavailable', 'there is no live feed: media is off in the configuration'),
+          ]
+        : [404, 'Not Found', problem(404, 'http.unknown', `there is nothing to upgrade to but WebSocket at ${livePath}`)];
+    const text = JSON.stringify(answer);
+    socket.on('error', () => socket.destroy());
+    socket.end(
+      `HTTP/1.1 ${status} ${words}\r\nConnection: close\r\nContent-Type: ${problemMedia}\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
+      () => socket.destroy(),
+    );
+  });
 }

@@ -4,12 +4,16 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 
 /**
  * Requests that fail before any route: what is not HTTP, comes too slowly, or has an address that cannot be decoded. Fastify would
- * answer them in a form of its own; `body` gives ours.
+ * answer them in a form of its own; `body` gives ours, of the media type `media`.
  */
-export function unreadableRequests(body: (message: string) => object) {
+export function unreadableRequests(body: (message: string, status: number) => object, media = 'application/json') {
   return {
     frameworkErrors: (error: FastifyError, _request: FastifyRequest, reply: FastifyReply) => {
-      void reply.status(error.statusCode ?? 400).send(body(`the request cannot be read: ${error.message}`));
+      const status = error.statusCode ?? 400;
+      void reply
+        .status(status)
+        .type(media)
+        .send(JSON.stringify(body(`the request cannot be read: ${error.message}`, status)));
     },
     clientErrorHandler: (error: Error & { readonly code?: string }, socket: Socket) => {
       // A caller that has gone hears no answer.
@@ -18,8 +22,8 @@ export function unreadableRequests(body: (message: string) => object) {
         return;
       }
       const { status, words } = brokenHttp(error.code);
-      const text = JSON.stringify(body(`the request cannot be read: ${words}`));
-      const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Type: application/json`;
+      const text = JSON.stringify(body(`the request cannot be read: ${words}`, status));
+      const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Type: ${media}`;
       socket.end(`${head}\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`, () => socket.destroy());
     },
   };

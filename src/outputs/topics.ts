@@ -64,7 +64,7 @@ const snapshot = z
       path: z
         .string()
         .describe(
-          "Path at the daemon's HTTP server, which serves it on a loopback address only; `sightline alerts show ID --snapshot FILE` fetches the picture too.",
+          "Path at the daemon's HTTP server, for a login or token with the permission `alerts.read`; `sightline alerts show ID --snapshot FILE` fetches the picture too.",
         ),
     }),
     z.strictObject({ mode: z.literal('off') }),

@@ -100,6 +100,9 @@ export function createAlerts(db: Database, erased: Erased) {
     WHERE (@from IS NULL OR last_seen_at >= @from) AND (@to IS NULL OR first_seen_at < @to)
       AND (@entryId IS NULL OR entry_id = @entryId) AND (@open IS NULL OR open = @open)
       AND (@camera IS NULL OR EXISTS (SELECT 1 FROM alert_cameras WHERE alert_id = alerts.id AND camera = @camera))
+      AND (@ofCameras IS NULL OR json_extract(alert, '$.camera') IN (SELECT value FROM json_each(@ofCameras)))
+      AND (@list IS NULL OR json_extract(alert, '$.entry.list') = @list)
+      AND (@state IS NULL OR json_extract(alert, '$.state') = @state)
       AND (@afterId IS NULL OR (first_seen_at, id) < (@afterTime, @afterId))
     ORDER BY first_seen_at DESC, id DESC LIMIT @limit`);
 
@@ -204,6 +207,9 @@ export function createAlerts(db: Database, erased: Erased) {
         entryId: query.entryId ?? null,
         open: query.open === undefined ? null : query.open ? 1 : 0,
         camera: query.camera ?? null,
+        ofCameras: query.ofCameras === undefined ? null : JSON.stringify(query.ofCameras),
+        list: query.list ?? null,
+        state: query.state ?? null,
         afterTime: after?.firstSeenAt ?? null,
         afterId: after?.id ?? null,
         limit: limit + 1,

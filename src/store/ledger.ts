@@ -37,6 +37,7 @@ export function createLedger(db: Database) {
       threshold = coalesce(@threshold, threshold)`);
   const select = db.prepare<[Record<string, unknown>], Row>(`
     SELECT * FROM ledger WHERE last_at >= @from AND at < @to AND (@camera IS NULL OR camera = @camera)
+      AND (@ofCameras IS NULL OR camera IN (SELECT value FROM json_each(@ofCameras)))
       AND (@reason IS NULL OR reason = @reason) ORDER BY at, id LIMIT @limit`);
   return {
     /** Runs inside the caller's transaction. */
@@ -67,6 +68,7 @@ export function createLedger(db: Database) {
           from: query.from,
           to: query.to,
           camera: query.camera ?? null,
+          ofCameras: query.ofCameras === undefined ? null : JSON.stringify(query.ofCameras),
           reason: query.reason ?? null,
           limit: Math.max(1, Math.min(maxRows, Math.trunc(query.limit))),
         })

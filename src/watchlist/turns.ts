@@ -7,18 +7,15 @@ export interface Turns {
   idle(): Promise<void>;
 }
 
-/** More than `limit` waiting changes are refused with `control.request`. */
-export function createTurns(limit: number): Turns {
+/** More than `limit` that wait are refused with `control.request`; `what` names them. */
+export function createTurns(limit: number, what = 'changes of the watchlist'): Turns {
   let line: Promise<void> = Promise.resolve();
   let waiting = 0;
   return {
     take: (work) => {
       if (waiting >= limit) {
         return Promise.reject(
-          new SightlineError(
-            'control.request',
-            `${limit} changes of the watchlist are waiting already; try again when they are done`,
-          ),
+          new SightlineError('control.request', `${limit} ${what} are waiting already; try again when they are done`),
         );
       }
       waiting += 1;

@@ -5,13 +5,14 @@ import type { AuditRow, EntryRecord, WatchlistStore } from '../core/store.ts';
 import type { MatchKind, MatchResult } from '../core/types.ts';
 import { exportMembers } from './archive.ts';
 import { createChanges, type Enrolled, type ImportResult, pictureless, type RemovalCause } from './changes.ts';
+import { checkPhoto, type PhotoCheck } from './check.ts';
 import type { EnrolRequest } from './enrolment.ts';
 import type { IndexInfo } from './faiss-thread.ts';
 import { createMembers, type Lists, type Member } from './members.ts';
 import type { PhotoTools } from './photos.ts';
 import { embedAnew, type Outdated } from './reembed.ts';
 import { type Query, startSearcher } from './searcher.ts';
-import { matchKinds, type Spaces } from './spaces.ts';
+import { type EntryKind, matchKinds, type Spaces } from './spaces.ts';
 import { createTurns } from './turns.ts';
 
 export interface WatchlistOptions {
@@ -43,6 +44,8 @@ export interface Watchlist extends AsyncDisposable {
   search(queries: readonly Query[], k: number): Promise<readonly MatchResult[]>;
   /** Throws `photo.refused` (with `details.refusals`), `photo.undecodable`, `watchlist.unknown`, `control.request`, `store.full`. */
   enrol(request: EnrolRequest, signal?: AbortSignal): Promise<Enrolled>;
+  /** What enrolling the photo would say; nothing is kept. Throws `photo.undecodable`. */
+  check(photo: Uint8Array, kind: EntryKind, signal?: AbortSignal): Promise<PhotoCheck>;
   list(): readonly Member[];
   /** Whether the entry is on the watchlist now. */
   has(entryId: string): boolean;
@@ -66,6 +69,8 @@ export interface Watchlist extends AsyncDisposable {
 
 /** Changes that may wait for their turn. */
 const maxWaiting = 100;
+/** Photos that may wait to be looked at. */
+const maxChecks = 8;
 /** How often expired entries are looked for. */
 const sweepEveryMs = 60_000;
 /**
@@ -83,6 +88,7 @@ export async function startWatchlist(options: WatchlistOptions, ctx: Context): P
   const ended = new AbortController();
   const stopping = AbortSignal.any([ctx.signal, ended.signal]);
   const turns = createTurns(maxWaiting);
+  const checks = createTurns(maxChecks, 'photos');
   const members = createMembers();
   const outdated = new Map<string, Outdated>();
   let { lists, spaces } = options;
@@ -201,6 +207,7 @@ export async function startWatchlist(options: WatchlistOptions, ctx: Context): P
   return {
     search: (queries, k) => searcher.search(queries, k),
     enrol: (request, signal) => turns.take(() => changes.enrol(request, until(signal))),
+    check: (photo, kind, signal) => checks.take(() => checkPhoto(photos, photo, kind, until(signal))),
     list: () => members.all(),
     has: (entryId) => members.get(entryId) !== undefined,
     get: (idOrName) => members.named(idOrName),
@@ -239,7 +246,7 @@ export async function startWatchlist(options: WatchlistOptions, ctx: Context): P
     [Symbol.asyncDispose]: async () => {
       ended.abort();
       timer[Symbol.dispose]();
-      await Promise.all([settled, sweeping, turns.idle()]);
+      await Promise.all([settled, sweeping, turns.idle(), checks.idle()]);
       await searcher[Symbol.asyncDispose]();
     },
   };

@@ -1,0 +1,139 @@
+import type { FastifyRequest } from 'fastify';
+import type { Config } from '../config/schema.ts';
+import type { Context } from '../core/context.ts';
+import type { ControlHandlers, PartState, StatusView } from '../core/control.ts';
+import type { LiveFrame } from '../core/live-messages.ts';
+import type { DoorStats, OverlayFrame } from '../core/media-door.ts';
+import type { CameraId, CameraState } from '../core/types.ts';
+import type { ApiServices, AuditNotes, ClipShelf } from '../http/api/services.ts';
+import type { CameraFigures } from './camera-figures.ts';
+import { type EventFeed, feedLimit } from './event-feed.ts';
+import type { Keep } from './keep.ts';
+import { readQueues } from './queues.ts';
+
+/** What the HTTP API asks for, put together from the rooms. */
+
+export interface ApiParts {
+  readonly keep: Pick<Keep, 'store' | 'watchlist' | 'engine'>;
+  readonly control: ControlHandlers;
+  readonly feed: EventFeed;
+  readonly figures: CameraFigures;
+  /** As it is now. */
+  readonly config: () => Config;
+  readonly cameras: () => readonly { readonly camera: CameraId; readonly state: CameraState }[];
+  /** Boxes of a camera's newest frame, as they went to the media door. */
+  readonly newestOverlay: (camera: CameraId) => OverlayFrame | undefined;
+  /** Undefined: no clips are kept. */
+  readonly clips: ClipShelf | undefined;
+  /** Undefined: there is none. */
+  readonly door: () =>
+    | {
+        readonly ready: { readonly rtspPort?: number; readonly rtspsPort?: number } | undefined;
+        readonly stats: DoorStats | undefined;
+      }
+    | undefined;
+  readonly status: () => Promise<StatusView>;
+  readonly parts: () => readonly PartState[];
+  readonly audit: AuditNotes;
+  readonly requireMetrics: (request: FastifyRequest) => Promise<void>;
+  /** Colour of a list's severity, as boxes are drawn. */
+  readonly colourOf: (severity: Config['lists'][string]['severity']) => string;
+  readonly documents: ApiServices['documents'];
+}
+
+export function createApiServices(given: ApiParts, ctx: Context): ApiServices {
+  const { keep, control, feed, figures, config, cameras, clips, door, audit } = given;
+  const { store, watchlist, engine } = keep;
+
+  function rtsp(): { readonly scheme: 'rtsp' | 'rtsps'; readonly port: number } | undefined {
+    const ready = door()?.ready;
+    if (ready?.rtspPort !== undefined) return { scheme: 'rtsp', port: ready.rtspPort };
+    return ready?.rtspsPort === undefined ? undefined : { scheme: 'rtsps', port: ready.rtspsPort };
+  }
+
+  return {
+    audit,
+    control,
+    alerts: store.alerts,
+    ledger: store.ledger,
+    image: (referenceId) => watchlist.image(referenceId),
+    check: (photo, kind, signal) => watchlist.check(photo, kind, signal),
+    clips: clips ?? { open: async () => undefined, index: async () => undefined },
+    cameras: {
+      list: () =>
+        cameras().map(({ camera, state }) => ({
+          camera,
+          state,
+          masked: (config().cameras[camera]?.masks.length ?? 0) > 0,
+          rtsp: rtsp(),
+          figures: figures.of(camera),
+        })),
+      frame: (camera) => {
+        const newest = given.newestOverlay(camera);
+        return newest === undefined ? undefined : toLiveFrame(newest);
+      },
+    },
+    events: (signal) => feed.items(signal),
+    lists: () =>
+      Object.entries(config().lists).map(([list, { kind, severity, purpose, owner }]) => ({
+        list,
+        kind,
+        severity,
+        purpose,
+        owner,
+        colour: given.colourOf(severity),
+      })),
+    status: async () => {
+      const { pid: _pid, configFile: _file, cameras: _cameras, lastReload, ...status } = await given.status();
+      const { index, entries, references, outdated } = watchlist.health;
+      const stats = door()?.stats;
+      const queues = await readQueues(ctx.metrics);
+      const waitingEvents = { name: 'events to listeners', waiting: feed.waiting, limit: feedLimit, dropped: 0 };
+      return {
+        ...status,
+        now: ctx.clock.now(),
+        parts: [...status.parts],
+        queues: [...queues, { ...waitingEvents, dropped: feed.dropped }],
+        models: engine.states().map((model) => ({ ...model })),
+        engine: engine.name,
+        index: { ...index },
+        watchlist: { entries, references, outdated },
+        ...(stats === undefined ? {} : { media: mediaOf(stats) }),
+        ...(lastReload === undefined
+          ? {}
+          : {
+              lastReload: {
+                ...lastReload,
+                changes: [...lastReload.changes],
+                needsDaemonRestart: [...lastReload.needsDaemonRestart],
+                issues: [...lastReload.issues],
+              },
+            }),
+      };
+    },
+    parts: given.parts,
+    mayReadMetrics: async (request) => {
+      try {
+        await given.requireMetrics(request);
+        return true;
+      } catch {
+        return false;
+      }
+    },
+    metrics: async () => {
+      const { registry } = ctx.metrics;
+      return { media: registry.contentType, text: await registry.metrics() };
+    },
+    now: () => ctx.clock.now(),
+    every: (ms, tick) => ctx.clock.every(ms, tick),
+    documents: given.documents,
+  };
+}
+
+function toLiveFrame({ epoch: _epoch, pts90k, ...frame }: OverlayFrame): LiveFrame {
+  return { type: 'frame', pts: Number(pts90k), ...frame };
+}
+
+function mediaOf({ rtspReaders, liveSubscribers, rssBytes, cpuSeconds, ringBytes }: DoorStats) {
+  return { rtspReaders, liveSubscribers, rssBytes, cpuSeconds, ringBytes };
+}

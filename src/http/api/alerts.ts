@@ -1,0 +1,257 @@
+import { z } from 'zod';
+import { may, maySee, type Principal } from '../../core/access.ts';
+import type { Alert } from '../../core/alerts.ts';
+import { isSightlineError, SightlineError } from '../../core/errors.ts';
+import { type Answer, jpeg, json, type Route } from './route.ts';
+import { alertDetail, alertStates, alertView, clipIndex, rejectedAlert } from './schemas.ts';
+import type { ApiServices, PhotoCheck } from './services.ts';
+import {
+  alertFor,
+  anAlert,
+  asSeenBy,
+  cursor,
+  flag,
+  id,
+  limit,
+  note,
+  ofCameras,
+  route,
+  text,
+  time,
+  unknownCamera,
+} from './shared.ts';
+
+const group = 'Alerts';
+const reasoned = z.strictObject({ reason: note.exactOptional() }).prefault({});
+
+async function act(
+  services: ApiServices,
+  principal: Principal,
+  what: { readonly id: string; readonly step: 'acknowledged' | 'resolved' | 'rejected'; readonly reason?: string },
+  signal: AbortSignal,
+): Promise<Alert> {
+  await alertFor(what.id, principal, services);
+  const { alert } = await services.control['alerts.act']({ ...what, actor: principal.user }, signal);
+  return asSeenBy(alert, principal);
+}
+
+/** The face of the crop that the alert is about: crops are cut around it. */
+export function middleOf({ width, height, subjects }: PhotoCheck): number | undefined {
+  const off = ({ box }: PhotoCheck['subjects'][number]) =>
+    Math.hypot(box.left + box.width / 2 - width / 2, box.top + box.height / 2 - height / 2);
+  const nearest = subjects.toSorted((a, b) => off(a) - off(b))[0];
+  return nearest === undefined ? undefined : subjects.indexOf(nearest) + 1;
+}
+
+/** The crop of an alert as a negative example of its entry; what keeps it from being one is said in words. */
+async function enrolNegative(alert: Alert, principal: Principal, services: ApiServices, signal: AbortSignal) {
+  const { entry, kind } = alert;
+  const crop = await services.alerts.snapshot(alert.id);
+  if (entry === undefined || kind === 'unknown') return { refused: 'the alert is about nobody on the watchlist' };
+  if (crop === undefined) return { refused: "the alert's picture is past its retention" };
+  const of = kind === 'face' ? 'face' : 'body';
+  try {
+    const pick = middleOf(await services.check(crop, of, signal));
+    const { reference } = await services.control['watchlist.enrol'](
+      {
+        photoBase64: Buffer.from(crop).toString('base64'),
+        source: `alert ${alert.id}`,
+        name: entry.name,
+        list: entry.list,
+        entryId: entry.id,
+        kind: of,
+        ...(pick === undefined ? {} : { pick }),
+        acceptQuality: true,
+        negative: true,
+        actor: principal.user,
+      },
+      signal,
+    );
+    return { referenceId: reference.id };
+  } catch (error) {
+    if (isSightlineError(error) && /^(photo|watchlist|control)\./.test(error.code)) return { refused: error.message };
+    throw error;
+  }
+}
+
+function unknownClip(alertId: string): SightlineError {
+  return new SightlineError(
+    'clip.unknown',
+    `alert ${alertId} has no clip: none was written, it is not finished, or past its retention`,
+    {
+      details: { id: alertId },
+    },
+  );
+}
+
+export const alertRoutes: readonly Route<ApiServices>[] = [
+  route({
+    method: 'GET',
+    path: '/api/v1/alerts',
+    access: 'alerts.read',
+    group,
+    says: 'Alerts, the latest first seen first.',
+    query: z.strictObject({
+      camera: text.exactOptional().describe('Only those that were seen there, too.'),
+      entry: id.exactOptional().describe('Id of an entry of the watchlist.'),
+      list: text.exactOptional(),
+      state: z.enum(alertStates).exactOptional(),
+      open: flag.exactOptional().describe('Whether it still goes on.'),
+      from: time.exactOptional(),
+      to: time.exactOptional(),
+      limit,
+      cursor: cursor.exactOptional(),
+    }),
+    answers: { 200: { says: 'A page.', json: z.strictObject({ items: z.array(alertView), cursor: z.string().optional() }) } },
+    handle: async ({ principal, query: { entry, ...query } }, { alerts }) => {
+      if (query.camera !== undefined && !maySee(principal, query.camera)) throw unknownCamera(query.camera);
+      const page = await alerts.list({
+        ...query,
+        ...(entry === undefined ? {} : { entryId: entry }),
+        ...ofCameras(principal),
+      });
+      return json({
+        items: page.alerts.map((alert) => asSeenBy(alert, principal)),
+        ...(page.cursor === undefined ? {} : { cursor: page.cursor }),
+      });
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/api/v1/alerts/{id}',
+    access: 'alerts.read',
+    group,
+    says: 'One alert.',
+    params: anAlert,
+    answers: { 200: { says: 'The alert.', json: alertDetail } },
+    handle: async ({ principal, params }, services) => {
+      const { alert, revision } = await alertFor(params.id, principal, services);
+      return json({ ...alert, revision });
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/api/v1/alerts/{id}/snapshot',
+    access: 'alerts.read',
+    group,
+    says: 'The picture of the sighting that the alert describes.',
+    params: anAlert,
+    answers: { 200: { says: 'The picture.', media: 'image/jpeg' } },
+    handle: async ({ principal, params }, services) => {
+      const { alert } = await alertFor(params.id, principal, services);
+      const picture = await services.alerts.snapshot(alert.id);
+      if (picture === undefined)
+        throw new SightlineError('alert.unknown', `alert ${alert.id} has no picture, or it is past its retention`, {
+          details: { id: alert.id },
+        });
+      services.audit.note(principal, 'picture.viewed', alert.id, { what: 'snapshot' });
+      return jpeg(picture);
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/api/v1/alerts/{id}/reference',
+    access: 'pictures',
+    group,
+    says: 'The enrolled picture that the sighting is nearest to.',
+    params: anAlert,
+    answers: { 200: { says: 'The picture.', media: 'image/jpeg' } },
+    handle: async ({ principal, params }, services) => {
+      const { alert } = await alertFor(params.id, principal, services);
+      const referenceId = await nearestReference(alert, services);
+      const picture = await services.image(referenceId);
+      services.audit.note(principal, 'picture.viewed', referenceId, { what: 'reference', alert: alert.id });
+      return jpeg(picture);
+    },
+  }),
+  ...(['acknowledge', 'resolve'] as const).map((verb) =>
+    route({
+      method: 'POST',
+      path: `/api/v1/alerts/{id}/${verb}`,
+      access: 'alerts.act',
+      group,
+      says: verb === 'acknowledge' ? 'Somebody has seen it.' : 'It is dealt with.',
+      params: anAlert,
+      body: reasoned,
+      answers: { 200: { says: 'The alert as it is now.', json: alertView } },
+      handle: async ({ principal, params, body, signal }, services) =>
+        json(await act(services, principal, { ...params, ...body, step: `${verb}d` as 'acknowledged' | 'resolved' }, signal)),
+    }),
+  ),
+  route({
+    method: 'POST',
+    path: '/api/v1/alerts/{id}/reject',
+    access: 'alerts.act',
+    group,
+    says: 'It is not this person. With `negative` the crop becomes a negative example of the entry; that needs watchlist.write too.',
+    params: anAlert,
+    body: z.strictObject({ reason: note.exactOptional(), negative: z.boolean().default(false) }).prefault({}),
+    answers: { 200: { says: 'The alert as it is now.', json: rejectedAlert } },
+    handle: async ({ principal, params, body: { negative, ...body }, signal }, services) => {
+      if (negative && !may(principal, 'watchlist.write'))
+        throw new SightlineError('http.forbidden', 'a negative example changes the watchlist: that needs watchlist.write', {
+          details: { permission: 'watchlist.write' },
+        });
+      const alert = await act(services, principal, { ...params, ...body, step: 'rejected' }, signal);
+      return json({ ...alert, ...(negative ? { negative: await enrolNegative(alert, principal, services, signal) } : {}) });
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/api/v1/alerts/{id}/clip',
+    access: 'alerts.read',
+    group,
+    says: 'The video around the sighting. It shows what masks hide: of a camera that has some it is for admins.',
+    params: anAlert,
+    answers: {
+      200: { says: 'The clip.', media: 'video/mp4' },
+      206: { says: 'The part of it that was asked for.', media: 'video/mp4' },
+    },
+    handle: async ({ principal, params }, services): Promise<Answer> => {
+      const { alert } = await alertFor(params.id, principal, services);
+      requireUnmasked(alert, principal, services);
+      const file = await services.clips.open(alert.id);
+      if (file === undefined) throw unknownClip(alert.id);
+      services.audit.note(principal, 'picture.viewed', alert.id, { what: 'clip' });
+      return { kind: 'file', media: 'video/mp4', file };
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/api/v1/alerts/{id}/clip/index',
+    access: 'alerts.read',
+    group,
+    says: 'The boxes of the clip, frame by frame.',
+    params: anAlert,
+    answers: { 200: { says: 'The index.', json: clipIndex } },
+    handle: async ({ principal, params }, services) => {
+      const { alert } = await alertFor(params.id, principal, services);
+      const index = await services.clips.index(alert.id);
+      if (index === undefined) throw unknownClip(alert.id);
+      return json(index);
+    },
+  }),
+];
+
+/** A camera that is gone from the configuration may have had masks. */
+function requireUnmasked({ camera }: Alert, principal: Principal, { cameras }: ApiServices): void {
+  const masked = cameras.list().find((known) => known.camera === camera)?.masked ?? true;
+  if (!masked || principal.role === 'admin') return;
+  throw new SightlineError('http.forbidden', `the clip shows what the masks of camera ${camera} hide: it is for admins`, {
+    details: { camera },
+  });
+}
+
+/** As the alert says; of one that does not, or whose reference is gone, the entry's best. */
+async function nearestReference({ id: alertId, entry, referenceId }: Alert, services: ApiServices): Promise<string> {
+  const none = () =>
+    new SightlineError('watchlist.unknown', `alert ${alertId} is about nobody who is on the watchlist`, {
+      details: { id: alertId },
+    });
+  if (entry === undefined) throw none();
+  const { references } = await services.control['watchlist.show']({ entry: entry.id }, new AbortController().signal);
+  if (references.some((reference) => reference.id === referenceId && referenceId !== undefined)) return referenceId ?? '';
+  const best = references.filter(({ negative }) => !negative).toSorted((a, b) => b.quality - a.quality)[0];
+  if (best === undefined) throw none();
+  return best.id;
+}

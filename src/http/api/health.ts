@@ -1,0 +1,109 @@
+import { z } from 'zod';
+import { may } from '../../core/access.ts';
+import type { PartState } from '../../core/control.ts';
+import { camerasFor } from './cameras.ts';
+import { type Answer, json, type Route } from './route.ts';
+import { partView, reloadView, statusView } from './schemas.ts';
+import type { ApiServices } from './services.ts';
+import { route } from './shared.ts';
+
+const group = 'Health';
+
+/** For machines, with paths of their own. */
+export const healthRoutes: readonly Route<ApiServices>[] = [
+  route({
+    method: 'GET',
+    path: '/healthz',
+    access: 'open',
+    group,
+    says: 'Whether the daemon is alive.',
+    answers: { 200: { says: 'It is.', json: z.strictObject({ status: z.literal('alive') }) } },
+    handle: () => json({ status: 'alive' }),
+  }),
+  route({
+    method: 'GET',
+    path: '/readyz',
+    access: 'open',
+    group,
+    says: 'Which part of the daemon is not ready. Reasons are told to those who may read the health or the metrics.',
+    answers: {
+      200: { says: 'All are.', json: z.strictObject({ ready: z.boolean(), parts: z.array(partView) }) },
+      503: { says: 'Not all are.', json: z.strictObject({ ready: z.boolean(), parts: z.array(partView) }) },
+    },
+    handle: async ({ principal, raw }, services) => {
+      const reads = principal !== undefined && may(principal, 'health.read');
+      return readiness(services.parts(), reads || (await services.mayReadMetrics(raw)));
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/metrics',
+    access: 'metrics.read',
+    group,
+    says: 'Prometheus text. Open to this machine where `http.metrics` is loopback.',
+    answers: { 200: { says: 'The metrics.', media: 'text/plain' } },
+    handle: async (_request, services): Promise<Answer> => {
+      const { media, text } = await services.metrics();
+      return { kind: 'text', media, text };
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/api/v1/status',
+    access: 'health.read',
+    group,
+    says: 'How everything is: parts, cameras, queues, models, engine, index.',
+    answers: { 200: { says: 'The state.', json: statusView } },
+    handle: async ({ principal, raw }, services) =>
+      json({ ...(await services.status()), cameras: camerasFor(principal, raw.hostname, services) }),
+  }),
+  route({
+    method: 'POST',
+    path: '/api/v1/config/reload',
+    access: 'config.reload',
+    group,
+    says: 'Loads the configuration file again.',
+    answers: { 200: { says: 'What came of it.', json: reloadView } },
+    handle: async ({ principal, signal }, services) => {
+      const view = await services.control['config.reload']({}, signal);
+      services.audit.note(principal, 'config.reloaded', 'configuration', { state: view.state, changes: view.changes.length });
+      return json(view);
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/api/v1/openapi.json',
+    access: 'any',
+    group,
+    says: 'This API as OpenAPI 3.1.',
+    answers: { 200: { says: 'The document.', media: 'application/json' } },
+    handle: (_request, { documents }): Answer => ({ kind: 'text', media: 'application/json', text: documents.openapi }),
+  }),
+  route({
+    method: 'GET',
+    path: '/api/v1/asyncapi.json',
+    access: 'any',
+    group,
+    says: 'MQTT, the live feed and the events as AsyncAPI 3.0.',
+    answers: { 200: { says: 'The document.', media: 'application/json' } },
+    handle: (_request, { documents }): Answer => ({ kind: 'text', media: 'application/json', text: documents.asyncapi }),
+  }),
+  route({
+    method: 'GET',
+    path: '/api/v1/live',
+    access: 'open',
+    upgrade: true,
+    group: 'Live feed',
+    says: 'WebSocket with the subprotocol `sightline.live.v1` (docs/asyncapi.json): boxes and video. The ticket of its first message lets in.',
+    answers: { 101: { says: 'The WebSocket.' } },
+    handle: (): Answer => ({ kind: 'empty', status: 426, headers: { upgrade: 'websocket', connection: 'upgrade' } }),
+  }),
+];
+
+function readiness(parts: readonly PartState[], reasons: boolean): Answer {
+  const ready = parts.every((part) => part.ready);
+  return json(
+    { ready, parts: reasons ? parts : parts.map((part) => ({ name: part.name, ready: part.ready })) },
+    ready ? 200 : 503,
+  );
+}

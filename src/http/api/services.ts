@@ -1,0 +1,99 @@
+import type { FastifyRequest } from 'fastify';
+import type { z } from 'zod';
+import type { Principal } from '../../core/access.ts';
+import type { AlertEventView, ControlHandlers, PartState } from '../../core/control.ts';
+import type { LiveFrame } from '../../core/live-messages.ts';
+import type { AlertStore, LedgerStore } from '../../core/store.ts';
+import type { Box, CameraId, CameraState, FivePoints, Quality } from '../../core/types.ts';
+import type { AnswerFile } from './route.ts';
+import type { clipIndex, figuresView, listView, statusView } from './schemas.ts';
+
+/** What the routes of the API ask of the daemon; `composition/api-services.ts` puts it together. */
+
+export interface ApiCamera {
+  readonly camera: CameraId;
+  readonly state: CameraState;
+  readonly masked: boolean;
+  /** Port and scheme of the RTSP server; undefined while there is none. */
+  readonly rtsp: { readonly scheme: 'rtsp' | 'rtsps'; readonly port: number } | undefined;
+  readonly figures: z.output<typeof figuresView>;
+}
+
+/** What happens, to whoever listens. `lost`: so many before the next one, this listener was too slow for them. */
+export type FeedItem =
+  | { readonly type: 'alert'; readonly event: AlertEventView }
+  | { readonly type: 'camera'; readonly camera: CameraId; readonly state: CameraState | undefined }
+  | { readonly type: 'lost'; readonly count: number };
+
+export interface PhotoCheck {
+  readonly width: number;
+  readonly height: number;
+  /** In words. */
+  readonly refusals: readonly string[];
+  readonly subjects: readonly {
+    readonly box: Box;
+    readonly landmarks?: FivePoints;
+    readonly quality: Quality;
+    readonly refusals: readonly string[];
+  }[];
+}
+
+/** Clips of alerts on disk; undefined where there is none, or not yet. */
+export interface ClipShelf {
+  open(alertId: string): Promise<AnswerFile | undefined>;
+  index(alertId: string): Promise<z.output<typeof clipIndex> | undefined>;
+}
+
+/** Everything of `statusView` but the cameras, which depend on who asks. */
+export type ApiStatus = Omit<z.input<typeof statusView>, 'cameras'>;
+
+export interface AuditNotes {
+  /** Returns at once; what cannot be stored is counted and logged. */
+  note(
+    principal: Principal,
+    action: string,
+    subject: string,
+    details?: Readonly<Record<string, string | number | boolean>>,
+  ): void;
+}
+
+export interface ApiServices {
+  readonly audit: AuditNotes;
+  readonly control: Pick<
+    ControlHandlers,
+    | 'alerts.act'
+    | 'config.reload'
+    | 'why'
+    | 'watchlist.enrol'
+    | 'watchlist.list'
+    | 'watchlist.show'
+    | 'watchlist.remove'
+    | 'watchlist.removeReference'
+    | 'watchlist.export'
+  >;
+  readonly alerts: Pick<AlertStore, 'list' | 'get' | 'snapshot'>;
+  readonly ledger: LedgerStore;
+  /** Of a reference; `watchlist.unknown`. */
+  image(referenceId: string): Promise<Uint8Array>;
+  /** What enrolling the photo would say; nothing is kept. Errors: `photo.undecodable`. */
+  check(photo: Uint8Array, kind: 'face' | 'body', signal: AbortSignal): Promise<PhotoCheck>;
+  readonly clips: ClipShelf;
+  readonly cameras: {
+    list(): readonly ApiCamera[];
+    /** Boxes of the newest frame; `pts` is of its own epoch. Undefined before the first. */
+    frame(camera: CameraId): LiveFrame | undefined;
+  };
+  /** Bounded. Ends with the signal. */
+  events(signal: AbortSignal): AsyncIterable<FeedItem>;
+  lists(): readonly z.input<typeof listView>[];
+  status(): Promise<ApiStatus>;
+  parts(): readonly PartState[];
+  /** Whether this caller may know what the metrics say. */
+  mayReadMetrics(request: FastifyRequest): Promise<boolean>;
+  metrics(): Promise<{ readonly media: string; readonly text: string }>;
+  now(): number;
+  /** Calls `tick` every `ms` until disposed. */
+  every(ms: number, tick: () => void): Disposable;
+  /** JSON texts. */
+  readonly documents: { readonly openapi: string; readonly asyncapi: string };
+}

@@ -1,0 +1,57 @@
+import type { Principal } from '../../core/access.ts';
+import type { Context } from '../../core/context.ts';
+import { errorText } from '../../core/errors.ts';
+import { FloodGate } from '../../core/log.ts';
+import type { AuditRow, AuditStore } from '../../core/store.ts';
+
+/** Writing down who did what. What was done is answered without waiting for its row; a row that is lost is counted and said. */
+
+export type AuditDetails = AuditRow['details'];
+
+export interface AuditNotes extends AsyncDisposable {
+  /** At this moment. Resolves once it is stored or lost; never rejects. */
+  note(row: Omit<AuditRow, 'at'>): Promise<void>;
+  /** The same for somebody who was let in; `via` says by which door. */
+  by(principal: Principal, action: string, subject: string, details?: AuditDetails): Promise<void>;
+}
+
+/** Rows on their way to the store. */
+const maxWaiting = 500;
+
+export function createAuditNotes(store: Pick<AuditStore, 'add'>, ctx: Context): AuditNotes {
+  const lost = ctx.metrics.counter('sightline_audit_lost_total', 'Rows of the audit trail that could not be stored.');
+  const flood = new FloodGate(ctx.log, ctx.clock);
+  const waiting = new Set<Promise<void>>();
+
+  async function write(row: AuditRow): Promise<void> {
+    const { actor, action, subject } = row;
+    try {
+      await store.add(row);
+    } catch (error) {
+      lost.inc();
+      flood.error('audit row was lost', { actor, action, subject, reason: errorText(error) });
+    }
+  }
+
+  function note(row: Omit<AuditRow, 'at'>): Promise<void> {
+    const { actor, action, subject } = row;
+    if (waiting.size >= maxWaiting) {
+      lost.inc();
+      flood.error('audit row was lost', { actor, action, subject, reason: `${maxWaiting} rows wait for the disk` });
+      return Promise.resolve();
+    }
+    const writing = write({ at: ctx.clock.now(), ...row });
+    waiting.add(writing);
+    return writing.finally(() => waiting.delete(writing));
+  }
+
+  return {
+    note,
+    by: (principal, action, subject, details = {}) =>
+      note({ actor: principal.user, action, subject, details: { via: principal.via, ...details } }),
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all(waiting);
+      flood[Symbol.dispose]();
+    },
+  };
+}
