@@ -54,7 +54,9 @@ function hevcUnits(bytes: Buffer): Buffer[] | undefined {
   let at: number | undefined = 23;
   for (let arrays = bytes[22] ?? 0; arrays > 0; arrays -= 1) {
     if (at + 3 > bytes.length) return undefined;
-    at = takeUnits(bytes, at + 3, bytes.readUInt16BE(at + 1), units);
+    // Other units may stand here, and are no parameter sets.
+    const wanted = h265Sets.has((bytes[at] ?? 0) & 0x3f);
+    at = takeUnits(bytes, at + 3, bytes.readUInt16BE(at + 1), wanted ? units : []);
     if (at === undefined) return undefined;
   }
   return units;
