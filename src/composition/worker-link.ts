@@ -16,6 +16,8 @@ export interface DaemonLink extends WorkerLink {
     label: { readonly decided: boolean; readonly text: string; readonly score: number; readonly list?: string },
     lists: Readonly<Record<string, ListConfig>>,
   ): void;
+  /** Whether somebody watches the camera's annotated video. Said again to whichever worker has the camera next. */
+  wantVideo(camera: CameraId, annotated: boolean): void;
   stats(worker: string, stats: WorkerStats): void;
   /** This camera is not configured any more: its worker may not have heard of it yet, but nothing of it is taken from now on. */
   forgetCamera(camera: CameraId): void;
@@ -47,6 +49,16 @@ export function createWorkerLink(
   ]);
   const unsent = metrics.gauge('sightline_camera_batches_dropped', 'Batches that the bridge did not take in time', ['camera']);
   const crops = metrics.gauge('sightline_camera_crops', 'Crops that were cut', ['camera']);
+  const videoDropped = metrics.gauge(
+    'sightline_camera_video_dropped',
+    'Encoded units that the media door did not take in time, or that have no place on its clock, since the worker started',
+    ['camera'],
+  );
+  const annotatedDropped = metrics.gauge(
+    'sightline_camera_annotated_dropped',
+    'Frames of annotated video that were not drawn because encoding was behind, since the worker started',
+    ['camera'],
+  );
   const undecodable = metrics.gauge(
     'sightline_camera_undecodable',
     'Pictures that could not be decoded, or not in whole, since the source was opened',
@@ -70,6 +82,8 @@ export function createWorkerLink(
   const deaths = metrics.gauge('sightline_worker_inference_deaths', 'Times the inference thread of a worker died', ['worker']);
   /** By worker: why a detector does not work. */
   const failing = new Map<string, ReadonlyMap<string, string>>();
+  /** Cameras whose annotated video is watched. */
+  const watched = new Set<CameraId>();
 
   return {
     register: (name, token, events) => {
@@ -97,6 +111,8 @@ export function createWorkerLink(
             welcomed ? { $case: 'configure', value: configure } : { $case: 'welcome', value: { protocolVersion, configure } },
           );
           welcomed = true;
+          for (const camera of cameras)
+            if (watched.has(camera)) worker.send({ $case: 'wantVideo', value: { camera, annotated: true } });
         },
         drain: () => worker.send({ $case: 'drain', value: {} }),
         [Symbol.dispose]: () => {
@@ -119,6 +135,11 @@ export function createWorkerLink(
         $case: 'labels',
         value: { camera, epoch, labels: [{ trackId, decided, text, colour, score }] },
       });
+    },
+    wantVideo: (camera, annotated) => {
+      if (annotated) watched.add(camera);
+      else watched.delete(camera);
+      workerOf.get(camera)?.send({ $case: 'wantVideo', value: { camera, annotated } });
     },
     stats: (worker, stats) => {
       queue.set({ worker }, stats.inferQueue);
@@ -143,6 +164,8 @@ export function createWorkerLink(
         dropped.set(label, Number(camera.framesDropped));
         unsent.set(label, Number(camera.batchesDropped));
         crops.set(label, Number(camera.crops));
+        videoDropped.set(label, Number(camera.videoDropped));
+        annotatedDropped.set(label, Number(camera.annotatedDropped));
         fps.set(label, camera.fps);
         undecodable.set(label, Number(camera.stream?.undecodable ?? 0));
         media.set(label, (camera.stream?.mediaMs ?? 0) / 1000);
@@ -152,9 +175,10 @@ export function createWorkerLink(
     },
     forgetCamera: (camera) => {
       workerOf.delete(camera);
+      watched.delete(camera);
       bridge.forget(camera);
-      for (const gauge of [decoded, detected, gated, dropped, unsent, crops, fps, undecodable, media, ahead])
-        gauge.remove({ camera });
+      const gauges = [decoded, detected, gated, dropped, unsent, crops, fps, undecodable, media, ahead, videoDropped];
+      for (const gauge of [...gauges, annotatedDropped]) gauge.remove({ camera });
     },
     parts: () => {
       const reasons = new Map([...failing.values()].flatMap((models) => [...models].filter(([, reason]) => reason !== '')));

@@ -4,6 +4,7 @@ import type { FloodGate } from '../core/log.ts';
 import type { Crop, FivePoints } from '../core/types.ts';
 import type { Label, Frame as WireFrame } from '../gen/sightline/bridge/v1/bridge.ts';
 import { assessCrop } from '../models/quality.ts';
+import type { Annotator } from './annotator.ts';
 import { createCropPolicy, cropRect } from './crops.ts';
 import { blacken, createCutter, createGateEye, intoPiece, pointsIntoPiece } from './cutter.ts';
 import type { DetectStream } from './detect-stream.ts';
@@ -61,6 +62,8 @@ export interface AnalysisOptions {
   readonly health: DetectorHealth;
   readonly flood: FloodGate;
   readonly detectStream: DetectStream | undefined;
+  /** Draws the frames where somebody watches; undefined where nobody can. */
+  readonly annotator: Pick<Annotator, 'hold' | 'seen'> | undefined;
   /** Resolves when the message is queued. */
   send(frame: WireFrame): Promise<void>;
 }
@@ -198,6 +201,11 @@ export function createAnalysis(options: AnalysisOptions, ctx: Context): Analysis
     const { objects, detectedMonoUs } = await see(item);
     const endedTracks = tracker.takeEnded();
     policy.ended(endedTracks);
+    options.annotator?.seen(
+      item.sequence,
+      objects.map(({ tracked }) => tracked),
+      endedTracks,
+    );
     await options.send(
       frameToWire({
         camera: settings.camera,
@@ -254,6 +262,7 @@ export function createAnalysis(options: AnalysisOptions, ctx: Context): Analysis
       const { due, gated } = schedule.due(picture.mediaMs, motion ?? 'motion');
       if (gated > 0) counters.framesGated += 1;
       const item = toItem(picture, due);
+      options.annotator?.hold(item.sequence, picture);
       if (detectStream === undefined) {
         if (due.length === 0) item.release();
       } else {

@@ -11,20 +11,19 @@ import {
   type Frame as WireFrame,
 } from '../gen/sightline/bridge/v1/bridge.ts';
 import { type Analysis, type CameraCounters, createAnalysis } from './analysis.ts';
+import { createCameraTroubles } from './camera-troubles.ts';
+import { type CameraVideo, type CameraVideoOptions, startCameraVideo } from './camera-video.ts';
 import type { Hardware } from './decoder.ts';
 import { metered, openDemuxer, type UnitSource } from './demux.ts';
 import { type DetectStream, startDetectStream } from './detect-stream.ts';
 import { createDetectorHealth } from './detector-health.ts';
-import { breaksOff, type FileLength, playedMs } from './file-length.ts';
 import { openPipeline } from './gst.ts';
-import { createKeepingUp } from './keeping-up.ts';
 import { openPictures, type Picture, type PictureStream } from './pictures.ts';
 import { createSourceRetry } from './retry.ts';
 import type { CameraSettings } from './settings.ts';
 import type { Slots } from './slots.ts';
 import { parseSource } from './source-address.ts';
 import { createStreamMeter } from './stream-meter.ts';
-import { joined, type Trouble } from './troubles.ts';
 
 /** What a camera needs of the worker around it. */
 export interface CameraServices {
@@ -37,6 +36,8 @@ export interface CameraServices {
   readonly slots: Slots;
   readonly hardware: Hardware;
   readonly flood: FloodGate;
+  /** Undefined: nobody takes video. */
+  readonly video: Pick<CameraVideoOptions, 'sender' | 'texts'> | undefined;
 }
 
 /** One camera: opens its source, analyses it, comes back when it breaks; says its state in words. */
@@ -48,6 +49,10 @@ export interface Camera extends AsyncDisposable {
   /** To be called once a second: judges whether the detectors work and keep up, and says it when they do not. */
   tick(): void;
   label(epoch: number, labels: readonly Label[]): void;
+  /** Annotated video is wanted, or not any more. */
+  want(annotated: boolean): void;
+  /** Undefined where no video is sent. */
+  videoDropped(): CameraVideo['dropped'] | undefined;
   /** Tries again now if it has failed; otherwise nothing. */
   retry(): void;
   /** Reads no further and resolves when everything decoded has left; disposal does not wait for that. */
@@ -84,24 +89,30 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
   /** Sources whose redirects led nowhere the last time. */
   const redirected = new Set<string>();
   let liveSinceMs: number | undefined;
-  /** What is not as it should be with the source while there are pictures. */
-  let trouble: Trouble | undefined;
-  /** Time stamps that jump. */
-  let jumping: Trouble | undefined;
-  /** Detectors that do not keep up. */
-  let late: Trouble | undefined;
-  const keepingUp = createKeepingUp();
   const health = createDetectorHealth();
-  /** Detectors that do not work. */
-  let failing: Trouble | undefined;
+  const troubles = createCameraTroubles({ settings, counters, health, flood: services.flood }, own);
+  const video =
+    services.video === undefined
+      ? undefined
+      : startCameraVideo({ camera, ...services.video, flood: services.flood, epoch: nextEpoch }, own);
   /** Says the state anew, while it is live. */
   let sayLive: (() => void) | undefined;
   /** Why it has failed, until it is live again or away. */
   let failure: string | undefined;
   let again = new AbortController();
 
+  function nextEpoch(end: AbortSignal): Promise<number> {
+    return services.epoch(camera, end);
+  }
+
+  /** A file at full speed: its analysis, not its clock, sets the pace. */
+  function isPaced({ kind }: Pick<UnitSource, 'kind'>): boolean {
+    return kind === 'file' && !settings.realtime;
+  }
+
   function status(state: SourceState, more: Partial<SourceStatus> = {}): void {
-    if (state !== SourceState.LIVE) forgetPace();
+    if (state !== SourceState.LIVE) troubles.forgetPace();
+    video?.signal(state === SourceState.LIVE);
     services.status({
       camera,
       epoch,
@@ -147,7 +158,7 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
   function openDetectStream(main: PictureStream): DetectStream | undefined {
     const source = settings.detectSource;
     if (source === undefined) return undefined;
-    const paced = main.kind === 'file' && !settings.realtime;
+    const paced = isPaced(main);
     const openSame = async () => {
       const stream = await decode(await openUnits(source), source);
       if (stream.kind === main.kind) return stream;
@@ -164,78 +175,23 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
       height,
       decode: pictures.path,
       fps: pictures.frameRate ?? 0,
-      ...joined([failing, trouble, jumping, late]),
+      ...troubles.joined(),
     });
   }
 
-  /** How often it was looked at says nothing about what comes next. */
-  function forgetPace(): void {
-    keepingUp.reset();
-    late = undefined;
-  }
-
-  function judgePace(): void {
-    const verdict = keepingUp.add({ looked: counters.framesInTime, missed: counters.framesDropped }, own.clock.mono());
-    if (verdict === undefined) return;
-    if (verdict.late) {
-      const [fps, due] = [verdict.fps, verdict.dueFps].map((value) => value.toFixed(value < 1 ? 2 : 1));
-      const reason = `${fps} of ${due} frames a second are looked at: this machine has no time for more`;
-      late = { reason, code: 'camera.late' };
-      own.log.warn({ camera, fps: Number(fps), dueFps: Number(due) }, 'camera is looked at less often than asked');
-    } else {
-      late = undefined;
-      own.log.info({ camera }, 'camera is looked at as often as asked again');
-    }
-  }
-
-  function judgeDetectors(): void {
-    const found = health.failing(own.clock.mono());
-    const names = found.map(({ model }) => model).join(', ');
-    const [first] = found;
-    const reason = found.length === 1 ? `its detector ${names} does not work` : `its detectors ${names} do not work`;
-    failing = first === undefined ? undefined : { reason, code: first.code };
-  }
-
+  /** Says the state anew where the detectors work or keep up otherwise than before. */
   function judge(): void {
-    if (sayLive === undefined) return;
-    const before = [failing, late];
-    judgeDetectors();
-    if (settings.detect.some(({ model }) => health.works(model))) judgePace();
-    else forgetPace();
-    if (failing?.reason !== before[0]?.reason || late !== before[1]) sayLive();
-  }
-
-  /** Words for a clock that begins to be off, or is right again. */
-  function judgeClock(offBySeconds: number): void {
-    const reason = `its clock is ${clockError(offBySeconds)}; the time of arrival is used`;
-    trouble = offBySeconds === 0 ? undefined : { reason, code: 'camera.clock' };
-    if (offBySeconds === 0) own.log.info({ camera }, 'camera clock is right again');
-    else own.log.warn({ camera, seconds: offBySeconds }, 'camera clock is off, arrival is used instead');
-  }
-
-  /** Words for time stamps that begin to jump, or go on as they should again. */
-  function judgeStamps(jump: boolean): void {
-    jumping = jump ? { reason: 'its time stamps jump; the time of arrival is used', code: 'camera.clock' } : undefined;
-    if (jump) own.log.warn({ camera }, 'camera time stamps jump, arrival is used instead');
-    else own.log.info({ camera }, 'camera time stamps are sound again');
-  }
-
-  /** Words for a file that is shorter than its container says. */
-  function judgeLength(file: FileLength): void {
-    trouble = undefined;
-    if (!breaksOff(file)) return;
-    const [played, stated] = [playedMs(file), file.statedMs].map((ms) => (ms / 1000).toFixed(1));
-    trouble = { reason: `the file breaks off after ${played} of ${stated} s`, code: 'source.format' };
-    services.flood.warn('file breaks off', { camera, reason: trouble.reason });
+    if (sayLive !== undefined && troubles.judge()) sayLive();
   }
 
   async function begin(pictures: PictureStream, first: Picture, detectStream: DetectStream | undefined): Promise<Analysis> {
     const detectors = await Promise.all(
       settings.detect.map(async (detect) => ({ settings: detect, detector: await services.detector(detect.model) })),
     );
-    epoch = await services.epoch(camera, signal);
+    epoch = await nextEpoch(signal);
     failure = undefined;
-    const paced = pictures.kind === 'file' && !settings.realtime;
+    video?.begin({ epoch, timeBase: pictures.timeBase, frameRate: pictures.frameRate, size: first });
+    const paced = isPaced(pictures);
     const { width, height } = first;
     sayLive = () => live(pictures, first);
     sayLive();
@@ -256,6 +212,7 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
         health,
         flood: services.flood,
         detectStream,
+        annotator: paced ? undefined : video?.annotator,
         send: async (frame) => {
           if (paced) await services.room(signal);
           services.sendFrame(frame);
@@ -270,11 +227,9 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
     const units = await openUnits(settings.source);
     const meter = createStreamMeter({ declaredFps: units.frameRate ?? 0, live: units.kind === 'live' });
     const read = metered(units, meter);
-    await using pictures = await decode(read, settings.source);
+    await using pictures = await decode(video?.tap(read, !isPaced(units)) ?? read, settings.source);
     measured = () => meter.stats(pictures.undecodable);
-    // What is wrong with a file is found at its end, and holds for the next round.
-    if (units.kind === 'live') trouble = undefined;
-    jumping = undefined;
+    troubles.opened(units.kind);
     signal.throwIfAborted();
     if (draining) return false;
     playing = pictures;
@@ -293,9 +248,8 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
             size = { width: picture.width, height: picture.height };
             liveSinceMs ??= own.clock.mono();
           }
-          if (picture.clockOffBySeconds !== undefined) judgeClock(picture.clockOffBySeconds);
-          if (picture.stampsJump !== undefined) judgeStamps(picture.stampsJump);
-          if (picture.clockOffBySeconds !== undefined || picture.stampsJump !== undefined) sayLive?.();
+          if (troubles.times(picture)) sayLive?.();
+          video?.shown(picture);
           taken = true;
           await analysis.push(picture);
         } finally {
@@ -307,8 +261,7 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
       if (draining || signal.aborted) return true;
       if (liveSinceMs === undefined) throw new SightlineError('source.format', 'the file holds no frame that can be decoded');
       const { mediaMs, units: pictureCount } = meter.stats(pictures.undecodable);
-      if (units.durationMs === undefined) trouble = undefined;
-      else judgeLength({ mediaMs, pictures: Number(pictureCount), lastMs: read.lastMs, statedMs: units.durationMs });
+      troubles.length({ mediaMs, pictures: Number(pictureCount), lastMs: read.lastMs, statedMs: units.durationMs });
       return true;
     } finally {
       playing = undefined;
@@ -354,7 +307,7 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
           looping = true;
           continue;
         }
-        const end = wasFile ? (trouble?.reason ?? 'the file was played to its end') : 'the source ended the stream';
+        const end = wasFile ? (troubles.source?.reason ?? 'the file was played to its end') : 'the source ended the stream';
         error = new SightlineError('source.ended', end);
         if (wasFile) {
           status(SourceState.ENDED, { reason: errorText(error), code: 'source.ended' });
@@ -394,8 +347,12 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
     stream: () => measured?.(),
     tick: judge,
     label: (of, labels) => {
-      if (of === epoch) analysis?.label(labels);
+      if (of !== epoch) return;
+      analysis?.label(labels);
+      video?.label(labels);
     },
+    want: (annotated) => video?.want(annotated),
+    videoDropped: () => video?.dropped,
     retry: () => again.abort(new DOMException('it is tried again', 'AbortError')),
     drain: async () => {
       draining = true;
@@ -406,14 +363,7 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
     [Symbol.asyncDispose]: async () => {
       stopping.abort(new DOMException('the camera was closed', 'AbortError'));
       await running;
+      await video?.[Symbol.asyncDispose]();
     },
   };
-}
-
-function clockError(seconds: number): string {
-  const away = Math.abs(seconds);
-  const [amount, unit] = away < 120 ? [away, 's'] : away < 7200 ? [away / 60, 'min'] : [away / 3600, 'h'];
-  const off = `${Math.round(amount)} ${unit} ${seconds > 0 ? 'ahead' : 'behind'}`;
-  // An encoder or a network that takes seconds looks the same from here.
-  return seconds < 0 && away < 120 ? `${off}, or its pictures come that late` : off;
 }

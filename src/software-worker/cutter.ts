@@ -92,7 +92,7 @@ export function createCutter(): Cutter {
 }
 
 /** A frame that is drawn on again and again: new ones, 25 a second from each camera, would keep the collector of garbage busy. */
-interface Canvas {
+export interface Canvas {
   readonly width: number;
   readonly height: number;
   readonly format: AVPixelFormat;
@@ -101,7 +101,7 @@ interface Canvas {
   readonly planes: readonly [Plane, ...Plane[]];
 }
 
-function createCanvas(format: AVPixelFormat, width: number, height: number): Canvas {
+export function createCanvas(format: AVPixelFormat, width: number, height: number): Canvas {
   const frame = new Frame();
   frame.alloc();
   frame.width = width;
@@ -118,7 +118,7 @@ function createCanvas(format: AVPixelFormat, width: number, height: number): Can
 }
 
 /** A context without fixed settings goes by what each frame says of its size, matrix and range. */
-function scaleContext(flags: SwsFlags): SoftwareScaleContext {
+export function scaleContext(flags: SwsFlags): SoftwareScaleContext {
   const context = new SoftwareScaleContext();
   context.allocContext();
   FFmpegError.throwIfError(context.setOption('sws_flags', flags), 'sws_flags');
@@ -153,7 +153,7 @@ export function createGateEye(): GateEye {
   };
 }
 
-function readingOf(frame: Frame): ColourReading {
+export function readingOf(frame: Frame): ColourReading {
   return {
     matrix: frame.colorSpace === AVCOL_SPC_BT709 ? 'bt709' : 'bt601',
     fullRange: frame.format === AV_PIX_FMT_YUVJ420P || frame.colorRange === AVCOL_RANGE_JPEG,

@@ -12,7 +12,7 @@ import type { Worker } from './worker.ts';
 
 /**
  * The software worker as a process. Its environment names the bridge (SIGHTLINE_BRIDGE), itself (SIGHTLINE_WORKER) and its secret
- * (SIGHTLINE_TOKEN); everything else comes over the bridge. UV_THREADPOOL_SIZE must be set by whoever starts it: every pending
+ * (SIGHTLINE_TOKEN), and where there is a media door the socket that video goes to (SIGHTLINE_MEDIA); everything else comes over the bridge. UV_THREADPOOL_SIZE must be set by whoever starts it: every pending
  * read holds a thread. Exit codes: 0 drained, 78 settings that cannot work, anything else a crash.
  */
 const exits = { drained: 0, crashed: 1, settings: 78 } as const;
@@ -133,9 +133,11 @@ async function run(ctx: Context, log: ReturnType<typeof createLogDestination>, s
         `inference engine ${inference.engine} is not known to this worker; embedded is`,
       );
     }
-    const [engine, { startWorker }] = await Promise.all([
+    const socket = process.env['SIGHTLINE_MEDIA'];
+    const [engine, { startWorker }, { startMediaSender }] = await Promise.all([
       startEmbedded({ repository: inference.repository, threads: inference.threads || 1 }, ctx),
       import('./worker.ts'),
+      import('./media-sender.ts'),
     ]);
     // Networks load while the sources open. What cannot be loaded says the engine, and anew when it is needed.
     for (const model of new Set(first.cameras.flatMap(({ detect }) => detect.map((one) => one.model))))
@@ -146,6 +148,7 @@ async function run(ctx: Context, log: ReturnType<typeof createLogDestination>, s
         hardware,
         inference,
         engine,
+        media: socket ? startMediaSender({ socketPath: socket, worker: name, token }, ctx) : undefined,
         createDetector: async (model) => createDetector(await engine.describe(model), engine.infer),
       },
       ctx,

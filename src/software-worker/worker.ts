@@ -9,14 +9,17 @@ import {
   type Configure,
   type Frame,
   type InferenceConfig,
+  type WantVideo,
   type WorkerStats,
 } from '../gen/sightline/bridge/v1/bridge.ts';
 import type { BridgeClient, Command } from './bridge-client.ts';
 import { type Camera, type CameraServices, startCamera } from './camera.ts';
 import type { Hardware } from './decoder.ts';
+import type { MediaSender } from './media-sender.ts';
 import { createModelCounts } from './model-counts.ts';
 import { readSettings } from './settings.ts';
 import { createSlots } from './slots.ts';
+import { createTextMasks } from './text-masks.ts';
 
 /** The cameras of this process, kept as the daemon's latest Configure wants them. */
 export interface Worker extends AsyncDisposable {
@@ -31,6 +34,8 @@ export interface WorkerOptions {
   readonly hardware: Hardware;
   readonly inference: InferenceConfig;
   readonly engine: InferenceEngine;
+  /** Undefined: there is no media door, and no video is sent. */
+  readonly media: MediaSender | undefined;
   createDetector(model: string): Promise<Detector>;
 }
 
@@ -52,6 +57,8 @@ export function startWorker(options: WorkerOptions, ctx: Context): Worker {
   const flood = new FloodGate(ctx.log, ctx.clock);
   const slots = createSlots(options.inference.inFlight || 1);
   const running = new Map<string, Running>();
+  /** Cameras whose annotated video is wanted. */
+  const watched = new Set<string>();
   const epochs = new Map<string, ((epoch: number) => void)[]>();
   const detectors = new Map<string, Promise<Detector>>();
   const models = createModelCounts(engine, ctx);
@@ -73,6 +80,13 @@ export function startWorker(options: WorkerOptions, ctx: Context): Worker {
     slots,
     hardware: options.hardware,
     flood,
+    video:
+      options.media === undefined
+        ? undefined
+        : {
+            sender: options.media,
+            texts: createTextMasks((reason) => ctx.log.warn({ reason }, 'names cannot be drawn on annotated video')),
+          },
     detector,
     status: (value) => bridge.send({ $case: 'status', value }),
     sendFrame: (frame) => bridge.sendFrame(frame),
@@ -94,6 +108,7 @@ export function startWorker(options: WorkerOptions, ctx: Context): Worker {
 
   async function reconcile(wanted: readonly CameraConfig[]): Promise<void> {
     const desired = new Map(wanted.map((config) => [config.camera, config]));
+    for (const name of watched) if (!desired.has(name)) watched.delete(name);
     const leaving = [...running].filter(([name, { revision }]) => {
       const config = desired.get(name);
       return config === undefined || revisionOf(config) !== revision;
@@ -111,11 +126,9 @@ export function startWorker(options: WorkerOptions, ctx: Context): Worker {
         known.camera.retry();
         continue;
       }
-      running.set(name, {
-        revision: revisionOf(config),
-        camera: startCamera(readSettings(config), services, ctx),
-        framesBefore: 0,
-      });
+      const camera = startCamera(readSettings(config), services, ctx);
+      if (watched.has(name)) camera.want(true);
+      running.set(name, { revision: revisionOf(config), camera, framesBefore: 0 });
     }
   }
 
@@ -133,6 +146,13 @@ export function startWorker(options: WorkerOptions, ctx: Context): Worker {
       }
     }
     reconciling = reconciling.then(() => reconcile(cameras));
+  }
+
+  /** Kept for cameras that are opened anew with other settings. */
+  function want({ camera, annotated }: WantVideo): void {
+    if (annotated) watched.add(camera);
+    else watched.delete(camera);
+    running.get(camera)?.camera.want(annotated);
   }
 
   function stats(): WorkerStats {
@@ -153,6 +173,8 @@ export function startWorker(options: WorkerOptions, ctx: Context): Worker {
           crops: BigInt(counters.crops),
           fps,
           stream: entry.camera.stream(),
+          videoDropped: BigInt(entry.camera.videoDropped()?.clean ?? 0),
+          annotatedDropped: BigInt(entry.camera.videoDropped()?.annotated ?? 0),
         };
       }),
       rssBytes: BigInt(process.memoryUsage.rss()),
@@ -181,7 +203,7 @@ export function startWorker(options: WorkerOptions, ctx: Context): Worker {
           running.get(command.value.camera)?.camera.label(command.value.epoch, command.value.labels);
           return;
         case 'wantVideo':
-          ctx.log.info({ camera: command.value.camera }, 'annotated video is not built yet, the request is ignored');
+          want(command.value);
           return;
         default:
           throw new SightlineError('bridge.protocol', 'the daemon sent a command this worker does not know');
@@ -205,6 +227,7 @@ export function startWorker(options: WorkerOptions, ctx: Context): Worker {
       await reconciling;
       await Promise.all([...running.values()].map(({ camera }) => camera[Symbol.asyncDispose]()));
       running.clear();
+      await options.media?.[Symbol.asyncDispose]();
       await engine[Symbol.asyncDispose]();
       flood[Symbol.dispose]();
     },

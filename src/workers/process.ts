@@ -13,6 +13,8 @@ export interface ProcessLauncherOptions {
   readonly dataDir: string;
   /** Socket of the bridge. */
   readonly bridgePath: string;
+  /** Socket of the media door; without it workers send no video. */
+  readonly mediaPath?: string;
   /** Program that Node runs; the software worker's by default. */
   readonly program?: string;
   /** Added to the worker's environment. */
@@ -48,6 +50,7 @@ export function workerEnvironment(
     readonly name: string;
     readonly token: string;
     readonly bridgePath: string;
+    readonly mediaPath?: string | undefined;
     readonly capacity: number;
     readonly logLevel: string;
   },
@@ -56,11 +59,12 @@ export function workerEnvironment(
   return {
     ...Object.fromEntries(kept.map(([name, value]) => [name, value ?? ''])),
     SIGHTLINE_BRIDGE: worker.bridgePath,
+    ...(worker.mediaPath === undefined ? {} : { SIGHTLINE_MEDIA: worker.mediaPath }),
     SIGHTLINE_WORKER: worker.name,
     SIGHTLINE_TOKEN: worker.token,
     SIGHTLINE_LOG_LEVEL: worker.logLevel,
-    // FFmpeg's reads and decodes each hold a thread of libuv's pool, which cannot grow later.
-    UV_THREADPOOL_SIZE: String(2 * worker.capacity + 4),
+    // FFmpeg's reads, decodes and encodes each hold a thread of libuv's pool, which cannot grow later.
+    UV_THREADPOOL_SIZE: String((worker.mediaPath === undefined ? 2 : 3) * worker.capacity + 4),
     OMP_NUM_THREADS: '1',
     // Pictures that many threads take and give back would leave holes in as many heaps of the C library.
     MALLOC_ARENA_MAX: from['MALLOC_ARENA_MAX'] ?? '2',
@@ -95,6 +99,7 @@ export function createProcessLauncher(options: ProcessLauncherOptions): Launcher
         name: worker,
         token,
         bridgePath: options.bridgePath,
+        mediaPath: options.mediaPath,
         capacity,
         logLevel: log.level,
       });

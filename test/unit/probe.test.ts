@@ -206,6 +206,8 @@ describe('probe - observation', () => {
       crops: 0n,
       fps: 25,
       stream: { ...wire, ...more },
+      videoDropped: 0n,
+      annotatedDropped: 0n,
     };
     const model = { model: 'm', requests: 20n, failures: 0n, computeMsTotal: 1000, failing: '' };
     return { cameras: [camera], rssBytes: 0n, cpuSeconds: 0, inferQueue: 0, inferenceDeaths: 0, models: [model] };

@@ -19,6 +19,7 @@ import numpy as np
 import onnxruntime
 import PIL
 from decoders import centerface, yunet
+from drawing import write_drawing
 from geometry import TEMPLATE_112, letterbox, letterbox_inverse, nms, umeyama
 from picture import PICTURES
 from PIL import Image
@@ -263,6 +264,7 @@ def main() -> int:
     write_resize()
     write_clip()
     write_decoders()
+    write_drawing()
     if arguments.data is None:
         print("no --data: photos.json is left as it is", file=sys.stderr)
     else:

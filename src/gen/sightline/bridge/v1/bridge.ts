@@ -202,7 +202,13 @@ export interface CameraStats {
   /** decoded frames a second, last second */
   fps: number;
   /** of the source that was opened last; absent before that */
-  stream: StreamStats | undefined;
+  stream:
+    | StreamStats
+    | undefined;
+  /** encoded units that the media door did not take in time, or that have no place on its clock */
+  videoDropped: bigint;
+  /** frames that were not drawn, because encoding was behind */
+  annotatedDropped: bigint;
 }
 
 /** What has arrived of a source since it was opened, before decoding. Media time is by the units' time stamps. */
@@ -1993,6 +1999,8 @@ function createBaseCameraStats(): CameraStats {
     crops: 0n,
     fps: 0,
     stream: undefined,
+    videoDropped: 0n,
+    annotatedDropped: 0n,
   };
 }
 
@@ -2042,6 +2050,18 @@ export const CameraStats: MessageFns<CameraStats> = {
     }
     if (message.stream !== undefined) {
       StreamStats.encode(message.stream, writer.uint32(74).fork()).join();
+    }
+    if (message.videoDropped !== 0n) {
+      if (BigInt.asUintN(64, message.videoDropped) !== message.videoDropped) {
+        throw new globalThis.Error("value provided for field message.videoDropped of type uint64 too large");
+      }
+      writer.uint32(80).uint64(message.videoDropped);
+    }
+    if (message.annotatedDropped !== 0n) {
+      if (BigInt.asUintN(64, message.annotatedDropped) !== message.annotatedDropped) {
+        throw new globalThis.Error("value provided for field message.annotatedDropped of type uint64 too large");
+      }
+      writer.uint32(88).uint64(message.annotatedDropped);
     }
     return writer;
   },
@@ -2131,6 +2151,22 @@ export const CameraStats: MessageFns<CameraStats> = {
             message.stream = StreamStats.decode(reader, reader.uint32());
             continue;
           }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.videoDropped = reader.uint64() as bigint;
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.annotatedDropped = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2169,6 +2205,12 @@ export const CameraStats: MessageFns<CameraStats> = {
     message.stream = (object.stream !== undefined && object.stream !== null)
       ? StreamStats.fromPartial(object.stream)
       : undefined;
+    message.videoDropped = (object.videoDropped !== undefined && object.videoDropped !== null)
+      ? BigInt(object.videoDropped)
+      : 0n;
+    message.annotatedDropped = (object.annotatedDropped !== undefined && object.annotatedDropped !== null)
+      ? BigInt(object.annotatedDropped)
+      : 0n;
     return message;
   },
 };
