@@ -3,28 +3,32 @@ import { join } from 'node:path';
 import { type AlertRoom, startAlerts } from './alerts/history.ts';
 import type { AlertRules } from './alerts/settings.ts';
 import { startBridge } from './bridge/server.ts';
+import { createCameraFigures } from './composition/camera-figures.ts';
 import { createCameraHealth } from './composition/camera-health.ts';
 import { createCameraOutages } from './composition/camera-outages.ts';
 import { createCameraStates, type FailedCamera } from './composition/camera-states.ts';
 import { startConfigWatching } from './composition/config-watching.ts';
 import { createControlHandlers } from './composition/control-handlers.ts';
+import { tellWorkers } from './composition/door-workers.ts';
 import { createEpochs } from './composition/epochs.ts';
 import { createEventFeed } from './composition/event-feed.ts';
 import { startKeep } from './composition/keep.ts';
 import { startSlowLoop } from './composition/slow-loop.ts';
 import { createSourceEnds } from './composition/source-ends.ts';
 import { createUserHandlers } from './composition/user-handlers.ts';
+import { newTicketKey, startVideo, type Video } from './composition/video.ts';
 import { watchlistPart } from './composition/watchlist-part.ts';
 import { createWorkerLink } from './composition/worker-link.ts';
 import type { Config } from './config/schema.ts';
 import type { Clock } from './core/clock.ts';
 import { type Context, childContext } from './core/context.ts';
-import type { PartState, ReloadView } from './core/control.ts';
+import type { PartState, ReloadView, StatusView } from './core/control.ts';
 import { errorText } from './core/errors.ts';
 import { FloodGate } from './core/log.ts';
 import { Scope } from './core/scope.ts';
 import type { MatchKind } from './core/types.ts';
 import { startAccounts } from './http/auth/accounts.ts';
+import { blurFaces } from './models/blur.ts';
 import type { DaemonState } from './outputs/output.ts';
 import { startOutputs } from './outputs/outputs.ts';
 import { seeFrame } from './pipeline.ts';
@@ -89,6 +93,8 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
   const accounts = scope.use('accounts', await startAccounts(store, ctx));
   const outputs = scope.use('outputs', await startOutputs(config, { outbox: store.outbox, version: options.version }, ctx));
   const feed = createEventFeed(ctx.metrics);
+  const figures = createCameraFigures(clock);
+  let video: Video | undefined;
 
   const alertRules = (): AlertRules => ({
     rules: config.alerts,
@@ -111,12 +117,14 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
           stored: (events, rows) => {
             outputs.notify(rows);
             feed.push(events);
+            video?.alerts(events);
           },
           unstored: (events) => {
             outputs.notifyUnstored(events);
             feed.push(events);
           },
         },
+        hideFaces: (jpeg, faces) => (config.snapshot.others === 'show' ? Promise.resolve(jpeg) : blurFaces(jpeg, faces)),
         onLabel: (track, label) => link.label(track, label, config.lists),
       },
       childContext(ctx, { room: 'alerts' }),
@@ -163,6 +171,9 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
     outages.note(camera, state, clock.now());
     cameraHealth.note(camera, state);
     outputs.publishCameraState(camera, state);
+    video?.state(camera, state);
+    feed.pushCamera(camera, state);
+    if (state === undefined) figures.forget(camera);
     log.info({ camera, ...(state ?? { state: 'removed' }) }, 'camera state');
   });
   const finished = Promise.withResolvers<readonly FailedCamera[]>();
@@ -186,19 +197,43 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
       {
         socketPath: join(config.dataDir, 'bridge.sock'),
         sink: {
-          frame: (frame) => seeFrame(loop.stages, frame),
+          frame: (frame) => {
+            seeFrame(loop.stages, frame);
+            video?.see(frame);
+            figures.frame(frame);
+          },
           cameraState: (camera, _epoch, state) => {
             cameras.set(camera, state);
             if (state.state === 'ended' || state.state === 'failed') void endSource(camera);
           },
-          stats: (worker, stats) => link.stats(worker, stats),
+          stats: (worker, stats) => {
+            link.stats(worker, stats);
+            figures.stats(stats);
+          },
           epoch: (camera) => epochs.next(camera),
         },
       },
       childContext(ctx, { room: 'bridge' }),
     ),
   );
-  const link = createWorkerLink(bridge, config.inference, ctx.metrics);
+  const link = tellWorkers(createWorkerLink(bridge, config.inference, ctx.metrics), (workers) => video?.workers(workers));
+  const ticketKey = newTicketKey();
+  if (config.media.enabled)
+    video = scope.use(
+      'video',
+      await startVideo(
+        {
+          config,
+          keep,
+          ticketKey,
+          label: (track) => alerts.label(track),
+          onWant: (camera, annotated) => link.wantVideo(camera, annotated),
+          users: accounts,
+        },
+        childContext(ctx, { room: 'video' }),
+      ),
+    );
+  for (const { camera, state } of cameras.entries()) video?.state(camera, state);
   const supervisor = scope.use(
     'workers',
     await startSupervisor(
@@ -206,7 +241,11 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
         desired: desiredWorkers(config.cameras),
         link,
         launchers: {
-          software: createProcessLauncher({ bridgePath: bridge.socketPath, dataDir: config.dataDir }),
+          software: createProcessLauncher({
+            bridgePath: bridge.socketPath,
+            dataDir: config.dataDir,
+            ...(video === undefined ? {} : { mediaPath: video.mediaPath }),
+          }),
         },
         onState: (_worker, state, affected) => {
           if (state.state !== 'waiting' && state.state !== 'failed') return;
@@ -253,6 +292,7 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
           outputs.configure(next);
           alerts.configure(alertRules());
           candidates.configure(next.cameras);
+          video?.configure(next);
           for (const camera of cameras.configure(enabledCameras(), clock.now())) {
             link.forgetCamera(camera);
             const changes = tracks.endCamera(camera);
@@ -285,56 +325,63 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
       ready: state.state === 'connected' && state.reason === undefined,
       ...('reason' in state && state.reason !== undefined ? { reason: state.reason } : {}),
     })),
+    ...(video?.parts() ?? []),
     ...cameras.parts(),
   ];
+  const status = async (): Promise<StatusView> => ({
+    version: options.version,
+    pid: process.pid,
+    startedAt,
+    configFile: options.configFile,
+    parts: parts(),
+    cameras: cameras.entries(),
+    watchlist: { entries: watchlist.health.entries, references: watchlist.health.references },
+    alerts: { open: alerts.sizes.episodes },
+    outbox: await store.outbox.counts(),
+    ...(watch.last === undefined ? {} : { lastReload: watch.last }),
+  });
   // Loaded while the workers start.
-  const [{ startControlServer }, { startHttpServer }] = await Promise.all([
+  const [{ startControlServer }, { startWeb }] = await Promise.all([
     import('./http/control.ts'),
-    import('./http/server.ts'),
+    import('./composition/web.ts'),
   ]);
-  scope.use(
-    'control',
-    await startControlServer(
-      {
-        socketPath: join(config.dataDir, 'control.sock'),
-        handlers: createControlHandlers({
-          keep,
-          users: createUserHandlers({ accounts }),
-          log,
-          now: () => clock.now(),
-          running: {
-            alerts,
-            feed,
-            outages,
-            reload: () => reload('control'),
-            status: async () => ({
-              version: options.version,
-              pid: process.pid,
-              startedAt,
-              configFile: options.configFile,
-              parts: parts(),
-              cameras: cameras.entries(),
-              watchlist: { entries: watchlist.health.entries, references: watchlist.health.references },
-              alerts: { open: alerts.sizes.episodes },
-              outbox: await store.outbox.counts(),
-              ...(watch.last === undefined ? {} : { lastReload: watch.last }),
-            }),
-          },
-        }),
-      },
-      ctx,
-    ),
-  );
+  const control = createControlHandlers({
+    keep,
+    users: createUserHandlers({ accounts }),
+    log,
+    now: () => clock.now(),
+    running: { alerts, feed, outages, reload: () => reload('control'), status },
+  });
+  scope.use('control', await startControlServer({ socketPath: join(config.dataDir, 'control.sock'), handlers: control }, ctx));
   const http = config.http.enabled
-    ? scope.use('http', await startHttpServer(config.http, { parts, snapshot: (id) => store.alerts.snapshot(id) }, ctx))
+    ? scope.use(
+        'http',
+        await startWeb(
+          {
+            http: config.http,
+            accounts,
+            ticketKey,
+            video,
+            keep,
+            control,
+            feed,
+            figures,
+            config: () => config,
+            cameras: () => cameras.entries(),
+            status,
+            parts,
+          },
+          childContext(ctx, { room: 'http' }),
+        ),
+      )
     : undefined;
   scope.use(
     'retention',
     clock.every(sweepEveryMs, async () => {
       if (!keep.erasing.allowed()) return;
-      const { alerts: alertsMs, snapshots: snapshotsMs, ledger: ledgerMs } = config.retention;
+      const { alerts: alertsMs, snapshots: snapshotsMs, ledger: ledgerMs, audit: auditMs } = config.retention;
       try {
-        await store.sweep(clock.now(), { alertsMs, snapshotsMs, ledgerMs });
+        await store.sweep(clock.now(), { alertsMs, snapshotsMs, ledgerMs, auditMs });
       } catch (error) {
         flood.warn('retention could not be kept', { reason: errorText(error) });
       }

@@ -1,32 +1,43 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Config, ListConfig } from '../config/schema.ts';
+import type { AlertEvent } from '../core/alerts.ts';
 import type { Context } from '../core/context.ts';
-import type { LiveFrame } from '../core/live-messages.ts';
-import type { DoorCamera, DoorSettings, StreamUser } from '../core/media-door.ts';
+import type { PartState } from '../core/control.ts';
+import type { DoorCamera, DoorSettings, OverlayFrame, StreamUser } from '../core/media-door.ts';
+import { Scope } from '../core/scope.ts';
 import type { CameraId, CameraState, FrameMeta } from '../core/types.ts';
+import { type ClipSettings, type Clips, startClips } from './clips.ts';
 import type { DoorWorker } from './door-workers.ts';
-import { type MediaDoor, type MediaDoorOptions, startMediaDoor } from './media-door.ts';
+import type { Keep } from './keep.ts';
+import { startLegacyView } from './legacy-view.ts';
+import { type MediaDoor, startMediaDoor } from './media-door.ts';
 import { overlayOf } from './overlays.ts';
 
-/** Video for people: the media door, and what the daemon tells it of cameras, users, workers and boxes. */
+/** Video for people: the media door, what the daemon tells it of cameras, users, workers and boxes, and the clips it writes. */
 export interface Video extends AsyncDisposable {
   /** Socket to which workers send video. */
   readonly mediaPath: string;
   readonly door: MediaDoor;
+  readonly clips: Clips;
   /** Hands a frame's boxes to whoever watches; never waits. */
   see(frame: FrameMeta): void;
+  newest(camera: CameraId): OverlayFrame | undefined;
   state(camera: CameraId, state: CameraState | undefined): void;
-  /** Boxes of the newest frame; its time stamp is that of its epoch. */
-  newest(camera: CameraId): LiveFrame | undefined;
+  /** Alerts that have left. */
+  alerts(events: readonly AlertEvent[]): void;
   configure(config: Config): void;
   workers(workers: readonly DoorWorker[]): void;
+  parts(): readonly PartState[];
 }
 
-export interface VideoOptions extends Pick<MediaDoorOptions, 'onWant' | 'onClip'> {
+export interface VideoOptions {
   readonly config: Config;
+  readonly keep: Pick<Keep, 'clips' | 'erasing' | 'beforeErase'>;
+  /** Of the tickets that open the live feed. */
   readonly ticketKey: Uint8Array;
   readonly label: Parameters<typeof overlayOf>[1];
+  onWant(camera: CameraId, annotated: boolean): void;
   readonly users: {
     streamUsers(): readonly StreamUser[];
     onChange(listener: (users: readonly StreamUser[]) => void): void;
@@ -36,12 +47,13 @@ export interface VideoOptions extends Pick<MediaDoorOptions, 'onWant' | 'onClip'
 
 /** HMAC-SHA256 wants as many bytes as it gives. */
 const ticketKeyBytes = 32;
+const stopWithinMs = 3000;
 
 export function newTicketKey(): Uint8Array {
   return randomBytes(ticketKeyBytes);
 }
 
-function settingsOf({ config, ticketKey }: VideoOptions, mediaSocket: string): DoorSettings {
+function doorSettings({ config, ticketKey }: VideoOptions, mediaSocket: string): DoorSettings {
   const { rtsp, ring } = config.media;
   const { host, port, udp, open, maxReaders, tls } = rtsp;
   return {
@@ -53,43 +65,124 @@ function settingsOf({ config, ticketKey }: VideoOptions, mediaSocket: string): D
   };
 }
 
-function camerasOf(config: Config): readonly DoorCamera[] {
+function clipSettings({ media, retention }: Config): ClipSettings {
+  const { enabled, before, after, diskMegabytes } = media.clips;
+  return {
+    enabled,
+    beforeMs: before,
+    afterMs: after,
+    diskBytes: diskMegabytes * 1_000_000,
+    retentionMs: retention.clips,
+  };
+}
+
+function doorCameras(config: Config): readonly DoorCamera[] {
   return Object.entries(config.cameras)
     .filter(([, { enabled }]) => enabled)
     .map(([camera, { masks }]) => ({ camera, masked: masks.length > 0 }));
 }
 
 export async function startVideo(options: VideoOptions, ctx: Context): Promise<Video> {
-  const { users } = options;
-  const mediaPath = join(options.config.dataDir, 'media.sock');
-  const { onWant, onClip } = options;
-  const door = await startMediaDoor({ settings: settingsOf(options, mediaPath), onWant, onClip }, ctx);
-  const newest = new Map<CameraId, LiveFrame>();
-  let lists: Readonly<Record<string, ListConfig>> = options.config.lists;
-  door.cameras(camerasOf(options.config));
-  door.users(users.streamUsers());
-  users.onChange((changed) => door.users(changed));
+  const scope = new Scope({ clock: ctx.clock, log: ctx.log, deadlineMs: stopWithinMs });
+  try {
+    return await compose(options, scope, ctx);
+  } catch (error) {
+    await scope[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function compose(options: VideoOptions, scope: Scope, ctx: Context): Promise<Video> {
+  const { users, keep, config } = options;
+  const mediaPath = join(config.dataDir, 'media.sock');
+  const newest = new Map<CameraId, OverlayFrame>();
+  let lists: Readonly<Record<string, ListConfig>> = config.lists;
+  /** Of the legacy view. */
+  let logins: readonly StreamUser[] = [];
+  const tellUsers = () => door.users([...users.streamUsers(), ...logins]);
+
+  const door: MediaDoor = await startMediaDoor(
+    {
+      settings: doorSettings(options, mediaPath),
+      onWant: (camera, annotated) => options.onWant(camera, annotated),
+      onClip: (answer) => clips.answer(answer),
+    },
+    ctx,
+  );
+  scope.use('media door', door);
+  const clips: Clips = scope.use(
+    'clips',
+    startClips(
+      {
+        files: keep.clips,
+        settings: clipSettings(config),
+        door: {
+          clip: (request) => door.clip(request),
+          forget: (entryId, ids) => {
+            void door.forget(entryId, ids).then(() => clips.forgotten(entryId));
+            return true;
+          },
+        },
+        mayExpire: keep.erasing.allowed,
+      },
+      ctx,
+    ),
+  );
+  keep.beforeErase((entryId) => clips.forget(entryId));
+  const legacy = config.media.legacyView.enabled
+    ? scope.use(
+        'legacy view',
+        startLegacyView(
+          {
+            view: config.media.legacyView,
+            rtspPort: () => door.ready?.rtspPort,
+            onLogins: (lent) => {
+              logins = lent;
+              tellUsers();
+            },
+          },
+          ctx,
+        ),
+      )
+    : undefined;
+
+  function tellCameras(now: Config): void {
+    const cameras = doorCameras(now);
+    door.cameras(cameras);
+    legacy?.cameras(cameras.map(({ camera }) => camera));
+  }
+
+  tellCameras(config);
+  tellUsers();
+  legacy?.users(users.streamUsers());
+  users.onChange((changed) => {
+    tellUsers();
+    legacy?.users(changed);
+  });
   users.onRevoke((user) => door.revoke(user));
 
   return {
     mediaPath,
     door,
+    clips,
     see: (frame) => {
       const overlay = overlayOf(frame, options.label, lists);
-      const { epoch: _epoch, pts90k, ...rest } = overlay;
-      newest.set(frame.camera, { type: 'frame', pts: Number(pts90k), ...rest });
+      newest.set(frame.camera, overlay);
       door.overlay(overlay);
     },
+    newest: (camera) => newest.get(camera),
     state: (camera, state) => {
       if (state === undefined) newest.delete(camera);
       door.state(camera, state);
     },
-    newest: (camera) => newest.get(camera),
-    configure: (config) => {
-      lists = config.lists;
-      door.cameras(camerasOf(config));
+    alerts: (events) => clips.alerts(events),
+    configure: (next) => {
+      lists = next.lists;
+      clips.configure(clipSettings(next));
+      tellCameras(next);
     },
     workers: (workers) => door.workers(workers),
-    [Symbol.asyncDispose]: () => door[Symbol.asyncDispose](),
+    parts: () => [door.part(), clips.part(), ...(legacy === undefined ? [] : [legacy.part()])],
+    [Symbol.asyncDispose]: () => scope[Symbol.asyncDispose](),
   };
 }

@@ -1,0 +1,85 @@
+import { fileURLToPath } from 'node:url';
+import type { Config } from '../config/schema.ts';
+import type { Context } from '../core/context.ts';
+import { Scope } from '../core/scope.ts';
+import { bindRoutes } from '../http/api/route.ts';
+import { apiRoutes } from '../http/api/routes.ts';
+import type { Accounts } from '../http/auth/accounts.ts';
+import { createAuthPart, pagesAt, sayHowToSetUp } from '../http/auth/start.ts';
+import { loadTls } from '../http/auth/tls.ts';
+import { startHttpServer } from '../http/server.ts';
+import { type ApiParts, createApiServices } from './api-services.ts';
+import { createDocuments } from './documents.ts';
+import type { Keep } from './keep.ts';
+import type { Video } from './video.ts';
+import { colourOf } from './worker-link.ts';
+
+/** Pages, API and login: the HTTP server put together. */
+export interface Web extends AsyncDisposable {
+  readonly address: { readonly host: string; readonly port: number };
+}
+
+export interface WebOptions
+  extends Omit<ApiParts, 'keep' | 'audit' | 'requireMetrics' | 'documents' | 'colourOf' | 'clips' | 'door' | 'newestOverlay'> {
+  readonly keep: Keep;
+  readonly http: Config['http'];
+  readonly accounts: Accounts;
+  readonly ticketKey: Uint8Array;
+  readonly video: Video | undefined;
+}
+
+const stopWithinMs = 3000;
+const pages = fileURLToPath(new URL('../http/viewer', import.meta.url));
+
+/** Rejects with `http.unavailable` or `config.invalid`. */
+export async function startWeb(options: WebOptions, ctx: Context): Promise<Web> {
+  const scope = new Scope({ clock: ctx.clock, log: ctx.log, deadlineMs: stopWithinMs });
+  try {
+    return await compose(options, scope, ctx);
+  } catch (error) {
+    await scope[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function compose(options: WebOptions, scope: Scope, ctx: Context): Promise<Web> {
+  const { http, accounts, ticketKey, video, keep, config } = options;
+  const tls = await loadTls(http);
+  const { auth, routes, ...part } = await createAuthPart({ accounts, store: keep.store, http, ticketKey }, ctx);
+  scope.use('login', part);
+  const services = createApiServices(
+    {
+      ...options,
+      newestOverlay: (camera) => video?.newest(camera),
+      clips: keep.clips,
+      door: () => video?.door,
+      audit: {
+        note: ({ user: actor, via }, action, subject, details) =>
+          void auth.audit.note({ actor, action, subject, details: { ...details, via } }),
+      },
+      requireMetrics: (request) => auth.requireMetrics(request),
+      colourOf: (list) => colourOf(list, config().lists),
+      documents: createDocuments(),
+    },
+    ctx,
+  );
+  const server = scope.use(
+    'http',
+    await startHttpServer(
+      http,
+      {
+        routes: [...bindRoutes(apiRoutes, services), ...routes],
+        gate: auth,
+        pages: { directory: pages },
+        ...(tls === undefined ? {} : { tls }),
+        ...(video === undefined ? {} : { live: (request, socket, head) => video.door.live(request, socket, head) }),
+      },
+      ctx,
+    ),
+  );
+  await sayHowToSetUp(accounts, pagesAt(server.address, tls !== undefined), ctx);
+  return {
+    address: server.address,
+    [Symbol.asyncDispose]: () => scope[Symbol.asyncDispose](),
+  };
+}
