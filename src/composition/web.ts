@@ -51,7 +51,15 @@ async function compose(options: WebOptions, scope: Scope, ctx: Context): Promise
     {
       ...options,
       newestOverlay: (camera) => video?.newest(camera),
-      clips: keep.clips,
+      clips: {
+        open: (alertId) => keep.clips.open(alertId),
+        index: async (alertId) => {
+          const index = await keep.clips.index(alertId);
+          return index === undefined
+            ? undefined
+            : { at: index.at, frames: index.frames.map(({ time, boxes }) => ({ time, boxes: [...boxes] })) };
+        },
+      },
       door: () => video?.door,
       audit: {
         note: ({ user: actor, via }, action, subject, details) =>

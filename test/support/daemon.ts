@@ -149,7 +149,8 @@ function withFixtures(config: ConfigInput): ConfigInput {
   const { face, person, faceEmbedder, appearanceEmbedder } = fixtureModels;
   return {
     dataDir: 'data',
-    http: { port: 0 },
+    http: { port: 0, metrics: 'loopback' },
+    media: { rtsp: { port: 0 } },
     ...config,
     inference: { repository: fixtureModelRepository, ...config.inference },
     models: { face: faceEmbedder, appearance: appearanceEmbedder, enrolment: face, enrolmentBody: person, ...config.models },
