@@ -1,5 +1,5 @@
-import type { IntakeFormat, StreamVariant } from './intake-wire.ts';
 import { codecString } from './codec-string.ts';
+import type { IntakeFormat, StreamVariant } from './intake-wire.ts';
 import { createDescriber, type SampleDescription } from './sample-description.ts';
 import { createServedUnit, type ServedUnit } from './served-unit.ts';
 

@@ -4,10 +4,10 @@ import { FloodGate } from '../core/log.ts';
 import type { DoorCamera, DoorStats, OverlayFrame } from '../core/media-door.ts';
 import type { CameraId, CameraState } from '../core/types.ts';
 import { Channel, type RtspStream } from './channel.ts';
-import { splitAnnexB } from './h264.ts';
 import type { RefusedReason } from './intake.ts';
 import type { IntakeFormat, IntakeUnit, StreamVariant } from './intake-wire.ts';
 import { JoinedClock } from './joined-clock.ts';
+import { splitAnnexB } from './nal.ts';
 import type { ServedUnit } from './served-unit.ts';
 import { createWanted, type Wanted } from './wanted.ts';
 

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { splitAnnexB } from '../../src/media/h264.ts';
+import { splitAnnexB } from '../../src/media/nal.ts';
 import type { RingUnit } from '../../src/media/packet-ring.ts';
 
 /** Video made by ffmpeg, as a worker would send it: access units with the time stamps of its container. */

@@ -20,7 +20,12 @@ export interface SentUnit {
 export interface MediaWorker extends Disposable {
   readonly socket: Socket;
   send(message: MediaMessage['message']): void;
-  format(camera: string, epoch: number, encoded: Pick<Encoded, 'codec' | 'width' | 'height'>, variant?: 'clean' | 'annotated'): void;
+  format(
+    camera: string,
+    epoch: number,
+    encoded: Pick<Encoded, 'codec' | 'width' | 'height'>,
+    variant?: 'clean' | 'annotated',
+  ): void;
   unit(unit: SentUnit): void;
   readonly closed: Promise<void>;
 }

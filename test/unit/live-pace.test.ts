@@ -47,7 +47,10 @@ test('metadata of a slow subscriber waits in order, and the oldest goes', () => 
     assert.deepEqual(taken.out, []);
     if (taken.lost !== undefined) lost.push(taken.lost);
   }
-  assert.deepEqual(lost, Array.from({ length: 44 }, (_, index) => index + 2));
+  assert.deepEqual(
+    lost,
+    Array.from({ length: 44 }, (_, index) => index + 2),
+  );
   assert.deepEqual(pace.release(100_000, false), []);
   const out = pace.release(0, false);
   assert.deepEqual([out[0], out.at(-1), out.length, pace.held], [46, 301, 256, 0]);

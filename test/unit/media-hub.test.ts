@@ -4,7 +4,7 @@ import type { LiveFrame, LiveState } from '../../src/core/live-messages.ts';
 import type { OverlayFrame } from '../../src/core/media-door.ts';
 import type { RtspStream } from '../../src/media/channel.ts';
 import { createHub } from '../../src/media/hub.ts';
-import type { IntakeFormat, IntakeUnit, StreamVariant } from '../../src/media/intake-wire.ts';
+import type { IntakeFormat, IntakeUnit } from '../../src/media/intake-wire.ts';
 import type { ServedUnit } from '../../src/media/served-unit.ts';
 import { ManualClock } from '../support/clock.ts';
 import { testContext } from '../support/context.ts';
