@@ -47,10 +47,13 @@ const programs = [
   'software-worker/gst-child.ts',
   'media/camera.ts',
   'media/legacy-view.ts',
+  'media/main.ts',
+  'media/program.ts',
 ];
 /** Other files that may touch `process`, and for what. */
 const processAllowed: Readonly<Record<string, string>> = {
   'composition/legacy-view.ts': 'its child inherits a part of the environment',
+  'composition/media-door-process.ts': 'starts the media door, which inherits a part of the environment',
   'core/thread.ts': 'a thread inherits the environment',
   'demo/place.ts': 'asks by signal 0 whether a process is there',
   'software-worker/gst.ts': 'a pipeline child inherits the environment',

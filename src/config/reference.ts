@@ -230,8 +230,10 @@ function* exampleOf(name: string, node: SettingNode, depth: number, off: boolean
     yield line(depth, `${name}: ${flow(absent ? node.example : node.defaultValue)}`, off || absent);
     return;
   }
-  yield line(depth, `${name}:`, off);
-  if (node.kind === 'section') yield* fieldsOf(node, depth + 1, off, {});
+  // A section that may be absent as a whole has no default of its own.
+  const absent = off || (node.kind === 'section' && !node.required && node.defaultValue === undefined);
+  yield line(depth, `${name}:`, absent);
+  if (node.kind === 'section') yield* fieldsOf(node, depth + 1, absent, {});
   else if (node.kind === 'map' && node.item.kind === 'section') {
     yield line(depth + 1, `${placeholders[name] ?? 'name'}:`, true);
     yield* fieldsOf(node.item, depth + 2, true, {});

@@ -209,7 +209,7 @@ export async function startIntake(
         refused.protocol += 1;
         if (isSightlineError(error)) connection.close(error.message);
         else {
-          ctx.log.error({ err: error, worker }, 'a message of a worker made the media door fail');
+          ctx.log.error({ err: error, from: worker }, 'a message of a worker made the media door fail');
           connection.close('the media door failed on a message of it');
         }
       }

@@ -26,7 +26,7 @@ const refused: readonly {
   {
     name: 'a key that is near nothing, with all that are known',
     text: 'http:\n  banana: 1',
-    issues: ['2:3 http.banana: unknown key; known here: enabled, host, port'],
+    issues: ['2:3 http.banana: unknown key; known here: enabled, host, port, tls, metrics, trustedProxy'],
   },
   {
     name: 'a value outside an enum',
@@ -100,7 +100,7 @@ const refused: readonly {
     name: 'a file that is no section at all',
     text: '- 1',
     issues: [
-      '1:1: a list of 1 is not allowed; expected a section with dataDir, logLevel, inference, models, mqtt, http, retention, lists, cameras, alerting, alerts',
+      '1:1: a list of 1 is not allowed; expected a section with dataDir, logLevel, inference, models, mqtt, http, media, snapshot, retention, lists, cameras, alerting, alerts',
     ],
   },
   {

@@ -28,7 +28,8 @@ test('the example with every setting switched on loads, and what has a default h
   const env = { CAM_USER: 'u', CAM_PASSWORD: 'p', MQTT_PASSWORD: 'm' };
   const { config } = configOf(full, { env });
   const least = configOf(
-    'lists: { banned: {} }\ncameras: { lobby: { source: x } }\nalerts: [{ name: x, when: { schedule: [{}] } }]',
+    'http: { tls: { certFile: x, keyFile: x }, trustedProxy: { addresses: [x], secretFile: x } }\n' +
+      'media: { rtsp: { tls: { certFile: x, keyFile: x } } }\nlists: { banned: {} }\ncameras: { lobby: { source: x } }\nalerts: [{ name: x, when: { schedule: [{}] } }]',
   ).config;
 
   const differing: string[] = [];

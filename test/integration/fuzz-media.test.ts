@@ -1,0 +1,3 @@
+import { fuzzTest } from '../support/fuzz-test.ts';
+
+fuzzTest('media', 'the media socket', { seconds: 15 });

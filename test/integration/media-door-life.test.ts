@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { writeTicket } from '../../src/core/tickets.ts';
+import { temporaryDirectory } from '../support/directory.ts';
+import { encode } from '../support/encoded.ts';
+import { connectLive } from '../support/live-client.ts';
+import { admin, play, startMediaHouse, ticket, ticketKey, viewer } from '../support/media-house.ts';
+import { until } from '../support/until.ts';
+
+/** The process of the media door: killed, stopped, and left behind. */
+
+test('a killed door is started again and knows everything; a stopped one costs the daemon nothing', async () => {
+  const ready: unknown[] = [];
+  await using made = await temporaryDirectory();
+  const clip = encode(made.path, { codec: 'h264', frames: 25, bFrames: 0 });
+  await using all = await startMediaHouse({ onReady: (what) => ready.push(what) });
+  const { door } = all;
+  door.state('lobby', { state: 'away', since: 7, reason: 'connection refused' });
+  using worker = await all.worker();
+  using client = await connectLive(all.url, { ticket: ticket(admin) });
+  client.say({ type: 'subscribe', stream: 1, camera: 'lobby', variant: 'annotated', video: true, metadata: true });
+  await until('wanted', () => all.wants.length === 1);
+  door.revoke('vic');
+  door.clip({ id: 'a1', camera: 'lobby', atMs: Date.now(), beforeMs: 1000, afterMs: 60_000, path: join(made.path, 'a1') });
+  process.kill(door.pid ?? 0, 'SIGKILL');
+  await client.closed;
+  await worker.closed;
+  await until('started again', () => ready.length === 2);
+  assert.deepEqual(all.wants, ['lobby true', 'lobby false']);
+  assert.deepEqual(all.clips, ['a1 failed']);
+  assert.equal(door.part().ready, true);
+  using back = await all.worker();
+  using again = await connectLive(all.url, { ticket: ticket(admin) });
+  again.say({ type: 'subscribe', stream: 1, camera: 'lobby' });
+  await until('its state', () => again.said('state')[0]?.reason === 'connection refused');
+  back.format('lobby', 9, clip);
+  play(back, 0, 25, { of: clip, epoch: 9, door });
+  await until('units', () => again.units.length === 25 && again.said('frame').length === 25);
+  using vic = await connectLive(all.url, { ticket: writeTicket(viewer, ticketKey, Date.now() - 20_000).ticket });
+  assert.equal((await vic.closed).reason, 'http.auth', 'revoked before the restart');
+
+  // A door that does not read: what is of no use later is dropped, nothing waits.
+  const dropped = async () =>
+    Number(/media_frames_dropped_total (\d+)/.exec(await all.ctx.metrics.registry.metrics())?.[1] ?? Number.NaN);
+  process.kill(door.pid ?? 0, 'SIGSTOP');
+  for (let index = 0; index < 5000; index++)
+    door.overlay({ camera: 'lobby', epoch: 9, pts90k: BigInt(index), time: index, predicted: false, boxes: [] });
+  assert.ok((await dropped()) > 3000);
+  process.kill(door.pid ?? 0, 'SIGCONT');
+  await until('it has caught up', async () => {
+    const before = await dropped();
+    door.overlay({ camera: 'lobby', epoch: 9, pts90k: 0n, time: 0, predicted: false, boxes: [] });
+    return (await dropped()) === before;
+  });
+});
+
+test('a door whose daemon was killed does not outlive it', async () => {
+  await using directory = await temporaryDirectory();
+  const root = join(import.meta.dirname, '../..');
+  const settings = {
+    mediaSocket: join(directory.path, 'm.sock'),
+    rtsp: undefined,
+    ring: { seconds: 5, bytes: 1e6 },
+    logLevel: 'info',
+  };
+  const program = `
+    import { startMediaDoor } from '${root}/src/composition/media-door.ts';
+    import { testContext } from '${root}/test/support/context.ts';
+    const settings = { ...${JSON.stringify(settings)}, ticketKey: Buffer.alloc(32) };
+    const door = await startMediaDoor({ settings, onWant: () => {}, onClip: () => {} }, testContext());
+    console.log(door.pid);`;
+  const daemon = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [said] = await once(daemon.stdout, 'data');
+  const pid = Number(String(said));
+  assert.ok(readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('media/main.ts'));
+  daemon.kill('SIGKILL');
+  await until('it has ended', () => {
+    try {
+      return readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ');
+    } catch {
+      return true;
+    }
+  });
+});
