@@ -15,43 +15,46 @@ export async function blurFaces(jpeg: Uint8Array, { others, own }: CropFaces): P
     .raw({ depth: 'uchar' })
     .toBuffer({ resolveWithObject: true });
   const { width, height, channels } = info;
-  const raw = { width, height, channels };
-  const picture = () => sharp(data, { raw });
-  const inside = (box: Box) => within(box, width, height);
   const patches = await Promise.all(
-    others.map(async (box) => {
-      const { left, top, width: across, height: down } = inside(box);
-      const few = await picture()
-        .extract({ left, top, width: across, height: down })
-        .resize(Math.min(cells, across), Math.min(cells, down), { fit: 'fill', kernel: 'linear' })
+    others.map(async (other) => {
+      const box = within(other, width, height);
+      const few = await sharp(data, { raw: { width, height, channels } })
+        .extract(box)
+        .resize(Math.min(cells, box.width), Math.min(cells, box.height), { fit: 'fill', kernel: 'linear' })
         .raw()
         .toBuffer({ resolveWithObject: true });
-      const { info: of } = few;
-      const input = await sharp(few.data, { raw: { width: of.width, height: of.height, channels: of.channels } })
-        .resize(across, down, { fit: 'fill', kernel: 'cubic' })
+      const pixels = await sharp(few.data, { raw: { width: few.info.width, height: few.info.height, channels } })
+        .resize(box.width, box.height, { fit: 'fill', kernel: 'cubic' })
         .raw()
         .toBuffer();
-      return { input, raw: { width: across, height: down, channels }, left, top };
+      return { box, pixels };
     }),
   );
-  const kept = own === undefined ? undefined : inside(own);
-  const restored =
-    kept === undefined
-      ? []
-      : [
-          {
-            input: await picture().extract(kept).raw().toBuffer(),
-            raw: { width: kept.width, height: kept.height, channels },
-            left: kept.left,
-            top: kept.top,
-          },
-        ];
-  const blurred = await picture()
-    .composite([...patches, ...restored])
-    .removeAlpha()
-    .jpeg({ quality: jpegQuality })
-    .toBuffer();
+  const hidden = Buffer.from(data);
+  for (const { box, pixels } of patches) {
+    copyRows(pixels, { left: 0, top: 0, stride: box.width * channels }, hidden, width * channels, box, channels);
+  }
+  if (own !== undefined) {
+    const { left, top, ...size } = within(own, width, height);
+    copyRows(data, { left, top, stride: width * channels }, hidden, width * channels, { left, top, ...size }, channels);
+  }
+  const blurred = await sharp(hidden, { raw: { width, height, channels } }).jpeg({ quality: jpegQuality }).toBuffer();
   return Uint8Array.from(blurred);
+}
+
+/** Copies a rectangle of pixels; `stride`: bytes of a row. */
+function copyRows(
+  source: Buffer,
+  from: { readonly left: number; readonly top: number; readonly stride: number },
+  target: Buffer,
+  stride: number,
+  box: Box,
+  channels: number,
+): void {
+  for (let row = 0; row < box.height; row++) {
+    const begin = (from.top + row) * from.stride + from.left * channels;
+    source.copy(target, (box.top + row) * stride + box.left * channels, begin, begin + box.width * channels);
+  }
 }
 
 /** At least a pixel, inside the picture. */
