@@ -69,3 +69,18 @@ export async function filmOf(name: SceneName, picture: PictureName, seconds: num
   renameSync(`${made}.mp4`, file);
   return file;
 }
+
+/** A film four times in one picture of the same size, two by two. */
+export async function tiled(film: string): Promise<string> {
+  const file = film.replace(/\.mp4$/, '-tiled.mp4');
+  if (existsSync(file)) return file;
+  const { encode, rate } = pictures['720'];
+  const made = `${file}.${process.pid}.mp4`;
+  const tiles = '[0]scale=iw/2:ih/2,split=4[a][b][c][d];[a][b][c][d]xstack=inputs=4:layout=0_0|w0_0|0_h0|w0_h0';
+  await run('ffmpeg', [
+    ...['-v', 'error', '-y', '-i', film, '-filter_complex', tiles, '-an'],
+    ...[...encode, '-b:v', rate, '-maxrate', rate, '-bufsize', rate, made],
+  ]);
+  renameSync(made, file);
+  return file;
+}

@@ -57,6 +57,8 @@ const waitingMs = 2000;
 /** Left of a message for all that is not the unit's own bytes. */
 const unitLimitBytes = messageLimitBytes - 1024;
 const delays = { firstMs: 100, maxMs: 2000 } as const;
+/** A connection that lasted so long is one that the door wants. */
+const steadyMs = 2000;
 
 interface Stream {
   readonly camera: string;
@@ -84,6 +86,9 @@ export function startMediaSender(options: MediaSenderOptions, ctx: Context): Med
   let bytes = 0;
   let socket: Socket | undefined;
   let blocked = false;
+  let connectedMs = 0;
+  let away = false;
+  const backoff = new Backoff(delays);
 
   function lose(item: Item): void {
     item.stream.dropped += 1;
@@ -136,6 +141,13 @@ export function startMediaSender(options: MediaSenderOptions, ctx: Context): Med
     }
   }
 
+  function noteSteady(nowMs: number): void {
+    if (socket === undefined || nowMs - connectedMs < steadyMs) return;
+    backoff.reset();
+    if (away) ctx.log.info({}, 'media door is there again');
+    away = false;
+  }
+
   /** Resolves when the connection has ended, with what ended it where that is known. */
   async function connection(): Promise<Error | undefined> {
     const opened = createConnection(options.socketPath);
@@ -145,8 +157,8 @@ export function startMediaSender(options: MediaSenderOptions, ctx: Context): Med
     try {
       return await new Promise((resolve) => {
         opened.on('connect', () => {
-          backoff.reset();
           socket = opened;
+          connectedMs = ctx.clock.mono();
           blocked = false;
           const { worker, token } = options;
           opened.write(framedMessage({ $case: 'hello', value: { protocolVersion, worker, token } }));
@@ -154,8 +166,6 @@ export function startMediaSender(options: MediaSenderOptions, ctx: Context): Med
             stream.format = undefined;
             stream.broken = true;
           }
-          if (away) ctx.log.info({}, 'media door is there again');
-          away = false;
           pump();
           for (const stream of streams) stream.onConnected?.();
         });
@@ -168,16 +178,16 @@ export function startMediaSender(options: MediaSenderOptions, ctx: Context): Med
         opened.on('error', (cause) => {
           error = cause;
         });
-        opened.on('close', () => resolve(error));
+        opened.on('close', () => {
+          noteSteady(ctx.clock.mono());
+          resolve(error);
+        });
       });
     } finally {
       socket = undefined;
       signal.removeEventListener('abort', end);
     }
   }
-
-  const backoff = new Backoff(delays);
-  let away = false;
 
   async function run(): Promise<void> {
     while (!signal.aborted) {
@@ -211,6 +221,7 @@ export function startMediaSender(options: MediaSenderOptions, ctx: Context): Med
             return;
           }
           const nowMs = ctx.clock.mono();
+          noteSteady(nowMs);
           queue.push({ stream, unit, format, atMs: nowMs });
           bytes += unit.data.length;
           pump();
