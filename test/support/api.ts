@@ -64,6 +64,7 @@ export interface TestApi extends AsyncDisposable {
   readonly entry: { readonly id: string; readonly referenceId: string };
   /** Rows of the audit trail that the routes themselves have written. */
   readonly audit: readonly { readonly user: string; readonly action: string; readonly subject: string }[];
+  clearAudit(): void;
   /** Ends what somebody's login lets them see, as logging out does. */
   revoke(name: string): void;
   ask(name: string | undefined, path: string, init?: RequestInit & { readonly json?: unknown }): Promise<Response>;
@@ -241,6 +242,9 @@ export async function startTestApi(ctx: Context, options: TestApiOptions = {}): 
     feed,
     entry,
     audit,
+    clearAudit: () => {
+      audit.length = 0;
+    },
     revoke: (name) => {
       logins.get(name)?.abort();
       logins.delete(name);
