@@ -45,6 +45,8 @@ const renewAtShare = 0.5;
 const renewAgainMs = 3000;
 /** Video flowed and nothing at all has come for this long, or a renewal got no answer where earlier ones did: the way there is dead. */
 const silentMs = 15_000;
+/** Video that was sent this long ago shows the past: what is on the way is given up with the connection. */
+const tooLateMs = 8000;
 /** Refused tickets in a row after which it is no accident, such as a server that has started anew in between. */
 const refusedTickets = 2;
 const streamNumbers = 65_536;
@@ -205,7 +207,9 @@ export class LiveFeed {
       if (unit === undefined) return;
       this.#videoHeard = true;
       this.#clock.observe(unit.sentMs, now);
-      this.#streams.get(unit.stream)?.on.unit?.(unit);
+      const late = this.#clock.at(now) - unit.sentMs > tooLateMs;
+      if (late && this.#socket !== undefined) this.#fail(this.#socket, 'the network is too slow for this video');
+      else this.#streams.get(unit.stream)?.on.unit?.(unit);
       return;
     }
     const answer = readAnswer(data);
