@@ -68,6 +68,9 @@ const types: Readonly<Record<string, string>> = {
 /** The first box's left edge: 250 steps of 1/320 of the width from 8/320 on. */
 export const numberedSteps = 250;
 
+/** Between the clocks of two starts: more than any test takes. */
+export const clockStep = 100_000_000;
+
 export function numberedBox(number: number, predicted: boolean): LiveBox {
   const left = (8 + (number % numberedSteps)) / 320;
   return {
@@ -88,6 +91,7 @@ class Playing {
   readonly #camera: LiveCamera;
   #startMs = 0;
   #startPts = 0;
+  #starts = 0;
   #next = 0;
   #busyUntilMs = 0;
   #timers = new Set<NodeJS.Timeout>();
@@ -100,8 +104,9 @@ class Playing {
 
   start(): void {
     this.#startMs = Date.now();
-    // Another clock after each start: what is drawn by a former one's time would be wrong.
-    this.#startPts = 90_000 * Math.floor(1000 * Math.random()) + 7;
+    // Another clock after each start, behind the former one as after a restart of the media door.
+    this.#starts += 1;
+    this.#startPts = 1_000_000_007 - this.#starts * clockStep;
     this.#next = 0;
     this.#sent = [];
     this.#busyUntilMs = 0;
@@ -158,7 +163,7 @@ class Playing {
     const first = video.units[0]?.dts ?? 0;
     const due = this.#startMs + (decoded - first) * frameMs + (videoDelayMs?.(index) ?? 0);
     this.#busyUntilMs = Math.max(this.#busyUntilMs, due);
-    this.#after(this.#busyUntilMs - Date.now(), () => {
+    this.#after(Math.max(0, this.#busyUntilMs - Date.now()), () => {
       this.#next += 1;
       const ticks = mediaClockRate / video.fps;
       const pts = this.#startPts + captured * ticks;

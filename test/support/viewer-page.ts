@@ -8,7 +8,8 @@ import { numberBits } from './numbered-video.ts';
  */
 
 export interface Reading {
-  readonly camera: string;
+  /** Its place among the players of the page. */
+  readonly player: number;
   readonly pts: number;
   /** Of the picture. */
   readonly picture: number;
@@ -35,8 +36,8 @@ export interface PlayerView {
 }
 
 export interface PageOptions {
-  readonly cameras: readonly string[];
-  readonly decoder?: 'auto' | 'webcodecs' | 'mse';
+  /** A player for each; of one camera there may be several. */
+  readonly players: readonly { readonly camera: string; readonly decoder?: 'auto' | 'webcodecs' | 'mse' }[];
   /** CSS pixels. */
   readonly width?: number;
   readonly height?: number;
@@ -45,10 +46,10 @@ export interface PageOptions {
 }
 
 /** The page for `startLiveServer`. */
-export function viewerPage({ cameras, decoder = 'auto', width = 320, height = 180, read = true }: PageOptions): string {
-  return `<!doctype html><meta charset="utf-8"><title>player</title>
+export function viewerPage({ players, width = 320, height = 180, read = true }: PageOptions): string {
+  return `<!doctype html><meta charset="utf-8"><title>player</title><link rel="icon" href="data:,">
 <style>body { margin: 0 } canvas { width: ${width}px; height: ${height}px; vertical-align: top }</style>
-${cameras.map((camera) => `<canvas id="${camera}"></canvas>`).join('')}
+${players.map((_player, index) => `<canvas id="p${index}"></canvas>`).join('')}
 <script type="module">
 import { LiveFeed } from '/live/feed.js';
 import { Player } from '/live/player.js';
@@ -66,7 +67,7 @@ const feed = new LiveFeed({
   onState: (state) => window.states.push(state.word + ': ' + state.text),
 });
 window.feed = feed;
-function read(canvas, drawn, camera) {
+function read(canvas, drawn, player) {
   const { width, height } = canvas;
   const context = canvas.getContext('2d');
   const strip = context.getImageData(0, Math.floor((height * 17) / 18), width, 1).data;
@@ -86,12 +87,12 @@ function read(canvas, drawn, camera) {
   }
   const middle = first === undefined ? undefined : (first + last + 1) / 2;
   const box = middle === undefined ? undefined : Math.round((middle * 320) / width) - 8;
-  readings.push({ camera, pts: drawn.pts, picture, box, boxed: drawn.boxes !== undefined, delayMs: Date.now() - drawn.captureMs });
+  readings.push({ player, pts: drawn.pts, picture, box, boxed: drawn.boxes !== undefined, delayMs: Date.now() - drawn.captureMs });
   if (readings.length > 20000) readings.splice(0, 10000);
 }
-window.players = ${JSON.stringify(cameras)}.map((camera) => {
-  const canvas = document.getElementById(camera);
-  return new Player({ feed, canvas, camera, decoder: '${decoder}', onDraw: ${read} ? (drawn) => read(canvas, drawn, camera) : undefined,
+window.players = ${JSON.stringify(players)}.map(({ camera, decoder = 'auto' }, player) => {
+  const canvas = document.getElementById('p' + player);
+  return new Player({ feed, canvas, camera, decoder, onDraw: ${read} ? (drawn) => read(canvas, drawn, player) : undefined,
     onState: (state) => window.texts.push(state.text) });
 });
 </script>`;

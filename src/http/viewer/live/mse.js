@@ -21,6 +21,9 @@ const catchUpRate = 1.08;
 /** Ahead of the wanted delay by this much: play faster. By `seekMs`: jump. */
 const catchUpMs = 60;
 const seekMs = 1000;
+/** At the start, while a replay comes in, sooner: nobody is to watch the last seconds first. */
+const startMs = 1500;
+const startSeekMs = 200;
 /** Kept behind the position, and how much more gathers before it is removed. */
 const keepS = 5;
 const gatherS = 15;
@@ -54,6 +57,7 @@ export class MseVideo {
   /** @type {Uint8Array<ArrayBuffer>[]} */
   #waiting = [];
   #sequence = 0;
+  #openedAt = 0;
   #needsKey = true;
   #closed = false;
   #newestPts = 0;
@@ -143,6 +147,7 @@ export class MseVideo {
     this.#shut();
     const media = new MediaSource();
     this.#media = media;
+    this.#openedAt = performance.now();
     this.#codec = config.codec;
     this.#needsKey = true;
     this.#waiting = [this.#init(config)];
@@ -221,7 +226,8 @@ export class MseVideo {
     const newest = this.#seconds(this.#newestPts);
     const wanted = this.#needs.delayMs() / 1000;
     const ahead = newest - video.currentTime;
-    if (ahead > wanted + seekMs / 1000 || video.currentTime < start) {
+    const jump = performance.now() - this.#openedAt < startMs ? startSeekMs : seekMs;
+    if (ahead > wanted + jump / 1000 || video.currentTime < start) {
       if (!video.seeking) video.currentTime = Math.max(start, newest - wanted);
     }
     if (ahead > wanted + catchUpMs / 1000) video.playbackRate = catchUpRate;

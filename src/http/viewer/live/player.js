@@ -367,7 +367,7 @@ export class Player {
       this.#last = { picture, frame: metadata };
       this.#drawnAt = now;
       this.#refresh();
-      const boxed = metadata !== undefined || !this.#pairing.wanted;
+      const boxed = metadata !== undefined || !this.#pairing.wanted || picture.replayed;
       this.#figures.add(now, this.#feed.serverNow() - picture.captureMs, boxed);
     } else if (this.#last !== undefined && this.#subscription !== undefined) {
       // Boxes that come after their picture was shown are still right while it stays.
