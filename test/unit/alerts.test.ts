@@ -133,7 +133,14 @@ describe('an alert opens', () => {
     const s = scene();
     const track = { camera: 'lobby', epoch: 1, trackId: 1 };
     looks(s, 0, 1000, 200, { scores: { 'staff/bob': 0.8 } });
-    assert.deepEqual(s.alerts.label(track), { decided: true, text: 'bob', score: 0.8, list: 'staff', entryId: 'bob', kind: 'face' });
+    assert.deepEqual(s.alerts.label(track), {
+      decided: true,
+      text: 'bob',
+      score: 0.8,
+      list: 'staff',
+      entryId: 'bob',
+      kind: 'face',
+    });
     looks(s, 1200, 3000, 200, { scores: { 'staff/bob': 0.45 } });
     assert.equal(s.alerts.label(track).decided, true);
     s.frame(3200, { changes: [trackEnded(3200)] });
