@@ -54,6 +54,8 @@ export interface DaemonOptions {
 export interface Daemon extends AsyncDisposable {
   /** Where health and metrics are; undefined when HTTP is off. */
   readonly http: { readonly host: string; readonly port: number } | undefined;
+  /** Of our own RTSP server, as it is now; undefined while it is not open. */
+  readonly rtspPort: number | undefined;
   /** What searches and what runs the networks, and the cosines from which a sighting speaks for an entry, as it is now. */
   readonly facts: {
     readonly index: { readonly kind: string; readonly reason?: string };
@@ -400,6 +402,9 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
 
   return {
     http: http?.address,
+    get rtspPort() {
+      return video?.door.ready?.rtspPort;
+    },
     get facts() {
       return {
         index: watchlist.health.index,

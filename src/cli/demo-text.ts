@@ -83,7 +83,10 @@ export function factRows(facts: DemoFacts): string[][] {
     ...(facts.configFile === undefined
       ? []
       : [['kept', `${facts.directory}; afterwards ${runCommand(facts.program, facts.configFile, facts.passwordIn)}`]]),
-    ['look in', `ffplay -rtsp_transport tcp ${cameras[0] ?? ''}`],
+    ...(facts.viewer === undefined
+      ? []
+      : [['viewer', `${facts.viewer.url}, user ${facts.viewer.user}, password ${facts.viewer.password}`]]),
+    ['look in', `ffplay -rtsp_transport tcp ${facts.stream ?? cameras[0] ?? ''}`],
     ['', `mosquitto_sub -h ${broker.host} -p ${broker.port} -t '${facts.baseTopic}/v1/alerts/+'`],
     ['', `${program} status --data ${quoted(facts.dataDir)}`],
   ];

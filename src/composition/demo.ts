@@ -103,6 +103,7 @@ async function startDemoDaemon(
     detector: camera?.detect.map(({ model }) => model).join(', ') ?? 'none',
     embedder: config.models.face,
     health: daemon.http === undefined ? undefined : `http://${daemon.http.host}:${daemon.http.port}`,
+    rtspPort: daemon.rtspPort,
     [Symbol.asyncDispose]: async () => {
       await daemon[Symbol.asyncDispose]();
       over.abort();
@@ -145,6 +146,8 @@ function createSink(view: DemoView, also: { write(line: string): void } | undefi
 function troubleIn(line: string): string | undefined {
   const { level, msg, ...fields }: Record<string, unknown> = JSON.parse(line);
   if (level !== 'warn' && level !== 'error') return undefined;
+  // The demo makes a login by itself.
+  if (typeof msg === 'string' && msg.startsWith('nobody can log in yet')) return undefined;
   // Its state comes from the broker, as for every consumer.
   if (msg === 'camera away') return undefined;
   const err = fields['err'];

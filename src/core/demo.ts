@@ -48,6 +48,10 @@ export interface DemoFacts {
   readonly baseTopic: string;
   readonly cameras: readonly string[];
   readonly health?: string;
+  /** Pages, and a login for them that was made for this demo. */
+  readonly viewer?: { readonly url: string; readonly user: string; readonly password: string };
+  /** The first camera with its boxes, for a player. */
+  readonly stream?: string;
   readonly directory: string;
   readonly dataDir: string;
   readonly log: string;

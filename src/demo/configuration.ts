@@ -41,7 +41,7 @@ export function renderConfiguration(template: string, path: string, settings: De
   const { cameras } = content;
   const [pattern, ...more] = cameras !== null && typeof cameras === 'object' ? Object.values(cameras) : [];
   if (pattern === null || typeof pattern !== 'object' || more.length > 0) throw noPattern(path, 'expected one camera in it');
-  for (const section of ['mqtt', 'inference', 'http']) {
+  for (const section of ['mqtt', 'inference', 'http', 'media']) {
     const value = content[section] ?? undefined;
     if (value === undefined) document.delete(section);
     else if (typeof value !== 'object' || Array.isArray(value)) throw noPattern(path, `expected settings in ${section}`);
@@ -52,6 +52,8 @@ export function renderConfiguration(template: string, path: string, settings: De
   document.setIn(['mqtt', 'baseTopic'], settings.baseTopic);
   if (!document.hasIn(['inference', 'repository'])) document.setIn(['inference', 'repository'], settings.repository);
   document.setIn(['http', 'port'], 0);
+  document.setIn(['http', 'metrics'], 'loopback');
+  document.setIn(['media', 'rtsp'], document.createNode({ port: 0, open: true }));
   const { source: _source, realtime: _realtime, loop: _loop, ...camera } = pattern as Record<string, unknown>;
   document.set(
     'cameras',

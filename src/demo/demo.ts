@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -41,6 +42,8 @@ export interface DemoDaemon extends AsyncDisposable {
   readonly threshold: number;
   /** Address of the HTTP server, if it is on. */
   readonly health: string | undefined;
+  /** Of our own RTSP server, if it is open. */
+  readonly rtspPort: number | undefined;
 }
 
 export interface DemoOptions {
@@ -196,6 +199,8 @@ async function play(stage: Stage, scope: Scope, ctx: Context): Promise<void> {
   const control = options.connect(place.dataDir);
   if (broker.address.own) scope.use('count of what waits', countedAtEnd(stage, control, broker, ctx));
   const { listed, ignored } = await listCast(stage, control, ctx.signal);
+  const viewer =
+    daemon.health === undefined ? undefined : { url: daemon.health, ...(await makeLogin(stage, control, ctx.signal)) };
 
   const facts: DemoFacts = {
     program: options.own.program,
@@ -214,6 +219,8 @@ async function play(stage: Stage, scope: Scope, ctx: Context): Promise<void> {
     dataDir: place.dataDir,
     log: place.logFile,
     ...(daemon.health === undefined ? {} : { health: daemon.health }),
+    ...(viewer === undefined ? {} : { viewer }),
+    ...(daemon.rtspPort === undefined ? {} : { stream: `rtsp://127.0.0.1:${daemon.rtspPort}/lobby/annotated` }),
     ...(place.kept ? { configFile: join(place.directory, standaloneFile), ...passwordIn(stage.ownersBroker) } : {}),
   };
   tour.begin(facts);
@@ -322,6 +329,21 @@ async function listCast(
   const ignored = scene.cast.filter(({ role, name }) => role === 'ignored' && !watched.has(name)).map(({ name }) => name);
   for (const name of ignored) await listMember(control, scene, { name, list: ignoredList, actor }, signal);
   return { listed: [...watched], ignored };
+}
+
+/** An admin for the pages; in a directory that stays, one of an earlier run gets a new password. */
+async function makeLogin(
+  { options }: Stage,
+  control: Control,
+  signal: AbortSignal,
+): Promise<{ readonly user: string; readonly password: string }> {
+  const { actor } = options;
+  const user = 'demo';
+  const password = randomBytes(9).toString('base64url');
+  const { users } = await control.call('users.list', {}, signal);
+  if (users.some((known) => known.user === user)) await control.call('users.passwd', { user, password, actor }, signal);
+  else await control.call('users.add', { user, password, role: 'admin', actor }, signal);
+  return { user, password };
 }
 
 /** After the last frame: until the cameras have noticed and every message has left, or for a while. */

@@ -116,7 +116,7 @@ test('a bad file changes nothing and is said; what waits for a restart is named;
   place.configure({
     ...config,
     mqtt: { ...config.mqtt, clientId: 'other' },
-    http: { port: 1 },
+    http: { port: 1, metrics: 'loopback' },
     logLevel: 'debug',
     lists: { watch: { kind: 'ignore' } },
   });
