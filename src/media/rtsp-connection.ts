@@ -5,6 +5,7 @@ import type { Context } from '../core/context.ts';
 import { isSightlineError } from '../core/errors.ts';
 import type { StreamUser } from '../core/media-door.ts';
 import { LoginFailures } from './login-failures.ts';
+import { type Replay, replayFor } from './replay.ts';
 import { ConnectionLogin } from './rtsp-login.ts';
 import {
   chooseTransport,
@@ -103,6 +104,8 @@ export function serveConnection(options: ConnectionOptions, ctx: Context): Conne
   let user: StreamUser | undefined;
   /** What was described last: its source may have to begin before the client plays. */
   let held: { readonly stream: VideoStream; readonly path: string; readonly hold: Disposable } | undefined;
+  /** What comes after DESCRIBE has the address of the answer, which lacks what else the client wrote. */
+  let replay: Replay | undefined;
   let heardMono = clock.mono();
   let answering = false;
   let leaving = false;
@@ -174,6 +177,7 @@ export function serveConnection(options: ConnectionOptions, ctx: Context): Conne
     const stream = options.find(target.stream);
     if (stream === undefined) return refuse(404);
     if (session === undefined) hold(stream, target.stream);
+    replay = replayFor(request.uri, request.headers.get('user-agent'));
     using limit = clock.deadline(options.describeTimeoutMs, gone.signal);
     try {
       const parameters = await stream.parameters(limit.signal);
@@ -225,6 +229,7 @@ export function serveConnection(options: ConnectionOptions, ctx: Context): Conne
       clock,
       cname: options.cname,
       maxQueuedBytes,
+      replay: replay ?? replayFor(request.uri, request.headers.get('user-agent')),
       onDrop: (units) => options.onDrop(stream.name, units),
       onEnd: leave,
     });

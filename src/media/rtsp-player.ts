@@ -1,4 +1,5 @@
 import type { Clock } from '../core/clock.ts';
+import { hurried, type Replay } from './replay.ts';
 import { goodbye, senderReport } from './rtp.ts';
 import type { MediaTransport } from './rtsp-transport.ts';
 import type { PacketisedUnit, StreamReader, StreamTime, VideoStream } from './video-stream.ts';
@@ -24,6 +25,7 @@ export interface PlayerOptions {
   readonly transport: MediaTransport;
   readonly clock: Clock;
   readonly cname: string;
+  readonly replay: Replay;
   readonly maxQueuedBytes: number;
   /** Units that this client loses because it is too slow. */
   onDrop(units: number): void;
@@ -101,7 +103,8 @@ export function createPlayer(options: PlayerOptions): Player {
     },
     prepare() {
       if (attachment !== undefined) return undefined;
-      queue = [...stream.kept()];
+      const kept = options.replay === 'none' ? [] : stream.kept();
+      queue = options.replay === 'hurried' ? hurried(kept) : [...kept];
       queuedBytes = queue.reduce((sum, unit) => sum + unit.bytes.length, 0);
       replayBytes = queuedBytes;
       waitingForKey = queue.length === 0;

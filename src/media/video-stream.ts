@@ -270,7 +270,7 @@ export function createVideoStream(options: VideoStreamOptions, ctx: Context): Vi
   };
 }
 
-function packetisedUnit(packets: Packets, about: Omit<PacketisedUnit, keyof Packets | 'on'>): PacketisedUnit {
+export function packetisedUnit(packets: Packets, about: Omit<PacketisedUnit, keyof Packets | 'on'>): PacketisedUnit {
   let others: Map<number, Buffer> | undefined;
   return {
     ...packets,

@@ -4,76 +4,13 @@ import { createServer, type Socket } from 'node:net';
 import { describe, it } from 'node:test';
 import { nalType } from '../../src/media/nal.ts';
 import { serveConnection } from '../../src/media/rtsp-connection.ts';
-import { type RtspServer, type RtspServerOptions, startRtspServer } from '../../src/media/rtsp-server.ts';
-import { createVideoStream, type VideoStream } from '../../src/media/video-stream.ts';
+import { startRtspServer } from '../../src/media/rtsp-server.ts';
+import { createVideoStream } from '../../src/media/video-stream.ts';
 import { ManualClock } from '../support/clock.ts';
-import { type TestContext, testContext } from '../support/context.ts';
+import { testContext } from '../support/context.ts';
 import { connectRtsp, depacketise, type RtspClient } from '../support/rtsp-client.ts';
+import { format, house, play, pps, sps, tcp } from '../support/rtsp-house.ts';
 import { until } from '../support/until.ts';
-
-const sps = Uint8Array.of(0x67, 0x4d, 0x40, 0x1f, 0xaa);
-const pps = Uint8Array.of(0x68, 0xee, 0x3c);
-const format = { codec: 'h264', parameterSets: [sps, pps] } as const;
-const tcp = { Transport: 'RTP/AVP/TCP;unicast;interleaved=0-1' };
-
-interface House extends AsyncDisposable {
-  readonly server: RtspServer;
-  readonly stream: VideoStream;
-  readonly ctx: TestContext;
-  readonly url: string;
-  /** One frame, 40 ms after the one before; `bytes` long. */
-  frame(key: boolean, bytes?: number): Uint8Array;
-}
-
-interface HouseOptions extends Partial<RtspServerOptions> {
-  readonly clock?: ManualClock;
-  readonly announce?: boolean;
-}
-
-async function house(options: HouseOptions = {}): Promise<House> {
-  const { clock, announce = true, ...more } = options;
-  const ctx = testContext(clock);
-  const stream = createVideoStream({ name: 'lobby' }, ctx);
-  if (announce) stream.announce(format);
-  const server = await startRtspServer(
-    {
-      host: '127.0.0.1',
-      port: 0,
-      find: (path) => (path === 'lobby' ? stream : undefined),
-      ...more,
-    },
-    ctx,
-  );
-  let frames = 0;
-  return {
-    server,
-    stream,
-    ctx,
-    url: server.url('lobby'),
-    frame(key, bytes = 3000) {
-      const nal = new Uint8Array(bytes).fill(frames & 255);
-      nal[0] = key ? 0x65 : 0x41;
-      const captureTimeMs = Date.UTC(2026, 0, 1) + frames * 40;
-      stream.push({ nals: [nal], pts90k: 1_000_000n + BigInt(frames) * 3600n, captureTimeMs, key });
-      frames += 1;
-      return nal;
-    },
-    async [Symbol.asyncDispose]() {
-      await server[Symbol.asyncDispose]();
-      ctx[Symbol.dispose]();
-    },
-  };
-}
-
-/** DESCRIBE, SETUP, PLAY; gives the session header. */
-async function play(client: RtspClient, url: string): Promise<{ readonly Session: string }> {
-  assert.equal((await client.request('DESCRIBE', url, { Accept: 'application/sdp' })).status, 200);
-  const setup = await client.request('SETUP', `${url}/trackID=0`, tcp);
-  assert.equal(setup.status, 200);
-  const session = { Session: setup.headers['session']?.split(';')[0] ?? '' };
-  assert.equal((await client.request('PLAY', url, session)).status, 200);
-  return session;
-}
 
 describe('rtsp server', () => {
   it('serves a stream from a key frame on, with a sender report first, and the pictures arrive as they were', async () => {

@@ -1,0 +1,212 @@
+import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { connect as connectTls } from 'node:tls';
+import type { Principal } from '../../src/core/access.ts';
+import type { StreamUser } from '../../src/core/media-door.ts';
+import { loginLimits } from '../../src/media/login-failures.ts';
+import type { RtspAccess } from '../../src/media/rtsp-connection.ts';
+import { ha1Of } from '../../src/media/rtsp-login.ts';
+import { makeCertificates } from '../support/certificates.ts';
+import { ManualClock } from '../support/clock.ts';
+import { temporaryDirectory } from '../support/directory.ts';
+import { connectRtsp, depacketise, type RtspClient } from '../support/rtsp-client.ts';
+import { type House, house, tcp } from '../support/rtsp-house.ts';
+import { until } from '../support/until.ts';
+
+function principal(user: string): Principal {
+  return { user, role: 'viewer', cameras: 'all', pictures: false, via: 'rtsp' };
+}
+
+interface Door extends RtspAccess {
+  readonly users: Map<string, StreamUser>;
+  /** Who may not watch. */
+  readonly banished: Set<string>;
+}
+
+/** Two users whose passwords are their names; everybody may watch `lobby` and knows of nothing else. */
+function door(): Door {
+  const names = ['guard', 'owner'];
+  const users = new Map(names.map((name) => [name, { principal: principal(name), ha1: ha1Of(name, name) }]));
+  const banished = new Set<string>();
+  return {
+    users,
+    banished,
+    user: (name) => users.get(name),
+    authorise: ({ user }, path) => (path !== 'lobby' ? 'unknown' : banished.has(user) ? 'forbidden' : 'ok'),
+  };
+}
+
+const basic = (name: string, password = name) => ({
+  Authorization: `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}`,
+});
+
+async function playAs(client: RtspClient, home: House, name: string): Promise<void> {
+  assert.equal((await client.request('DESCRIBE', home.url, basic(name))).status, 200);
+  const setup = await client.request('SETUP', `${home.url}/trackID=0`, { ...tcp, ...basic(name) });
+  assert.equal(setup.status, 200);
+  assert.equal((await client.request('PLAY', home.url, { Session: setup.headers['session'] ?? '' })).status, 200);
+}
+
+describe('rtsp server with logins', () => {
+  it('tells nothing of a stream to who has not logged in, and lets in who has', async () => {
+    await using home = await house({ access: door() });
+    using client = await connectRtsp(home.server.port);
+    assert.equal((await client.request('OPTIONS', home.url)).status, 200);
+    for (const url of [home.url, `${home.url}/nowhere`]) {
+      const refused = await client.request('DESCRIBE', url);
+      assert.equal(refused.status, 401);
+      assert.match(refused.headers['www-authenticate'] ?? '', /^Basic realm="sightline"$/, 'the last of three lines');
+      assert.equal((await client.request('SETUP', `${url}/trackID=0`, tcp)).status, 401);
+    }
+    assert.equal((await client.request('PLAY', home.url)).status, 455);
+    assert.equal((await client.request('DESCRIBE', `${home.url}/nowhere`, basic('guard'))).status, 404);
+    await playAs(client, home, 'guard');
+    home.frame(true);
+    await until('a picture', () => depacketise(client.packets).length === 3);
+  });
+
+  it('answers 403 to who may not watch', async () => {
+    const access = door();
+    access.banished.add('guard');
+    await using home = await house({ access });
+    using client = await connectRtsp(home.server.port);
+    assert.equal((await client.request('DESCRIBE', home.url, basic('guard'))).status, 403);
+    assert.equal((await client.request('DESCRIBE', home.url, basic('owner'))).status, 200);
+  });
+
+  it('asks nobody where it is open, but does not let everybody watch everything', async () => {
+    const access = { ...door(), anonymous: principal('') };
+    await using home = await house({ access });
+    using client = await connectRtsp(home.server.port);
+    assert.equal((await client.request('DESCRIBE', home.url)).status, 200);
+    assert.equal((await client.request('DESCRIBE', home.url, basic('guard', 'wrong'))).status, 200);
+    assert.equal((await client.request('DESCRIBE', `${home.url}x`)).status, 404);
+  });
+
+  it('makes an address that guesses wait, counts it, and tells the log no name', async () => {
+    const clock = new ManualClock();
+    await using home = await house({ access: door(), clock });
+    using client = await connectRtsp(home.server.port);
+    for (let guess = 0; guess < loginLimits.failures; guess++) {
+      assert.equal((await client.request('DESCRIBE', home.url, basic('guard', `guess${guess}`))).status, 401);
+    }
+    using other = await connectRtsp(home.server.port);
+    const blocked = await other.request('DESCRIBE', home.url, basic('guard'));
+    assert.deepEqual([blocked.status, blocked.headers['retry-after']], [503, '60']);
+    assert.equal((await other.request('DESCRIBE', home.url)).status, 401, 'who has said nothing yet is asked');
+    await clock.advance(loginLimits.windowMs);
+    using again = await connectRtsp(home.server.port);
+    assert.equal((await again.request('DESCRIBE', home.url, basic('guard'))).status, 200);
+    const metrics = await home.ctx.metrics.registry.metrics();
+    assert.match(metrics, new RegExp(`sightline_rtsp_logins_failed_total ${loginLimits.failures}\n`));
+    const said = home.ctx.lines.filter(({ msg }) => msg === 'rtsp login failed');
+    assert.ok(said.length >= 1 && said.length <= 3, `${said.length} lines`);
+    assert.doesNotMatch(JSON.stringify(home.ctx.lines), /guess\d|guard/);
+  });
+
+  it('ends all of a user at once when he is revoked, and nobody else', async () => {
+    await using home = await house({ access: door() });
+    using first = await connectRtsp(home.server.port);
+    using second = await connectRtsp(home.server.port);
+    using owner = await connectRtsp(home.server.port);
+    await playAs(first, home, 'guard');
+    assert.equal((await second.request('DESCRIBE', home.url, basic('guard'))).status, 200);
+    await playAs(owner, home, 'owner');
+    assert.deepEqual([home.server.readers, home.server.clients], [2, 3]);
+    assert.equal(home.server.revoke('guard'), 2);
+    await until('both are closed', () => first.closed && second.closed && home.server.clients === 1);
+    home.frame(true);
+    await until('a picture', () => depacketise(owner.packets).length === 3);
+  });
+
+  it('ends those who would not be let in now: gone, with a new password, banished', async () => {
+    const access = door();
+    await using home = await house({ access });
+    const connected = async (name: string) => {
+      const client = await connectRtsp(home.server.port);
+      await playAs(client, home, name);
+      return client;
+    };
+    using guard = await connected('guard');
+    using owner = await connected('owner');
+    assert.equal(home.server.recheck(), 0);
+    access.banished.add('guard');
+    assert.equal(home.server.recheck(), 1);
+    await until('closed', () => guard.closed);
+    access.users.set('owner', { principal: principal('owner'), ha1: ha1Of('owner', 'another') });
+    assert.equal(home.server.recheck(), 1);
+    await until('closed', () => owner.closed && home.server.clients === 0);
+  });
+
+  it('counts who reads or is about to, from DESCRIBE on until he has left', async () => {
+    const counts: number[] = [];
+    await using home = await house({ access: door(), onReaders: (count) => counts.push(count) });
+    using client = await connectRtsp(home.server.port);
+    assert.equal((await client.request('DESCRIBE', home.url)).status, 401);
+    assert.deepEqual(counts, []);
+    await playAs(client, home, 'guard');
+    assert.deepEqual(counts, [1]);
+    client[Symbol.dispose]();
+    await until('he has left', () => counts.length === 2);
+    assert.deepEqual(counts, [1, 0]);
+  });
+});
+
+describe('rtsps', () => {
+  it('is served beside rtsp, keeps media inside the connection, and survives handshakes that are broken off', async () => {
+    await using certificates = await makeCertificates();
+    const before = process.getActiveResourcesInfo().filter((kind) => kind.startsWith('TCP')).length;
+    await using home = await house({ tls: { port: 0, ...certificates.server } });
+    const port = home.server.tlsPort ?? 0;
+    for (let count = 0; count < 10; count++) {
+      using client = await connectRtsp(port);
+      // The begin of a ClientHello of 512 bytes.
+      client.socket.write(Buffer.from('160301020001000 1fc0303'.replace(' ', ''), 'hex'));
+      if (count % 2 === 0) client.socket.resetAndDestroy();
+    }
+    const metric = () => home.ctx.metrics.registry.metrics();
+    await until('they are counted', async () => /sightline_rtsp_handshakes_failed_total [1-9]/.test(await metric()));
+    const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false });
+    let said = '';
+    socket.setEncoding('latin1').on('data', (text) => (said += text));
+    const udp =
+      'SETUP rtsps://h/lobby/trackID=0 RTSP/1.0\r\nCSeq: 1\r\nTransport: RTP/AVP;unicast;client_port=5000-5001\r\n\r\n';
+    socket.write(udp + udp.replace('RTP/AVP;unicast;client_port=5000-5001', tcp.Transport).replace('CSeq: 1', 'CSeq: 2'));
+    await until('two answers', () => said.includes('CSeq: 2') && said.endsWith('\r\n\r\n'));
+    assert.match(said, /^RTSP\/1\.0 461 .*RTSP\/1\.0 200 OK\r\nCSeq: 2/s);
+    const session = /Session: (\w+)/.exec(said)?.[1];
+    socket.write(`PLAY rtsps://h/lobby RTSP/1.0\r\nCSeq: 3\r\nSession: ${session}\r\n\r\n`);
+    await until('it plays', () => home.server.readers === 1);
+    home.frame(true, 200_000);
+    await until('a picture', () => said.length > 200_000);
+    socket.destroy();
+    await until('all are gone', () => home.server.clients === 0);
+    await home.server[Symbol.asyncDispose]();
+    const after = () => process.getActiveResourcesInfo().filter((kind) => kind.startsWith('TCP')).length;
+    await until('nothing is left open', () => after() <= before);
+  });
+
+  it('says which file it cannot use', async () => {
+    await using certificates = await makeCertificates();
+    await using directory = await temporaryDirectory();
+    const { certFile, keyFile } = certificates.server;
+    const wrong = join(directory.path, 'wrong.pem');
+    await writeFile(wrong, 'no certificate');
+    const missing = join(directory.path, 'missing.pem');
+    await assert.rejects(house({ tls: { port: 0, certFile: missing, keyFile } }), {
+      code: 'media.unavailable',
+      message: /^cannot serve rtsps: .*missing\.pem cannot be read: ENOENT/,
+    });
+    for (const files of [
+      { certFile: wrong, keyFile },
+      { certFile, keyFile: certificates.client.keyFile },
+    ]) {
+      await assert.rejects(house({ tls: { port: 0, ...files } }), {
+        code: 'media.unavailable',
+        message: /are no certificate and its key, PEM: /,
+      });
+    }
+  });
+});

@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { describe, it } from 'node:test';
+import { pacing } from '../../src/media/rtsp-udp.ts';
+import { ManualClock } from '../support/clock.ts';
+import { connectRtsp, depacketise, type RtspPacket } from '../support/rtsp-client.ts';
+import { house, play } from '../support/rtsp-house.ts';
+import { until } from '../support/until.ts';
+
+interface Ports extends Disposable {
+  readonly header: { readonly Transport: string };
+  /** Channel 0 is RTP, 1 is RTCP. */
+  readonly packets: readonly (RtspPacket & { readonly port: number })[];
+  /** From the RTCP port. */
+  report(port: number): void;
+}
+
+async function openPorts(): Promise<Ports> {
+  const sockets = [createSocket('udp4'), createSocket('udp4')] as const;
+  const packets: (RtspPacket & { port: number })[] = [];
+  const ports: number[] = [];
+  for (const [channel, socket] of sockets.entries()) {
+    const listening = once(socket, 'listening');
+    socket.bind(0, '127.0.0.1');
+    await listening;
+    ports.push(socket.address().port);
+    socket.on('message', (bytes, { port }) => packets.push({ channel, bytes, port }));
+  }
+  return {
+    header: { Transport: `RTP/AVP;unicast;client_port=${ports.join('-')}` },
+    packets,
+    report: (port) => sockets[1].send(Buffer.from('80c9000100000001', 'hex'), port, '127.0.0.1'),
+    [Symbol.dispose]() {
+      for (const socket of sockets) socket.close();
+    },
+  };
+}
+
+const rtcpPort = (packets: Ports['packets']) => packets.find(({ channel }) => channel === 1)?.port ?? 0;
+
+describe('rtp over udp', () => {
+  it('sends the pictures to the ports of the client, and the report first, from an even port and the next', async () => {
+    await using home = await house();
+    using ports = await openPorts();
+    using client = await connectRtsp(home.server.port);
+    await play(client, home.url, ports.header);
+    const sent = [home.frame(true), home.frame(false)];
+    await until('two pictures', () => depacketise(ports.packets).length >= 4);
+    assert.deepEqual(
+      depacketise(ports.packets)
+        .slice(2)
+        .map(({ nal }) => Uint8Array.from(nal)),
+      sent,
+    );
+    const [rtp] = ports.packets.filter(({ channel }) => channel === 0);
+    assert.equal((rtp?.port ?? 1) % 2, 0);
+    await until('a report', () => rtcpPort(ports.packets) === (rtp?.port ?? 0) + 1);
+    assert.equal(client.packets.length, 0, 'nothing inside the connection');
+    client[Symbol.dispose]();
+    await until('the session has ended with its connection', () => home.stream.readers === 0);
+  });
+
+  it('does not send a large picture in one burst, nor the next before it', async () => {
+    const clock = new ManualClock();
+    await using home = await house({ clock });
+    using ports = await openPorts();
+    using client = await connectRtsp(home.server.port);
+    await play(client, home.url, ports.header);
+    const rtp = () => ports.packets.filter(({ channel }) => channel === 0);
+    home.frame(true, 140_000);
+    home.frame(false, 100);
+    await until('a burst', () => rtp().length >= pacing.burstPackets);
+    assert.equal(rtp().length, pacing.burstPackets);
+    await clock.advance(1);
+    await until('some more', () => rtp().length >= pacing.burstPackets + pacing.packetsPerMs);
+    assert.equal(rtp().length, pacing.burstPackets + pacing.packetsPerMs);
+    for (let ms = 0; ms < 12; ms++) await clock.advance(1);
+    await until('all', () => rtp().at(-1)?.bytes.length === 112);
+    const numbers = rtp().map(({ bytes }) => bytes.readUInt16BE(2));
+    assert.deepEqual(
+      numbers,
+      numbers.map((_, index) => ((numbers[0] ?? 0) + index) % 65_536),
+    );
+  });
+
+  it('ends clients that have fallen silent, and keeps those alive that report or ask', async () => {
+    const clock = new ManualClock();
+    await using home = await house({ clock });
+    using silent = await openPorts();
+    using reporting = await openPorts();
+    using asking = await openPorts();
+    const clients = [];
+    for (const { header } of [silent, reporting, asking]) {
+      const client = await connectRtsp(home.server.port);
+      clients.push({ client, session: await play(client, home.url, header) });
+    }
+    home.frame(true);
+    await until('all have a report', () => [silent, reporting, asking].every(({ packets }) => rtcpPort(packets) > 0));
+    for (let step = 0; step < 16; step++) {
+      await clock.advance(5000);
+      if (step % 4 !== 0) continue;
+      reporting.report(rtcpPort(reporting.packets));
+      const last = clients[2];
+      assert.equal((await last?.client.request('GET_PARAMETER', home.url, last.session))?.status, 200);
+    }
+    await until('one is gone', () => home.server.readers === 2);
+    assert.deepEqual(
+      clients.map(({ client }) => client.closed),
+      [true, false, false],
+    );
+    for (const { client } of clients) client[Symbol.dispose]();
+  });
+
+  it('can be off', async () => {
+    await using home = await house({ udp: false });
+    using client = await connectRtsp(home.server.port);
+    const setup = await client.request('SETUP', `${home.url}/trackID=0`, {
+      Transport: 'RTP/AVP;unicast;client_port=5000-5001',
+    });
+    assert.equal(setup.status, 461);
+  });
+});
