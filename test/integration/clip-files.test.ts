@@ -56,6 +56,7 @@ async function room(options: { readonly doorRuns?: boolean } = {}) {
       files,
       settings,
       mayExpire: () => true,
+      isMasked: (camera) => camera === 'masked',
       door: {
         clip: (request) => requests.push(request),
         forget: (entryId, ids) => {
@@ -120,7 +121,8 @@ test('an alert that was opened gets a clip, which can be read in ranges and show
     ['Anna', undefined],
   );
   assert.deepEqual([await daemon.files.open('none'), await daemon.files.index('../a')], [undefined, undefined]);
-  assert.equal(daemon.requests.length, 1);
+  daemon.clips.alerts([exampleEvent({ id: 'm', camera: 'masked' })]);
+  assert.deepEqual([daemon.requests.length, daemon.clips.queue.waiting, await daemon.counted('masked')], [1, 0, 1]);
   daemon.clips.configure({ ...settings, enabled: false });
   await daemon.open('off');
   assert.equal(daemon.clips.queue.waiting, 0);
