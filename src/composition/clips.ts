@@ -20,8 +20,11 @@ export interface ClipSettings {
 export interface ClipsOptions {
   readonly files: ClipFiles;
   readonly settings: ClipSettings;
-  /** The media door. Every `clip` is answered by `answer`, also when the door ends; `forget` by `forgotten`, and is false when no door runs. */
-  readonly door: { clip(request: ClipRequest): void; forget(entryId: string, clips: readonly string[]): boolean };
+  /**
+   * The media door. Every `clip` is answered by `answer`, also when the door ends. `forget` resolves when no clip that the door is still
+   * writing names the entry and these are given up, at once when no door runs.
+   */
+  readonly door: { clip(request: ClipRequest): void; forget(entryId: string, clips: readonly string[]): Promise<void> };
   /** A camera with masks: its video shows what they hide, so that no clip of it is written. */
   readonly isMasked: (camera: CameraId) => boolean;
   /** Whether what is too old may be deleted now. */
@@ -33,7 +36,6 @@ export interface Clips extends AsyncDisposable {
   /** Alerts that have left, and are stored. Never waits. */
   alerts(events: readonly AlertEvent[]): void;
   answer(message: Extract<FromDoor, { readonly type: 'clipDone' | 'clipFailed' }>): void;
-  forgotten(entryId: string): void;
   /** Before an entry is erased: resolves when no clip that is under way can come to be one of it. Rejects with `store.failed`. */
   forget(entryId: string): Promise<void>;
   configure(settings: ClipSettings): void;
@@ -67,7 +69,6 @@ export function startClips(options: ClipsOptions, ctx: Context): Clips {
   const pending = new Map<string, { readonly camera: CameraId; readonly entryId: string | undefined }>();
   /** What is being done about answers and alerts, so that an erasure can wait for it. */
   const working = new Set<Promise<void>>();
-  const forgetting = new Map<string, PromiseWithResolvers<void>>();
 
   function work(task: () => Promise<void>): void {
     const running = task()
@@ -180,18 +181,11 @@ export function startClips(options: ClipsOptions, ctx: Context): Clips {
       }
     },
     answer: (message) => work(() => (message.type === 'clipDone' ? done(message) : failed(message))),
-    forgotten: (entryId) => forgetting.get(entryId)?.resolve(),
     forget: async (entryId) => {
       const concerned = [...pending].flatMap(([id, asked]) => (asked.entryId === entryId ? [id] : []));
       for (const id of concerned) settle(id);
       // What is asked for already is known to the door, what is not will not be.
-      const answered = forgetting.get(entryId) ?? Promise.withResolvers<void>();
-      forgetting.set(entryId, answered);
-      try {
-        if (door.forget(entryId, concerned)) await within(answered.promise);
-      } finally {
-        forgetting.delete(entryId);
-      }
+      await within(door.forget(entryId, concerned));
       await Promise.all(working);
       await files.discard(concerned);
     },
