@@ -173,7 +173,11 @@ export function openAlert(
     publishedMs: options.sighting.frame.time.eventTimeMs,
     pending: undefined,
   });
-  return { alert, step, revision: 1, snapshot: options.sighting.crop.jpeg };
+  return { alert, step, revision: 1, ...pictureOf(options.sighting) };
+}
+
+function pictureOf({ crop, faces }: Sighting): Pick<AlertEvent, 'snapshot' | 'faces'> {
+  return { snapshot: crop.jpeg, ...(faces === undefined ? {} : { faces }) };
 }
 
 /** Remembers a sighting that says more than the alert does: a better score, or another camera. */
@@ -206,7 +210,7 @@ export function updateAlert(
     decidedAt: options.at.wallMs,
   };
   const step: AlertStep = { state: 'updated', at: options.at.wallMs, actor: 'sightline' };
-  return keep(entry, takeStep({ ...numbered, alert }, step, sighting.crop.jpeg));
+  return keep(entry, takeStep({ ...numbered, alert }, step, pictureOf(sighting)));
 }
 
 export type CloseReason = 'left' | 'retracted' | 'source_ended' | 'entry_removed';

@@ -5,6 +5,7 @@ import type { AlertCommit, AlertStore } from '../core/store.ts';
 import type { CameraId, FrameMeta, Sighting, TrackChange, TrackRef } from '../core/types.ts';
 import { type AlertInput, type AlertsOptions, createAlerts } from './alerts.ts';
 import type { Lost } from './owed.ts';
+import type { HideFaces } from './pictures.ts';
 import type { TrackLabel } from './recognition.ts';
 import type { AlertRules } from './settings.ts';
 import type { Act } from './steps.ts';
@@ -13,6 +14,8 @@ import { type AlertWriterOptions, createAlertWriter, undurable } from './writer.
 export interface AlertRoomConfig extends AlertRules, Pick<AlertsOptions, 'newId' | 'isListed'> {
   readonly store: Pick<AlertStore, 'commit' | 'loadOpen' | 'get'>;
   readonly publish: AlertWriterOptions['publish'];
+  /** What to do with faces of others in pictures; absent: such pictures are left out. */
+  readonly hideFaces?: HideFaces;
   /** What is known of a track has changed. */
   readonly onLabel?: (track: TrackRef, label: TrackLabel) => void;
 }
@@ -49,7 +52,10 @@ export async function startAlerts(config: AlertRoomConfig, ctx: Context): Promis
   const alerts = createAlerts({ ...config, clock, restored });
   const measure = instruments(ctx, alerts);
   let outputs = config.outputs;
-  const writer = createAlertWriter({ store, publish, outputs: () => outputs, dropped: measure.dropped }, ctx);
+  const writer = createAlertWriter(
+    { store, publish, hideFaces: config.hideFaces, outputs: () => outputs, dropped: measure.dropped },
+    ctx,
+  );
   let decided = 0;
   if (restored.episodes.length > 0) log.info({ episodes: restored.episodes.length }, 'open episodes go on');
 

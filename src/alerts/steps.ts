@@ -48,7 +48,11 @@ export interface Numbered {
  * Takes a step. Earlier updates give way to the newest one in `steps`, so that a visit of hours has a history of a few lines.
  * A step that the state does not allow is `alert.transition`.
  */
-export function takeStep({ alert, revision }: Numbered, step: AlertStep, snapshot?: Uint8Array): AlertEvent {
+export function takeStep(
+  { alert, revision }: Numbered,
+  step: AlertStep,
+  picture: Pick<AlertEvent, 'snapshot' | 'faces'> = {},
+): AlertEvent {
   const state = nextState(alert.state, step.state);
   const done = step.state === 'acknowledged' && alert.steps.some((past) => past.state === 'acknowledged');
   if (state === undefined || done) {
@@ -62,6 +66,6 @@ export function takeStep({ alert, revision }: Numbered, step: AlertStep, snapsho
     alert: { ...alert, state, steps: [...kept, step] },
     step,
     revision: revision + 1,
-    ...(snapshot === undefined ? {} : { snapshot }),
+    ...picture,
   };
 }

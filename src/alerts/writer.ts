@@ -6,6 +6,7 @@ import { SeldomGate } from '../core/log.ts';
 import type { AlertCommit, AlertStore, OutboxRow } from '../core/store.ts';
 import { createCommitBuilder } from './commit.ts';
 import { createOwed, type Lost } from './owed.ts';
+import { createPictures, type HideFaces } from './pictures.ts';
 
 export interface AlertWriterOptions {
   readonly store: Pick<AlertStore, 'commit'>;
@@ -18,6 +19,8 @@ export interface AlertWriterOptions {
   };
   /** Read for every transaction. */
   readonly outputs: () => readonly string[];
+  /** Faces of others in pictures, before those are stored or published; absent: such pictures are left out. */
+  readonly hideFaces?: HideFaces | undefined;
   /** Lost while the store was busy or took nothing. */
   readonly dropped: (what: Lost, count: number) => void;
 }
@@ -53,6 +56,7 @@ export function createAlertWriter(options: AlertWriterOptions, ctx: Context): Al
   };
   const waiting = createCommitBuilder({ events: eventsWaiting, ledger: rowsWaiting, dropped: (what) => dropped(what, 1) });
   const owed = createOwed(dropped);
+  const pictures = createPictures(options.hideFaces, ctx);
   const owing = metrics.gauge('sightline_alert_owed', 'Alerts published from memory that the store has yet to take.');
   owing.set(0);
   const kept = new WeakSet<AlertEvent>();
@@ -63,6 +67,7 @@ export function createAlertWriter(options: AlertWriterOptions, ctx: Context): Al
     await Promise.resolve(); // what is decided in the same turn belongs together
     let commit = waiting.take(options.outputs());
     do {
+      if (commit !== undefined && pictures.needed(commit)) commit = await pictures.ready(commit);
       const failure = await pay();
       if (commit !== undefined) await writeOne(commit, failure);
       commit = waiting.take(options.outputs());
@@ -145,6 +150,7 @@ export function createAlertWriter(options: AlertWriterOptions, ctx: Context): Al
     [Symbol.asyncDispose]: async () => {
       paying[Symbol.dispose]();
       await flush();
+      pictures[Symbol.dispose]();
       if (owed.empty) return;
       writing = write();
       await writing;

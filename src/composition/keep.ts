@@ -10,6 +10,7 @@ import { startEmbedded } from '../inference/embedded.ts';
 import { startImageDecoding } from '../models/image.ts';
 import { startStore } from '../store/store.ts';
 import { startWatchlist, type Watchlist } from '../watchlist/watchlist.ts';
+import { type ClipFiles, createClipFiles } from './clip-files.ts';
 import { type Erasing, startErasing } from './erasing.ts';
 import { createRecognition, type Recognition } from './recognition.ts';
 
@@ -20,10 +21,13 @@ export interface Keep extends AsyncDisposable {
   readonly recognition: Recognition;
   readonly watchlist: Watchlist;
   readonly erasing: Erasing;
+  readonly clips: ClipFiles;
   /** Called with entries that are no longer matched, before they are erased. */
   onRemove(listener: (entry: EntryRecord) => void): void;
   /** Called once an entry is erased: what was read of it before must be forgotten. */
   onErased(listener: () => void): void;
+  /** Awaited before an entry is erased: what is under way about it must be given up. When it rejects, the erasure is tried again later. */
+  beforeErase(listener: (entryId: string) => Promise<void>): void;
 }
 
 const stopWithinMs = 4000;
@@ -51,15 +55,27 @@ export async function startKeep(config: Config, ctx: Context): Promise<Keep> {
     const recognition = scope.use('recognition', await createRecognition(config.models, engine, ctx));
     let removed: (entry: EntryRecord) => void = () => {};
     let erased = () => {};
+    let beforeErase: (entryId: string) => Promise<void> = async () => {};
+    const clips = createClipFiles(config.dataDir, store.clips, (entryId) =>
+      watchlist.has(entryId) ? watchlist.get(entryId).entry.name : undefined,
+    );
     const thresholds = recognition.thresholds(config.models);
     const { face, appearance } = recognition.embedders;
-    const watchlist = scope.use(
+    try {
+      await clips.reconcile();
+    } catch (error) {
+      ctx.log.error({ err: error }, 'folder of clips cannot be used');
+    }
+    const watchlist: Watchlist = scope.use(
       'watchlist',
       await startWatchlist(
         {
           store: {
             ...store.watchlist,
             erase: async (entryId) => {
+              await beforeErase(entryId);
+              // Files first: their rows say which they are.
+              await clips.eraseEntry(entryId);
               await store.watchlist.erase(entryId);
               erased();
             },
@@ -83,11 +99,15 @@ export async function startKeep(config: Config, ctx: Context): Promise<Keep> {
       engine,
       recognition,
       watchlist,
+      clips,
       onRemove: (listener) => {
         removed = listener;
       },
       onErased: (listener) => {
         erased = listener;
+      },
+      beforeErase: (listener) => {
+        beforeErase = listener;
       },
       [Symbol.asyncDispose]: () => scope[Symbol.asyncDispose](),
     };

@@ -1,4 +1,4 @@
-import type { Box, CameraId, MatchKind, Quality, StageTimes, TrackRef } from './types.ts';
+import type { Box, CameraId, CropFaces, MatchKind, Quality, StageTimes, TrackRef } from './types.ts';
 
 /** What an alert is, wherever it is decided, stored, published or shown. Times are milliseconds since 1970. */
 
@@ -73,6 +73,8 @@ export interface AlertEvent {
   /** Grows by one with every event of this alert, from 1. */
   readonly revision: number;
   readonly snapshot?: Uint8Array;
+  /** Faces of others that are still to be seen in `snapshot`. Never outside the alert room: it makes them unrecognisable first. */
+  readonly faces?: CropFaces;
 }
 
 /** Why a match, or a track, told nobody. */

@@ -74,6 +74,33 @@ export interface AlertStore {
   snapshot(alertId: string): Promise<Uint8Array | undefined>;
 }
 
+/** The clip of an alert; its files lie beside the store. */
+export interface ClipRecord {
+  readonly alertId: string;
+  readonly camera: CameraId;
+  /** Of its files together. */
+  readonly bytes: number;
+  /** Camera time of the first and the last picture, milliseconds since 1970. */
+  readonly fromMs: number;
+  readonly toMs: number;
+  /** Wall clock. */
+  readonly storedAt: number;
+}
+
+export interface ClipStore {
+  /** `entries` are named in its files. False, and nothing written: the alert is gone or one of the entries is erased, so the files must go. */
+  add(clip: ClipRecord, entries: readonly string[]): Promise<boolean>;
+  get(alertId: string): Promise<ClipRecord | undefined>;
+  /** Alerts whose clips are of this entry or name it. */
+  ofEntry(entryId: string): Promise<readonly string[]>;
+  /** Alerts that have a clip. */
+  ids(): Promise<readonly string[]>;
+  /** What must go, oldest first: stored before that time, or more than so many bytes together, or of alerts that are gone. */
+  surplus(keep: { readonly storedBefore: number; readonly bytes: number }): Promise<readonly string[]>;
+  remove(alertIds: readonly string[]): Promise<void>;
+  totals(): Promise<{ readonly clips: number; readonly bytes: number }>;
+}
+
 export interface OutboxStore {
   /** Oldest first, not yet acknowledged, of this output; with `afterId` only rows of greater id, so that a reader can page on. */
   pending(output: string, limit: number, afterId?: number): Promise<readonly OutboxRow[]>;
@@ -187,6 +214,7 @@ export interface Store extends AsyncDisposable {
   readonly ledger: LedgerStore;
   readonly watchlist: WatchlistStore;
   readonly audit: AuditStore;
+  readonly clips: ClipStore;
   readonly clock: ClockStore;
   /** Next epoch number of a camera; never given twice, also across restarts. */
   nextEpoch(camera: CameraId): Promise<number>;

@@ -103,6 +103,14 @@ export interface Crop {
   readonly quality: Quality;
 }
 
+/** Faces in a crop, in whole pixels of its JPEG. */
+export interface CropFaces {
+  /** Not of the one whom the crop is about. */
+  readonly others: readonly Box[];
+  /** The face that the crop is about, where it is known. */
+  readonly own?: Box;
+}
+
 export interface Detection {
   readonly trackId: number;
   /** Class of the object in the detector's own words: `face`, `person`, a COCO name. */
@@ -137,6 +145,8 @@ export interface Candidate {
   readonly track: TrackRef;
   readonly kind: MatchKind;
   readonly crop: Crop;
+  /** Where there are faces of others in `crop`. */
+  readonly faces?: CropFaces;
   readonly box: Box;
   readonly label: string;
   readonly frame: { readonly sequence: number; readonly width: number; readonly height: number; readonly time: FrameTime };
@@ -177,6 +187,7 @@ export interface Sighting {
   readonly kind: MatchKind;
   readonly result: MatchResult;
   readonly crop: Crop;
+  readonly faces?: CropFaces;
   readonly box: Box;
   readonly label: string;
   readonly frame: Candidate['frame'];

@@ -185,6 +185,28 @@ export const migrations: readonly Migration[] = [
       ) STRICT, WITHOUT ROWID;
     `,
   },
+  {
+    version: 4,
+    // The videos are files. A row outlives its alert until they are deleted; entries are whoever is named in them.
+    sql: `
+      CREATE TABLE clips (
+        alert_id TEXT PRIMARY KEY,
+        camera TEXT NOT NULL,
+        bytes INTEGER NOT NULL,
+        from_ms REAL NOT NULL,
+        to_ms REAL NOT NULL,
+        stored_at REAL NOT NULL
+      ) STRICT, WITHOUT ROWID;
+      CREATE INDEX clips_by_age ON clips (stored_at);
+
+      CREATE TABLE clip_entries (
+        alert_id TEXT NOT NULL REFERENCES clips (alert_id) ON DELETE CASCADE,
+        entry_id TEXT NOT NULL,
+        PRIMARY KEY (alert_id, entry_id)
+      ) STRICT, WITHOUT ROWID;
+      CREATE INDEX clip_entries_by_entry ON clip_entries (entry_id);
+    `,
+  },
 ];
 
 /** `sightline.db.v1.bak`: the file as it was before it was taken beyond that version. */

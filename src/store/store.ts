@@ -277,6 +277,15 @@ export async function startStore({ directory }: StoreOptions, ctx: Context): Pro
       add: (row) => call('write', (thread) => thread.addAudit(row)),
       list: (limit) => call('read', (thread) => thread.listAudit(limit)),
     },
+    clips: {
+      add: (clip, entries) => call('write', (thread) => thread.addClip(clip, entries)),
+      get: (alertId) => call('read', (thread) => thread.getClip(alertId)),
+      ofEntry: (entryId) => call('read', (thread) => thread.clipsOfEntry(entryId)),
+      ids: () => call('read', (thread) => thread.clipIds()),
+      surplus: (keep) => call('read', (thread) => thread.surplusClips(keep)),
+      remove: (alertIds) => call('write', (thread) => thread.removeClips(alertIds)),
+      totals: () => call('read', (thread) => thread.clipTotals()),
+    },
     clock: {
       trusted: () => call('read', (thread) => thread.trustedClock()),
       trust: (at) => call('write', (thread) => thread.trustClock(at)),

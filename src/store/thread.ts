@@ -4,6 +4,7 @@ import { identityOf } from '../core/file-identity.ts';
 import { serveThread } from '../core/thread.ts';
 import { createAlerts } from './alerts.ts';
 import { createAudit } from './audit.ts';
+import { createClips } from './clips.ts';
 import { type OpenedDatabase, openDatabase, storeError } from './database.ts';
 import { createEpochs } from './epochs.ts';
 import { createErased } from './erased.ts';
@@ -36,6 +37,7 @@ function prepareSubjects(opened: OpenedDatabase, directory: string) {
     ledger: createLedger(db),
     watchlist: createWatchlist(db, file, erased),
     audit: createAudit(db),
+    clips: createClips(db, erased),
     epochs: createEpochs(db),
     trusted: createTrusted(db),
     retention: createRetention(db, file, erased),
@@ -142,6 +144,13 @@ function createHandlers() {
     erase: deleting((all, ...args: Parameters<Subjects['watchlist']['erase']>) => all.watchlist.erase(...args)),
     addAudit: on((all, ...args: Parameters<Subjects['audit']['add']>) => all.audit.add(...args)),
     listAudit: on((all, limit: number) => all.audit.list(limit)),
+    addClip: on((all, ...args: Parameters<Subjects['clips']['add']>) => all.clips.add.immediate(...args)),
+    getClip: on((all, alertId: string) => all.clips.get(alertId)),
+    clipsOfEntry: on((all, entryId: string) => all.clips.ofEntry(entryId)),
+    clipIds: on((all) => all.clips.ids()),
+    surplusClips: on((all, ...args: Parameters<Subjects['clips']['surplus']>) => all.clips.surplus(...args)),
+    removeClips: deleting((all, alertIds: readonly string[]) => all.clips.remove.immediate(alertIds)),
+    clipTotals: on((all) => all.clips.totals()),
     trustedClock: on((all) => all.trusted.get()),
     trustClock: on((all, at: number) => all.trusted.put(at)),
     nextEpoch: on((all, camera: string) => all.epochs.next(camera)),

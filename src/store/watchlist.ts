@@ -135,6 +135,8 @@ export function createWatchlist(
     'UPDATE events SET snapshot_id = NULL WHERE entry_id = @id',
     `DELETE FROM snapshots WHERE alert_id IN (SELECT id FROM alerts WHERE entry_id = @id
        UNION SELECT alert_id FROM events WHERE entry_id = @id)`,
+    `DELETE FROM clips WHERE alert_id IN (SELECT id FROM alerts WHERE entry_id = @id
+       UNION SELECT alert_id FROM clip_entries WHERE entry_id = @id)`,
     'DELETE FROM alerts WHERE entry_id = @id',
     'DELETE FROM episodes WHERE entry_id = @id',
     'DELETE FROM cooldowns WHERE instr(key, @id) > 0',

@@ -1,6 +1,7 @@
 import type { CameraConfig } from '../config/schema.ts';
 import type { CameraId, Candidate, Detection, FrameMeta, MatchKind, TrackChange, TrackKey, TrackRef } from '../core/types.ts';
 import { trackKey } from '../core/types.ts';
+import { createOtherFaces } from './other-faces.ts';
 
 export type CandidateCamera = Pick<CameraConfig, 'recognise' | 'crops'>;
 
@@ -37,6 +38,7 @@ export function createCandidates(options: CandidatesOptions): Candidates {
   const qualityFloor = options.qualityFloor ?? 0.02;
   let cameras = options.cameras;
   const looked = new Map<CameraId, Map<TrackKey, Looked>>();
+  const faces = createOtherFaces();
 
   function wanted(camera: CandidateCamera, track: TrackRef, quality: number, now: number): boolean {
     const tracks = looked.get(track.camera) ?? new Map<TrackKey, Looked>();
@@ -60,7 +62,9 @@ export function createCandidates(options: CandidatesOptions): Candidates {
   return {
     of(frame) {
       const camera = cameras[frame.camera];
-      if (camera === undefined || frame.predicted) return [];
+      if (camera === undefined) return [];
+      faces.see(frame);
+      if (frame.predicted) return [];
       const found: Candidate[] = [];
       for (const detection of frame.detections) {
         const kind = kindOf(detection);
@@ -69,10 +73,12 @@ export function createCandidates(options: CandidatesOptions): Candidates {
         if (quality.heightPx < leastHeightPx(camera, kind) || quality.overall < qualityFloor) continue;
         const track = { camera: frame.camera, epoch: frame.epoch, trackId: detection.trackId };
         if (!wanted(camera, track, quality.overall, frame.time.eventTimeMs)) continue;
+        const inCrop = faces.in(frame, detection, detection.crop);
         found.push({
           track,
           kind,
           crop: detection.crop,
+          ...(inCrop === undefined ? {} : { faces: inCrop }),
           box: detection.box,
           label: detection.label,
           frame: { sequence: frame.sequence, width: frame.width, height: frame.height, time: frame.time },
@@ -82,6 +88,7 @@ export function createCandidates(options: CandidatesOptions): Candidates {
       return found;
     },
     see(changes) {
+      faces.ended(changes);
       for (const change of changes) {
         if (change.kind === 'ended') looked.get(change.track.camera)?.delete(trackKey(change.track));
       }
@@ -89,6 +96,7 @@ export function createCandidates(options: CandidatesOptions): Candidates {
     configure(next) {
       cameras = next;
       for (const camera of looked.keys()) if (next[camera] === undefined) looked.delete(camera);
+      faces.keepOnly((camera) => next[camera] !== undefined);
     },
     get size() {
       let size = 0;

@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { startStore } from '../../src/store/store.ts';
 import { hasMosquitto, listen, startBroker } from '../support/broker.ts';
+import { testContext } from '../support/context.ts';
 import { alertsIn, alertWith, createWorkplace, cutClip, patience } from '../support/daemon.ts';
 import { missingTool } from '../support/data.ts';
 import { installedProgram } from '../support/programs.ts';
+import { exampleCommit, exampleEvent } from '../support/store.ts';
 import { startTcpProxy } from '../support/tcp-proxy.ts';
 import { until } from '../support/until.ts';
 
@@ -41,5 +46,35 @@ test('of an entry that is erased while the broker is away only the end of its al
     [{ id: opened.id, state: 'closed', name: '', snapshot: 'omitted' }],
   );
   assert.equal(told[0]?.steps.at(-1)?.reason, 'entry_removed');
+  await daemon.stop();
+});
+
+test('removing an entry deletes the clips of its alerts and those that name it, whether a daemon runs or not', async () => {
+  await using place = await createWorkplace({ lists: { watch: {} } });
+  await place.enrol('watch', 'ada', 'ben', 'cyd');
+  const folder = join(place.dataDir, 'clips');
+  mkdirSync(folder, { recursive: true });
+  {
+    using ctx = testContext();
+    await using store = await startStore({ directory: place.dataDir }, ctx);
+    const { entries } = await store.watchlist.load();
+    for (const { id: entryId, name } of entries) {
+      const entry = { id: entryId, name, list: 'watch' };
+      const event = exampleEvent({ id: name, episodeId: name, entry, top: [] });
+      await store.alerts.commit(exampleCommit({ events: [event], outputs: [] }));
+      // Ben is in cyd's clip too.
+      const named = entries.filter((other) => name === 'cyd' && other.name === 'ben').map(({ id }) => id);
+      const clip = { alertId: name, camera: 'lobby', bytes: 20, fromMs: 0, toMs: 1, storedAt: Date.now() };
+      assert.ok(await store.clips.add(clip, named));
+      for (const ending of ['mp4', 'json']) writeFileSync(join(folder, `${name}.${ending}`), 'something');
+    }
+  }
+  writeFileSync(join(folder, 'ada.part'), 'left by a crash');
+  const there = () => readdirSync(folder).sort();
+  await place.succeed('watchlist', 'remove', 'ada', '--config', place.configFile);
+  assert.deepEqual(there(), ['ben.json', 'ben.mp4', 'cyd.json', 'cyd.mp4']);
+  await using daemon = await place.start();
+  await place.ask('watchlist.remove', { entry: 'ben', actor: 'tester' });
+  assert.deepEqual(there(), []);
   await daemon.stop();
 });

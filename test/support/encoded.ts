@@ -62,7 +62,7 @@ export function encode(directory: string, options: EncodeOptions): Encoded & { r
   const { codec, frames, width = 320, height = 180, keyEvery = 25, bFrames = 2, epoch = 1, captureMs = 0 } = options;
   const name = join(directory, `${codec}-${epoch}-${width}-${keyEvery}-${bFrames}`);
   const encoder = codec === 'h264' ? 'libx264' : 'libx265';
-  const settings = `keyint=${keyEvery}:min-keyint=${keyEvery}:scenecut=0:bframes=${bFrames}:log-level=error`;
+  const settings = `keyint=${keyEvery}:min-keyint=${codec === 'h264' ? keyEvery : 1}:scenecut=0:bframes=${bFrames}:open-gop=1:log-level=error`;
   run('ffmpeg', [
     ...['-f', 'lavfi', '-i', `testsrc2=size=${width}x${height}:rate=${fps}`, '-frames:v', String(frames)],
     ...[
@@ -76,7 +76,7 @@ export function encode(directory: string, options: EncodeOptions): Encoded & { r
     ],
     ...[
       codec === 'h264' ? '-x264-params' : '-x265-params',
-      codec === 'h264' ? settings.replace(/:log-level=error/, '') : settings,
+      codec === 'h264' ? settings.replace(/:open-gop=1:log-level=error/, '') : settings,
     ],
     ...['-bf', String(bFrames), '-video_track_timescale', '90000', `${name}.mp4`],
   ]);
