@@ -22,7 +22,7 @@ Usage: sightline watchlist list [--list LIST]
 ENTRY is the id of an entry, or its name where only one has it.
 
   show      with --save its pictures are written to DIR
-  remove    erases the entry with everything that is of it: pictures, vectors, snapshots, rows;
+  remove    erases the entry with everything that is of it: pictures, vectors, snapshots, clips, rows;
             --picture erases one of its pictures only
   export    entries with their pictures, one a line, readable by the owner only; the file holds biometric data
   import    adds what is not there yet

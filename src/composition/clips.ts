@@ -5,6 +5,7 @@ import type { PartState } from '../core/control.ts';
 import { errorText, SightlineError } from '../core/errors.ts';
 import { FloodGate } from '../core/log.ts';
 import type { ClipRequest, FromDoor } from '../core/media-door.ts';
+import type { CameraId } from '../core/types.ts';
 import type { ClipFiles } from './clip-files.ts';
 
 export interface ClipSettings {
@@ -19,8 +20,13 @@ export interface ClipSettings {
 export interface ClipsOptions {
   readonly files: ClipFiles;
   readonly settings: ClipSettings;
-  /** The media door. Every `clip` is answered by `answer`, also when the door ends; `forget` by `forgotten`, and is false when no door runs. */
-  readonly door: { clip(request: ClipRequest): void; forget(entryId: string, clips: readonly string[]): boolean };
+  /**
+   * The media door. Every `clip` is answered by `answer`, also when the door ends. `forget` resolves when no clip that the door is still
+   * writing names the entry and these are given up, at once when no door runs.
+   */
+  readonly door: { clip(request: ClipRequest): void; forget(entryId: string, clips: readonly string[]): Promise<void> };
+  /** A camera with masks: its video shows what they hide, so that no clip of it is written. */
+  readonly isMasked: (camera: CameraId) => boolean;
   /** Whether what is too old may be deleted now. */
   readonly mayExpire: () => boolean;
 }
@@ -30,7 +36,6 @@ export interface Clips extends AsyncDisposable {
   /** Alerts that have left, and are stored. Never waits. */
   alerts(events: readonly AlertEvent[]): void;
   answer(message: Extract<FromDoor, { readonly type: 'clipDone' | 'clipFailed' }>): void;
-  forgotten(entryId: string): void;
   /** Before an entry is erased: resolves when no clip that is under way can come to be one of it. Rejects with `store.failed`. */
   forget(entryId: string): Promise<void>;
   configure(settings: ClipSettings): void;
@@ -47,7 +52,7 @@ const trimEveryMs = 10 * 60_000;
 /** The media door only gives up what it is writing. */
 const forgetWithinMs = 5000;
 
-type Result = 'written' | 'refused' | 'full' | 'late' | 'busy' | 'empty' | 'disk' | 'cancelled' | 'failed' | 'gone' | 'unkept';
+type Result = 'written' | 'masked' | 'full' | 'busy' | 'empty' | 'disk' | 'cancelled' | 'failed' | 'gone' | 'unkept';
 
 export function startClips(options: ClipsOptions, ctx: Context): Clips {
   const { files, door } = options;
@@ -61,10 +66,9 @@ export function startClips(options: ClipsOptions, ctx: Context): Clips {
   let problem: string | undefined;
   let dropped = 0;
   /** By alert: whom it is about. */
-  const pending = new Map<string, { readonly camera: string; readonly entryId: string | undefined }>();
+  const pending = new Map<string, { readonly camera: CameraId; readonly entryId: string | undefined }>();
   /** What is being done about answers and alerts, so that an erasure can wait for it. */
   const working = new Set<Promise<void>>();
-  const forgetting = new Map<string, PromiseWithResolvers<void>>();
 
   function work(task: () => Promise<void>): void {
     const running = task()
@@ -75,7 +79,7 @@ export function startClips(options: ClipsOptions, ctx: Context): Clips {
 
   function count(result: Result): void {
     results.inc({ result });
-    if (result !== 'written' && result !== 'cancelled') dropped += 1;
+    if (result !== 'written' && result !== 'cancelled' && result !== 'masked') dropped += 1;
   }
 
   function settle(alertId: string): void {
@@ -154,6 +158,10 @@ export function startClips(options: ClipsOptions, ctx: Context): Clips {
       for (const event of events) {
         const { alert, step } = event;
         if (step.state !== 'opened' || !alert.durable || pending.has(alert.id)) continue;
+        if (options.isMasked(alert.camera)) {
+          count('masked');
+          continue;
+        }
         if (pending.size >= mostClips) {
           count('busy');
           flood.warn('a clip was not written, too many are under way', { alert: alert.id, camera: alert.camera });
@@ -173,18 +181,11 @@ export function startClips(options: ClipsOptions, ctx: Context): Clips {
       }
     },
     answer: (message) => work(() => (message.type === 'clipDone' ? done(message) : failed(message))),
-    forgotten: (entryId) => forgetting.get(entryId)?.resolve(),
     forget: async (entryId) => {
       const concerned = [...pending].flatMap(([id, asked]) => (asked.entryId === entryId ? [id] : []));
       for (const id of concerned) settle(id);
       // What is asked for already is known to the door, what is not will not be.
-      const answered = forgetting.get(entryId) ?? Promise.withResolvers<void>();
-      forgetting.set(entryId, answered);
-      try {
-        if (door.forget(entryId, concerned)) await within(answered.promise);
-      } finally {
-        forgetting.delete(entryId);
-      }
+      await within(door.forget(entryId, concerned));
       await Promise.all(working);
       await files.discard(concerned);
     },

@@ -15,7 +15,7 @@ import { listenOn } from '../core/socket-file.ts';
  */
 
 /** Waiting ones; what comes beyond is told to come again. */
-const queueLimit = 64;
+const queueLimit = 512;
 
 type LiveMessage = Extract<ToDoor, { type: 'live' }>;
 

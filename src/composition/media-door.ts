@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import { Backoff } from '../core/backoff.ts';
 import type { Context } from '../core/context.ts';
 import type { PartState } from '../core/control.ts';
-import { isAbort } from '../core/errors.ts';
+import { descriptorsText, errorText, isAbort } from '../core/errors.ts';
 import { FloodGate } from '../core/log.ts';
 import type {
   ClipRequest,
@@ -103,6 +103,8 @@ export async function startMediaDoor(options: MediaDoorOptions, ctx: Context): P
   let ready: DoorReady | undefined;
   let stats: DoorStats | undefined;
   let trouble = 'it is being started';
+  /** What the process said of itself before it ended. */
+  let failure: string | undefined;
 
   const sockets = createSocketHandover({
     tunnelPath: () => join(dirname(settings.mediaSocket), 'live.sock'),
@@ -121,6 +123,9 @@ export async function startMediaDoor(options: MediaDoorOptions, ctx: Context): P
         options.onReady?.(what);
         return;
       }
+      case 'failed':
+        failure = message.reason;
+        return;
       case 'liveTaken':
         sockets.taken(message.id);
         return;
@@ -178,26 +183,36 @@ export async function startMediaDoor(options: MediaDoorOptions, ctx: Context): P
     forgetting.clear();
   }
 
-  async function keep(): Promise<void> {
-    while (!ended.aborted) {
-      const startedMono = clock.mono();
-      const given = settings;
+  /** One life of the process; resolves to why it ended. */
+  async function live(): Promise<string> {
+    try {
       const running = launchDoor(
         { program: options.program, onMessage: receive, onSkipped: (lines) => skipped.inc(lines) },
         ctx,
       );
       door = running;
       brief(running);
-      const why = await running.ended;
+      return await running.ended;
+    } catch (error) {
+      return `it cannot be started: ${descriptorsText(error) ?? errorText(error)}`;
+    }
+  }
+
+  async function keep(): Promise<void> {
+    while (!ended.aborted) {
+      const startedMono = clock.mono();
+      const given = settings;
+      failure = undefined;
+      const why = await live();
       mourn();
       firstTry.resolve();
       if (ended.aborted) return;
-      trouble = why;
+      trouble = failure ?? why;
       restarts.inc();
       if (clock.mono() - startedMono > soundAfterMs || given !== settings) backoff.reset();
       if (given !== settings) continue;
       const waitMs = backoff.next();
-      log.error({ reason: why, retryInMs: waitMs }, 'media door ended');
+      log.error({ reason: trouble, retryInMs: waitMs }, 'media door ended');
       await clock.sleep(waitMs, ended);
     }
   }

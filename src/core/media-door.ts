@@ -97,8 +97,13 @@ export type ToDoor =
   | { readonly type: 'stop' };
 
 export type FromDoor =
-  /** What of `configure` came true. `rtspError`: why the RTSP server could not be opened; the rest works all the same. */
+  /**
+   * What of `configure` came true. `rtspError`: why the RTSP server could not be opened; the rest works all the same, it is tried again, and
+   * this is said again once it is open.
+   */
   | { readonly type: 'ready'; readonly rtspPort?: number; readonly rtspsPort?: number; readonly rtspError?: string }
+  /** Without what `configure` asked for the process is of no use, and ends. */
+  | { readonly type: 'failed'; readonly reason: string }
   /** The socket of `live` has arrived: the daemon sends the next one. */
   | { readonly type: 'liveTaken'; readonly id: number }
   /** Whether somebody watches the annotated stream of a camera. */

@@ -229,11 +229,12 @@ export function createClips({ clock, log, report }: ClipsOptions): Clips {
       }
     },
     forget: async (entryId, clips) => {
-      for (const { overlays } of feeds.values()) overlays.forget(entryId);
-      const concerned = [...writings.values()].filter(({ request, entries, feed }) => {
-        feed.overlays.forget(entryId);
-        return clips.includes(request.id) || entries.includes(entryId);
-      });
+      // Of cameras that are gone too, while clips of them are written.
+      const known = new Set([...feeds.values(), ...[...writings.values()].map(({ feed }) => feed)]);
+      for (const { overlays } of known) overlays.forget(entryId);
+      const concerned = [...writings.values()].filter(
+        ({ request, entries }) => clips.includes(request.id) || entries.includes(entryId),
+      );
       for (const writing of concerned) {
         writing.cancelled.abort();
         writing.wake();

@@ -19,6 +19,8 @@ export interface Door extends AsyncDisposable {
 }
 
 const statsEveryMs = 1000;
+/** The port of an RTSP server that could not be opened may be free by then: the door of a daemon that was killed lets go of it in a moment. */
+const rtspAgainMs = 5000;
 /** Who reads in open mode. */
 const anybody: Principal = { user: 'anybody', role: 'viewer', cameras: 'all', pictures: false, via: 'open' };
 
@@ -37,6 +39,7 @@ export function createDoor(send: (message: FromDoor) => void, ctx: Context): Doo
   let workers: readonly IntakeWorker[] = [];
   let intake: Intake | undefined;
   let rtsp: RtspServer | undefined;
+  let rtspTrouble: string | undefined;
   let configured = false;
 
   function openRtsp(settings: NonNullable<DoorSettings['rtsp']>): Promise<RtspServer> {
@@ -81,21 +84,32 @@ export function createDoor(send: (message: FromDoor) => void, ctx: Context): Doo
       ctx,
     );
     intake.setWorkers(workers);
-    let rtspError: string | undefined;
-    if (settings.rtsp !== undefined) {
-      try {
-        rtsp = await openRtsp(settings.rtsp);
-      } catch (error) {
-        rtspError = errorText(error);
-        ctx.log.error({ reason: rtspError }, 'rtsp server is not open');
-      }
+    await serve(settings.rtsp);
+  }
+
+  /** Says `ready`, with an RTSP server or without, and goes on until there is one if there should be. */
+  async function serve(wanted: DoorSettings['rtsp']): Promise<void> {
+    if (wanted === undefined) {
+      send({ type: 'ready' });
+      return;
     }
-    send({
-      type: 'ready',
-      ...(rtsp === undefined ? {} : { rtspPort: rtsp.port }),
-      ...(rtsp?.tlsPort === undefined ? {} : { rtspsPort: rtsp.tlsPort }),
-      ...(rtspError === undefined ? {} : { rtspError }),
-    });
+    try {
+      rtsp = await openRtsp(wanted);
+      const { port, tlsPort } = rtsp;
+      send({ type: 'ready', rtspPort: port, ...(tlsPort === undefined ? {} : { rtspsPort: tlsPort }) });
+    } catch (error) {
+      if (ctx.signal.aborted) return;
+      const rtspError = errorText(error);
+      if (rtspTrouble !== rtspError) {
+        ctx.log.error({ reason: rtspError, retryInMs: rtspAgainMs }, 'rtsp server is not open');
+        send({ type: 'ready', rtspError });
+      }
+      rtspTrouble = rtspError;
+      ctx.clock.sleep(rtspAgainMs, ctx.signal).then(
+        () => serve(wanted),
+        () => {},
+      );
+    }
   }
 
   function stats(): DoorStats {
@@ -123,7 +137,7 @@ export function createDoor(send: (message: FromDoor) => void, ctx: Context): Doo
           if (configured) return;
           configured = true;
           configure(message.settings).catch((error: unknown) => {
-            ctx.log.error({ err: error }, 'media door cannot start');
+            send({ type: 'failed', reason: errorText(error) });
             throw error;
           });
           return;

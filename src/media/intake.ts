@@ -93,7 +93,8 @@ export async function startIntake(
 
   function refuse(reason: RefusedReason, fields: object): void {
     refused[reason] += 1;
-    if (reason !== 'unwanted') flood.warn('video of a worker is not taken', { reason, ...fields });
+    // What is on its way when a source is opened again, or when the last one stops watching, comes too late by nature.
+    if (reason !== 'unwanted' && reason !== 'epoch') flood.warn('video of a worker is not taken', { reason, ...fields });
   }
 
   function accept(socket: Socket): void {

@@ -29,7 +29,7 @@ import { textFrame } from './websocket-frame.ts';
 
 /** Connections, and those of them that have not said hello. */
 const connectionsLimit = 1024;
-const strangersLimit = 128;
+const strangersLimit = 256;
 /** Messages of one client in one second. */
 const messagesASecond = 200;
 const pingEveryMs = 15_000;

@@ -50,17 +50,19 @@ async function room(options: { readonly doorRuns?: boolean } = {}) {
   const files = createClipFiles(directory.path, store.clips, (entryId) => names.get(entryId));
   await files.reconcile();
   const requests: ClipRequest[] = [];
+  const forgotten = Promise.withResolvers<void>();
   const forgets: { entryId: string; clips: readonly string[] }[] = [];
   const clips = startClips(
     {
       files,
       settings,
       mayExpire: () => true,
+      isMasked: (camera) => camera === 'masked',
       door: {
         clip: (request) => requests.push(request),
-        forget: (entryId, ids) => {
+        forget: async (entryId, ids) => {
           forgets.push({ entryId, clips: ids });
-          return options.doorRuns ?? true;
+          if (options.doorRuns ?? true) await forgotten.promise;
         },
       },
     },
@@ -78,7 +80,7 @@ async function room(options: { readonly doorRuns?: boolean } = {}) {
     clips.answer({ type: 'clipDone', id, bytes, fromMs: 1000, toMs: 16_000, entries });
   };
   return {
-    ...{ clock, ctx, store, files, clips, requests, forgets, names, open, write },
+    ...{ clock, ctx, store, files, clips, requests, forgets, forgotten, names, open, write },
     there: () => readdirSync(files.directory).sort(),
     asked: (id: string) => until(`${id} is asked for`, () => requests.find((request) => request.id === id)),
     kept: (id: string) => until(`${id} is kept`, () => store.clips.get(id)),
@@ -120,7 +122,8 @@ test('an alert that was opened gets a clip, which can be read in ranges and show
     ['Anna', undefined],
   );
   assert.deepEqual([await daemon.files.open('none'), await daemon.files.index('../a')], [undefined, undefined]);
-  assert.equal(daemon.requests.length, 1);
+  daemon.clips.alerts([exampleEvent({ id: 'm', camera: 'masked' })]);
+  assert.deepEqual([daemon.requests.length, daemon.clips.queue.waiting, await daemon.counted('masked')], [1, 0, 1]);
   daemon.clips.configure({ ...settings, enabled: false });
   await daemon.open('off');
   assert.equal(daemon.clips.queue.waiting, 0);
@@ -179,7 +182,7 @@ test('erasing an entry deletes its clips, those that name it and those under way
   daemon.write('under-way', 100, []);
   await new Promise((resolve) => setImmediate(resolve));
   assert.equal(over, false, 'the door has not said that it has forgotten');
-  daemon.clips.forgotten('gone');
+  daemon.forgotten.resolve();
   await erasing;
   assert.deepEqual(daemon.there(), ['other.json', 'other.mp4']);
   assert.deepEqual(await daemon.store.clips.ids(), ['other']);
