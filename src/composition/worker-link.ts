@@ -56,7 +56,7 @@ export function createWorkerLink(
   );
   const annotatedDropped = metrics.gauge(
     'sightline_camera_annotated_dropped',
-    'Frames of annotated video that were not drawn because encoding was behind, since the worker started',
+    'Frames of annotated video that were not drawn, because encoding was behind, or not taken by the media door',
     ['camera'],
   );
   const undecodable = metrics.gauge(

@@ -32,7 +32,7 @@ export interface Annotator extends AsyncDisposable {
   label(labels: readonly Label[]): void;
   /** Whether there are pictures of the camera. */
   signal(live: boolean): void;
-  /** Frames that were wanted and not drawn: there was too much to do. */
+  /** Frames that were wanted and not drawn, as there was too much to do, or drawn and not taken by the door. */
   readonly dropped: number;
 }
 
@@ -54,9 +54,12 @@ export interface AnnotatorOptions {
 /** Decoded frames that may wait for their boxes: a detector that takes a second at 25 frames a second; large ones are fewer. */
 const heldFrames = 32;
 const heldBytes = 96 * 1024 * 1024;
-/** Frames with boxes that may wait for the encoder; beyond, the oldest is not drawn. */
-const drawnBehind = 3;
+/** A frame whose boxes are known waits no longer for the encoder while others wait behind it. A slow look frees many frames at once. */
+const drawnWithinMs = 200;
 const noSignalEveryMs = 500;
+const retryMs = 5000;
+/** 90 kHz. */
+const keyEvery = 180_000n;
 const labelsKept = 1024;
 const assumedFrameRate = 25;
 /** Largest output, in either direction. */
@@ -88,7 +91,7 @@ export function createAnnotator(options: AnnotatorOptions, ctx: Context): Annota
   const signal = AbortSignal.any([ctx.signal, closing.signal]);
   const labels = new Map<number, Label>();
   const held: HeldFrame[] = [];
-  const waiting: { readonly frame: HeldFrame; readonly objects: readonly TrackedObject[] }[] = [];
+  const waiting: { readonly frame: HeldFrame; readonly objects: readonly TrackedObject[]; readonly sinceMs: number }[] = [];
   const scaler = scaleContext(SWS_BILINEAR);
   let wanted = false;
   let dropped = 0;
@@ -102,18 +105,29 @@ export function createAnnotator(options: AnnotatorOptions, ctx: Context): Annota
   let output: Output | undefined;
   let format: SentFormat | undefined;
   let keyDue = true;
-  /** Encoding does not work: until it is wanted anew. */
-  let broken = false;
+  /** Encoding did not work: it is tried again from then on, or when it is wanted anew. */
+  let brokenUntilMs = 0;
   /** Time of the encoder, which goes on where that of the source does not. */
-  let encoded: { readonly pts: bigint; readonly sourcePts: bigint } | undefined;
+  let encoded: { readonly pts: bigint; readonly sourcePts: bigint; readonly keyPts: bigint } | undefined;
   let working: Promise<void> | undefined;
 
   stream.onConnected = () => {
     keyDue = true;
   };
 
+  function isBroken(): boolean {
+    return ctx.clock.mono() < brokenUntilMs;
+  }
+
   function giveUp(frames: HeldFrame[]): void {
     for (const { frame } of frames) frame.free();
+  }
+
+  function dropOldest(): void {
+    const oldest = waiting.shift()?.frame ?? held.shift();
+    if (oldest === undefined) return;
+    dropped += 1;
+    giveUp([oldest]);
   }
 
   function clear(): void {
@@ -158,13 +172,13 @@ export function createAnnotator(options: AnnotatorOptions, ctx: Context): Annota
 
   async function send({ canvas, encoder }: Output, moment: Moment): Promise<void> {
     if (format?.epoch !== moment.epoch) keyDue = true;
-    const key = keyDue;
-    keyDue = false;
     const passed = encoded === undefined ? 0n : moment.pts - encoded.sourcePts;
     // The encoder wants times that grow, and goes by them for its rate.
-    const step = passed <= 0n || passed > 90_000n ? 3600n : passed;
-    encoded = { pts: (encoded?.pts ?? 0n) + step, sourcePts: moment.pts };
-    canvas.frame.pts = encoded.pts;
+    const pts90k = (encoded?.pts ?? 0n) + (passed <= 0n || passed > 90_000n ? 3600n : passed);
+    const key = keyDue || encoded === undefined || pts90k - encoded.keyPts >= keyEvery;
+    keyDue = false;
+    encoded = { pts: pts90k, sourcePts: moment.pts, keyPts: key ? pts90k : (encoded?.keyPts ?? pts90k) };
+    canvas.frame.pts = pts90k;
     const unit = await encoder.encode(canvas.frame, key);
     if (unit === undefined) return;
     const { width, height } = canvas;
@@ -210,7 +224,7 @@ export function createAnnotator(options: AnnotatorOptions, ctx: Context): Annota
 
   async function work(): Promise<void> {
     try {
-      while (wanted && !broken) {
+      while (wanted) {
         const next = waiting.shift();
         if (next !== undefined) {
           try {
@@ -224,11 +238,11 @@ export function createAnnotator(options: AnnotatorOptions, ctx: Context): Annota
         } else return;
       }
     } catch (error) {
-      broken = true;
-      flood.warn('annotated video stopped until it is wanted anew', { camera, reason: errorText(error) });
+      brokenUntilMs = ctx.clock.mono() + retryMs;
+      flood.warn('annotated video is interrupted', { camera, reason: errorText(error), retryInMs: retryMs });
     } finally {
       working = undefined;
-      if (!wanted || broken) {
+      if (!wanted || isBroken()) {
         clear();
         close();
       }
@@ -236,7 +250,7 @@ export function createAnnotator(options: AnnotatorOptions, ctx: Context): Annota
   }
 
   function kick(): void {
-    if (wanted && !broken) working ??= work();
+    if (wanted && !isBroken()) working ??= work();
   }
 
   /** A camera that has had no epoch yet shows all the same that it is away. */
@@ -253,7 +267,7 @@ export function createAnnotator(options: AnnotatorOptions, ctx: Context): Annota
   }
 
   function tick(): void {
-    if (awaySinceMs === undefined || broken) return;
+    if (awaySinceMs === undefined || isBroken()) return;
     if (current === undefined) {
       if (!asking) void askEpoch();
       return;
@@ -278,7 +292,7 @@ export function createAnnotator(options: AnnotatorOptions, ctx: Context): Annota
         return;
       }
       keyDue = true;
-      broken = false;
+      brokenUntilMs = 0;
       wanted = true;
       ticking ??= ctx.clock.every(noSignalEveryMs, tick);
       tick();
@@ -294,15 +308,13 @@ export function createAnnotator(options: AnnotatorOptions, ctx: Context): Annota
       const { num, den } = current.timeBase;
       const pts = toPts90k(picture.pts, { numerator: num, denominator: den });
       latest = { pts, monoMs: ctx.clock.mono() };
-      if (!wanted || broken) return;
+      if (!wanted || isBroken()) return;
       const frame = picture.frame.clone();
       if (frame === null) return;
       const { cameraTimeUs: captureTimeUs, receivedMonoUs } = picture;
       held.push({ sequence, frame, moment: { epoch: current.epoch, pts, captureTimeUs, receivedMonoUs } });
       const room = Math.max(2, Math.min(heldFrames, Math.floor(heldBytes / (picture.width * picture.height * 1.5))));
-      if (held.length <= room) return;
-      dropped += 1;
-      giveUp(held.splice(0, 1));
+      if (held.length + waiting.length > room) dropOldest();
     },
     seen: (sequence, objects, endedTracks) => {
       for (const track of endedTracks) labels.delete(track);
@@ -313,11 +325,9 @@ export function createAnnotator(options: AnnotatorOptions, ctx: Context): Annota
       const [frame] = held;
       if (frame?.sequence !== sequence) return;
       held.shift();
-      waiting.push({ frame, objects });
-      if (waiting.length > drawnBehind) {
-        dropped += 1;
-        giveUp(waiting.splice(0, 1).map((oldest) => oldest.frame));
-      }
+      const nowMs = ctx.clock.mono();
+      waiting.push({ frame, objects, sinceMs: nowMs });
+      while (waiting.length > 1 && nowMs - (waiting[0]?.sinceMs ?? nowMs) > drawnWithinMs) dropOldest();
       kick();
     },
     label: (known) => {
@@ -335,7 +345,7 @@ export function createAnnotator(options: AnnotatorOptions, ctx: Context): Annota
       if (!live && wanted) tick();
     },
     get dropped() {
-      return dropped;
+      return dropped + stream.dropped;
     },
     [Symbol.asyncDispose]: async () => {
       stop();

@@ -31,7 +31,8 @@ export interface EncoderFormat {
 }
 
 const clock = 90_000;
-const keyEverySeconds = 2;
+/** Whoever encodes says when a key frame is due; this only bounds what the encoder may do by itself. */
+const keyEverySeconds = 10;
 /** Constant quality, held to what a network bears: bits a pixel a second at most, as 4 Mbit/s for 720p. */
 const quality = '23';
 const mostBitsPerPixel = 4.4;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createWorkerLink } from '../../src/composition/worker-link.ts';
 import { configSchema } from '../../src/config/schema.ts';
-import { CameraStats, ModelStats, WorkerStats } from '../../src/gen/sightline/bridge/v1/bridge.ts';
+import { CameraStats, Hello, ModelStats, WorkerStats } from '../../src/gen/sightline/bridge/v1/bridge.ts';
 import { desiredWorkers } from '../../src/workers/plan.ts';
 import { testContext } from '../support/context.ts';
 
@@ -49,4 +49,45 @@ test('worker link: a model that a worker does not name any more is not measured 
   report('centerface', 'yunet');
   report('yunet');
   assert.deepEqual(new Set((await ctx.metrics.registry.metrics()).match(/model="[a-z]+"/g)), new Set(['model="yunet"']));
+});
+
+test('worker link: the wish for annotated video reaches whichever worker has the camera, and the next one when that starts anew', () => {
+  using ctx = testContext();
+  const { cameras, inference } = configSchema.parse({ cameras: { lobby: { source: '/a.mp4' }, yard: { source: '/b.mp4' } } });
+  const sent: string[] = [];
+  let hello: () => void = () => assert.fail('nobody is registered');
+  const link = createWorkerLink(
+    {
+      register: (_name, _token, events) => {
+        hello = () => events.hello(Hello.create());
+        return {
+          setCameras: () => {},
+          send: (message) => {
+            sent.push(message.$case === 'wantVideo' ? `${message.value.camera} ${message.value.annotated}` : message.$case);
+            return true;
+          },
+          connected: true,
+          [Symbol.dispose]: () => {},
+        };
+      },
+      forget: () => {},
+    },
+    inference,
+    ctx.metrics,
+  );
+  const attachment = link.register('main', 'token', { hello: () => {}, closed: () => {}, drained: () => {} });
+  link.wantVideo('lobby', true);
+  assert.deepEqual(sent, [], 'no worker has it yet');
+  const [own] = desiredWorkers(cameras).map((worker) => worker.cameras);
+  assert.ok(own);
+  attachment.configure(own);
+  link.wantVideo('yard', true);
+  link.wantVideo('yard', false);
+  assert.deepEqual(sent.splice(0), ['welcome', 'lobby true', 'yard true', 'yard false']);
+  hello();
+  attachment.configure(own);
+  assert.deepEqual(sent.splice(0), ['welcome', 'lobby true'], 'a worker that started anew');
+  link.forgetCamera('lobby');
+  attachment.configure(own);
+  assert.deepEqual(sent, ['configure']);
 });

@@ -207,7 +207,7 @@ export interface CameraStats {
     | undefined;
   /** encoded units that the media door did not take in time, or that have no place on its clock */
   videoDropped: bigint;
-  /** frames that were not drawn, because encoding was behind */
+  /** frames of annotated video not drawn, as encoding was behind, or not taken by the door */
   annotatedDropped: bigint;
 }
 
