@@ -206,7 +206,7 @@ export function createAuth({ accounts, http, proxySecret }: AuthOptions, ctx: Co
     cookie: (request, session) =>
       writeCookie(session?.id ?? '', {
         secure: seen(request).https,
-        maxAgeS: session === undefined ? 0 : Math.max(0, Math.floor((session.expiresAt - clock.now()) / 1000)),
+        maxAgeS: session === undefined ? 0 : Math.max(0, Math.ceil((session.expiresAt - clock.now()) / 1000)),
       }),
     [Symbol.dispose]: () => flood[Symbol.dispose](),
   };
