@@ -35,7 +35,7 @@ export function createUserHandlers({ accounts, pages }: UserParts): UserHandlers
           'a set-up link needs a running daemon that serves pages (http.enabled); "sightline users add" makes users without',
         );
       const link = setupLink(at, await accounts.offerSetup());
-      void accounts.audit.note({ actor, action: 'setup.link', subject: 'first user', details: { via: 'control' } });
+      accounts.audit.note(by(actor), 'setup.link', 'first user');
       return { link };
     },
   };

@@ -4,7 +4,7 @@ import { SightlineError } from '../../core/errors.ts';
 import type { StreamUser } from '../../core/media-door.ts';
 import type { AddressKind, SessionRecord, Store, TokenRecord, UserRecord } from '../../core/store.ts';
 import type { NewUser, TokenView, UserChanges, UserView } from '../../core/users.ts';
-import { type AuditDetails, type AuditNotes, createAuditNotes } from './audit.ts';
+import { type AuditNotes, createAuditNotes } from './audit.ts';
 import { type CredentialKeeping, startCredentialKeeping } from './keeping.ts';
 import { createPasswords, requireGoodPassword } from './passwords.ts';
 import { keptHash, newSecret, newStreamPassword, streamHa1 } from './secrets.ts';
@@ -162,10 +162,6 @@ export async function startAccounts(store: Pick<Store, 'users' | 'audit'>, ctx: 
     for (const listener of revokeListeners) listener(user, cause);
   }
 
-  function note(by: Actor, action: string, subject: string, details: AuditDetails = {}): void {
-    void audit.note({ actor: by.user, action, subject, details: { via: by.via, ...details } });
-  }
-
   function openSession(name: string, addressKind: AddressKind): Promise<OpenedSession> {
     if (!find(name).disabled) return keeping.open(name, addressKind);
     throw new SightlineError('http.forbidden', `${name} is disabled; an admin can change that`, { details: { name } });
@@ -213,7 +209,7 @@ export async function startAccounts(store: Pick<Store, 'users' | 'audit'>, ctx: 
         const user = { name, role, cameras, pictures, disabled: false, passwordHash, createdAt: clock.now() };
         await store.users.add(user);
         users.set(name, user);
-        note(by, 'user.add', name, { role, cameras: sorted(user), pictures });
+        audit.note(by, 'user.add', name, { role, cameras: sorted(user), pictures });
         return view(name);
       });
     },
@@ -233,8 +229,8 @@ export async function startAccounts(store: Pick<Store, 'users' | 'audit'>, ctx: 
           ...(after.pictures === before.pictures ? {} : { pictures: after.pictures }),
           ...(after.disabled === before.disabled ? {} : { disabled: after.disabled }),
         };
-        if (Object.keys(changed).length > 0) note(by, 'user.change', name, changed);
-        if (passwordHash !== undefined) note(by, 'user.password', name);
+        if (Object.keys(changed).length > 0) audit.note(by, 'user.change', name, changed);
+        if (passwordHash !== undefined) audit.note(by, 'user.password', name);
         return view(name);
       });
     },
@@ -245,14 +241,14 @@ export async function startAccounts(store: Pick<Store, 'users' | 'audit'>, ctx: 
         announce();
         sessions.end(sessions.of(name).map(({ hash }) => hash));
         revoke(name, 'rights');
-        note(by, 'user.remove', name);
+        audit.note(by, 'user.remove', name);
       }),
     makeStreamPassword: (name, by) =>
       inTurn(async () => {
         const password = newStreamPassword();
         const before = find(name);
         await replace({ ...before, ha1: streamHa1(name, password) }, [], before.ha1 !== undefined);
-        note(by, 'user.stream_password', name);
+        audit.note(by, 'user.stream_password', name);
         return password;
       }),
     removeStreamPassword: (name, by) =>
@@ -260,7 +256,7 @@ export async function startAccounts(store: Pick<Store, 'users' | 'audit'>, ctx: 
         const { ha1, ...rest } = find(name);
         if (ha1 === undefined) return;
         await replace(rest, [], true);
-        note(by, 'user.stream_password_remove', name);
+        audit.note(by, 'user.stream_password_remove', name);
       }),
     listTokens: () => tokens.all().map(tokenView),
     addToken: (request, by) =>
@@ -269,7 +265,7 @@ export async function startAccounts(store: Pick<Store, 'users' | 'audit'>, ctx: 
         await store.users.addToken(record);
         tokens.put(record);
         const cameras = sorted(record);
-        note(by, 'token.add', record.name, { id: record.id, scopes: record.scopes.join(' '), cameras });
+        audit.note(by, 'token.add', record.name, { id: record.id, scopes: record.scopes.join(' '), cameras });
         return { token, view: tokenView(record) };
       }),
     removeToken: (id, by) =>
@@ -278,7 +274,7 @@ export async function startAccounts(store: Pick<Store, 'users' | 'audit'>, ctx: 
         const removed = tokens.remove(id);
         if (removed === undefined) return;
         revoke(tokenUser(removed.name), 'rights');
-        note(by, 'token.remove', removed.name, { id });
+        audit.note(by, 'token.remove', removed.name, { id });
       }),
     offerSetup: async () => {
       const secret = newSecret();
@@ -300,7 +296,7 @@ export async function startAccounts(store: Pick<Store, 'users' | 'audit'>, ctx: 
         };
         await store.users.completeSetup(keptHash(secret), user);
         users.set(name, user);
-        note({ user: name, via: 'open' }, 'setup.done', name);
+        audit.note({ user: name, via: 'open' }, 'setup.done', name);
       });
     },
     get needsSetup() {

@@ -9,10 +9,8 @@ import type { AuditRow, AuditStore } from '../../core/store.ts';
 export type AuditDetails = AuditRow['details'];
 
 export interface AuditNotes extends AsyncDisposable {
-  /** At this moment. Resolves once it is stored or lost; never rejects. */
-  note(row: Omit<AuditRow, 'at'>): Promise<void>;
-  /** The same for somebody who was let in; `via` says by which door. */
-  by(principal: Principal, action: string, subject: string, details?: AuditDetails): Promise<void>;
+  /** That somebody did something, now; `via` says by which door they were let in. */
+  note(by: Pick<Principal, 'user' | 'via'>, action: string, subject: string, details?: AuditDetails): void;
 }
 
 /** Rows on their way to the store. */
@@ -33,22 +31,17 @@ export function createAuditNotes(store: Pick<AuditStore, 'add'>, ctx: Context): 
     }
   }
 
-  function note(row: Omit<AuditRow, 'at'>): Promise<void> {
-    const { actor, action, subject } = row;
-    if (waiting.size >= maxWaiting) {
-      lost.inc();
-      flood.error('audit row was lost', { actor, action, subject, reason: `${maxWaiting} rows wait for the disk` });
-      return Promise.resolve();
-    }
-    const writing = write({ at: ctx.clock.now(), ...row });
-    waiting.add(writing);
-    return writing.finally(() => waiting.delete(writing));
-  }
-
   return {
-    note,
-    by: (principal, action, subject, details = {}) =>
-      note({ actor: principal.user, action, subject, details: { via: principal.via, ...details } }),
+    note: ({ user, via }, action, subject, details = {}) => {
+      if (waiting.size >= maxWaiting) {
+        lost.inc();
+        flood.error('audit row was lost', { actor: user, action, subject, reason: `${maxWaiting} rows wait for the disk` });
+        return;
+      }
+      const row = { at: ctx.clock.now(), actor: user, action, subject, details: { via, ...details } };
+      const writing = write(row).finally(() => waiting.delete(writing));
+      waiting.add(writing);
+    },
     [Symbol.asyncDispose]: async () => {
       await Promise.all(waiting);
       flood[Symbol.dispose]();

@@ -45,7 +45,7 @@ export function createLogin(auth: Auth, ctx: Context): Login {
   });
 
   function writeRefused(subject: string, details: Readonly<Record<string, string | number>>): void {
-    void audit.note({ actor: 'nobody', action: 'session.refused', subject, details });
+    audit.note({ user: 'nobody', via: 'open' }, 'session.refused', subject, details);
   }
 
   /** What was typed as a name is shown only where it is one: people type their password there. */
@@ -95,7 +95,7 @@ export function createLogin(auth: Auth, ctx: Context): Login {
           const opened = await accounts.logIn(user, password, addressKind(address));
           if (opened === undefined) throw new SightlineError('http.auth', 'user or password is wrong');
           logins.inc({ result: 'ok' });
-          void audit.note({ actor: user, action: 'session.login', subject: user, details: { via: 'session', address } });
+          audit.note({ user, via: 'session' }, 'session.login', user, { address });
           return { isRight: true, value: opened };
         } catch (error) {
           if (isSightlineError(error, 'http.auth')) refused('wrong', request, user);

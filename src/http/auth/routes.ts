@@ -125,7 +125,7 @@ export const authRoutes: readonly Route<AuthServices>[] = [
     handle: async (request, services) => {
       const { principal, session } = callerOf(request, services);
       if (session !== undefined) {
-        void services.auth.audit.by(principal, 'session.logout', principal.user);
+        services.auth.audit.note(principal, 'session.logout', principal.user);
         await services.accounts.keeping.close(session);
       }
       return { kind: 'empty', status: 204, headers: { 'set-cookie': services.auth.cookie(request.raw, undefined) } };
