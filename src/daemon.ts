@@ -13,6 +13,7 @@ import { createEventFeed } from './composition/event-feed.ts';
 import { startKeep } from './composition/keep.ts';
 import { startSlowLoop } from './composition/slow-loop.ts';
 import { createSourceEnds } from './composition/source-ends.ts';
+import { createUserHandlers } from './composition/user-handlers.ts';
 import { watchlistPart } from './composition/watchlist-part.ts';
 import { createWorkerLink } from './composition/worker-link.ts';
 import type { Config } from './config/schema.ts';
@@ -23,6 +24,7 @@ import { errorText } from './core/errors.ts';
 import { FloodGate } from './core/log.ts';
 import { Scope } from './core/scope.ts';
 import type { MatchKind } from './core/types.ts';
+import { startAccounts } from './http/auth/accounts.ts';
 import type { DaemonState } from './outputs/output.ts';
 import { startOutputs } from './outputs/outputs.ts';
 import { seeFrame } from './pipeline.ts';
@@ -84,6 +86,7 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
   const flood = scope.use('log', new FloodGate(log, clock));
   const keep = scope.use('keep', await startKeep(config, ctx));
   const { store, recognition, watchlist } = keep;
+  const accounts = scope.use('accounts', await startAccounts(store, ctx));
   const outputs = scope.use('outputs', await startOutputs(config, { outbox: store.outbox, version: options.version }, ctx));
   const feed = createEventFeed(ctx.metrics);
 
@@ -296,6 +299,7 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
         socketPath: join(config.dataDir, 'control.sock'),
         handlers: createControlHandlers({
           keep,
+          users: createUserHandlers({ accounts }),
           log,
           now: () => clock.now(),
           running: {

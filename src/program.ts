@@ -224,6 +224,10 @@ async function main(args: readonly string[]): Promise<number> {
     timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone,
     clock: systemClock,
     signal: signals.stop,
+    newSecret: async (prompt) => {
+      const { readNewSecret } = await import('./cli/secret-input.ts');
+      return readNewSecret(process.stdin, (text) => void process.stderr.write(text), prompt, signals.stop);
+    },
     ...(person === undefined ? {} : { terminal: person }),
     // Back to the begin of the line, and clear it.
     ...(process.stderr.isTTY ? { progress: (text) => void process.stderr.write(`\r\x1b[K${printable(text)}`) } : {}),

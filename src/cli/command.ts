@@ -21,6 +21,8 @@ export interface CommandIo {
   readonly clock: Clock;
   /** First SIGINT or SIGTERM. */
   readonly signal: AbortSignal;
+  /** A new password: typed twice and not shown, or the first line of stdin where that is no terminal. Rejects with `cli.usage` when there is none. */
+  newSecret(prompt: string): Promise<string>;
   /** Absent when stdout is no terminal. */
   readonly terminal?: Terminal;
   /** Shows on stderr what is going on, in the place of what it showed before; empty takes it away. Absent when stderr is no terminal. */

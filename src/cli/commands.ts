@@ -27,6 +27,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'show, erase, export and import who is listed',
     load: async () => (await import('./watchlist.ts')).watchlist,
   },
+  users: {
+    summary: 'who may log in, and the passwords for streams',
+    load: async () => (await import('./users.ts')).users,
+  },
   models: {
     summary: 'get, add and check the weights of models',
     load: async () => (await import('./models.ts')).models,

@@ -7,6 +7,7 @@ import type { Member, MemberReference } from '../watchlist/members.ts';
 import type { CameraOutages } from './camera-outages.ts';
 import type { EventFeed } from './event-feed.ts';
 import type { Keep } from './keep.ts';
+import type { UserHandlers } from './user-handlers.ts';
 
 /** What only a running daemon has; a command that opened the store by itself refuses what needs it. */
 export interface Running {
@@ -20,6 +21,7 @@ export interface Running {
 export interface ControlParts {
   readonly keep: Keep;
   readonly running?: Running;
+  readonly users: UserHandlers;
   readonly log: Logger;
   /** Wall clock, milliseconds. */
   now(): number;
@@ -36,7 +38,7 @@ function base64(bytes: Uint8Array): string {
 }
 
 /** The handlers of the control socket. Callers are admins: the socket is for the owner of the data directory alone. */
-export function createControlHandlers({ keep, running, log, now }: ControlParts): ControlHandlers {
+export function createControlHandlers({ keep, running, users, log, now }: ControlParts): ControlHandlers {
   const { store, watchlist } = keep;
 
   function need(method: string): Running {
@@ -130,6 +132,7 @@ export function createControlHandlers({ keep, running, log, now }: ControlParts)
     },
     'watchlist.export': ({ list, actor }) => watchlist.export(list, actor),
     'watchlist.import': ({ record, actor }, signal) => watchlist.import(record, actor, signal),
+    ...users,
   };
 }
 

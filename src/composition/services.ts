@@ -58,16 +58,25 @@ export function createServices(options: ServiceOptions): CommandServices {
     connect: async (dataDir) => createControlClient(controlSocket(dataDir)),
     openStore: async (file) => {
       const { config } = await loadCheckedConfig(file, env);
-      const [{ startKeep }, { createControlHandlers }] = await Promise.all([
+      const [{ startKeep }, { createControlHandlers }, { startAccounts }, { createUserHandlers }] = await Promise.all([
         import('./keep.ts'),
         import('./control-handlers.ts'),
+        import('../http/auth/accounts.ts'),
+        import('./user-handlers.ts'),
       ]);
       const ctx = context('warn', stop);
-      const keep = await startKeep(config, ctx);
-      return {
-        ...localControl(createControlHandlers({ keep, log: ctx.log, now: () => clock.now() })),
-        [Symbol.asyncDispose]: () => keep[Symbol.asyncDispose](),
-      };
+      const stack = new AsyncDisposableStack();
+      try {
+        const keep = stack.use(await startKeep(config, ctx));
+        const users = createUserHandlers({ accounts: stack.use(await startAccounts(keep.store, ctx)) });
+        return {
+          ...localControl(createControlHandlers({ keep, users, log: ctx.log, now: () => clock.now() })),
+          [Symbol.asyncDispose]: () => stack.disposeAsync(),
+        };
+      } catch (error) {
+        await stack.disposeAsync();
+        throw error;
+      }
     },
     models: async ({ repository, config }) => {
       const { openModelShelf } = await import('./model-shelf.ts');

@@ -32,6 +32,10 @@ const ofRole: Readonly<Record<Role, readonly Permission[]>> = {
   admin: permissions,
 };
 
+export function permissionsOf(role: Role): readonly Permission[] {
+  return ofRole[role];
+}
+
 /** Somebody who has been let in, by whatever door. */
 export interface Principal {
   readonly user: string;
@@ -54,12 +58,12 @@ export function maySee(principal: Principal, camera: CameraId): boolean {
   return principal.cameras === 'all' || principal.cameras.includes(camera);
 }
 
-/** The clean stream of a camera with masks shows what the masks hide: admins alone may see it. */
+/** The clean stream of a camera with masks shows what the masks hide: admins alone may see it, and no token of theirs. */
 export function mayWatch(
   principal: Principal,
   camera: CameraId,
   stream: { readonly variant: 'clean' | 'annotated'; readonly masked: boolean },
 ): boolean {
   if (!may(principal, 'live') || !maySee(principal, camera)) return false;
-  return stream.variant === 'annotated' || !stream.masked || principal.role === 'admin';
+  return stream.variant === 'annotated' || !stream.masked || (principal.role === 'admin' && principal.scopes === undefined);
 }

@@ -3,6 +3,7 @@ import type { Alert, AlertEvent, AlertStep, LedgerRow } from './alerts.ts';
 import { SightlineError } from './errors.ts';
 import type { EntryRecord, ReferenceRecord } from './store.ts';
 import type { CameraState } from './types.ts';
+import { typedPassword, type UserView, userCameras, userName, userRole } from './users.ts';
 
 /**
  * What a person may ask of a running daemon: the methods of the control socket, later of the HTTP API. Both ends validate
@@ -222,6 +223,28 @@ export const controlMethods = {
     readonly references: number;
     readonly warnings: readonly string[];
   }>()(z.strictObject({ record: portableEntry, actor }), entryBody),
+  'users.list': unary<{ readonly users: readonly UserView[] }>()(z.strictObject({})),
+  /** Errors: `user.exists`, `user.refused`. */
+  'users.add': unary<UserView>()(
+    z.strictObject({
+      user: userName,
+      password: typedPassword.exactOptional(),
+      role: userRole,
+      cameras: userCameras.default('all'),
+      pictures: z.boolean().default(false),
+      actor,
+    }),
+  ),
+  /** Errors: `user.unknown`, `user.refused` for the last admin. */
+  'users.remove': unary<{ readonly removed: string }>()(z.strictObject({ user: userName, actor })),
+  /** Ends the user's sessions and streams. */
+  'users.passwd': unary<UserView>()(z.strictObject({ user: userName, password: typedPassword, actor })),
+  /** A new one, or none. */
+  'users.streamPassword': unary<{ readonly password?: string }>()(
+    z.strictObject({ user: userName, remove: z.boolean().default(false), actor }),
+  ),
+  /** Errors: `user.exists` once there is a user. */
+  'users.setupLink': unary<{ readonly link: string }>()(z.strictObject({ actor })),
 } as const;
 
 export type ControlMethods = typeof controlMethods;

@@ -1,3 +1,4 @@
+import type { Permission, Role } from './access.ts';
 import type { Alert, AlertEvent, AlertState, LedgerReason, LedgerRow } from './alerts.ts';
 import type { Box, CameraId, FivePoints, MatchKind } from './types.ts';
 
@@ -170,15 +171,107 @@ export interface AuditRow {
   readonly details: Readonly<Record<string, string | number | boolean>>;
 }
 
+export interface AuditQuery {
+  /** From this time on, and before that one; milliseconds since 1970. */
+  readonly from?: number;
+  readonly to?: number;
+  readonly actor?: string;
+  readonly limit: number;
+  /** Opaque; from the previous page. */
+  readonly cursor?: string;
+}
+
+export interface AuditPage {
+  readonly items: readonly AuditRow[];
+  readonly cursor?: string;
+}
+
+/** Rows are added and never changed; retention alone deletes them. */
 export interface AuditStore {
   add(row: AuditRow): Promise<void>;
+  /** Newest first. A cursor that is none: `control.request`. */
+  query(query: AuditQuery): Promise<AuditPage>;
   list(limit: number): Promise<readonly AuditRow[]>;
+}
+
+/** Somebody who may log in. No secret is in it: hashes alone. */
+export interface UserRecord {
+  readonly name: string;
+  readonly role: Role;
+  readonly cameras: 'all' | readonly CameraId[];
+  readonly pictures: boolean;
+  readonly disabled: boolean;
+  /** As `http/auth/passwords.ts` writes it. */
+  readonly passwordHash: string;
+  /** Of the stream password (`StreamUser`), where there is one. */
+  readonly ha1?: { readonly md5: string; readonly sha256: string };
+  readonly createdAt: number;
+}
+
+export type AddressKind = 'loopback' | 'private' | 'public';
+
+export interface SessionRecord {
+  /** SHA-256 of the session id, base64url. */
+  readonly hash: string;
+  readonly user: string;
+  readonly createdAt: number;
+  readonly lastSeenAt: number;
+  /** However much it is used. */
+  readonly expiresAt: number;
+  readonly addressKind: AddressKind;
+}
+
+/** A token for programs. */
+export interface TokenRecord {
+  readonly id: string;
+  /** SHA-256 of the token, base64url. */
+  readonly hash: string;
+  readonly name: string;
+  readonly scopes: readonly Permission[];
+  readonly cameras: 'all' | readonly CameraId[];
+  readonly createdBy: string;
+  readonly createdAt: number;
+  readonly expiresAt?: number;
+  readonly lastUsedAt?: number;
+}
+
+/**
+ * Who may come in. Names differ by more than upper and lower case. `user.refused` with `details.conflict` where no enabled admin
+ * would be left; `user.unknown`, `user.exists`.
+ */
+export interface UserStore {
+  load(): Promise<{
+    readonly users: readonly UserRecord[];
+    readonly sessions: readonly SessionRecord[];
+    readonly tokens: readonly TokenRecord[];
+  }>;
+  add(user: UserRecord): Promise<void>;
+  /** Replaces the record of that name and ends these sessions. */
+  replace(user: UserRecord, endedSessions: readonly string[]): Promise<void>;
+  /** With their sessions. */
+  remove(name: string): Promise<void>;
+  /** Adds one, ends others in its favour. */
+  addSession(session: SessionRecord, endedSessions: readonly string[]): Promise<void>;
+  endSessions(hashes: readonly string[]): Promise<void>;
+  /** When sessions and tokens were used last; those that are gone are passed over. */
+  touch(used: {
+    readonly sessions: readonly { readonly hash: string; readonly at: number }[];
+    readonly tokens: readonly { readonly id: string; readonly at: number }[];
+  }): Promise<void>;
+  addToken(token: TokenRecord): Promise<void>;
+  removeToken(id: string): Promise<void>;
+  /** Takes the place of an earlier link. `user.exists` once there is a user. */
+  offerSetup(link: { readonly hash: string; readonly expiresAt: number }): Promise<void>;
+  /** Makes the first user and takes the link away. `http.auth` when the link is another or over, `user.exists` once there is a user. */
+  completeSetup(hash: string, user: UserRecord): Promise<void>;
 }
 
 export interface Retention {
   readonly alertsMs: number;
   readonly snapshotsMs: number;
   readonly ledgerMs: number;
+  /** Absent: a year. */
+  readonly auditMs?: number;
 }
 
 /** The wall clock that was believed last (`clock-trust.ts`), milliseconds since 1970. */
@@ -194,6 +287,7 @@ export interface Store extends AsyncDisposable {
   readonly ledger: LedgerStore;
   readonly watchlist: WatchlistStore;
   readonly audit: AuditStore;
+  readonly users: UserStore;
   readonly clock: ClockStore;
   /** Next epoch number of a camera; never given twice, also across restarts. */
   nextEpoch(camera: CameraId): Promise<number>;

@@ -146,8 +146,8 @@ function toWire(error: unknown): WireError {
 function statusOf(code: string): number {
   if (code === 'control.request') return 400;
   if (code.endsWith('.unknown')) return 404;
-  if (code === 'alert.transition') return 409;
-  return code.startsWith('photo.') ? 422 : 500;
+  if (code === 'alert.transition' || code === 'user.exists') return 409;
+  return code.startsWith('photo.') || code === 'user.refused' ? 422 : 500;
 }
 
 async function* lines(items: AsyncIterable<unknown>, signal: AbortSignal, ctx: Context): AsyncGenerator<string> {

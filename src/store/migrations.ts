@@ -185,6 +185,57 @@ export const migrations: readonly Migration[] = [
       ) STRICT, WITHOUT ROWID;
     `,
   },
+  {
+    version: 3,
+    // Rows of the audit trail are never changed, and deleted only where retention has moved its bound beyond them.
+    sql: `
+      CREATE TABLE users (
+        name TEXT PRIMARY KEY COLLATE NOCASE,
+        role TEXT NOT NULL,
+        cameras TEXT NOT NULL,
+        pictures INTEGER NOT NULL,
+        disabled INTEGER NOT NULL,
+        password_hash TEXT NOT NULL,
+        stream_md5 TEXT,
+        stream_sha256 TEXT,
+        created_at REAL NOT NULL
+      ) STRICT, WITHOUT ROWID;
+
+      CREATE TABLE sessions (
+        hash TEXT PRIMARY KEY,
+        user TEXT NOT NULL COLLATE NOCASE REFERENCES users (name) ON DELETE CASCADE,
+        created_at REAL NOT NULL,
+        last_seen_at REAL NOT NULL,
+        expires_at REAL NOT NULL,
+        address_kind TEXT NOT NULL
+      ) STRICT, WITHOUT ROWID;
+      CREATE INDEX sessions_by_user ON sessions (user);
+
+      CREATE TABLE tokens (
+        id TEXT PRIMARY KEY,
+        hash TEXT NOT NULL UNIQUE,
+        name TEXT NOT NULL UNIQUE COLLATE NOCASE,
+        scopes TEXT NOT NULL,
+        cameras TEXT NOT NULL,
+        created_by TEXT NOT NULL,
+        created_at REAL NOT NULL,
+        expires_at REAL,
+        last_used_at REAL
+      ) STRICT, WITHOUT ROWID;
+
+      CREATE TABLE setup_link (id INTEGER PRIMARY KEY CHECK (id = 1), hash TEXT NOT NULL, expires_at REAL NOT NULL) STRICT;
+
+      CREATE TABLE audit_bound (id INTEGER PRIMARY KEY CHECK (id = 1), before REAL NOT NULL) STRICT;
+      INSERT INTO audit_bound (id, before) VALUES (1, 0);
+      CREATE INDEX audit_by_actor ON audit (actor, at);
+      CREATE TRIGGER audit_unchanged BEFORE UPDATE ON audit BEGIN
+        SELECT raise(ABORT, 'the audit trail is only added to');
+      END;
+      CREATE TRIGGER audit_kept BEFORE DELETE ON audit WHEN old.at >= (SELECT before FROM audit_bound) BEGIN
+        SELECT raise(ABORT, 'the audit trail is only added to');
+      END;
+    `,
+  },
 ];
 
 /** `sightline.db.v1.bak`: the file as it was before it was taken beyond that version. */

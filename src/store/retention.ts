@@ -8,8 +8,8 @@ import type { Erased } from './erased.ts';
 const day = 86_400_000;
 /** The longest cooldown that a rule may have (`config/schema.ts`). */
 const cooldownMs = 7 * day;
-/** Who did what to the watchlist and to alerts: long enough to answer for, not for ever. */
-const auditMs = 400 * day;
+/** Who did what, where `Retention` does not say: the default of `retention.audit`. */
+const usualAuditMs = 365 * day;
 /** Copies of the file made before a migration hold what the file held. */
 const copyMs = 7 * day;
 /** Decisions under way are done long before. */
@@ -45,6 +45,7 @@ export function createRetention(db: Database, file: string, erased: Erased) {
   const ledger = limited('ledger', 'stored_at < ?');
   const episodes = limited('episodes', 'open = 0 AND last_seen_at < ?');
   const cooldowns = db.prepare('DELETE FROM cooldowns WHERE at < ?');
+  const auditBound = db.prepare('UPDATE audit_bound SET before = max(before, ?)');
   const audit = limited('audit', 'at < ?');
 
   return {
@@ -57,7 +58,9 @@ export function createRetention(db: Database, file: string, erased: Erased) {
       const droppedLedger = ledger.run(now - retention.ledgerMs).changes;
       const closed = episodes.run(now - retention.ledgerMs).changes;
       cooldowns.run(now - cooldownMs);
-      const audited = audit.run(now - auditMs).changes;
+      const auditBefore = now - (retention.auditMs ?? usualAuditMs);
+      auditBound.run(auditBefore);
+      const audited = audit.run(auditBefore).changes;
       erased.forgetBefore(now - erasedMs);
       const counts = [lost, dead, droppedEvents, droppedAlerts, droppedSnapshots, droppedLedger, closed, audited];
       return {

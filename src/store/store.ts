@@ -275,7 +275,21 @@ export async function startStore({ directory }: StoreOptions, ctx: Context): Pro
     },
     audit: {
       add: (row) => call('write', (thread) => thread.addAudit(row)),
+      query: (query) => call('read', (thread) => thread.queryAudit(query)),
       list: (limit) => call('read', (thread) => thread.listAudit(limit)),
+    },
+    users: {
+      load: () => call('read', (thread) => thread.loadUsers()),
+      add: (user) => call('write', (thread) => thread.addUser(user)),
+      replace: (user, endedSessions) => call('write', (thread) => thread.replaceUser(user, endedSessions)),
+      remove: (name) => call('write', (thread) => thread.removeUser(name)),
+      addSession: (session, endedSessions) => call('write', (thread) => thread.addSession(session, endedSessions)),
+      endSessions: (hashes) => call('write', (thread) => thread.endSessions(hashes)),
+      touch: (used) => call('write', (thread) => thread.touchUsers(used)),
+      addToken: (token) => call('write', (thread) => thread.addToken(token)),
+      removeToken: (id) => call('write', (thread) => thread.removeToken(id)),
+      offerSetup: (link) => call('write', (thread) => thread.offerSetup(link)),
+      completeSetup: (hash, user) => call('write', (thread) => thread.completeSetup(hash, user, clock.now())),
     },
     clock: {
       trusted: () => call('read', (thread) => thread.trustedClock()),

@@ -12,6 +12,7 @@ import { createOutbox } from './outbox.ts';
 import { createReserve } from './reserve.ts';
 import { createRetention } from './retention.ts';
 import { createTrusted } from './trusted.ts';
+import { createUsers } from './users.ts';
 import { createWatchlist } from './watchlist.ts';
 
 /** The store's thread: opens the file on `open`, then answers one call after the other, each a transaction. */
@@ -36,6 +37,7 @@ function prepareSubjects(opened: OpenedDatabase, directory: string) {
     ledger: createLedger(db),
     watchlist: createWatchlist(db, file, erased),
     audit: createAudit(db),
+    users: createUsers(db),
     epochs: createEpochs(db),
     trusted: createTrusted(db),
     retention: createRetention(db, file, erased),
@@ -142,6 +144,21 @@ function createHandlers() {
     erase: deleting((all, ...args: Parameters<Subjects['watchlist']['erase']>) => all.watchlist.erase(...args)),
     addAudit: on((all, ...args: Parameters<Subjects['audit']['add']>) => all.audit.add(...args)),
     listAudit: on((all, limit: number) => all.audit.list(limit)),
+    queryAudit: on((all, ...args: Parameters<Subjects['audit']['query']>) => all.audit.query(...args)),
+    loadUsers: on((all) => all.users.load()),
+    addUser: on((all, ...args: Parameters<Subjects['users']['add']>) => all.users.add.immediate(...args)),
+    // Whoever loses rights loses them on a full disk too.
+    replaceUser: deleting((all, ...args: Parameters<Subjects['users']['replace']>) => all.users.replace.immediate(...args)),
+    removeUser: deleting((all, name: string) => all.users.remove.immediate(name)),
+    addSession: on((all, ...args: Parameters<Subjects['users']['addSession']>) => all.users.addSession.immediate(...args)),
+    endSessions: deleting((all, hashes: readonly string[]) => all.users.endSessions.immediate(hashes)),
+    touchUsers: on((all, ...args: Parameters<Subjects['users']['touch']>) => all.users.touch.immediate(...args)),
+    addToken: on((all, ...args: Parameters<Subjects['users']['addToken']>) => all.users.addToken.immediate(...args)),
+    removeToken: deleting((all, id: string) => all.users.removeToken(id)),
+    offerSetup: on((all, ...args: Parameters<Subjects['users']['offerSetup']>) => all.users.offerSetup.immediate(...args)),
+    completeSetup: on((all, ...args: Parameters<Subjects['users']['completeSetup']>) =>
+      all.users.completeSetup.immediate(...args),
+    ),
     trustedClock: on((all) => all.trusted.get()),
     trustClock: on((all, at: number) => all.trusted.put(at)),
     nextEpoch: on((all, camera: string) => all.epochs.next(camera)),

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createControlHandlers } from '../../src/composition/control-handlers.ts';
 import type { Keep } from '../../src/composition/keep.ts';
+import type { UserHandlers } from '../../src/composition/user-handlers.ts';
 import { startStore } from '../../src/store/store.ts';
 import { testContext } from '../support/context.ts';
 import { temporaryDirectory } from '../support/directory.ts';
@@ -18,7 +19,12 @@ test('why finds what reaches into its window, whatever the busy hour before left
   const ledger = [...before, row(7, -7_200_000, 1000), row(8, -1000, 1000), row(9, 90_000, 91_000)];
   await store.alerts.commit(exampleCommit({ ledger }));
   // Nothing else of what is kept is asked.
-  const { why } = createControlHandlers({ keep: { store } as Keep, log: ctx.log, now: () => at });
+  const { why } = createControlHandlers({
+    keep: { store } as Keep,
+    users: {} as UserHandlers,
+    log: ctx.log,
+    now: () => at,
+  });
   const { lines } = await why({ camera: 'lobby', at, windowMs: 60_000, timeZone: 'UTC' }, ctx.signal);
   const tracks = lines.map((line) => /^track (\d+)/.exec(line)?.[1]).filter((track) => track !== undefined);
   assert.deepEqual(tracks, ['7', '8']);

@@ -124,6 +124,7 @@ export async function runCommand(
         timeZone: 'UTC',
         clock: systemClock,
         signal: new AbortController().signal,
+        newSecret: unexpected,
         ...io,
       },
       services,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createControlHandlers, type Running } from '../../src/composition/control-handlers.ts';
 import type { Keep } from '../../src/composition/keep.ts';
+import type { UserHandlers } from '../../src/composition/user-handlers.ts';
 import { SightlineError } from '../../src/core/errors.ts';
 import { testContext } from '../support/context.ts';
 import { alertEvent } from '../support/outbox.ts';
@@ -17,6 +18,7 @@ test('an act whose audit row is lost is answered as the act that it was, and the
   const handlers = createControlHandlers({
     keep: { store: { audit } } as unknown as Keep,
     running: { alerts: { act: async () => event } } as unknown as Running,
+    users: {} as UserHandlers,
     log: ctx.log,
     now: () => 1000,
   });
