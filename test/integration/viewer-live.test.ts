@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { after, before, test } from 'node:test';
+import type { Browser } from 'playwright-core';
 import { missingBrowser, otherHost, startBrowser } from '../support/browser.ts';
 import { missingTool } from '../support/data.ts';
 import { clockStep, startLiveServer } from '../support/live-server.ts';
@@ -13,6 +14,17 @@ import { type Reading, tally, ViewerPage, viewerPage } from '../support/viewer-p
 const skip = missingBrowser() || missingTool(installedProgram('ffmpeg'), 'ffmpeg');
 /** What metadata are late by, in any order. */
 const jitter = () => Math.random() * 200;
+
+let chromium: Awaited<ReturnType<typeof startBrowser>> | undefined;
+before(async () => {
+  if (skip === false) chromium = await startBrowser();
+});
+after(() => chromium?.[Symbol.asyncDispose]());
+
+function browser(): Browser {
+  assert.ok(chromium !== undefined);
+  return chromium.browser;
+}
 
 async function startOf(port: number): Promise<number> {
   return Number(await (await fetch(`http://127.0.0.1:${port}/start`)).text());
@@ -49,10 +61,9 @@ test('boxes are on exactly their pictures by WebCodecs and by MSE, also after th
       ],
     }),
   });
-  await using chromium = await startBrowser();
-  const view = await ViewerPage.open(chromium.browser, `http://localhost:${server.port}/`);
+  await using view = await ViewerPage.open(browser(), `http://localhost:${server.port}/`);
 
-  const first = await drawn(view, 2, 150);
+  const first = await drawn(view, 2, 120);
   assertRight(first, await startOf(server.port), video);
   const players = await view.players();
   assert.deepEqual(
@@ -111,8 +122,7 @@ test('eight cameras play in one page, and one that is out of view costs nothing'
       .replace('#p8', '#p8')
       .replace('</style>', '#p8 { display: block; margin-top: 900px }</style>'),
   });
-  await using chromium = await startBrowser();
-  const view = await ViewerPage.open(chromium.browser, `http://localhost:${server.port}/`);
+  await using view = await ViewerPage.open(browser(), `http://localhost:${server.port}/`);
   const readings = await drawn(view, 8, 40);
   assert.deepEqual(
     readings.filter(({ player }) => player === 8),
@@ -137,8 +147,7 @@ test('plain http under another name plays by MSE; H.265 that the browser cannot 
     cameras: { c0: { video, metadataDelayMs: jitter }, h265: { video, codec: 'hvc1.1.6.L93.B0', metadataDelayMs: jitter } },
     page: viewerPage({ players: [{ camera: 'c0' }, { camera: 'h265' }] }),
   });
-  await using chromium = await startBrowser();
-  const view = await ViewerPage.open(chromium.browser, `http://${otherHost}:${server.port}/`);
+  await using view = await ViewerPage.open(browser(), `http://${otherHost}:${server.port}/`);
   assert.equal(await view.page.evaluate('isSecureContext'), false);
   const readings = await drawn(view, 1, 30);
   assertRight(
@@ -165,8 +174,7 @@ test('a wrong ticket is said, a right one lets in; a slow network delays the vid
     ticketIsRight: () => right,
     ticketLifeMs: 4000,
   });
-  await using chromium = await startBrowser();
-  const view = await ViewerPage.open(chromium.browser, `http://localhost:${server.port}/`);
+  await using view = await ViewerPage.open(browser(), `http://localhost:${server.port}/`);
   await until('the refusal is said', async () =>
     (await view.feedStates()).at(-1)?.startsWith('refused: not allowed: the ticket is not one'),
   );

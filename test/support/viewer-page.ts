@@ -123,6 +123,10 @@ export class ViewerPage {
     return view;
   }
 
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.page.close();
+  }
+
   /** Since the last call. */
   readings(): Promise<Reading[]> {
     return this.page.evaluate('window.takeReadings()');
