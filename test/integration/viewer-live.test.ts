@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { after, before, test } from 'node:test';
+import type { Browser } from 'playwright-core';
 import { missingBrowser, otherHost, startBrowser } from '../support/browser.ts';
 import { missingTool } from '../support/data.ts';
 import { clockStep, startLiveServer } from '../support/live-server.ts';
@@ -13,6 +14,17 @@ import { type Reading, tally, ViewerPage, viewerPage } from '../support/viewer-p
 const skip = missingBrowser() || missingTool(installedProgram('ffmpeg'), 'ffmpeg');
 /** What metadata are late by, in any order. */
 const jitter = () => Math.random() * 200;
+
+let chromium: Awaited<ReturnType<typeof startBrowser>> | undefined;
+before(async () => {
+  if (skip === false) chromium = await startBrowser();
+});
+after(() => chromium?.[Symbol.asyncDispose]());
+
+function browser(): Browser {
+  assert.ok(chromium !== undefined);
+  return chromium.browser;
+}
 
 async function startOf(port: number): Promise<number> {
   return Number(await (await fetch(`http://127.0.0.1:${port}/start`)).text());
@@ -49,10 +61,9 @@ test('boxes are on exactly their pictures by WebCodecs and by MSE, also after th
       ],
     }),
   });
-  await using chromium = await startBrowser();
-  const view = await ViewerPage.open(chromium.browser, `http://localhost:${server.port}/`);
+  await using view = await ViewerPage.open(browser(), `http://localhost:${server.port}/`);
 
-  const first = await drawn(view, 2, 150);
+  const first = await drawn(view, 2, 100);
   assertRight(first, await startOf(server.port), video);
   const players = await view.players();
   assert.deepEqual(
@@ -71,8 +82,17 @@ test('boxes are on exactly their pictures by WebCodecs and by MSE, also after th
   server.up();
   const startPts = await startOf(server.port);
   // What was on its way when the server went is still drawn, by the former clock.
-  const since = (await drawn(view, 2, 40)).filter(({ pts }) => pts < startPts + clockStep);
+  const since = (await drawn(view, 2, 25)).filter(({ pts }) => pts < startPts + clockStep);
   assertRight(since, startPts, video);
+
+  // Another size, profile and order of pictures within the stream, as when a camera is set up anew.
+  const other = await numberedVideo({ fps: 50, width: 480, height: 270 });
+  await view.readings();
+  server.change('c0', other);
+  const changedPts = await startOf(server.port);
+  const changed = (await drawn(view, 2, 25)).filter(({ pts }) => pts >= changedPts);
+  assertRight(changed, changedPts, other);
+  assert.ok(changed.length > 0);
 
   // No way was found to hide a tab of a headless browser: the page is told so instead.
   const hide = (hidden: boolean) =>
@@ -85,7 +105,7 @@ test('boxes are on exactly their pictures by WebCodecs and by MSE, also after th
   );
   await view.readings();
   await hide(false);
-  assertRight(await drawn(view, 2, 20), await startOf(server.port), video);
+  assertRight(await drawn(view, 2, 20), changedPts, other);
 
   server.say('c0', { state: 'away', since: Date.now(), reason: 'connection refused' });
   await until('the camera is away', async () =>
@@ -111,9 +131,8 @@ test('eight cameras play in one page, and one that is out of view costs nothing'
       .replace('#p8', '#p8')
       .replace('</style>', '#p8 { display: block; margin-top: 900px }</style>'),
   });
-  await using chromium = await startBrowser();
-  const view = await ViewerPage.open(chromium.browser, `http://localhost:${server.port}/`);
-  const readings = await drawn(view, 8, 40);
+  await using view = await ViewerPage.open(browser(), `http://localhost:${server.port}/`);
+  const readings = await drawn(view, 8, 25);
   assert.deepEqual(
     readings.filter(({ player }) => player === 8),
     [],
@@ -137,8 +156,7 @@ test('plain http under another name plays by MSE; H.265 that the browser cannot 
     cameras: { c0: { video, metadataDelayMs: jitter }, h265: { video, codec: 'hvc1.1.6.L93.B0', metadataDelayMs: jitter } },
     page: viewerPage({ players: [{ camera: 'c0' }, { camera: 'h265' }] }),
   });
-  await using chromium = await startBrowser();
-  const view = await ViewerPage.open(chromium.browser, `http://${otherHost}:${server.port}/`);
+  await using view = await ViewerPage.open(browser(), `http://${otherHost}:${server.port}/`);
   assert.equal(await view.page.evaluate('isSecureContext'), false);
   const readings = await drawn(view, 1, 30);
   assertRight(
@@ -165,8 +183,7 @@ test('a wrong ticket is said, a right one lets in; a slow network delays the vid
     ticketIsRight: () => right,
     ticketLifeMs: 4000,
   });
-  await using chromium = await startBrowser();
-  const view = await ViewerPage.open(chromium.browser, `http://localhost:${server.port}/`);
+  await using view = await ViewerPage.open(browser(), `http://localhost:${server.port}/`);
   await until('the refusal is said', async () =>
     (await view.feedStates()).at(-1)?.startsWith('refused: not allowed: the ticket is not one'),
   );

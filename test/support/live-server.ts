@@ -36,6 +36,8 @@ export interface LiveServer extends AsyncDisposable {
   /** Ends all connections and, until `up`, takes none. Videos begin anew, by another clock. */
   down(): void;
   up(): void;
+  /** The camera goes on with another video of the same rate. */
+  change(camera: string, video: NumberedVideo): void;
   say(camera: string, state: Omit<LiveState, 'type' | 'camera'>): void;
   /** Ends the streams of a camera, as a revoked right does. */
   revoke(camera: string, reason: string): void;
@@ -88,7 +90,7 @@ export function numberedBox(number: number, predicted: boolean): LiveBox {
 class Playing {
   readonly subscribers = new Set<Subscriber>();
   readonly #name: string;
-  readonly #camera: LiveCamera;
+  #camera: LiveCamera;
   #startMs = 0;
   #startPts = 0;
   #starts = 0;
@@ -118,15 +120,35 @@ class Playing {
     this.#timers.clear();
   }
 
+  /** Another video from now on, by the same clock. */
+  change(video: NumberedVideo): void {
+    this.stop();
+    const { fps } = this.#camera.video;
+    this.#startPts += Math.ceil(((Date.now() - this.#startMs) * fps) / 1000) * (mediaClockRate / fps);
+    this.#startMs = Date.now();
+    this.#camera = { ...this.#camera, video };
+    this.#next = 0;
+    this.#sent = [];
+    this.#busyUntilMs = 0;
+    for (const subscriber of this.subscribers) this.#configure(subscriber);
+    this.#schedule();
+  }
+
   /** The first picture's time stamp, from which pictures follow at `fps`. */
   get startPts(): number {
     return this.#startPts;
   }
 
   add(subscriber: Subscriber): void {
-    const { socket, stream, variant, video } = subscriber;
+    const { socket, stream } = subscriber;
     this.subscribers.add(subscriber);
     say(socket, { type: 'state', camera: this.#name, state: 'live', since: this.#startMs });
+    if (!subscriber.video) return;
+    this.#configure(subscriber);
+    for (const { bytes } of this.#sent) socket.send(bytes(stream));
+  }
+
+  #configure({ socket, stream, variant, video }: Subscriber): void {
     if (!video) return;
     const { codec, description, width, height } = this.#camera.video;
     say(socket, {
@@ -139,7 +161,6 @@ class Playing {
       width,
       height,
     });
-    for (const { bytes } of this.#sent) socket.send(bytes(stream));
   }
 
   #after(ms: number, task: () => void): void {
@@ -303,6 +324,7 @@ export async function startLiveServer({
       isUp = true;
       for (const camera of playing.values()) camera.start();
     },
+    change: (camera, video) => playing.get(camera)?.change(video),
     say: (camera, state) => {
       for (const { socket } of playing.get(camera)?.subscribers ?? []) say(socket, { type: 'state', camera, ...state });
     },

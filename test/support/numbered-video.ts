@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 
 /**
  * Video whose pictures carry their number as 16 black and white blocks along the bottom ninth, the highest bit first, so that what a
@@ -36,29 +36,35 @@ export interface NumberedWish {
   readonly frames?: number;
   readonly gop?: number;
   readonly bFrames?: number;
+  /** A film to write the numbers onto, for something real to decode; else a grey room. */
+  readonly film?: string;
 }
 
 export const numberBits = 16;
 
-function picture(number: number, width: number, height: number): Buffer {
+function room(number: number, width: number, height: number): Buffer {
   const bytes = Buffer.alloc((width * height * 3) / 2, 128);
   // A bar that moves, for something to encode.
   const bar = (number * 4) % width;
-  const strip = Math.floor((height * 8) / 9);
   for (let y = 0; y < height; y += 1) {
     const row = y * width;
     bytes.fill(80 + (y * 64) / height, row, row + width);
-    if (y < strip) bytes.fill(160, row + bar, row + Math.min(width, bar + 8));
-    else
-      for (let bit = 0; bit < numberBits; bit += 1) {
-        const white = (number >> (numberBits - 1 - bit)) & 1;
-        bytes.fill(
-          white === 1 ? 235 : 16,
-          row + Math.round((bit * width) / numberBits),
-          row + Math.round(((bit + 1) * width) / numberBits),
-        );
-      }
+    bytes.fill(160, row + bar, row + Math.min(width, bar + 8));
   }
+  return bytes;
+}
+
+/** Writes the number along the bottom of a picture in I420. */
+function stamp(bytes: Buffer, number: number, width: number, height: number): Buffer {
+  for (let y = Math.floor((height * 8) / 9); y < height; y += 1) {
+    const row = y * width;
+    for (let bit = 0; bit < numberBits; bit += 1) {
+      const white = (number >> (numberBits - 1 - bit)) & 1;
+      const from = row + Math.round((bit * width) / numberBits);
+      bytes.fill(white === 1 ? 235 : 16, from, row + Math.round(((bit + 1) * width) / numberBits));
+    }
+  }
+  bytes.fill(128, width * height + (Math.floor((height * 8) / 9) / 2) * (width / 2), (width * height * 5) / 4);
   return bytes;
 }
 
@@ -121,7 +127,7 @@ function avcC(sps: Buffer, pps: Buffer): Buffer {
 }
 
 async function encode(file: string, wish: Required<NumberedWish>): Promise<void> {
-  const { width, height, fps, frames, gop, bFrames } = wish;
+  const { width, height, fps, frames, gop, bFrames, film } = wish;
   const args = [
     '-v',
     'error',
@@ -139,9 +145,25 @@ async function encode(file: string, wish: Required<NumberedWish>): Promise<void>
   ];
   const settings = `aud=1:scenecut=0:keyint=${gop}:min-keyint=${gop}:bframes=${bFrames}:b-adapt=0:open-gop=0`;
   const encoder = ['-c:v', 'libx264', '-preset', 'veryfast', '-x264-params', settings, '-crf', '24', '-an'];
+  const scaled = [
+    '-vf',
+    `fps=${fps},scale=${width}:${height}`,
+    '-frames:v',
+    String(frames),
+    '-pix_fmt',
+    'yuv420p',
+    '-f',
+    'rawvideo',
+    '-',
+  ];
+  const filmed = film === '' ? undefined : await run('ffmpeg', ['-v', 'error', '-stream_loop', '-1', '-i', film, ...scaled]);
   const part = `${file}.${process.pid}.mp4`;
   function* pictures() {
-    for (let number = 0; number < frames; number += 1) yield picture(number, width, height);
+    const size = (width * height * 3) / 2;
+    for (let number = 0; number < frames; number += 1) {
+      const bytes = filmed?.subarray(number * size, (number + 1) * size) ?? room(number, width, height);
+      yield stamp(bytes, number, width, height);
+    }
   }
   await run('ffmpeg', [...args, ...encoder, part], pictures());
   await rename(part, file);
@@ -149,11 +171,14 @@ async function encode(file: string, wish: Required<NumberedWish>): Promise<void>
 
 /** `frames` is a multiple of `gop`. */
 export async function numberedVideo(wish: NumberedWish = {}): Promise<NumberedVideo> {
-  const full = { width: 320, height: 180, fps: 25, frames: 250, gop: 25, bFrames: 0, ...wish };
+  const full = { width: 320, height: 180, fps: 25, frames: 250, gop: 25, bFrames: 0, film: '', ...wish };
   const folder = join(tmpdir(), 'sightline-test-videos');
   await mkdir(folder, { recursive: true });
   const { width, height, fps } = full;
-  const file = join(folder, `${width}x${height}-${fps}-${full.frames}-${full.gop}-${full.bFrames}-v1.mp4`);
+  const file = join(
+    folder,
+    `${width}x${height}-${fps}-${full.frames}-${full.gop}-${full.bFrames}${basename(full.film, '.mp4')}-v2.mp4`,
+  );
   if (!existsSync(file)) await encode(file, full);
   const times = `${file}.json`;
   if (!existsSync(times)) {

@@ -41,12 +41,12 @@ export interface PageOptions {
   /** CSS pixels. */
   readonly width?: number;
   readonly height?: number;
-  /** Reads back the canvas after each drawing. */
-  readonly read?: boolean;
+  /** The canvas is read back after each drawing (1), or after each so many: reading takes time from drawing. */
+  readonly readEvery?: number;
 }
 
 /** The page for `startLiveServer`. */
-export function viewerPage({ players, width = 320, height = 180, read = true }: PageOptions): string {
+export function viewerPage({ players, width = 320, height = 180, readEvery = 1 }: PageOptions): string {
   return `<!doctype html><meta charset="utf-8"><title>player</title><link rel="icon" href="data:,">
 <style>body { margin: 0 } canvas { width: ${width}px; height: ${height}px; vertical-align: top }</style>
 ${players.map((_player, index) => `<canvas id="p${index}"></canvas>`).join('')}
@@ -54,6 +54,9 @@ ${players.map((_player, index) => `<canvas id="p${index}"></canvas>`).join('')}
 import { LiveFeed } from '/live/feed.js';
 import { Player } from '/live/player.js';
 const readings = [];
+const delays = [];
+let turn = 0;
+window.takeDelays = () => delays.splice(0);
 window.states = [];
 window.texts = [];
 window.takeReadings = () => readings.splice(0);
@@ -92,7 +95,11 @@ function read(canvas, drawn, player) {
 }
 window.players = ${JSON.stringify(players)}.map(({ camera, decoder = 'auto' }, player) => {
   const canvas = document.getElementById('p' + player);
-  return new Player({ feed, canvas, camera, decoder, onDraw: ${read} ? (drawn) => read(canvas, drawn, player) : undefined,
+  return new Player({ feed, canvas, camera, decoder, onDraw: (drawn) => {
+      delays.push([player, Date.now() - drawn.captureMs]);
+      if (delays.length > 200000) delays.splice(0, 100000);
+      if (turn++ % ${readEvery} === 0) read(canvas, drawn, player);
+    },
     onState: (state) => window.texts.push(state.text) });
 });
 </script>`;
@@ -110,15 +117,24 @@ export class ViewerPage {
     });
   }
 
-  static async open(browser: Browser, url: string): Promise<ViewerPage> {
-    const view = new ViewerPage(await browser.newPage({ viewport: { width: 1000, height: 600 } }));
+  static async open(browser: Browser, url: string, viewport = { width: 1000, height: 600 }): Promise<ViewerPage> {
+    const view = new ViewerPage(await browser.newPage({ viewport }));
     await view.page.goto(url);
     return view;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.page.close();
   }
 
   /** Since the last call. */
   readings(): Promise<Reading[]> {
     return this.page.evaluate('window.takeReadings()');
+  }
+
+  /** Of everything drawn since the last call: player, capture to the end of the drawing in milliseconds. */
+  delays(): Promise<[number, number][]> {
+    return this.page.evaluate('window.takeDelays()');
   }
 
   players(): Promise<PlayerView[]> {

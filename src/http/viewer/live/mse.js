@@ -36,9 +36,12 @@ const doubtS = 0.034;
 
 const hasCallbacks = 'requestVideoFrameCallback' in HTMLVideoElement.prototype;
 
+/** iPhones have the managed kind only. @type {typeof MediaSource | undefined} */
+const Source = globalThis.MediaSource ?? Reflect.get(globalThis, 'ManagedMediaSource');
+
 /** @param {string} codec */
 export function mseSupport(codec) {
-  return 'MediaSource' in globalThis && MediaSource.isTypeSupported(mimeType(codec));
+  return Source?.isTypeSupported(mimeType(codec)) === true;
 }
 
 export class MseVideo {
@@ -143,9 +146,9 @@ export class MseVideo {
 
   #open() {
     const config = this.#config;
-    if (config === undefined || this.#closed) return;
+    if (Source === undefined || config === undefined || this.#closed) return;
     this.#shut();
-    const media = new MediaSource();
+    const media = new Source();
     this.#media = media;
     this.#openedAt = performance.now();
     this.#codec = config.codec;

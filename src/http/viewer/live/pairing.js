@@ -61,7 +61,7 @@ export class Pairing {
   addPicture(picture) {
     this.#begun ??= picture.arrivedAt;
     const last = this.#held.at(-1);
-    if (last?.replayed === true) {
+    if (last?.replayed === true && picture.replayed) {
       this.#held.pop();
       last.close();
     }

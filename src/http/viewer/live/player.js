@@ -1,26 +1,24 @@
+import { Decoding } from './decoding.js';
 import { Figures } from './figures.js';
-import { MseVideo, mseSupport } from './mse.js';
 import { boxAt, drawBoxes, drawPicture, placeOf } from './overlay.js';
 import { Pairing } from './pairing.js';
 import { ReplayGauge } from './replay.js';
 import { stage } from './stage.js';
 import { playerState } from './state.js';
-import { WebCodecsVideo, webCodecsSupport } from './webcodecs.js';
 
 /**
  * One camera on one canvas: asks the feed for its video and metadata while it is in view, decodes, pairs and draws.
  *
  * @import { LiveBox, LiveFrame, LiveState } from '../../../core/live-messages.ts'
+ * @import { Decoder } from './decoding.js'
  * @import { LiveFeed, Subscription, Variant, VideoConfig } from './feed.js'
  * @import { Place } from './overlay.js'
  * @import { Picture } from './pairing.js'
  * @import { Actor } from './stage.js'
  * @import { PlayerState } from './state.js'
- * @import { VideoNeeds } from './webcodecs.js'
+ * @import { Decoded } from './webcodecs.js'
  * @import { Unit } from './wire.js'
  */
-
-/** @typedef {'webcodecs' | 'mse'} Decoder */
 
 /**
  * @typedef {object} Drawn
@@ -67,7 +65,6 @@ export class Player {
   #context;
   #onState;
   #onDraw;
-  #forced;
   /** @type {Variant} */
   #variant;
   /** Taken instead of `#variant` because this browser cannot play that one. @type {Variant | undefined} */
@@ -78,14 +75,7 @@ export class Player {
   #closed = false;
   /** @type {Subscription | undefined} */
   #subscription;
-  /** @type {VideoConfig | undefined} */
-  #config;
-  /** @type {WebCodecsVideo | MseVideo | undefined} */
-  #video;
-  /** Units that came while it was found out what can play them. @type {{ unit: Unit, now: number, replayed: boolean }[] | undefined} */
-  #early;
-  /** @type {Set<Decoder>} */
-  #failed = new Set();
+  #decoding;
   #pairing = new Pairing(true);
   #gauge = new ReplayGauge();
   #figures = new Figures();
@@ -122,7 +112,16 @@ export class Player {
     this.#variant = variant;
     this.#trails = trails;
     this.#boxes = boxes;
-    this.#forced = decoder;
+    this.#decoding = new Decoding(decoder, {
+      picture: (picture) => this.#decoded(picture),
+      dropped: (units) => {
+        this.#unitsDropped += units;
+      },
+      held: () => this.#pairing.held,
+      delayMs: () => Math.min(mostDelayMs, Math.max(leastDelayMs, this.#lagMs)),
+      unplayable: (config) => this.#cannotPlay(config),
+      failed: (kind, message) => this.#failed(kind, message),
+    });
     this.#onState = onState ?? (() => {});
     this.#onDraw = onDraw ?? (() => {});
     this.#actor = {
@@ -140,7 +139,7 @@ export class Player {
 
   get figures() {
     const { fps, delayMs } = this.#figures.recent(performance.now());
-    const { codec = '', width = 0, height = 0 } = this.#config ?? {};
+    const { codec = '', width = 0, height = 0 } = this.#decoding.config ?? {};
     return {
       fps,
       delayMs,
@@ -148,7 +147,7 @@ export class Player {
       dropped: this.#pairing.dropped + this.#unitsDropped,
       lost: this.lost,
       behind: this.#pairing.behind,
-      decoder: this.#video?.kind ?? /** @type {const} */ ('none'),
+      decoder: this.#decoding.kind,
       codec,
       variant: this.#effective,
       width,
@@ -225,7 +224,10 @@ export class Player {
       metadata: this.#effective === 'clean',
       on: {
         begin: () => this.#restart(),
-        config: (config) => void this.#configure(config),
+        config: (config) => {
+          this.#refused = undefined;
+          void this.#decoding.configure(config);
+        },
         unit: (unit) => this.#unit(unit),
         frame: (frame) => this.#metadata(frame),
         state: (state) => {
@@ -253,10 +255,7 @@ export class Player {
 
   /** What comes from here on has nothing to do with what came before; the picture on the canvas stays. */
   #restart() {
-    this.#video?.close();
-    this.#video = undefined;
-    this.#config = undefined;
-    this.#early = undefined;
+    this.#decoding.stop();
     this.#pairing.reset();
     this.#pairing.wanted = this.#boxes && this.#effective === 'clean';
     this.#gauge = new ReplayGauge();
@@ -267,32 +266,6 @@ export class Player {
     this.#cameraState = undefined;
     // The clock of another stream may come by the same time stamp again.
     if (this.#last !== undefined) this.#last.picture.exact = false;
-  }
-
-  /** @param {VideoConfig} config */
-  async #configure(config) {
-    this.#config = config;
-    this.#early = [];
-    this.#refused = undefined;
-    const kind = await this.#choose(config);
-    if (this.#config !== config) return;
-    if (kind === undefined) return this.#cannotPlay(config);
-    this.#unsupported = undefined;
-    if (this.#video?.kind !== kind) {
-      this.#video?.close();
-      this.#video = kind === 'webcodecs' ? new WebCodecsVideo(this.#needs(kind)) : new MseVideo(this.#needs(kind));
-    }
-    this.#video.configure(config);
-    const early = this.#early ?? [];
-    this.#early = undefined;
-    for (const { unit, now, replayed } of early) this.#video?.push(unit, now, replayed);
-  }
-
-  /** @param {VideoConfig} config @returns {Promise<Decoder | undefined>} */
-  async #choose(config) {
-    if (this.#forced !== 'mse' && !this.#failed.has('webcodecs') && (await webCodecsSupport(config))) return 'webcodecs';
-    if (this.#forced !== 'webcodecs' && !this.#failed.has('mse') && mseSupport(config.codec)) return 'mse';
-    return undefined;
   }
 
   /** @param {VideoConfig} config */
@@ -308,31 +281,19 @@ export class Player {
     this.#stateAt = 0;
   }
 
-  /** @param {Decoder} kind @returns {VideoNeeds} */
-  #needs(kind) {
-    return {
-      picture: (picture) => {
-        const decodedAt = performance.now();
-        const unit = this.#units.get(picture.pts) ?? {
-          captureMs: this.#feed.serverNow(),
-          arrivedAt: decodedAt,
-          replayed: false,
-        };
-        this.#pairing.addPicture({ ...picture, ...unit, decodedAt });
-      },
-      trouble: ({ message, final }) => {
-        if (!final) return;
-        this.#failed.add(kind);
-        if (kind === 'webcodecs') this.notice = `The browser's decoder failed (${message}): trying another way.`;
-        else this.#unsupported = `this browser could not play the video: ${message}`;
-        this.#begin();
-      },
-      dropped: (units) => {
-        this.#unitsDropped += units;
-      },
-      held: () => this.#pairing.held,
-      delayMs: () => Math.min(mostDelayMs, Math.max(leastDelayMs, this.#lagMs)),
-    };
+  /** @param {Decoder} kind @param {string} message */
+  #failed(kind, message) {
+    if (kind === 'webcodecs') this.notice = `The browser's decoder failed (${message}): trying another way.`;
+    else this.#unsupported = `this browser could not play the video: ${message}`;
+    this.#begin();
+  }
+
+  /** @param {Decoded} picture */
+  #decoded(picture) {
+    const decodedAt = performance.now();
+    const unknown = { captureMs: this.#feed.serverNow(), arrivedAt: decodedAt, replayed: false };
+    this.#pairing.addPicture({ ...picture, ...(this.#units.get(picture.pts) ?? unknown), decodedAt });
+    this.#unsupported = undefined;
   }
 
   /** @param {Unit} unit */
@@ -345,8 +306,7 @@ export class Player {
         this.#units.delete(oldest);
         break;
       }
-    if (this.#early !== undefined) this.#early.push({ unit, now, replayed });
-    else this.#video?.push(unit, now, replayed);
+    this.#decoding.push(unit, now, replayed);
   }
 
   /** @param {LiveFrame} frame */
@@ -360,7 +320,7 @@ export class Player {
   /** @param {number} now */
   #paint(now) {
     const shown = this.#pairing.take(now);
-    this.#video?.pump();
+    this.#decoding.pump();
     if (shown !== undefined) {
       const { picture, metadata } = shown;
       this.#last?.picture.close();
@@ -377,7 +337,8 @@ export class Player {
       if (late !== undefined || !this.#fresh) this.#refresh();
     }
     if (now >= this.#againAt) {
-      this.#failed.clear();
+      this.#decoding.forgive();
+      if (this.#instead === undefined) this.notice = '';
       this.#begin();
     }
     if (now - this.#stateAt >= stateEveryMs) this.#tell(now);
