@@ -18,6 +18,7 @@ import { createSourceEnds } from './composition/source-ends.ts';
 import { createUserHandlers } from './composition/user-handlers.ts';
 import { newTicketKey, startVideo, type Video } from './composition/video.ts';
 import { watchlistPart } from './composition/watchlist-part.ts';
+import type { Web } from './composition/web.ts';
 import { createWorkerLink } from './composition/worker-link.ts';
 import type { Config } from './config/schema.ts';
 import type { Clock } from './core/clock.ts';
@@ -347,15 +348,16 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
     import('./http/control.ts'),
     import('./composition/web.ts'),
   ]);
+  let web: Web | undefined;
   const control = createControlHandlers({
     keep,
-    users: createUserHandlers({ accounts }),
+    users: createUserHandlers({ accounts, pages: () => web?.pages }),
     log,
     now: () => clock.now(),
     running: { alerts, feed, outages, reload: () => reload('control'), status },
   });
   scope.use('control', await startControlServer({ socketPath: join(config.dataDir, 'control.sock'), handlers: control }, ctx));
-  const http = config.http.enabled
+  web = config.http.enabled
     ? scope.use(
         'http',
         await startWeb(
@@ -401,7 +403,7 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
   );
 
   return {
-    http: http?.address,
+    http: web?.address,
     get rtspPort() {
       return video?.door.ready?.rtspPort;
     },

@@ -97,6 +97,7 @@ async function compose(options: VideoOptions, scope: Scope, ctx: Context): Promi
   const mediaPath = join(config.dataDir, 'media.sock');
   const newest = new Map<CameraId, OverlayFrame>();
   let lists: Readonly<Record<string, ListConfig>> = config.lists;
+  let masked: ReadonlySet<CameraId> = new Set();
   /** Of the legacy view. */
   let logins: readonly StreamUser[] = [];
   const tellUsers = () => door.users([...users.streamUsers(), ...logins]);
@@ -118,11 +119,9 @@ async function compose(options: VideoOptions, scope: Scope, ctx: Context): Promi
         settings: clipSettings(config),
         door: {
           clip: (request) => door.clip(request),
-          forget: (entryId, ids) => {
-            void door.forget(entryId, ids).then(() => clips.forgotten(entryId));
-            return true;
-          },
+          forget: (entryId, ids) => door.forget(entryId, ids),
         },
+        isMasked: (camera) => masked.has(camera),
         mayExpire: keep.erasing.allowed,
       },
       ctx,
@@ -148,6 +147,7 @@ async function compose(options: VideoOptions, scope: Scope, ctx: Context): Promi
 
   function tellCameras(now: Config): void {
     const cameras = doorCameras(now);
+    masked = new Set(cameras.filter((camera) => camera.masked).map(({ camera }) => camera));
     door.cameras(cameras);
     legacy?.cameras(cameras.map(({ camera }) => camera));
   }

@@ -17,6 +17,8 @@ import { colourOf } from './worker-link.ts';
 /** Pages, API and login: the HTTP server put together. */
 export interface Web extends AsyncDisposable {
   readonly address: { readonly host: string; readonly port: number };
+  /** Where the pages are, for people. */
+  readonly pages: string;
 }
 
 export interface WebOptions
@@ -29,7 +31,7 @@ export interface WebOptions
 }
 
 const stopWithinMs = 3000;
-const pages = fileURLToPath(new URL('../http/viewer', import.meta.url));
+const viewer = fileURLToPath(new URL('../http/viewer', import.meta.url));
 
 /** Rejects with `http.unavailable` or `config.invalid`. */
 export async function startWeb(options: WebOptions, ctx: Context): Promise<Web> {
@@ -61,10 +63,7 @@ async function compose(options: WebOptions, scope: Scope, ctx: Context): Promise
         },
       },
       door: () => video?.door,
-      audit: {
-        note: ({ user: actor, via }, action, subject, details) =>
-          void auth.audit.note({ actor, action, subject, details: { ...details, via } }),
-      },
+      audit: auth.audit,
       requireMetrics: (request) => auth.requireMetrics(request),
       colourOf: (list) => colourOf(list, config().lists),
       documents: createDocuments(),
@@ -78,16 +77,18 @@ async function compose(options: WebOptions, scope: Scope, ctx: Context): Promise
       {
         routes: [...bindRoutes(apiRoutes, services), ...routes],
         gate: auth,
-        pages: { directory: pages },
+        pages: { directory: viewer },
         ...(tls === undefined ? {} : { tls }),
         ...(video === undefined ? {} : { live: (request, socket, head) => video.door.live(request, socket, head) }),
       },
       ctx,
     ),
   );
-  await sayHowToSetUp(accounts, pagesAt(server.address, tls !== undefined), ctx);
+  const pages = pagesAt(server.address, tls !== undefined);
+  await sayHowToSetUp(accounts, pages, ctx);
   return {
     address: server.address,
+    pages,
     [Symbol.asyncDispose]: () => scope[Symbol.asyncDispose](),
   };
 }

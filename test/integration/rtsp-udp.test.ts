@@ -101,7 +101,7 @@ describe('rtp over udp', () => {
       await clock.advance(5000);
       if (step % 4 !== 0) continue;
       reporting.report(rtcpPort(reporting.packets));
-      const last = clients[2];
+      const last: (typeof clients)[number] | undefined = clients[2];
       assert.equal((await last?.client.request('GET_PARAMETER', home.url, last.session))?.status, 200);
     }
     await until('one is gone', () => home.server.readers === 2);

@@ -8,6 +8,7 @@ import { createControlHandlers } from '../../src/composition/control-handlers.ts
 import { createDocuments } from '../../src/composition/documents.ts';
 import { createEventFeed, type EventFeed } from '../../src/composition/event-feed.ts';
 import type { Keep } from '../../src/composition/keep.ts';
+import type { UserHandlers } from '../../src/composition/user-handlers.ts';
 import { type Config, configSchema } from '../../src/config/schema.ts';
 import { type Permission, type Principal, permissions } from '../../src/core/access.ts';
 import type { Context } from '../../src/core/context.ts';
@@ -171,6 +172,7 @@ export async function startTestApi(ctx: Context, options: TestApiOptions = {}): 
   ];
   const control = createControlHandlers({
     keep: keep as unknown as Keep,
+    users: {} as UserHandlers,
     log: ctx.log,
     now: () => begin + 10_000,
     running: {
