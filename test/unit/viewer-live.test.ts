@@ -27,7 +27,7 @@ function pictures(pairing: Pairing) {
         pts: number * ticks,
         captureMs: 0,
         arrivedAt: at,
-        decodedAt: at,
+        dueAt: at,
         replayed: false,
         exact: true,
         // Stands in for what only a browser has; nothing here looks at it.

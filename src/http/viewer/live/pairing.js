@@ -10,7 +10,7 @@
  * @property {number} pts 90 kHz
  * @property {number} captureMs by the server's clock
  * @property {number} arrivedAt when its unit came: what it waits is counted from here
- * @property {number} decodedAt
+ * @property {number} dueAt from when on it could be shown but for its metadata
  * @property {boolean} replayed worth showing only while it is the newest
  * @property {boolean} exact whether `pts` is known to be that of the pixels
  * @property {CanvasImageSource} source
@@ -139,15 +139,15 @@ export class Pairing {
   #readySince(index, now) {
     const picture = this.#held[index];
     if (picture === undefined) return undefined;
-    if (!this.wanted || picture.replayed || !picture.exact) return picture.decodedAt;
+    if (!this.wanted || picture.replayed || !picture.exact) return picture.dueAt;
     const metadata = this.#metadata.get(picture.pts);
-    if (metadata !== undefined) return Math.max(picture.decodedAt, metadata.arrivedAt);
-    if (!this.expected(now)) return picture.decodedAt;
+    if (metadata !== undefined) return Math.max(picture.dueAt, metadata.arrivedAt);
+    if (!this.expected(now)) return picture.dueAt;
     if (index === 0 && this.#held.length > maxHeld) return now;
     const later = this.#history[this.#history.findLastIndex(({ pts }) => pts < picture.pts) + 1];
     const overtakenAt = later === undefined ? undefined : this.#metadata.get(later.pts)?.arrivedAt;
     const end = Math.min(picture.arrivedAt + holdMs, (overtakenAt ?? now) + overtakenMs);
-    return now >= end ? Math.max(end, picture.decodedAt) : undefined;
+    return now >= end ? Math.max(end, picture.dueAt) : undefined;
   }
 
   /** @param {number} count of the oldest */

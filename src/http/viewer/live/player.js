@@ -290,9 +290,11 @@ export class Player {
 
   /** @param {Decoded} picture */
   #decoded(picture) {
-    const decodedAt = performance.now();
-    const unknown = { captureMs: this.#feed.serverNow(), arrivedAt: decodedAt, replayed: false };
-    this.#pairing.addPicture({ ...picture, ...(this.#units.get(picture.pts) ?? unknown), decodedAt });
+    const now = performance.now();
+    const unit = this.#units.get(picture.pts) ?? { captureMs: this.#feed.serverNow(), arrivedAt: now, replayed: false };
+    // MSE plays by a delay of its own. What WebCodecs needs more than no time is lateness, so that a slow machine shows the newest picture.
+    const dueAt = this.#decoding.kind === 'mse' ? now : unit.arrivedAt;
+    this.#pairing.addPicture({ ...picture, ...unit, dueAt });
     this.#unsupported = undefined;
   }
 

@@ -30,11 +30,13 @@ class Stage {
   );
   #sizes = new ResizeObserver((entries) => {
     for (const { target, contentRect, devicePixelContentBoxSize } of entries) {
-      const ratio = globalThis.devicePixelRatio;
-      const size = devicePixelContentBoxSize?.[0];
-      const width = size?.inlineSize ?? Math.round(contentRect.width * ratio);
-      const height = size?.blockSize ?? Math.round(contentRect.height * ratio);
-      if (width > 0 && height > 0) this.#actors.get(target)?.resized(width, height, ratio);
+      const [device, css] = [devicePixelContentBoxSize?.[0], contentRect];
+      const rounded = Math.round(css.width * globalThis.devicePixelRatio);
+      // An emulated device, as for screenshots, has the one of the machine in its box and its own in the ratio.
+      const exact = device !== undefined && Math.abs(device.inlineSize - rounded) <= 2;
+      const width = exact ? device.inlineSize : rounded;
+      const height = exact ? device.blockSize : Math.round(css.height * globalThis.devicePixelRatio);
+      if (width > 0 && height > 0) this.#actors.get(target)?.resized(width, height, width / css.width);
     }
   });
 
