@@ -1,0 +1,201 @@
+import { LiveFeed } from '../live/feed.js';
+import { act, reject } from '../parts/alert-actions.js';
+import { AlertFeed } from '../parts/alert-feed.js';
+import { AlertList } from '../parts/alert-list.js';
+import { announce, toast } from '../parts/announce.js';
+import { change, get, words } from '../parts/api.js';
+import { at } from '../parts/base.js';
+import { openClip } from '../parts/clip.js';
+import { byId, el, fill, say } from '../parts/dom.js';
+import { Grid } from '../parts/grid.js';
+import { icon } from '../parts/icons.js';
+import { listenToKeys, showKeys } from '../parts/keys.js';
+import { start } from '../parts/problems.js';
+import { may, requireSession } from '../parts/session.js';
+import { showShell } from '../parts/shell.js';
+import { beep, setSound, soundReady, soundWanted, unlockOnTouch } from '../parts/sound.js';
+
+/**
+ * The first page: cameras, and alerts beside them as they happen.
+ *
+ * @import { Alert, Severity } from '../../../core/alerts.ts'
+ * @import { CameraState } from '../../../core/types.ts'
+ * @import { AlertAction } from '../parts/alert-card.js'
+ * @import { Key } from '../parts/keys.js'
+ */
+
+/** @type {readonly Severity[]} */
+const bySeverity = ['critical', 'high', 'medium', 'low'];
+
+start(async () => {
+  const session = await requireSession();
+  const sound = soundButton();
+  const help = el(
+    'button',
+    { type: 'button', class: 'quiet square', 'aria-label': 'Keys', title: 'Keys (?)', onclick: () => showKeys(keys) },
+    icon('help'),
+  );
+  const link = el('span', { class: 'link', role: 'status' });
+  showShell(session, { current: '', tools: [link, sound.button, help] });
+
+  const live = new LiveFeed({
+    url: at('api/v1/live').replace(/^http/, 'ws'),
+    ticket: () => change('POST', 'tickets'),
+    onState: () => {},
+  });
+  const grid = new Grid(live);
+
+  /** @param {AlertAction} action @param {Alert} alert */
+  const doIt = (action, alert) => {
+    const done = (/** @type {Alert} */ answer) => feed.answered(answer);
+    if (action === 'clip') openClip(alert);
+    else if (action === 'reject') reject(alert, session, done);
+    else void act(alert, action, done);
+  };
+
+  const cameras = async () => {
+    /** @type {{ items: readonly { camera: string, state: CameraState }[] }} */
+    const { items } = await get('cameras');
+    grid.show(items);
+    return items.map(({ camera }) => camera);
+  };
+  /** @type {AlertList | undefined} */
+  let list;
+  const feed = new AlertFeed({
+    onAlerts: (fresh, changed, gone, told) => {
+      list?.take(fresh, changed, gone, told === 'first');
+      const loudest = bySeverity.find((severity) => fresh.some((alert) => alert.severity === severity));
+      if (told !== 'first' && loudest !== undefined) beep(loudest);
+      showTitle();
+    },
+    onCamera: (camera, state) => {
+      if (!grid.know(camera, state)) cameras().catch(() => {});
+    },
+    onState: (state) => {
+      link.dataset['state'] = state;
+      say(link, state === 'lost' ? 'Connection lost: trying again' : '');
+    },
+    onError: (error) => toast(words(error), 'bad'),
+  });
+  list = new AlertList(feed.store, { session, act: doIt });
+  const column = list;
+  const showTitle = () => {
+    const waiting = feed.store.list({ show: 'waiting' }).length;
+    document.title = waiting === 0 ? 'Sightline' : `(${waiting}) Sightline`;
+    say(alertsTab, waiting === 0 ? 'Alerts' : `Alerts (${waiting})`);
+  };
+
+  const main = byId('main');
+  const alertsTab = el('button', { type: 'button', 'aria-pressed': 'false', onclick: () => view('alerts') }, 'Alerts');
+  const camerasTab = el('button', { type: 'button', 'aria-pressed': 'true', onclick: () => view('cameras') }, 'Cameras');
+  /** On phones there is room for one of them. @param {'alerts' | 'cameras'} which */
+  const view = (which) => {
+    main.dataset['view'] = which;
+    alertsTab.setAttribute('aria-pressed', String(which === 'alerts'));
+    camerasTab.setAttribute('aria-pressed', String(which === 'cameras'));
+  };
+  fill(
+    main,
+    el('h1', { class: 'unseen' }, 'Live'),
+    el('div', { class: 'switch', role: 'group', 'aria-label': 'Show' }, camerasTab, alertsTab),
+    grid.element,
+    column.element,
+  );
+  view(location.hash === '#alerts' ? 'alerts' : 'cameras');
+
+  /** @param {AlertAction} action */
+  const onSelected = (action) => {
+    const alert = column.selectedAlert;
+    if (!may(session, 'alerts.act')) return announce('Your role does not act on alerts.');
+    if (alert === undefined) return toast('Choose an alert first: j and k.');
+    const button = document.querySelector(`[data-alert="${alert.id}"] [data-action="${action}"]`);
+    if (button instanceof HTMLButtonElement && !button.disabled) doIt(action, alert);
+    else announce('That is not possible any more for this alert.');
+  };
+  const inAlerts = () => column.element.contains(document.activeElement);
+  /** @type {readonly Key[]} */
+  const keys = [
+    {
+      keys: ['1', '2', '3', '4', '5', '6', '7', '8', '9'],
+      shown: '1 to 9',
+      says: 'This camera alone',
+      run: ({ key }) => grid.chooseAt(Number(key) - 1),
+    },
+    { keys: ['ArrowLeft'], shown: '←', says: 'The camera before', run: () => (inAlerts() ? false : grid.move(-1)) },
+    { keys: ['ArrowRight'], shown: '→', says: 'The next camera', run: () => (inAlerts() ? false : grid.move(1)) },
+    {
+      keys: ['ArrowUp'],
+      shown: '↑',
+      says: 'A row up; in the alerts: the newer one',
+      run: () => (inAlerts() ? column.move(-1) : grid.move(-grid.columns)),
+    },
+    {
+      keys: ['ArrowDown'],
+      shown: '↓',
+      says: 'A row down; in the alerts: the older one',
+      run: () => (inAlerts() ? column.move(1) : grid.move(grid.columns)),
+    },
+    {
+      keys: ['Escape'],
+      shown: 'Esc',
+      says: 'All cameras',
+      run: () => (grid.single === undefined ? false : grid.choose(undefined)),
+    },
+    { keys: ['j'], says: 'The next alert', run: () => column.move(1) },
+    { keys: ['k'], says: 'The alert before', run: () => column.move(-1) },
+    ...(may(session, 'alerts.act')
+      ? [
+          { keys: ['a'], says: 'Acknowledge the chosen alert', run: () => onSelected('acknowledge') },
+          { keys: ['r'], says: 'Resolve it', run: () => onSelected('resolve') },
+          { keys: ['n'], says: 'Not this person', run: () => onSelected('reject') },
+        ]
+      : []),
+    { keys: ['f'], says: 'Full screen', run: () => grid.fullScreen() },
+    { keys: ['m'], says: 'Sound on or off', run: () => sound.turn() },
+    { keys: ['?'], says: 'These keys', run: () => showKeys(keys) },
+  ];
+  listenToKeys(keys);
+
+  const [names, lists] = await Promise.all([cameras(), get('lists')]);
+  column.offer(
+    /** @type {{ items: readonly { list: string }[] }} */ (lists).items.map(({ list: name }) => name),
+    names,
+  );
+  addEventListener('pagehide', () => {
+    feed.close();
+    live.close();
+  });
+  addEventListener('pageshow', ({ persisted }) => {
+    if (persisted) location.reload();
+  });
+});
+
+function soundButton() {
+  const button = el('button', { type: 'button', class: 'quiet sound', 'aria-keyshortcuts': 'm' });
+  const show = () => {
+    const on = soundWanted();
+    const waits = on && !soundReady();
+    button.setAttribute('aria-pressed', String(on));
+    const text = waits ? 'Sound: click once' : on ? 'Sound on' : 'Sound off';
+    button.title = waits
+      ? 'The browser lets a page sound only after somebody has clicked on it or pressed a key (m)'
+      : 'Sound of new alerts (m)';
+    fill(button, icon(on ? 'sound' : 'silent'), el('span', {}, text));
+  };
+  const turn = () => {
+    const on = !(soundWanted() && soundReady());
+    setSound(on).then(
+      () => {
+        show();
+        if (on) beep('low');
+        announce(on ? 'Sound on' : 'Sound off');
+      },
+      (error) => toast(words(error), 'bad'),
+    );
+    show();
+  };
+  button.addEventListener('click', turn);
+  unlockOnTouch(show);
+  show();
+  return { button, turn };
+}

@@ -1,0 +1,68 @@
+import { ApiError, change, get, toLogin, useCsrf, words } from './api.js';
+import { byId, el, fill } from './dom.js';
+
+/** @import { Permission, Role } from '../../../core/access.ts' */
+
+/**
+ * @typedef {object} Session
+ * @property {string} user
+ * @property {Role} role
+ * @property {'all' | readonly string[]} cameras
+ * @property {boolean} pictures
+ * @property {readonly Permission[]} permissions
+ * @property {string} [csrf]
+ * @property {'session' | 'token' | 'proxy'} via
+ */
+
+/**
+ * Whoever is logged in; nobody is sent to the login, and this never comes back then.
+ * @returns {Promise<Session>}
+ */
+export async function requireSession() {
+  while (true) {
+    try {
+      /** @type {Session} */
+      const session = await get('session');
+      useCsrf(session.csrf);
+      return session;
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 401) {
+        toLogin();
+        return await new Promise(() => {});
+      }
+      await waitFor(error);
+    }
+  }
+}
+
+/** @param {unknown} error */
+async function waitFor(error) {
+  const main = byId('main');
+  const before = [...main.childNodes];
+  await new Promise((resolve) => {
+    fill(
+      main,
+      el(
+        'div',
+        { class: 'notice bad', role: 'alert' },
+        el('p', {}, words(error)),
+        el('button', { type: 'button', onclick: resolve }, 'Try again'),
+      ),
+    );
+    setTimeout(resolve, 5000);
+  });
+  main.replaceChildren(...before);
+}
+
+/**
+ * @param {Session} session
+ * @param {Permission} permission
+ */
+export function may(session, permission) {
+  return session.permissions.includes(permission);
+}
+
+export async function logOut() {
+  await change('DELETE', 'session');
+  toLogin();
+}

@@ -1,0 +1,39 @@
+import { el } from './dom.js';
+import { capital } from './format.js';
+import { icon } from './icons.js';
+
+/** @import { Alert, Severity } from '../../../core/alerts.ts' */
+
+/** Colour, shape and word. @param {Severity} severity */
+export function severityMark(severity) {
+  return el('span', { class: `severity ${severity}` }, icon(severity), capital(severity));
+}
+
+/** @param {Alert} alert */
+export function kindWords({ kind }) {
+  if (kind === 'face') return 'Face';
+  return kind === 'appearance' ? 'Appearance (clothes and build)' : 'Nobody on a list';
+}
+
+/** @param {Alert} alert */
+export function whoWords({ entry }) {
+  return entry === undefined ? 'Unknown person' : entry.name;
+}
+
+/** @param {Alert} alert */
+export function stateWords(alert) {
+  const last = alert.steps.findLast(({ state }) => state === 'acknowledged' || state === 'resolved' || state === 'rejected');
+  const by = last === undefined ? '' : ` by ${last.actor}`;
+  if (alert.state === 'resolved') return `Resolved${by}`;
+  if (alert.state === 'rejected') return `Not this person${by === '' ? '' : `, says ${last?.actor}`}`;
+  const closed = alert.steps.findLast(({ state }) => state === 'closed');
+  /** @type {Readonly<Record<string, string>>} */
+  const reasons = {
+    left: 'left',
+    retracted: 'retracted: later pictures spoke against it',
+    source_ended: 'recording ended',
+    entry_removed: 'entry removed',
+  };
+  const view = alert.state === 'closed' ? capital(reasons[closed?.reason ?? ''] ?? 'over') : 'In view';
+  return last === undefined ? view : `${view}, acknowledged${by}`;
+}
