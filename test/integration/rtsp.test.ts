@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { describe, it } from 'node:test';
 import { nalType } from '../../src/media/nal.ts';
@@ -381,6 +382,21 @@ describe('rtsp server', () => {
     assert.equal(last?.channel, 1);
     assert.equal(last.bytes[1], 203, 'BYE');
     assert.equal(depacketise(client.packets).length, 3, 'what was sent before has arrived');
+  });
+
+  it('holds no descriptor of clients that came and went in every way', async () => {
+    await using home = await house();
+    home.frame(true);
+    const descriptors = () => readdirSync('/proc/self/fd').length;
+    const before = descriptors();
+    for (let cycle = 0; cycle < 50; cycle++) {
+      using client = await connectRtsp(home.server.port);
+      const transport = cycle % 3 === 0 ? { Transport: 'RTP/AVP;unicast;client_port=50000-50001' } : undefined;
+      if (cycle % 5 === 0) client.socket.write('DESCRIBE rtsp://h/lob');
+      else await play(client, home.url, transport);
+      if (cycle % 7 === 0) client.socket.resetAndDestroy();
+    }
+    await until('all are gone', () => home.server.clients === 0 && descriptors() <= before);
   });
 
   it('turns clients away beyond its limit', async () => {

@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { openFile } from '../../src/media/file-demuxer.ts';
 import type { DemuxedUnit } from '../../src/media/file-stream.ts';
 import { startRtspServer } from '../../src/media/rtsp-server.ts';
-import { createVideoStream, type VideoStream } from '../../src/media/video-stream.ts';
+import { createVideoStream, type StreamReader, type VideoStream } from '../../src/media/video-stream.ts';
 import { testContext } from '../support/context.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { connectRtsp, type RtspClient } from '../support/rtsp-client.ts';
@@ -64,6 +64,20 @@ const keySeconds = 10;
 const rate = 12;
 /** The uuid of the SEI. */
 const marker = 'sightline-captur';
+
+/** Access units of a film with key frames that far apart; the film is made in `folder`. */
+async function rareKeyFrames(folder: string): Promise<readonly DemuxedUnit[]> {
+  const film = join(folder, 'film.mp4');
+  const encode = ['-c:v', 'libx264', '-preset', 'ultrafast', '-bf', '0', '-g', `${keySeconds * rate}`, '-sc_threshold', '0'];
+  const input = ['-v', 'error', '-stream_loop', '-1', '-i', clip, '-t', `${2 * keySeconds}`, '-an'];
+  await run('ffmpeg', [...input, '-r', `${rate}`, ...encode, film]);
+  await using opened = await openFile(film);
+  const units: DemuxedUnit[] = [];
+  for (let unit = await opened.read(); unit !== undefined; unit = await opened.read()) {
+    units.push(unit.key ? { ...unit, nals: [...opened.format.parameterSets, ...unit.nals] } : unit);
+  }
+  return units;
+}
 
 /** SEI of the kind `user_data_unregistered` whose text is the moment of the capture, behind what a search finds. */
 function captureSei(ms: number): Buffer {
@@ -131,29 +145,9 @@ describe('a reader that was given the pictures before it', () => {
   for (const [name, command] of Object.entries(readers)) {
     it(`is where one that began at a key frame is, after a while: ${name}`, async () => {
       await using directory = await temporaryDirectory();
-      const film = join(directory.path, 'film.mp4');
-      const encode = [
-        '-c:v',
-        'libx264',
-        '-preset',
-        'ultrafast',
-        '-bf',
-        '0',
-        '-g',
-        `${keySeconds * rate}`,
-        '-sc_threshold',
-        '0',
-      ];
-      const input = ['-v', 'error', '-stream_loop', '-1', '-i', clip, '-t', `${2 * keySeconds}`, '-an'];
-      await run('ffmpeg', [...input, '-r', `${rate}`, ...encode, film]);
-      const units: DemuxedUnit[] = [];
+      const units = await rareKeyFrames(directory.path);
       using ctx = testContext();
       const stream = createVideoStream({ name: 'lobby' }, ctx);
-      {
-        await using opened = await openFile(film);
-        stream.announce(opened.format);
-        for (let unit = await opened.read(); unit !== undefined; unit = await opened.read()) units.push(unit);
-      }
       await using server = await startRtspServer({ host: '127.0.0.1', port: 0, find: () => stream }, ctx);
       using playing = playUnits(stream, units);
       const readAt = async (ageMs: number) => {
@@ -181,4 +175,46 @@ describe('a reader that was given the pictures before it', () => {
       for (const { child } of started) child.kill('SIGKILL');
     });
   }
+
+  it('is where the camera is from its first picture on: mpv, which keeps the pace that it began with', async () => {
+    await using directory = await temporaryDirectory();
+    const units = await rareKeyFrames(directory.path);
+    using ctx = testContext();
+    const stream = createVideoStream({ name: 'lobby' }, ctx);
+    /** RTP time of the first picture that the reader is given, where it is given them with their own times. */
+    let keptPts = 0n;
+    let newestPts = 0n;
+    const attach = (reader: StreamReader) => {
+      keptPts = stream.kept()[0]?.pts90k ?? 0n;
+      newestPts = stream.kept().at(-1)?.pts90k ?? 0n;
+      return stream.attach(reader);
+    };
+    const served: VideoStream = Object.create(stream, { attach: { value: attach } });
+    await using server = await startRtspServer({ host: '127.0.0.1', port: 0, find: () => served }, ctx);
+    using playing = playUnits(stream, units);
+    const delayOf = async (replay: 'original' | 'hurried') => {
+      await until('the key frame is old', () => {
+        const age = Date.now() - playing.keyMs();
+        return playing.keyMs() > 0 && age >= 6000 && age < 6200;
+      });
+      const options = ['--no-config', '--vo=null', '--no-input-terminal', '--term-status-msg=at ${=time-pos};'];
+      const child = spawn('mpv', [...options, `${server.url('lobby')}${replay === 'original' ? '?replay=original' : ''}`], {
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+      let position = 0;
+      const read = (text: string) => {
+        position = Number(/at ([\d.]+);(?!.*at )/s.exec(text)?.[1] ?? position);
+      };
+      child.stdout.setEncoding('latin1').on('data', read);
+      child.stderr.setEncoding('latin1').on('data', read);
+      await until('it has played for a while', () => position > 3);
+      const begun = replay === 'original' ? keptPts : newestPts;
+      const delayMs = Number((stream.time()?.pts90k ?? 0n) - begun) / 90 - position * 1000;
+      child.kill('SIGKILL');
+      return delayMs;
+    };
+    const [hurried, original] = [await delayOf('hurried'), await delayOf('original')];
+    assert.ok(hurried < 2000, `hurried: ${hurried} ms behind`);
+    assert.ok(original > 6000, `with the original times it would be ${original} ms behind`);
+  });
 });
