@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Principal } from '../core/access.ts';
-import { mayWatch } from '../core/access.ts';
+import { maySee, mayWatch } from '../core/access.ts';
 import type { Context } from '../core/context.ts';
 import { errorText } from '../core/errors.ts';
 import type { DoorSettings, DoorStats, FromDoor, StreamUser, ToDoor } from '../core/media-door.ts';
@@ -57,7 +57,8 @@ export function createDoor(send: (message: FromDoor) => void, ctx: Context): Doo
           ...(open ? { anonymous: anybody } : {}),
           authorise: (principal, path) => {
             const found = hub.stream(path);
-            if (found === undefined) return 'unknown';
+            // Nobody learns of cameras that are not theirs.
+            if (found === undefined || !maySee(principal, found.camera.camera)) return 'unknown';
             const { camera, variant } = found;
             return mayWatch(principal, camera.camera, { variant, masked: camera.masked }) ? 'ok' : 'forbidden';
           },
