@@ -35,7 +35,7 @@ RUN rm -rf node_modules/gstreamer-superficial \
 FROM ${BASE}
 ENV DEBIAN_FRONTEND=noninteractive
 RUN apt-get update \
-  && apt-get install -y --no-install-recommends ca-certificates libopenblas0-pthread libgomp1 tzdata \
+  && apt-get install -y --no-install-recommends ca-certificates fonts-dejavu-core libopenblas0-pthread libgomp1 tzdata \
   && rm -rf /var/lib/apt/lists/* \
   && groupadd --gid 10001 sightline \
   && useradd --uid 10001 --gid 10001 --home-dir /var/lib/sightline --no-create-home --shell /usr/sbin/nologin sightline

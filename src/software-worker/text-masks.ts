@@ -5,7 +5,7 @@ import type { TextMask } from './draw.ts';
 export interface TextMasks {
   /** Undefined while it is not rendered: `ready` renders. */
   find(text: string, size: number): TextMask | undefined;
-  /** Renders what is not there; never rejects. */
+  /** Renders what is not there; never rejects. On a machine without fonts there are none. */
   ready(texts: readonly string[], size: number): Promise<void>;
 }
 
@@ -30,7 +30,7 @@ function escaped(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }
 
-/** The text in one line, with a little room on both sides; a plain mask where nothing can be rendered. */
+/** The text in one line, with a little room on both sides. */
 async function render(text: string, size: number): Promise<TextMask> {
   const height = lineHeight(size);
   const room = 2 * Math.ceil(size / 8);
@@ -55,7 +55,7 @@ async function render(text: string, size: number): Promise<TextMask> {
 export function createTextMasks(onTrouble: (reason: string) => void): TextMasks {
   const masks = new Map<string, TextMask>();
   let troubled = false;
-  let fonts: Promise<void> | undefined;
+  let fonts: Promise<boolean> | undefined;
   const keyOf = (text: string, size: number) => `${size} ${text}`;
 
   function trouble(reason: string): void {
@@ -64,10 +64,11 @@ export function createTextMasks(onTrouble: (reason: string) => void): TextMasks 
   }
 
   /** Without fonts all letters look alike. */
-  async function checkFonts(): Promise<void> {
+  async function hasFonts(): Promise<boolean> {
     const [one, other] = await Promise.all([render('A', 16), render('W', 16)]);
     const same = one.width === other.width && one.alpha.every((value, index) => value === other.alpha[index]);
     if (same) trouble('this machine has no fonts; fonts-dejavu-core would do');
+    return !same;
   }
 
   return {
@@ -83,8 +84,8 @@ export function createTextMasks(onTrouble: (reason: string) => void): TextMasks 
       const missing = [...new Set(texts)].filter((text) => !masks.has(keyOf(text, size)));
       if (missing.length === 0) return;
       try {
-        fonts ??= checkFonts();
-        await fonts;
+        fonts ??= hasFonts();
+        if (!(await fonts)) return;
         for (const text of missing) {
           masks.set(keyOf(text, size), await render(text, size));
           const oldest = masks.keys().next().value;
