@@ -234,7 +234,6 @@ export async function startTestApi(ctx: Context, options: TestApiOptions = {}): 
       parts,
       audit: part.auth.audit,
       requireMetrics: (request) => part.auth.requireMetrics(request),
-      colourOf: () => '#e69f00',
       documents: createDocuments(),
     },
     ctx,
