@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type AlertRoom, startAlerts } from './alerts/history.ts';
 import type { AlertRules } from './alerts/settings.ts';
 import { startBridge } from './bridge/server.ts';
+import { createCameraFigures } from './composition/camera-figures.ts';
 import { createCameraHealth } from './composition/camera-health.ts';
 import { createCameraOutages } from './composition/camera-outages.ts';
 import { createCameraStates, type FailedCamera } from './composition/camera-states.ts';
@@ -19,7 +20,7 @@ import { createWorkerLink } from './composition/worker-link.ts';
 import type { Config } from './config/schema.ts';
 import type { Clock } from './core/clock.ts';
 import { type Context, childContext } from './core/context.ts';
-import type { PartState, ReloadView } from './core/control.ts';
+import type { PartState, ReloadView, StatusView } from './core/control.ts';
 import { errorText } from './core/errors.ts';
 import { FloodGate } from './core/log.ts';
 import { Scope } from './core/scope.ts';
@@ -159,9 +160,12 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
 
   const outages = createCameraOutages(startedAt);
   const cameraHealth = createCameraHealth(ctx.metrics);
+  const figures = createCameraFigures(clock);
   const cameras = createCameraStates((camera, state) => {
     outages.note(camera, state, clock.now());
     cameraHealth.note(camera, state);
+    feed.pushCamera(camera, state);
+    if (state === undefined) figures.forget(camera);
     outputs.publishCameraState(camera, state);
     log.info({ camera, ...(state ?? { state: 'removed' }) }, 'camera state');
   });
@@ -186,12 +190,18 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
       {
         socketPath: join(config.dataDir, 'bridge.sock'),
         sink: {
-          frame: (frame) => seeFrame(loop.stages, frame),
+          frame: (frame) => {
+            figures.frame(frame);
+            seeFrame(loop.stages, frame);
+          },
           cameraState: (camera, _epoch, state) => {
             cameras.set(camera, state);
             if (state.state === 'ended' || state.state === 'failed') void endSource(camera);
           },
-          stats: (worker, stats) => link.stats(worker, stats),
+          stats: (worker, stats) => {
+            link.stats(worker, stats);
+            figures.stats(stats);
+          },
           epoch: (camera) => epochs.next(camera),
         },
       },
@@ -288,46 +298,66 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
     ...cameras.parts(),
   ];
   // Loaded while the workers start.
-  const [{ startControlServer }, { startHttpServer }] = await Promise.all([
+  const [{ startControlServer }, { startHttpPart, newTicketKey }] = await Promise.all([
     import('./http/control.ts'),
-    import('./http/server.ts'),
+    import('./composition/http-part.ts'),
   ]);
+  const status = async (): Promise<StatusView> => ({
+    version: options.version,
+    pid: process.pid,
+    startedAt,
+    configFile: options.configFile,
+    parts: parts(),
+    cameras: cameras.entries(),
+    watchlist: { entries: watchlist.health.entries, references: watchlist.health.references },
+    alerts: { open: alerts.sizes.episodes },
+    outbox: await store.outbox.counts(),
+    ...(watch.last === undefined ? {} : { lastReload: watch.last }),
+  });
+  let pages: string | undefined;
+  const handlers = createControlHandlers({
+    keep,
+    users: createUserHandlers({ accounts, pages: () => pages }),
+    log,
+    now: () => clock.now(),
+    running: { alerts, feed, outages, reload: () => reload('control'), status },
+  });
   scope.use(
     'control',
     await startControlServer(
       {
         socketPath: join(config.dataDir, 'control.sock'),
-        handlers: createControlHandlers({
-          keep,
-          users: createUserHandlers({ accounts }),
-          log,
-          now: () => clock.now(),
-          running: {
-            alerts,
-            feed,
-            outages,
-            reload: () => reload('control'),
-            status: async () => ({
-              version: options.version,
-              pid: process.pid,
-              startedAt,
-              configFile: options.configFile,
-              parts: parts(),
-              cameras: cameras.entries(),
-              watchlist: { entries: watchlist.health.entries, references: watchlist.health.references },
-              alerts: { open: alerts.sizes.episodes },
-              outbox: await store.outbox.counts(),
-              ...(watch.last === undefined ? {} : { lastReload: watch.last }),
-            }),
-          },
-        }),
+        handlers,
       },
       ctx,
     ),
   );
   const http = config.http.enabled
-    ? scope.use('http', await startHttpServer(config.http, { parts, snapshot: (id) => store.alerts.snapshot(id) }, ctx))
+    ? scope.use(
+        'http',
+        await startHttpPart(
+          {
+            http: config.http,
+            accounts,
+            ticketKey: newTicketKey(),
+            keep,
+            control: handlers,
+            feed,
+            figures,
+            config: () => config,
+            cameras: () => cameras.entries(),
+            newestOverlay: () => undefined,
+            clips: undefined,
+            door: () => undefined,
+            status,
+            parts,
+            live: undefined,
+          },
+          ctx,
+        ),
+      )
     : undefined;
+  pages = http?.pages;
   scope.use(
     'retention',
     clock.every(sweepEveryMs, async () => {

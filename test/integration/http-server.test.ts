@@ -1,77 +1,269 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { get } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import { connect } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { test } from 'node:test';
-import type { PartState } from '../../src/core/control.ts';
+import { connect as connectTls } from 'node:tls';
+import { problemSchema } from '../../src/http/problem.ts';
 import { startHttpServer } from '../../src/http/server.ts';
+import { startTestApi, writePages } from '../support/api.ts';
+import { makeCertificates } from '../support/certificates.ts';
 import { testContext } from '../support/context.ts';
+import { temporaryDirectory } from '../support/directory.ts';
+import { until } from '../support/until.ts';
 
-const loopback = { host: '127.0.0.1', port: 0 };
+/** What the server does before and around its routes. */
 
-const snapshot = async (id: string) => (id === 'a1' ? Uint8Array.of(0xff, 0xd8, 0xff) : undefined);
-
-test('alive is always alive, ready names the part that is not', async () => {
+test('alive is for everybody; why a part is not ready is for those who may read the health', async () => {
   using ctx = testContext();
-  let parts: readonly PartState[] = [
-    { name: 'store', ready: true },
-    { name: 'camera lobby', ready: false, reason: 'connecting' },
-  ];
-  await using server = await startHttpServer(loopback, { parts: () => parts, snapshot }, ctx);
-  const base = `http://127.0.0.1:${server.address.port}`;
-  const alive = await fetch(`${base}/healthz`);
+  await using api = await startTestApi(ctx);
+  const alive = await api.ask(undefined, '/healthz');
   assert.deepEqual([alive.status, await alive.json()], [200, { status: 'alive' }]);
-  const waiting = await fetch(`${base}/readyz`);
-  assert.deepEqual([waiting.status, await waiting.json()], [503, { ready: false, parts }]);
-  parts = [{ name: 'store', ready: true }];
-  const ready = await fetch(`${base}/readyz`);
-  assert.deepEqual([ready.status, await ready.json()], [200, { ready: true, parts }]);
+  const told = await api.ask('viewer', '/readyz');
+  const parts = [
+    { name: 'store', ready: true },
+    { name: 'camera yard', ready: false, reason: 'away: connection refused' },
+  ];
+  assert.deepEqual([told.status, await told.json()], [503, { ready: false, parts }]);
+  const untold = await api.ask(undefined, '/readyz');
+  assert.deepEqual(await untold.json(), { ready: false, parts: parts.map(({ name, ready }) => ({ name, ready })) });
+  await using open = await startTestApi(ctx, { metrics: 'loopback' });
+  assert.deepEqual(await (await open.ask(undefined, '/readyz')).json(), { ready: false, parts });
 });
 
-test('metrics are the registry in Prometheus text', async () => {
+test('metrics are the registry in Prometheus text, for those who may', async () => {
   using ctx = testContext();
   ctx.metrics.counter('sightline_test_total', 'A counter.', ['kind']).inc({ kind: 'a' });
-  await using server = await startHttpServer(loopback, { parts: () => [], snapshot }, ctx);
-  const answer = await fetch(`http://127.0.0.1:${server.address.port}/metrics`);
+  await using api = await startTestApi(ctx);
+  assert.equal((await api.ask(undefined, '/metrics')).status, 401);
+  assert.equal((await api.ask('operator', '/metrics')).status, 403);
+  const answer = await api.ask('only-metrics.read', '/metrics');
   assert.match(answer.headers.get('content-type') ?? '', /^text\/plain/);
   assert.match(await answer.text(), /^sightline_test_total\{kind="a"\} 1$/m);
 });
 
-test('a part that fails to answer is a failure of that request, logged and counted', async () => {
+test('whatever is no success is a problem with a code: nobody, not there, another method, not JSON, too large, fields', async () => {
   using ctx = testContext();
-  const parts = () => {
-    throw new Error('inside');
-  };
-  await using server = await startHttpServer(loopback, { parts, snapshot }, ctx);
-  const base = `http://127.0.0.1:${server.address.port}`;
-  const answer = await fetch(`${base}/readyz`);
-  assert.deepEqual([answer.status, await answer.json()], [500, { error: 'failed; the log says why' }]);
-  assert.equal((await fetch(`${base}/healthz`)).status, 200);
-  assert.equal((await fetch(`${base}/nothing`)).status, 404);
-  assert.match(await ctx.metrics.registry.metrics(), /sightline_http_failures_total 1/);
+  await using api = await startTestApi(ctx);
+  const large = { photoBase64: 'A'.repeat(100_000), kind: 'face' };
+  const cases: readonly (readonly [string, Response, number, string])[] = [
+    ['nobody', await api.ask(undefined, '/api/v1/cameras'), 401, 'http.auth'],
+    ['a wrong token', await api.ask('nobody', '/api/v1/cameras'), 401, 'http.auth'],
+    ['not allowed', await api.ask('viewer', '/api/v1/watchlist'), 403, 'http.forbidden'],
+    ['not there', await api.ask('admin', '/api/v1/nothing'), 404, 'http.unknown'],
+    ['not there either', await api.ask(undefined, '/%ff'), 400, 'http.request'],
+    ['another method', await api.ask('admin', '/api/v1/cameras', { method: 'PUT', json: {} }), 405, 'http.request'],
+    [
+      'not JSON',
+      await api.ask('admin', '/api/v1/watchlist/check', {
+        method: 'POST',
+        body: '{',
+        headers: { 'content-type': 'application/json' },
+      }),
+      400,
+      'http.request',
+    ],
+    [
+      'another type',
+      await api.ask('admin', '/api/v1/watchlist/check', {
+        method: 'POST',
+        body: 'a=1',
+        headers: { 'content-type': 'text/plain' },
+      }),
+      415,
+      'http.request',
+    ],
+    ['too large', await api.ask('admin', '/api/v1/alerts/a/acknowledge', { method: 'POST', json: large }), 413, 'http.request'],
+    ['a field', await api.ask('admin', '/api/v1/alerts?limit=0&camrea=lobby'), 400, 'http.request'],
+    ['a long path', await api.ask('admin', `/api/v1/alerts/${'x'.repeat(500)}`), 414, 'http.request'],
+  ];
+  for (const [what, answer, status, code] of cases) {
+    assert.equal(answer.status, status, what);
+    assert.match(answer.headers.get('content-type') ?? '', /^application\/problem\+json/, what);
+    const problem = problemSchema.parse(await answer.json());
+    assert.equal(problem.code, code, what);
+    assert.equal(problem.status, status, what);
+    assert.deepEqual(Object.keys(problem), ['type', 'title', 'status', 'detail', 'code', 'details'], what);
+  }
+  const field = problemSchema.parse(await (await api.ask('admin', '/api/v1/alerts?limit=0&camrea=lobby')).json());
+  assert.match(field.detail, /limit: .*camrea|camrea.*limit/);
+  const other = await api.ask('admin', '/api/v1/watchlist/check');
+  // The address is that of an entry, too.
+  assert.equal(other.status, 404);
+  assert.equal((await api.ask('admin', '/api/v1/lists', { method: 'POST', json: {} })).headers.get('allow'), 'GET');
 });
 
-test('a taken port is named with the setting that changes it', async () => {
+test('a route that fails inside is a failure of that request, logged and counted, and says nothing of why', async () => {
   using ctx = testContext();
-  await using server = await startHttpServer(loopback, { parts: () => [], snapshot }, ctx);
-  await assert.rejects(startHttpServer(server.address, { parts: () => [], snapshot }, ctx), {
+  await using api = await startTestApi(ctx);
+  await api.store[Symbol.asyncDispose]();
+  const answer = await api.ask('admin', '/api/v1/alerts');
+  assert.ok(answer.status === 503 || answer.status === 500, String(answer.status));
+  assert.equal((await api.ask('admin', '/healthz')).status, 200);
+});
+
+test('a taken port is named with the setting that changes it; so is a certificate that is none', async () => {
+  using ctx = testContext();
+  await using api = await startTestApi(ctx);
+  const gate = { identify: async () => undefined, requireSameSite: () => {}, requireMetrics: async () => {} };
+  await assert.rejects(startHttpServer({ host: '127.0.0.1', port: api.port }, { routes: [], gate }, ctx), {
     code: 'http.unavailable',
-    message: `cannot listen on 127.0.0.1:${server.address.port}: the port is taken; set http.port or http.host`,
+    message: `cannot listen on 127.0.0.1:${api.port}: the port is taken; set http.port or http.host`,
+  });
+  const tls = { cert: 'none', key: 'none' };
+  await assert.rejects(startHttpServer({ host: '127.0.0.1', port: 0 }, { routes: [], gate, tls }, ctx), {
+    code: 'http.unavailable',
+    message: /certificate of http\.tls/,
   });
 });
 
-test('http server: serves the picture an alert refers to, and says when there is none', async () => {
+test('pages are open files with a policy against foreign scripts and frames; nothing else of the folder is served', async () => {
   using ctx = testContext();
-  await using server = await startHttpServer(loopback, { parts: () => [], snapshot }, ctx);
-  const base = `http://127.0.0.1:${server.address.port}/api/v1/alerts`;
-  const found = await fetch(`${base}/a1/snapshot`);
-  assert.equal(found.headers.get('content-type'), 'image/jpeg');
-  assert.deepEqual(new Uint8Array(await found.arrayBuffer()), Uint8Array.of(0xff, 0xd8, 0xff));
-  const missing = await fetch(`${base}/a2/snapshot`);
-  assert.equal(missing.status, 404);
-  assert.match(await missing.text(), /retention/);
+  await using folder = await temporaryDirectory();
+  await using api = await startTestApi(ctx, { needs: { pages: { directory: writePages(folder.path) } } });
+  for (const path of ['/', '/login', '/watchlist', '/health', '/users', '/setup'])
+    assert.match(await (await api.ask(undefined, path)).text(), /first/, path);
+  const alert = await api.ask(undefined, '/alerts/alert-1');
+  assert.match(await alert.text(), /alert/);
+  const policy = alert.headers.get('content-security-policy') ?? '';
+  assert.match(policy, /default-src 'none'/);
+  assert.match(policy, /script-src 'self'(;|$)/);
+  assert.ok(!policy.includes('unsafe-inline'));
+  assert.match(policy, new RegExp(`connect-src 'self' ws://127\\.0\\.0\\.1:${api.port} wss://127\\.0\\.0\\.1:${api.port};`));
+  assert.match(policy, /frame-ancestors 'self'/);
+  assert.equal(alert.headers.get('x-content-type-options'), 'nosniff');
+  assert.equal(alert.headers.get('referrer-policy'), 'no-referrer');
+  assert.equal(alert.headers.get('cache-control'), 'no-cache');
+  const script = await api.ask(undefined, '/live/player.js');
+  assert.match(script.headers.get('content-type') ?? '', /javascript/);
+  const etag = script.headers.get('etag') ?? '';
+  assert.equal(await statusOf(`${api.url}/live/player.js`, { 'if-none-match': etag }), 304);
+  for (const path of ['/.secret', '/live/../../../etc/passwd', '/%2e%2e/%2e%2e/etc/passwd', '/live/', '/live/%00'])
+    assert.ok([400, 404].includes((await api.ask(undefined, path)).status), path);
 });
 
-test('http server: serves no picture where others can reach it', async () => {
+/** As browsers ask, without the headers that fetch adds to a conditional request. */
+function statusOf(url: string, headers: Readonly<Record<string, string>>): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    get(url, { headers, agent: false }, (answer) => {
+      answer.resume();
+      resolve(answer.statusCode);
+    }).on('error', reject);
+  });
+}
+
+function upgrade(socket: Duplex, path: string): Promise<string> {
+  return new Promise((resolve) => {
+    let got = '';
+    socket.on('data', (bytes: Buffer) => {
+      got += bytes.toString('latin1');
+    });
+    socket.on('error', () => {});
+    socket.on('close', () => resolve(got));
+    socket.write(
+      `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: a\r\n\r\nhead`,
+    );
+  });
+}
+
+test('an upgrade to the live feed is handed on with its socket, whatever else asks for one is refused', async () => {
   using ctx = testContext();
-  await using server = await startHttpServer({ host: '0.0.0.0', port: 0 }, { parts: () => [], snapshot }, ctx);
-  assert.equal((await fetch(`http://127.0.0.1:${server.address.port}/api/v1/alerts/a1/snapshot`)).status, 404);
-  assert.equal((await fetch(`http://127.0.0.1:${server.address.port}/healthz`)).status, 200);
+  const taken: string[] = [];
+  const live = (request: { readonly url?: string | undefined }, socket: Duplex, head: Uint8Array) => {
+    taken.push(`${request.url} ${Buffer.from(head)}`);
+    socket.end('mine');
+  };
+  await using api = await startTestApi(ctx, { needs: { live } });
+  assert.equal(await upgrade(connect(api.port, '127.0.0.1'), '/api/v1/live?x=1'), 'mine');
+  assert.match(await upgrade(connect(api.port, '127.0.0.1'), '/api/v1/events'), /^HTTP\/1\.1 404 .*http\.unknown/s);
+  assert.deepEqual(taken, ['/api/v1/live?x=1 head']);
+  assert.equal((await api.ask(undefined, '/api/v1/live')).status, 426);
+  await using without = await startTestApi(ctx);
+  assert.match(await upgrade(connect(without.port, '127.0.0.1'), '/api/v1/live'), /^HTTP\/1\.1 503 .*media\.unavailable/s);
+});
+
+test('with a certificate it speaks HTTPS, upgrades included', async () => {
+  using ctx = testContext();
+  await using certificates = await makeCertificates();
+  const tls = {
+    cert: readFileSync(certificates.server.certFile, 'utf8'),
+    key: readFileSync(certificates.server.keyFile, 'utf8'),
+  };
+  const ca = readFileSync(certificates.caFile);
+  await using api = await startTestApi(ctx, { needs: { tls, live: (_request, socket) => socket.end('mine') } });
+  const status = await new Promise((resolve, reject) => {
+    const asked = httpsRequest(
+      {
+        host: '127.0.0.1',
+        port: api.port,
+        path: '/api/v1/cameras',
+        servername: 'localhost',
+        ca,
+        headers: { ...api.credentials('admin') },
+      },
+      (answer) => {
+        answer.resume();
+        resolve(answer.statusCode);
+      },
+    );
+    asked.on('error', reject);
+    asked.end();
+  });
+  assert.equal(status, 200);
+  const socket = connectTls({ host: '127.0.0.1', port: api.port, servername: 'localhost', ca });
+  assert.equal(await upgrade(socket, '/api/v1/live'), 'mine');
+});
+
+test('events come as they happen, to those whose cameras they are of; a reader that takes nothing loses its oldest, told how many', async () => {
+  using ctx = testContext();
+  await using api = await startTestApi(ctx);
+  const found = await api.store.alerts.get('alert-lobby');
+  const yard = await api.store.alerts.get('alert-yard');
+  assert.ok(found !== undefined && yard !== undefined);
+  const step = { state: 'updated', at: 1, actor: 'sightline' } as const;
+  const answer = await api.ask('porter', '/api/v1/events');
+  assert.match(answer.headers.get('content-type') ?? '', /^text\/event-stream/);
+  const reader = answer.body?.pipeThrough(new TextDecoderStream()).getReader();
+  assert.ok(reader !== undefined);
+  let said = '';
+  const more = async (what: string, pattern: RegExp) => {
+    while (!pattern.test(said)) {
+      const { value, done } = await reader.read();
+      assert.ok(!done, `${what}: it ended with ${said}`);
+      said += value;
+    }
+  };
+  await more('the first lines', /^retry: 3000\n\nevent: camera\ndata: \{"camera":"lobby".*\n\n/s);
+  assert.ok(!said.includes('"camera":"yard"'));
+  api.feed.push([{ alert: found.alert, step, revision: 7 }]);
+  await more('an alert', /event: alert\ndata: .*"revision":7\}\n\n/);
+  api.feed.push([{ alert: yard.alert, step, revision: 8 }]);
+  await more('that an alert is elsewhere', /event: hidden\ndata: \{"id":"alert-yard","revision":8\}\n\n/);
+  api.feed.pushCamera('lobby', undefined);
+  await more('that a camera is gone', /event: camera\ndata: \{"camera":"lobby"\}\n\n/);
+
+  // Nothing is read from here on: what the sockets hold and the queue are filled, and the oldest go.
+  const lossy = { ...found.alert, label: 'x'.repeat(4000) };
+  let revision = 100;
+  await until('something is lost', () => {
+    for (let count = 0; count < 200; count += 1) api.feed.push([{ alert: lossy, step, revision: ++revision }]);
+    return api.feed.dropped > 0;
+  });
+  const last = ++revision;
+  api.feed.push([{ alert: found.alert, step, revision: last }]);
+  await more('the newest', new RegExp(`"revision":${last}\\}`));
+  const lost = [...said.matchAll(/event: lost\ndata: \{"count":(\d+)\}/g)].reduce((sum, [, count]) => sum + Number(count), 0);
+  const got = [...said.matchAll(/event: alert/g)].length;
+  // The first alert, and what was pushed since: each either came or was told of.
+  assert.equal(got + lost, 1 + last - 100);
+  assert.ok(lost > 0);
+
+  await api.accounts.change('porter', { role: 'viewer' }, { user: 'admin', via: 'session' });
+  const rest = await until('the stream ends with the login', async () => (await reader.read()).done);
+  assert.ok(rest);
+  await until('nobody listens any more', async () =>
+    /^sightline_feed_listeners 0$/m.test(await ctx.metrics.registry.metrics()),
+  );
 });

@@ -96,7 +96,7 @@ export const healthRoutes: readonly Route<ApiServices>[] = [
     group: 'Live feed',
     says: 'WebSocket with the subprotocol `sightline.live.v1` (docs/asyncapi.json): boxes and video. The ticket of its first message lets in.',
     answers: { 101: { says: 'The WebSocket.' } },
-    handle: (): Answer => ({ kind: 'empty', status: 426, headers: { upgrade: 'websocket', connection: 'upgrade' } }),
+    handle: (): Answer => ({ kind: 'empty', status: 426, headers: { upgrade: 'websocket' } }),
   }),
 ];
 
