@@ -379,6 +379,7 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
         ),
       )
     : undefined;
+  pages = http?.pages;
   scope.use(
     'retention',
     clock.every(sweepEveryMs, async () => {

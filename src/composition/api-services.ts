@@ -1,9 +1,11 @@
 import type { FastifyRequest } from 'fastify';
 import type { Config } from '../config/schema.ts';
+import type { Clock } from '../core/clock.ts';
 import type { Context } from '../core/context.ts';
 import type { ControlHandlers, PartState, StatusView } from '../core/control.ts';
 import type { LiveFrame } from '../core/live-messages.ts';
 import type { DoorStats, OverlayFrame } from '../core/media-door.ts';
+import { severityColours } from '../core/severity-colours.ts';
 import type { CameraId, CameraState } from '../core/types.ts';
 import type { ApiServices, AuditNotes, ClipShelf } from '../http/api/services.ts';
 import type { CameraFigures } from './camera-figures.ts';
@@ -36,13 +38,11 @@ export interface ApiParts {
   readonly parts: () => readonly PartState[];
   readonly audit: AuditNotes;
   readonly requireMetrics: (request: FastifyRequest) => Promise<void>;
-  /** Colour of a list's severity, as boxes are drawn. */
-  readonly colourOf: (severity: Config['lists'][string]['severity']) => string;
   readonly documents: ApiServices['documents'];
 }
 
 export function createApiServices(given: ApiParts, ctx: Context): ApiServices {
-  const { keep, control, feed, figures, config, cameras, clips, door, audit } = given;
+  const { keep, control, feed, figures, config, cameras, clips, door } = given;
   const { store, watchlist, engine } = keep;
 
   function rtsp(): { readonly scheme: 'rtsp' | 'rtsps'; readonly port: number } | undefined {
@@ -52,7 +52,7 @@ export function createApiServices(given: ApiParts, ctx: Context): ApiServices {
   }
 
   return {
-    audit,
+    audit: onceAWhile(given.audit, ctx.clock),
     control,
     alerts: store.alerts,
     ledger: store.ledger,
@@ -81,7 +81,7 @@ export function createApiServices(given: ApiParts, ctx: Context): ApiServices {
         severity,
         purpose,
         owner,
-        colour: given.colourOf(severity),
+        colour: severityColours[severity],
       })),
     status: async () => {
       const { pid: _pid, configFile: _file, cameras: _cameras, lastReload, ...status } = await given.status();
@@ -127,6 +127,29 @@ export function createApiServices(given: ApiParts, ctx: Context): ApiServices {
     now: () => ctx.clock.now(),
     every: (ms, tick) => ctx.clock.every(ms, tick),
     documents: given.documents,
+  };
+}
+
+/** Whoever looks at a picture asks for it again and again: that it was seen is one row in so long. */
+const seenAgainMs = 10 * 60_000;
+const mostSeen = 5000;
+
+function onceAWhile(audit: AuditNotes, clock: Clock): AuditNotes {
+  const seen = new Map<string, number>();
+  return {
+    note: (principal, action, subject, details) => {
+      if (action === 'picture.viewed') {
+        const key = JSON.stringify([principal.user, subject, details?.['what']]);
+        const now = clock.mono();
+        if (now - (seen.get(key) ?? Number.NEGATIVE_INFINITY) < seenAgainMs) return;
+        // The oldest goes first: maps keep the order in which keys came.
+        seen.delete(key);
+        seen.set(key, now);
+        const [oldest] = seen.keys();
+        if (seen.size > mostSeen && oldest !== undefined) seen.delete(oldest);
+      }
+      audit.note(principal, action, subject, details);
+    },
   };
 }
 

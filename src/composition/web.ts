@@ -12,7 +12,6 @@ import { type ApiParts, createApiServices } from './api-services.ts';
 import { createDocuments } from './documents.ts';
 import type { Keep } from './keep.ts';
 import type { Video } from './video.ts';
-import { colourOf } from './worker-link.ts';
 
 /** Pages, API and login: the HTTP server put together. */
 export interface Web extends AsyncDisposable {
@@ -22,7 +21,7 @@ export interface Web extends AsyncDisposable {
 }
 
 export interface WebOptions
-  extends Omit<ApiParts, 'keep' | 'audit' | 'requireMetrics' | 'documents' | 'colourOf' | 'clips' | 'door' | 'newestOverlay'> {
+  extends Omit<ApiParts, 'keep' | 'audit' | 'requireMetrics' | 'documents' | 'clips' | 'door' | 'newestOverlay'> {
   readonly keep: Keep;
   readonly http: Config['http'];
   readonly accounts: Accounts;
@@ -65,7 +64,6 @@ async function compose(options: WebOptions, scope: Scope, ctx: Context): Promise
       door: () => video?.door,
       audit: auth.audit,
       requireMetrics: (request) => auth.requireMetrics(request),
-      colourOf: (list) => colourOf(list, config().lists),
       documents: createDocuments(),
     },
     ctx,

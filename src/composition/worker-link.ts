@@ -2,6 +2,7 @@ import type { Bridge, BridgeWorker } from '../bridge/server.ts';
 import type { Config, ListConfig } from '../config/schema.ts';
 import type { PartState } from '../core/control.ts';
 import type { Metrics } from '../core/metrics.ts';
+import { nobodyColour, severityColours } from '../core/severity-colours.ts';
 import type { CameraId, TrackRef } from '../core/types.ts';
 import type { WorkerStats } from '../gen/sightline/bridge/v1/bridge.ts';
 import type { WorkerLink } from '../workers/life.ts';
@@ -25,14 +26,12 @@ export interface DaemonLink extends WorkerLink {
   parts(): readonly PartState[];
 }
 
-/** Colours by severity (Okabe and Ito's palette, told apart by colour-blind people); grey for who matched nobody. */
-const colours = { low: '#56b4e9', medium: '#f0e442', high: '#e69f00', critical: '#d55e00', nobody: '#9a9a9a' } as const;
 const protocolVersion = 1;
 
 /** Colour of a list by its severity; of nobody where it names no list that there is. */
 export function colourOf(list: string | undefined, lists: Readonly<Record<string, ListConfig>>): string {
   const severity = list === undefined ? undefined : lists[list]?.severity;
-  return severity === undefined ? colours.nobody : colours[severity];
+  return severity === undefined ? nobodyColour : severityColours[severity];
 }
 
 export function createWorkerLink(

@@ -188,7 +188,20 @@ describe('video for people', { skip }, () => {
     const [box] = named.boxes.filter(({ match }) => match !== undefined);
     assert.equal(box?.colour, '#e69f00');
     assert.ok((box?.match?.similarity ?? 0) > 0.5);
-    await until('its picture', () => feed.units.some(({ pts }) => pts === named.pts), 20_000).catch((e) => { console.log(named.pts, feed.units.slice(0,5).map((u)=>[u.pts,u.key]), feed.units.slice(-3).map((u)=>u.pts), feed.said('frame').slice(0,5).map((f)=>f.pts), feed.said('lost'), feed.said('config').length); throw e; });
+    await until('its picture', () => feed.units.some(({ pts }) => pts === named.pts), 20_000).catch((e) => {
+      console.log(
+        named.pts,
+        feed.units.slice(0, 5).map((u) => [u.pts, u.key]),
+        feed.units.slice(-3).map((u) => u.pts),
+        feed
+          .said('frame')
+          .slice(0, 5)
+          .map((f) => f.pts),
+        feed.said('lost'),
+        feed.said('config').length,
+      );
+      throw e;
+    });
     const [first = 0] = feed.units.filter(({ key }) => key).map(({ pts }) => pts);
     const last = feed.said('frame').at(-1)?.pts ?? 0;
     const pictures = feed.units.map(({ pts }) => pts).filter((pts) => pts >= first && pts <= last);
@@ -253,7 +266,10 @@ describe('video for people', { skip }, () => {
     const clean = player('leaving', 'lobby');
     using feed = await live(leaving);
     feed.say({ type: 'subscribe', stream: 1, camera: 'lobby' });
-    await until('they watch', () => clean.units > 3 && feed.units.length > 3, 30_000).catch((e) => { console.log(clean.units, feed.units.length, feed.said('frame').length, feed.answers.slice(0,6)); throw e; });
+    await until('they watch', () => clean.units > 3 && feed.units.length > 3, 30_000).catch((e) => {
+      console.log(clean.units, feed.units.length, feed.said('frame').length, feed.answers.slice(0, 6));
+      throw e;
+    });
     assert.equal((await admin.ask('DELETE', '/api/v1/users/leaving')).status, 204);
     await feed.closed;
     await clean.ended;

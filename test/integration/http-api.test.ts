@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { may, type Permission, type Principal } from '../../src/core/access.ts';
+import { may } from '../../src/core/access.ts';
 import { type AnyRoute, routesOf } from '../../src/http/api/route.ts';
 import { apiRoutes } from '../../src/http/api/routes.ts';
 import { problemSchema } from '../../src/http/problem.ts';
+import { allRoutes } from '../../src/http/table.ts';
 import { alertIds, clipBytes, people, startTestApi, type TestApi } from '../support/api.ts';
 import { testContext } from '../support/context.ts';
 import { type FakeSubject, fakePhoto } from '../support/photos.ts';
 import { begin } from '../support/sightings.ts';
+import { until } from '../support/until.ts';
 
 /** The routes of the API against a real server with a real store. */
 
@@ -21,6 +23,7 @@ function requestOf(
 ): { readonly path: string; readonly json?: unknown } {
   const filled = path
     .replace('{camera}', 'lobby')
+    .replace('{user}', 'nobody')
     .replace('{reference}', entry.referenceId)
     .replace('{id}', path.includes('/watchlist/') ? entry.id : alertIds.lobby);
   if (path === '/api/v1/watchlist' && method === 'POST')
@@ -42,7 +45,7 @@ async function statusOf(api: TestApi, name: string | undefined, route: AnyRoute)
 }
 
 /** Changes what there is last: reading comes before erasing, and an entry goes after its references. */
-const ordered = apiRoutes.toSorted(
+const ordered = allRoutes.toSorted(
   (a, b) =>
     Number(a.method !== 'GET') - Number(b.method !== 'GET') ||
     Number(a.method === 'DELETE') - Number(b.method === 'DELETE') ||
@@ -52,25 +55,26 @@ const ordered = apiRoutes.toSorted(
 test('every route asks every role: nobody gets 401, whoever lacks its permission 403, and nobody else either', async () => {
   using ctx = testContext();
   await using api = await startTestApi(ctx);
-  const callers: readonly (readonly [string | undefined, Principal | undefined])[] = [
-    [undefined, undefined],
-    ...Object.entries(people).filter(([name]) => name !== 'stranger' && name !== 'admin'),
-    // Last: an admin's requests succeed and erase.
-    ['admin', people['admin']],
-  ];
+  // Last: an admin's requests succeed and erase.
+  const callers = [undefined, ...people.filter((name) => name !== 'stranger' && name !== 'admin'), 'admin'];
   const wrong: string[] = [];
-  for (const [name, principal] of callers) {
+  for (const name of callers) {
+    const principal = name === undefined ? undefined : api.principal(name);
     for (const route of ordered) {
+      const { access, method } = route;
       const status = await statusOf(api, name, route);
-      const allowed =
-        route.access === 'open' ||
-        (principal !== undefined && (route.access === 'any' || may(principal, route.access satisfies Permission)));
-      const right = allowed ? status !== 401 && status !== 403 : status === (principal === undefined ? 401 : 403);
+      let right: boolean;
+      // A wrong password is 401 too, and some of what anybody may do for themselves is not for tokens.
+      if (access === 'open') right = status !== 403 && (status !== 401 || method === 'POST');
+      else if (principal === undefined) right = status === 401;
+      else if (access === 'any') right = status !== 401;
+      else right = may(principal, access) ? status !== 401 && status !== 403 : status === 403;
       if (!right) wrong.push(`${name ?? 'nobody'}: ${route.method} ${route.path} (${route.access}) answers ${status}`);
       if (status >= 500 && route.path !== '/readyz') wrong.push(`${name}: ${route.method} ${route.path} fails with ${status}`);
     }
   }
   assert.deepEqual(wrong, []);
+  assert.ok(ordered.length > 40, 'the table is whole');
   // A route without a permission does not compile.
   const route = routesOf<object>();
   // @ts-expect-error access is missing
@@ -82,7 +86,8 @@ test('real answers are what the documents say, field by field', async () => {
   await using api = await startTestApi(ctx);
   const seen: string[] = [];
   for (const route of ordered) {
-    if (route.upgrade) continue;
+    // What logging in changes has tests of its own.
+    if (route.upgrade || (route.method !== 'GET' && !apiRoutes.includes(route as (typeof apiRoutes)[number]))) continue;
     const { path, json } = requestOf(route, api, true);
     const answer = await api.ask('admin', path, { method: route.method, ...(json === undefined ? {} : { json }) });
     const spec = route.answers[answer.status];
@@ -99,7 +104,7 @@ test('real answers are what the documents say, field by field', async () => {
     }
     seen.push(`${route.method} ${route.path}`);
   }
-  assert.equal(seen.length, apiRoutes.length - 1);
+  assert.ok(seen.length >= apiRoutes.length - 1);
 });
 
 type Got = Readonly<Record<string, unknown>>;
@@ -221,7 +226,10 @@ test('clips come in parts, pictures with a tag, and watchlist pictures only for 
     assert.equal(again.status, 304, path);
     if (name === 'painter') assert.equal((await api.ask('operator', path)).status, 403, path);
   }
-  const noted = api.audit.map(({ user, action, subject }) => `${user} ${action} ${subject}`);
+  const noted = await until('the rows are stored', async () => {
+    const rows = await api.audited();
+    return rows.filter((row) => row.includes('picture.viewed')).length >= 4 ? rows : undefined;
+  });
   assert.ok(noted.includes(`painter picture.viewed ${api.entry.referenceId}`), String(noted));
   assert.ok(noted.includes(`viewer picture.viewed ${alertIds.lobby}`), String(noted));
 });
@@ -246,7 +254,7 @@ test('acknowledge, resolve, reject: each once, and "not this person" makes a neg
   const { referenceId } = rejected['negative'] as { readonly referenceId?: string };
   const added = api.watchlist.get(api.entry.id).references.find(({ id }) => id === referenceId);
   assert.deepEqual([added?.negative, added?.source], [true, `alert ${alertIds.yard}`]);
-  const rows = (await api.store.audit.list(50)).map(({ actor, action, subject }) => `${actor} ${action} ${subject}`);
+  const rows = await api.audited();
   assert.ok(rows.includes(`operator alert.rejected ${alertIds.yard}`), String(rows));
   assert.ok(rows.includes(`operator watchlist.enrol ${api.entry.id}`), String(rows));
 });
@@ -310,12 +318,15 @@ test('the watchlist: enrolled with what would be refused said before, listed by 
   assert.equal((await api.ask('operator', own, { method: 'DELETE' })).status, 204);
   assert.equal((await api.ask('operator', `/api/v1/watchlist/${id}`, { method: 'DELETE' })).status, 204);
   assert.equal(await refused(await api.ask('operator', `/api/v1/watchlist/${id}`)), '404 watchlist.unknown');
-  const rows = (await api.store.audit.list(50)).map(({ actor, action }) => `${actor} ${action}`);
+  const rows = await api.audited();
   for (const row of [
     'operator watchlist.enrol',
     'admin watchlist.export',
     'operator watchlist.removeReference',
     'operator watchlist.remove',
   ])
-    assert.ok(rows.includes(row), `${row} in ${rows}`);
+    assert.ok(
+      rows.some((found) => found.startsWith(`${row} `)),
+      `${row} in ${rows}`,
+    );
 });

@@ -201,7 +201,7 @@ test('with a certificate it speaks HTTPS, upgrades included', async () => {
         path: '/api/v1/cameras',
         servername: 'localhost',
         ca,
-        headers: { authorization: 'Bearer admin' },
+        headers: { ...api.credentials('admin') },
       },
       (answer) => {
         answer.resume();
@@ -260,7 +260,7 @@ test('events come as they happen, to those whose cameras they are of; a reader t
   assert.equal(got + lost, 1 + last - 100);
   assert.ok(lost > 0);
 
-  api.revoke('porter');
+  await api.accounts.change('porter', { role: 'viewer' }, { user: 'admin', via: 'session' });
   const rest = await until('the stream ends with the login', async () => (await reader.read()).done);
   assert.ok(rest);
   await until('nobody listens any more', async () =>

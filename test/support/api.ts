@@ -8,17 +8,21 @@ import { createControlHandlers } from '../../src/composition/control-handlers.ts
 import { createDocuments } from '../../src/composition/documents.ts';
 import { createEventFeed, type EventFeed } from '../../src/composition/event-feed.ts';
 import type { Keep } from '../../src/composition/keep.ts';
-import type { UserHandlers } from '../../src/composition/user-handlers.ts';
+import { createUserHandlers } from '../../src/composition/user-handlers.ts';
 import { type Config, configSchema } from '../../src/config/schema.ts';
-import { type Permission, type Principal, permissions } from '../../src/core/access.ts';
+import { type Principal, permissions } from '../../src/core/access.ts';
 import type { Context } from '../../src/core/context.ts';
-import { SightlineError } from '../../src/core/errors.ts';
 import type { Store } from '../../src/core/store.ts';
 import type { CameraState } from '../../src/core/types.ts';
+import type { NewUser } from '../../src/core/users.ts';
 import type { AnswerFile } from '../../src/http/api/route.ts';
 import { bindRoutes } from '../../src/http/api/route.ts';
 import { apiRoutes } from '../../src/http/api/routes.ts';
-import type { Gate } from '../../src/http/gate.ts';
+import { type Accounts, startAccounts } from '../../src/http/auth/accounts.ts';
+import { cookieName } from '../../src/http/auth/cookie.ts';
+import { csrfToken } from '../../src/http/auth/secrets.ts';
+import { createAuthPart } from '../../src/http/auth/start.ts';
+import { tokenPrincipal } from '../../src/http/auth/tokens.ts';
 import { type HttpNeeds, startHttpServer } from '../../src/http/server.ts';
 import { startStore } from '../../src/store/store.ts';
 import { startWatchlist, type Watchlist } from '../../src/watchlist/watchlist.ts';
@@ -28,28 +32,22 @@ import { begin, rulesOf } from './sightings.ts';
 import { emptyStatus } from './status.ts';
 import { exampleCommit, exampleEvent, exampleLedgerRow } from './store.ts';
 
-/**
- * The HTTP server with store, alerts and watchlist behind it as in the daemon. Who asks is said by a bearer token that is a name
- * of `people`; logging in has tests of its own.
- */
+/** The whole HTTP server with login, store, alerts and watchlist behind it as in the daemon, and people who ask it. */
 
-const all = { cameras: 'all', pictures: false, via: 'token' } as const;
+const all = { cameras: 'all', pictures: false } as const;
 
-/** Those who ask. `only-PERMISSION` is an admin's token with that one scope. */
-export const people: Readonly<Record<string, Principal>> = {
-  admin: { ...all, user: 'admin', role: 'admin' },
-  operator: { ...all, user: 'operator', role: 'operator' },
-  viewer: { ...all, user: 'viewer', role: 'viewer' },
-  painter: { ...all, user: 'painter', role: 'viewer', pictures: true },
-  porter: { ...all, user: 'porter', role: 'operator', cameras: ['lobby'] },
-  stranger: { ...all, user: 'stranger', role: 'admin', cameras: [] },
-  ...Object.fromEntries(
-    permissions.map((permission) => [
-      `only-${permission}`,
-      { ...all, user: 'machine', role: 'admin', scopes: [permission as Permission] } satisfies Principal,
-    ]),
-  ),
-};
+/** Users, each with a session of their own. */
+const users: readonly NewUser[] = [
+  { ...all, user: 'admin', role: 'admin' },
+  { ...all, user: 'operator', role: 'operator' },
+  { ...all, user: 'viewer', role: 'viewer' },
+  { ...all, user: 'painter', role: 'viewer', pictures: true },
+  { ...all, user: 'porter', role: 'operator', cameras: ['lobby'] },
+  { ...all, user: 'stranger', role: 'admin', cameras: [] },
+];
+
+/** Those who ask: users, and `only-PERMISSION`, a token with that one scope. */
+export const people: readonly string[] = [...users.map(({ user }) => user), ...permissions.map((scope) => `only-${scope}`)];
 
 /** Three alerts: two of the lobby, the newer one acknowledged, and one that was seen there and then in the yard. */
 export const alertIds = { lobby: 'alert-lobby', newer: 'alert-newer', yard: 'alert-yard' } as const;
@@ -63,11 +61,12 @@ export interface TestApi extends AsyncDisposable {
   readonly feed: EventFeed;
   /** Of Alex Example on the list banned. */
   readonly entry: { readonly id: string; readonly referenceId: string };
-  /** Rows of the audit trail that the routes themselves have written. */
-  readonly audit: readonly { readonly user: string; readonly action: string; readonly subject: string }[];
-  clearAudit(): void;
-  /** Ends what somebody's login lets them see, as logging out does. */
-  revoke(name: string): void;
+  readonly accounts: Accounts;
+  /** Headers by which somebody is known; as they are now. */
+  credentials(name: string): Readonly<Record<string, string>>;
+  principal(name: string): Principal;
+  /** As `actor action subject`. */
+  audited(): Promise<readonly string[]>;
   ask(name: string | undefined, path: string, init?: RequestInit & { readonly json?: unknown }): Promise<Response>;
 }
 
@@ -134,6 +133,26 @@ async function fill(store: Store, watchlist: Watchlist): Promise<TestApi['entry'
   return { id: entry.id, referenceId: enrolled.reference.id };
 }
 
+/** How each is known. A session that was ended is opened anew. */
+async function letIn(accounts: Accounts): Promise<ReadonlyMap<string, () => Readonly<Record<string, string>>>> {
+  const known = new Map<string, () => Readonly<Record<string, string>>>();
+  const by = { user: 'admin', via: 'control' } as const;
+  for (const user of users) {
+    await accounts.add(user, by);
+    let { id } = await accounts.openSession(user.user, 'loopback');
+    known.set(user.user, () => {
+      if (accounts.sessions.use(id, Date.now()) === undefined)
+        ({ id } = accounts.sessions.open(user.user, 'loopback', Date.now()));
+      return { cookie: `${cookieName}=${id}`, 'x-csrf': csrfToken(id) };
+    });
+  }
+  for (const scope of permissions) {
+    const { token } = await accounts.addToken({ name: scope, scopes: [scope], cameras: 'all' }, by);
+    known.set(`only-${scope}`, () => ({ authorization: `Bearer ${token}` }));
+  }
+  return known;
+}
+
 export async function startTestApi(ctx: Context, options: TestApiOptions = {}): Promise<TestApi> {
   const directory = await temporaryDirectory();
   const store = await startStore({ directory: directory.path }, ctx);
@@ -150,6 +169,7 @@ export async function startTestApi(ctx: Context, options: TestApiOptions = {}): 
     ctx,
   );
   const entry = await fill(store, watchlist);
+  const accounts = await startAccounts(store, ctx);
   const feed = createEventFeed(ctx.metrics);
   let ids = 0;
   const alerts = await startAlerts(
@@ -172,7 +192,7 @@ export async function startTestApi(ctx: Context, options: TestApiOptions = {}): 
   ];
   const control = createControlHandlers({
     keep: keep as unknown as Keep,
-    users: {} as UserHandlers,
+    users: createUserHandlers({ accounts }),
     log: ctx.log,
     now: () => begin + 10_000,
     running: {
@@ -184,28 +204,16 @@ export async function startTestApi(ctx: Context, options: TestApiOptions = {}): 
     },
   });
   const figures = createCameraFigures(ctx.clock);
-  const audit: { user: string; action: string; subject: string }[] = [];
-  const logins = new Map<string, AbortController>();
-  const gate: Gate = {
-    identify: async ({ headers }) => {
-      const name = /^Bearer (.+)$/.exec(headers.authorization ?? '')?.[1];
-      if (name === undefined) return undefined;
-      const principal = Object.hasOwn(people, name) ? people[name] : undefined;
-      if (principal === undefined) throw new SightlineError('http.auth', 'the token is none of this server');
-      const login = logins.get(name) ?? new AbortController();
-      logins.set(name, login);
-      return { principal, signal: login.signal };
+  const part = await createAuthPart(
+    {
+      accounts,
+      store,
+      http: { metrics: options.metrics ?? 'login', trustedProxy: undefined },
+      ticketKey: Buffer.alloc(32, 7),
     },
-    requireSameSite: () => {},
-    requireMetrics: async (request) => {
-      const caller = await gate.identify(request);
-      if (options.metrics === 'loopback') return;
-      if (caller === undefined) throw new SightlineError('http.auth', 'log in');
-      const { role, scopes } = caller.principal;
-      if (role !== 'admin' || scopes?.includes('metrics.read') === false)
-        throw new SightlineError('http.forbidden', 'not for you');
-    },
-  };
+    ctx,
+  );
+  const known = await letIn(accounts);
   const services = createApiServices(
     {
       keep: keep as unknown as Keep,
@@ -218,21 +226,21 @@ export async function startTestApi(ctx: Context, options: TestApiOptions = {}): 
         camera === 'lobby' ? { camera, epoch: 1, pts90k: 900_000n, time: begin, predicted: false, boxes: [] } : undefined,
       clips: {
         open: async (id) => (id === alertIds.lobby || id === alertIds.yard ? clip() : undefined),
-        index: async (id) => (id === alertIds.lobby ? { at: 5, frames: [{ time: 0, boxes: [] }] } : undefined),
+        index: async (id) =>
+          id === alertIds.lobby ? { camera: 'lobby', fps: 25, at: 5, frames: [{ time: 0, pts: 0, boxes: [] }] } : undefined,
       },
       door: () => ({ ready: { rtspPort: 8554 }, stats: undefined }),
       status,
       parts,
-      audit: { note: ({ user }, action, subject) => void audit.push({ user, action, subject }) },
-      requireMetrics: gate.requireMetrics,
-      colourOf: () => '#e69f00',
+      audit: part.auth.audit,
+      requireMetrics: (request) => part.auth.requireMetrics(request),
       documents: createDocuments(),
     },
     ctx,
   );
   const server = await startHttpServer(
     { host: options.host ?? '127.0.0.1', port: 0 },
-    { routes: bindRoutes(apiRoutes, services), gate, ...options.needs },
+    { routes: [...part.routes, ...bindRoutes(apiRoutes, services)], gate: part.auth, ...options.needs },
     ctx,
   );
   const url = `${options.needs?.tls === undefined ? 'http' : 'https'}://127.0.0.1:${server.address.port}`;
@@ -243,19 +251,18 @@ export async function startTestApi(ctx: Context, options: TestApiOptions = {}): 
     watchlist,
     feed,
     entry,
-    audit,
-    clearAudit: () => {
-      audit.length = 0;
+    accounts,
+    credentials: (name) => known.get(name)?.() ?? { authorization: `Bearer ${name}` },
+    principal: (name) => {
+      const token = accounts.tokens.all().find((record) => `only-${record.name}` === name);
+      return token === undefined ? accounts.principal(name, 'session') : tokenPrincipal(token);
     },
-    revoke: (name) => {
-      logins.get(name)?.abort();
-      logins.delete(name);
-    },
+    audited: async () => (await store.audit.list(1000)).map(({ actor, action, subject }) => `${actor} ${action} ${subject}`),
     ask: async (name, path, { json, ...init } = {}) =>
       await fetch(`${url}${path}`, {
         ...init,
         headers: {
-          ...(name === undefined ? {} : { authorization: `Bearer ${name}` }),
+          ...(name === undefined ? {} : (known.get(name)?.() ?? { authorization: `Bearer ${name}` })),
           ...(json === undefined ? {} : { 'content-type': 'application/json' }),
           ...Object.fromEntries(new Headers(init.headers)),
         },
@@ -263,6 +270,8 @@ export async function startTestApi(ctx: Context, options: TestApiOptions = {}): 
       }),
     [Symbol.asyncDispose]: async () => {
       await server[Symbol.asyncDispose]();
+      part[Symbol.dispose]();
+      await accounts[Symbol.asyncDispose]();
       await alerts[Symbol.asyncDispose]();
       await watchlist[Symbol.asyncDispose]();
       await store[Symbol.asyncDispose]();

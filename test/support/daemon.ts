@@ -149,9 +149,10 @@ function withFixtures(config: ConfigInput): ConfigInput {
   const { face, person, faceEmbedder, appearanceEmbedder } = fixtureModels;
   return {
     dataDir: 'data',
-    http: { port: 0, metrics: 'loopback' },
     media: { rtsp: { port: 0 } },
     ...config,
+    // Tests read what machines read, without a login.
+    http: { port: 0, metrics: 'loopback', ...config.http },
     inference: { repository: fixtureModelRepository, ...config.inference },
     models: { face: faceEmbedder, appearance: appearanceEmbedder, enrolment: face, enrolmentBody: person, ...config.models },
     mqtt: config.mqtt ?? { enabled: false },

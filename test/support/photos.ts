@@ -61,6 +61,7 @@ export function fakePhotoTools(space: string, dimensions = 64): FakePhotoTools {
       let subjects: readonly FakeSubject[];
       try {
         subjects = JSON.parse(Buffer.from(photo).toString('utf8')).subjects;
+        if (!Array.isArray(subjects)) throw new TypeError('no photo of ours');
       } catch (cause) {
         throw new SightlineError('photo.undecodable', 'the photo is neither JPEG nor anything else that is known', { cause });
       }

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { may, mayWatch, type Permission, type Principal, permissions, permissionsOf, roles } from '../../src/core/access.ts';
 import { SightlineError } from '../../src/core/errors.ts';
-import type { UserRecord } from '../../src/core/store.ts';
-import { losesRights } from '../../src/http/auth/accounts.ts';
+import type { AuditStore, UserRecord, UserStore } from '../../src/core/store.ts';
+import { losesRights, startAccounts } from '../../src/http/auth/accounts.ts';
 import {
   addressKind,
   addressList,
@@ -20,7 +20,9 @@ import { csrfToken, newStreamPassword, sameSecret, streamHa1 } from '../../src/h
 import { absoluteMs, createSessions, idleMs } from '../../src/http/auth/sessions.ts';
 import { createLoginThrottle, createThrottle } from '../../src/http/auth/throttle.ts';
 import { createTokens, tokenPrincipal } from '../../src/http/auth/tokens.ts';
+import { ManualClock } from '../support/clock.ts';
 import { testContext } from '../support/context.ts';
+import { until } from '../support/until.ts';
 
 describe('access', () => {
   const principal = (changes: Partial<Principal>): Principal => ({
@@ -210,7 +212,8 @@ describe('secrets', () => {
     ] as const)
       assert.throws(() => requireGoodPassword(password, 'somebody.here'), { code: 'user.refused', message: words }, password);
     requireGoodPassword('ünï cødé 👩‍🚒!', 'x');
-    const passwords = createPasswords();
+    using ctx = testContext();
+    const passwords = createPasswords(ctx);
     const [a, b] = await Promise.all([passwords.hash('correct horse Å'), passwords.hash('correct horse Å')]);
     assert.notEqual(a, b);
     const verified = await Promise.all([
@@ -326,6 +329,53 @@ describe('throttle', () => {
     for (let at = 0; at < 20; at += 1) attempt('ada', 'home', 5);
     assert.ok(Number(attempt('ada', 'home', 5)) > 0, 'guesses from the own place have to wait, too');
   });
+});
+
+test('nobody waits at the door for a disk that is full: sessions hold in memory, and their ends are stored once it takes writes', async () => {
+  const clock = new ManualClock();
+  using ctx = testContext(clock);
+  const bo: UserRecord = {
+    name: 'bo',
+    role: 'viewer',
+    cameras: 'all',
+    pictures: false,
+    disabled: false,
+    passwordHash: '',
+    createdAt: 0,
+  };
+  let isFull = true;
+  const calls: string[] = [];
+  const write = (what: string) => async () => {
+    if (isFull) throw new SightlineError('store.full', 'the disk is full');
+    calls.push(what);
+  };
+  const users = {
+    load: async () => ({ users: [bo], sessions: [], tokens: [] }),
+    addSession: write('add'),
+    endSessions: write('end'),
+    touch: write('touch'),
+    replace: write('replace'),
+    remove: write('remove'),
+  } as unknown as UserStore;
+  await using accounts = await startAccounts({ users, audit: { add: write('audit') } as unknown as AuditStore }, ctx);
+  const revoked: string[] = [];
+  accounts.onRevoke((user, cause) => revoked.push(`${user} ${cause}`));
+  const [one, two] = [await accounts.openSession('bo', 'private'), await accounts.openSession('bo', 'private')];
+  assert.ok(accounts.sessions.use(one.id, clock.now()) && accounts.sessions.use(two.id, clock.now()));
+  await accounts.keeping.close(one.record.hash);
+  assert.equal(accounts.sessions.use(one.id, clock.now()), undefined);
+  await assert.rejects(accounts.remove('bo', { user: 'ada', via: 'session' }), { code: 'store.full' });
+  assert.ok(accounts.user('bo'), 'what could not be stored is not done');
+  assert.equal(calls.length, 0);
+  isFull = false;
+  await clock.advance(60_000);
+  await until('the end is stored', () => calls.includes('end'));
+  await clock.advance(idleMs);
+  assert.equal(accounts.sessions.size, 0);
+  assert.deepEqual(revoked, ['bo logout'], 'the last session is over');
+  await accounts.remove('bo', { user: 'ada', via: 'session' });
+  assert.deepEqual([accounts.user('bo'), revoked.at(-1)], [undefined, 'bo rights']);
+  assert.match(await ctx.metrics.registry.metrics(), /sightline_auth_store_failures_total [1-9]/);
 });
 
 test('audit rows that cannot be stored, and those beyond what may wait, are counted and said', async () => {

@@ -209,8 +209,17 @@ export const ledgerRow = z
   .meta({ id: 'LedgerRow' });
 
 export const clipIndex = z.strictObject({
-  fps: z.number().optional(),
-  frames: z.array(z.strictObject({ time: z.number().describe('Seconds in the clip.'), boxes: z.array(liveBox) })),
+  camera: z.string(),
+  fps: z.number(),
+  frames: z
+    .array(
+      z.strictObject({
+        time: z.number().describe('Seconds in the clip.'),
+        pts: z.number().describe('90 kHz in the clip.'),
+        boxes: z.array(liveBox),
+      }),
+    )
+    .describe('In the order of presentation; frames without metadata are left out.'),
   at: z.number().describe('The sighting, seconds in the clip.'),
 });
 

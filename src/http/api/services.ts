@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import type { Principal } from '../../core/access.ts';
 import type { AlertEventView, ControlHandlers, PartState } from '../../core/control.ts';
-import type { LiveFrame } from '../../core/live-messages.ts';
+import type { LiveBox, LiveFrame } from '../../core/live-messages.ts';
 import type { AlertStore, LedgerStore } from '../../core/store.ts';
 import type { Box, CameraId, CameraState, FivePoints, Quality } from '../../core/types.ts';
 import type { AnswerFile } from './route.ts';
@@ -38,10 +38,14 @@ export interface PhotoCheck {
   }[];
 }
 
+export interface ClipIndexView extends Omit<z.output<typeof clipIndex>, 'frames'> {
+  readonly frames: readonly { readonly time: number; readonly pts: number; readonly boxes: readonly LiveBox[] }[];
+}
+
 /** Clips of alerts on disk; undefined where there is none, or not yet. */
 export interface ClipShelf {
   open(alertId: string): Promise<AnswerFile | undefined>;
-  index(alertId: string): Promise<z.output<typeof clipIndex> | undefined>;
+  index(alertId: string): Promise<ClipIndexView | undefined>;
 }
 
 /** Everything of `statusView` but the cameras, which depend on who asks. */
