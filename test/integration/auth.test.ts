@@ -25,12 +25,15 @@ async function loggedIn(door: Door, user: string, password: string): Promise<Per
   return person;
 }
 
-/** A stream that is open; `ended` resolves when it has been ended. */
-async function openStream(door: Door, headers: Readonly<Record<string, string>>): Promise<{ readonly ended: Promise<Reply> }> {
+/** A stream that is open; `ended` waits for its end. */
+async function openStream(door: Door, headers: Readonly<Record<string, string>>): Promise<{ ended(): Promise<true> }> {
   const before = door.streams();
-  const ended = ask(door.base, 'GET', '/api/v1/stream-of-a-test', { headers });
+  let isOver = false;
+  void ask(door.base, 'GET', '/api/v1/stream-of-a-test', { headers }).finally(() => {
+    isOver = true;
+  });
   await until('the stream is open', () => door.streams() > before);
-  return { ended };
+  return { ended: () => until('the stream has ended', () => isOver && (true as const), 10_000) };
 }
 
 function statuses(replies: readonly Reply[]): readonly number[] {
@@ -132,7 +135,7 @@ test('a session is a cookie that changes with each login, needs its CSRF token, 
     const stream = await openStream(door, { cookie: again.cookie });
     const out = await again.ask('DELETE', '/api/v1/session');
     assert.deepEqual([out.status, String(out.headers['set-cookie']).includes('Max-Age=0')], [204, true]);
-    await stream.ended;
+    await stream.ended();
     assert.deepEqual(door.revoked, [], 'ada is logged in elsewhere');
     assert.equal((await ada.ask('GET', '/api/v1/session')).status, 200);
     kept = ada;
@@ -236,13 +239,13 @@ test('users are managed; who loses rights loses what goes on at once; the last a
   await ada.ask('PATCH', '/api/v1/users/bo', { cameras: ['lobby', 'gate', 'yard'] });
   assert.deepEqual(door.revoked, [], 'who is given more loses nothing');
   await ada.ask('PATCH', '/api/v1/users/bo', { cameras: ['lobby'] });
-  await stays.ended;
+  await stays.ended();
   assert.deepEqual(door.revoked, ['bo rights']);
   assert.deepEqual((await bo.ask('GET', '/api/v1/session')).value.cameras, ['lobby'], 'and is still logged in');
 
   const again = await openStream(door, { cookie: bo.cookie });
   assert.equal((await ada.ask('PATCH', '/api/v1/users/bo', { role: 'viewer' })).value.role, 'viewer');
-  await again.ended;
+  await again.ended();
   await ada.ask('PATCH', '/api/v1/users/bo', { disabled: true });
   assert.equal((await bo.ask('GET', '/api/v1/session')).status, 401);
   const disabled = await new Person(door.base).logIn('bo', password);
@@ -258,7 +261,7 @@ test('users are managed; who loses rights loses what goes on at once; the last a
 
   const removed = await openStream(door, { cookie: here.cookie });
   assert.equal((await ada.ask('DELETE', '/api/v1/users/bo')).status, 204);
-  await removed.ended;
+  await removed.ended();
   assert.equal((await here.ask('GET', '/api/v1/session')).status, 401);
   assert.equal((await ada.ask('PATCH', '/api/v1/users/bo', { role: 'admin' })).status, 404);
   assert.deepEqual(changes, [['bo operator'], ['bo operator'], ['bo operator'], ['bo viewer'], [], ['bo viewer'], []]);
@@ -306,7 +309,7 @@ test('a token does what its scopes allow, needs no CSRF token, and ends what it 
   });
   const stream = await openStream(door, headers);
   assert.equal((await ada.ask('DELETE', `/api/v1/tokens/${made.value.id}`)).status, 204);
-  await stream.ended;
+  await stream.ended();
   assert.deepEqual(door.revoked, ['token:home rights']);
   assert.equal((await as('GET', '/api/v1/session')).status, 401);
 });
@@ -346,7 +349,7 @@ test('a trusted proxy lets in whom it names, with its secret, from its address, 
     assert.deepEqual(statuses(unsafe), [403, 200, 403, 200]);
     const stream = await openStream(door, { 'remote-user': 'bo@example.org', 'x-sightline-proxy': secret });
     await door.ada.ask('PATCH', '/api/v1/users/bo%40example.org', { disabled: true });
-    await stream.ended;
+    await stream.ended();
     assert.equal((await as('bo@example.org', secret)).status, 403);
     assert.equal((await new Person(door.base).logIn('ci', '')).status, 400);
     assert.equal((await new Person(door.base).logIn('ci', password)).status, 401);

@@ -94,6 +94,12 @@ function sorted(user: Pick<UserRecord, 'cameras'>): string {
   return user.cameras === 'all' ? 'all' : user.cameras.toSorted().join(' ');
 }
 
+function isSetUp(): SightlineError {
+  return new SightlineError('user.exists', 'sightline is set up already: log in, or have an admin add you', {
+    details: { conflict: true },
+  });
+}
+
 export async function startAccounts(store: Pick<Store, 'users' | 'audit'>, ctx: Context): Promise<Accounts> {
   const { clock } = ctx;
   const stored = await store.users.load();
@@ -102,7 +108,7 @@ export async function startAccounts(store: Pick<Store, 'users' | 'audit'>, ctx: 
   const sessions = createSessions(stored.sessions);
   const tokens = createTokens(stored.tokens);
   const audit = createAuditNotes(store.audit, ctx);
-  const passwords = createPasswords();
+  const passwords = createPasswords(ctx);
   const changeListeners = new Set<(users: readonly StreamUser[]) => void>();
   const revokeListeners = new Set<(user: string, cause: RevokeCause) => void>();
   const keeping = startCredentialKeeping({ store: store.users, sessions, tokens, onOver: revoke }, ctx);
@@ -282,6 +288,7 @@ export async function startAccounts(store: Pick<Store, 'users' | 'audit'>, ctx: 
       return secret;
     },
     completeSetup: async (secret, name, password) => {
+      if (users.size > 0) throw isSetUp();
       requireGoodPassword(password, name);
       const passwordHash = await passwords.hash(password);
       await inTurn(async () => {

@@ -72,11 +72,11 @@ const forwarded = ['x-forwarded-for', 'x-real-ip', 'forwarded'];
 type Refusal = 'site' | 'csrf' | 'token' | 'proxy_secret' | 'proxy_user';
 
 export function createAuth({ accounts, http, proxySecret }: AuthOptions, ctx: Context): Auth {
+  const proxy = http.trustedProxy;
+  const isProxy = proxy === undefined ? () => false : addressList(proxy.addresses, 'http.trustedProxy.addresses');
   const { clock, metrics } = ctx;
   const flood = new FloodGate(ctx.log, clock);
   const refused = metrics.counter('sightline_auth_refused_total', 'Requests whose credentials were refused.', ['reason']);
-  const proxy = http.trustedProxy;
-  const isProxy = proxy === undefined ? () => false : addressList(proxy.addresses, 'http.trustedProxy.addresses');
   const callers = new WeakMap<FastifyRequest, Caller>();
 
   function refuse(reason: Refusal, code: 'http.auth' | 'http.forbidden', words: string): SightlineError {

@@ -1,4 +1,5 @@
 import { argon2, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { Context } from '../../core/context.ts';
 import { SightlineError } from '../../core/errors.ts';
 
 /**
@@ -13,8 +14,11 @@ const saltBytes = 16;
 const prefix = `$argon2id$v=19$m=${memoryKib},t=${passes},p=1$`;
 
 export const passwordLength = { min: 10, max: 200 } as const;
-/** Those that wait for their turn: about a second. */
+/** Those that wait for their turn: a few seconds of them. */
 const maxWaiting = 32;
+/** With more than these waiting there is a rest after each: half of one processor's time is the most that they all get. */
+const busyFrom = 4;
+const restMs = 50;
 
 export interface Passwords {
   /** Rejects with `http.limited` when too many are waiting. */
@@ -68,7 +72,7 @@ function parse(hash: string): { readonly salt: Buffer; readonly tag: Buffer } | 
   return parsed.salt.length === saltBytes && parsed.tag.length === tagBytes ? parsed : undefined;
 }
 
-export function createPasswords(): Passwords {
+export function createPasswords({ clock, signal }: Pick<Context, 'clock' | 'signal'>): Passwords {
   const nobody = { salt: randomBytes(saltBytes), tag: randomBytes(tagBytes) };
   let waiting = 0;
   let line: Promise<unknown> = Promise.resolve();
@@ -82,7 +86,7 @@ export function createPasswords(): Passwords {
     const turn = line.then(run).finally(() => {
       waiting -= 1;
     });
-    line = turn.catch(() => {});
+    line = turn.catch(() => {}).then(() => (waiting > busyFrom ? clock.sleep(restMs, signal).catch(() => {}) : undefined));
     return turn;
   }
 
