@@ -60,7 +60,7 @@ async function startSeconds(detector: string, repository: string): Promise<Start
     dataDir: 'data',
     inference: { repository },
     models: { face: 'face_embed', enrolment: 'centerface' },
-    http: { port },
+    http: { port, metrics: 'loopback' },
     mqtt: { enabled: false },
     cameras: {
       film: { source: dataPath('clips/synth_crowd_a.mp4'), realtime: true, loop: true, detect: [{ model: detector, fps: 5 }] },

@@ -379,7 +379,6 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
         ),
       )
     : undefined;
-  pages = http?.pages;
   scope.use(
     'retention',
     clock.every(sweepEveryMs, async () => {

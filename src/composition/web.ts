@@ -44,7 +44,7 @@ export async function startWeb(options: WebOptions, ctx: Context): Promise<Web> 
 }
 
 async function compose(options: WebOptions, scope: Scope, ctx: Context): Promise<Web> {
-  const { http, accounts, ticketKey, video, keep, config } = options;
+  const { http, accounts, ticketKey, video, keep } = options;
   const tls = await loadTls(http);
   const { auth, routes, ...part } = await createAuthPart({ accounts, store: keep.store, http, ticketKey }, ctx);
   scope.use('login', part);
@@ -52,15 +52,7 @@ async function compose(options: WebOptions, scope: Scope, ctx: Context): Promise
     {
       ...options,
       newestOverlay: (camera) => video?.newest(camera),
-      clips: {
-        open: (alertId) => keep.clips.open(alertId),
-        index: async (alertId) => {
-          const index = await keep.clips.index(alertId);
-          return index === undefined
-            ? undefined
-            : { at: index.at, frames: index.frames.map(({ time, boxes }) => ({ time, boxes: [...boxes] })) };
-        },
-      },
+      clips: keep.clips,
       door: () => video?.door,
       audit: auth.audit,
       requireMetrics: (request) => auth.requireMetrics(request),

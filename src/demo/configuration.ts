@@ -52,6 +52,7 @@ export function renderConfiguration(template: string, path: string, settings: De
   document.setIn(['mqtt', 'baseTopic'], settings.baseTopic);
   if (!document.hasIn(['inference', 'repository'])) document.setIn(['inference', 'repository'], settings.repository);
   document.setIn(['http', 'port'], 0);
+  // Its summary names the addresses: they are to answer.
   document.setIn(['http', 'metrics'], 'loopback');
   document.setIn(['media', 'rtsp'], document.createNode({ port: 0, open: true }));
   const { source: _source, realtime: _realtime, loop: _loop, ...camera } = pattern as Record<string, unknown>;

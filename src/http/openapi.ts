@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { AnswerSpec, AnyRoute } from './api/route.ts';
+import { type AnswerSpec, type AnyRoute, routeName } from './api/route.ts';
 import { createSchemaWriter, type Json, type SchemaWriter } from './json-schema.ts';
 import { problemMedia, problemSchema } from './problem.ts';
 
@@ -32,16 +32,10 @@ function content({ json, media }: AnswerSpec, write: SchemaWriter): Json {
 }
 
 function operation(route: AnyRoute, write: SchemaWriter): Json {
-  const { method, path, group, says, params, query, body, answers } = route;
-  const id = `${method.toLowerCase()}${path
-    .replace('/api/v1', '')
-    .split(/[/{}.-]+/)
-    .filter((part) => part !== '')
-    .map((part) => part.slice(0, 1).toUpperCase() + part.slice(1))
-    .join('')}`;
+  const { group, says, params, query, body, answers } = route;
   const all = [...parameters('path', params, write), ...parameters('query', query, write)];
   return {
-    operationId: id,
+    operationId: routeName(route),
     tags: [group],
     summary: says,
     description: accessText(route),

@@ -4,7 +4,7 @@ import { may } from '../core/access.ts';
 import type { Context } from '../core/context.ts';
 import { isAbort, SightlineError } from '../core/errors.ts';
 import { dataCaching, secretCaching, send } from './answering.ts';
-import type { BoundRoute, Method } from './api/route.ts';
+import { type BoundRoute, type Method, routeName } from './api/route.ts';
 import type { Caller, Gate } from './gate.ts';
 import { problem, problemMedia, problemOf, wrongRequest } from './problem.ts';
 
@@ -50,6 +50,7 @@ export function serveRoutes(app: FastifyInstance, { routes, gate }: ServingOptio
   }
 
   for (const route of routes) {
+    const name = routeName(route);
     const reads = route.method === 'GET' && !route.upgrade;
     const streams = Object.values(route.answers).some(
       ({ media }) => media === 'text/event-stream' || media === 'application/x-ndjson',
@@ -65,7 +66,7 @@ export function serveRoutes(app: FastifyInstance, { routes, gate }: ServingOptio
         await admit(route, request);
       },
       onResponse: async (_request, reply) => {
-        requests.inc({ route: `${route.method} ${route.path}`, status: String(reply.statusCode) });
+        requests.inc({ route: name, status: String(reply.statusCode) });
       },
       handler: async (request, reply) => {
         const params = checked('path', route.params, request.params);

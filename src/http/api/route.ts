@@ -132,6 +132,15 @@ export interface BoundRoute extends Omit<AnyRoute, 'handle'> {
   handle(request: RouteRequest<Access, unknown, unknown, unknown>): Promise<Answer>;
 }
 
+/** `getAlertsIdSnapshot`: its name in the documents and in metrics, where no path belongs. */
+export function routeName({ method, path }: Pick<AnyRoute, 'method' | 'path'>): string {
+  const parts = path
+    .replace('/api/v1', '')
+    .split(/[/{}.-]+/)
+    .filter((part) => part !== '');
+  return [method.toLowerCase(), ...parts.map((part) => part.slice(0, 1).toUpperCase() + part.slice(1))].join('');
+}
+
 export function bindRoutes<Services>(routes: readonly Route<Services>[], services: Services): readonly BoundRoute[] {
   return routes.map((route) => ({ ...route, handle: (request) => route.handle(request, services) }));
 }
