@@ -123,9 +123,10 @@ class Playing {
   /** Another video from now on, by the same clock. */
   change(video: NumberedVideo): void {
     this.stop();
-    const { fps } = this.#camera.video;
-    this.#startPts += Math.ceil(((Date.now() - this.#startMs) * fps) / 1000) * (mediaClockRate / fps);
-    this.#startMs = Date.now();
+    // The pictures of the former one are captured a little ahead of their units, and no two may have one time stamp.
+    const frames = Math.ceil(((Date.now() - this.#startMs) * video.fps) / 1000) + 10;
+    this.#startPts += frames * (mediaClockRate / video.fps);
+    this.#startMs += (frames * 1000) / video.fps;
     this.#camera = { ...this.#camera, video };
     this.#next = 0;
     this.#sent = [];

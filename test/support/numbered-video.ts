@@ -12,6 +12,8 @@ export interface NumberedVideo {
   readonly codec: string;
   /** avcC. */
   readonly description: Buffer;
+  /** SPS and PPS, which a worker sends along with each key frame. */
+  readonly parameterSets: readonly Buffer[];
   readonly width: number;
   readonly height: number;
   readonly fps: number;
@@ -230,6 +232,7 @@ export async function numberedVideo(wish: NumberedWish = {}): Promise<NumberedVi
   return {
     codec: `avc1.${sps.subarray(1, 4).toString('hex')}`,
     description: avcC(sps, pps),
+    parameterSets: [sps, pps],
     width,
     height,
     fps,

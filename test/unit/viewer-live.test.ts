@@ -86,6 +86,16 @@ test('pictures come one at each repaint; those that are ready for too long are p
   assert.equal(taken(pairing, 290), '4 with 4');
 });
 
+test('pictures that waited for the one before them are not late for it', () => {
+  const pairing = new Pairing(true);
+  const { add } = pictures(pairing);
+  for (const number of [1, 2, 3]) add(number, number * 40);
+  for (const number of [2, 3]) pairing.addMetadata(metadata(number), 130);
+  pairing.addMetadata(metadata(1), 300);
+  for (const number of [1, 2, 3]) assert.equal(taken(pairing, 300 + number * 16), `${number} with ${number}`);
+  assert.equal(pairing.dropped, 0);
+});
+
 test('of a replay only the newest picture is kept, and none of it waits', () => {
   const pairing = new Pairing(true);
   const { add, closed } = pictures(pairing);

@@ -43,6 +43,8 @@ export class Pairing {
   #newestAt = Number.NEGATIVE_INFINITY;
   /** @type {number | undefined} */
   #begun;
+  /** When what was shown last was ready, or could be for those before it. */
+  #readyAt = Number.NEGATIVE_INFINITY;
   /** Passed over because something newer was ready. */
   dropped = 0;
   /** Shown without boxes although metadata are wanted. */
@@ -87,10 +89,15 @@ export class Pairing {
   take(now) {
     let ready = 0;
     let chosen = -1;
+    // One that had to wait for those before it is ready with them.
+    let since = this.#readyAt;
     for (; ready < this.#held.length; ready += 1) {
-      const since = this.#readySince(ready, now);
-      if (since === undefined) break;
-      if (chosen < 0 && now - since <= staleMs) chosen = ready;
+      const own = this.#readySince(ready, now);
+      if (own === undefined) break;
+      since = Math.max(since, own);
+      if (chosen >= 0) continue;
+      this.#readyAt = since;
+      if (now - since <= staleMs) chosen = ready;
     }
     if (ready === 0) return undefined;
     const taken = this.#held.splice(0, (chosen < 0 ? ready - 1 : chosen) + 1);
@@ -128,6 +135,7 @@ export class Pairing {
     this.#metadata.clear();
     this.#history = [];
     this.#newestAt = Number.NEGATIVE_INFINITY;
+    this.#readyAt = Number.NEGATIVE_INFINITY;
     this.#begun = undefined;
   }
 
