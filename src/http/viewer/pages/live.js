@@ -121,8 +121,8 @@ start(async () => {
       says: 'This camera alone',
       run: ({ key }) => grid.chooseAt(Number(key) - 1),
     },
-    { keys: ['ArrowLeft'], shown: '←', says: 'The camera before', run: () => (inAlerts() ? false : grid.move(-1)) },
-    { keys: ['ArrowRight'], shown: '→', says: 'The next camera', run: () => (inAlerts() ? false : grid.move(1)) },
+    { keys: ['ArrowLeft'], shown: '←', says: 'The camera before', run: () => grid.move(-1) },
+    { keys: ['ArrowRight'], shown: '→', says: 'The next camera', run: () => grid.move(1) },
     {
       keys: ['ArrowUp'],
       shown: '↑',

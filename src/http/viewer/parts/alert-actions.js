@@ -1,3 +1,4 @@
+import { pictures } from './alert-card.js';
 import { toast } from './announce.js';
 import { change, words } from './api.js';
 import { makeDialog } from './dialog.js';
@@ -41,6 +42,7 @@ export function reject(alert, session, done) {
   const form = el('form', { id: `reject-${alert.id}`, class: 'stack' });
   add(
     form,
+    pictures(alert, session),
     el('p', {}, `The alert is closed as “not this person”. That is final and recorded under your name, ${session.user}.`),
     may(session, 'watchlist.write') &&
       el(
