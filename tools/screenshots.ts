@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Browser, chromium, type Page } from 'playwright-core';
+import sharp from 'sharp';
 import { cannedAlert } from '../test/support/viewer-canned.ts';
 import { viewerMaterial } from '../test/support/viewer-material.ts';
 import { startViewerStub, type ViewerStub } from '../test/support/viewer-stub.ts';
@@ -122,7 +123,10 @@ async function take(browser: Browser, url: string, password: string, stub: Viewe
       await settled(page);
       await act?.(page, stub);
       await settled(page);
-      await page.screenshot({ path: join(values.out, `viewer-${name}${look.name}.png`) });
+      const picture = await page.screenshot();
+      await sharp(picture)
+        .png({ palette: true, quality: 92, effort: 8 })
+        .toFile(join(values.out, `viewer-${name}${look.name}.png`));
       await context.close();
     }
   }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { test } from 'node:test';
+import { after, before, test } from 'node:test';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { missingTool } from '../support/data.ts';
 import { temporaryDirectory } from '../support/directory.ts';
@@ -59,6 +59,15 @@ async function logIn(page: Page, stub: ViewerStub, user: string, to = ''): Promi
   await page.goto(`${stub.url}/${to}`);
 }
 
+/** One browser for all: starting it is what takes the time. */
+let at: Stage;
+before(async () => {
+  if (skip === false) at = await stage();
+});
+after(async () => {
+  await at?.[Symbol.asyncDispose]();
+});
+
 const desk = { width: 1280, height: 800 };
 const phone = { width: 360, height: 740 };
 
@@ -92,7 +101,6 @@ const faultyControls = (least: number) => `(() => {
 })()`;
 
 test('login, alerts by keyboard, catch-up without gap or repetition, filter, rejection', { skip }, async () => {
-  await using at = await stage();
   await using stub = await startViewerStub(at.material);
   const { page, complaints } = await open(at.browser, desk);
   const now = Date.now();
@@ -220,7 +228,6 @@ test('login, alerts by keyboard, catch-up without gap or repetition, filter, rej
 });
 
 test('a photo is refused on the photo; removal is typed; roles see what is theirs; phones', { skip }, async () => {
-  await using at = await stage();
   await using stub = await startViewerStub(at.material);
   stub.alert(cannedAlert('a1', 'ada', Date.now() - 60_000));
   const { page, complaints } = await open(at.browser, desk);

@@ -36,7 +36,7 @@ export interface ViewerMaterial {
   };
 }
 
-const frames: Readonly<Record<string, number>> = { lobby: 200, cashdesk: 760, lift: 420, yard: 10, unknown: 1100 };
+const frames: Readonly<Record<string, number>> = { lobby: 200, cashdesk: 520, lift: 420, yard: 10 };
 const lastFrame = 375;
 
 export function pictureOf({ pictures }: ViewerMaterial, kind: 'sighting' | 'reference' | 'still', name: string): Uint8Array {
@@ -85,7 +85,7 @@ export async function viewerMaterial(directory: string): Promise<ViewerMaterial>
   };
   pictures.set('sighting ada', await cut('lobby', 'ada'));
   pictures.set('sighting bruno', await cut('lift', 'bruno'));
-  pictures.set('sighting face', await cut('unknown', 'kofi'));
+  pictures.set('sighting face', await cut('lift', 'otto'));
   for (const id of ['ada', 'bruno', 'otto'])
     for (const [name, photo] of [
       ['', 'front'],

@@ -48,7 +48,7 @@ start(async () => {
   /** @param {AlertAction} action @param {Alert} alert */
   const doIt = (action, alert) => {
     const done = (/** @type {Alert} */ answer) => feed.answered(answer);
-    if (action === 'clip') openClip(alert);
+    if (action === 'clip') openClip(alert, session);
     else if (action === 'reject') reject(alert, session, done);
     else void act(alert, action, done);
   };

@@ -52,7 +52,7 @@ export function reject(alert, session, done) {
         el(
           'p',
           { class: 'hint' },
-          `The picture of the sighting is stored with ${who}, marked as somebody else. People who look like it raise this alarm less often. It is erased with the entry, or by itself on the watchlist page.`,
+          `The picture of the sighting is stored with ${who}, marked as somebody else. People who look like it raise this alarm less often. It is erased with the entry, or alone on the watchlist page.`,
         ),
       ),
     field('Reason (optional)', reason),
