@@ -91,7 +91,7 @@ start(async () => {
       'div',
       { class: 'page alert-page' },
       el('div', { class: 'page-head' }, heading, el('a', { href: at('') }, 'All alerts')),
-      el('section', { 'aria-label': 'Evidence clip', class: 'panel' }, clipView(alert)),
+      el('section', { 'aria-label': 'Evidence clip', class: 'panel' }, clipView(alert, session)),
       el(
         'div',
         { class: 'stack' },

@@ -48,6 +48,7 @@ function word(kind, text) {
 
 /** What helps, by the name of the part. @type {Readonly<Record<string, string>>} */
 const remedies = {
+  camera: 'See its line under Cameras; check its address, login, cable and power. It comes back by itself.',
   mqtt: 'Check that the broker runs and mqtt.url and its password are right. Alerts wait in the outbox meanwhile.',
   models: 'See “sightline models” for what is missing and how to get it.',
   store: 'Check that the disk of the data directory has space and is writable.',

@@ -48,7 +48,7 @@ start(async () => {
   /** @param {AlertAction} action @param {Alert} alert */
   const doIt = (action, alert) => {
     const done = (/** @type {Alert} */ answer) => feed.answered(answer);
-    if (action === 'clip') openClip(alert);
+    if (action === 'clip') openClip(alert, session);
     else if (action === 'reject') reject(alert, session, done);
     else void act(alert, action, done);
   };
@@ -121,8 +121,8 @@ start(async () => {
       says: 'This camera alone',
       run: ({ key }) => grid.chooseAt(Number(key) - 1),
     },
-    { keys: ['ArrowLeft'], shown: '←', says: 'The camera before', run: () => (inAlerts() ? false : grid.move(-1)) },
-    { keys: ['ArrowRight'], shown: '→', says: 'The next camera', run: () => (inAlerts() ? false : grid.move(1)) },
+    { keys: ['ArrowLeft'], shown: '←', says: 'The camera before', run: () => grid.move(-1) },
+    { keys: ['ArrowRight'], shown: '→', says: 'The next camera', run: () => grid.move(1) },
     {
       keys: ['ArrowUp'],
       shown: '↑',

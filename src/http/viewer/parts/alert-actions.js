@@ -1,3 +1,4 @@
+import { pictures } from './alert-card.js';
 import { toast } from './announce.js';
 import { change, words } from './api.js';
 import { makeDialog } from './dialog.js';
@@ -41,6 +42,7 @@ export function reject(alert, session, done) {
   const form = el('form', { id: `reject-${alert.id}`, class: 'stack' });
   add(
     form,
+    pictures(alert, session),
     el('p', {}, `The alert is closed as “not this person”. That is final and recorded under your name, ${session.user}.`),
     may(session, 'watchlist.write') &&
       el(
@@ -50,7 +52,7 @@ export function reject(alert, session, done) {
         el(
           'p',
           { class: 'hint' },
-          `The picture of the sighting is stored with ${who}, marked as somebody else. People who look like it raise this alarm less often. It is erased with the entry, or by itself on the watchlist page.`,
+          `The picture of the sighting is stored with ${who}, marked as somebody else. People who look like it raise this alarm less often. It is erased with the entry, or alone on the watchlist page.`,
         ),
       ),
     field('Reason (optional)', reason),

@@ -51,7 +51,7 @@ function reference(alert, session) {
   if (!may(session, 'pictures')) return noPicture('Reference pictures are not granted to you');
   return picture({
     path: `alerts/${alert.id}/reference`,
-    version: alert.entry.id,
+    version: /** @type {{ referenceId?: string }} */ (alert).referenceId ?? alert.entry.id,
     alt: `Reference picture of ${alert.entry.name}`,
     missing: 'The reference is gone',
   });

@@ -44,8 +44,8 @@ export class AlertList {
   );
   #shows = select(
     [
-      ['waiting', 'Waiting for somebody'],
-      ['open', 'In view now'],
+      ['waiting', 'Waiting'],
+      ['open', 'In view'],
       ['', 'All alerts'],
     ],
     { 'aria-label': 'Which alerts' },

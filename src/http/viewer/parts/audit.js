@@ -58,11 +58,11 @@ export async function auditSection() {
   more.addEventListener('click', () => void load().catch(failed));
   const form = el(
     'form',
-    { class: 'row', 'aria-label': 'Filter of the audit trail' },
+    { class: 'row low-row', 'aria-label': 'Filter of the audit trail' },
     field('Who', actor),
     field('From', from),
     field('To', to),
-    el('div', { class: 'field' }, el('span', { class: 'hint' }, ' '), el('button', { type: 'submit' }, 'Show')),
+    el('button', { type: 'submit' }, 'Show'),
   );
   form.addEventListener('submit', (event) => {
     event.preventDefault();

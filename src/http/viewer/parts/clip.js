@@ -1,5 +1,6 @@
 import { ApiError, get, words } from './api.js';
 import { at } from './base.js';
+import { boxesAt } from './clip-index.js';
 import { makeDialog } from './dialog.js';
 import { add, el, fill } from './dom.js';
 import { moment } from './format.js';
@@ -10,13 +11,8 @@ import { whoWords } from './severity.js';
  *
  * @import { Alert } from '../../../core/alerts.ts'
  * @import { LiveBox } from '../../../core/live-messages.ts'
- */
-
-/**
- * @typedef {object} ClipIndex
- * @property {number} [fps]
- * @property {readonly { readonly time: number, readonly boxes: readonly LiveBox[] }[]} frames
- * @property {number} at seconds in the clip
+ * @import { ClipIndex } from './clip-index.js'
+ * @import { Session } from './session.js'
  */
 
 /** Seconds after the sighting at which a clip ends unless told otherwise, and what writing it takes. */
@@ -25,8 +21,8 @@ const writingS = 2;
 /** From then on a clip that is not there will not come. */
 const hopelessS = 120;
 
-/** @param {Alert} alert @returns {HTMLElement} which looks after itself while it is in the page */
-export function clipView(alert) {
+/** @param {Alert} alert @param {Session} session @returns {HTMLElement} which looks after itself while it is in the page */
+export function clipView(alert, session) {
   const view = el('div', { class: 'clip' });
   const look = async () => {
     const ageS = (Date.now() - alert.decidedAt) / 1000;
@@ -38,6 +34,8 @@ export function clipView(alert) {
     try {
       /** @type {ClipIndex} */
       const index = await get(`alerts/${alert.id}/clip/index`);
+      if (session.role !== 'admin' && (await isMasked(alert.camera)))
+        return wait(view, 'The clip shows what the masks of this camera hide: it is for admins.');
       show(view, alert, index);
     } catch (error) {
       if (!(error instanceof ApiError) || error.status !== 404) return wait(view, words(error));
@@ -54,6 +52,13 @@ export function clipView(alert) {
   };
   queueMicrotask(() => void look());
   return view;
+}
+
+/** @param {string} camera @returns {Promise<boolean>} also where the camera is gone: nobody knows what it hid */
+async function isMasked(camera) {
+  /** @type {{ items: readonly { camera: string, masked: boolean }[] }} */
+  const { items } = await get('cameras');
+  return items.find((known) => known.camera === camera)?.masked ?? true;
 }
 
 /** @param {HTMLElement} view @param {string} text */
@@ -112,21 +117,6 @@ function show(view, alert, index) {
   );
 }
 
-/** Of the last frame that is not later than `seconds`. @param {ClipIndex} index @param {number} seconds */
-export function boxesAt({ frames, fps = 25 }, seconds) {
-  let low = 0;
-  let high = frames.length;
-  // A picture is shown from a little before its time on, as clocks of players round.
-  const until = seconds + 0.5 / fps;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((frames[middle]?.time ?? 0) <= until) low = middle + 1;
-    else high = middle;
-  }
-  const frame = frames[low - 1];
-  return frame === undefined || until - frame.time > 1 ? [] : frame.boxes;
-}
-
 /** @param {HTMLCanvasElement} canvas @param {HTMLVideoElement} video @param {readonly LiveBox[]} boxes */
 function drawBoxes(canvas, video, boxes) {
   const { videoWidth, videoHeight, clientWidth, clientHeight } = video;
@@ -141,11 +131,12 @@ function drawBoxes(canvas, video, boxes) {
   paper.lineWidth = 2 * dots;
   paper.font = `600 ${13 * dots}px system-ui, sans-serif`;
   paper.textBaseline = 'bottom';
-  for (const { box, match, colour, label } of boxes) {
+  for (const { box, match, colour } of boxes) {
     const [x, y, w, h] = [left + box[0] * width, top + box[1] * height, box[2] * width, box[3] * height];
     paper.strokeStyle = colour;
     paper.strokeRect(x, y, w, h);
-    const text = match === undefined ? label : `${match.name} ${match.similarity.toFixed(2)}`;
+    if (match === undefined) continue;
+    const text = `${match.name} ${match.similarity.toFixed(2)}`;
     const wide = paper.measureText(text).width + 8 * dots;
     paper.fillStyle = 'rgb(0 0 0 / 75%)';
     paper.fillRect(x, y - 18 * dots, wide, 18 * dots);
@@ -154,12 +145,12 @@ function drawBoxes(canvas, video, boxes) {
   }
 }
 
-/** @param {Alert} alert */
-export function openClip(alert) {
+/** @param {Alert} alert @param {Session} session */
+export function openClip(alert, session) {
   const { body, foot, open, close } = makeDialog(`${whoWords(alert)} on ${alert.camera}, ${moment(alert.eventTime)}`, {
     wide: true,
   });
-  add(body, clipView(alert));
+  add(body, clipView(alert, session));
   add(
     foot,
     el('p', { class: 'meaning' }, 'Similarity, not identity'),

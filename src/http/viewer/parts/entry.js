@@ -116,11 +116,12 @@ export function showEntry(place, { entry, references }, { session, changed, gone
                 'button',
                 {
                   type: 'button',
-                  class: 'quiet square',
+                  class: 'quiet',
                   'aria-label': `Remove ${what} ${index + 1} of ${entry.name}`,
                   onclick: () => void removeReference(reference.id, what),
                 },
                 icon('remove'),
+                'Remove',
               ),
             ),
         );

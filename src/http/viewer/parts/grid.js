@@ -1,6 +1,7 @@
 import { announce } from './announce.js';
 import { add, el, fill, say } from './dom.js';
 import { icon } from './icons.js';
+import { columnsFor } from './layout.js';
 import { place, Tile } from './tile.js';
 
 /**
@@ -12,24 +13,6 @@ import { place, Tile } from './tile.js';
 
 /** More are on further pages of the grid. */
 const perPage = 16;
-
-/**
- * As many columns as make the pictures (16:9) largest. Pure.
- * @param {number} count @param {number} width @param {number} height pixels
- */
-export function columnsFor(count, width, height) {
-  let best = 1;
-  let widest = 0;
-  for (let columns = 1; columns <= Math.max(1, count); columns += 1) {
-    const rows = Math.ceil(count / columns);
-    const wide = Math.min(width / columns, (height / rows) * (16 / 9));
-    if (wide > widest + 1) {
-      widest = wide;
-      best = columns;
-    }
-  }
-  return best;
-}
 
 export class Grid {
   element = el('section', { class: 'cameras', 'aria-labelledby': 'cameras-heading' });

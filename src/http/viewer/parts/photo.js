@@ -32,9 +32,10 @@ export function photoView({ url, alt, width, height, faces, chosen, choose }) {
     const left = (box.left / width) * 100;
     if (left > 55) tag.style.right = `${100 - ((box.left + box.width) / width) * 100}%`;
     else tag.style.left = `${left}%`;
-    const below = (box.top + box.height) / height;
-    if (below > 0.82) tag.style.bottom = `${Math.min(92, (1 - box.top / height) * 100)}%`;
-    else tag.style.top = `${below * 100}%`;
+    // That of the chosen one above, the others below: they come between faces of one height otherwise.
+    const above = (index === chosen && box.top > height * 0.25) || box.top + box.height > height * 0.82;
+    if (above) tag.style.bottom = `${Math.min(88, (1 - box.top / height) * 100)}%`;
+    else tag.style.top = `${((box.top + box.height) / height) * 100}%`;
     tags.append(tag);
   });
   const picture = el('div', { class: 'photo' });

@@ -24,6 +24,20 @@ function load(path, version) {
   return loading;
 }
 
+/** What is to be done when a box comes near to what is seen. @type {WeakMap<Element, () => void>} */
+const waiting = new WeakMap();
+/** Each look at a picture is in the audit trail: what nobody scrolls to is not asked for. */
+const near = new IntersectionObserver(
+  (entries) => {
+    for (const { isIntersecting, target } of entries) {
+      if (!isIntersecting) continue;
+      near.unobserve(target);
+      waiting.get(target)?.();
+    }
+  },
+  { rootMargin: '200px' },
+);
+
 /**
  * A picture in a box whose size is there from the beginning; in its place words, when there is none.
  * @param {{ path: string, version?: string, alt: string, missing: string }} what path below `api/v1/`; another version is fetched anew
@@ -31,14 +45,21 @@ function load(path, version) {
  */
 export function picture({ path, version = '', alt, missing }) {
   const box = el('div', { class: 'picture' });
-  load(path, version).then(
-    (url) => fill(box, el('img', { src: url, alt, draggable: 'false' })),
-    (error) =>
-      fill(
-        box,
-        el('p', { class: 'none' }, error instanceof ApiError && error.status === 404 ? missing : 'Could not be loaded'),
-      ),
-  );
+  const show = () => {
+    load(path, version).then(
+      (url) => fill(box, el('img', { src: url, alt, draggable: 'false' })),
+      (error) =>
+        fill(
+          box,
+          el('p', { class: 'none' }, error instanceof ApiError && error.status === 404 ? missing : 'Could not be loaded'),
+        ),
+    );
+  };
+  if (known.has(`${path} ${version}`)) show();
+  else {
+    waiting.set(box, show);
+    near.observe(box);
+  }
   return box;
 }
 

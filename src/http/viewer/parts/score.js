@@ -22,7 +22,7 @@ export function scoreBar(score, threshold) {
   const words = el(
     'div',
     { class: 'score-words', 'aria-hidden': 'true' },
-    el('span', {}, el('strong', {}, score.toFixed(2)), ` of threshold ${threshold.toFixed(2)}`),
+    el('span', {}, el('strong', {}, score.toFixed(2)), ` · threshold ${threshold.toFixed(2)}`),
   );
   return el('div', { class: 'score' }, /** @type {Node} */ (bar), words, el('p', { class: 'meaning' }, meaning));
 }

@@ -2,7 +2,7 @@
 (() => {
   try {
     const theme = localStorage.getItem('sightline.theme');
-    if (theme === 'dark' || theme === 'light') document.documentElement.dataset.theme = theme;
+    if (theme === 'dark' || theme === 'light') document.documentElement.dataset['theme'] = theme;
   } catch {
     // Storage may be forbidden; the system's choice holds then.
   }

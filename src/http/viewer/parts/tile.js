@@ -23,6 +23,9 @@ const icons = {
   ended: 'away',
 };
 
+/** States in which there are pictures. */
+const moving = ['live', 'delayed', 'behind'];
+
 export class Tile {
   camera;
   element;
@@ -96,7 +99,7 @@ export class Tile {
   refresh() {
     const figures = this.#player?.figures;
     const words =
-      figures === undefined || figures.decoder === 'none'
+      figures === undefined || figures.decoder === 'none' || !moving.includes(this.element.dataset['state'] ?? '')
         ? ''
         : `${Math.round(figures.fps)} fps${figures.delayMs === undefined ? '' : ` · ${Math.round(figures.delayMs)} ms`}`;
     say(this.#figures, words);

@@ -1,0 +1,27 @@
+/**
+ * Boxes of a clip. Pure.
+ *
+ * @import { LiveBox } from '../../../core/live-messages.ts'
+ */
+
+/**
+ * @typedef {object} ClipIndex
+ * @property {number} [fps]
+ * @property {readonly { readonly time: number, readonly boxes: readonly LiveBox[] }[]} frames
+ * @property {number} at seconds in the clip
+ */
+
+/** Of the last frame that is not later than `seconds`. @param {ClipIndex} index @param {number} seconds */
+export function boxesAt({ frames, fps = 25 }, seconds) {
+  let low = 0;
+  let high = frames.length;
+  // A picture is shown from a little before its time on, as clocks of players round.
+  const until = seconds + 0.5 / fps;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((frames[middle]?.time ?? 0) <= until) low = middle + 1;
+    else high = middle;
+  }
+  const frame = frames[low - 1];
+  return frame === undefined || until - frame.time > 1 ? [] : frame.boxes;
+}

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { AlertStore, passes } from '../../src/http/viewer/parts/alert-store.js';
+import { boxesAt } from '../../src/http/viewer/parts/clip-index.js';
+import { eventParser } from '../../src/http/viewer/parts/events.js';
+import { columnsFor } from '../../src/http/viewer/parts/layout.js';
+import { cannedAlert } from '../support/viewer-canned.ts';
+
+/** What the pages of the viewer decide without a page. */
+
+test('an alert is known once, in its newest form, in whatever order it is told', () => {
+  const store = new AlertStore();
+  const opened = cannedAlert('a', 'ada', 1000);
+  const resolved = cannedAlert('a', 'ada', 1000, { state: 'resolved' });
+  assert.equal(store.take(opened, 1), 'new');
+  assert.equal(store.take(opened, 1), 'same');
+  // By a page of the list, which has no revisions.
+  assert.equal(store.take(resolved), 'changed');
+  assert.equal(store.take(opened), 'same', 'an old page does not undo what is newer');
+  assert.equal(store.take(opened, 1), 'same');
+  assert.equal(store.take(resolved, 2), 'changed');
+  assert.equal(store.get('a')?.alert.state, 'resolved');
+  assert.ok(store.hide('a', 3));
+  assert.ok(!store.hide('a', 3));
+  assert.equal(store.get('a')?.elsewhere, true);
+  assert.equal(store.take(resolved, 4), 'changed');
+  assert.equal(store.get('a')?.elsewhere, false);
+});
+
+test('alerts are listed newest first; the oldest are forgotten first', () => {
+  const store = new AlertStore();
+  for (const at of [2, 5, 1, 4, 3]) store.take(cannedAlert(`a${at}`, 'ada', at * 1000));
+  assert.deepEqual(
+    store.list().map(({ id }) => id),
+    ['a5', 'a4', 'a3', 'a2', 'a1'],
+  );
+  assert.deepEqual(store.trim(3), ['a2', 'a1']);
+  assert.equal(store.size, 3);
+});
+
+test('filters', () => {
+  const ada = cannedAlert('a', 'ada', 1, { camera: 'lift' });
+  assert.ok(passes(ada, {}) && passes(ada, { list: 'banned', camera: 'lift', severity: 'high', show: 'waiting' }));
+  assert.ok(!passes(ada, { list: 'wanted' }) && !passes(ada, { camera: 'lobby' }) && !passes(ada, { severity: 'low' }));
+  const left = cannedAlert('a', 'ada', 1, { state: 'closed' });
+  assert.ok(passes(left, { show: 'waiting' }), 'who has left unseen still waits for somebody');
+  assert.ok(!passes(left, { show: 'open' }));
+  assert.ok(!passes(cannedAlert('a', 'ada', 1, { state: 'acknowledged' }), { show: 'waiting' }));
+});
+
+test('events are whole however the bytes are cut', () => {
+  const text = 'retry: 3000\n\n:\n\nevent: alert\ndata: {"a":1}\n\nevent: camera\r\ndata: {"b":\r\ndata: 2}\r\n\r\ndata: x\n\n';
+  for (let size = 1; size < 20; size += 1) {
+    const got: string[] = [];
+    const parse = eventParser((name, data) => got.push(`${name} ${data}`));
+    for (let at = 0; at < text.length; at += size) parse(text.slice(at, at + size));
+    assert.deepEqual(got, ['alert {"a":1}', 'camera {"b":\n2}', 'message x'], `pieces of ${size}`);
+  }
+});
+
+test('columns that make the pictures largest', () => {
+  assert.deepEqual(
+    [1, 2, 4, 5, 9, 16].map((count) => columnsFor(count, 1600, 900)),
+    [1, 2, 2, 3, 3, 4],
+  );
+  assert.equal(columnsFor(2, 400, 900), 1);
+  assert.equal(columnsFor(0, 0, 0), 1);
+});
+
+test('boxes of a clip at a time are those of the frame that is shown then', () => {
+  const box = (track: number) => [
+    { track, label: 'face', box: [0, 0, 1, 1] as [number, number, number, number], score: 1, colour: '#fff', decided: true },
+  ];
+  const index = { fps: 25, at: 0.04, frames: [0, 1, 2, 50].map((number) => ({ time: number / 25, boxes: box(number) })) };
+  const at = (seconds: number) => boxesAt(index, seconds).map(({ track }) => track);
+  assert.deepEqual([at(0), at(0.04), at(0.079), at(0.08)], [[0], [1], [2], [2]]);
+  assert.deepEqual(at(1.5), [], 'a second without boxes is one without boxes');
+  assert.deepEqual(at(2), [50]);
+});
