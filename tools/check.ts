@@ -10,11 +10,7 @@ const colours = process.stdout.isTTY ? '--colors=force' : '--colors=off';
 const checks: readonly { readonly name: string; readonly command: string; readonly args: readonly string[] }[] = [
   { name: 'format, lint rules and import order (make format)', command: bin('biome'), args: ['ci', colours, '.'] },
   { name: 'types (make types)', command: bin('tsc'), args: [] },
-<<<<<<< HEAD
   { name: "types of the viewer's player", command: bin('tsc'), args: ['-p', 'tsconfig.viewer.json'] },
-=======
-  { name: 'types of the viewer', command: bin('tsc'), args: ['-p', 'tsconfig.viewer.json'] },
->>>>>>> w-pages
   { name: 'generated files (make gen)', command: process.execPath, args: ['tools/generate.mjs', '--check'] },
 ];
 

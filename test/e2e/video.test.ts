@@ -289,7 +289,7 @@ describe('video for people', { skip }, () => {
     rtspPort = Number(again['rtspPort']);
     const clean = player('guard', 'lobby');
     await until('it plays', () => clean.units > 5, patience);
-    await until('she is seen all the while', async () => (await sightings()) > before, patience);
+    await until('she is seen all the while', async () => (await sightings()) > before, 30_000).catch(async (e) => { console.log(before, await sightings(), JSON.stringify((await admin.ask('GET', '/api/v1/alerts?camera=lobby&limit=100')).value.items.map((a: { state: string; sightings: number; lastSeenAt: number }) => [a.state, a.sightings, a.lastSeenAt])), daemon.lines().slice(-12).map((l) => JSON.stringify(l)).join('\n')); throw e; });
     clean.kill();
     await daemon.stop();
   });
