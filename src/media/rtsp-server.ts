@@ -162,9 +162,8 @@ export async function startRtspServer(options: RtspServerOptions, ctx: Context):
   const encrypted =
     certificate === undefined
       ? undefined
-      : createTlsServer(
-          { ...certificate, minVersion: 'TLSv1.2', handshakeTimeout: tuning.handshakeTimeoutMs },
-          (socket) => accept(socket, true),
+      : createTlsServer({ ...certificate, minVersion: 'TLSv1.2', handshakeTimeout: tuning.handshakeTimeoutMs }, (socket) =>
+          accept(socket, true),
         );
   /** Whatever becomes of their handshakes. */
   const encryptedSockets = new Set<Socket>();
