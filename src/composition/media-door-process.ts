@@ -64,6 +64,8 @@ export function launchDoor(
         child.kill('SIGKILL');
       }
     });
+    // Node sends it once the other side has the socket and the one here is closed (NODE_HANDLE_ACK).
+    if (message.type === 'live') send({ type: 'given', id: message.id });
   }
 
   child.on('message', (message: FromDoor) => {

@@ -82,7 +82,7 @@ export type ToDoor =
   | { readonly type: 'state'; readonly camera: CameraId; readonly state: CameraState | undefined }
   /** Ends every stream of this user and makes the tickets given so far worthless. */
   | { readonly type: 'revoke'; readonly user: string /** Wall clock: tickets of until then. */; readonly atMs: number }
-  /** Comes with the socket of a WebSocket upgrade that the HTTP server has read the head of; `liveTaken` answers it. */
+  /** Comes with the socket of a WebSocket upgrade that the HTTP server has read the head of. Nothing is done with it before `given`. */
   | {
       readonly type: 'live';
       readonly id: number;
@@ -90,6 +90,11 @@ export type ToDoor =
       readonly headers: Readonly<Record<string, string>>;
       readonly head: Uint8Array;
     }
+  /**
+   * The daemon has closed its copy of that socket; `liveTaken` answers. Until then it goes on reading, and what the client sends could end
+   * there: the client must hear nothing that makes it speak.
+   */
+  | { readonly type: 'given'; readonly id: number }
   | { readonly type: 'clip'; readonly request: ClipRequest }
   /** An entry is being erased: no clip that is still written names it, and these are given up. Answered by `forgotten`. */
   | { readonly type: 'forget'; readonly entryId: string; readonly clips: readonly string[] }

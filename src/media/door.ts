@@ -39,6 +39,8 @@ export function createDoor(send: (message: FromDoor) => void, ctx: Context): Doo
   let workers: readonly IntakeWorker[] = [];
   let intake: Intake | undefined;
   let rtsp: RtspServer | undefined;
+  /** A connection that the daemon still has its hand on. */
+  let arriving: { readonly message: Extract<ToDoor, { type: 'live' }>; readonly socket: Socket } | undefined;
   let rtspTrouble: string | undefined;
   let configured = false;
 
@@ -169,7 +171,11 @@ export function createDoor(send: (message: FromDoor) => void, ctx: Context): Doo
           return;
         case 'live':
           // A client that has gone meanwhile leaves a message without a socket.
-          if (socket !== undefined) feed.take(message, socket);
+          arriving = socket === undefined ? undefined : { message, socket };
+          return;
+        case 'given':
+          if (arriving?.message.id === message.id) feed.take(arriving.message, arriving.socket);
+          arriving = undefined;
           send({ type: 'liveTaken', id: message.id });
           return;
         case 'clip':
