@@ -190,125 +190,109 @@ describe('video for people', { skip }, () => {
     assert.equal(box?.colour, '#e69f00');
     assert.ok((box?.match?.similarity ?? 0) > 0.5);
     await until('its picture', () => feed.units.some(({ pts }) => pts === named.pts), patience);
-    console.log(
-      named.pts,
-      feed.units.slice(0, 5).map((u) => [u.pts, u.key]),
-      feed.units.slice(-3).map((u) => u.pts),
-      feed
-        .said('frame')
-        .slice(0, 5)
-        .map((f) => f.pts),
-      feed.said('lost'),
-      feed.said('config').length,
+    const last = feed.said('frame').at(-1)?.pts ?? 0;
+    const pictures = feed.units.map(({ pts }) => pts).filter((pts) => pts >= first && pts <= last);
+    const frames = new Set(feed.said('frame').map(({ pts }) => pts));
+    const without = pictures.filter((pts) => !frames.has(pts));
+    assert.ok(without.length <= 0.02 * pictures.length, `${without.length} of ${pictures.length} pictures have no boxes`);
+  });
+
+  test('an alert has its clip, whose boxes say who was seen', async () => {
+    const found = await until(
+      'a clip',
+      async () => {
+        const { value } = await admin.ask('GET', '/api/v1/alerts?camera=lobby');
+        for (const { id } of value.items) {
+          const clipOf = await admin.ask('GET', `/api/v1/alerts/${id}/clip/index`);
+          if (clipOf.status === 200) return { id, index: clipOf.value };
+        }
+        return undefined;
+      },
+      patience,
     );
-    throw e;
+    const { frames, at } = found.index;
+    assert.ok(frames.length > 5 && at >= 0);
+    assert.ok(
+      frames.some(({ boxes }: { boxes: { match?: { name: string } }[] }) => boxes.some(({ match }) => match?.name === 'ada')),
+    );
+    const video = await fetch(daemon.url(`/api/v1/alerts/${found.id}/clip`), { headers: { cookie: admin.cookie } });
+    assert.equal(video.headers.get('content-type'), 'video/mp4');
+    const file = join(place.directory, 'clip.mp4');
+    writeFileSync(file, Buffer.from(await video.arrayBuffer()));
+    const { stderr } = await promisify(execFile)('ffmpeg', ['-v', 'error', '-xerror', '-i', file, '-f', 'null', '-']);
+    assert.equal(stderr, '');
+    const part = await fetch(daemon.url(`/api/v1/alerts/${found.id}/clip`), {
+      headers: { cookie: admin.cookie, range: 'bytes=4-7' },
+    });
+    assert.deepEqual([part.status, await part.text()], [206, 'ftyp']);
   });
-  const last = feed.said('frame').at(-1)?.pts ?? 0;
-  const pictures = feed.units.map(({ pts }) => pts).filter((pts) => pts >= first && pts <= last);
-  const frames = new Set(feed.said('frame').map(({ pts }) => pts));
-  const without = pictures.filter((pts) => !frames.has(pts));
-  assert.ok(without.length <= 0.02 * pictures.length, `${without.length} of ${pictures.length} pictures have no boxes`);
-});
 
-test('an alert has its clip, whose boxes say who was seen', async () => {
-  const found = await until(
-    'a clip',
-    async () => {
-      const { value } = await admin.ask('GET', '/api/v1/alerts?camera=lobby');
-      for (const { id } of value.items) {
-        const clipOf = await admin.ask('GET', `/api/v1/alerts/${id}/clip/index`);
-        if (clipOf.status === 200) return { id, index: clipOf.value };
-      }
-      return undefined;
-    },
-    patience,
-  );
-  const { frames, at } = found.index;
-  assert.ok(frames.length > 5 && at >= 0);
-  assert.ok(
-    frames.some(({ boxes }: { boxes: { match?: { name: string } }[] }) => boxes.some(({ match }) => match?.name === 'ada')),
-  );
-  const video = await fetch(daemon.url(`/api/v1/alerts/${found.id}/clip`), { headers: { cookie: admin.cookie } });
-  assert.equal(video.headers.get('content-type'), 'video/mp4');
-  const file = join(place.directory, 'clip.mp4');
-  writeFileSync(file, Buffer.from(await video.arrayBuffer()));
-  const { stderr } = await promisify(execFile)('ffmpeg', ['-v', 'error', '-xerror', '-i', file, '-f', 'null', '-']);
-  assert.equal(stderr, '');
-  const part = await fetch(daemon.url(`/api/v1/alerts/${found.id}/clip`), {
-    headers: { cookie: admin.cookie, range: 'bytes=4-7' },
+  test('a camera that is away keeps its readers, the annotated stream says so, and the picture returns', async () => {
+    const clean = player('guard', 'lobby');
+    const annotated = player('guard', 'lobby/annotated');
+    await until('both play', () => clean.units > 5 && annotated.units > 5, patience);
+    await camera.kill();
+    await until(
+      'the camera is away',
+      async () => (await admin.ask('GET', '/api/v1/cameras/lobby')).value.state.state === 'away',
+      patience,
+    );
+    const before = { clean: clean.units, annotated: annotated.units };
+    await until('no signal is shown', () => annotated.units > before.annotated + 3, patience);
+    assert.ok(clean.units <= before.clean + 1, 'the clean stream is silent');
+    camera = await startRtspCamera(clip, { port: camera.port });
+    await until('the picture returns', () => clean.units > before.clean + 10, patience);
+    const returned = annotated.units;
+    await until('and the annotated one', () => annotated.units > returned + 10, patience);
+    clean.kill();
+    annotated.kill();
   });
-  assert.deepEqual([part.status, await part.text()], [206, 'ftyp']);
-});
 
-test('a camera that is away keeps its readers, the annotated stream says so, and the picture returns', async () => {
-  const clean = player('guard', 'lobby');
-  const annotated = player('guard', 'lobby/annotated');
-  await until('both play', () => clean.units > 5 && annotated.units > 5, patience);
-  await camera.kill();
-  await until(
-    'the camera is away',
-    async () => (await admin.ask('GET', '/api/v1/cameras/lobby')).value.state.state === 'away',
-    patience,
-  );
-  const before = { clean: clean.units, annotated: annotated.units };
-  await until('no signal is shown', () => annotated.units > before.annotated + 3, patience);
-  assert.ok(clean.units <= before.clean + 1, 'the clean stream is silent');
-  camera = await startRtspCamera(clip, { port: camera.port });
-  await until('the picture returns', () => clean.units > before.clean + 10, patience);
-  const returned = annotated.units;
-  await until('and the annotated one', () => annotated.units > returned + 10, patience);
-  clean.kill();
-  annotated.kill();
-});
+  test('whoever is removed loses every stream at once', async () => {
+    const leaving = await makeUser('leaving', 'viewer', 'all');
+    const clean = player('leaving', 'lobby');
+    using feed = await live(leaving);
+    feed.say({ type: 'subscribe', stream: 1, camera: 'lobby' });
+    await until('they watch', () => clean.units > 3 && feed.units.length > 3, patience);
+    assert.equal((await admin.ask('DELETE', '/api/v1/users/leaving')).status, 204);
+    await feed.closed;
+    await clean.ended;
+    assert.equal((await leaving.ask('GET', '/api/v1/cameras')).status, 401);
+    assert.equal(await status('leaving', 'lobby'), 401);
+  });
 
-test('whoever is removed loses every stream at once', async () => {
-  const leaving = await makeUser('leaving', 'viewer', 'all');
-  const clean = player('leaving', 'lobby');
-  using feed = await live(leaving);
-  feed.say({ type: 'subscribe', stream: 1, camera: 'lobby' });
-  await until('they watch', () => clean.units > 3 && feed.units.length > 3, patience);
-  console.log(clean.units, feed.units.length, feed.said('frame').length, feed.answers.slice(0, 6));
-  throw e;
-});
-assert.equal((await admin.ask('DELETE', '/api/v1/users/leaving')).status, 204);
-await feed.closed;
-await clean.ended;
-assert.equal((await leaving.ask('GET', '/api/v1/cameras')).status, 401);
-assert.equal(await status('leaving', 'lobby'), 401);
-})
-
-test('a killed media door comes back, and the daemon alerts meanwhile', async () => {
-  const sightings = async () => {
-    const { value } = await admin.ask('GET', '/api/v1/alerts?camera=lobby&limit=100');
-    return value.items.reduce((sum: number, alert: { sightings: number }) => sum + alert.sightings, 0);
-  };
-  const before = await sightings();
-  process.kill(Number(daemon.said('worker sends video')?.['pid']), 'SIGKILL');
-  await until('it is said', () => daemon.lines().some(({ msg }) => msg === 'media door ended'), patience);
-  const again = await until('it is ready', () => daemon.lines().filter(({ msg }) => msg === 'media door ready')[1], patience);
-  rtspPort = Number(again['rtspPort']);
-  const clean = player('guard', 'lobby');
-  await until('it plays', () => clean.units > 5, patience);
-  await until('she is seen all the while', async () => (await sightings()) > before, 30_000).catch(async (e) => {
-    console.log(
-      before,
-      await sightings(),
-      JSON.stringify(
-        (await admin.ask('GET', '/api/v1/alerts?camera=lobby&limit=100')).value.items.map(
-          (a: { state: string; sightings: number; lastSeenAt: number }) => [a.state, a.sightings, a.lastSeenAt],
+  test('a killed media door comes back, and the daemon alerts meanwhile', async () => {
+    const sightings = async () => {
+      const { value } = await admin.ask('GET', '/api/v1/alerts?camera=lobby&limit=100');
+      return value.items.reduce((sum: number, alert: { sightings: number }) => sum + alert.sightings, 0);
+    };
+    const before = await sightings();
+    process.kill(Number(daemon.said('worker sends video')?.['pid']), 'SIGKILL');
+    await until('it is said', () => daemon.lines().some(({ msg }) => msg === 'media door ended'), patience);
+    const again = await until('it is ready', () => daemon.lines().filter(({ msg }) => msg === 'media door ready')[1], patience);
+    rtspPort = Number(again['rtspPort']);
+    const clean = player('guard', 'lobby');
+    await until('it plays', () => clean.units > 5, patience);
+    await until('she is seen all the while', async () => (await sightings()) > before, 30_000).catch(async (e) => {
+      console.log(
+        before,
+        await sightings(),
+        JSON.stringify(
+          (await admin.ask('GET', '/api/v1/alerts?camera=lobby&limit=100')).value.items.map(
+            (a: { state: string; sightings: number; lastSeenAt: number }) => [a.state, a.sightings, a.lastSeenAt],
+          ),
         ),
-      ),
-      JSON.stringify((await admin.ask('GET', '/api/v1/cameras')).value),
-      JSON.stringify((await admin.ask('GET', '/api/v1/status')).value),
-      daemon
-        .lines()
-        .filter((l) => l['camera'] === 'lobby')
-        .map((l) => JSON.stringify(l))
-        .join('\n'),
-    );
-    throw e;
+        JSON.stringify((await admin.ask('GET', '/api/v1/cameras')).value),
+        JSON.stringify((await admin.ask('GET', '/api/v1/status')).value),
+        daemon
+          .lines()
+          .filter((l) => l['camera'] === 'lobby')
+          .map((l) => JSON.stringify(l))
+          .join('\n'),
+      );
+      throw e;
+    });
+    clean.kill();
+    await daemon.stop();
   });
-  clean.kill();
-  await daemon.stop();
 });
-})
