@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
+import { type AddressInfo, connect } from 'node:net';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import { writeTicket } from '../../src/core/tickets.ts';
@@ -11,7 +12,17 @@ import { makeCertificates } from '../support/certificates.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { encode } from '../support/encoded.ts';
 import { connectLive } from '../support/live-client.ts';
-import { admin, type MediaHouse, play, startMediaHouse, ticket, ticketKey, viewer } from '../support/media-house.ts';
+import {
+  admin,
+  type MediaHouse,
+  play,
+  sockets,
+  startMediaHouse,
+  streamUser,
+  ticket,
+  ticketKey,
+  viewer,
+} from '../support/media-house.ts';
 import { until } from '../support/until.ts';
 
 /** Who is let in to the live feed, who is put out, and what becomes of the sockets. */
@@ -19,20 +30,9 @@ import { until } from '../support/until.ts';
 let house: MediaHouse;
 
 before(async () => {
-  house = await startMediaHouse();
+  house = await startMediaHouse({}, { open: false });
 });
 after(() => house[Symbol.asyncDispose]());
-
-function sockets(pid: number): number {
-  const folder = `/proc/${pid}/fd`;
-  return readdirSync(folder).filter((fd) => {
-    try {
-      return readlinkSync(join(folder, fd)).startsWith('socket:');
-    } catch {
-      return false;
-    }
-  }).length;
-}
 
 test('nobody is let in without a ticket that is right, and nobody sees what is not theirs', async () => {
   const all = house;
@@ -141,7 +141,25 @@ test('sockets are handed over without leaving anything behind, of TLS too', asyn
   // The clients of this test are in this process, too: one socket each, and nothing of the server's side.
   assert.equal(sockets(process.pid) - before, 30);
   assert.equal(await promisify(all.server.getConnections.bind(all.server))(), 0);
-  // One that is gone before it is passed on.
+  // The server it came from ends without waiting for it, and some are gone before they are passed on.
+  const second = createServer();
+  second.on('upgrade', (request, socket, head) => all.door.live(request, socket, head));
+  second.listen(0, '127.0.0.1');
+  await once(second, 'listening');
+  const { port } = second.address() as AddressInfo;
+  using beyond = await connectLive(`ws://127.0.0.1:${port}/`, { ticket: ticket(admin) });
+  for (let index = 0; index < 40; index++) {
+    const hasty = connect(port, '127.0.0.1').on('error', () => {});
+    const ends = once(hasty, 'close');
+    hasty.write(`GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nearly`, () => {
+      if (index % 2 === 0) hasty.destroy();
+      else hasty.resume();
+    });
+    await ends;
+  }
+  await new Promise<void>((resolve) => second.close(() => resolve()));
+  await until('it is served all the same', () => beyond.said('welcome')[0]);
+  beyond.webSocket.terminate();
   const gone = clients.slice(0, 10);
   for (const client of gone) client.webSocket.terminate();
   await until('ten are gone', () => all.door.stats?.liveSubscribers === 20);
@@ -167,4 +185,46 @@ test('sockets are handed over without leaving anything behind, of TLS too', asyn
   await new Promise<void>((resolve) => tls.close(() => resolve()));
   worker[Symbol.dispose]();
   await until('nothing left', () => sockets(process.pid) <= before);
+});
+
+test('streams over RTSP are for the same people, and end with their access', async () => {
+  const all = house;
+  all.reset();
+  const { door } = all;
+  const { rtspPort } = door.ready ?? {};
+  door.users([streamUser(viewer, 'well kept'), streamUser(admin, 'better kept')]);
+  await using made = await temporaryDirectory();
+  const clip = encode(made.path, { codec: 'h264', frames: 25, bFrames: 0 });
+  using worker = await all.worker();
+  for (const camera of ['lobby', 'vault', 'door']) {
+    worker.format(camera, 1, clip);
+    play(worker, 0, 25, { of: clip, camera });
+  }
+  const address = (login: string, path: string) => `rtsp://${login}127.0.0.1:${rtspPort}/${path}`;
+  const described = async (login: string, path: string) => {
+    const args = ['-v', 'error', '-rtsp_transport', 'tcp', '-show_entries', 'stream=codec_name', '-of', 'csv=p=0'];
+    const [codec, error] = await promisify(execFile)('ffprobe', [...args, address(login, path)]).then(
+      ({ stdout }) => [stdout.trim(), ''],
+      ({ stderr }) => ['', String(stderr)],
+    );
+    return codec === '' ? /40[134]/.exec(error ?? '')?.[0] : codec;
+  };
+  const [vic, ada] = ['vic:well%20kept@', 'ada:better%20kept@'];
+  assert.equal(await described('', 'lobby'), '401');
+  assert.equal(await described('vic:guessed@', 'lobby'), '401');
+  assert.equal(await described(vic, 'lobby'), 'h264');
+  assert.equal(await described(vic, 'door'), '403');
+  assert.equal(await described(vic, 'vault'), '403', 'masked');
+  assert.equal(await described(ada, 'vault'), 'h264');
+  assert.equal(await described(ada, 'nowhere'), '404');
+  const players = [vic, ada].map((login) =>
+    spawn('ffmpeg', ['-v', 'error', '-rtsp_transport', 'tcp', '-i', address(login, 'lobby'), '-f', 'null', '-']),
+  );
+  await until('two players', () => door.stats?.rtspReaders === 2);
+  const ended = players.map((player) => once(player, 'exit'));
+  door.revoke('vic');
+  await ended[0];
+  await until('one player', () => door.stats?.rtspReaders === 1);
+  door.users([]);
+  await ended[1];
 });

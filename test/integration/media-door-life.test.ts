@@ -8,7 +8,7 @@ import { writeTicket } from '../../src/core/tickets.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { encode } from '../support/encoded.ts';
 import { connectLive } from '../support/live-client.ts';
-import { admin, play, startMediaHouse, ticket, ticketKey, viewer } from '../support/media-house.ts';
+import { admin, play, sockets, startMediaHouse, ticket, ticketKey, viewer } from '../support/media-house.ts';
 import { until } from '../support/until.ts';
 
 /** The process of the media door: killed, stopped, and left behind. */
@@ -50,12 +50,14 @@ test('a killed door is started again and knows everything; a stopped one costs t
   for (let index = 0; index < 5000; index++)
     door.overlay({ camera: 'lobby', epoch: 9, pts90k: BigInt(index), time: index, predicted: false, boxes: [] });
   assert.ok((await dropped()) > 3000);
-  process.kill(door.pid ?? 0, 'SIGCONT');
-  await until('it has caught up', async () => {
-    const before = await dropped();
-    door.overlay({ camera: 'lobby', epoch: 9, pts90k: 0n, time: 0, predicted: false, boxes: [] });
-    return (await dropped()) === before;
-  });
+  // Connections that are on their way to a door that dies end with it; nothing of them is left.
+  const before = sockets(process.pid);
+  const onTheWay = Array.from({ length: 5 }, () => connectLive(all.url, { ticket: ticket(admin) }).catch(String));
+  await until('they have come', () => sockets(process.pid) >= before + 10 - 1);
+  process.kill(door.pid ?? 0, 'SIGKILL');
+  for (const refused of await Promise.all(onTheWay)) assert.match(String(refused), /503|hang up|ECONNRESET/);
+  await until('started again', () => ready.length === 3);
+  await until('nothing of them is left', () => sockets(process.pid) <= before);
 });
 
 test('a door whose daemon was killed does not outlive it', async () => {

@@ -1,10 +1,12 @@
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import { readdirSync, readlinkSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { type MediaDoor, type MediaDoorOptions, startMediaDoor } from '../../src/composition/media-door.ts';
 import type { Principal } from '../../src/core/access.ts';
-import type { DoorSettings } from '../../src/core/media-door.ts';
+import { type DoorSettings, type StreamUser, streamRealm } from '../../src/core/media-door.ts';
 import { writeTicket } from '../../src/core/tickets.ts';
 import { type TestContext, testContext } from './context.ts';
 import { temporaryDirectory } from './directory.ts';
@@ -32,14 +34,17 @@ export interface MediaHouse extends AsyncDisposable {
   reset(): void;
 }
 
-export async function startMediaHouse(change: Partial<MediaDoorOptions> = {}): Promise<MediaHouse> {
+export async function startMediaHouse(
+  change: Partial<MediaDoorOptions> = {},
+  rtsp: Partial<NonNullable<DoorSettings['rtsp']>> = {},
+): Promise<MediaHouse> {
   const ctx = testContext();
   const directory = await temporaryDirectory();
   const wants: string[] = [];
   const clips: string[] = [];
   const settings: DoorSettings = {
     mediaSocket: join(directory.path, 'media.sock'),
-    rtsp: { host: '127.0.0.1', port: 0, udp: true, open: true, maxReaders: 16 },
+    rtsp: { host: '127.0.0.1', port: 0, udp: true, open: true, maxReaders: 16, ...rtsp },
     ring: { seconds: 10, bytes: 2 ** 24 },
     ticketKey,
     logLevel: 'debug',
@@ -83,6 +88,12 @@ export async function startMediaHouse(change: Partial<MediaDoorOptions> = {}): P
   };
 }
 
+/** Somebody with a password for streams. */
+export function streamUser(principal: Principal, password: string): StreamUser {
+  const ha1 = (algorithm: string) => createHash(algorithm).update(`${principal.user}:${streamRealm}:${password}`).digest('hex');
+  return { principal, ha1: { md5: ha1('md5'), sha256: ha1('sha256') } };
+}
+
 /** Units of the clip from `from` on, with their boxes where `door` is given. */
 export function play(
   worker: MediaWorker,
@@ -112,4 +123,16 @@ export function play(
     });
     worker.unit({ camera, epoch, variant, key, pts: pts + base, dts: dts + base, captureMs, nals });
   }
+}
+
+/** Sockets that a process has open. */
+export function sockets(pid: number): number {
+  const folder = `/proc/${pid}/fd`;
+  return readdirSync(folder).filter((fd) => {
+    try {
+      return readlinkSync(join(folder, fd)).startsWith('socket:');
+    } catch {
+      return false;
+    }
+  }).length;
 }
