@@ -196,13 +196,32 @@ test('streams over RTSP are for the same people, and end with their access', asy
   await using made = await temporaryDirectory();
   const clip = encode(made.path, { codec: 'h264', frames: 25, bFrames: 0 });
   using worker = await all.worker();
-  for (const camera of ['lobby', 'vault', 'door']) {
-    worker.format(camera, 1, clip);
-    play(worker, 0, 25, { of: clip, camera });
-  }
+  const live = ['lobby', 'vault', 'door'];
+  for (const camera of live) worker.format(camera, 1, clip);
+  let round = 0;
+  const pump = () => {
+    const times = { beginMs: 1e6 + round * 1000, base: BigInt(round) * 90_000n };
+    for (const camera of live) play(worker, 0, 25, { of: clip, camera, ...times });
+    round += 1;
+  };
+  pump();
+  // A player looks at some pictures before it begins.
+  const pumping = setInterval(pump, 200);
+  using _over = { [Symbol.dispose]: () => clearInterval(pumping) };
   const address = (login: string, path: string) => `rtsp://${login}127.0.0.1:${rtspPort}/${path}`;
   const described = async (login: string, path: string) => {
-    const args = ['-v', 'error', '-rtsp_transport', 'tcp', '-show_entries', 'stream=codec_name', '-of', 'csv=p=0'];
+    const args = [
+      '-v',
+      'error',
+      '-rtsp_transport',
+      'tcp',
+      '-timeout',
+      '10000000',
+      '-show_entries',
+      'stream=codec_name',
+      '-of',
+      'csv=p=0',
+    ];
     const [codec, error] = await promisify(execFile)('ffprobe', [...args, address(login, path)]).then(
       ({ stdout }) => [stdout.trim(), ''],
       ({ stderr }) => ['', String(stderr)],
