@@ -39,6 +39,8 @@ export function createSocketHandover(options: { tunnelPath(): string; readonly l
   const waiting: Upgrade[] = [];
   let pass: ((message: LiveMessage, socket: Socket) => void) | undefined;
   let passing: number | undefined;
+  /** Of the socket that is being passed on. */
+  let underWay: { close(): void } | undefined;
   let lastId = 0;
 
   function refuse({ socket }: Upgrade): void {
@@ -86,6 +88,7 @@ export function createSocketHandover(options: { tunnelPath(): string; readonly l
     const headers = Object.entries(request.headers).flatMap(([name, value]) =>
       value === undefined ? [] : [[name, typeof value === 'string' ? value : value.join(', ')]],
     );
+    underWay = handleOf(socket);
     // Node would have a server's close wait until the other process has closed the sockets it was given.
     Object.assign(socket, { server: undefined });
     pass(
@@ -115,6 +118,7 @@ export function createSocketHandover(options: { tunnelPath(): string; readonly l
     taken: (id) => {
       if (passing !== id) return;
       passing = undefined;
+      underWay = undefined;
       next();
     },
     open: (to) => {
@@ -125,9 +129,21 @@ export function createSocketHandover(options: { tunnelPath(): string; readonly l
     close: () => {
       pass = undefined;
       passing = undefined;
+      underWay?.close();
+      underWay = undefined;
       for (const upgrade of waiting.splice(0)) refuse(upgrade);
     },
   };
+}
+
+/**
+ * The descriptor behind a socket. Node 24 takes it from the socket that is sent and closes it once the other process has said that it
+ * has it; where that process dies before, it keeps it for ever. Closing twice does nothing.
+ */
+function handleOf(socket: Socket): { close(): void } | undefined {
+  const handle: unknown = Reflect.get(socket, '_handle');
+  const close: unknown = typeof handle === 'object' && handle !== null ? Reflect.get(handle, 'close') : undefined;
+  return typeof close === 'function' ? { close: () => void Reflect.apply(close, handle, []) } : undefined;
 }
 
 /** A socket that can be passed on, for one that cannot: what TLS takes apart and puts together stays in this process. */
