@@ -6,7 +6,11 @@ import type { VideoStream } from '../../src/media/video-stream.ts';
  * Access units of an H.264 camera over RTSP and TCP, as they come, into a stream: just enough to feed the server where no worker
  * does. Nothing of it is kept and nothing is checked. Connects again until the signal fires.
  */
-export async function pull(url: string, stream: Pick<VideoStream, 'push' | 'cut'>, signal: AbortSignal): Promise<void> {
+export async function pull(
+  url: string,
+  stream: Pick<VideoStream, 'announce' | 'push' | 'cut'>,
+  signal: AbortSignal,
+): Promise<void> {
   while (!signal.aborted) {
     await once(url, stream, signal);
     stream.cut();
@@ -14,7 +18,7 @@ export async function pull(url: string, stream: Pick<VideoStream, 'push' | 'cut'
   }
 }
 
-function once(url: string, stream: Pick<VideoStream, 'push'>, signal: AbortSignal): Promise<void> {
+function once(url: string, stream: Pick<VideoStream, 'announce' | 'push'>, signal: AbortSignal): Promise<void> {
   const { hostname, port } = new URL(url);
   const requests = [
     `DESCRIBE ${url} RTSP/1.0\r\nCSeq: 1\r\n\r\n`,
@@ -62,6 +66,10 @@ function once(url: string, stream: Pick<VideoStream, 'push'>, signal: AbortSigna
     const length = /^content-length: *(\d+)/im.exec(rest.toString('latin1', 0, end))?.[1] ?? '0';
     const all = end + 4 + Number(length);
     if (all > rest.length) return 0;
+    const sets = /sprop-parameter-sets=([^;\s]+)/.exec(rest.toString('latin1', end, all))?.[1];
+    if (sets !== undefined) {
+      stream.announce({ codec: 'h264', parameterSets: sets.split(',').map((set) => Buffer.from(set, 'base64')) });
+    }
     const request = requests.shift();
     if (request !== undefined) socket.write(request);
     return all;

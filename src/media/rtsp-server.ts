@@ -162,13 +162,19 @@ export async function startRtspServer(options: RtspServerOptions, ctx: Context):
   const encrypted =
     certificate === undefined
       ? undefined
-      : createTlsServer(
-          { ...certificate, minVersion: 'TLSv1.2', handshakeTimeout: tuning.handshakeTimeoutMs, allowHalfOpen: true },
-          (socket) => accept(socket, true),
+      : createTlsServer({ ...certificate, minVersion: 'TLSv1.2', handshakeTimeout: tuning.handshakeTimeoutMs }, (socket) =>
+          accept(socket, true),
         );
-  encrypted?.on('tlsClientError', (error) => {
+  /** Whatever becomes of their handshakes. */
+  const encryptedSockets = new Set<Socket>();
+  encrypted?.on('connection', (socket: Socket) => {
+    encryptedSockets.add(socket);
+    socket.once('close', () => encryptedSockets.delete(socket));
+  });
+  encrypted?.on('tlsClientError', (error, socket) => {
     handshakesFailed.inc();
     room.log.debug({ err: error }, 'rtsps handshake failed');
+    socket.destroy();
   });
   const servers: readonly Server[] = encrypted === undefined ? [plain] : [plain, encrypted];
   // Those in a handshake are counted by nobody else.
@@ -180,6 +186,7 @@ export async function startRtspServer(options: RtspServerOptions, ctx: Context):
     sweeping?.[Symbol.dispose]();
     const closed = servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
     for (const { connection } of clients) connection.destroy();
+    for (const socket of encryptedSockets) socket.destroy();
     await udp?.[Symbol.asyncDispose]();
     await Promise.all(closed);
     for (const gate of [flood, ...slow.values()]) gate[Symbol.dispose]();

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { describe, it } from 'node:test';
 import { pacing } from '../../src/media/rtsp-udp.ts';
 import { ManualClock } from '../support/clock.ts';
-import { connectRtsp, depacketise, type RtspPacket } from '../support/rtsp-client.ts';
+import { connectRtsp, depacketise, type RtspClient, type RtspPacket } from '../support/rtsp-client.ts';
 import { house, play } from '../support/rtsp-house.ts';
 import { until } from '../support/until.ts';
 
@@ -90,7 +90,7 @@ describe('rtp over udp', () => {
     using silent = await openPorts();
     using reporting = await openPorts();
     using asking = await openPorts();
-    const clients = [];
+    const clients: { readonly client: RtspClient; readonly session: Readonly<Record<string, string>> }[] = [];
     for (const { header } of [silent, reporting, asking]) {
       const client = await connectRtsp(home.server.port);
       clients.push({ client, session: await play(client, home.url, header) });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { describe, it } from 'node:test';
 import { nalType } from '../../src/media/nal.ts';
@@ -102,6 +103,93 @@ describe('rtsp server', () => {
     assert.equal((await client.request('TEARDOWN', home.url, session)).status, 200);
     assert.equal(home.stream.readers, 0);
     assert.equal((await client.request('PLAY', home.url, session)).status, 454);
+  });
+
+  it('gives a new reader the pictures since the last key frame at once, with their own times, and names the first', async () => {
+    await using home = await house();
+    const frames = [home.frame(true), home.frame(true), home.frame(false)];
+    using client = await connectRtsp(home.server.port);
+    await play(client, home.url);
+    await until('the pictures before', () => depacketise(client.packets).length === 4);
+    frames.push(home.frame(false));
+    await until('the next', () => depacketise(client.packets).length === 5);
+    const received = depacketise(client.packets);
+    assert.deepEqual(
+      received.slice(2).map(({ nal }) => Uint8Array.from(nal)),
+      frames.slice(1),
+    );
+    assert.deepEqual(
+      received.slice(2).map(({ timestamp }) => timestamp),
+      [1_003_600, 1_007_200, 1_010_800],
+    );
+    assert.equal(client.packets[0]?.channel, 1, 'the report first');
+    assert.equal(client.packets[0].bytes.readUInt32BE(16), 1_003_600);
+    const numbers = client.packets.filter(({ channel }) => channel === 0).map(({ bytes }) => bytes.readUInt16BE(2));
+    assert.deepEqual(
+      numbers,
+      numbers.map((_, index) => ((numbers[0] ?? 0) + index) % 65_536),
+    );
+  });
+
+  it('hurries players that keep the pace of their first picture, and gives nothing to who wants nothing', async () => {
+    await using home = await house();
+    home.frame(true);
+    home.frame(false);
+    const first = async (url: string, agent: string) => {
+      using client = await connectRtsp(home.server.port);
+      await client.request('DESCRIBE', url, { 'User-Agent': agent });
+      const setup = await client.request('SETUP', `${home.url}/trackID=0`, tcp);
+      await client.request('PLAY', home.url, { Session: setup.headers['session'] ?? '' });
+      home.frame(false, 10);
+      await client.request('OPTIONS', '*');
+      return depacketise(client.packets)[0]?.timestamp;
+    };
+    assert.equal(await first(home.url, 'libmpv'), 1_003_599, 'a tick before the newest');
+    assert.equal(await first(home.url, 'Lavf59.27.100'), 1_000_000);
+    assert.equal(await first(`${home.url}?replay=none`, 'libmpv'), undefined);
+  });
+
+  it('keeps its readers while the source is away: the clocks go on, and the picture returns', async () => {
+    const clock = new ManualClock();
+    await using home = await house({ clock });
+    using client = await connectRtsp(home.server.port);
+    await play(client, home.url);
+    home.frame(true, 10);
+    const reports = () => client.packets.filter(({ channel }) => channel === 1).map(({ bytes }) => bytes);
+    for (let step = 0; step < 24; step++) await clock.advance(5000);
+    await until('reports', () => reports().length >= 24);
+    assert.equal(reports().at(-1)?.readUInt32BE(16), 1_000_000 + 120 * 90_000);
+    const seconds = (report: Buffer | undefined) => (report?.readUInt32BE(8) ?? 0) - 2_208_988_800;
+    assert.equal(seconds(reports().at(-1)), Date.UTC(2026, 0, 1, 0, 2) / 1000);
+    home.stream.cut();
+    home.frame(false, 20);
+    home.frame(true, 30);
+    await until('the picture', () => depacketise(client.packets).at(-1)?.nal.length === 30);
+    assert.equal(client.packets.at(-4)?.channel, 1, 'the clocks of the source again, before its first picture');
+    assert.ok(
+      depacketise(client.packets).every(({ nal }) => nal.length !== 20),
+      'nothing before a key frame',
+    );
+  });
+
+  it('says of each stream once a second how slow its readers are', async () => {
+    const clock = new ManualClock();
+    await using home = await house({ clock });
+    using slow = await connectRtsp(home.server.port);
+    await play(slow, home.url);
+    slow.socket.pause();
+    home.frame(true, 1000);
+    for (let index = 0; index < 400; index++) {
+      home.frame(index % 25 === 0, 200_000);
+      if (index % 20 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    assert.ok(home.stream.lost > 100, `${home.stream.lost} lost`);
+    const said = () => home.ctx.lines.filter(({ msg }) => msg === 'rtsp client reads too slowly');
+    assert.equal(said().length, 1);
+    await clock.advance(1000);
+    assert.equal(said().length, 2);
+    assert.equal(said()[1]?.['stream'], 'lobby');
+    assert.ok(Number(said()[1]?.['count']) > 1);
   });
 
   it('makes DESCRIBE wait for parameter sets, answers 503 when none come, and forgets who left meanwhile', async () => {
@@ -296,6 +384,21 @@ describe('rtsp server', () => {
     assert.equal(last?.channel, 1);
     assert.equal(last.bytes[1], 203, 'BYE');
     assert.equal(depacketise(client.packets).length, 3, 'what was sent before has arrived');
+  });
+
+  it('holds no descriptor of clients that came and went in every way', async () => {
+    await using home = await house();
+    home.frame(true);
+    const descriptors = () => readdirSync('/proc/self/fd').length;
+    const before = descriptors();
+    for (let cycle = 0; cycle < 50; cycle++) {
+      using client = await connectRtsp(home.server.port);
+      const transport = cycle % 3 === 0 ? { Transport: 'RTP/AVP;unicast;client_port=50000-50001' } : undefined;
+      if (cycle % 5 === 0) client.socket.write('DESCRIBE rtsp://h/lob');
+      else await play(client, home.url, transport);
+      if (cycle % 7 === 0) client.socket.resetAndDestroy();
+    }
+    await until('all are gone', () => home.server.clients === 0 && descriptors() <= before);
   });
 
   it('turns clients away beyond its limit', async () => {

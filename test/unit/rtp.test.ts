@@ -94,7 +94,7 @@ describe('rtp packets of h.264', () => {
 
 describe('rtp packets of h.265', () => {
   const h265 = (type: number, length: number) =>
-    Uint8Array.from({ length }, (_, index) => (index === 0 ? type << 1 : index === 1 ? 0x0b : (index * 7) % 251));
+    Uint8Array.from({ length }, (_, index) => (index === 0 ? (type << 1) | 1 : index === 1 ? 0x0b : (index * 7) % 251));
 
   it('are fragments of type 49 with the layer and temporal id of the unit, and give it back (RFC 7798 section 4.4.3)', () => {
     fc.assert(
@@ -108,7 +108,7 @@ describe('rtp packets of h.265', () => {
           const [first = 0, second = 0, fu = 0] = payload;
           assert.equal(second, 0x0b);
           if (first >> 1 !== 49) joined.push(payload);
-          else if ((fu & 0x80) !== 0) joined.push(Buffer.concat([Buffer.of((fu & 63) << 1, second), payload.subarray(3)]));
+          else if ((fu & 0x80) !== 0) joined.push(Buffer.concat([Buffer.of(((fu & 63) << 1) | (first & 0x81), second), payload.subarray(3)]));
           else joined.push(Buffer.concat([joined.pop() ?? Buffer.alloc(0), payload.subarray(3)]));
           assert.ok(first >> 1 !== 49 || (fu & 0xc0) !== 0xc0, 'a fragment is never both the first and the last');
         }
