@@ -1,4 +1,4 @@
-import { statfs } from 'node:fs/promises';
+import { mkdir, statfs } from 'node:fs/promises';
 import type { AlertEvent } from '../core/alerts.ts';
 import type { Context } from '../core/context.ts';
 import type { PartState } from '../core/control.ts';
@@ -29,6 +29,8 @@ export interface ClipsOptions {
   readonly isMasked: (camera: CameraId) => boolean;
   /** Whether what is too old may be deleted now. */
   readonly mayExpire: () => boolean;
+  /** Of the disk under this folder, in blocks; absent: what the system says. */
+  readonly spaceOf?: (directory: string) => Promise<{ readonly bavail: number; readonly blocks: number }>;
 }
 
 /** Asks the media door for a clip of each alert, and keeps the clips within their time and space. */
@@ -89,7 +91,9 @@ export function startClips(options: ClipsOptions, ctx: Context): Clips {
 
   /** Why nothing may be written now. */
   async function lackOfSpace(): Promise<string | undefined> {
-    const { bavail, blocks } = await statfs(files.directory);
+    // Somebody may have cleared it away.
+    await mkdir(files.directory, { recursive: true, mode: 0o700 });
+    const { bavail, blocks } = await (options.spaceOf ?? statfs)(files.directory);
     if (bavail >= blocks * freeShare) return undefined;
     return `clips are not written: less than a twentieth of the disk is free (${Math.round((100 * bavail) / blocks)} %)`;
   }

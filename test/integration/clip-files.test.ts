@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { createClipFiles } from '../../src/composition/clip-files.ts';
@@ -42,6 +43,7 @@ const index = {
 
 /** The daemon's side with a real store and a door that answers when told. */
 async function room(options: { readonly doorRuns?: boolean } = {}) {
+  const disk = { bavail: 50, blocks: 1000 };
   const directory = await temporaryDirectory();
   const clock = new ManualClock();
   const ctx = testContext(clock);
@@ -57,6 +59,7 @@ async function room(options: { readonly doorRuns?: boolean } = {}) {
       files,
       settings,
       mayExpire: () => true,
+      spaceOf: async () => disk,
       isMasked: (camera) => camera === 'masked',
       door: {
         clip: (request) => requests.push(request),
@@ -80,7 +83,7 @@ async function room(options: { readonly doorRuns?: boolean } = {}) {
     clips.answer({ type: 'clipDone', id, bytes, fromMs: 1000, toMs: 16_000, entries });
   };
   return {
-    ...{ clock, ctx, store, files, clips, requests, forgets, forgotten, names, open, write },
+    ...{ disk, clock, ctx, store, files, clips, requests, forgets, forgotten, names, open, write },
     there: () => readdirSync(files.directory).sort(),
     asked: (id: string) => until(`${id} is asked for`, () => requests.find((request) => request.id === id)),
     kept: (id: string) => until(`${id} is kept`, () => store.clips.get(id)),
@@ -211,6 +214,22 @@ test('a door that does not answer keeps an erasure from counting as done; one th
   without.clips.answer({ type: 'clipFailed', id: 'b', code: 'disk', reason: 'ENOSPC: no space left' });
   await until('it is said', () => !without.clips.part().ready);
   assert.match(without.clips.part().reason ?? '', /ENOSPC/);
+});
+
+test('a twentieth of the disk stays free: below it no clip is asked for, counted and said until there is room again', async () => {
+  await using daemon = await room();
+  daemon.disk.bavail = 49;
+  await daemon.open('a');
+  await until('it is said', () => !daemon.clips.part().ready);
+  assert.match(daemon.clips.part().reason ?? '', /less than a twentieth of the disk is free \(5 %\)/);
+  assert.deepEqual([await daemon.counted('full'), daemon.requests.length], [1, 0]);
+  assert.deepEqual(daemon.clips.queue, { waiting: 0, limit: 64, dropped: 1 });
+  daemon.disk.bavail = 50;
+  await rm(daemon.files.directory, { recursive: true });
+  await daemon.open('b');
+  await daemon.asked('b');
+  assert.deepEqual(daemon.clips.part(), { name: 'clips', ready: true });
+  assert.deepEqual(daemon.there(), [], 'a folder that was deleted is made anew');
 });
 
 test('at a start files without a row and rows without files go', async () => {

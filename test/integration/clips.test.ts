@@ -52,6 +52,12 @@ function feed(clips: Clips, units: readonly RingUnit[]): void {
   }
 }
 
+/** `avcC` or `hvcC` of a file, without its head. */
+function recordOf(file: Buffer, codec: 'h264' | 'h265'): Buffer {
+  const at = file.indexOf(codec === 'h264' ? 'avcC' : 'hvcC');
+  return file.subarray(at + 4, at - 4 + file.readUInt32BE(at - 4));
+}
+
 function request(path: string, changes: Partial<ClipRequest> = {}): ClipRequest {
   return { id: 'alert-1', camera: 'lobby', atMs: begin + 5000, beforeMs: 2000, afterMs: 3000, path, ...changes };
 }
@@ -113,6 +119,11 @@ for (const [codec, bFrames, profile, keyEvery] of [
     // The index stands before the samples, so that a player may begin at once.
     const bytes = readFileSync(`${path}.mp4`);
     assert.ok(bytes.indexOf('moov') < bytes.indexOf('mdat'));
+
+    // What a decoder is told, byte by byte as ffmpeg tells it; of H.265 what both say: profile to level, and the format.
+    const [ours, theirs] = [bytes, readFileSync(source.file)].map((file) => recordOf(file, codec));
+    if (codec === 'h264') assert.deepEqual(ours, theirs);
+    else assert.deepEqual([ours?.subarray(0, 13), ours?.subarray(16, 19)], [theirs?.subarray(0, 13), theirs?.subarray(16, 19)]);
 
     const text = readFileSync(`${path}.json`, 'utf8');
     assert.ok(!text.includes('Zebulon'), 'no name lies on the disk');

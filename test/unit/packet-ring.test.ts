@@ -37,6 +37,29 @@ function fill(ring: ReturnType<typeof createPacketRing>, fromMs: number, toMs: n
   for (let ms = fromMs; ms < toMs; ms += 500) ring.push(unit(ms, ms % 2000 === 0, more), ms);
 }
 
+test('whatever a camera sends as parameter sets is described or refused, and never thrown about', () => {
+  let seed = 7;
+  const random = () => {
+    seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31;
+    return seed;
+  };
+  for (let round = 0; round < 3000; round += 1) {
+    const ring = createPacketRing({ seconds: 10, bytes: 1e6 });
+    const codec = round % 2 === 0 ? 'h264' : 'h265';
+    const types = codec === 'h264' ? [0x67, 0x68, 0x65] : [0x40, 0x42, 0x44, 0x26];
+    const nals = types.map((type) => {
+      const nal = Uint8Array.from({ length: 1 + (random() % 40) }, () => (random() >> 8) & (round % 3 === 0 ? 1 : 255));
+      nal[0] = type;
+      return nal;
+    });
+    const key = unit(0, true, { format: { codec, width: 320, height: 180, parameterSets: [] } });
+    const taken = ring.push({ ...key, nals }, 0);
+    const plan = createClipPlan({ camera: 'lobby', atMs: 1_000_000, toMs: 1_060_000 });
+    for (const kept of ring.from(0).units) plan.take(kept);
+    assert.equal(plan.finish(() => undefined) !== undefined, taken);
+  }
+});
+
 test('a ring begins with a key unit, holds so many seconds and never more than its bytes', () => {
   const ring = createPacketRing({ seconds: 10, bytes: 1_000_000 });
   assert.equal(ring.push(unit(500, false), 500), false, 'nothing before the first key unit');
