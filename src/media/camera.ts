@@ -94,7 +94,8 @@ async function run(args: Arguments, stop: AbortController, ctx: Context): Promis
   const { openFile } = await import('./file-demuxer.ts');
   // The first round is opened before anybody is told to connect: a film that cannot be played is an error at start.
   const films = new Map(await Promise.all(names.map(async (name) => [name, await openFile(file)] as const)));
-  const streams = names.map((name) => createVideoStream({ name }, ctx));
+  // As a camera does: a reader's first picture is the next key frame, not one that is seconds old.
+  const streams = names.map((name) => createVideoStream({ name, keptBytes: 0 }, ctx));
   await using server = await startRtspServer(
     { host, port, find: (path) => streams.find((stream) => stream.name === path) },
     ctx,

@@ -84,7 +84,7 @@ export interface VideoStreamOptions {
   readonly name: string;
   /** Until the first `announce`; H.264. */
   readonly codec?: Codec;
-  /** A longer group of pictures is not kept: a new reader then waits for a key frame. */
+  /** A longer group of pictures is not kept, at 0 none: a new reader then waits for a key frame. */
   readonly keptBytes?: number;
   /** How many read or are about to, from a granted DESCRIBE on; called with every change, before it returns to the reader. */
   readonly onReaders?: (count: number) => void;

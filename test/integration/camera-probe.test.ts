@@ -53,7 +53,7 @@ async function probe(
 /** The lobby as a camera of our own RTSP core, whose clock may be off. */
 async function startLobby(clockAheadMs = 0): Promise<{ readonly url: string } & AsyncDisposable> {
   const ctx = testContext();
-  const stream = createVideoStream({ name: 'lobby' }, ctx);
+  const stream = createVideoStream({ name: 'lobby', keptBytes: 0 }, ctx);
   const server = await startRtspServer({ host: '127.0.0.1', port: 0, find: () => stream }, ctx);
   const shifted: typeof stream = {
     ...stream,
