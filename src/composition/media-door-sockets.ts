@@ -17,6 +17,9 @@ import { listenOn } from '../core/socket-file.ts';
 /** Waiting ones; what comes beyond is told to come again. */
 const queueLimit = 512;
 
+/** What the door needs of the request. Cookies and logins stay here. */
+const ofTheUpgrade = /^(host|upgrade|connection|sec-websocket-.*)$/;
+
 type LiveMessage = Extract<ToDoor, { type: 'live' }>;
 
 interface Upgrade {
@@ -86,7 +89,7 @@ export function createSocketHandover(options: { tunnelPath(): string; readonly l
     // What a hasty client has sent already.
     const early: unknown = socket === client ? socket.read() : null;
     const headers = Object.entries(request.headers).flatMap(([name, value]) =>
-      value === undefined ? [] : [[name, typeof value === 'string' ? value : value.join(', ')]],
+      value === undefined || !ofTheUpgrade.test(name) ? [] : [[name, typeof value === 'string' ? value : value.join(', ')]],
     );
     underWay = handleOf(socket);
     // Node would have a server's close wait until the other process has closed the sockets it was given.

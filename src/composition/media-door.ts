@@ -230,11 +230,14 @@ export async function startMediaDoor(options: MediaDoorOptions, ctx: Context): P
       void door?.stop();
     },
     cameras: (list) => {
-      cameras = list;
+      const before = new Set(cameras.map(({ camera }) => camera));
       const named = new Set(list.map(({ camera }) => camera));
+      cameras = list;
       for (const camera of states.keys()) if (!named.has(camera)) states.delete(camera);
       for (const camera of wanted) if (!named.has(camera)) wanted.delete(camera);
       door?.send({ type: 'cameras', cameras });
+      // What was said of a camera before it was on the list.
+      for (const [camera, state] of states) if (!before.has(camera)) door?.send({ type: 'state', camera, state });
     },
     users: (list) => {
       users = list;
