@@ -34,6 +34,7 @@ export function makeTable(caption, columns) {
     rows: (rows) =>
       fill(
         body,
+        rows.length === 0 && el('tr', {}, el('td', { class: 'hint', colspan: columns.length }, 'None.')),
         rows.map((cells) =>
           el(
             'tr',
