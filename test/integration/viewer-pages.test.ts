@@ -306,6 +306,12 @@ test('a photo is refused on the photo; removal is typed; roles see what is their
   await viewer.page.locator('[data-alert=a1]').waitFor();
   assert.equal(await viewer.page.getByRole('button', { name: 'Acknowledge' }).count(), 0);
   assert.equal(await viewer.page.getByRole('link', { name: 'Watchlist' }).count(), 0);
+  assert.equal(
+    await viewer.page.locator('[data-camera=lift] canvas').getAttribute('data-variant'),
+    'annotated',
+    'of a masked camera',
+  );
+  assert.equal(await viewer.page.locator('[data-camera=lobby] canvas').getAttribute('data-variant'), 'clean');
   assert.deepEqual(viewer.complaints, []);
 
   // The set-up link: its token leaves the address at once.

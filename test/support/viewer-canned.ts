@@ -39,7 +39,7 @@ export function cameraViews(now: number) {
   return states.map(([camera, state], index) => ({
     camera,
     state,
-    masked: false,
+    masked: camera === 'lift',
     rtsp: { clean: `rtsp://192.0.2.7:8554/${camera}`, annotated: `rtsp://192.0.2.7:8554/${camera}/annotated` },
     figures:
       state.state === 'live'

@@ -37,7 +37,7 @@ const stubFeed = `export class LiveFeed { constructor(o) { o.ticket(); } state =
 const stubPlayer = `export class Player {
   notice = ''; figures = { fps: 25, delayMs: 84, decoder: 'webcodecs' };
   constructor(o) {
-    this.o = o; const i = new Image();
+    o.canvas.dataset.variant = o.variant; const i = new Image();
     i.onload = () => { const c = o.canvas; c.width = 1280; c.height = 720; c.getContext('2d').drawImage(i, 0, 0, 1280, 720); };
     i.src = new URL('../stub/' + o.camera + '.jpg', import.meta.url).href;
     const s = { cashdesk: { word: 'delayed', text: 'delayed by 3 s' }, lift: { word: 'behind', text: 'live, inference behind' } }[o.camera];

@@ -54,9 +54,9 @@ start(async () => {
   };
 
   const cameras = async () => {
-    /** @type {{ items: readonly { camera: string, state: CameraState }[] }} */
+    /** @type {{ items: readonly { camera: string, state: CameraState, masked: boolean }[] }} */
     const { items } = await get('cameras');
-    grid.show(items);
+    grid.show(items.map((item) => ({ ...item, drawn: item.masked && session.role !== 'admin' })));
     return items.map(({ camera }) => camera);
   };
   /** @type {AlertList | undefined} */

@@ -90,7 +90,7 @@ function show(view, alert, index) {
   video.addEventListener('error', () => {
     note.textContent = 'This browser cannot play the clip; it can be downloaded and played elsewhere. ';
   });
-  const paint = () => drawBoxes(canvas, video, boxesAt(index, video.currentTime));
+  const paint = () => drawBoxes(canvas, video, boxesAt(index, video.currentTime), alert.track.trackId);
   const follow = () => {
     if (!video.isConnected) return;
     paint();
@@ -117,8 +117,8 @@ function show(view, alert, index) {
   );
 }
 
-/** @param {HTMLCanvasElement} canvas @param {HTMLVideoElement} video @param {readonly LiveBox[]} boxes */
-function drawBoxes(canvas, video, boxes) {
+/** @param {HTMLCanvasElement} canvas @param {HTMLVideoElement} video @param {readonly LiveBox[]} boxes @param {number} sighted track of the alert */
+function drawBoxes(canvas, video, boxes, sighted) {
   const { videoWidth, videoHeight, clientWidth, clientHeight } = video;
   const dots = devicePixelRatio;
   canvas.width = Math.round(clientWidth * dots);
@@ -131,12 +131,13 @@ function drawBoxes(canvas, video, boxes) {
   paper.lineWidth = 2 * dots;
   paper.font = `600 ${13 * dots}px system-ui, sans-serif`;
   paper.textBaseline = 'bottom';
-  for (const { box, match, colour } of boxes) {
+  for (const { track, box, match, colour } of boxes) {
     const [x, y, w, h] = [left + box[0] * width, top + box[1] * height, box[2] * width, box[3] * height];
     paper.strokeStyle = colour;
     paper.strokeRect(x, y, w, h);
-    if (match === undefined) continue;
-    const text = `${match.name} ${match.similarity.toFixed(2)}`;
+    // At the sighting itself its box may not have been named yet.
+    if (match === undefined && track !== sighted) continue;
+    const text = match === undefined ? 'this alert' : `${match.name} ${match.similarity.toFixed(2)}`;
     const wide = paper.measureText(text).width + 8 * dots;
     paper.fillStyle = 'rgb(0 0 0 / 75%)';
     paper.fillRect(x, y - 18 * dots, wide, 18 * dots);

@@ -22,6 +22,8 @@ export class Grid {
   #page = 0;
   /** @type {readonly Tile[]} */
   #tiles = [];
+  /** Cameras whose clean picture is not for this user. @type {ReadonlySet<string>} */
+  #drawn = new Set();
   /** @type {Map<string, CameraState | undefined>} */
   #states = new Map();
   #list = el('ol', { class: 'grid' });
@@ -57,9 +59,10 @@ export class Grid {
     }, 1000);
   }
 
-  /** @param {readonly { readonly camera: string, readonly state: CameraState }[]} cameras */
+  /** @param {readonly { readonly camera: string, readonly state: CameraState, readonly drawn: boolean }[]} cameras `drawn`: with the boxes burnt in, for the clean picture shows what masks hide */
   show(cameras) {
     for (const { camera, state } of cameras) this.#states.set(camera, state);
+    this.#drawn = new Set(cameras.filter(({ drawn }) => drawn).map(({ camera }) => camera));
     const names = cameras.map(({ camera }) => camera);
     if (names.join('\n') !== this.#tiles.map(({ camera }) => camera).join('\n')) {
       const old = new Map(this.#tiles.map((tile) => [tile.camera, tile]));
@@ -117,8 +120,9 @@ export class Grid {
     return Number(this.#list.style.getPropertyValue('--columns')) || 1;
   }
 
+  /** With the alerts: a wall screen shows both. */
   fullScreen() {
-    if (document.fullscreenElement === null) this.element.requestFullscreen().catch(() => {});
+    if (document.fullscreenElement === null) document.documentElement.requestFullscreen().catch(() => {});
     else document.exitFullscreen().catch(() => {});
   }
 
@@ -132,7 +136,7 @@ export class Grid {
     const focused = document.activeElement?.closest('.tile');
     place(this.#list, shown);
     for (const tile of this.#tiles) {
-      if (shown.includes(tile)) tile.start(this.#feed);
+      if (shown.includes(tile)) tile.start(this.#feed, this.#drawn.has(tile.camera) ? 'annotated' : 'clean');
       else tile.stop();
     }
     if (focused instanceof HTMLElement) focused.querySelector('button')?.focus();

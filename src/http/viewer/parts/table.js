@@ -1,4 +1,4 @@
-import { el, fill } from './dom.js';
+import { el } from './dom.js';
 
 /**
  * @typedef {object} Column
@@ -29,26 +29,36 @@ export function makeTable(caption, columns) {
     ),
     body,
   );
+  /** @param {readonly (Node | string | undefined)[]} cells */
+  const rowOf = (cells) =>
+    el(
+      'tr',
+      {},
+      cells.map((cell, index) => {
+        const column = columns[index];
+        if (index === 0) return el('th', { scope: 'row' }, cell);
+        return el(
+          'td',
+          { 'data-name': column?.name === '' ? undefined : column?.name, class: column?.number ? 'number' : undefined },
+          cell,
+        );
+      }),
+    );
   return {
     element: el('div', { class: 'panel scroll-x', tabindex: 0, role: 'region', 'aria-label': caption }, table),
-    rows: (rows) =>
-      fill(
-        body,
-        rows.map((cells) =>
-          el(
-            'tr',
-            {},
-            cells.map((cell, index) => {
-              const column = columns[index];
-              if (index === 0) return el('th', { scope: 'row' }, cell);
-              return el(
-                'td',
-                { 'data-name': column?.name === '' ? undefined : column?.name, class: column?.number ? 'number' : undefined },
-                cell,
-              );
-            }),
-          ),
-        ),
-      ),
+    rows: (rows) => {
+      const none = el('tr', {}, el('td', { class: 'hint', colspan: columns.length }, 'None.'));
+      const fresh = rows.length === 0 ? [none] : rows.map(rowOf);
+      // A cell that says the same stays: what somebody reads, marks or hears is not taken from under them.
+      fresh.forEach((row, index) => {
+        const old = body.rows[index];
+        if (old === undefined) body.append(row);
+        else if (old.cells.length !== row.cells.length || row.querySelector('button') !== null) old.replaceWith(row);
+        else
+          for (const [place, cell] of [...row.cells].entries())
+            if (old.cells[place]?.outerHTML !== cell.outerHTML) old.cells[place]?.replaceWith(cell);
+      });
+      while (body.rows.length > fresh.length) body.deleteRow(-1);
+    },
   };
 }

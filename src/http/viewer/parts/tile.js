@@ -68,13 +68,14 @@ export class Tile {
     this.#show();
   }
 
-  /** @param {import('../live/feed.js').LiveFeed} feed */
-  start(feed) {
+  /** @param {import('../live/feed.js').LiveFeed} feed @param {'clean' | 'annotated'} variant */
+  start(feed, variant) {
     if (this.#player !== undefined) return;
     this.#player = new Player({
       feed,
       canvas: this.#canvas,
       camera: this.camera,
+      variant,
       onState: (/** @type {PlayerState} */ state) => {
         this.#playing = state;
         this.#show();
