@@ -108,7 +108,8 @@ describe('rtp packets of h.265', () => {
           const [first = 0, second = 0, fu = 0] = payload;
           assert.equal(second, 0x0b);
           if (first >> 1 !== 49) joined.push(payload);
-          else if ((fu & 0x80) !== 0) joined.push(Buffer.concat([Buffer.of(((fu & 63) << 1) | (first & 0x81), second), payload.subarray(3)]));
+          else if ((fu & 0x80) !== 0)
+            joined.push(Buffer.concat([Buffer.of(((fu & 63) << 1) | (first & 0x81), second), payload.subarray(3)]));
           else joined.push(Buffer.concat([joined.pop() ?? Buffer.alloc(0), payload.subarray(3)]));
           assert.ok(first >> 1 !== 49 || (fu & 0xc0) !== 0xc0, 'a fragment is never both the first and the last');
         }
