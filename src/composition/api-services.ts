@@ -8,6 +8,7 @@ import type { DoorStats, OverlayFrame } from '../core/media-door.ts';
 import { severityColours } from '../core/severity-colours.ts';
 import type { CameraId, CameraState } from '../core/types.ts';
 import type { ApiServices, AuditNotes, ClipShelf } from '../http/api/services.ts';
+import { padCrop } from '../models/pad-crop.ts';
 import type { CameraFigures } from './camera-figures.ts';
 import { type EventFeed, feedLimit } from './event-feed.ts';
 import type { Keep } from './keep.ts';
@@ -58,6 +59,7 @@ export function createApiServices(given: ApiParts, ctx: Context): ApiServices {
     ledger: store.ledger,
     image: (referenceId) => watchlist.image(referenceId),
     check: (photo, kind, signal) => watchlist.check(photo, kind, signal),
+    pad: padCrop,
     clips: clips ?? { open: async () => undefined, index: async () => undefined },
     cameras: {
       list: () =>
@@ -96,7 +98,7 @@ export function createApiServices(given: ApiParts, ctx: Context): ApiServices {
         queues: [...queues, { ...waitingEvents, dropped: feed.dropped }],
         models: engine.states().map((model) => ({ ...model })),
         engine: engine.name,
-        index: { ...index },
+        index: { kind: index.kind, ...(index.reason === undefined ? {} : { reason: index.reason }) },
         watchlist: { entries, references, outdated },
         ...(stats === undefined ? {} : { media: mediaOf(stats) }),
         ...(lastReload === undefined

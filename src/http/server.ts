@@ -38,7 +38,8 @@ export interface HttpServer extends AsyncDisposable {
   readonly address: { readonly host: string; readonly port: number };
 }
 
-const requestTimeoutMs = 60_000;
+/** A photo of 20 MB over a slow line takes its time; the head of a request does not. */
+const requestTimeoutMs = 120_000;
 const headersTimeoutMs = 15_000;
 /** Connections at once: pages, streams and pictures of some hundred people. */
 const maxConnections = 2000;
@@ -51,6 +52,8 @@ export async function startHttpServer(config: HttpConfig, needs: HttpNeeds, ctx:
   const app = await build(config, needs, room);
   app.server.maxConnections = maxConnections;
   app.server.headersTimeout = headersTimeoutMs;
+  const turnedAway = ctx.metrics.counter('sightline_http_turned_away_total', 'Connections beyond the limit.');
+  app.server.on('drop', () => turnedAway.inc());
   takeUpgrades(app, needs, room);
   try {
     await app.listen({ host: config.host, port: config.port });

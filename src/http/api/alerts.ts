@@ -51,10 +51,10 @@ async function enrolNegative(alert: Alert, principal: Principal, services: ApiSe
   if (crop === undefined) return { refused: "the alert's picture is past its retention" };
   const of = kind === 'face' ? 'face' : 'body';
   try {
-    const pick = middleOf(await services.check(crop, of, signal));
+    const { photo, pick } = await subjectOf(crop, of, services, signal);
     const { reference } = await services.control['watchlist.enrol'](
       {
-        photoBase64: Buffer.from(crop).toString('base64'),
+        photoBase64: Buffer.from(photo).toString('base64'),
         source: `alert ${alert.id}`,
         name: entry.name,
         list: entry.list,
@@ -72,6 +72,14 @@ async function enrolNegative(alert: Alert, principal: Principal, services: ApiSe
     if (isSightlineError(error) && /^(photo|watchlist|control)\./.test(error.code)) return { refused: error.message };
     throw error;
   }
+}
+
+/** The crop as it is or, where nobody is found on it, with room around it; with the number of the one it is about. */
+async function subjectOf(crop: Uint8Array, kind: 'face' | 'body', services: ApiServices, signal: AbortSignal) {
+  const pick = middleOf(await services.check(crop, kind, signal));
+  if (pick !== undefined) return { photo: crop, pick };
+  const photo = await services.pad(crop);
+  return { photo, pick: middleOf(await services.check(photo, kind, signal)) };
 }
 
 function unknownClip(alertId: string): SightlineError {

@@ -81,6 +81,8 @@ export interface ApiServices {
   image(referenceId: string): Promise<Uint8Array>;
   /** What enrolling the photo would say; nothing is kept. Errors: `photo.undecodable`. */
   check(photo: Uint8Array, kind: 'face' | 'body', signal: AbortSignal): Promise<PhotoCheck>;
+  /** A crop as a photo that a face is found on. Errors: `photo.undecodable`. */
+  pad(crop: Uint8Array): Promise<Uint8Array>;
   readonly clips: ClipShelf;
   readonly cameras: {
     list(): readonly ApiCamera[];
