@@ -31,6 +31,10 @@ const sources: readonly QueueSource[] = [
   { name: 'network runs', waiting: 'sightline_inference_queue_depth', dropped: 'sightline_inference_shed_total' },
   { name: 'frames to detect', waiting: 'sightline_worker_infer_queue', dropped: 'sightline_camera_frames_dropped' },
   { name: 'alerts to store', waiting: 'sightline_alert_owed', dropped: 'sightline_alert_dropped_total' },
+  { name: 'boxes to the media door', dropped: 'sightline_media_frames_dropped_total' },
+  { name: 'video to the media door', dropped: 'sightline_camera_video_dropped' },
+  { name: 'frames to annotate', dropped: 'sightline_camera_annotated_dropped' },
+  { name: 'clips', waiting: 'sightline_clips_waiting', limit: 64 },
   { name: 'messages to outputs', waiting: 'sightline_output_waiting', dropped: 'sightline_output_dead_letters_total' },
 ];
 

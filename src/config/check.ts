@@ -90,6 +90,8 @@ function checkDoors({ config, refuse, warn }: Check): void {
       ['media', 'legacyView', 'host'],
       `passwords and pictures cross the network of ${legacyView.host} in the clear; put a proxy with HTTPS before 127.0.0.1`,
     );
+  if (media.enabled && media.clips.enabled && media.clips.before > media.ring.duration)
+    warn(['media', 'clips', 'before'], 'is longer than media.ring.duration keeps video: clips begin where the ring does');
   if (!media.enabled || !rtsp.enabled) return;
   if (rtsp.open && !isLoopback(rtsp.host))
     refuse(

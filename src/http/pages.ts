@@ -17,7 +17,6 @@ const pages: Readonly<Record<string, readonly string[]>> = {
   '/watchlist': ['watchlist.html', 'index.html'],
   '/health': ['health.html', 'index.html'],
   '/users': ['users.html', 'index.html'],
-  '/alerts': ['alerts.html', 'index.html'],
   '/alerts/:id': ['alert.html', 'alerts.html', 'index.html'],
 };
 

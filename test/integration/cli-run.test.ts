@@ -194,7 +194,7 @@ async function listening(pid: number): Promise<readonly number[]> {
   );
 }
 
-test('a signal opens no debugger, in the daemon as bin/sightline starts it and in its worker', async () => {
+test('a signal opens no debugger, in the daemon as bin/sightline starts it, its worker and its media door', async () => {
   const repository = resolve(import.meta.dirname, '../../model_repository');
   await using place = await workplace(
     `${quiet}inference: { repository: ${repository} }\nmodels: { face: demo_embed, enrolment: demo_face }\n` +
@@ -215,7 +215,7 @@ test('a signal opens no debugger, in the daemon as bin/sightline starts it and i
     await Promise.race([looked, exited.then(() => assert.fail(log))]);
     const pid = daemon.pid ?? 0;
     const children = (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).trim().split(' ').map(Number);
-    assert.equal(children.length, 1, 'the worker');
+    assert.equal(children.length, 2, 'the worker and the media door');
     for (const each of [pid, ...children]) {
       const before = await listening(each);
       const [, caught = ''] = /^SigCgt:\s+([0-9a-f]+)$/m.exec(await readFile(`/proc/${each}/status`, 'utf8')) ?? [];

@@ -232,7 +232,7 @@ test('streams over RTSP are for the same people, and end with their access', asy
   assert.equal(await described('', 'lobby'), '401');
   assert.equal(await described('vic:guessed@', 'lobby'), '401');
   assert.equal(await described(vic, 'lobby'), 'h264');
-  assert.equal(await described(vic, 'door'), '403');
+  assert.equal(await described(vic, 'door'), '404', 'not theirs');
   assert.equal(await described(vic, 'vault'), '403', 'masked');
   assert.equal(await described(ada, 'vault'), 'h264');
   assert.equal(await described(ada, 'nowhere'), '404');

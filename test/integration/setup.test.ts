@@ -29,7 +29,7 @@ const ready: Machine = {
   'dpkg-query': 'echo "ii "',
   'apt-get': 'echo "apt-get $*" >>apt.log',
   getconf: 'case "$1" in LONG_BIT) echo 64 ;; GNU_LIBC_VERSION) echo glibc 2.36 ;; esac',
-  node: 'case "$*" in -p*) echo 24 ;; --version) echo v24.0.0 ;; *build-native*) echo "faiss-node: ready" ;; esac',
+  node: 'case "$*" in -p*) echo 24 ;; --version) echo v24.7.0 ;; *build-native*) echo "faiss-node: ready" ;; esac',
   npm: 'case "$*" in "config get registry") echo https://npm.example/ ;; *) echo "npm $*" >>npm.log ;; esac',
   sleep: 'exit 0',
 };
@@ -148,7 +148,7 @@ describe('tools/bootstrap', () => {
     const npm = `case "$*" in *tools/node) d=tools/node/node_modules/.bin; /bin/mkdir -p $d; printf '#!%s\\n%s\\n' /bin/sh 'case "$*" in -p*) echo 24 ;; --version) echo v24.9.9 ;; esac' >$d/node; /bin/chmod 755 $d/node ;; esac`;
     const { code, output } = setup({ ...ready, node: oldNode, npm });
     assert.equal(code, 0, output);
-    assert.match(output, /node: 20 is too old/);
+    assert.match(output, /node: v20\.0\.0 is too old/);
     assert.match(output, /node: v24\.9\.9 in tools\/node/);
   });
 
@@ -174,7 +174,7 @@ describe('tools/bootstrap', () => {
   });
 
   it('fails after three attempts when npm packages cannot be had', () => {
-    const node = 'case "$*" in -p*) echo 24 ;; --version) echo v24.0.0 ;; *installed*) exit 1 ;; esac';
+    const node = 'case "$*" in -p*) echo 24 ;; --version) echo v24.7.0 ;; *installed*) exit 1 ;; esac';
     const npm = 'case "$*" in "config get registry") echo https://npm.example/ ;; *) echo E500; exit 1 ;; esac';
     const { code, output } = setup({ ...ready, node, npm });
     assert.equal(code, 1, output);
@@ -182,7 +182,7 @@ describe('tools/bootstrap', () => {
     assert.match(output, /'npm ci' failed three times.*https:\/\/npm\.example\//);
   });
 
-  const noModules = 'case "$*" in -p*) echo 24 ;; --version) echo v24.0.0 ;; *installed*) exit 1 ;; esac';
+  const noModules = 'case "$*" in -p*) echo 24 ;; --version) echo v24.7.0 ;; *installed*) exit 1 ;; esac';
 
   it('names the folder of npm that cannot be written to, and does not try', () => {
     const npm = 'case "$*" in "config get cache") echo /proc/nowhere ;; *) echo "npm $*" >>npm.log ;; esac';
@@ -243,7 +243,7 @@ describe('tools/bootstrap', () => {
   });
 
   it('adds the tools of development after a demo, rather than removing what is there first', () => {
-    const node = 'case "$*" in -p*) echo 24 ;; --version) echo v24.0.0 ;; *omit=dev) exit 0 ;; *installed*) exit 1 ;; esac';
+    const node = 'case "$*" in -p*) echo 24 ;; --version) echo v24.7.0 ;; *omit=dev) exit 0 ;; *installed*) exit 1 ;; esac';
     const { code, output, log } = setup({ ...ready, node });
     assert.equal(code, 0, output);
     assert.match(log('npm.log'), /^npm install --no-save /m);
@@ -283,7 +283,7 @@ describe('tools/bootstrap', () => {
 
   it('says once what FAISS wants when its packages are missing', () => {
     const node =
-      'case "$*" in -p*) echo 24 ;; *build-native*) echo "faiss-node: not built; a plain scan serves" ;; *) echo v24.0.0 ;; esac';
+      'case "$*" in -p*) echo 24 ;; *build-native*) echo "faiss-node: not built; a plain scan serves" ;; *) echo v24.7.0 ;; esac';
     const absent = 'case "$*" in *faiss*) exit 1 ;; *) echo "ii " ;; esac';
     const { output } = setup({ ...ready, id: 'echo 1000', 'dpkg-query': absent, node }, 'demo');
     assert.deepEqual(output.match(/^ {2}- .*/gm)?.length, 1, output);
@@ -291,7 +291,7 @@ describe('tools/bootstrap', () => {
 
   it('names an addon that could not be built, and still succeeds', () => {
     const node =
-      'case "$*" in -p*) echo 24 ;; *build-native*) echo "faiss-node: not built; a plain scan serves" ;; *) echo v24.0.0 ;; esac';
+      'case "$*" in -p*) echo 24 ;; *build-native*) echo "faiss-node: not built; a plain scan serves" ;; *) echo v24.7.0 ;; esac';
     const { code, output } = setup({ ...ready, node });
     assert.equal(code, 0, output);
     assert.match(output, /missing:\n {2}- addon faiss-node: not built/);

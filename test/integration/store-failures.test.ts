@@ -241,9 +241,11 @@ test('damage within the file is found when it is read, with the same remedy', as
     );
     await store.alerts.commit(exampleCommit({ events: [exampleEvent()], ledger }));
   }
-  const size = (await readFile(file)).length;
+  const db = new Sqlite(file, { readonly: true });
+  const leaves = db.prepare<[], number>("SELECT pageno FROM dbstat WHERE name = 'ledger' AND pagetype = 'leaf'").pluck().all();
+  db.close();
   const handle = await open(file, 'r+');
-  for (let page = 40; page < size / 4096; page += 1) await handle.write(Buffer.alloc(4096, 0xa5), 0, 4096, page * 4096);
+  for (const page of leaves) await handle.write(Buffer.alloc(4096, 0xa5), 0, 4096, (page - 1) * 4096);
   await handle.close();
   await using store = await startStore({ directory: directory.path }, ctx);
   await assert.rejects(store.ledger.query({ from: 0, to: 1e12, limit: 1000 }), (error) => {

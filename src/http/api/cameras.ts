@@ -9,6 +9,11 @@ import { aCamera, route, unknownCamera } from './shared.ts';
 
 const group = 'Cameras';
 
+/** Only these come as they are; of every other codec there is annotated video alone. While it is not known it may be. */
+function isServed(state: ApiCamera['state']): boolean {
+  return state.state !== 'live' || ['h264', 'hevc', 'h265'].includes(state.codec);
+}
+
 /** `host`: the name by which the caller has reached us. */
 export function cameraFor(camera: ApiCamera, principal: Principal, host: string): z.input<typeof cameraView> {
   const { state, masked, figures, rtsp } = camera;
@@ -22,7 +27,7 @@ export function cameraFor(camera: ApiCamera, principal: Principal, host: string)
       ? {}
       : {
           rtsp: {
-            ...(mayWatch(principal, camera.camera, { variant: 'clean', masked }) ? { clean: url('') } : {}),
+            ...(isServed(state) && mayWatch(principal, camera.camera, { variant: 'clean', masked }) ? { clean: url('') } : {}),
             annotated: url('/annotated'),
           },
         }),

@@ -24,6 +24,7 @@ export async function requireSession() {
       /** @type {Session} */
       const session = await get('session');
       useCsrf(session.csrf);
+      setInterval(staySeen, seenEveryMs);
       return session;
     } catch (error) {
       if (error instanceof ApiError && error.status === 401) {
@@ -33,6 +34,15 @@ export async function requireSession() {
       await waitFor(error);
     }
   }
+}
+
+/** Somebody who only looks asks for nothing: without this the session would end as unused. */
+const seenEveryMs = 10 * 60_000;
+
+function staySeen() {
+  get('session').catch((error) => {
+    if (error instanceof ApiError && error.status === 401) toLogin();
+  });
 }
 
 /** @param {unknown} error */
