@@ -96,10 +96,12 @@ export interface OursOptions extends PlayOptions {
   readonly repository: string;
   /** YAML flow style lines for the camera beside its source. */
   readonly camera: string;
+  /** Begins once the camera is live, given the port of the RTSP server; disposed before the program ends. */
+  readonly beside?: (rtspPort: number) => Disposable;
 }
 
 /** The real program with its shipped defaults: daemon, worker, durable store, outbox. */
-export async function playOurs({ film, clip, repository, camera: settings }: OursOptions): Promise<Play> {
+export async function playOurs({ film, clip, repository, camera: settings, beside }: OursOptions): Promise<Play> {
   await using directory = await temporaryDirectory();
   await using broker = await startBroker();
   await using alerts = await subscribe(broker, 'sightline/v1/alerts/#');
@@ -112,6 +114,7 @@ export async function playOurs({ film, clip, repository, camera: settings }: Our
       `inference: { repository: ${JSON.stringify(repository)} }`,
       `mqtt: { url: "${broker.url}" }`,
       'http: { enabled: false }',
+      'media: { rtsp: { port: 0, open: true } }',
       'lists: { watch: { kind: watch } }',
       `cameras: { clip: { source: ${JSON.stringify(camera.url)}${settings === '' ? '' : `, ${settings}`} } }`,
       '',
@@ -128,9 +131,17 @@ export async function playOurs({ film, clip, repository, camera: settings }: Our
   {
     await using running = startSightline('run', config);
     const failed = running.finished.then(({ stderr }) => Promise.reject(new Error(`the program ended: ${stderr}`)));
+    let watching: Disposable | undefined;
+    if (beside !== undefined) {
+      const port = await until('the camera is live', () =>
+        running.stderr.includes('"camera live"') ? /"rtspPort":(\d+)/.exec(running.stderr)?.[1] : undefined,
+      );
+      watching = beside(Number(port));
+    }
     sent = await Promise.race([camera.played, failed]);
     failed.catch(() => {});
     await new Promise((resolve) => setTimeout(resolve, lastWordMs));
+    watching?.[Symbol.dispose]();
   }
   const heard = alerts.messages.flatMap(({ text, heardMs }): readonly Heard[] => {
     const alert = alertMessage.parse(JSON.parse(text));

@@ -42,6 +42,13 @@ export function byteStream(keySeconds: number): string {
   return file;
 }
 
+/** So many readers of a stream, until they are disposed of. */
+export function startReaders(url: string, count: number): Disposable {
+  const args = ['-nocam', '-url', url, '-readers', `${count}`, '-warm', '0', '-seconds', '600'];
+  const child = spawn(program, args, { stdio: 'ignore' });
+  return { [Symbol.dispose]: () => void child.kill('SIGKILL') };
+}
+
 export interface Measured {
   readonly readers: number;
   readonly cpuSecondsPer60: number;

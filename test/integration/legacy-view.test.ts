@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { test } from 'node:test';
+import { WebSocket } from 'ws';
+import { createWorkplace, cutClip, patience } from '../support/daemon.ts';
+import { missingTool } from '../support/data.ts';
+import { installedProgram } from '../support/programs.ts';
+import { until } from '../support/until.ts';
+
+const modules = resolve(import.meta.dirname, '../../tools/legacy-view/node_modules/rtsp-relay');
+const skip =
+  missingTool(installedProgram('ffmpeg'), 'ffmpeg') ||
+  missingTool(existsSync(modules), 'rtsp-relay (tools/bootstrap legacy-view)');
+
+test('the legacy view gives MPEG-1 of our own stream to whoever has a stream password, and nothing to others', {
+  skip,
+}, async () => {
+  await using place = await createWorkplace();
+  const source = cutClip(place.directory, 'ada', 12, 58);
+  place.configure({
+    cameras: { lobby: { source, realtime: true, loop: true }, yard: { source, realtime: true, loop: true } },
+    media: { rtsp: { port: 0 }, legacyView: { enabled: true, port: 0 } },
+  });
+  await using daemon = await place.start();
+  const actor = 'test';
+  await place.ask('users.add', { user: 'old', password: 'an old browser', role: 'viewer', cameras: ['lobby'], actor });
+  const { password } = await place.ask('users.streamPassword', { user: 'old', actor });
+  const opened = await until('it is open', () => daemon.said('legacy view open'), patience);
+  const base = `http://127.0.0.1:${String(opened['port'])}`;
+  const authorization = `Basic ${Buffer.from(`old:${password}`).toString('base64')}`;
+  const wrong = `Basic ${Buffer.from('old:an old browser').toString('base64')}`;
+
+  const status = async (path: string, login?: string) =>
+    (await fetch(`${base}${path}`, login === undefined ? {} : { headers: { authorization: login } })).status;
+  assert.equal(await status('/'), 401);
+  assert.equal(await status('/lobby', wrong), 401, 'the password of the pages is another');
+  await until('users have arrived', async () => (await status('/', authorization)) === 200, patience);
+  const page = await (await fetch(`${base}/lobby`, { headers: { authorization } })).text();
+  assert.match(page, /<script src="legacy\.js">/);
+  assert.match(page, /similarities, not identities/);
+  assert.equal(await status('/legacy.js', authorization), 200);
+  assert.equal(await status('/jsmpeg.js', authorization), 200);
+  assert.equal(await status('/yard', authorization), 404, 'not a camera of theirs');
+
+  const refused = new WebSocket(`${base.replace('http', 'ws')}/lobby/stream`);
+  await new Promise<void>((done) => refused.once('error', () => done()));
+  const socket = new WebSocket(`${base.replace('http', 'ws')}/lobby/stream`, { headers: { authorization } });
+  const parts: Buffer[] = [];
+  socket.on('message', (data) => parts.push(data as Buffer));
+  // The relay's own header, then an MPEG transport stream: packets of 188 bytes, each begins with 0x47.
+  await until('video comes', () => Buffer.concat(parts).length > 8 + 188 * 20, patience);
+  const bytes = Buffer.concat(parts);
+  assert.equal(bytes.subarray(0, 4).toString(), 'jsmp');
+  for (let at = 8; at < 8 + 188 * 20; at += 188) assert.equal(bytes[at], 0x47, `byte ${at}`);
+  socket.close();
+  await daemon.stop();
+});
