@@ -141,7 +141,7 @@ function pathOf(request: IncomingMessage): readonly string[] | undefined {
 async function serve({ host, port, rtspPort, modules }: Configure): Promise<number> {
   const require = createRequire(join(modules, 'package.json'));
   const relay = (require('rtsp-relay') as Relay)(require('express')(), createServer());
-  const player = await readFile(require.resolve('@cycjimmy/jsmpeg-player/dist/jsmpeg-player.umd.min.js'));
+  const player = await readFile(join(modules, 'node_modules/@cycjimmy/jsmpeg-player/dist/jsmpeg-player.umd.min.js'));
   await promisify(execFile)('ffmpeg', ['-version']);
 
   function answer(request: IncomingMessage, response: ServerResponse): void {
