@@ -58,12 +58,16 @@ export function maySee(principal: Principal, camera: CameraId): boolean {
   return principal.cameras === 'all' || principal.cameras.includes(camera);
 }
 
-/** The clean stream of a camera with masks shows what the masks hide: admins alone may see it, and no token of theirs. */
+/** The clean picture of a camera with masks shows what the masks hide: admins alone may see it, and no token of theirs. */
+export function seesBehindMasks({ role, scopes }: Principal): boolean {
+  return role === 'admin' && scopes === undefined;
+}
+
 export function mayWatch(
   principal: Principal,
   camera: CameraId,
   stream: { readonly variant: 'clean' | 'annotated'; readonly masked: boolean },
 ): boolean {
   if (!may(principal, 'live') || !maySee(principal, camera)) return false;
-  return stream.variant === 'annotated' || !stream.masked || (principal.role === 'admin' && principal.scopes === undefined);
+  return stream.variant === 'annotated' || !stream.masked || seesBehindMasks(principal);
 }

@@ -209,7 +209,7 @@ export const ledgerRow = z
   .meta({ id: 'LedgerRow' });
 
 export const clipIndex = z.strictObject({
-  camera: z.string(),
+  camera: z.string().describe('Whose video it is. The alert may have gone on to another one since.'),
   fps: z.number(),
   frames: z
     .array(

@@ -42,9 +42,14 @@ export interface ClipIndexView extends Omit<z.output<typeof clipIndex>, 'frames'
   readonly frames: readonly { readonly time: number; readonly pts: number; readonly boxes: readonly LiveBox[] }[];
 }
 
+/** `record.camera`: whose video it is. The alert may have gone on to another one since. */
+export interface ClipFile extends AnswerFile {
+  readonly record: { readonly camera: CameraId };
+}
+
 /** Clips of alerts on disk; undefined where there is none, or not yet. */
 export interface ClipShelf {
-  open(alertId: string): Promise<AnswerFile | undefined>;
+  open(alertId: string): Promise<ClipFile | undefined>;
   index(alertId: string): Promise<ClipIndexView | undefined>;
 }
 
