@@ -12,6 +12,7 @@ import { createUserHandlers } from '../../src/composition/user-handlers.ts';
 import { type Config, configSchema } from '../../src/config/schema.ts';
 import { type Principal, permissions } from '../../src/core/access.ts';
 import type { Context } from '../../src/core/context.ts';
+import type { ReloadView } from '../../src/core/control.ts';
 import type { Store } from '../../src/core/store.ts';
 import type { CameraState } from '../../src/core/types.ts';
 import type { NewUser } from '../../src/core/users.ts';
@@ -85,6 +86,8 @@ const states: Readonly<Record<string, CameraState>> = {
   lobby: { state: 'live', since: 1000, codec: 'h264', width: 1280, height: 720, decode: 'software', otherCodes: [] },
   yard: { state: 'away', since: 2000, reason: 'connection refused', code: 'source.unreachable', retryAt: 5000 },
 };
+
+const unchanged: ReloadView = { state: 'unchanged', at: 1, changes: [], needsDaemonRestart: [], issues: [] };
 
 function testConfig(): Config {
   const mask: [number, number][] = [
@@ -195,7 +198,7 @@ export async function startTestApi(ctx: Context, options: TestApiOptions = {}): 
   );
   const cameras = () => Object.entries(states).map(([camera, state]) => ({ camera, state }));
   const keep = { store, watchlist, engine: { name: 'embedded', states: () => [{ state: 'ready', model: 'face' }] } };
-  const status = async () => ({ ...emptyStatus, cameras: cameras(), parts: parts() });
+  const status = async () => ({ ...emptyStatus, cameras: cameras(), parts: parts(), lastReload: unchanged });
   const parts = () => [
     { name: 'store', ready: true },
     { name: 'camera yard', ready: false, reason: 'away: connection refused' },
@@ -209,7 +212,7 @@ export async function startTestApi(ctx: Context, options: TestApiOptions = {}): 
       alerts,
       feed,
       outages: { of: () => undefined } as never,
-      reload: async () => ({ state: 'unchanged', at: 1, changes: [], needsDaemonRestart: [], issues: [] }),
+      reload: async () => unchanged,
       status,
     },
   });
