@@ -36,6 +36,9 @@ export function permissionsOf(role: Role): readonly Permission[] {
   return ofRole[role];
 }
 
+/** Why what goes on for somebody ends. `rights`: whatever let them in. `logout`: their last session is over; what stands on it ends. */
+export type RevokeCause = 'rights' | 'logout';
+
 /** Somebody who has been let in, by whatever door. */
 export interface Principal {
   readonly user: string;

@@ -1,4 +1,4 @@
-import { type Principal, roles } from '../../core/access.ts';
+import { type Principal, type RevokeCause, roles } from '../../core/access.ts';
 import type { Context } from '../../core/context.ts';
 import { SightlineError } from '../../core/errors.ts';
 import type { StreamUser } from '../../core/media-door.ts';
@@ -18,9 +18,6 @@ import { createTokens, type NewToken, type Tokens, tokenUser } from './tokens.ts
 
 /** Who did it, for the audit trail; a `Principal` is one. */
 export type Actor = Pick<Principal, 'user' | 'via'>;
-
-/** `rights`: their streams end whatever let them in. `logout`: their last session is over; what stands on it ends. */
-export type RevokeCause = 'rights' | 'logout';
 
 export interface Accounts extends AsyncDisposable {
   readonly audit: AuditNotes;
