@@ -107,6 +107,8 @@ test('a session is a cookie that changes with each login, needs its CSRF token, 
     assert.equal(old.status, 401, 'the session before ends with the login');
     const session = await ada.ask('GET', '/api/v1/session');
     assert.deepEqual([session.value.user, session.value.cameras, session.headers['cache-control']], ['ada', 'all', 'no-store']);
+    const days = (session.value.expiresAt - Date.now()) / 86_400_000;
+    assert.ok(days > 6.9 && days <= 7, `${days} days are left`);
 
     const change = (headers: Readonly<Record<string, string>>) =>
       ask(door.base, 'POST', '/api/v1/tickets', { headers: { cookie: ada.cookie, ...headers } });
@@ -330,6 +332,7 @@ test('a trusted proxy lets in whom it names, with its secret, from its address, 
       ask(door.base, method, `/api/v1/${path}`, { headers: { 'remote-user': user, 'x-sightline-proxy': given, ...more } });
     const known = await as('bo@example.org', secret);
     assert.deepEqual([known.status, known.value.via, known.value.cameras], [200, 'proxy', ['lobby']]);
+    assert.equal(known.value.expiresAt, undefined, 'the proxy knows when');
     assert.equal((await as('ci', secret)).status, 200, 'a user without a password');
     assert.deepEqual(statuses([await as('ada', 'a secret of somebody'), await as('ada', '')]), [403, 403]);
     const unknown = await as('mallory', secret);
