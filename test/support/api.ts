@@ -20,6 +20,7 @@ import { bindRoutes } from '../../src/http/api/route.ts';
 import { apiRoutes } from '../../src/http/api/routes.ts';
 import type { ClipFile } from '../../src/http/api/services.ts';
 import { type Accounts, startAccounts } from '../../src/http/auth/accounts.ts';
+import { hostName } from '../../src/http/auth/addresses.ts';
 import { cookieName } from '../../src/http/auth/cookie.ts';
 import { csrfToken } from '../../src/http/auth/secrets.ts';
 import { createAuthPart } from '../../src/http/auth/start.ts';
@@ -78,6 +79,7 @@ export interface TestApi extends AsyncDisposable {
 export interface TestApiOptions {
   /** As `http.metrics`. */
   readonly metrics?: 'login' | 'loopback';
+  readonly trustedProxy?: Config['http']['trustedProxy'];
   readonly needs?: Partial<HttpNeeds>;
   readonly host?: string;
 }
@@ -221,7 +223,7 @@ export async function startTestApi(ctx: Context, options: TestApiOptions = {}): 
     {
       accounts,
       store,
-      http: { metrics: options.metrics ?? 'login', trustedProxy: undefined },
+      http: { metrics: options.metrics ?? 'login', trustedProxy: options.trustedProxy },
       ticketKey: Buffer.alloc(32, 7),
     },
     ctx,
@@ -255,6 +257,7 @@ export async function startTestApi(ctx: Context, options: TestApiOptions = {}): 
       status,
       parts,
       audit: part.auth.audit,
+      hostOf: (request) => hostName(part.auth.seenAs(request).host),
       requireMetrics: (request) => part.auth.requireMetrics(request),
       documents: createDocuments(),
     },

@@ -59,7 +59,7 @@ export const healthRoutes: readonly Route<ApiServices>[] = [
       return json({
         ...status,
         parts: parts.filter((part) => mayKnow(part, principal)),
-        cameras: camerasFor(principal, raw.hostname, services),
+        cameras: camerasFor(principal, services.hostOf(raw), services),
         ...(lastReload === undefined || !may(principal, 'config.reload') ? {} : { lastReload }),
       });
     },

@@ -94,8 +94,10 @@ export interface ApiServices {
     /** Boxes of the newest frame; `pts` is of its own epoch. Undefined before the first. */
     frame(camera: CameraId): LiveFrame | undefined;
   };
-  /** Bounded. Ends with the signal. */
-  events(signal: AbortSignal): AsyncIterable<FeedItem>;
+  /** Bounded, in all and for each listener by name: `http.limited`. Ends with the signal. */
+  events(signal: AbortSignal, listener: string): AsyncIterable<FeedItem>;
+  /** By which the caller has reached us, without a port: for addresses of other servers of this machine. */
+  hostOf(request: FastifyRequest): string;
   lists(): readonly z.input<typeof listView>[];
   status(): Promise<ApiStatus>;
   parts(): readonly PartState[];
