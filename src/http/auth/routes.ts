@@ -211,7 +211,7 @@ export const authRoutes: readonly Route<AuthServices>[] = [
     path: '/api/v1/users/{user}',
     access: 'users.manage',
     group,
-    says: 'Changes a user. Who loses rights loses their streams with them; disabled, or with another password, their sessions too.',
+    says: 'Changes a user. Who loses rights loses their streams with them, and those tokens of their making that may do more than they; disabled, all of these and their sessions; with another password, their sessions.',
     params: userParams,
     body: z.strictObject({
       role: userRole.exactOptional(),
@@ -228,7 +228,7 @@ export const authRoutes: readonly Route<AuthServices>[] = [
     path: '/api/v1/users/{user}',
     access: 'users.manage',
     group,
-    says: 'Removes a user with their sessions. The last admin stays.',
+    says: 'Removes a user with their sessions and all tokens of their making (`createdBy` of GET tokens). The last admin stays.',
     params: userParams,
     answers: { 204: { says: 'Removed.' } },
     handle: async ({ params, principal }, { accounts }) => {
