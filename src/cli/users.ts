@@ -16,7 +16,7 @@ Usage: sightline users list
        sightline users setup-link
 
   add              ROLE is viewer (video, alerts), operator (answers alerts, enrols) or admin (everything)
-  remove           their sessions and streams end; the last admin stays
+  remove           their sessions, streams and the tokens they made end; the last admin stays
   passwd           gives another password; their sessions and streams end
   stream-password  makes a password for RTSP and shows it this once; the one before ends
   setup-link       a new link that makes the first admin, while there is no user; the one before ends
@@ -64,7 +64,11 @@ ${sessionHelp}`,
       case 'remove': {
         const user = onlyPositional(rest, 'USER');
         const removed = await use((control) => control.call('users.remove', { user, actor }, io.signal));
-        print(removed, `${user} is removed`);
+        const { tokens } = removed;
+        print(
+          removed,
+          `${user} is removed${tokens.length === 0 ? '' : `, with the tokens of their making: ${tokens.join(', ')}`}`,
+        );
         return 0;
       }
       case 'passwd': {

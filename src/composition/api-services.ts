@@ -38,6 +38,7 @@ export interface ApiParts {
   readonly status: () => Promise<StatusView>;
   readonly parts: () => readonly PartState[];
   readonly audit: AuditNotes;
+  readonly hostOf: ApiServices['hostOf'];
   readonly requireMetrics: (request: FastifyRequest) => Promise<void>;
   readonly documents: ApiServices['documents'];
 }
@@ -75,7 +76,7 @@ export function createApiServices(given: ApiParts, ctx: Context): ApiServices {
         return newest === undefined ? undefined : toLiveFrame(newest);
       },
     },
-    events: (signal) => feed.items(signal),
+    events: (signal, listener) => feed.items(signal, listener),
     lists: () =>
       Object.entries(config().lists).map(([list, { kind, severity, purpose, owner }]) => ({
         list,
@@ -114,6 +115,7 @@ export function createApiServices(given: ApiParts, ctx: Context): ApiServices {
       };
     },
     parts: given.parts,
+    hostOf: given.hostOf,
     mayReadMetrics: async (request) => {
       try {
         await given.requireMetrics(request);

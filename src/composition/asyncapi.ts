@@ -75,7 +75,7 @@ export function asyncApi(version: string): Json {
     {
       address: '/api/v1/live',
       servers: [reference('servers', 'http')],
-      description: `WebSocket with the subprotocol \`${liveProtocol}\`. Text messages are JSON, bytes are video. The first message must be \`hello\` with a ticket of POST /api/v1/tickets. A subscriber without \`video\` gets metadata alone.`,
+      description: `WebSocket with the subprotocol \`${liveProtocol}\`. Text messages are JSON, bytes are video. The first message must be \`hello\` with a ticket of POST /api/v1/tickets; \`renew\` with a new one at half of its life keeps the connection, which ends with \`http.auth\` a minute after a ticket is over. A subscriber without \`video\` gets metadata alone.`,
       bindings: { ws: { method: 'GET', bindingVersion: '0.1.0' } },
     },
     {

@@ -13,8 +13,11 @@ export interface EventFeed {
   pushCamera(camera: CameraId, state: CameraState | undefined): void;
   /** Alerts alone (`alerts tail`). Ends with the signal. No cameras means all. */
   listen(cameras: readonly string[], signal: AbortSignal): AsyncIterable<AlertEventView>;
-  /** Everything, from this call on. Ends with the signal, which must fire. Throws `http.limited` when too many listen already. */
-  items(signal: AbortSignal): AsyncIterable<FeedItem>;
+  /**
+   * Everything, from this call on. Ends with the signal, which must fire. Throws `http.limited` when too many listen already, of this one
+   * or of all.
+   */
+  items(signal: AbortSignal, listener: string): AsyncIterable<FeedItem>;
   /** Items that listeners have yet to read. */
   readonly waiting: number;
   /** Items that listeners lost so far. */
@@ -23,18 +26,21 @@ export interface EventFeed {
 
 export const feedLimit = 1000;
 const maxListeners = 256;
+/** Nobody alone takes the places of all: a page has one, a person some pages. */
+const maxOfOne = 16;
 
 export function createEventFeed(metrics: Metrics): EventFeed {
-  const listeners = new Set<BoundedQueue<FeedItem>>();
+  /** With who it is; undefined on the control socket. */
+  const listeners = new Map<BoundedQueue<FeedItem>, string | undefined>();
   const dropped = metrics.counter('sightline_feed_dropped_total', 'Alert events that a slow listener did not get');
   const count = metrics.gauge('sightline_feed_listeners', 'Listeners to live alerts');
 
   let droppedCount = 0;
   function tell(item: FeedItem): void {
-    for (const listener of listeners) listener.push(item);
+    for (const listener of listeners.keys()) listener.push(item);
   }
 
-  function listenTo(signal: AbortSignal): AsyncIterable<FeedItem> {
+  function listenTo(signal: AbortSignal, who?: string): AsyncIterable<FeedItem> {
     let lost = 0;
     const queue = new BoundedQueue<FeedItem>(feedLimit, () => {
       lost += 1;
@@ -62,7 +68,7 @@ export function createEventFeed(metrics: Metrics): EventFeed {
         leave();
       }
     }
-    listeners.add(queue);
+    listeners.set(queue, who);
     count.set(listeners.size);
     signal.addEventListener('abort', leave, { once: true });
     if (signal.aborted) leave();
@@ -80,18 +86,21 @@ export function createEventFeed(metrics: Metrics): EventFeed {
         if (cameras.length === 0 || cameras.includes(item.event.alert.camera)) yield item.event;
       }
     },
-    items: (signal) => {
-      if (listeners.size >= maxListeners)
-        throw new SightlineError('http.limited', `${maxListeners} listen to the events already; close some of them`, {
-          details: { limit: maxListeners, retryAfterS: 10 },
-        });
-      return listenTo(signal);
+    items: (signal, listener) => {
+      const own = listeners.values().reduce((sum, who) => sum + (who === listener ? 1 : 0), 0);
+      if (own >= maxOfOne) throw limited(`${listener} listens to the events ${own} times already`, maxOfOne);
+      if (listeners.size >= maxListeners) throw limited(`${maxListeners} listen to the events already`, maxListeners);
+      return listenTo(signal, listener);
     },
     get dropped() {
       return droppedCount;
     },
     get waiting() {
-      return [...listeners].reduce((sum, queue) => sum + queue.depth, 0);
+      return [...listeners.keys()].reduce((sum, queue) => sum + queue.depth, 0);
     },
   };
+}
+
+function limited(words: string, limit: number): SightlineError {
+  return new SightlineError('http.limited', `${words}; close some of them`, { details: { limit, retryAfterS: 10 } });
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { dirname, join } from 'node:path';
 import type { Duplex } from 'node:stream';
+import type { RevokeCause } from '../core/access.ts';
 import { Backoff } from '../core/backoff.ts';
 import type { Context } from '../core/context.ts';
 import type { PartState } from '../core/control.ts';
@@ -53,8 +54,11 @@ export interface MediaDoor extends AsyncDisposable {
   /** Dropped and counted when the door does not keep up. */
   overlay(frame: OverlayFrame): void;
   state(camera: CameraId, state: CameraState | undefined): void;
-  /** Ends the user's streams and voids the tickets given so far; also when role, cameras or password have changed. */
-  revoke(user: string): void;
+  /**
+   * Ends the user's live feeds and voids the tickets given so far; when their rights have changed their RTSP sessions too, which a stream
+   * password let in and not a login.
+   */
+  revoke(user: string, cause: RevokeCause): void;
   /** Takes the connection of an upgrade, whatever comes: nothing else may touch it any more. */
   live(request: Pick<IncomingMessage, 'url' | 'headers'>, socket: Duplex, head: Uint8Array): void;
   clip(request: ClipRequest): void;
@@ -158,7 +162,7 @@ export async function startMediaDoor(options: MediaDoorOptions, ctx: Context): P
     to.send({ type: 'workers', workers });
     for (const [user, atMs] of revoked) {
       if (atMs + ticketLifeMs < clock.now()) revoked.delete(user);
-      else to.send({ type: 'revoke', user, atMs });
+      else to.send({ type: 'revoke', user, cause: 'rights', atMs });
     }
     to.send({ type: 'configure', settings });
     for (const [camera, state] of states) to.send({ type: 'state', camera, state });
@@ -261,10 +265,10 @@ export async function startMediaDoor(options: MediaDoorOptions, ctx: Context): P
       else states.set(camera, state);
       door?.send({ type: 'state', camera, state });
     },
-    revoke: (user) => {
+    revoke: (user, cause) => {
       const atMs = clock.now();
       revoked.set(user, atMs);
-      door?.send({ type: 'revoke', user, atMs });
+      door?.send({ type: 'revoke', user, cause, atMs });
     },
     live: (request, socket, head) => sockets.offer({ request, socket, head }),
     clip: (request) => {

@@ -18,8 +18,8 @@ export function createUserHandlers({ accounts, pages }: UserParts): UserHandlers
     'users.list': async () => ({ users: accounts.list() }),
     'users.add': ({ actor, ...user }) => accounts.add(user, by(actor)),
     'users.remove': async ({ user, actor }) => {
-      await accounts.remove(user, by(actor));
-      return { removed: user };
+      const { tokens } = await accounts.remove(user, by(actor));
+      return { removed: user, tokens };
     },
     'users.passwd': ({ user, password, actor }) => accounts.change(user, { password }, by(actor)),
     'users.streamPassword': async ({ user, remove, actor }) => {

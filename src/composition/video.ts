@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Config, ListConfig } from '../config/schema.ts';
+import type { RevokeCause } from '../core/access.ts';
 import type { AlertEvent } from '../core/alerts.ts';
 import type { Context } from '../core/context.ts';
 import type { PartState } from '../core/control.ts';
@@ -41,7 +42,7 @@ export interface VideoOptions {
   readonly users: {
     streamUsers(): readonly StreamUser[];
     onChange(listener: (users: readonly StreamUser[]) => void): void;
-    onRevoke(listener: (user: string) => void): void;
+    onRevoke(listener: (user: string, cause: RevokeCause) => void): void;
   };
 }
 
@@ -159,7 +160,7 @@ async function compose(options: VideoOptions, scope: Scope, ctx: Context): Promi
     tellUsers();
     legacy?.users(changed);
   });
-  users.onRevoke((user) => door.revoke(user));
+  users.onRevoke((user, cause) => door.revoke(user, cause));
 
   return {
     mediaPath,

@@ -5,6 +5,7 @@ import { Scope } from '../core/scope.ts';
 import { bindRoutes } from '../http/api/route.ts';
 import { apiRoutes } from '../http/api/routes.ts';
 import type { Accounts } from '../http/auth/accounts.ts';
+import { hostName } from '../http/auth/addresses.ts';
 import { createAuthPart, pagesAt, sayHowToSetUp } from '../http/auth/start.ts';
 import { loadTls } from '../http/auth/tls.ts';
 import { startHttpServer } from '../http/server.ts';
@@ -21,7 +22,7 @@ export interface Web extends AsyncDisposable {
 }
 
 export interface WebOptions
-  extends Omit<ApiParts, 'keep' | 'audit' | 'requireMetrics' | 'documents' | 'clips' | 'door' | 'newestOverlay'> {
+  extends Omit<ApiParts, 'keep' | 'audit' | 'hostOf' | 'requireMetrics' | 'documents' | 'clips' | 'door' | 'newestOverlay'> {
   readonly keep: Keep;
   readonly http: Config['http'];
   readonly accounts: Accounts;
@@ -55,6 +56,7 @@ async function compose(options: WebOptions, scope: Scope, ctx: Context): Promise
       clips: keep.clips,
       door: () => video?.door,
       audit: auth.audit,
+      hostOf: (request) => hostName(auth.seenAs(request).host),
       requireMetrics: (request) => auth.requireMetrics(request),
       documents: createDocuments(),
     },

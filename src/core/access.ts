@@ -36,6 +36,9 @@ export function permissionsOf(role: Role): readonly Permission[] {
   return ofRole[role];
 }
 
+/** Why what goes on for somebody ends. `rights`: whatever let them in. `logout`: their last session is over; what stands on it ends. */
+export type RevokeCause = 'rights' | 'logout';
+
 /** Somebody who has been let in, by whatever door. */
 export interface Principal {
   readonly user: string;
@@ -58,12 +61,16 @@ export function maySee(principal: Principal, camera: CameraId): boolean {
   return principal.cameras === 'all' || principal.cameras.includes(camera);
 }
 
-/** The clean stream of a camera with masks shows what the masks hide: admins alone may see it, and no token of theirs. */
+/** The clean picture of a camera with masks shows what the masks hide: admins alone may see it, and no token of theirs. */
+export function seesBehindMasks({ role, scopes }: Principal): boolean {
+  return role === 'admin' && scopes === undefined;
+}
+
 export function mayWatch(
   principal: Principal,
   camera: CameraId,
   stream: { readonly variant: 'clean' | 'annotated'; readonly masked: boolean },
 ): boolean {
   if (!may(principal, 'live') || !maySee(principal, camera)) return false;
-  return stream.variant === 'annotated' || !stream.masked || (principal.role === 'admin' && principal.scopes === undefined);
+  return stream.variant === 'annotated' || !stream.masked || seesBehindMasks(principal);
 }

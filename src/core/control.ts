@@ -235,8 +235,10 @@ export const controlMethods = {
       actor,
     }),
   ),
-  /** Errors: `user.unknown`, `user.refused` for the last admin. */
-  'users.remove': unary<{ readonly removed: string }>()(z.strictObject({ user: userName, actor })),
+  /** With the tokens of their making, whose names it gives. Errors: `user.unknown`, `user.refused` for the last admin. */
+  'users.remove': unary<{ readonly removed: string; readonly tokens: readonly string[] }>()(
+    z.strictObject({ user: userName, actor }),
+  ),
   /** Ends the user's sessions and streams. */
   'users.passwd': unary<UserView>()(z.strictObject({ user: userName, password: typedPassword, actor })),
   /** A new one, or none. */

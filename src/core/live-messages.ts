@@ -9,6 +9,8 @@ import { matchKinds } from './types.ts';
 export const liveProtocol = 'sightline.live.v1';
 /** The first message must be `hello`, within this. */
 export const liveHelloWithinMs = 5000;
+/** A connection whose newest ticket is over for so long is ended with `http.auth`: clients renew at half of a ticket's life. */
+export const liveRenewGraceMs = 60_000;
 /** Streams of one connection. */
 export const maxLiveStreams = 64;
 /** Largest message of a client. */
@@ -32,7 +34,7 @@ export const liveRequest = z.discriminatedUnion('type', [
     variant: z.enum(['clean', 'annotated']).default('clean'),
   }),
   z.strictObject({ type: z.literal('unsubscribe'), stream }),
-  /** A new ticket for a connection that lives longer than its first one. */
+  /** A new ticket, before the one before is over: a minute after that the connection ends. */
   z.strictObject({ type: z.literal('renew'), ticket: z.string().min(1).max(2048) }),
 ]);
 export type LiveRequest = z.output<typeof liveRequest>;

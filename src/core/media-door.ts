@@ -1,4 +1,4 @@
-import type { Principal } from './access.ts';
+import type { Principal, RevokeCause } from './access.ts';
 import type { LiveFrame } from './live-messages.ts';
 import type { CameraId, CameraState } from './types.ts';
 
@@ -80,8 +80,14 @@ export type ToDoor =
     }
   | { readonly type: 'overlay'; readonly frame: OverlayFrame }
   | { readonly type: 'state'; readonly camera: CameraId; readonly state: CameraState | undefined }
-  /** Ends every stream of this user and makes the tickets given so far worthless. */
-  | { readonly type: 'revoke'; readonly user: string /** Wall clock: tickets of until then. */; readonly atMs: number }
+  /** Ends the live feeds of this user and makes the tickets given so far worthless; for `rights` ends their RTSP sessions too. */
+  | {
+      readonly type: 'revoke';
+      readonly user: string;
+      readonly cause: RevokeCause;
+      /** Wall clock: tickets of until then. */
+      readonly atMs: number;
+    }
   /** Comes with the socket of a WebSocket upgrade that the HTTP server has read the head of. Nothing is done with it before `given`. */
   | {
       readonly type: 'live';

@@ -273,10 +273,10 @@ export interface UserStore {
     readonly tokens: readonly TokenRecord[];
   }>;
   add(user: UserRecord): Promise<void>;
-  /** Replaces the record of that name and ends these sessions. */
-  replace(user: UserRecord, endedSessions: readonly string[]): Promise<void>;
-  /** With their sessions. */
-  remove(name: string): Promise<void>;
+  /** Replaces the record of that name and ends these sessions and, by their ids, tokens. */
+  replace(user: UserRecord, endedSessions: readonly string[], endedTokens: readonly string[]): Promise<void>;
+  /** With their sessions and, by their ids, these tokens. */
+  remove(name: string, endedTokens: readonly string[]): Promise<void>;
   /** Adds one, ends others in its favour. */
   addSession(session: SessionRecord, endedSessions: readonly string[]): Promise<void>;
   endSessions(hashes: readonly string[]): Promise<void>;

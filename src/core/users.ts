@@ -48,6 +48,7 @@ export const tokenView = z.object({
   name: z.string(),
   scopes: z.array(z.enum(permissions)),
   cameras: userCameras,
+  /** A user: of a token made by a token it is who made that one. */
   createdBy: z.string(),
   createdAt: z.number(),
   expiresAt: z.number().exactOptional(),

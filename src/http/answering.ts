@@ -99,10 +99,8 @@ async function sendFile(file: AnswerFile, media: string, request: FastifyRequest
     await file[Symbol.asyncDispose]();
     return reply.send();
   }
-  return reply.send(Readable.from(pieces(file, start, end), { objectMode: false }));
-}
-
-async function* pieces(file: AnswerFile, start: number, end: number): AsyncGenerator<Uint8Array, void, undefined> {
-  await using _open = file;
-  yield* file.read(start, end);
+  const stream = Readable.from(file.read(start, end), { objectMode: false });
+  // Also when the reader has gone before the first read, which begins no generator. Of closing what was only read nothing can be lost.
+  stream.once('close', () => void Promise.resolve(file[Symbol.asyncDispose]()).catch(() => {}));
+  return reply.send(stream);
 }

@@ -101,9 +101,12 @@ async function build(config: HttpConfig, needs: HttpNeeds, ctx: Context): Promis
       routerOptions: { maxParamLength: 200 },
       ...unreadableRequests((message, status) => problem(status, 'http.request', message), problemMedia),
     } as const;
+    const upgrading = { shouldUpgradeCallback: asksForWebSocket };
     // Of the two kinds of server Fastify makes the same things known.
     app =
-      needs.tls === undefined ? fastify(options) : (fastify({ ...options, https: needs.tls }) as unknown as FastifyInstance);
+      needs.tls === undefined
+        ? fastify({ ...options, http: upgrading })
+        : (fastify({ ...options, https: { ...needs.tls, ...upgrading } }) as unknown as FastifyInstance);
   } catch (cause) {
     throw unavailable(config, `the certificate of http.tls cannot be used: ${errorText(cause)}`, cause);
   }
@@ -125,6 +128,11 @@ async function build(config: HttpConfig, needs: HttpNeeds, ctx: Context): Promis
   return app;
 }
 
+/** To any other protocol, such as h2c, nobody is obliged to change: the request is answered as if it did not ask (RFC 9110 section 7.8). */
+function asksForWebSocket({ headers }: IncomingMessage): boolean {
+  return headers.upgrade?.toLowerCase() === 'websocket';
+}
+
 /** Upgrades to the live feed are handed on with their sockets; others are refused. */
 function takeUpgrades(app: FastifyInstance, needs: HttpNeeds, ctx: Context): void {
   const upgrades = ctx.metrics.counter('sightline_http_upgrades_total', 'Connections that asked for another protocol.', [
@@ -132,7 +140,7 @@ function takeUpgrades(app: FastifyInstance, needs: HttpNeeds, ctx: Context): voi
   ]);
   app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const path = request.url?.split('?', 1)[0];
-    if (path === livePath && needs.live !== undefined && request.headers.upgrade?.toLowerCase() === 'websocket') {
+    if (path === livePath && needs.live !== undefined && asksForWebSocket(request)) {
       upgrades.inc({ result: 'live' });
       needs.live(request, socket, head);
       return;

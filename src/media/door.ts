@@ -166,7 +166,8 @@ export function createDoor(send: (message: FromDoor) => void, ctx: Context): Doo
           if (message.state !== undefined && message.state.state !== 'live') clips.away(message.camera);
           return;
         case 'revoke':
-          rtsp?.revoke(message.user);
+          // A recorder stands on its stream password: that somebody logs out of a browser is nothing to it.
+          if (message.cause === 'rights') rtsp?.revoke(message.user);
           feed.revoke(message.user, message.atMs);
           return;
         case 'live':

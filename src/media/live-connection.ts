@@ -41,6 +41,8 @@ export class LiveConnection {
   readonly subscriptions = new Map<number, Subscription>();
   /** CLOCK_MONOTONIC, milliseconds. */
   heardMono: number;
+  /** Of the newest ticket, after its grace; CLOCK_MONOTONIC, milliseconds. A stranger's end is another's to see to. */
+  endsMono = Number.POSITIVE_INFINITY;
   readonly #socket: Socket;
   readonly #webSocket: WebSocket;
   readonly #clock: Clock;

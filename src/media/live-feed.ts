@@ -9,6 +9,7 @@ import {
   liveHelloWithinMs,
   liveMessageLimitBytes,
   liveProtocol,
+  liveRenewGraceMs,
   liveRequest,
   maxLiveStreams,
 } from '../core/live-messages.ts';
@@ -24,7 +25,7 @@ import { textFrame } from './websocket-frame.ts';
 
 /**
  * The live feed (`core/live-messages.ts`): WebSockets whose upgrade the HTTP server has read and handed over. A ticket opens a
- * connection; it lives until its client or the daemon (`revoke`) ends it.
+ * connection; it lives for as long as its client renews that, until the client or the daemon (`revoke`) ends it.
  */
 
 /** Connections, and those of them that have not said hello. */
@@ -186,6 +187,8 @@ export function createLiveFeed(hub: Hub, ctx: Context): LiveFeed {
         connection.end('media.protocol', `${request.type} does not belong here: this connection is ${principal.user}'s`);
       else {
         connection.principal = principalOf(ticket);
+        // Of a clock that was set back no ticket lives longer.
+        connection.endsMono = clock.mono() + Math.min(ticket.expiresAt - clock.now(), ticketLifeMs) + liveRenewGraceMs;
         connection.say({ type: 'welcome', user: ticket.user, now: clock.now(), expiresAt: ticket.expiresAt });
         recheck(connection);
       }
@@ -247,6 +250,8 @@ export function createLiveFeed(hub: Hub, ctx: Context): LiveFeed {
     const mono = clock.mono();
     for (const connection of connections) {
       if (mono - connection.heardMono > silentMs) connection.terminate();
+      else if (mono > connection.endsMono)
+        connection.end('http.auth', 'the ticket is over, and no renew came; ask for a new one');
       else connection.ping();
     }
     for (const [user, at] of revoked) if (at + ticketLifeMs < clock.now()) revoked.delete(user);

@@ -281,8 +281,9 @@ export async function startStore({ directory }: StoreOptions, ctx: Context): Pro
     users: {
       load: () => call('read', (thread) => thread.loadUsers()),
       add: (user) => call('write', (thread) => thread.addUser(user)),
-      replace: (user, endedSessions) => call('write', (thread) => thread.replaceUser(user, endedSessions)),
-      remove: (name) => call('write', (thread) => thread.removeUser(name)),
+      replace: (user, endedSessions, endedTokens) =>
+        call('write', (thread) => thread.replaceUser(user, endedSessions, endedTokens)),
+      remove: (name, endedTokens) => call('write', (thread) => thread.removeUser(name, endedTokens)),
       addSession: (session, endedSessions) => call('write', (thread) => thread.addSession(session, endedSessions)),
       endSessions: (hashes) => call('write', (thread) => thread.endSessions(hashes)),
       touch: (used) => call('write', (thread) => thread.touchUsers(used)),

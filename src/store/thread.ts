@@ -151,7 +151,7 @@ function createHandlers() {
     addUser: on((all, ...args: Parameters<Subjects['users']['add']>) => all.users.add.immediate(...args)),
     // Whoever loses rights loses them on a full disk too.
     replaceUser: deleting((all, ...args: Parameters<Subjects['users']['replace']>) => all.users.replace.immediate(...args)),
-    removeUser: deleting((all, name: string) => all.users.remove.immediate(name)),
+    removeUser: deleting((all, ...args: Parameters<Subjects['users']['remove']>) => all.users.remove.immediate(...args)),
     addSession: on((all, ...args: Parameters<Subjects['users']['addSession']>) => all.users.addSession.immediate(...args)),
     endSessions: deleting((all, hashes: readonly string[]) => all.users.endSessions.immediate(hashes)),
     touchUsers: on((all, ...args: Parameters<Subjects['users']['touch']>) => all.users.touch.immediate(...args)),

@@ -165,15 +165,17 @@ export function createUsers(db: Database) {
       if (userLike.get(user.name) !== undefined) throw exists('a user', user.name);
       insertUser.run(toUserRow(user));
     }),
-    replace: db.transaction((user: UserRecord, endedSessions: readonly string[]): void => {
+    replace: db.transaction((user: UserRecord, endedSessions: readonly string[], endedTokens: readonly string[]): void => {
       const before = requireUser(user.name);
       if (!isEnabledAdmin(user)) requireAdminBeside(before);
       updateUser.run(toUserRow(user));
       endSessions(endedSessions);
+      for (const id of endedTokens) deleteToken.run(id);
     }),
-    remove: db.transaction((name: string): void => {
+    remove: db.transaction((name: string, endedTokens: readonly string[]): void => {
       requireAdminBeside(requireUser(name));
       deleteUser.run(name);
+      for (const id of endedTokens) deleteToken.run(id);
     }),
     addSession: db.transaction((session: SessionRecord, endedSessions: readonly string[]): void => {
       requireUser(session.user);

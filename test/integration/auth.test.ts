@@ -107,6 +107,8 @@ test('a session is a cookie that changes with each login, needs its CSRF token, 
     assert.equal(old.status, 401, 'the session before ends with the login');
     const session = await ada.ask('GET', '/api/v1/session');
     assert.deepEqual([session.value.user, session.value.cameras, session.headers['cache-control']], ['ada', 'all', 'no-store']);
+    const days = (session.value.expiresAt - Date.now()) / 86_400_000;
+    assert.ok(days > 6.9 && days <= 7, `${days} days are left`);
 
     const change = (headers: Readonly<Record<string, string>>) =>
       ask(door.base, 'POST', '/api/v1/tickets', { headers: { cookie: ada.cookie, ...headers } });
@@ -314,6 +316,54 @@ test('a token does what its scopes allow, needs no CSRF token, and ends what it 
   assert.equal((await as('GET', '/api/v1/session')).status, 401);
 });
 
+test('tokens end with their maker: all of one who is removed or disabled, of one with a lower role those that may do more', async () => {
+  await using directory = await temporaryDirectory();
+  await using door = await startSetUpDoor(directory.path);
+  const { ada } = door;
+  const password = await addUser(ada, 'bo', { role: 'admin' });
+  const make = async (name: string, scopes: readonly string[], as: Parameters<typeof ask>[3]) => {
+    const made = await ask(door.base, 'POST', '/api/v1/tokens', { ...as, body: { name, scopes } });
+    assert.equal(made.status, 201, made.text);
+    return { headers: { authorization: `Bearer ${made.value.token}` } };
+  };
+  const session = async () => {
+    const bo = await loggedIn(door, 'bo', password);
+    return { headers: { cookie: bo.cookie, 'x-csrf': bo.csrf } };
+  };
+  const names = async () => (await ada.ask('GET', '/api/v1/tokens')).value.items.map(({ name }: { name: string }) => name);
+  await make('of ada', ['users.manage'], { headers: { cookie: ada.cookie, 'x-csrf': ada.csrf } });
+  const root = await make('root', ['users.manage', 'live'], await session());
+  const child = await make('child', ['live', 'audit.read'], root);
+  await make('grandchild', ['live'], root);
+  const camera = await make('camera', ['live'], await session());
+  const stream = await openStream(door, root.headers);
+
+  assert.equal((await ada.ask('PATCH', '/api/v1/users/bo', { role: 'operator' })).status, 200);
+  await stream.ended();
+  assert.deepEqual(await names(), ['camera', 'grandchild', 'of ada']);
+  const statusOf = async (as: Parameters<typeof ask>[3]) => (await ask(door.base, 'GET', '/api/v1/session', as)).status;
+  assert.deepEqual([await statusOf(root), await statusOf(child), await statusOf(camera)], [401, 401, 200]);
+  assert.ok(door.revoked.includes('token:root rights') && door.revoked.includes('token:child rights'), String(door.revoked));
+
+  assert.equal((await ada.ask('PATCH', '/api/v1/users/bo', { role: 'admin' })).status, 200);
+  assert.deepEqual(await names(), ['camera', 'grandchild', 'of ada']);
+  assert.equal((await ada.ask('PATCH', '/api/v1/users/bo', { disabled: true })).status, 200);
+  assert.deepEqual([await statusOf(camera), await names()], [401, ['of ada']]);
+  await ada.ask('PATCH', '/api/v1/users/bo', { disabled: false });
+  const again = await make('again', ['users.manage'], await session());
+  await make('made by again', ['live'], again);
+  assert.equal((await ada.ask('DELETE', '/api/v1/users/bo')).status, 204);
+  assert.deepEqual([await statusOf(again), await names()], [401, ['of ada']]);
+  const stored = (await door.store.users.load()).tokens.map(({ name }) => name);
+  assert.deepEqual(stored, ['of ada']);
+  const rows = await until('the rows are stored', async () => {
+    const { items } = (await ada.ask('GET', '/api/v1/audit?actor=ada')).value;
+    const removals = items.filter(({ action }: { action: string }) => action === 'token.remove');
+    return removals.length === 6 ? removals : undefined;
+  });
+  for (const { details } of rows) assert.equal(details.maker, 'bo');
+});
+
 test('a trusted proxy lets in whom it names, with its secret, from its address, and only users known here', async () => {
   await using directory = await temporaryDirectory();
   const secretFile = join(directory.path, 'proxy.secret');
@@ -330,6 +380,7 @@ test('a trusted proxy lets in whom it names, with its secret, from its address, 
       ask(door.base, method, `/api/v1/${path}`, { headers: { 'remote-user': user, 'x-sightline-proxy': given, ...more } });
     const known = await as('bo@example.org', secret);
     assert.deepEqual([known.status, known.value.via, known.value.cameras], [200, 'proxy', ['lobby']]);
+    assert.equal(known.value.expiresAt, undefined, 'the proxy knows when');
     assert.equal((await as('ci', secret)).status, 200, 'a user without a password');
     assert.deepEqual(statuses([await as('ada', 'a secret of somebody'), await as('ada', '')]), [403, 403]);
     const unknown = await as('mallory', secret);

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { may } from '../../src/core/access.ts';
+import { may, permissions } from '../../src/core/access.ts';
 import { type AnyRoute, routesOf } from '../../src/http/api/route.ts';
 import { apiRoutes } from '../../src/http/api/routes.ts';
 import { problemSchema } from '../../src/http/problem.ts';
 import { allRoutes } from '../../src/http/table.ts';
 import { alertIds, clipBytes, people, startTestApi, type TestApi } from '../support/api.ts';
 import { testContext } from '../support/context.ts';
+import { temporaryDirectory } from '../support/directory.ts';
 import { type FakeSubject, fakePhoto } from '../support/photos.ts';
 import { begin } from '../support/sightings.ts';
 import { until } from '../support/until.ts';
@@ -178,8 +181,50 @@ test('clean video of a masked camera is for admins: its address and its clips', 
     { annotated: `${yard}/annotated` },
   ]);
   assert.deepEqual((await rtsp('admin'))[1], { clean: yard, annotated: `${yard}/annotated` });
+  // The host as the browser wrote it, which a trusted proxy alone can tell; the port is the RTSP server's.
+  const seen = async (of: TestApi, headers: Readonly<Record<string, string>>) => {
+    const camera = await of.ask('viewer', '/api/v1/cameras/yard', { headers });
+    return ((await camera.json()) as { readonly rtsp: unknown }).rtsp;
+  };
+  const forwarded = { 'x-forwarded-host': 'cam.example:8443' };
+  assert.deepEqual(await seen(api, forwarded), { annotated: `${yard}/annotated` });
+  await using folder = await temporaryDirectory();
+  const secretFile = join(folder.path, 'proxy.secret');
+  await writeFile(secretFile, 'a secret of the proxy\n');
+  const names = { userHeader: 'Remote-User', secretHeader: 'X-Sightline-Proxy' };
+  await using behind = await startTestApi(ctx, { trustedProxy: { ...names, addresses: ['127.0.0.1'], secretFile } });
+  assert.deepEqual(await seen(behind, forwarded), { annotated: 'rtsp://cam.example:8554/yard/annotated' });
+  assert.deepEqual(await seen(behind, { 'x-forwarded-host': '[2001:db8::1]:1' }), {
+    annotated: 'rtsp://[2001:db8::1]:8554/yard/annotated',
+  });
+  assert.deepEqual(await seen(behind, {}), { annotated: `${yard}/annotated` });
   assert.equal(await refused(await api.ask('operator', `/api/v1/alerts/${alertIds.yard}/clip`)), '403 http.forbidden');
   assert.equal((await api.ask('admin', `/api/v1/alerts/${alertIds.yard}/clip`)).status, 200);
+  const { accounts, clipCameras } = api;
+  const by = { user: 'admin', via: 'session' } as const;
+  const { token } = await accounts.addToken({ name: 'every', scopes: permissions, cameras: 'all' }, by);
+  assert.equal(await refused(await api.ask(token, `/api/v1/alerts/${alertIds.yard}/clip`)), '403 http.forbidden');
+  assert.equal((await api.ask('only-alerts.read', `/api/v1/alerts/${alertIds.lobby}/clip`)).status, 200);
+
+  // The clip is of the camera where the alert began, wherever it is now: of one with masks, of another's, of one that is gone.
+  const ask = async (name: string, camera: string) => {
+    clipCameras.set(alertIds.lobby, camera);
+    const answers = await Promise.all(
+      ['clip', 'clip/index'].map((what) => api.ask(name, `/api/v1/alerts/${alertIds.lobby}/${what}`)),
+    );
+    return await Promise.all(
+      answers.map(async (answer) => {
+        const body = await answer.text();
+        return answer.ok ? String(answer.status) : `${answer.status} ${problemSchema.parse(JSON.parse(body)).code}`;
+      }),
+    );
+  };
+  assert.deepEqual(await ask('operator', 'yard'), ['403 http.forbidden', '200']);
+  assert.deepEqual(await ask('admin', 'yard'), ['200', '200']);
+  assert.deepEqual(await ask('porter', 'yard'), ['404 clip.unknown', '404 clip.unknown']);
+  assert.deepEqual(await ask('operator', 'gone'), ['403 http.forbidden', '200']);
+  assert.deepEqual(await ask('porter', 'lobby'), ['200', '200']);
+  await until('every clip is closed', () => api.openClips() === 0);
 });
 
 test('clips come in parts, pictures with a tag, and watchlist pictures only for those granted them, noted', async () => {

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { type FileHandle, open, writeFile } from 'node:fs/promises';
 import { get } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { connect } from 'node:net';
+import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
+import { bindRoutes, routesOf } from '../../src/http/api/route.ts';
 import { problemSchema } from '../../src/http/problem.ts';
 import { startHttpServer } from '../../src/http/server.ts';
 import { startTestApi, writePages } from '../support/api.ts';
@@ -16,7 +19,7 @@ import { until } from '../support/until.ts';
 
 /** What the server does before and around its routes. */
 
-test('alive is for everybody; why a part is not ready is for those who may read the health', async () => {
+test('alive is for everybody; which part is not ready is for those who may read the health and see its camera', async () => {
   using ctx = testContext();
   await using api = await startTestApi(ctx);
   const alive = await api.ask(undefined, '/healthz');
@@ -28,7 +31,17 @@ test('alive is for everybody; why a part is not ready is for those who may read 
   ];
   assert.deepEqual([told.status, await told.json()], [503, { ready: false, parts }]);
   const untold = await api.ask(undefined, '/readyz');
-  assert.deepEqual(await untold.json(), { ready: false, parts: parts.map(({ name, ready }) => ({ name, ready })) });
+  assert.deepEqual([untold.status, await untold.json()], [503, { ready: false, parts: [] }]);
+  assert.deepEqual(await (await api.ask('only-live', '/readyz')).json(), { ready: false, parts: [] });
+  for (const [name, theirs] of [
+    ['porter', parts.slice(0, 1)],
+    ['admin', parts],
+  ] as const) {
+    assert.deepEqual(await (await api.ask(name, '/readyz')).json(), { ready: false, parts: theirs }, name);
+    const status = (await (await api.ask(name, '/api/v1/status')).json()) as Readonly<Record<string, unknown>>;
+    assert.deepEqual(status['parts'], theirs, name);
+    assert.equal('lastReload' in status, name === 'admin', name);
+  }
   await using open = await startTestApi(ctx, { metrics: 'loopback' });
   assert.deepEqual(await (await open.ask(undefined, '/readyz')).json(), { ready: false, parts });
 });
@@ -154,7 +167,7 @@ function statusOf(url: string, headers: Readonly<Record<string, string>>): Promi
   });
 }
 
-function upgrade(socket: Duplex, path: string): Promise<string> {
+function upgrade(socket: Duplex, path: string, to = 'websocket', connection = 'Upgrade'): Promise<string> {
   return new Promise((resolve) => {
     let got = '';
     socket.on('data', (bytes: Buffer) => {
@@ -163,7 +176,7 @@ function upgrade(socket: Duplex, path: string): Promise<string> {
     socket.on('error', () => {});
     socket.on('close', () => resolve(got));
     socket.write(
-      `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: a\r\n\r\nhead`,
+      `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: ${connection}\r\nUpgrade: ${to}\r\nSec-WebSocket-Key: a\r\n\r\n${to === 'websocket' ? 'head' : ''}`,
     );
   });
 }
@@ -179,6 +192,13 @@ test('an upgrade to the live feed is handed on with its socket, whatever else as
   assert.equal(await upgrade(connect(api.port, '127.0.0.1'), '/api/v1/live?x=1'), 'mine');
   assert.match(await upgrade(connect(api.port, '127.0.0.1'), '/api/v1/events'), /^HTTP\/1\.1 404 .*http\.unknown/s);
   assert.deepEqual(taken, ['/api/v1/live?x=1 head']);
+  // As curl --http2 and Java ask first: who does not speak it answers as if it were not there.
+  for (const [path, answer] of [
+    ['/healthz', /^HTTP\/1\.1 200 .*"alive"/s],
+    ['/api/v1/cameras', /^HTTP\/1\.1 401 .*http\.auth/s],
+    ['/api/v1/live', /^HTTP\/1\.1 426 /],
+  ] as const)
+    assert.match(await upgrade(connect(api.port, '127.0.0.1'), path, 'h2c', 'Upgrade, close'), answer, path);
   assert.equal((await api.ask(undefined, '/api/v1/live')).status, 426);
   await using without = await startTestApi(ctx);
   assert.match(await upgrade(connect(without.port, '127.0.0.1'), '/api/v1/live'), /^HTTP\/1\.1 503 .*media\.unavailable/s);
@@ -214,6 +234,65 @@ test('with a certificate it speaks HTTPS, upgrades included', async () => {
   assert.equal(status, 200);
   const socket = connectTls({ host: '127.0.0.1', port: api.port, servername: 'localhost', ca });
   assert.equal(await upgrade(socket, '/api/v1/live'), 'mine');
+  const other = connectTls({ host: '127.0.0.1', port: api.port, servername: 'localhost', ca });
+  assert.match(await upgrade(other, '/healthz', 'h2c', 'Upgrade, close'), /^HTTP\/1\.1 200 /);
+});
+
+test('a clip whose reader has gone before its first byte is closed all the same', async () => {
+  using ctx = testContext();
+  await using folder = await temporaryDirectory();
+  const path = join(folder.path, 'clip');
+  await writeFile(path, Buffer.alloc(1_000_000, 1));
+  // Kept here: what nobody holds any more Node closes by itself some day.
+  const opened: FileHandle[] = [];
+  const route = routesOf<object>()({
+    method: 'GET',
+    path: '/clip',
+    access: 'open',
+    group: 'test',
+    says: 'A file that is opened late.',
+    answers: { 200: { says: 'It.', media: 'video/mp4' } },
+    handle: async ({ raw }) => {
+      const handle = await open(path);
+      opened.push(handle);
+      if (raw.headers['x-wait'] !== undefined) await until('the reader has gone', () => raw.raw.socket.destroyed);
+      return {
+        kind: 'file',
+        media: 'video/mp4',
+        file: {
+          bytes: 1_000_000,
+          tag: 'tag',
+          async *read(start, end) {
+            for (let at = start; at <= end; at += 65_536) {
+              const { buffer, bytesRead } = await handle.read(Buffer.alloc(Math.min(65_536, end - at + 1)), { position: at });
+              yield buffer.subarray(0, bytesRead);
+            }
+          },
+          [Symbol.asyncDispose]: () => handle.close(),
+        },
+      };
+    },
+  });
+  const gate = { identify: async () => undefined, requireSameSite: () => {}, requireMetrics: async () => {} };
+  await using server = await startHttpServer({ host: '127.0.0.1', port: 0 }, { routes: bindRoutes([route], {}), gate }, ctx);
+  const held = () =>
+    readdirSync('/proc/self/fd').filter((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`) === path;
+      } catch {
+        return false;
+      }
+    }).length;
+  const { port } = server.address;
+  assert.equal((await (await fetch(`http://127.0.0.1:${port}/clip`)).arrayBuffer()).byteLength, 1_000_000);
+  for (let count = 0; count < 20; count += 1) {
+    const socket = connect(port, '127.0.0.1');
+    // Half of them go while it is opened, half in the middle of it.
+    socket.write(`GET /clip HTTP/1.1\r\nHost: x\r\n${count % 2 === 0 ? 'X-Wait: 1\r\n' : ''}\r\n`);
+    await until('it is opened', () => opened.length === count + 2);
+    socket.destroy();
+  }
+  await until('no file is open', () => held() === 0);
 });
 
 test('events come as they happen, to those whose cameras they are of; a reader that takes nothing loses its oldest, told how many', async () => {

@@ -4,11 +4,15 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import { type AddressInfo, connect } from 'node:net';
+import { type AddressInfo, connect, type Socket } from 'node:net';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import { writeTicket } from '../../src/core/tickets.ts';
+import { createHub } from '../../src/media/hub.ts';
+import { createLiveFeed } from '../../src/media/live-feed.ts';
 import { makeCertificates } from '../support/certificates.ts';
+import { ManualClock } from '../support/clock.ts';
+import { testContext } from '../support/context.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { encode } from '../support/encoded.ts';
 import { connectLive } from '../support/live-client.ts';
@@ -116,7 +120,7 @@ test('a revoked user is out at once, with every ticket of before; nobody else no
   await until('welcome', () => [vic, stalled, ada].every((one) => one.said('welcome').length === 1));
   await until('counted', () => all.door.stats?.liveSubscribers === 3);
   stalled.webSocket.pause();
-  all.door.revoke('vic');
+  all.door.revoke('vic', 'logout');
   assert.deepEqual(await vic.closed, { code: 1008, reason: 'http.auth' });
   await until('the stalled one is gone too', () => all.door.stats?.liveSubscribers === 1);
   using again = await connectLive(all.url, { ticket: kept });
@@ -127,6 +131,43 @@ test('a revoked user is out at once, with every ticket of before; nobody else no
   await until('welcome', () => fresh.said('welcome')[0]);
   ada.say({ type: 'unsubscribe', stream: 1 });
   assert.equal(ada.webSocket.readyState, ada.webSocket.OPEN);
+});
+
+test('a connection ends a minute after its ticket, unless that was renewed', async () => {
+  const clock = new ManualClock();
+  using ctx = testContext(clock);
+  const stream = { readers: 0, lost: 0, push: () => {}, announce: () => {}, cut: () => {}, end: () => {} };
+  const hub = createHub({ makeStream: () => stream, onWant: () => {}, onClean: () => {} }, ctx);
+  await using feed = createLiveFeed(hub, ctx);
+  feed.setTicketKey(ticketKey);
+  const server = createServer();
+  server.on('upgrade', ({ url = '', headers }, socket, head) =>
+    feed.take({ url, headers: headers as Record<string, string>, head }, socket as Socket),
+  );
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  using _closed = { [Symbol.dispose]: () => server.close() };
+  const url = `ws://127.0.0.1:${(server.address() as AddressInfo).port}/api/v1/live`;
+  const fresh = () => writeTicket(viewer, ticketKey, clock.now()).ticket;
+  using idle = await connectLive(url, { ticket: fresh() });
+  using renewed = await connectLive(url, { ticket: fresh() });
+  await until('both are in', () => feed.subscribers === 2);
+  for (let count = 0; count < 5; count += 1) {
+    await clock.advance(15_000);
+    const before = renewed.said('welcome').length;
+    renewed.say({ type: 'renew', ticket: fresh() });
+    await until('the renewal', () => renewed.said('welcome').length > before);
+  }
+  assert.equal(feed.subscribers, 2, 'within the grace');
+  await clock.advance(30_000);
+  assert.deepEqual(await idle.closed, { code: 1008, reason: 'http.auth' });
+  assert.match(idle.said('error')[0]?.message ?? '', /the ticket is over/);
+  assert.equal(renewed.webSocket.readyState, renewed.webSocket.OPEN);
+  // Set back by an hour: the tickets of before end no later.
+  await clock.advance(15_000);
+  clock.jump(-3_600_000);
+  await clock.advance(60_000);
+  assert.equal((await renewed.closed).reason, 'http.auth');
 });
 
 test('sockets are handed over without leaving anything behind, of TLS too', async () => {
@@ -241,7 +282,13 @@ test('streams over RTSP are for the same people, and end with their access', asy
   );
   await until('two players', () => door.stats?.rtspReaders === 2);
   const ended = players.map((player) => once(player, 'exit'));
-  door.revoke('vic');
+  // Who logs out of a browser leaves their recorder be; the live feed of vic says when that was heard.
+  using feed = await connectLive(all.url, { ticket: ticket(viewer) });
+  await until('welcome', () => feed.said('welcome')[0]);
+  door.revoke('vic', 'logout');
+  assert.equal((await feed.closed).reason, 'http.auth');
+  await until('both still read', () => door.stats?.liveSubscribers === 0 && door.stats.rtspReaders === 2);
+  door.revoke('vic', 'rights');
   await ended[0];
   await until('one player', () => door.stats?.rtspReaders === 1);
   door.users([]);

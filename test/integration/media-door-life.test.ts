@@ -24,7 +24,7 @@ test('a killed door is started again and knows everything; a stopped one costs t
   using client = await connectLive(all.url, { ticket: ticket(admin) });
   client.say({ type: 'subscribe', stream: 1, camera: 'lobby', variant: 'annotated', video: true, metadata: true });
   await until('wanted', () => all.wants.length === 1);
-  door.revoke('vic');
+  door.revoke('vic', 'rights');
   door.clip({ id: 'a1', camera: 'lobby', atMs: Date.now(), beforeMs: 1000, afterMs: 60_000, path: join(made.path, 'a1') });
   process.kill(door.pid ?? 0, 'SIGKILL');
   await client.closed;

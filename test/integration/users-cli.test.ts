@@ -69,7 +69,10 @@ test('users are added, listed, given passwords and removed by command', async ()
     refused.map(({ error }) => (isSightlineError(error) ? error.code : error)),
     ['user.exists', 'user.exists', 'user.refused', 'cli.usage', 'cli.usage', 'user.refused', 'user.unknown', 'cli.usage'],
   );
-  assert.deepEqual((await users(['remove', 'ci'])).out, ['ci is removed']);
+  for (const name of ['home', 'bell'])
+    await accounts.addToken({ name, scopes: ['live'], cameras: 'all' }, { user: 'ci', via: 'control' });
+  assert.deepEqual((await users(['remove', 'ci'])).out, ['ci is removed, with the tokens of their making: bell, home']);
+  assert.deepEqual(accounts.listTokens(), []);
   await accounts.audit[Symbol.asyncDispose]();
   const rows = (await store.audit.list(100))
     .toReversed()
@@ -83,7 +86,11 @@ test('users are added, listed, given passwords and removed by command', async ()
       'operator control user.stream_password ci',
       'operator control user.stream_password_remove ci',
       'operator control user.password ci',
+      'ci control token.add home',
+      'ci control token.add bell',
       'operator control user.remove ci',
+      'operator control token.remove bell',
+      'operator control token.remove home',
     ],
   );
 });

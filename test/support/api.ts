@@ -12,13 +12,15 @@ import { createUserHandlers } from '../../src/composition/user-handlers.ts';
 import { type Config, configSchema } from '../../src/config/schema.ts';
 import { type Principal, permissions } from '../../src/core/access.ts';
 import type { Context } from '../../src/core/context.ts';
+import type { ReloadView } from '../../src/core/control.ts';
 import type { Store } from '../../src/core/store.ts';
 import type { CameraState } from '../../src/core/types.ts';
 import type { NewUser } from '../../src/core/users.ts';
-import type { AnswerFile } from '../../src/http/api/route.ts';
 import { bindRoutes } from '../../src/http/api/route.ts';
 import { apiRoutes } from '../../src/http/api/routes.ts';
+import type { ClipFile } from '../../src/http/api/services.ts';
 import { type Accounts, startAccounts } from '../../src/http/auth/accounts.ts';
+import { hostName } from '../../src/http/auth/addresses.ts';
 import { cookieName } from '../../src/http/auth/cookie.ts';
 import { csrfToken } from '../../src/http/auth/secrets.ts';
 import { createAuthPart } from '../../src/http/auth/start.ts';
@@ -62,6 +64,10 @@ export interface TestApi extends AsyncDisposable {
   /** Of Alex Example on the list banned. */
   readonly entry: { readonly id: string; readonly referenceId: string };
   readonly accounts: Accounts;
+  /** Whose clip an alert has. */
+  readonly clipCameras: Map<string, string>;
+  /** Clips that were opened and not yet disposed. */
+  openClips(): number;
   /** Headers by which somebody is known; as they are now. */
   credentials(name: string): Readonly<Record<string, string>>;
   principal(name: string): Principal;
@@ -73,6 +79,7 @@ export interface TestApi extends AsyncDisposable {
 export interface TestApiOptions {
   /** As `http.metrics`. */
   readonly metrics?: 'login' | 'loopback';
+  readonly trustedProxy?: Config['http']['trustedProxy'];
   readonly needs?: Partial<HttpNeeds>;
   readonly host?: string;
 }
@@ -81,6 +88,8 @@ const states: Readonly<Record<string, CameraState>> = {
   lobby: { state: 'live', since: 1000, codec: 'h264', width: 1280, height: 720, decode: 'software', otherCodes: [] },
   yard: { state: 'away', since: 2000, reason: 'connection refused', code: 'source.unreachable', retryAt: 5000 },
 };
+
+const unchanged: ReloadView = { state: 'unchanged', at: 1, changes: [], needsDaemonRestart: [], issues: [] };
 
 function testConfig(): Config {
   const mask: [number, number][] = [
@@ -94,14 +103,15 @@ function testConfig(): Config {
   });
 }
 
-function clip(): AnswerFile {
+function clip(camera: string, disposed: () => void): ClipFile {
   return {
+    record: { camera },
     bytes: clipBytes.length,
     tag: createHash('sha256').update(clipBytes).digest('hex').slice(0, 16),
     read: async function* (start, end) {
       for (let at = start; at <= end; at += 100) yield clipBytes.subarray(at, Math.min(end + 1, at + 100));
     },
-    [Symbol.asyncDispose]: async () => {},
+    [Symbol.asyncDispose]: async () => disposed(),
   };
 }
 
@@ -171,6 +181,11 @@ export async function startTestApi(ctx: Context, options: TestApiOptions = {}): 
   const entry = await fill(store, watchlist);
   const accounts = await startAccounts(store, ctx);
   const feed = createEventFeed(ctx.metrics);
+  const clipCameras = new Map<string, string>([
+    [alertIds.lobby, 'lobby'],
+    [alertIds.yard, 'yard'],
+  ]);
+  let openClips = 0;
   let ids = 0;
   const alerts = await startAlerts(
     {
@@ -185,7 +200,7 @@ export async function startTestApi(ctx: Context, options: TestApiOptions = {}): 
   );
   const cameras = () => Object.entries(states).map(([camera, state]) => ({ camera, state }));
   const keep = { store, watchlist, engine: { name: 'embedded', states: () => [{ state: 'ready', model: 'face' }] } };
-  const status = async () => ({ ...emptyStatus, cameras: cameras(), parts: parts() });
+  const status = async () => ({ ...emptyStatus, cameras: cameras(), parts: parts(), lastReload: unchanged });
   const parts = () => [
     { name: 'store', ready: true },
     { name: 'camera yard', ready: false, reason: 'away: connection refused' },
@@ -199,7 +214,7 @@ export async function startTestApi(ctx: Context, options: TestApiOptions = {}): 
       alerts,
       feed,
       outages: { of: () => undefined } as never,
-      reload: async () => ({ state: 'unchanged', at: 1, changes: [], needsDaemonRestart: [], issues: [] }),
+      reload: async () => unchanged,
       status,
     },
   });
@@ -208,7 +223,7 @@ export async function startTestApi(ctx: Context, options: TestApiOptions = {}): 
     {
       accounts,
       store,
-      http: { metrics: options.metrics ?? 'login', trustedProxy: undefined },
+      http: { metrics: options.metrics ?? 'login', trustedProxy: options.trustedProxy },
       ticketKey: Buffer.alloc(32, 7),
     },
     ctx,
@@ -225,14 +240,24 @@ export async function startTestApi(ctx: Context, options: TestApiOptions = {}): 
       newestOverlay: (camera) =>
         camera === 'lobby' ? { camera, epoch: 1, pts90k: 900_000n, time: begin, predicted: false, boxes: [] } : undefined,
       clips: {
-        open: async (id) => (id === alertIds.lobby || id === alertIds.yard ? clip() : undefined),
-        index: async (id) =>
-          id === alertIds.lobby ? { camera: 'lobby', fps: 25, at: 5, frames: [{ time: 0, pts: 0, boxes: [] }] } : undefined,
+        open: async (id) => {
+          const camera = clipCameras.get(id);
+          if (camera === undefined) return undefined;
+          openClips += 1;
+          return clip(camera, () => {
+            openClips -= 1;
+          });
+        },
+        index: async (id) => {
+          const camera = clipCameras.get(id);
+          return camera === undefined ? undefined : { camera, fps: 25, at: 5, frames: [{ time: 0, pts: 0, boxes: [] }] };
+        },
       },
       door: () => ({ ready: { rtspPort: 8554 }, stats: undefined }),
       status,
       parts,
       audit: part.auth.audit,
+      hostOf: (request) => hostName(part.auth.seenAs(request).host),
       requireMetrics: (request) => part.auth.requireMetrics(request),
       documents: createDocuments(),
     },
@@ -252,6 +277,8 @@ export async function startTestApi(ctx: Context, options: TestApiOptions = {}): 
     feed,
     entry,
     accounts,
+    clipCameras,
+    openClips: () => openClips,
     credentials: (name) => known.get(name)?.() ?? { authorization: `Bearer ${name}` },
     principal: (name) => {
       const token = accounts.tokens.all().find((record) => `only-${record.name}` === name);

@@ -1,7 +1,8 @@
 import { z } from 'zod';
-import { may, maySee, type Principal } from '../../core/access.ts';
+import { may, maySee, type Principal, seesBehindMasks } from '../../core/access.ts';
 import type { Alert } from '../../core/alerts.ts';
 import { isSightlineError, SightlineError } from '../../core/errors.ts';
+import type { CameraId } from '../../core/types.ts';
 import { type Answer, jpeg, json, type Route } from './route.ts';
 import { alertDetail, alertStates, alertView, clipIndex, rejectedAlert } from './schemas.ts';
 import type { ApiServices, PhotoCheck } from './services.ts';
@@ -209,7 +210,7 @@ export const alertRoutes: readonly Route<ApiServices>[] = [
     path: '/api/v1/alerts/{id}/clip',
     access: 'alerts.read',
     group,
-    says: 'The video around the sighting. It shows what masks hide: of a camera that has some it is for admins.',
+    says: 'The video around the sighting. It shows what masks hide: of a camera that has some it is for admins, and for no token.',
     params: anAlert,
     answers: {
       200: { says: 'The clip.', media: 'video/mp4' },
@@ -217,9 +218,15 @@ export const alertRoutes: readonly Route<ApiServices>[] = [
     },
     handle: async ({ principal, params }, services): Promise<Answer> => {
       const { alert } = await alertFor(params.id, principal, services);
-      requireUnmasked(alert, principal, services);
       const file = await services.clips.open(alert.id);
       if (file === undefined) throw unknownClip(alert.id);
+      try {
+        if (!maySee(principal, file.record.camera)) throw unknownClip(alert.id);
+        requireUnmasked(file.record.camera, principal, services);
+      } catch (error) {
+        await file[Symbol.asyncDispose]();
+        throw error;
+      }
       services.audit.note(principal, 'picture.viewed', alert.id, { what: 'clip' });
       return { kind: 'file', media: 'video/mp4', file };
     },
@@ -229,22 +236,22 @@ export const alertRoutes: readonly Route<ApiServices>[] = [
     path: '/api/v1/alerts/{id}/clip/index',
     access: 'alerts.read',
     group,
-    says: 'The boxes of the clip, frame by frame.',
+    says: 'The boxes of the clip, frame by frame, and of which camera it is: the one where the alert began.',
     params: anAlert,
     answers: { 200: { says: 'The index.', json: clipIndex } },
     handle: async ({ principal, params }, services) => {
       const { alert } = await alertFor(params.id, principal, services);
       const index = await services.clips.index(alert.id);
-      if (index === undefined) throw unknownClip(alert.id);
+      if (index === undefined || !maySee(principal, index.camera)) throw unknownClip(alert.id);
       return json(index);
     },
   }),
 ];
 
-/** A camera that is gone from the configuration may have had masks. */
-function requireUnmasked({ camera }: Alert, principal: Principal, { cameras }: ApiServices): void {
+/** A clip is the clean stream. A camera that is gone from the configuration may have had masks. */
+function requireUnmasked(camera: CameraId, principal: Principal, { cameras }: ApiServices): void {
   const masked = cameras.list().find((known) => known.camera === camera)?.masked ?? true;
-  if (!masked || principal.role === 'admin') return;
+  if (!masked || seesBehindMasks(principal)) return;
   throw new SightlineError('http.forbidden', `the clip shows what the masks of camera ${camera} hide: it is for admins`, {
     details: { camera },
   });

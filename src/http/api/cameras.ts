@@ -50,7 +50,7 @@ export const cameraRoutes: readonly Route<ApiServices>[] = [
     group,
     says: "The caller's cameras.",
     answers: { 200: { says: 'The cameras.', json: z.strictObject({ items: z.array(cameraView) }) } },
-    handle: ({ principal, raw }, services) => json({ items: camerasFor(principal, raw.hostname, services) }),
+    handle: ({ principal, raw }, services) => json({ items: camerasFor(principal, services.hostOf(raw), services) }),
   }),
   route({
     method: 'GET',
@@ -61,7 +61,7 @@ export const cameraRoutes: readonly Route<ApiServices>[] = [
     params: aCamera,
     answers: { 200: { says: 'The camera.', json: cameraView } },
     handle: ({ principal, params, raw }, services) => {
-      const found = camerasFor(principal, raw.hostname, services).find(({ camera }) => camera === params.camera);
+      const found = camerasFor(principal, services.hostOf(raw), services).find(({ camera }) => camera === params.camera);
       if (found === undefined) throw unknownCamera(params.camera);
       return json(found);
     },

@@ -11,6 +11,8 @@ import { asSeenBy, route, text, unknownCamera } from './shared.ts';
 /** Proxies end what is silent. */
 const commentEveryMs = 15_000;
 const retryMs = 3000;
+/** Whom a proxy let in may have logged out there, which nobody tells us: the next connection comes with their name anew, or not at all. */
+const proxiedMs = 10 * 60_000;
 
 function message<N extends EventName>(name: N, data: z.input<(typeof eventSchemas)[N]>): string {
   return `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
@@ -36,11 +38,16 @@ export function eventFor(item: FeedItem, principal: Principal, wanted: (camera: 
 async function* told(
   principal: Principal,
   wanted: (camera: CameraId) => boolean,
-  items: AsyncIterator<FeedItem>,
+  { items, leave }: { readonly items: AsyncIterator<FeedItem>; readonly leave: () => void },
   services: ApiServices,
 ): AsyncGenerator<string, void, undefined> {
   let beat = Promise.withResolvers<undefined>();
+  let over = false;
   using _beats = services.every(commentEveryMs, () => beat.resolve(undefined));
+  using _end = services.every(proxiedMs, () => {
+    over = principal.via === 'proxy';
+    beat.resolve(undefined);
+  });
   // Listening begins here: what happens while the first lines are sent is not missed.
   let next = items.next();
   next.catch(() => {});
@@ -52,6 +59,7 @@ async function* told(
     }
     while (true) {
       const got = await Promise.race([next, beat.promise]);
+      if (over) return;
       if (got === undefined) {
         beat = Promise.withResolvers<undefined>();
         yield ':\n\n';
@@ -64,6 +72,8 @@ async function* told(
       if (said !== undefined) yield said;
     }
   } finally {
+    // What waits for the next item would keep the iterator from returning.
+    leave();
     await items.return?.();
   }
 }
@@ -74,14 +84,23 @@ export const eventRoutes: readonly Route<ApiServices>[] = [
     path: '/api/v1/events',
     access: 'alerts.read',
     group: 'Events',
-    says: 'Alerts and states of cameras as they happen, from now on, as server-sent events (docs/asyncapi.json has them). After a lost connection ask for the alerts again.',
+    says: 'Alerts and states of cameras as they happen, from now on, as server-sent events (docs/asyncapi.json has them). After a lost connection ask for the alerts again; whom a trusted proxy let in is disconnected every ten minutes.',
     query: z.strictObject({ camera: text.exactOptional().describe('Only of this one.') }),
-    answers: { 200: { says: 'Events until the caller goes or is no longer let in.', media: 'text/event-stream' } },
+    answers: {
+      200: {
+        says: 'Events until the caller goes or is no longer let in; 16 times for one user or token.',
+        media: 'text/event-stream',
+      },
+    },
     handle: ({ principal, query: { camera }, signal }, services): Answer => {
       if (camera !== undefined && !maySee(principal, camera)) throw unknownCamera(camera);
       const wanted = (some: CameraId) => maySee(principal, some) && (camera === undefined || some === camera);
-      const items = services.events(signal)[Symbol.asyncIterator]();
-      return { kind: 'stream', media: 'text/event-stream', chunks: told(principal, wanted, items, services) };
+      const left = new AbortController();
+      const heard = {
+        items: services.events(AbortSignal.any([signal, left.signal]), principal.user)[Symbol.asyncIterator](),
+        leave: () => left.abort(),
+      };
+      return { kind: 'stream', media: 'text/event-stream', chunks: told(principal, wanted, heard, services) };
     },
   }),
 ];

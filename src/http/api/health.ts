@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { may } from '../../core/access.ts';
+import { may, maySee, type Principal } from '../../core/access.ts';
 import type { PartState } from '../../core/control.ts';
 import { camerasFor } from './cameras.ts';
 import { type Answer, json, type Route } from './route.ts';
@@ -25,14 +25,14 @@ export const healthRoutes: readonly Route<ApiServices>[] = [
     path: '/readyz',
     access: 'open',
     group,
-    says: 'Which part of the daemon is not ready. Reasons are told to those who may read the health or the metrics.',
+    says: 'Whether the daemon is ready. Which part is not, and why, is told to those who may read the health or the metrics.',
     answers: {
       200: { says: 'All are.', json: z.strictObject({ ready: z.boolean(), parts: z.array(partView) }) },
       503: { says: 'Not all are.', json: z.strictObject({ ready: z.boolean(), parts: z.array(partView) }) },
     },
     handle: async ({ principal, raw }, services) => {
-      const reads = principal !== undefined && may(principal, 'health.read');
-      return readiness(services.parts(), reads || (await services.mayReadMetrics(raw)));
+      const reads = (principal !== undefined && may(principal, 'health.read')) || (await services.mayReadMetrics(raw));
+      return readiness(services.parts(), reads ? (part) => mayKnow(part, principal) : () => false);
     },
   }),
   route({
@@ -54,8 +54,15 @@ export const healthRoutes: readonly Route<ApiServices>[] = [
     group,
     says: 'How everything is: parts, cameras, queues, models, engine, index.',
     answers: { 200: { says: 'The state.', json: statusView } },
-    handle: async ({ principal, raw }, services) =>
-      json({ ...(await services.status()), cameras: camerasFor(principal, raw.hostname, services) }),
+    handle: async ({ principal, raw }, services) => {
+      const { parts, lastReload, ...status } = await services.status();
+      return json({
+        ...status,
+        parts: parts.filter((part) => mayKnow(part, principal)),
+        cameras: camerasFor(principal, services.hostOf(raw), services),
+        ...(lastReload === undefined || !may(principal, 'config.reload') ? {} : { lastReload }),
+      });
+    },
   }),
   route({
     method: 'POST',
@@ -100,10 +107,15 @@ export const healthRoutes: readonly Route<ApiServices>[] = [
   }),
 ];
 
-function readiness(parts: readonly PartState[], reasons: boolean): Answer {
+const cameraPart = 'camera ';
+
+/** Parts are named after cameras, too. Whoever reads the metrics without a login reads of all of them. */
+function mayKnow({ name }: Pick<PartState, 'name'>, principal: Principal | undefined): boolean {
+  return principal === undefined || !name.startsWith(cameraPart) || maySee(principal, name.slice(cameraPart.length));
+}
+
+/** Ready is the whole daemon, whatever of it is told. */
+function readiness(parts: readonly PartState[], isTold: (part: PartState) => boolean): Answer {
   const ready = parts.every((part) => part.ready);
-  return json(
-    { ready, parts: reasons ? parts : parts.map((part) => ({ name: part.name, ready: part.ready })) },
-    ready ? 200 : 503,
-  );
+  return json({ ready, parts: parts.filter(isTold) }, ready ? 200 : 503);
 }

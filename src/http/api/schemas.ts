@@ -60,7 +60,9 @@ export const alertView = z
     score: z.number().describe('Cosine of the best reference, -1 to 1.'),
     threshold: z.number().describe('Score from which a sighting speaks for the entry.'),
     margin: z.number(),
-    top: z.array(z.strictObject({ entryId: z.string(), entryName: z.string(), list: z.string(), score: z.number() })),
+    top: z
+      .array(z.strictObject({ entryId: z.string(), entryName: z.string(), list: z.string(), score: z.number() }))
+      .describe('Entries that it was nearest to; empty without `watchlist.read`.'),
     referenceId: z.string().optional().describe('The reference that the sighting is nearest to.'),
     quality,
     space: z.string().describe('Embedding space; scores of different spaces do not compare.'),
@@ -209,7 +211,7 @@ export const ledgerRow = z
   .meta({ id: 'LedgerRow' });
 
 export const clipIndex = z.strictObject({
-  camera: z.string(),
+  camera: z.string().describe('Whose video it is. The alert may have gone on to another one since.'),
   fps: z.number(),
   frames: z
     .array(
@@ -249,7 +251,7 @@ export const statusView = z
     version: z.string(),
     startedAt: at('When the daemon started'),
     now: at('Its clock'),
-    parts: z.array(partView),
+    parts: z.array(partView).describe("Of cameras those that are the caller's."),
     cameras: z.array(cameraView),
     queues: z.array(queueView).describe('`dropped` counts since the daemon started.'),
     models: z.array(
@@ -270,7 +272,7 @@ export const statusView = z
       })
       .optional()
       .describe('The media door; absent while it is not running.'),
-    lastReload: reloadView.optional(),
+    lastReload: reloadView.optional().describe('With `config.reload` alone: it tells of the configuration file.'),
   })
   .meta({ id: 'Status' });
 

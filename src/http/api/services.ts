@@ -42,9 +42,14 @@ export interface ClipIndexView extends Omit<z.output<typeof clipIndex>, 'frames'
   readonly frames: readonly { readonly time: number; readonly pts: number; readonly boxes: readonly LiveBox[] }[];
 }
 
+/** `record.camera`: whose video it is. The alert may have gone on to another one since. */
+export interface ClipFile extends AnswerFile {
+  readonly record: { readonly camera: CameraId };
+}
+
 /** Clips of alerts on disk; undefined where there is none, or not yet. */
 export interface ClipShelf {
-  open(alertId: string): Promise<AnswerFile | undefined>;
+  open(alertId: string): Promise<ClipFile | undefined>;
   index(alertId: string): Promise<ClipIndexView | undefined>;
 }
 
@@ -89,8 +94,10 @@ export interface ApiServices {
     /** Boxes of the newest frame; `pts` is of its own epoch. Undefined before the first. */
     frame(camera: CameraId): LiveFrame | undefined;
   };
-  /** Bounded. Ends with the signal. */
-  events(signal: AbortSignal): AsyncIterable<FeedItem>;
+  /** Bounded, in all and for each listener by name: `http.limited`. Ends with the signal. */
+  events(signal: AbortSignal, listener: string): AsyncIterable<FeedItem>;
+  /** By which the caller has reached us, without a port: for addresses of other servers of this machine. */
+  hostOf(request: FastifyRequest): string;
   lists(): readonly z.input<typeof listView>[];
   status(): Promise<ApiStatus>;
   parts(): readonly PartState[];

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { maySee, type Principal } from '../../core/access.ts';
+import { may, maySee, type Principal } from '../../core/access.ts';
 import type { Alert } from '../../core/alerts.ts';
 import { SightlineError } from '../../core/errors.ts';
 import type { CameraId } from '../../core/types.ts';
@@ -37,9 +37,16 @@ export function unknownAlert(alertId: string): SightlineError {
   return new SightlineError('alert.unknown', `there is no alert ${alertId}`, { details: { id: alertId } });
 }
 
-/** An alert is of the camera whose sighting it describes; of its others only those are named that may be seen. */
+/**
+ * An alert is of the camera whose sighting it describes; of its others only those are named that may be seen, and of entries that it is not
+ * about only those who may read the watchlist are told.
+ */
 export function asSeenBy(alert: Alert, principal: Principal): Alert {
-  return { ...alert, cameras: alert.cameras.filter((camera) => maySee(principal, camera)) };
+  return {
+    ...alert,
+    cameras: alert.cameras.filter((camera) => maySee(principal, camera)),
+    top: may(principal, 'watchlist.read') ? alert.top : [],
+  };
 }
 
 /** Throws `alert.unknown` also for an alert of a camera that is not theirs. */

@@ -1,4 +1,4 @@
-import { type Principal, roles } from '../../core/access.ts';
+import { may, type Permission, type Principal, type RevokeCause, roles } from '../../core/access.ts';
 import type { Context } from '../../core/context.ts';
 import { SightlineError } from '../../core/errors.ts';
 import type { StreamUser } from '../../core/media-door.ts';
@@ -9,7 +9,7 @@ import { type CredentialKeeping, startCredentialKeeping } from './keeping.ts';
 import { createPasswords, requireGoodPassword } from './passwords.ts';
 import { keptHash, newSecret, newStreamPassword, streamHa1 } from './secrets.ts';
 import { createSessions, type Sessions } from './sessions.ts';
-import { createTokens, type NewToken, type Tokens, tokenUser } from './tokens.ts';
+import { createTokens, makerOf, type NewToken, type Tokens, tokenUser } from './tokens.ts';
 
 /**
  * Who may come in: users, their sessions, tokens, the set-up link. All of it is in memory too, so that who asks is told without the disk.
@@ -18,9 +18,6 @@ import { createTokens, type NewToken, type Tokens, tokenUser } from './tokens.ts
 
 /** Who did it, for the audit trail; a `Principal` is one. */
 export type Actor = Pick<Principal, 'user' | 'via'>;
-
-/** `rights`: their streams end whatever let them in. `logout`: their last session is over; what stands on it ends. */
-export type RevokeCause = 'rights' | 'logout';
 
 export interface Accounts extends AsyncDisposable {
   readonly audit: AuditNotes;
@@ -48,9 +45,13 @@ export interface Accounts extends AsyncDisposable {
   openSession(name: string, addressKind: AddressKind): Promise<OpenedSession>;
   /** Errors: `user.exists`, `user.refused`. */
   add(user: NewUser, by: Actor): Promise<UserView>;
-  /** Ends the user's sessions where the password changes or they are disabled, but `keepSession`. Errors: `user.unknown`, `user.refused`. */
+  /**
+   * Ends the user's sessions where the password changes or they are disabled, but `keepSession`; with lost rights those tokens of their making
+   * that may do more than they. Errors: `user.unknown`, `user.refused`.
+   */
   change(name: string, changes: UserChanges, by: Actor, keepSession?: string): Promise<UserView>;
-  remove(name: string, by: Actor): Promise<void>;
+  /** With all tokens of their making, whose names it gives. */
+  remove(name: string, by: Actor): Promise<{ readonly tokens: readonly string[] }>;
   /** A new one for streams; it is shown once and kept nowhere. */
   makeStreamPassword(name: string, by: Actor): Promise<string>;
   removeStreamPassword(name: string, by: Actor): Promise<void>;
@@ -173,9 +174,27 @@ export async function startAccounts(store: Pick<Store, 'users' | 'audit'>, ctx: 
     throw new SightlineError('http.forbidden', `${name} is disabled; an admin can change that`, { details: { name } });
   }
 
+  /** They are no longer stored: what goes on with them ends. */
+  function endTokens(ended: readonly TokenRecord[], by: Actor, maker: string): void {
+    for (const { id, name } of ended) {
+      tokens.remove(id);
+      revoke(tokenUser(name), 'rights');
+      audit.note(by, 'token.remove', name, { id, maker });
+    }
+  }
+
   /** In turn: stores it, then lets it be so. */
-  async function replace(after: UserRecord, endedSessions: readonly string[], isRevoked: boolean): Promise<void> {
-    await store.users.replace(after, endedSessions);
+  async function replace(
+    after: UserRecord,
+    endedSessions: readonly string[],
+    isRevoked: boolean,
+    endedTokens: readonly TokenRecord[] = [],
+  ): Promise<void> {
+    await store.users.replace(
+      after,
+      endedSessions,
+      endedTokens.map(({ id }) => id),
+    );
     users.set(after.name, after);
     // The door first learns who may come in, then whom to send away: nobody slips in between with what they had.
     announce();
@@ -228,7 +247,12 @@ export async function startAccounts(store: Pick<Store, 'users' | 'audit'>, ctx: 
         const after = { ...before, ...changes, ...(passwordHash === undefined ? {} : { passwordHash }) };
         const endsSessions = passwordHash !== undefined || (after.disabled && !before.disabled);
         const ended = sessions.of(name).flatMap(({ hash }) => (endsSessions && hash !== keepSession ? [hash] : []));
-        await replace(after, ended, passwordHash !== undefined || losesRights(before, after));
+        const loses = losesRights(before, after);
+        const left = userPrincipal(after, 'session');
+        const mayStill = (scope: Permission) => !after.disabled && may(left, scope);
+        const exceeds = ({ createdBy, scopes }: TokenRecord) => createdBy === name && !scopes.every(mayStill);
+        const lost = loses ? tokens.all().filter(exceeds) : [];
+        await replace(after, ended, passwordHash !== undefined || loses, lost);
         const changed = {
           ...(after.role === before.role ? {} : { role: after.role }),
           ...(sorted(after) === sorted(before) ? {} : { cameras: sorted(after) }),
@@ -237,17 +261,24 @@ export async function startAccounts(store: Pick<Store, 'users' | 'audit'>, ctx: 
         };
         if (Object.keys(changed).length > 0) audit.note(by, 'user.change', name, changed);
         if (passwordHash !== undefined) audit.note(by, 'user.password', name);
+        endTokens(lost, by, name);
         return view(name);
       });
     },
     remove: (name, by) =>
       inTurn(async () => {
-        await store.users.remove(name);
+        const made = tokens.all().filter(({ createdBy }) => createdBy === name);
+        await store.users.remove(
+          name,
+          made.map(({ id }) => id),
+        );
         users.delete(name);
         announce();
         sessions.end(sessions.of(name).map(({ hash }) => hash));
         revoke(name, 'rights');
         audit.note(by, 'user.remove', name);
+        endTokens(made, by, name);
+        return { tokens: made.map((token) => token.name) };
       }),
     makeStreamPassword: (name, by) =>
       inTurn(async () => {
@@ -267,7 +298,12 @@ export async function startAccounts(store: Pick<Store, 'users' | 'audit'>, ctx: 
     listTokens: () => tokens.all().map(tokenView),
     addToken: (request, by) =>
       inTurn(async () => {
-        const { token, record } = tokens.make(request, by.user, clock.now());
+        const maker = makerOf(tokens.all(), by.user);
+        const user = users.get(maker);
+        // Since they were let in they may have been removed: nothing they make outlives that.
+        if (by.via !== 'control' && (user === undefined || user.disabled || !may(userPrincipal(user, by.via), 'users.manage')))
+          throw new SightlineError('http.forbidden', `${by.user} may make no tokens any more`, { details: { name: by.user } });
+        const { token, record } = tokens.make(request, maker, clock.now());
         await store.users.addToken(record);
         tokens.put(record);
         const cameras = sorted(record);

@@ -103,6 +103,12 @@ function hostOf(text: string, scheme: string): string | undefined {
   return URL.canParse(`${scheme}//${text}`) ? new URL(`${scheme}//${text}`).host : undefined;
 }
 
+/** Without its port; IPv6 in its brackets. Empty for what is no host. */
+export function hostName(text: string): string {
+  const scheme = 'http:';
+  return URL.canParse(`${scheme}//${text}`) ? new URL(`${scheme}//${text}`).hostname : '';
+}
+
 /**
  * Whether a request may have side effects by where it comes from: `Sec-Fetch-Site` (Fetch Metadata) where the browser sends it, else `Origin`
  * (RFC 6454) against the hosts that we are known by. What sends neither is no browser of today.

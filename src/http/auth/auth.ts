@@ -33,6 +33,8 @@ export interface Caller {
   readonly csrf: string | undefined;
   /** Of the session's id, where it is one. */
   readonly session: string | undefined;
+  /** When that session ends at the latest, wall clock. */
+  readonly expiresAt?: number;
 }
 
 export interface Auth extends Disposable {
@@ -149,7 +151,13 @@ export function createAuth({ accounts, http, proxySecret }: AuthOptions, ctx: Co
     const user = session === undefined ? undefined : accounts.user(session.record.user);
     if (session === undefined || user === undefined || user.disabled) return undefined;
     const { record, signal } = session;
-    return { principal: userPrincipal(user, 'session'), signal, csrf: csrfToken(id), session: record.hash };
+    return {
+      principal: userPrincipal(user, 'session'),
+      signal,
+      csrf: csrfToken(id),
+      session: record.hash,
+      expiresAt: record.expiresAt,
+    };
   }
 
   function find(request: FastifyRequest): Caller | undefined {

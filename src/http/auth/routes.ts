@@ -47,12 +47,20 @@ const sessionView = z.object({
     .exactOptional()
     .describe('To be sent as X-CSRF with every method that changes something; absent for tokens, which need none.'),
   via: z.enum(['session', 'token', 'proxy']),
+  expiresAt: z
+    .number()
+    .exactOptional()
+    .describe('When the session ends at the latest, milliseconds since 1970; absent for tokens and behind a proxy.'),
 });
 
-function sessionOf(principal: Principal, csrf: string | undefined) {
+function sessionOf(principal: Principal, { csrf, expiresAt }: Pick<Caller, 'csrf' | 'expiresAt'>) {
   const { user, role, cameras, pictures, via } = principal;
   const allowed: readonly Permission[] = permissions.filter((permission) => may(principal, permission));
-  return { user, role, cameras, pictures, permissions: allowed, ...(csrf === undefined ? {} : { csrf }), via };
+  return {
+    ...{ user, role, cameras, pictures, permissions: allowed, via },
+    ...(csrf === undefined ? {} : { csrf }),
+    ...(expiresAt === undefined ? {} : { expiresAt }),
+  };
 }
 
 type Asked = Pick<RouteRequest<'any', unknown, unknown, unknown>, 'raw' | 'principal'>;
@@ -92,8 +100,8 @@ export const authRoutes: readonly Route<AuthServices>[] = [
     secret: true,
     answers: { 200: { says: 'Somebody is.', json: sessionView } },
     handle: (request, services) => {
-      const { principal, csrf } = callerOf(request, services);
-      return json(sessionOf(principal, csrf));
+      const caller = callerOf(request, services);
+      return json(sessionOf(caller.principal, caller));
     },
   }),
   route({
@@ -110,7 +118,7 @@ export const authRoutes: readonly Route<AuthServices>[] = [
       // The id of before is not logged in by this: it ends, so that nobody who planted it has a use of it.
       const old = auth.sessionIn(raw);
       if (old !== undefined) await accounts.keeping.close(old);
-      return json(sessionOf(accounts.principal(record.user, 'session'), csrfToken(id)), 200, {
+      return json(sessionOf(accounts.principal(record.user, 'session'), { ...record, csrf: csrfToken(id) }), 200, {
         'set-cookie': auth.cookie(raw, { id, expiresAt: record.expiresAt }),
       });
     },
@@ -168,7 +176,7 @@ export const authRoutes: readonly Route<AuthServices>[] = [
     handle: async ({ raw, body: { token, user, password } }, { auth, login, accounts }) => {
       await login.setUp(raw, () => accounts.completeSetup(token, user, password));
       const { id, record } = await accounts.openSession(user, addressKind(auth.seenAs(raw).address));
-      return json(sessionOf(accounts.principal(user, 'session'), csrfToken(id)), 201, {
+      return json(sessionOf(accounts.principal(user, 'session'), { ...record, csrf: csrfToken(id) }), 201, {
         'set-cookie': auth.cookie(raw, { id, expiresAt: record.expiresAt }),
       });
     },
@@ -203,7 +211,7 @@ export const authRoutes: readonly Route<AuthServices>[] = [
     path: '/api/v1/users/{user}',
     access: 'users.manage',
     group,
-    says: 'Changes a user. Who loses rights loses their streams with them; disabled, or with another password, their sessions too.',
+    says: 'Changes a user. Who loses rights loses their streams with them, and those tokens of their making that may do more than they; disabled, all of these and their sessions; with another password, their sessions.',
     params: userParams,
     body: z.strictObject({
       role: userRole.exactOptional(),
@@ -220,7 +228,7 @@ export const authRoutes: readonly Route<AuthServices>[] = [
     path: '/api/v1/users/{user}',
     access: 'users.manage',
     group,
-    says: 'Removes a user with their sessions. The last admin stays.',
+    says: 'Removes a user with their sessions and all tokens of their making (`createdBy` of GET tokens). The last admin stays.',
     params: userParams,
     answers: { 204: { says: 'Removed.' } },
     handle: async ({ params, principal }, { accounts }) => {

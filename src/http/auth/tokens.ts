@@ -54,6 +54,11 @@ export function tokenPrincipal({ name, scopes, cameras }: TokenRecord): Principa
   };
 }
 
+/** The person behind whoever makes a token: that of a token is of who made that one. */
+export function makerOf(all: readonly TokenRecord[], user: string): string {
+  return all.find(({ name }) => tokenUser(name) === user)?.createdBy ?? user;
+}
+
 function isOver({ expiresAt }: TokenRecord, now: number): boolean {
   return expiresAt !== undefined && now >= expiresAt;
 }
