@@ -68,6 +68,8 @@ export interface ViewerStub extends AsyncDisposable {
   openEvents(): void;
   readonly listeners: number;
   setupNeeded: boolean;
+  /** So many requests for alerts fail from now on. */
+  failAlerts(count: number): void;
 }
 
 const steps: Readonly<Record<string, AlertState>> = { acknowledge: 'acknowledged', resolve: 'resolved', reject: 'rejected' };
@@ -85,6 +87,7 @@ export async function startViewerStub(material: ViewerMaterial): Promise<ViewerS
   ]);
   let eventsOpen = true;
   let setupNeeded = false;
+  let failing = 0;
   let lastSession = 0;
 
   const tell = (event: string, data: unknown) => {
@@ -169,10 +172,18 @@ export async function startViewerStub(material: ViewerMaterial): Promise<ViewerS
     if (api === 'lists') return json({ items: lists });
     if (api === 'status') return json(statusOf(Date.now()));
     if (api === 'alerts') {
+      if (failing > 0) {
+        failing -= 1;
+        return problem(503, 'store.busy', 'the store is busy');
+      }
       const entry = url.searchParams.get('entry');
+      const wanted = url.searchParams.get('open');
       const items = [...alerts.values()]
         .map(({ alert }) => alert)
-        .filter((alert) => entry === null || alert.entry?.id === entry);
+        .filter((alert) => entry === null || alert.entry?.id === entry)
+        .filter(
+          ({ state }) => wanted === null || ['opened', 'updated', 'acknowledged'].includes(state) === (wanted === 'true'),
+        );
       items.sort((a, b) => b.firstSeenAt - a.firstSeenAt || (a.id < b.id ? 1 : -1));
       const start = Number(url.searchParams.get('cursor') ?? 0);
       const end = start + Number(url.searchParams.get('limit') ?? 50);
@@ -300,6 +311,9 @@ export async function startViewerStub(material: ViewerMaterial): Promise<ViewerS
     },
     openEvents: () => {
       eventsOpen = true;
+    },
+    failAlerts: (count) => {
+      failing = count;
     },
     get listeners() {
       return listeners.size;

@@ -27,14 +27,17 @@ test('an alert is known once, in its newest form, in whatever order it is told',
   assert.equal(store.get('a')?.elsewhere, false);
 });
 
-test('alerts are listed newest first; the oldest are forgotten first', () => {
+test('alerts are listed newest first; handled ones are forgotten first, then the oldest', () => {
   const store = new AlertStore();
   for (const at of [2, 5, 1, 4, 3]) store.take(cannedAlert(`a${at}`, 'ada', at * 1000));
   assert.deepEqual(
     store.list().map(({ id }) => id),
     ['a5', 'a4', 'a3', 'a2', 'a1'],
   );
-  assert.deepEqual(store.trim(3), ['a2', 'a1']);
+  store.take(cannedAlert('a4', 'ada', 4000, { state: 'resolved' }));
+  store.take(cannedAlert('a3', 'ada', 3000, { state: 'acknowledged' }));
+  assert.deepEqual(store.trim(3), ['a4', 'a1'], 'one that is acknowledged and in view is not over');
+  assert.deepEqual(store.trim(3), []);
   assert.equal(store.size, 3);
 });
 

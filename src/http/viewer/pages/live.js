@@ -61,23 +61,36 @@ start(async () => {
   };
   /** @type {AlertList | undefined} */
   let list;
+  let lost = false;
+  let missing = false;
+  const showLink = () => {
+    link.dataset['state'] = lost || missing ? 'lost' : 'open';
+    say(link, lost ? 'Connection lost: trying again' : missing ? 'Alerts may be missing: trying again' : '');
+  };
   const feed = new AlertFeed({
     onAlerts: (fresh, changed, gone, told) => {
-      list?.take(fresh, changed, gone, told === 'first');
-      const loudest = bySeverity.find((severity) => fresh.some((alert) => alert.severity === severity));
-      if (told !== 'first' && loudest !== undefined) beep(loudest);
+      list?.take(fresh, changed, gone, told);
+      const loudest = bySeverity.find((severity) => told.loud.some((alert) => alert.severity === severity));
+      if (loudest !== undefined) beep(loudest);
       showTitle();
     },
     onCamera: (camera, state) => {
       if (!grid.know(camera, state)) cameras().catch(() => {});
     },
     onState: (state) => {
-      link.dataset['state'] = state;
-      say(link, state === 'lost' ? 'Connection lost: trying again' : '');
+      if (state !== 'connecting') lost = state === 'lost';
+      showLink();
     },
-    onError: (error) => toast(words(error), 'bad'),
+    onMissing: (now) => {
+      missing = now;
+      showLink();
+    },
   });
-  list = new AlertList(feed.store, { session, act: doIt });
+  list = new AlertList(
+    feed.store,
+    { session, act: doIt },
+    { reach: () => ({ since: feed.since, more: feed.hasOlder }), ask: () => feed.older() },
+  );
   const column = list;
   const showTitle = () => {
     const waiting = feed.store.list({ show: 'waiting' }).length;
