@@ -86,16 +86,7 @@ export class AlertList {
     this.#older = older;
     const filters = el('div', { class: 'filters', role: 'group', 'aria-label': 'Filter', id: newId('filters') });
     add(filters, this.#shows, this.#severities, this.#cameras, this.#lists);
-    filters.addEventListener('change', () => {
-      this.#filter = {
-        ...(this.#lists.value === '' ? {} : { list: this.#lists.value }),
-        ...(this.#cameras.value === '' ? {} : { camera: this.#cameras.value }),
-        ...(this.#severities.value === '' ? {} : { severity: this.#severities.value }),
-        ...(this.#shows.value === '' ? {} : { show: /** @type {'open' | 'waiting'} */ (this.#shows.value) }),
-      };
-      this.showAll();
-      announce(counted(this.#cards.size, 'alert'));
-    });
+    filters.addEventListener('change', () => this.#filtered());
     this.#items.addEventListener('focusin', ({ target }) => {
       const card = target instanceof Element ? target.closest('article') : null;
       if (card?.dataset['alert'] !== undefined) this.#select(card.dataset['alert']);
@@ -136,8 +127,20 @@ export class AlertList {
     this.showAll();
   }
 
+  #filtered() {
+    this.#filter = {
+      ...(this.#lists.value === '' ? {} : { list: this.#lists.value }),
+      ...(this.#cameras.value === '' ? {} : { camera: this.#cameras.value }),
+      ...(this.#severities.value === '' ? {} : { severity: this.#severities.value }),
+      ...(this.#shows.value === '' ? {} : { show: /** @type {'open' | 'waiting'} */ (this.#shows.value) }),
+    };
+    this.showAll();
+    announce(counted(this.#cards.size, 'alert'));
+  }
+
   /** @param {readonly string[]} lists @param {readonly string[]} cameras */
   offer(lists, cameras) {
+    const chosen = [this.#lists.value, this.#cameras.value];
     fill(
       this.#lists,
       el('option', { value: '' }, 'All lists'),
@@ -148,6 +151,12 @@ export class AlertList {
       el('option', { value: '' }, 'All cameras'),
       cameras.map((name) => el('option', { value: name }, name)),
     );
+    // What is chosen stays chosen, if it is still there.
+    for (const [index, choice] of [this.#lists, this.#cameras].entries()) {
+      choice.value = chosen[index] ?? '';
+      if (choice.selectedIndex < 0) choice.value = '';
+    }
+    if (this.#lists.value !== chosen[0] || this.#cameras.value !== chosen[1]) this.#filtered();
   }
 
   /**
