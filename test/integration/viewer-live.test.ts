@@ -173,6 +173,20 @@ test('plain http under another name plays by MSE; H.265 that the browser cannot 
   assert.deepEqual([other?.figures.variant, other?.state.word], ['annotated', 'live']);
   assert.match(other?.state.notice ?? '', /H\.265/);
   assert.ok((await view.readings()).every(({ player, boxed }) => player === 0 || !boxed));
+
+  // A mask was set meanwhile.
+  server.revoke('c0', 'camera c0: its picture is masked: the clean stream is for admins, the annotated one for everybody');
+  await until('it goes on annotated, and says why', async () => {
+    const [first] = await view.players();
+    const { word, notice } = first?.state ?? { word: '', notice: '' };
+    return first?.figures.variant === 'annotated' && word === 'live' && /masked/.test(notice);
+  });
+
+  // A player whose drawing fails says so by its delay, and the others go on.
+  await view.page.evaluate(`document.querySelector('#p0').getContext('2d').drawImage = () => { throw new Error('no paint'); }`);
+  await until('it is not live any more', async () => (await view.players())[0]?.state.word === 'delayed');
+  await view.readings();
+  await until('the other goes on', async () => (await view.readings()).some(({ player }) => player === 1));
 });
 
 test('a wrong ticket is said, a right one lets in; a slow network delays the video and it catches up', { skip }, async () => {

@@ -327,3 +327,76 @@ test('a photo is refused on the photo; removal is typed; roles see what is their
   await first.page.getByText('greta').waitFor();
   assert.deepEqual(first.complaints, []);
 });
+
+test('a night at the desk: a first look that fails, what waits from long ago, an outage, nobody at the mouse', {
+  skip,
+}, async () => {
+  await using stub = await startViewerStub(at.material);
+  const { page } = await open(at.browser, desk);
+  await page.clock.install();
+  const now = Date.now();
+  stub.alert(cannedAlert('long-ago', 'bruno', now - 7_300_000, { severity: 'critical' }));
+  for (let count = 0; count < 1100; count += 1)
+    stub.alert(cannedAlert(`r${count}`, 'ada', now - 7_200_000 + count * 1000, { state: 'resolved' }));
+  stub.failAlerts(1);
+  await logIn(page, stub, 'omar');
+  await page.getByText('Alerts may be missing: trying again').waitFor();
+  assert.deepEqual(await shown(page), []);
+  await page.locator('[data-alert=long-ago]').waitFor();
+  await page.getByText('1 or more waiting').waitFor();
+  await page.getByText(/Looked back to .*: there are older alerts/).waitFor();
+  await page.getByRole('combobox', { name: 'Which alerts' }).selectOption('');
+  assert.equal((await shown(page)).length, 200);
+  await page.getByRole('button', { name: 'Older alerts' }).click();
+  await until('older ones are there', async () => (await shown(page)).length === 400);
+  await page.getByRole('combobox', { name: 'Which alerts' }).selectOption('waiting');
+
+  // An outage: what came meanwhile is asked for until it is answered.
+  stub.cutEvents();
+  await page.getByText('Connection lost: trying again').waitFor();
+  stub.alert(cannedAlert('n1', 'ada', now - 1000));
+  stub.failAlerts(1);
+  stub.openEvents();
+  await page.locator('[data-alert=n1]').waitFor();
+  await until('nothing may be missing', async () => (await page.locator('.link').textContent()) === '');
+
+  // One click, and nobody there any more.
+  await page.locator('[data-alert=n1]').click({ position: { x: 150, y: 40 } });
+  stub.alert(cannedAlert('n2', 'bruno', now));
+  await page.getByRole('button', { name: '1 new: show' }).waitFor();
+  await page.clock.fastForward(11_000);
+  await page.locator('[data-alert=n2]').waitFor();
+  assert.deepEqual((await shown(page)).slice(0, 2), ['n2', 'n1']);
+  assert.ok(await page.getByRole('button', { name: /new: show/ }).isHidden());
+
+  // That somebody else closes an old one is nothing new.
+  stub.alert(cannedAlert('before-all', 'ada', now - 90_000_000, { state: 'resolved' }));
+  stub.alert(cannedAlert('n3', 'ada', now + 1000));
+  await page.locator('[data-alert=n3]').waitFor();
+  assert.doesNotMatch((await page.locator('.unseen[role=status]').textContent()) ?? '', /2 new|before/);
+
+  // Another login in this browser: the same user goes on, another one gets a page of their own and nothing is done in their name.
+  const logInElsewhere = async (user: string) => {
+    const password = stub.users.get(user)?.password ?? '';
+    await page.context().request.post(`${stub.url}/api/v1/session`, { data: { user, password } });
+  };
+  stub.sessionLeftMs = 3_600_000;
+  await logInElsewhere('omar');
+  const n3 = page.locator('[data-alert=n3]');
+  await n3.getByRole('heading', { name: 'Similar to Ada Lindqvist' }).waitFor();
+  // By key: a click so soon after the cards have moved under the pointer counts as a stray one.
+  await n3.getByRole('button', { name: 'Acknowledge' }).press('Enter');
+  await n3.getByText('In view, acknowledged by omar').waitFor();
+  await logInElsewhere('nadia');
+  await page.locator('[data-alert=n2]').getByRole('button', { name: 'Acknowledge' }).press('Enter');
+  await page.getByRole('button', { name: 'nadia' }).waitFor();
+  assert.equal(stub.alerts.get('n2')?.alert.state, 'opened');
+  await page.getByText(/You are logged in until .*: log in again before then/).waitFor();
+
+  // A proxy before the server ends its login: the page is loaded anew, as only pages can go to its login; once.
+  const loaded = page.waitForEvent('load');
+  stub.proxyEnded = true;
+  stub.cutEvents();
+  await loaded;
+  await page.getByText('log in there, then load this page again').waitFor();
+});

@@ -22,6 +22,7 @@ export interface ViewerMaterial {
   readonly clipIndex: {
     readonly fps: number;
     readonly at: number;
+    readonly camera: string;
     readonly frames: readonly { time: number; boxes: readonly LiveBox[] }[];
   };
   /** A photo with two people, and what a check of it says. */
@@ -118,6 +119,7 @@ export async function viewerMaterial(directory: string): Promise<ViewerMaterial>
     clipIndex: {
       fps: 25,
       at: 8,
+      camera: 'lobby',
       frames: Array.from({ length: lastFrame }, (_, index) => ({ time: index / 25, boxes: boxes(index) })),
     },
     photo: pictures.get('still lobby') ?? new Uint8Array(),

@@ -15,7 +15,6 @@ import { pictureOf, type ViewerMaterial } from './viewer-material.ts';
  */
 
 const viewer = resolve(import.meta.dirname, '../../src/http/viewer');
-const csrf = 'stub-csrf';
 const types: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
   '.js': 'text/javascript; charset=utf-8',
@@ -43,6 +42,7 @@ const stubPlayer = `export class Player {
     const s = { cashdesk: { word: 'delayed', text: 'delayed by 3 s' }, lift: { word: 'behind', text: 'live, inference behind' } }[o.camera];
     setTimeout(() => o.onState(s ?? { word: 'live', text: 'live' }), 0);
   }
+  setVariant(variant) {}
   close() {}
 }`;
 
@@ -68,6 +68,12 @@ export interface ViewerStub extends AsyncDisposable {
   openEvents(): void;
   readonly listeners: number;
   setupNeeded: boolean;
+  /** So many requests for alerts fail from now on. */
+  failAlerts(count: number): void;
+  /** Until the end of each session, from now on. */
+  sessionLeftMs: number;
+  /** A proxy before the server sends requests of the API to its login. */
+  proxyEnded: boolean;
 }
 
 const steps: Readonly<Record<string, AlertState>> = { acknowledge: 'acknowledged', resolve: 'resolved', reject: 'rejected' };
@@ -85,6 +91,9 @@ export async function startViewerStub(material: ViewerMaterial): Promise<ViewerS
   ]);
   let eventsOpen = true;
   let setupNeeded = false;
+  let failing = 0;
+  let sessionLeftMs = 86_400_000 * 7;
+  let proxyEnded = false;
   let lastSession = 0;
 
   const tell = (event: string, data: unknown) => {
@@ -105,10 +114,12 @@ export async function startViewerStub(material: ViewerMaterial): Promise<ViewerS
     if (name === undefined || user === undefined) return undefined;
     return { user: name, role: user.role, cameras: 'all', pictures: user.pictures, via: 'session' };
   };
-  const sessionOf = (principal: Principal) => ({
+  const idOf = (request: IncomingMessage) => /sightline=(\w+)/.exec(request.headers.cookie ?? '')?.[1] ?? '';
+  const sessionOf = (principal: Principal, id: string) => ({
     ...principal,
     permissions: permissions.filter((permission) => may(principal, permission)),
-    csrf,
+    csrf: `csrf of ${id}`,
+    expiresAt: Date.now() + sessionLeftMs,
   });
 
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -121,6 +132,8 @@ export async function startViewerStub(material: ViewerMaterial): Promise<ViewerS
     const empty = () => void response.writeHead(204).end();
     const problem = (status: number, code: string, detail: string, details = {}, headers = {}) =>
       json({ type: 'about:blank', title: 'Problem', status, detail, code, details }, status, headers);
+    if (proxyEnded && path.startsWith('/api/'))
+      return void response.writeHead(302, { location: 'http://login.invalid/' }).end();
     if (!path.startsWith('/api/')) return await file(path, response, material);
     const api = path.slice('/api/v1/'.length);
     asked.push(`${method} ${api}`);
@@ -132,7 +145,9 @@ export async function startViewerStub(material: ViewerMaterial): Promise<ViewerS
       const user = users.get(name);
       if (user === undefined) throw new Error('no such user');
       const principal: Principal = { user: name, role: user.role, cameras: 'all', pictures: user.pictures, via: 'session' };
-      json(sessionOf(principal), status, { 'set-cookie': `sightline=s${lastSession}; HttpOnly; SameSite=Strict; Path=/` });
+      json(sessionOf(principal, `s${lastSession}`), status, {
+        'set-cookie': `sightline=s${lastSession}; HttpOnly; SameSite=Strict; Path=/`,
+      });
     };
 
     if (api === 'setup') {
@@ -150,9 +165,10 @@ export async function startViewerStub(material: ViewerMaterial): Promise<ViewerS
     }
     const principal = principalOf(request);
     if (principal === undefined) return problem(401, 'http.auth', 'log in first');
-    if (method !== 'GET' && request.headers['x-csrf'] !== csrf) return problem(403, 'http.forbidden', 'X-CSRF is missing');
+    if (method !== 'GET' && request.headers['x-csrf'] !== `csrf of ${idOf(request)}`)
+      return problem(403, 'http.forbidden', 'X-CSRF is missing or wrong', { reason: 'csrf' });
     if (api === 'session') {
-      if (method === 'GET') return json(sessionOf(principal));
+      if (method === 'GET') return json(sessionOf(principal, idOf(request)));
       sessions.delete(/sightline=(\w+)/.exec(request.headers.cookie ?? '')?.[1] ?? '');
       return empty();
     }
@@ -169,10 +185,18 @@ export async function startViewerStub(material: ViewerMaterial): Promise<ViewerS
     if (api === 'lists') return json({ items: lists });
     if (api === 'status') return json(statusOf(Date.now()));
     if (api === 'alerts') {
+      if (failing > 0) {
+        failing -= 1;
+        return problem(503, 'store.busy', 'the store is busy');
+      }
       const entry = url.searchParams.get('entry');
+      const wanted = url.searchParams.get('open');
       const items = [...alerts.values()]
         .map(({ alert }) => alert)
-        .filter((alert) => entry === null || alert.entry?.id === entry);
+        .filter((alert) => entry === null || alert.entry?.id === entry)
+        .filter(
+          ({ state }) => wanted === null || ['opened', 'updated', 'acknowledged'].includes(state) === (wanted === 'true'),
+        );
       items.sort((a, b) => b.firstSeenAt - a.firstSeenAt || (a.id < b.id ? 1 : -1));
       const start = Number(url.searchParams.get('cursor') ?? 0);
       const end = start + Number(url.searchParams.get('limit') ?? 50);
@@ -301,8 +325,23 @@ export async function startViewerStub(material: ViewerMaterial): Promise<ViewerS
     openEvents: () => {
       eventsOpen = true;
     },
+    failAlerts: (count) => {
+      failing = count;
+    },
     get listeners() {
       return listeners.size;
+    },
+    get sessionLeftMs() {
+      return sessionLeftMs;
+    },
+    set sessionLeftMs(ms) {
+      sessionLeftMs = ms;
+    },
+    get proxyEnded() {
+      return proxyEnded;
+    },
+    set proxyEnded(ended) {
+      proxyEnded = ended;
     },
     get setupNeeded() {
       return setupNeeded;

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { AlertStore, passes } from '../../src/http/viewer/parts/alert-store.js';
+import { ApiError, isCsrfRefusal } from '../../src/http/viewer/parts/api.js';
 import { boxesAt } from '../../src/http/viewer/parts/clip-index.js';
 import { eventParser } from '../../src/http/viewer/parts/events.js';
 import { columnsFor } from '../../src/http/viewer/parts/layout.js';
+import { type Session, sameRights } from '../../src/http/viewer/parts/session.js';
 import { cannedAlert } from '../support/viewer-canned.ts';
 
 /** What the pages of the viewer decide without a page. */
@@ -27,14 +29,17 @@ test('an alert is known once, in its newest form, in whatever order it is told',
   assert.equal(store.get('a')?.elsewhere, false);
 });
 
-test('alerts are listed newest first; the oldest are forgotten first', () => {
+test('alerts are listed newest first; handled ones are forgotten first, then the oldest', () => {
   const store = new AlertStore();
   for (const at of [2, 5, 1, 4, 3]) store.take(cannedAlert(`a${at}`, 'ada', at * 1000));
   assert.deepEqual(
     store.list().map(({ id }) => id),
     ['a5', 'a4', 'a3', 'a2', 'a1'],
   );
-  assert.deepEqual(store.trim(3), ['a2', 'a1']);
+  store.take(cannedAlert('a4', 'ada', 4000, { state: 'resolved' }));
+  store.take(cannedAlert('a3', 'ada', 3000, { state: 'acknowledged' }));
+  assert.deepEqual(store.trim(3), ['a4', 'a1'], 'one that is acknowledged and in view is not over');
+  assert.deepEqual(store.trim(3), []);
   assert.equal(store.size, 3);
 });
 
@@ -76,4 +81,28 @@ test('boxes of a clip at a time are those of the frame that is shown then', () =
   assert.deepEqual([at(0), at(0.04), at(0.079), at(0.08)], [[0], [1], [2], [2]]);
   assert.deepEqual(at(1.5), [], 'a second without boxes is one without boxes');
   assert.deepEqual(at(2), [50]);
+});
+
+test('what is asked again after a login elsewhere, and what makes a page load anew', () => {
+  assert.ok(isCsrfRefusal(new ApiError(403, 'http.forbidden', 'X-CSRF is missing or wrong', { reason: 'csrf' })));
+  assert.ok(isCsrfRefusal(new ApiError(403, 'http.forbidden', 'X-CSRF is missing or wrong')));
+  assert.ok(!isCsrfRefusal(new ApiError(403, 'http.forbidden', 'vera has not the permission alerts.act')));
+  const omar: Session = {
+    user: 'omar',
+    role: 'operator',
+    cameras: ['a', 'b'],
+    pictures: false,
+    permissions: ['live', 'alerts.read'],
+    csrf: 'one',
+    via: 'session',
+  };
+  assert.ok(sameRights(omar, { ...omar, cameras: ['b', 'a'], csrf: 'two', expiresAt: 1 }));
+  for (const other of [
+    { role: 'viewer' },
+    { cameras: 'all' },
+    { cameras: ['a'] },
+    { permissions: ['live'] },
+    { pictures: true },
+  ] as const)
+    assert.ok(!sameRights(omar, { ...omar, ...other }), JSON.stringify(other));
 });

@@ -4,7 +4,7 @@ import { liveProtocol, readAnswer, readUnit } from './wire.js';
 
 /**
  * One WebSocket for all cameras of a page. It connects at once, says hello with a ticket, renews it while it lives, and after a failure
- * comes back with all subscriptions; only a refusal ends it, until `retry()`.
+ * comes back with all subscriptions; after a refusal only slowly, or at `retry()`.
  *
  * @import { LiveAnswer, LiveFrame, LiveRequest, LiveState } from '../../../core/live-messages.ts'
  * @import { Unit } from './wire.js'
@@ -47,6 +47,8 @@ const renewAgainMs = 3000;
 const silentMs = 15_000;
 /** Video that was sent this long ago shows the past: what is on the way is given up with the connection. */
 const tooLateMs = 8000;
+/** Until the next attempt after a refusal. */
+const refusedMs = 30_000;
 /** Refused tickets in a row after which it is no accident, such as a server that has started anew in between. */
 const refusedTickets = 2;
 const streamNumbers = 65_536;
@@ -146,8 +148,9 @@ export class LiveFeed {
     } catch (error) {
       if (this.#state.word !== 'connecting') return;
       const status = error instanceof Object && 'status' in error ? error.status : undefined;
-      if (status === 401 || status === 403)
-        this.#say({ word: 'refused', text: 'not allowed: please log in', code: 'http.auth' });
+      if (status === 401) this.#refuse('not allowed: please log in', 'http.auth');
+      else if (status === 403)
+        this.#refuse(`not allowed: ${error instanceof Error ? error.message : 'no ticket is given'}`, 'http.forbidden');
       else this.#wait('the server does not answer');
       return;
     }
@@ -196,6 +199,12 @@ export class LiveFeed {
     this.#attempt += 1;
     this.#say({ word: 'waiting', text: `connecting: ${reason}`, retryInMs });
     this.#retryTimer = setTimeout(() => void this.#connect(), retryInMs);
+  }
+
+  /** Rights come back, and proxies have their moments. @param {string} text @param {string} code */
+  #refuse(text, code) {
+    this.#say({ word: 'refused', text, code });
+    this.#retryTimer = setTimeout(() => void this.#connect(), refusedMs);
   }
 
   /** @param {string | ArrayBuffer} data */
@@ -294,7 +303,7 @@ export class LiveFeed {
     if (code === 'http.auth') this.#ticketsRefused += 1;
     const final = code === 'http.forbidden' || this.#ticketsRefused >= refusedTickets;
     this.#hangUp();
-    if (final) this.#say({ word: 'refused', text: `not allowed: ${message}`, code });
+    if (final) this.#refuse(`not allowed: ${message}`, code);
     else this.#wait(message);
   }
 

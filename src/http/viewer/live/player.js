@@ -98,6 +98,8 @@ export class Player {
   #againAt = Number.POSITIVE_INFINITY;
   #stateAt = 0;
   #drawnAt = 0;
+  /** Of the picture that was drawn last. */
+  #drawnCaptureMs = 0;
   /** @type {Actor} */
   #actor;
 
@@ -129,6 +131,7 @@ export class Player {
       viewed: (inView) => this.#viewed(inView),
       resized: (width, height, ratio) => this.#resized(width, height, ratio),
       paint: (now) => this.#paint(now),
+      watch: (now) => this.#tell(now),
     };
     stage().enter(this.#actor);
   }
@@ -238,6 +241,12 @@ export class Player {
           this.lost += units;
         },
         refused: (refusal) => {
+          if (this.#effective === 'clean' && /\bmasked\b/.test(refusal.reason)) {
+            this.#instead = 'annotated';
+            this.notice = 'Parts of this picture are masked: the annotated video is shown.';
+            this.#subscription = undefined;
+            return this.#begin();
+          }
           this.#refused = refusal;
           this.#againAt = performance.now() + againMs;
           this.#stateAt = 0;
@@ -327,8 +336,9 @@ export class Player {
       const { picture, metadata } = shown;
       this.#last?.picture.close();
       this.#last = { picture, frame: metadata };
-      this.#drawnAt = now;
       this.#refresh();
+      this.#drawnAt = now;
+      this.#drawnCaptureMs = picture.captureMs;
       const boxed = metadata !== undefined || !this.#pairing.wanted || picture.replayed;
       this.#figures.add(now, this.#feed.serverNow() - picture.captureMs, boxed);
     } else if (this.#last !== undefined && this.#subscription !== undefined) {
@@ -368,8 +378,8 @@ export class Player {
   #tell(now) {
     this.#stateAt = now;
     const { fps, delayMs, behind } = this.#figures.recent(now);
-    const still = this.#last !== undefined && now - this.#drawnAt > Math.max(stillMs, 4000 / Math.max(fps, 0.1));
-    const age = this.#last === undefined ? undefined : this.#feed.serverNow() - this.#last.picture.captureMs;
+    const still = this.#drawnAt !== 0 && now - this.#drawnAt > Math.max(stillMs, 4000 / Math.max(fps, 0.1));
+    const age = this.#feed.serverNow() - this.#drawnCaptureMs;
     const { state, notice } = this;
     this.state = playerState({
       feed: this.#feed.state,

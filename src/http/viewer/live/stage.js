@@ -7,15 +7,21 @@
  * @property {(inView: boolean) => void} viewed in view of a tab that is shown
  * @property {(width: number, height: number, ratio: number) => void} resized pixels of the canvas, and how many of them make one of the page
  * @property {(now: number) => void} paint at each repaint while in view
+ * @property {(now: number) => void} watch each second while in view, also when repaints fail or do not come
  */
 
 /** A canvas this near to the view is kept going, so that it has a picture when it is scrolled to. */
 const margin = '160px';
 
+const watchEveryMs = 1000;
+/** A player that throws at each repaint is reported so often. */
+const reportEveryMs = 10_000;
+
 class Stage {
   /** @type {Map<Element, Actor & { seen: boolean }>} */
   #actors = new Map();
   #running = false;
+  #reportedAt = Number.NEGATIVE_INFINITY;
   #reduced = globalThis.matchMedia('(prefers-reduced-motion: reduce)');
   #views = new IntersectionObserver(
     (entries) => {
@@ -44,6 +50,11 @@ class Stage {
     document.addEventListener('visibilitychange', () => {
       for (const actor of this.#actors.values()) this.#tell(actor);
     });
+    setInterval(() => {
+      if (!this.#shown) return;
+      const now = performance.now();
+      for (const actor of this.#actors.values()) if (actor.seen) this.#guard(() => actor.watch(now));
+    }, watchEveryMs);
   }
 
   get reducedMotion() {
@@ -87,10 +98,22 @@ class Stage {
     for (const actor of this.#actors.values()) {
       if (!actor.seen) continue;
       this.#running = this.#shown;
-      actor.paint(now);
+      this.#guard(() => actor.paint(now));
     }
     if (this.#running) requestAnimationFrame(this.#turn);
   };
+
+  /** What one player throws is no matter of the others. @param {() => void} act */
+  #guard(act) {
+    try {
+      act();
+    } catch (error) {
+      const now = performance.now();
+      if (now - this.#reportedAt < reportEveryMs) return;
+      this.#reportedAt = now;
+      reportError(error);
+    }
+  }
 }
 
 /** @type {Stage | undefined} */

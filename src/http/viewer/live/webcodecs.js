@@ -86,7 +86,12 @@ export class WebCodecsVideo {
     // Everything given to the decoder before still comes out: configuring waits its turn. What waits here is of the former video.
     this.#discard(this.#pending.length);
     this.#needsKey = true;
-    if (this.#decoder?.state === 'configured') this.#decoder.configure(decoderConfig(config));
+    if (this.#decoder?.state !== 'configured') return;
+    try {
+      this.#decoder.configure(decoderConfig(config));
+    } catch (error) {
+      this.#failed(error);
+    }
   }
 
   /** @param {Unit} unit @param {number} now @param {boolean} replayed units of a replay may all wait */
@@ -106,13 +111,13 @@ export class WebCodecsVideo {
   /** Call it whenever pictures have been closed. */
   pump() {
     while (!this.#closed && this.#pending.length > 0 && this.#needs.held() < maxOpen) {
-      const decoder = this.#ready();
-      if (decoder === undefined || decoder.decodeQueueSize >= maxQueued) return;
-      const [next] = this.#pending.splice(0, 1);
-      if (next === undefined) return;
-      const { key, pts, data } = next.unit;
-      this.#pendingBytes -= data.byteLength;
       try {
+        const decoder = this.#ready();
+        if (decoder === undefined || decoder.decodeQueueSize >= maxQueued) return;
+        const [next] = this.#pending.splice(0, 1);
+        if (next === undefined) return;
+        const { key, pts, data } = next.unit;
+        this.#pendingBytes -= data.byteLength;
         decoder.decode(new EncodedVideoChunk({ type: key ? 'key' : 'delta', timestamp: toMicroseconds(pts), data }));
       } catch (error) {
         this.#failed(error);

@@ -9,7 +9,7 @@ import { EventFeed } from '../parts/events.js';
 import { capital } from '../parts/format.js';
 import { start } from '../parts/problems.js';
 import { requireSession } from '../parts/session.js';
-import { whoWords } from '../parts/severity.js';
+import { similarWords } from '../parts/severity.js';
 import { showShell } from '../parts/shell.js';
 import { time } from '../parts/time.js';
 
@@ -51,7 +51,7 @@ start(async () => {
   store.take(alert, revision);
   const card = el('article', { tabindex: -1 });
   const history = el('ol', { class: 'history' });
-  const heading = el('h1', {}, whoWords(alert), ` on ${alert.camera}`);
+  const heading = el('h1', {}, similarWords(alert), ` on ${alert.camera}`);
   const show = () => {
     const known = store.get(id);
     if (known === undefined) return;
@@ -100,21 +100,36 @@ start(async () => {
       ),
     ),
   );
-  new EventFeed({
-    onOpen: () => {
-      get(`alerts/${encodeURIComponent(id)}`).then(
-        (answer) => {
-          const { revision: now, ...rest } = /** @type {Alert & { revision: number }} */ (answer);
-          if (store.take(rest, now) !== 'same') show();
-        },
-        () => {},
-      );
-    },
-    onState: () => {},
-    onEvent: (name, data) => {
-      if (name !== 'alert') return;
-      const event = /** @type {{ alert: Alert, revision: number }} */ (data);
-      if (event.alert.id === id && store.take(event.alert, event.revision) !== 'same') show();
-    },
-  });
+  const listen = () =>
+    new EventFeed({
+      onOpen: () => {
+        get(`alerts/${encodeURIComponent(id)}`).then(
+          (answer) => {
+            const { revision: now, ...rest } = /** @type {Alert & { revision: number }} */ (answer);
+            if (store.take(rest, now) !== 'same') show();
+          },
+          () => {},
+        );
+      },
+      onState: () => {},
+      onEvent: (name, data) => {
+        if (name !== 'alert') return;
+        const event = /** @type {{ alert: Alert, revision: number }} */ (data);
+        if (event.alert.id === id && store.take(event.alert, event.revision) !== 'same') show();
+      },
+    });
+  // Browsers have six connections to a server; alerts are opened in tabs.
+  /** @type {EventFeed | undefined} */
+  let feed;
+  const follow = (/** @type {boolean} */ shown) => {
+    if (shown) feed ??= listen();
+    else {
+      feed?.close();
+      feed = undefined;
+    }
+  };
+  document.addEventListener('visibilitychange', () => follow(document.visibilityState === 'visible'));
+  addEventListener('pagehide', () => follow(false));
+  addEventListener('pageshow', () => follow(document.visibilityState === 'visible'));
+  follow(document.visibilityState === 'visible');
 });

@@ -3,7 +3,7 @@ import { act, reject } from '../parts/alert-actions.js';
 import { AlertFeed } from '../parts/alert-feed.js';
 import { AlertList } from '../parts/alert-list.js';
 import { announce, toast } from '../parts/announce.js';
-import { change, get, words } from '../parts/api.js';
+import { ApiError, change, get, toLogin, words } from '../parts/api.js';
 import { at } from '../parts/base.js';
 import { openClip } from '../parts/clip.js';
 import { byId, el, fill, say } from '../parts/dom.js';
@@ -11,7 +11,7 @@ import { Grid } from '../parts/grid.js';
 import { icon } from '../parts/icons.js';
 import { listenToKeys, showKeys } from '../parts/keys.js';
 import { start } from '../parts/problems.js';
-import { may, requireSession } from '../parts/session.js';
+import { may, onSession, requireSession, sameRights, staySeen } from '../parts/session.js';
 import { showShell } from '../parts/shell.js';
 import { beep, setSound, soundReady, soundWanted, unlockOnTouch } from '../parts/sound.js';
 
@@ -40,7 +40,14 @@ start(async () => {
 
   const live = new LiveFeed({
     url: at('api/v1/live').replace(/^http/, 'ws'),
-    ticket: () => change('POST', 'tickets'),
+    ticket: async () => {
+      try {
+        return await change('POST', 'tickets');
+      } catch (error) {
+        if (error instanceof ApiError && error.status === 401) toLogin();
+        throw error;
+      }
+    },
     onState: () => {},
   });
   const grid = new Grid(live);
@@ -59,25 +66,53 @@ start(async () => {
     grid.show(items.map((item) => ({ ...item, drawn: item.masked && session.role !== 'admin' })));
     return items.map(({ camera }) => camera);
   };
+  /** The server ends the events when rights change; while they were away everything else may have. */
+  let openings = 0;
+  const opened = () => {
+    openings += 1;
+    if (openings === 1) return;
+    cameras().then(offer, () => {});
+    void staySeen();
+  };
+  onSession((now) => {
+    if (!sameRights(now, session)) reloadWhenIdle();
+  });
+  /** @type {readonly string[]} */
+  let listNames = [];
+  const offer = (/** @type {readonly string[]} */ cameraNames) => list?.offer(listNames, cameraNames);
   /** @type {AlertList | undefined} */
   let list;
+  let lost = false;
+  let missing = false;
+  const showLink = () => {
+    link.dataset['state'] = lost || missing ? 'lost' : 'open';
+    say(link, lost ? 'Connection lost: trying again' : missing ? 'Alerts may be missing: trying again' : '');
+  };
   const feed = new AlertFeed({
     onAlerts: (fresh, changed, gone, told) => {
-      list?.take(fresh, changed, gone, told === 'first');
-      const loudest = bySeverity.find((severity) => fresh.some((alert) => alert.severity === severity));
-      if (told !== 'first' && loudest !== undefined) beep(loudest);
+      list?.take(fresh, changed, gone, told);
+      const loudest = bySeverity.find((severity) => told.loud.some((alert) => alert.severity === severity));
+      if (loudest !== undefined) beep(loudest);
       showTitle();
     },
     onCamera: (camera, state) => {
-      if (!grid.know(camera, state)) cameras().catch(() => {});
+      if (!grid.know(camera, state)) cameras().then(offer, () => {});
     },
     onState: (state) => {
-      link.dataset['state'] = state;
-      say(link, state === 'lost' ? 'Connection lost: trying again' : '');
+      if (state === 'open') opened();
+      if (state !== 'connecting') lost = state === 'lost';
+      showLink();
     },
-    onError: (error) => toast(words(error), 'bad'),
+    onMissing: (now) => {
+      missing = now;
+      showLink();
+    },
   });
-  list = new AlertList(feed.store, { session, act: doIt });
+  list = new AlertList(
+    feed.store,
+    { session, act: doIt },
+    { reach: () => ({ since: feed.since, more: feed.hasOlder }), ask: () => feed.older() },
+  );
   const column = list;
   const showTitle = () => {
     const waiting = feed.store.list({ show: 'waiting' }).length;
@@ -157,10 +192,8 @@ start(async () => {
   listenToKeys(keys);
 
   const [names, lists] = await Promise.all([cameras(), get('lists')]);
-  column.offer(
-    /** @type {{ items: readonly { list: string }[] }} */ (lists).items.map(({ list: name }) => name),
-    names,
-  );
+  listNames = /** @type {{ items: readonly { list: string }[] }} */ (lists).items.map(({ list: name }) => name);
+  offer(names);
   addEventListener('pagehide', () => {
     feed.close();
     live.close();
@@ -169,6 +202,12 @@ start(async () => {
     if (persisted) location.reload();
   });
 });
+
+/** Not under the hands of somebody who fills in a dialog. */
+function reloadWhenIdle() {
+  if (document.querySelector('dialog[open]') === null) return location.reload();
+  setTimeout(reloadWhenIdle, 1000);
+}
 
 function soundButton() {
   const button = el('button', { type: 'button', class: 'quiet sound', 'aria-keyshortcuts': 'm' });
@@ -182,8 +221,14 @@ function soundButton() {
       : 'Sound of new alerts (m)';
     fill(button, icon(on ? 'sound' : 'silent'), el('span', {}, text));
   };
+  // The touch alone lets the sound go on: the click after it must not be taken for a wish to end it.
+  let waited = false;
+  button.addEventListener('pointerdown', () => {
+    waited = soundWanted() && !soundReady();
+  });
   const turn = () => {
-    const on = !(soundWanted() && soundReady());
+    const on = waited || !(soundWanted() && soundReady());
+    waited = false;
     setSound(on).then(
       () => {
         show();

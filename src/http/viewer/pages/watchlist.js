@@ -110,7 +110,7 @@ start(async () => {
             el(
               'span',
               { class: 'facts' },
-              `${counted(references.length, 'picture')} · ${lastSighting === undefined ? 'not seen yet' : `seen ${ago(lastSighting.at)} on ${lastSighting.camera}`}`,
+              `${counted(references.length, 'picture')} · ${lastSighting === undefined ? 'no match yet' : `last match ${ago(lastSighting.at)} on ${lastSighting.camera}`}`,
             ),
           ),
         ),

@@ -4,7 +4,7 @@ import { change, words } from './api.js';
 import { makeDialog } from './dialog.js';
 import { add, checkbox, el, field } from './dom.js';
 import { may } from './session.js';
-import { whoWords } from './severity.js';
+import { similarWords, whoWords } from './severity.js';
 
 /**
  * @import { Alert } from '../../../core/alerts.ts'
@@ -21,7 +21,7 @@ import { whoWords } from './severity.js';
 export async function act(alert, step, done) {
   try {
     done(await change('POST', `alerts/${alert.id}/${step}`, {}));
-    toast(step === 'acknowledge' ? `Acknowledged: ${whoWords(alert)}.` : `Resolved: ${whoWords(alert)}.`);
+    toast(step === 'acknowledge' ? `Acknowledged: ${similarWords(alert)}.` : `Resolved: ${similarWords(alert)}.`);
   } catch (error) {
     toast(words(error), 'bad');
   }

@@ -5,7 +5,7 @@ import { icon } from './icons.js';
 import { noPicture, picture } from './picture.js';
 import { scoreBar } from './score.js';
 import { may } from './session.js';
-import { kindWords, severityMark, stateWords, whoWords } from './severity.js';
+import { kindWords, severityMark, similarWords, stateWords } from './severity.js';
 import { time } from './time.js';
 
 /**
@@ -108,7 +108,7 @@ export function fillCard(alert, needs, card) {
       'header',
       {},
       severityMark(alert.severity),
-      el('h3', { id: name }, whoWords(alert), el('span', { class: 'unseen' }, `, ${alert.severity}, ${alert.camera}`)),
+      el('h3', { id: name }, similarWords(alert), el('span', { class: 'unseen' }, `, ${alert.severity}, ${alert.camera}`)),
       el('span', { class: 'when' }, time(alert.eventTime)),
     ),
     el(

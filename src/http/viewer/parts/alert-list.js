@@ -1,16 +1,33 @@
 import { fillCard, spoken } from './alert-card.js';
 import { passes } from './alert-store.js';
-import { announce } from './announce.js';
+import { announce, toast } from './announce.js';
+import { words } from './api.js';
 import { add, el, fill, newId, say, select } from './dom.js';
-import { counted } from './format.js';
+import { counted, moment } from './format.js';
 
 /**
- * The column of alerts. What is under the pointer or has the focus does not move: what is new waits behind a bar then, and what no
- * longer passes the filter stays until somebody lets it go.
+ * The column of alerts. What is under a pointer or has the focus of somebody who is there does not move: what is new waits behind a bar
+ * then, and what no longer passes the filter stays until somebody lets it go. When nobody has touched it for a while, it comes in by itself.
  *
  * @import { Alert } from '../../../core/alerts.ts'
  * @import { AlertStore, Filter } from './alert-store.js'
  * @import { CardNeeds } from './alert-card.js'
+ * @import { Told } from './alert-feed.js'
+ */
+
+/** Somebody who has not touched the list for this long may be gone. */
+const thereMs = 10_000;
+/** And is, after this long: the list goes back to its top. */
+const goneMs = 60_000;
+/** A click so soon after the cards have moved under the pointer was meant for another one. */
+const strayMs = 500;
+/** Cards at first, and more with each touch of the button below them. */
+const cardsAtOnce = 200;
+
+/**
+ * @typedef {object} Older
+ * @property {() => { since: number | undefined, more: boolean }} reach alerts since when are known here, and whether there are older ones
+ * @property {() => Promise<void>} ask for a page of older ones
  */
 
 export class AlertList {
@@ -25,11 +42,22 @@ export class AlertList {
   #cards = new Map();
   /** @type {Set<string>} */
   #held = new Set();
+  #older;
+  #room = cardsAtOnce;
+  #touchedAt = Number.NEGATIVE_INFINITY;
+  #movedAt = Number.NEGATIVE_INFINITY;
+  /** Cards that came in above what is in view. */
+  #above = 0;
+  #pointer = '';
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #timer;
   #items = el('ol', { class: 'cards' });
   #scroll = el('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'List of alerts' });
   #bar = el('button', { type: 'button', class: 'fresh', hidden: true, onclick: () => this.showAll() });
   #count = el('span', { class: 'count' });
   #empty = el('p', { class: 'empty' });
+  #reach = el('p', { class: 'hint', role: 'status' });
+  #more = el('button', { type: 'button', onclick: () => void this.#showOlder() }, 'Older alerts');
   #lists = select([['', 'All lists']], { 'aria-label': 'List' });
   #cameras = select([['', 'All cameras']], { 'aria-label': 'Camera' });
   #severities = select(
@@ -51,22 +79,14 @@ export class AlertList {
     { 'aria-label': 'Which alerts' },
   );
 
-  /** @param {AlertStore} store @param {CardNeeds} needs */
-  constructor(store, needs) {
+  /** @param {AlertStore} store @param {CardNeeds} needs @param {Older} older */
+  constructor(store, needs, older) {
     this.#store = store;
     this.#needs = needs;
+    this.#older = older;
     const filters = el('div', { class: 'filters', role: 'group', 'aria-label': 'Filter', id: newId('filters') });
     add(filters, this.#shows, this.#severities, this.#cameras, this.#lists);
-    filters.addEventListener('change', () => {
-      this.#filter = {
-        ...(this.#lists.value === '' ? {} : { list: this.#lists.value }),
-        ...(this.#cameras.value === '' ? {} : { camera: this.#cameras.value }),
-        ...(this.#severities.value === '' ? {} : { severity: this.#severities.value }),
-        ...(this.#shows.value === '' ? {} : { show: /** @type {'open' | 'waiting'} */ (this.#shows.value) }),
-      };
-      this.showAll();
-      announce(counted(this.#cards.size, 'alert'));
-    });
+    filters.addEventListener('change', () => this.#filtered());
     this.#items.addEventListener('focusin', ({ target }) => {
       const card = target instanceof Element ? target.closest('article') : null;
       if (card?.dataset['alert'] !== undefined) this.#select(card.dataset['alert']);
@@ -75,7 +95,29 @@ export class AlertList {
       const card = target instanceof Element ? target.closest('article') : null;
       if (card?.dataset['alert'] !== undefined) this.#select(card.dataset['alert']);
     });
-    add(this.#scroll, this.#items, this.#empty);
+    for (const name of ['pointerdown', 'wheel', 'touchmove', 'keydown'])
+      this.#scroll.addEventListener(name, () => this.#touched(), { passive: true });
+    this.#scroll.addEventListener('pointermove', ({ screenX, screenY }) => {
+      // Browsers also tell of a pointer that lies still while the page moves under it.
+      const at = `${screenX} ${screenY}`;
+      if (at !== this.#pointer) this.#touched();
+      this.#pointer = at;
+    });
+    this.#scroll.addEventListener('scroll', () => {
+      if (this.#scroll.scrollTop > 4 || this.#above === 0) return;
+      this.#above = 0;
+      this.#showBar();
+    });
+    this.#items.addEventListener(
+      'click',
+      (event) => {
+        if (event.detail === 0 || performance.now() - this.#movedAt > strayMs) return;
+        event.preventDefault();
+        event.stopPropagation();
+      },
+      { capture: true },
+    );
+    add(this.#scroll, this.#items, this.#empty, el('div', { class: 'older' }, this.#reach, this.#more));
     add(
       this.element,
       el('div', { class: 'alerts-head' }, el('h2', { id: 'alerts-heading' }, 'Alerts ', this.#count), filters),
@@ -85,8 +127,20 @@ export class AlertList {
     this.showAll();
   }
 
+  #filtered() {
+    this.#filter = {
+      ...(this.#lists.value === '' ? {} : { list: this.#lists.value }),
+      ...(this.#cameras.value === '' ? {} : { camera: this.#cameras.value }),
+      ...(this.#severities.value === '' ? {} : { severity: this.#severities.value }),
+      ...(this.#shows.value === '' ? {} : { show: /** @type {'open' | 'waiting'} */ (this.#shows.value) }),
+    };
+    this.showAll();
+    announce(counted(this.#cards.size, 'alert'));
+  }
+
   /** @param {readonly string[]} lists @param {readonly string[]} cameras */
   offer(lists, cameras) {
+    const chosen = [this.#lists.value, this.#cameras.value];
     fill(
       this.#lists,
       el('option', { value: '' }, 'All lists'),
@@ -97,15 +151,21 @@ export class AlertList {
       el('option', { value: '' }, 'All cameras'),
       cameras.map((name) => el('option', { value: name }, name)),
     );
+    // What is chosen stays chosen, if it is still there.
+    for (const [index, choice] of [this.#lists, this.#cameras].entries()) {
+      choice.value = chosen[index] ?? '';
+      if (choice.selectedIndex < 0) choice.value = '';
+    }
+    if (this.#lists.value !== chosen[0] || this.#cameras.value !== chosen[1]) this.#filtered();
   }
 
   /**
    * @param {readonly Alert[]} fresh
    * @param {readonly Alert[]} changed
    * @param {readonly string[]} gone
-   * @param {boolean} quiet of the first page nothing is held back or said
+   * @param {Told} told of the first look nothing is held back
    */
-  take(fresh, changed, gone, quiet) {
+  take(fresh, changed, gone, { when, loud }) {
     for (const id of gone) this.#drop(id);
     for (const alert of changed) {
       const card = this.#cards.get(alert.id);
@@ -114,16 +174,28 @@ export class AlertList {
     }
     const passing = fresh.filter((alert) => passes(alert, this.#filter));
     for (const { id } of passing) this.#held.add(id);
-    if (quiet || !this.#isBusy()) this.#insertHeld();
+    if (when === 'first' || !this.#isBusy()) this.#insertHeld(when === 'first');
     this.#showBar();
-    if (quiet || fresh.length === 0) return;
-    const [only] = fresh;
-    announce(fresh.length === 1 && only !== undefined ? `New ${spoken(only)}` : `${fresh.length} new alerts`);
+    const [only] = loud;
+    if (only !== undefined) announce(loud.length === 1 ? `New ${spoken(only)}` : `${loud.length} new alerts`);
+  }
+
+  #touched() {
+    this.#touchedAt = performance.now();
+  }
+
+  /** Each second while something is held back or has come in above. */
+  #tick() {
+    if (this.#held.size > 0 && !this.#isBusy()) this.#insertHeld(false);
+    if (this.#above > 0 && performance.now() - this.#touchedAt > goneMs) this.#scroll.scrollTop = 0;
+    this.#showBar();
   }
 
   showAll() {
     this.#held.clear();
-    const list = this.#store.list(this.#filter);
+    this.#above = 0;
+    this.#room = cardsAtOnce;
+    const list = this.#store.list(this.#filter).slice(0, this.#room);
     this.#cards = new Map(list.map(({ id }) => [id, this.#cards.get(id) ?? this.#make(id)]));
     for (const [id, card] of this.#cards) this.#fill(card, id);
     fill(
@@ -136,6 +208,7 @@ export class AlertList {
 
   /** @param {number} step 1: the next older one */
   move(step) {
+    this.#touched();
     const ids = [...this.#items.querySelectorAll('article')].map((card) => card.dataset['alert'] ?? '');
     const now = this.selected === undefined ? -1 : ids.indexOf(this.selected);
     const id = ids[now < 0 ? 0 : Math.min(ids.length - 1, Math.max(0, now + step))];
@@ -156,37 +229,85 @@ export class AlertList {
   }
 
   #isBusy() {
+    if (performance.now() - this.#touchedAt > thereMs) return false;
     return this.#scroll.scrollTop > 4 || this.#items.contains(document.activeElement) || this.#items.matches(':hover');
   }
 
-  /** Above all, or where their time puts them; what is in view stays where it is. */
-  #insertHeld() {
+  /** Above all, or where their time puts them; what is in view stays where it is. @param {boolean} first */
+  #insertHeld(first) {
     if (this.#held.size === 0) return;
-    for (const { id } of this.#store
-      .list()
-      .filter(({ id }) => this.#held.has(id) && !this.#cards.has(id))
-      .reverse()) {
-      const card = this.#make(id);
-      this.#fill(card, id);
-      this.#cards.set(id, card);
-      const at = this.#store.get(id)?.alert.firstSeenAt ?? 0;
-      const after = [...this.#items.children].find((item) => {
-        const other = item.querySelector('article')?.dataset['alert'];
-        return (other === undefined ? 0 : (this.#store.get(other)?.alert.firstSeenAt ?? 0)) < at;
-      });
-      this.#items.insertBefore(el('li', {}, card), after ?? null);
+    const scrolled = this.#scroll.scrollTop > 4;
+    const oldest = this.#items.lastElementChild?.querySelector('article')?.dataset['alert'];
+    const end = oldest === undefined ? 0 : this.#seenAt(oldest);
+    let inserted = 0;
+    for (const alert of this.#store.list().filter(({ id }) => this.#held.has(id) && !this.#cards.has(id))) {
+      // What is older than all that is shown comes with the button.
+      if (this.#cards.size >= this.#room && alert.firstSeenAt < end) continue;
+      this.#insert(alert);
+      inserted += 1;
     }
     this.#held.clear();
+    if (first || inserted === 0) return;
+    if (scrolled) this.#above += inserted;
+    if (this.#items.matches(':hover')) this.#movedAt = performance.now();
+  }
+
+  /** @param {Alert} alert */
+  #insert({ id, firstSeenAt }) {
+    const card = this.#make(id);
+    this.#cards.set(id, card);
+    this.#fill(card, id);
+    const after = [...this.#items.children].find((item) => {
+      const other = item.querySelector('article')?.dataset['alert'];
+      return (other === undefined ? 0 : this.#seenAt(other)) < firstSeenAt;
+    });
+    this.#items.insertBefore(el('li', {}, card), after ?? null);
+  }
+
+  /** @param {string} id */
+  #seenAt(id) {
+    return this.#store.get(id)?.alert.firstSeenAt ?? 0;
+  }
+
+  /** Those that are known here and not shown, then those that the server has. */
+  async #showOlder() {
+    this.#touched();
+    this.#room += cardsAtOnce;
+    this.#more.disabled = true;
+    const shown = this.#cards.size;
+    try {
+      if (this.#hidden() === 0) await this.#older.ask();
+      const missing = this.#store.list(this.#filter).filter(({ id }) => !this.#cards.has(id) && !this.#held.has(id));
+      for (const alert of missing.slice(0, Math.max(0, this.#room - this.#cards.size))) this.#insert(alert);
+      announce(counted(this.#cards.size - shown, 'older alert'));
+    } catch (error) {
+      toast(words(error), 'bad');
+    }
+    this.#more.disabled = false;
+    this.#showBar();
+  }
+
+  /** How many pass the filter, are known, and have no card. */
+  #hidden() {
+    return this.#store.list(this.#filter).filter(({ id }) => !this.#cards.has(id) && !this.#held.has(id)).length;
   }
 
   #showBar() {
-    const count = this.#held.size;
+    const count = this.#held.size + this.#above;
     this.#bar.hidden = count === 0;
     say(this.#bar, count === 0 ? '' : `${count} new: show`);
+    if (count === 0) {
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+    } else this.#timer ??= setInterval(() => this.#tick(), 1000);
     const waiting = this.#store.list({ show: 'waiting' }).length;
-    say(this.#count, waiting === 0 ? '' : `${waiting} waiting`);
+    const { since, more } = this.#older.reach();
+    const hidden = this.#hidden();
+    say(this.#count, waiting === 0 ? '' : `${waiting}${more ? ' or more' : ''} waiting`);
     const nothing = this.#store.size === 0 ? 'No alerts yet. They appear here as they happen.' : 'No alert passes this filter.';
-    say(this.#empty, this.#cards.size === 0 ? nothing : '');
+    say(this.#empty, this.#cards.size === 0 && since !== undefined ? nothing : '');
+    this.#more.hidden = hidden === 0 && !more;
+    say(this.#reach, more && since !== undefined ? `Looked back to ${moment(since)}: there are older alerts.` : '');
   }
 
   /** @param {string} id */

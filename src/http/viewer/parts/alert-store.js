@@ -19,8 +19,8 @@
  * @property {'waiting' | 'open'} [show] waiting: nobody has acted yet; open: still in view
  */
 
-/** More are forgotten, the oldest first; the server has them. */
-export const storeLimit = 400;
+/** More are forgotten, handled ones first and then the oldest; the server has them. */
+export const storeLimit = 1500;
 
 /** @param {Alert} alert */
 export function lastStepAt(alert) {
@@ -120,7 +120,11 @@ export class AlertStore {
 
   /** @returns {readonly string[]} what has been forgotten */
   trim(limit = storeLimit) {
-    const gone = this.list().slice(limit);
+    if (this.#known.size <= limit) return [];
+    const list = this.list();
+    const over = list.toReversed().filter((alert) => isHandled(alert) && !isOpen(alert));
+    const needed = list.toReversed().filter((alert) => !isHandled(alert) || isOpen(alert));
+    const gone = [...over, ...needed].slice(0, list.length - limit);
     for (const { id } of gone) this.#known.delete(id);
     return gone.map(({ id }) => id);
   }

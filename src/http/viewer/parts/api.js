@@ -17,12 +17,49 @@ export class ApiError extends Error {
   }
 }
 
-/** @type {string | undefined} */
-let csrf;
+/** @typedef {{ readonly user: string, readonly csrf?: string }} Known */
 
-/** @param {string | undefined} token of `GET session` */
-export function useCsrf(token) {
-  csrf = token;
+/** @type {Known | undefined} */
+let known;
+
+/**
+ * What `GET session` answered. The page of somebody else is loaded anew: another tab of this browser has logged them in.
+ * @param {Known} session
+ */
+export function useSession(session) {
+  if (known !== undefined && known.user !== session.user) location.reload();
+  known = session;
+}
+
+/** Whoever is logged in now, after a login in another tab. */
+async function useNewSession() {
+  try {
+    useSession(await get('session'));
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 401) toLogin();
+    throw error;
+  }
+}
+
+/** A refusal of the CSRF token and not of what it came with. @param {unknown} error */
+export function isCsrfRefusal(error) {
+  if (!(error instanceof ApiError) || error.status !== 403) return false;
+  return error.details['reason'] === 'csrf' || /\bX-CSRF\b/.test(error.message);
+}
+
+const reloadedKey = 'sightline.reloaded';
+const reloadAgainMs = 60_000;
+
+/** A proxy before the server wants its own login, which only a page can go to. @returns {boolean} false: that was tried a moment ago */
+function reloadForLogin() {
+  try {
+    if (Date.now() - Number(sessionStorage.getItem(reloadedKey) ?? 0) < reloadAgainMs) return false;
+    sessionStorage.setItem(reloadedKey, String(Date.now()));
+  } catch {
+    return false;
+  }
+  location.reload();
+  return true;
 }
 
 /** To the login, and back to this page afterwards. */
@@ -55,22 +92,45 @@ export async function problemOf(response) {
  * @returns {Promise<Response>} of a success; rejects with ApiError
  */
 export async function send(path, init = {}) {
+  try {
+    return await sendOnce(path, init);
+  } catch (error) {
+    if (!isCsrfRefusal(error)) throw error;
+  }
+  const before = known?.user;
+  await useNewSession();
+  // What one user meant is not done in the name of another.
+  if (before !== undefined && known?.user !== before) return await new Promise(() => {});
+  return await sendOnce(path, init);
+}
+
+/** @param {string} path @param {RequestInit} init @returns {Promise<Response>} */
+async function sendOnce(path, init) {
   const method = init.method ?? 'GET';
   /** @type {Record<string, string>} */
   const headers = { accept: 'application/json' };
   if (init.body !== undefined && init.body !== null) headers['content-type'] = 'application/json';
-  if (method !== 'GET' && csrf !== undefined) headers['x-csrf'] = csrf;
+  if (method !== 'GET' && known?.csrf !== undefined) headers['x-csrf'] = known.csrf;
   /** @type {Response} */
   let response;
   try {
     response = await fetch(at(`api/v1/${path}`), {
       credentials: 'same-origin',
+      redirect: 'manual',
       ...init,
       headers: { ...headers, ...init.headers },
     });
   } catch (error) {
     if (error instanceof DOMException && error.name === 'AbortError') throw error;
     throw new ApiError(0, 'unreachable', 'The server cannot be reached. Is it running, and is the network up?');
+  }
+  if (response.type === 'opaqueredirect') {
+    if (reloadForLogin()) return await new Promise(() => {});
+    throw new ApiError(
+      0,
+      'redirected',
+      'Something before the server leads elsewhere: log in there, then load this page again.',
+    );
   }
   if (!response.ok) throw await problemOf(response);
   return response;

@@ -9,6 +9,7 @@
  * @property {number} [fps]
  * @property {readonly { readonly time: number, readonly boxes: readonly LiveBox[] }[]} frames
  * @property {number} at seconds in the clip
+ * @property {string} [camera] where the clip is from; an alert that goes on elsewhere has another one by now
  */
 
 /** Of the last frame that is not later than `seconds`. @param {ClipIndex} index @param {number} seconds */

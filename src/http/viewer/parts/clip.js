@@ -4,7 +4,7 @@ import { boxesAt } from './clip-index.js';
 import { makeDialog } from './dialog.js';
 import { add, el, fill } from './dom.js';
 import { moment } from './format.js';
-import { whoWords } from './severity.js';
+import { similarWords } from './severity.js';
 
 /**
  * The evidence clip with the boxes that were drawn then, opened at the frame of the sighting.
@@ -21,8 +21,13 @@ const writingS = 2;
 /** From then on a clip that is not there will not come. */
 const hopelessS = 120;
 
-/** @param {Alert} alert @param {Session} session @returns {HTMLElement} which looks after itself while it is in the page */
-export function clipView(alert, session) {
+/**
+ * @param {Alert} alert
+ * @param {Session} session
+ * @param {(camera: string) => void} [onCamera] told where the clip is from as soon as that is known
+ * @returns {HTMLElement} which looks after itself while it is in the page
+ */
+export function clipView(alert, session, onCamera = () => {}) {
   const view = el('div', { class: 'clip' });
   const look = async () => {
     const ageS = (Date.now() - alert.decidedAt) / 1000;
@@ -34,9 +39,11 @@ export function clipView(alert, session) {
     try {
       /** @type {ClipIndex} */
       const index = await get(`alerts/${alert.id}/clip/index`);
-      if (session.role !== 'admin' && (await isMasked(alert.camera)))
+      const camera = index.camera ?? alert.camera;
+      onCamera(camera);
+      if (session.role !== 'admin' && (await isMasked(camera)))
         return wait(view, 'The clip shows what the masks of this camera hide: it is for admins.');
-      show(view, alert, index);
+      show(view, alert, index, camera);
     } catch (error) {
       if (!(error instanceof ApiError) || error.status !== 404) return wait(view, words(error));
       if (ageS > hopelessS) return wait(view, 'There is no clip: it is past its retention, or clips are switched off.');
@@ -68,15 +75,15 @@ function wait(view, text) {
   else fill(view, el('div', { class: 'clip-wait' }, el('p', { role: 'status' }, text)));
 }
 
-/** @param {HTMLElement} view @param {Alert} alert @param {ClipIndex} index */
-function show(view, alert, index) {
+/** @param {HTMLElement} view @param {Alert} alert @param {ClipIndex} index @param {string} camera of the clip */
+function show(view, alert, index, camera) {
   const video = el('video', {
     src: at(`api/v1/alerts/${alert.id}/clip`),
     controls: true,
     muted: true,
     playsinline: true,
     preload: 'auto',
-    'aria-label': `Clip of ${alert.camera}, ${moment(alert.eventTime)}`,
+    'aria-label': `Clip of ${camera}, ${moment(alert.eventTime)}`,
   });
   const canvas = el('canvas', { 'aria-hidden': 'true' });
   const note = el('p', { class: 'hint' }, 'Opened at the frame of the sighting. ');
@@ -90,7 +97,9 @@ function show(view, alert, index) {
   video.addEventListener('error', () => {
     note.textContent = 'This browser cannot play the clip; it can be downloaded and played elsewhere. ';
   });
-  const paint = () => drawBoxes(canvas, video, boxesAt(index, video.currentTime), alert.track.trackId);
+  // Numbers of tracks are those of one camera.
+  const sighted = index.camera === alert.track.camera ? alert.track.trackId : undefined;
+  const paint = () => drawBoxes(canvas, video, boxesAt(index, video.currentTime), sighted);
   const follow = () => {
     if (!video.isConnected) return;
     paint();
@@ -109,7 +118,7 @@ function show(view, alert, index) {
       back,
       el(
         'a',
-        { class: 'button', href: at(`api/v1/alerts/${alert.id}/clip`), download: `${alert.camera}-${alert.id}.mp4` },
+        { class: 'button', href: at(`api/v1/alerts/${alert.id}/clip`), download: `${camera}-${alert.id}.mp4` },
         'Download',
       ),
       note,
@@ -117,7 +126,7 @@ function show(view, alert, index) {
   );
 }
 
-/** @param {HTMLCanvasElement} canvas @param {HTMLVideoElement} video @param {readonly LiveBox[]} boxes @param {number} sighted track of the alert */
+/** @param {HTMLCanvasElement} canvas @param {HTMLVideoElement} video @param {readonly LiveBox[]} boxes @param {number | undefined} sighted track of the alert */
 function drawBoxes(canvas, video, boxes, sighted) {
   const { videoWidth, videoHeight, clientWidth, clientHeight } = video;
   const dots = devicePixelRatio;
@@ -137,7 +146,7 @@ function drawBoxes(canvas, video, boxes, sighted) {
     paper.strokeRect(x, y, w, h);
     // At the sighting itself its box may not have been named yet.
     if (match === undefined && track !== sighted) continue;
-    const text = match === undefined ? 'this alert' : `${match.name} ${match.similarity.toFixed(2)}`;
+    const text = match === undefined ? 'this alert' : `${match.name}  similarity ${match.similarity.toFixed(2)}`;
     const wide = paper.measureText(text).width + 8 * dots;
     paper.fillStyle = 'rgb(0 0 0 / 75%)';
     paper.fillRect(x, y - 18 * dots, wide, 18 * dots);
@@ -148,10 +157,12 @@ function drawBoxes(canvas, video, boxes, sighted) {
 
 /** @param {Alert} alert @param {Session} session */
 export function openClip(alert, session) {
-  const { body, foot, open, close } = makeDialog(`${whoWords(alert)} on ${alert.camera}, ${moment(alert.eventTime)}`, {
-    wide: true,
-  });
-  add(body, clipView(alert, session));
+  const titled = (/** @type {string} */ camera) => `${similarWords(alert)} on ${camera}, ${moment(alert.eventTime)}`;
+  const { body, foot, open, close, retitle } = makeDialog(titled(alert.camera), { wide: true });
+  add(
+    body,
+    clipView(alert, session, (camera) => retitle(titled(camera))),
+  );
   add(
     foot,
     el('p', { class: 'meaning' }, 'Similarity, not identity'),

@@ -5,21 +5,21 @@ import { icon } from './icons.js';
  * A dialog that holds the keyboard, closes by Escape and gives the focus back to where it was.
  * @param {string} title
  * @param {{ wide?: boolean, onclose?: () => void }} [options]
- * @returns {{ readonly dialog: HTMLDialogElement, readonly body: HTMLElement, readonly foot: HTMLElement, open(): void, close(): void }}
+ * @returns {{ readonly dialog: HTMLDialogElement, readonly body: HTMLElement, readonly foot: HTMLElement, open(): void, close(): void, retitle(title: string): void }}
  */
 export function makeDialog(title, { wide = false, onclose } = {}) {
-  const heading = newId('dialog');
+  const heading = el('h2', { id: newId('dialog') }, title);
   const body = el('div', { class: 'dialog-body' });
   const foot = el('div', { class: 'dialog-foot' });
   const before = document.activeElement;
-  const dialog = el('dialog', { class: wide ? 'wide' : undefined, 'aria-labelledby': heading });
+  const dialog = el('dialog', { class: wide ? 'wide' : undefined, 'aria-labelledby': heading.id });
   const close = () => dialog.close();
   add(
     dialog,
     el(
       'div',
       { class: 'dialog-head' },
-      el('h2', { id: heading }, title),
+      heading,
       el('button', { type: 'button', class: 'quiet square', 'aria-label': 'Close', onclick: close }, icon('not')),
     ),
     body,
@@ -39,6 +39,9 @@ export function makeDialog(title, { wide = false, onclose } = {}) {
       dialog.showModal();
     },
     close,
+    retitle: (text) => {
+      heading.textContent = text;
+    },
   };
 }
 

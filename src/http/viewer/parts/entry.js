@@ -11,7 +11,7 @@ import { stateWords } from './severity.js';
 import { time } from './time.js';
 
 /**
- * One entry of the watchlist: its pictures, why it is there, where it was last seen, and how it goes.
+ * One entry of the watchlist: its pictures, why it is there, where it last matched, and how it goes.
  *
  * @import { Alert } from '../../../core/alerts.ts'
  * @import { EntryRecord } from '../../../core/store.ts'
@@ -127,7 +127,7 @@ export function showEntry(place, { entry, references }, { session, changed, gone
         );
       }),
     ),
-    el('h3', {}, 'Last sightings'),
+    el('h3', {}, 'Last matches'),
     sightings,
   );
   get('alerts', { entry: entry.id, limit: 5 }).then(

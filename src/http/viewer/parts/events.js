@@ -81,7 +81,11 @@ export class EventFeed {
     let timer = setTimeout(() => silent.abort(), silentMs);
     try {
       const response = await send('events', { headers: { accept: 'text/event-stream' }, cache: 'no-store', signal });
-      if (response.body === null) return;
+      const type = response.headers.get('content-type') ?? '';
+      if (response.body === null || !type.startsWith('text/event-stream')) {
+        silent.abort();
+        return;
+      }
       this.#retryMs = firstRetryMs;
       this.#handlers.onState('open');
       this.#handlers.onOpen();

@@ -62,6 +62,7 @@ export class Grid {
   /** @param {readonly { readonly camera: string, readonly state: CameraState, readonly drawn: boolean }[]} cameras `drawn`: with the boxes burnt in, for the clean picture shows what masks hide */
   show(cameras) {
     for (const { camera, state } of cameras) this.#states.set(camera, state);
+    const before = [...this.#drawn].join('\n');
     this.#drawn = new Set(cameras.filter(({ drawn }) => drawn).map(({ camera }) => camera));
     const names = cameras.map(({ camera }) => camera);
     if (names.join('\n') !== this.#tiles.map(({ camera }) => camera).join('\n')) {
@@ -71,8 +72,9 @@ export class Grid {
           old.get(name) ?? new Tile(name, index + 1, (chosen) => this.choose(this.single === chosen ? undefined : chosen)),
       );
       for (const [name, tile] of old) if (!names.includes(name)) tile.stop();
+      this.#page = Math.min(this.#page, Math.max(0, Math.ceil(names.length / perPage) - 1));
       this.#fromAddress();
-    }
+    } else if (before !== [...this.#drawn].join('\n')) this.#fromAddress();
     for (const tile of this.#tiles) tile.know(this.#states.get(tile.camera));
     this.#empty.hidden = names.length > 0;
     say(

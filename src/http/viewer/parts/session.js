@@ -1,4 +1,4 @@
-import { ApiError, change, get, toLogin, useCsrf, words } from './api.js';
+import { ApiError, change, get, toLogin, useSession, words } from './api.js';
 import { byId, el, fill } from './dom.js';
 
 /** @import { Permission, Role } from '../../../core/access.ts' */
@@ -12,7 +12,24 @@ import { byId, el, fill } from './dom.js';
  * @property {readonly Permission[]} permissions
  * @property {string} [csrf]
  * @property {'session' | 'token' | 'proxy'} via
+ * @property {number} [expiresAt] milliseconds since 1970
  */
+
+/** Told of each later answer. @type {((session: Session) => void)[]} */
+const listeners = [];
+
+/** @param {(session: Session) => void} listener */
+export function onSession(listener) {
+  listeners.push(listener);
+}
+
+/** @param {Session} a @param {Session} b whether both may see and do the same */
+export function sameRights(a, b) {
+  /** @param {Session} session */
+  const rights = ({ user, role, cameras, pictures, permissions }) =>
+    JSON.stringify([user, role, cameras === 'all' ? cameras : [...cameras].sort(), pictures, [...permissions].sort()]);
+  return rights(a) === rights(b);
+}
 
 /**
  * Whoever is logged in; nobody is sent to the login, and this never comes back then.
@@ -23,8 +40,8 @@ export async function requireSession() {
     try {
       /** @type {Session} */
       const session = await get('session');
-      useCsrf(session.csrf);
-      setInterval(staySeen, seenEveryMs);
+      useSession(session);
+      setInterval(() => void staySeen(), seenEveryMs);
       return session;
     } catch (error) {
       if (error instanceof ApiError && error.status === 401) {
@@ -39,10 +56,16 @@ export async function requireSession() {
 /** Somebody who only looks asks for nothing: without this the session would end as unused. */
 const seenEveryMs = 10 * 60_000;
 
-function staySeen() {
-  get('session').catch((error) => {
+/** Asks who is logged in, and whether it is still the same. */
+export async function staySeen() {
+  try {
+    /** @type {Session} */
+    const session = await get('session');
+    useSession(session);
+    for (const listener of listeners) listener(session);
+  } catch (error) {
     if (error instanceof ApiError && error.status === 401) toLogin();
-  });
+  }
 }
 
 /** @param {unknown} error */

@@ -15,9 +15,14 @@ export function kindWords({ kind }) {
   return kind === 'appearance' ? 'Appearance (clothes and build)' : 'Nobody on a list';
 }
 
-/** @param {Alert} alert */
+/** For sentences that say who it is not. @param {Alert} alert */
 export function whoWords({ entry }) {
   return entry === undefined ? 'Unknown person' : entry.name;
+}
+
+/** The heading of an alert: what was measured, not who it is. @param {Alert} alert */
+export function similarWords({ entry }) {
+  return entry === undefined ? 'Unknown person' : `Similar to ${entry.name}`;
 }
 
 /** @param {Alert} alert */

@@ -1,10 +1,11 @@
 import { openAccount } from './account.js';
 import { toast } from './announce.js';
 import { words } from './api.js';
-import { at } from './base.js';
+import { at, here } from './base.js';
 import { byId, el, fill } from './dom.js';
+import { moment } from './format.js';
 import { icon } from './icons.js';
-import { logOut, may } from './session.js';
+import { logOut, may, onSession } from './session.js';
 import { themeButton } from './theme.js';
 
 /**
@@ -20,6 +21,9 @@ const places = [
   { path: 'health', name: 'Health', icon: 'health', permission: 'health.read' },
   { path: 'users', name: 'Users', icon: 'users', permission: 'users.manage' },
 ];
+
+/** So long before the session ends it is said. */
+const dayMs = 86_400_000;
 
 /** @returns {HTMLAnchorElement} */
 export function brand() {
@@ -67,11 +71,27 @@ export function showShell(session, { current, tools = [] } = {}) {
     },
     icon('exit'),
   );
+  const end = el('p', { class: 'session-end', role: 'status', hidden: true });
+  let { expiresAt } = session;
+  const showEnd = () => {
+    const near = expiresAt !== undefined && expiresAt - Date.now() < dayMs;
+    end.hidden = !near;
+    if (!near || expiresAt === undefined) return fill(end);
+    const again = el('a', { href: at(`login#${encodeURIComponent(here())}`) }, 'log in again');
+    fill(end, `You are logged in until ${moment(expiresAt)}: `, again, ' before then.');
+  };
+  onSession((now) => {
+    expiresAt = now.expiresAt;
+    showEnd();
+  });
+  setInterval(showEnd, 60_000);
+  showEnd();
   // Whom a proxy let in logs out there.
   fill(
     byId('top'),
     brand(),
     nav,
     el('div', { class: 'tools' }, tools, themeButton(), account, session.via === 'session' ? leave : undefined),
+    end,
   );
 }

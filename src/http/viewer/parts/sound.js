@@ -25,30 +25,51 @@ export async function setSound(on) {
   if (on) await unlock();
 }
 
+/** @type {() => void} */
+let onChange = () => {};
+
 async function unlock() {
-  context ??= new AudioContext();
-  if (context.state === 'suspended') await context.resume();
+  if (context === undefined) {
+    context = new AudioContext();
+    context.onstatechange = () => onChange();
+  }
+  if (context.state !== 'running') await context.resume();
 }
 
 /**
- * For a sound that was wanted at the last visit: the first touch or key lets it.
- * @param {() => void} changed
+ * For a sound that was wanted at the last visit, or that the browser or its machine has stopped since: the next touch or key lets it.
+ * @param {() => void} changed also whenever it stops or comes back by itself
  */
 export function unlockOnTouch(changed) {
-  const events = ['pointerdown', 'keydown'];
-  const first = () => {
-    for (const name of events) removeEventListener(name, first);
-    if (wanted) unlock().then(changed, () => {});
-  };
-  for (const name of events) addEventListener(name, first);
+  onChange = changed;
+  for (const name of ['pointerdown', 'keydown'])
+    addEventListener(name, () => {
+      if (wanted && !soundReady()) unlock().then(changed, () => {});
+    });
 }
 
 /** @type {Readonly<Record<string, readonly number[]>>} */
 const tones = { low: [440], medium: [523], high: [659, 659], critical: [880, 659, 880] };
 
+const lateMs = 3000;
+
 /** @param {string} severity higher ones sound higher and more often */
 export function beep(severity) {
-  if (!wanted || context === undefined || context.state !== 'running') return;
+  if (!wanted || context === undefined) return;
+  if (context.state === 'running') return play(context, severity);
+  // A tone minutes later would be of nothing.
+  const now = performance.now();
+  const resumed = context;
+  resumed.resume().then(
+    () => {
+      if (performance.now() - now < lateMs) play(resumed, severity);
+    },
+    () => {},
+  );
+}
+
+/** @param {AudioContext} context @param {string} severity */
+function play(context, severity) {
   let start = context.currentTime;
   for (const hertz of tones[severity] ?? [523]) {
     const tone = context.createOscillator();

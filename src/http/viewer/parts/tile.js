@@ -36,6 +36,8 @@ export class Tile {
   #notice = el('p', { class: 'tile-notice', hidden: true });
   /** @type {Player | undefined} */
   #player;
+  /** @type {'clean' | 'annotated' | undefined} */
+  #variant;
   /** @type {CameraState | undefined} */
   #known;
   /** @type {PlayerState | undefined} */
@@ -70,7 +72,12 @@ export class Tile {
 
   /** @param {import('../live/feed.js').LiveFeed} feed @param {'clean' | 'annotated'} variant */
   start(feed, variant) {
-    if (this.#player !== undefined) return;
+    if (this.#player !== undefined) {
+      if (variant !== this.#variant) this.#player.setVariant(variant);
+      this.#variant = variant;
+      return;
+    }
+    this.#variant = variant;
     this.#player = new Player({
       feed,
       canvas: this.#canvas,

@@ -44,6 +44,7 @@ export async function tokensSection(cameras) {
     { name: 'Name' },
     { name: 'May' },
     { name: 'Cameras' },
+    { name: 'Made by' },
     { name: 'Expires' },
     { name: 'Last used' },
     { name: '' },
@@ -56,6 +57,7 @@ export async function tokensSection(cameras) {
         token.name,
         token.scopes.join(', '),
         token.cameras === 'all' ? 'all' : token.cameras.join(', '),
+        token.createdBy,
         token.expiresAt === undefined ? 'never' : time(token.expiresAt, { day: true }),
         token.lastUsedAt === undefined ? 'never' : time(token.lastUsedAt),
         el(

@@ -89,7 +89,10 @@ export async function usersSection(session, cameras) {
   };
   /** @param {User} user */
   const remove = async (user) => {
-    const says = ['Their sessions and streams end at once. What they did stays in the audit trail.'];
+    const says = [
+      'Their sessions and streams end at once, and so do the tokens that they made: programs that use them are refused from then on.',
+      'What they did stays in the audit trail.',
+    ];
     if (!(await confirmed({ title: `Remove ${user.user}?`, says, action: 'Remove', danger: true }))) return;
     change('DELETE', `users/${encodeURIComponent(user.user)}`).then(
       () => done(`${user.user} is removed.`),
