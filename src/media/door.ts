@@ -170,11 +170,15 @@ export function createDoor(send: (message: FromDoor) => void, ctx: Context): Doo
           feed.revoke(message.user, message.atMs);
           return;
         case 'live':
+          // It is read from as soon as it is here: one that breaks before it is taken must not take the door with it.
+          socket?.on('error', () => {});
+          arriving?.socket.destroy();
           // A client that has gone meanwhile leaves a message without a socket.
           arriving = socket === undefined ? undefined : { message, socket };
           return;
         case 'given':
           if (arriving?.message.id === message.id) feed.take(arriving.message, arriving.socket);
+          else arriving?.socket.destroy();
           arriving = undefined;
           send({ type: 'liveTaken', id: message.id });
           return;

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { type AddressInfo, connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { writeTicket } from '../../src/core/tickets.ts';
@@ -58,6 +59,28 @@ test('a killed door is started again and knows everything; a stopped one costs t
   for (const refused of await Promise.all(onTheWay)) assert.match(String(refused), /503|hang up|ECONNRESET/);
   await until('started again', () => ready.length === 3);
   await until('nothing of them is left', () => sockets(process.pid) <= before);
+});
+
+test('clients that reset their connections on the way cost the door nothing', async () => {
+  await using all = await startMediaHouse();
+  const { door, server } = all;
+  const { pid } = door;
+  const { port } = server.address() as AddressInfo;
+  const upgrade = `GET /api/v1/live HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
+  for (let round = 0; round < 20; round++) {
+    const closed = Array.from({ length: 10 }, async (_, place) => {
+      const hasty = connect(port, '127.0.0.1').on('error', () => {});
+      const ends = once(hasty, 'close');
+      hasty.write(upgrade);
+      // From before the daemon has it until after the door has it.
+      setTimeout(() => hasty.resetAndDestroy(), (round % 10) + place / 10);
+      await ends;
+    });
+    await Promise.all(closed);
+  }
+  using client = await connectLive(all.url, { ticket: ticket(admin) });
+  await until('it is served', () => client.said('welcome')[0]);
+  assert.equal(door.pid, pid, 'the same process');
 });
 
 test('a door whose daemon was killed does not outlive it', async () => {
