@@ -166,7 +166,7 @@ export async function startMediaDoor(options: MediaDoorOptions, ctx: Context): P
 
   function failClip(id: string): void {
     if (clips.delete(id))
-      options.onClip({ type: 'clipFailed', id, code: 'failed', reason: 'the media door has ended and is being started again' });
+      options.onClip({ type: 'clipFailed', id, code: 'gone', reason: 'the media door has ended and is being started again' });
   }
 
   /** What was the process's is over with it. */

@@ -1,15 +1,20 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { type AddressInfo, connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { createClipFiles } from '../../src/composition/clip-files.ts';
+import { startClips } from '../../src/composition/clips.ts';
 import { writeTicket } from '../../src/core/tickets.ts';
+import { startStore } from '../../src/store/store.ts';
+import { testContext } from '../support/context.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { encode } from '../support/encoded.ts';
 import { connectLive } from '../support/live-client.ts';
 import { admin, play, sockets, startMediaHouse, ticket, ticketKey, viewer } from '../support/media-house.ts';
+import { exampleEvent } from '../support/store.ts';
 import { until } from '../support/until.ts';
 
 /** The process of the media door: killed, stopped, and left behind. */
@@ -32,7 +37,7 @@ test('a killed door is started again and knows everything; a stopped one costs t
   await worker.closed;
   await until('started again', () => ready.length === 2);
   assert.deepEqual(all.wants, ['lobby true', 'lobby false']);
-  assert.deepEqual(all.clips, ['a1 failed']);
+  assert.deepEqual(all.clips, ['a1 gone']);
   assert.equal(door.part().ready, true);
   using back = await all.worker();
   using again = await connectLive(all.url, { ticket: ticket(admin) });
@@ -81,6 +86,33 @@ test('clients that reset their connections on the way cost the door nothing', as
   using client = await connectLive(all.url, { ticket: ticket(admin) });
   await until('it is served', () => client.said('welcome')[0]);
   assert.equal(door.pid, pid, 'the same process');
+});
+
+test('a clip that a killed door was writing leaves nothing on the disk', async () => {
+  await using made = await temporaryDirectory();
+  using ctx = testContext();
+  await using store = await startStore({ directory: made.path }, ctx);
+  const files = createClipFiles(made.path, store.clips, () => undefined);
+  await files.reconcile();
+  await using all = await startMediaHouse({ onClip: (answer) => clips.answer(answer) });
+  const { door } = all;
+  await using clips = startClips(
+    {
+      files,
+      settings: { enabled: true, beforeMs: 5000, afterMs: 60_000, diskBytes: 1e9, retentionMs: 1e9 },
+      mayExpire: () => true,
+      spaceOf: async () => ({ bavail: 50, blocks: 100 }),
+      isMasked: () => false,
+      door: { clip: (request) => door.clip(request), forget: (entryId, ids) => door.forget(entryId, ids) },
+    },
+    ctx,
+  );
+  using _worker = await all.worker();
+  const there = () => readdirSync(files.directory);
+  clips.alerts([exampleEvent({ id: 'a', camera: 'lobby', cameraTime: Date.now() })]);
+  await until('it is written', () => there().includes('a.part'));
+  process.kill(door.pid ?? 0, 'SIGKILL');
+  await until('nothing of it is left', () => clips.queue.waiting === 0 && there().length === 0);
 });
 
 test('a door whose daemon was killed does not outlive it', async () => {
