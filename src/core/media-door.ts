@@ -14,6 +14,8 @@ export const streamRealm = 'sightline';
 export interface StreamUser {
   readonly principal: Principal;
   readonly ha1: { readonly md5: string; readonly sha256: string };
+  /** For one connection of the legacy view: withdrawn soon, which ends logins with it and not what was opened with one. */
+  readonly lent?: true;
 }
 
 export interface DoorCamera {

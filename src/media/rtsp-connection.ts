@@ -363,8 +363,8 @@ export function serveConnection(options: ConnectionOptions, ctx: Context): Conne
       if (access === undefined) return true;
       if (user !== undefined) {
         const now = access.user(user.principal.user);
-        if (now?.ha1.sha256 !== user.ha1.sha256) return false;
-        user = now;
+        if (now === undefined ? user.lent !== true : now.ha1.sha256 !== user.ha1.sha256) return false;
+        user = now ?? user;
       }
       if (held === undefined) return true;
       const principal = user?.principal ?? access.anonymous;

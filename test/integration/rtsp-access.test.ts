@@ -138,6 +138,26 @@ describe('rtsp server with logins', () => {
     access.users.set('owner', { principal: principal('owner'), ha1: ha1Of('owner', 'another') });
     assert.equal(home.server.recheck(), 1);
     await until('closed', () => owner.closed && home.server.clients === 0);
+
+    // A login that was lent for one connection: what it has opened stays, nothing else is opened with it.
+    const lend = (password = 'lent'): StreamUser => ({
+      principal: principal('lent'),
+      ha1: ha1Of('lent', password),
+      lent: true,
+    });
+    access.users.set('lent', lend());
+    using lent = await connected('lent');
+    access.users.delete('lent');
+    assert.equal(home.server.recheck(), 0);
+    assert.equal((await lent.request('DESCRIBE', home.url, basic('lent'))).status, 401);
+    access.banished.add('lent');
+    assert.equal(home.server.recheck(), 1);
+    access.banished.delete('lent');
+    access.users.set('lent', lend());
+    using second = await connected('lent');
+    access.users.set('lent', lend('another'));
+    assert.equal(home.server.recheck(), 1);
+    await until('closed', () => lent.closed && second.closed);
   });
 
   it('counts who reads or is about to, from DESCRIBE on until he has left', async () => {
