@@ -154,6 +154,21 @@ export interface DoorStats {
   readonly refused: Readonly<Record<string, number>>;
   readonly ringBytes: number;
   readonly clips: ClipCounters;
+  readonly rtsp: RtspCounters;
+  /** Of the live feed: metadata that slow subscribers lost, and connections that were not taken. */
+  readonly live: { readonly framesLost: number; readonly refused: number };
+}
+
+/** Since the RTSP server was opened, but `clients`, which are those of now. */
+export interface RtspCounters {
+  readonly clients: number;
+  /** Connections beyond the limits. */
+  readonly turnedAway: number;
+  readonly loginsFailed: number;
+  /** RTSPS connections that did not come to be. */
+  readonly handshakesFailed: number;
+  /** Answers other than 200, by status. */
+  readonly refused: Readonly<Record<string, number>>;
 }
 
 export interface ClipCounters {

@@ -67,6 +67,29 @@ describe('rtsp server with logins', () => {
     await until('a picture', () => depacketise(client.packets).length === 3);
   });
 
+  it('gives the places of strangers to others, and ends strangers after a while; readers stay', async () => {
+    const clock = new ManualClock();
+    await using home = await house({ access: door(), clock, maxReaders: 40 });
+    using guard = await connectRtsp(home.server.port);
+    await playAs(guard, home, 'guard');
+    const strangers: RtspClient[] = [];
+    for (let count = 0; count < 39; count++) strangers.push(await connectRtsp(home.server.port));
+    await until('many may come at once', () => home.server.clients === 40);
+    using early = await connectRtsp(home.server.port);
+    await until('it is full', () => early.closed);
+    assert.ok(strangers.every(({ closed }) => !closed));
+    await clock.advance(1000);
+    using owner = await connectRtsp(home.server.port);
+    await playAs(owner, home, 'owner');
+    await until('the first stranger has left', () => strangers[0]?.closed);
+    assert.equal(strangers.filter(({ closed }) => closed).length, 1);
+    assert.equal(home.server.counters.turnedAway, 2);
+    for (let ms = 0; ms < 20_000; ms += 5000) await clock.advance(5000);
+    await until('all strangers have left', () => strangers.every(({ closed }) => closed));
+    assert.deepEqual([guard.closed, owner.closed, home.server.readers, home.server.clients], [false, false, 2, 2]);
+    for (const client of strangers) client[Symbol.dispose]();
+  });
+
   it('answers 403 to who may not watch', async () => {
     const access = door();
     access.banished.add('guard');
