@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import { type Context, childContext } from '../core/context.ts';
@@ -55,6 +55,7 @@ export const rtspTuning: RtspTuning = {
   strangerTimeoutMs: 15_000,
   introductionMs: 1000,
 };
+const renewEveryMs = 60_000;
 const maxReadersDefault = 256;
 /** Beyond these, strangers take each other's places: a share of all, and never so few that two players at once are too many. */
 const strangersShare = 1 / 4;
@@ -219,10 +220,28 @@ export async function startRtspServer(options: RtspServerOptions, ctx: Context):
   // Those in a handshake are counted by nobody else.
   for (const server of servers) server.maxConnections = 2 * maxReaders;
   let sweeping: Disposable | undefined;
+  let renewing: Disposable | undefined;
+  let seenFiles = options.tls === undefined ? undefined : await stampOf(options.tls);
+
+  /** Certificates are replaced while video plays; connections keep theirs. */
+  async function renew(): Promise<void> {
+    const { tls } = options;
+    const stamp = tls === undefined ? undefined : await stampOf(tls);
+    if (tls === undefined || stamp === undefined || stamp === seenFiles) return;
+    seenFiles = stamp;
+    try {
+      encrypted?.setSecureContext({ ...(await readCertificate(tls)), minVersion: 'TLSv1.2' });
+      room.log.info('rtsps has a new certificate');
+    } catch (error) {
+      room.log.error({ reason: errorText(error) }, 'rtsps keeps its certificate, the new one cannot be used');
+    }
+  }
+
   let stopping: Promise<void> | undefined;
 
   async function stop(): Promise<void> {
     sweeping?.[Symbol.dispose]();
+    renewing?.[Symbol.dispose]();
     const closed = servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
     for (const { connection } of clients) connection.destroy();
     for (const socket of encryptedSockets) socket.destroy();
@@ -249,6 +268,7 @@ export async function startRtspServer(options: RtspServerOptions, ctx: Context):
   }
   for (const server of servers) server.on('error', (error) => room.log.error({ err: error }, 'rtsp server failed'));
   sweeping = clock.every(tuning.sweepEveryMs, sweep);
+  if (encrypted !== undefined) renewing = clock.every(renewEveryMs, renew);
   return {
     port,
     tlsPort,
@@ -282,6 +302,16 @@ function listen(server: Server, host: string, port: number): Promise<number> {
       resolve(address === null || typeof address === 'string' ? port : address.port);
     });
   });
+}
+
+/** Changes with the files; undefined while one of them is not there. */
+async function stampOf(files: { readonly certFile: string; readonly keyFile: string }): Promise<string | undefined> {
+  try {
+    const found = await Promise.all([stat(files.certFile), stat(files.keyFile)]);
+    return found.map(({ ino, size, mtimeMs }) => `${ino} ${size} ${mtimeMs}`).join();
+  } catch {
+    return undefined;
+  }
 }
 
 async function readCertificate(files: { readonly certFile: string; readonly keyFile: string }) {

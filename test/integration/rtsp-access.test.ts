@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { copyFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { connect as connectTls } from 'node:tls';
@@ -229,6 +230,40 @@ describe('rtsps', () => {
     await home.server[Symbol.asyncDispose]();
     const after = () => process.getActiveResourcesInfo().filter((kind) => kind.startsWith('TCP')).length;
     await until('nothing is left open', () => after() <= before);
+  });
+
+  it('takes a new certificate without a restart, and keeps the old one while the new one is of no use', async () => {
+    await using certificates = await makeCertificates();
+    await using others = await makeCertificates();
+    await using directory = await temporaryDirectory();
+    const [certFile, keyFile] = [join(directory.path, 'cert.pem'), join(directory.path, 'key.pem')];
+    const put = async (files: { readonly certFile: string; readonly keyFile: string }) => {
+      await copyFile(files.certFile, certFile);
+      await copyFile(files.keyFile, keyFile);
+    };
+    await put(certificates.server);
+    const clock = new ManualClock();
+    await using home = await house({ clock, tls: { port: 0, certFile, keyFile } });
+    const shown = async () => {
+      const socket = connectTls({ port: home.server.tlsPort ?? 0, host: '127.0.0.1', rejectUnauthorized: false });
+      await once(socket, 'secureConnect');
+      const { fingerprint256 } = socket.getPeerCertificate();
+      socket.destroy();
+      return fingerprint256;
+    };
+    const first = await shown();
+    await writeFile(certFile, 'no certificate');
+    await until('it is said', async () => {
+      await clock.advance(60_000);
+      return home.ctx.lines.some(({ msg }) => msg === 'rtsps keeps its certificate, the new one cannot be used');
+    });
+    assert.equal(await shown(), first);
+    await put(others.server);
+    await until('it is renewed', async () => {
+      await clock.advance(60_000);
+      return home.ctx.lines.some(({ msg }) => msg === 'rtsps has a new certificate');
+    });
+    assert.notEqual(await shown(), first);
   });
 
   it('says which file it cannot use', async () => {
