@@ -36,7 +36,7 @@ function loginFor(camera: CameraId): { readonly user: string; readonly password:
   const password = randomBytes(18).toString('hex');
   const ha1 = (algorithm: string) => createHash(algorithm).update(`${user}:${streamRealm}:${password}`).digest('hex');
   const principal = { user, role: 'viewer', cameras: [camera], pictures: false, via: 'rtsp' } as const;
-  return { user, password, stream: { principal, ha1: { md5: ha1('md5'), sha256: ha1('sha256') } } };
+  return { user, password, stream: { principal, ha1: { md5: ha1('md5'), sha256: ha1('sha256') }, lent: true } };
 }
 
 export function startLegacyView(options: LegacyViewOptions, ctx: Context): LegacyView {

@@ -47,6 +47,7 @@ export function createDoorMetrics(metrics: Metrics): DoorMetrics {
     cpuSeconds: metrics.gauge('sightline_media_cpu_seconds', 'CPU time of the media door since it started'),
     ringBytes: metrics.gauge('sightline_media_ring_bytes', 'Encoded video that is kept for clips'),
   };
+  const rtspClients = metrics.gauge('sightline_rtsp_clients', 'RTSP connections');
   const readers = metrics.gauge('sightline_media_readers', 'Who watches a stream, over RTSP and the live feed', streamLabels);
   const units = new Growth(
     metrics.counter('sightline_media_units_total', 'Access units that a stream was given', streamLabels),
@@ -64,7 +65,24 @@ export function createDoorMetrics(metrics: Metrics): DoorMetrics {
   const clipBoxes = new Growth(
     metrics.counter('sightline_media_clip_frames_dropped_total', 'Boxes of frames that were not kept for clips'),
   );
-  const growths = [units, bytes, lost, refused, unusable, clipBoxes];
+  const rtspRefused = new Growth(
+    metrics.counter('sightline_rtsp_refused_total', 'RTSP requests that were not answered with 200', ['status'] as const),
+  );
+  const turnedAway = new Growth(metrics.counter('sightline_rtsp_turned_away_total', 'RTSP connections beyond the limits'));
+  const loginsFailed = new Growth(
+    metrics.counter('sightline_rtsp_logins_failed_total', 'RTSP logins with a wrong name or password'),
+  );
+  const handshakesFailed = new Growth(
+    metrics.counter('sightline_rtsp_handshakes_failed_total', 'RTSPS connections without a handshake'),
+  );
+  const liveFrames = new Growth(
+    metrics.counter('sightline_media_live_frames_lost_total', 'Boxes of frames that slow subscribers of the live feed lost'),
+  );
+  const liveRefused = new Growth(
+    metrics.counter('sightline_media_live_turned_away_total', 'Live connections that the media door did not take'),
+  );
+  const rtspGrowths = [rtspRefused, turnedAway, loginsFailed, handshakesFailed];
+  const growths = [units, bytes, lost, refused, unusable, clipBoxes, ...rtspGrowths, liveFrames, liveRefused];
   let streams: DoorStats['streams'] = [];
 
   return {
@@ -84,12 +102,19 @@ export function createDoorMetrics(metrics: Metrics): DoorMetrics {
         lost.to(labels, figures.lost);
       }
       for (const [reason, count] of Object.entries(stats.refused)) refused.to({ reason }, count);
+      rtspClients.set(stats.rtsp.clients);
+      for (const [status, count] of Object.entries(stats.rtsp.refused)) rtspRefused.to({ status }, count);
+      turnedAway.to({}, stats.rtsp.turnedAway);
+      loginsFailed.to({}, stats.rtsp.loginsFailed);
+      handshakesFailed.to({}, stats.rtsp.handshakesFailed);
+      liveFrames.to({}, stats.live.framesLost);
+      liveRefused.to({}, stats.live.refused);
       unusable.to({}, stats.clips.unusable);
       clipBoxes.to({}, stats.clips.overlaysDropped);
     },
     reset: () => {
       for (const growth of growths) growth.reset();
-      for (const gauge of Object.values(gauges)) gauge.set(0);
+      for (const gauge of [...Object.values(gauges), rtspClients]) gauge.set(0);
       for (const { camera, variant } of streams) readers.set({ camera, variant }, 0);
     },
   };

@@ -4,6 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import { connect, createServer, Socket } from 'node:net';
 import { type Duplex, pipeline } from 'node:stream';
 import { TLSSocket } from 'node:tls';
+import type { Clock } from '../core/clock.ts';
 import { errorText } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import type { ToDoor } from '../core/media-door.ts';
@@ -16,6 +17,11 @@ import { listenOn } from '../core/socket-file.ts';
 
 /** Waiting ones; what comes beyond is told to come again. */
 const queueLimit = 512;
+/** What is said to a refused one is small and leaves at once. */
+const refuseWithinMs = 2000;
+
+/** Connections of TLS: their video passes through this process, twice encrypted and copied. */
+const tunnelLimit = 64;
 
 /** What the door needs of the request. Cookies and logins stay here. */
 const ofTheUpgrade = /^(host|upgrade|connection|sec-websocket-.*)$/;
@@ -38,18 +44,34 @@ export interface SocketHandover {
   close(): void;
 }
 
-export function createSocketHandover(options: { tunnelPath(): string; readonly log: Logger; refused(): void }): SocketHandover {
+export interface HandoverOptions {
+  tunnelPath(): string;
+  readonly log: Logger;
+  readonly clock: Clock;
+  refused(): void;
+  /** How many connections of TLS go through this process. */
+  tunnels(open: number): void;
+}
+
+export function createSocketHandover(options: HandoverOptions): SocketHandover {
   const waiting: Upgrade[] = [];
   let pass: ((message: LiveMessage, socket: Socket) => void) | undefined;
   let passing: number | undefined;
   /** Of the socket that is being passed on. */
   let underWay: { close(): void } | undefined;
   let lastId = 0;
+  let tunnels = 0;
 
   function refuse({ socket }: Upgrade): void {
     options.refused();
-    if (!socket.destroyed)
-      socket.end('HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+    if (socket.destroyed) return;
+    const limit = options.clock.deadline(refuseWithinMs);
+    limit.signal.addEventListener('abort', () => socket.destroy(), { once: true });
+    socket.once('close', () => limit[Symbol.dispose]());
+    // A client that keeps its own side open has no socket here.
+    socket.end('HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nConnection: close\r\nContent-Length: 0\r\n\r\n', () =>
+      socket.destroy(),
+    );
   }
 
   function next(): void {
@@ -63,15 +85,27 @@ export function createSocketHandover(options: { tunnelPath(): string; readonly l
     }
   }
 
+  function dig(more: 1 | -1): void {
+    tunnels += more;
+    options.tunnels(tunnels);
+  }
+
   function handOver(upgrade: Upgrade, id: number): void {
     const { socket } = upgrade;
     if (socket instanceof Socket && !(socket instanceof TLSSocket)) {
       send(upgrade, id, socket);
       return;
     }
-    tunnel(socket, options.tunnelPath()).then(
+    if (tunnels >= tunnelLimit) {
+      refuse(upgrade);
+      passing = undefined;
+      return;
+    }
+    dig(1);
+    tunnel(socket, { path: options.tunnelPath(), onEnd: () => dig(-1) }).then(
       (plain) => send(upgrade, id, plain),
       (error: unknown) => {
+        dig(-1);
         options.log.warn({ reason: errorText(error) }, 'live connection cannot be passed on');
         refuse(upgrade);
         if (passing === id) passing = undefined;
@@ -149,8 +183,11 @@ function handleOf(socket: Socket): { close(): void } | undefined {
   return typeof close === 'function' ? { close: () => void Reflect.apply(close, handle, []) } : undefined;
 }
 
-/** A socket that can be passed on, for one that cannot: what TLS takes apart and puts together stays in this process. */
-async function tunnel(client: Duplex, path: string): Promise<Socket> {
+/**
+ * A socket that can be passed on, for one that cannot: what TLS takes apart and puts together stays in this process. `onEnd` is for one
+ * that came to be.
+ */
+async function tunnel(client: Duplex, { path, onEnd }: { readonly path: string; readonly onEnd: () => void }): Promise<Socket> {
   await rm(path, { force: true });
   const server = createServer({ pauseOnConnect: true });
   try {
@@ -165,6 +202,7 @@ async function tunnel(client: Duplex, path: string): Promise<Socket> {
     pipeline(client, near, client, () => {
       near.destroy();
       client.destroy();
+      onEnd();
     });
     return far;
   } finally {

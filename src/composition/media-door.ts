@@ -88,6 +88,7 @@ export async function startMediaDoor(options: MediaDoorOptions, ctx: Context): P
   );
   const skipped = metrics.counter('sightline_media_output_skipped_total', 'Lines of the media door left out of the log');
   const refused = metrics.counter('sightline_media_live_refused_total', 'Live connections that could not be passed on');
+  const tunnels = metrics.gauge('sightline_media_tunnels', 'Live connections of TLS, whose video passes through the daemon');
   const stopping = new AbortController();
   const ended = AbortSignal.any([ctx.signal, stopping.signal]);
   const backoff = new Backoff({ firstMs: 250, maxMs: 15_000 });
@@ -113,7 +114,9 @@ export async function startMediaDoor(options: MediaDoorOptions, ctx: Context): P
   const sockets = createSocketHandover({
     tunnelPath: () => join(dirname(settings.mediaSocket), 'live.sock'),
     log,
+    clock,
     refused: () => refused.inc(),
+    tunnels: (open) => tunnels.set(open),
   });
 
   function receive(message: FromDoor): void {
@@ -170,7 +173,7 @@ export async function startMediaDoor(options: MediaDoorOptions, ctx: Context): P
 
   function failClip(id: string): void {
     if (clips.delete(id))
-      options.onClip({ type: 'clipFailed', id, code: 'failed', reason: 'the media door has ended and is being started again' });
+      options.onClip({ type: 'clipFailed', id, code: 'gone', reason: 'the media door has ended and is being started again' });
   }
 
   /** What was the process's is over with it. */

@@ -14,6 +14,8 @@ export const streamRealm = 'sightline';
 export interface StreamUser {
   readonly principal: Principal;
   readonly ha1: { readonly md5: string; readonly sha256: string };
+  /** For one connection of the legacy view: withdrawn soon, which ends logins with it and not what was opened with one. */
+  readonly lent?: true;
 }
 
 export interface DoorCamera {
@@ -158,6 +160,21 @@ export interface DoorStats {
   readonly refused: Readonly<Record<string, number>>;
   readonly ringBytes: number;
   readonly clips: ClipCounters;
+  readonly rtsp: RtspCounters;
+  /** Of the live feed: metadata that slow subscribers lost, and connections that were not taken. */
+  readonly live: { readonly framesLost: number; readonly refused: number };
+}
+
+/** Since the RTSP server was opened, but `clients`, which are those of now. */
+export interface RtspCounters {
+  readonly clients: number;
+  /** Connections beyond the limits. */
+  readonly turnedAway: number;
+  readonly loginsFailed: number;
+  /** RTSPS connections that did not come to be. */
+  readonly handshakesFailed: number;
+  /** Answers other than 200, by status. */
+  readonly refused: Readonly<Record<string, number>>;
 }
 
 export interface ClipCounters {

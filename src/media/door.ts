@@ -3,7 +3,7 @@ import type { Principal } from '../core/access.ts';
 import { maySee, mayWatch } from '../core/access.ts';
 import type { Context } from '../core/context.ts';
 import { errorText } from '../core/errors.ts';
-import type { DoorSettings, DoorStats, FromDoor, StreamUser, ToDoor } from '../core/media-door.ts';
+import type { DoorSettings, DoorStats, FromDoor, RtspCounters, StreamUser, ToDoor } from '../core/media-door.ts';
 import { createClips } from './clips.ts';
 import { createHub } from './hub.ts';
 import { type Intake, type IntakeWorker, startIntake } from './intake.ts';
@@ -19,6 +19,7 @@ export interface Door extends AsyncDisposable {
 }
 
 const statsEveryMs = 1000;
+const noRtsp: RtspCounters = { clients: 0, turnedAway: 0, loginsFailed: 0, handshakesFailed: 0, refused: {} };
 /** The port of an RTSP server that could not be opened may be free by then: the door of a daemon that was killed lets go of it in a moment. */
 const rtspAgainMs = 5000;
 /** Who reads in open mode. */
@@ -126,6 +127,8 @@ export function createDoor(send: (message: FromDoor) => void, ctx: Context): Doo
       refused: { ...intake?.refused, metadata: hub.framesLost },
       ringBytes: clips.ringBytes,
       clips: clips.counters,
+      rtsp: rtsp?.counters ?? noRtsp,
+      live: { framesLost: feed.framesLost, refused: feed.refused },
     };
   }
 
@@ -171,11 +174,15 @@ export function createDoor(send: (message: FromDoor) => void, ctx: Context): Doo
           feed.revoke(message.user, message.atMs);
           return;
         case 'live':
+          // It is read from as soon as it is here: one that breaks before it is taken must not take the door with it.
+          socket?.on('error', () => {});
+          arriving?.socket.destroy();
           // A client that has gone meanwhile leaves a message without a socket.
           arriving = socket === undefined ? undefined : { message, socket };
           return;
         case 'given':
           if (arriving?.message.id === message.id) feed.take(arriving.message, arriving.socket);
+          else arriving?.socket.destroy();
           arriving = undefined;
           send({ type: 'liveTaken', id: message.id });
           return;

@@ -40,7 +40,9 @@ export interface IntakeUnit {
 export type IntakeMessage =
   | { readonly type: 'hello'; readonly hello: IntakeHello }
   | { readonly type: 'format'; readonly format: IntakeFormat }
-  | { readonly type: 'unit'; readonly unit: IntakeUnit };
+  | { readonly type: 'unit'; readonly unit: IntakeUnit }
+  /** A format or unit as it cannot be. What a camera sends stands in both: not a reason to give up a worker's other cameras. */
+  | { readonly type: 'unsound'; readonly camera: string; readonly reason: string };
 
 /** Fields of one message; a worker writes nine. */
 const fieldLimit = 64;
@@ -126,16 +128,31 @@ function soundHello({ protocolVersion, worker, token }: MediaHello): IntakeHello
   return { protocolVersion, worker, token };
 }
 
-/** Throws `media.protocol` for bytes that are no message, or one that does not hold. */
+function sound(camera: string, take: () => IntakeMessage): IntakeMessage {
+  try {
+    return take();
+  } catch (error) {
+    return { type: 'unsound', camera: camera.slice(0, nameLimit), reason: errorText(error) };
+  }
+}
+
+/** Throws `media.protocol` for bytes that are no message. */
 export function decodeIntakeMessage(bytes: Uint8Array): IntakeMessage {
   try {
     const message = read(bytes);
     if (message === undefined) throw new Error('it says nothing');
-    if (message.$case === 'read') return { type: 'unit', unit: soundUnit(message.value) };
+    if (message.$case === 'read') {
+      const { value } = message;
+      return sound(value.camera, () => ({ type: 'unit', unit: soundUnit(value) }));
+    }
     if (message.$case === 'hello') return { type: 'hello', hello: soundHello(message.value) };
-    if (message.$case === 'format') return { type: 'format', format: soundFormat(message.value) };
+    if (message.$case === 'format') {
+      const { value } = message;
+      return sound(value.camera, () => ({ type: 'format', format: soundFormat(value) }));
+    }
     // Written in a way of its own, with fields of the outer message before it.
-    return { type: 'unit', unit: soundUnit(message.value) };
+    const { value } = message;
+    return sound(value.camera, () => ({ type: 'unit', unit: soundUnit(value) }));
   } catch (cause) {
     throw new SightlineError('media.protocol', `a message cannot be taken: ${errorText(cause)}`, { cause });
   }

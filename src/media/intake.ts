@@ -18,7 +18,7 @@ import {
 
 /**
  * The socket that workers send video to (`media.proto`). It never stops reading. Whatever a worker does wrong ends its connection at most:
- * what is of others' cameras or of an epoch that is over is dropped and counted.
+ * what is of others' cameras, of an epoch that is over, or as no format or unit can be is dropped and counted.
  */
 const protocolVersion = 1;
 const helloWithinMs = 10_000;
@@ -171,7 +171,8 @@ export async function startIntake(
       const stream = streamOf(unit);
       if (stream === undefined) return 'epoch';
       if (worker === undefined || !workers.get(worker)?.cameras.has(unit.camera)) return 'camera';
-      if (stream.format === undefined) throw new SightlineError('media.protocol', 'a unit came before its format');
+      // Its format was not sound, or never came.
+      if (stream.format === undefined) return 'protocol';
       if (!stream.passed) sink.format(stream.format);
       stream.passed = true;
       return sink.unit(unit);
@@ -182,6 +183,10 @@ export async function startIntake(
         if (message.type !== 'hello') throw new SightlineError('media.protocol', 'the first message was not hello');
         if (worker !== undefined) throw new SightlineError('media.protocol', 'a second hello came');
         introduce(message.hello);
+        return;
+      }
+      if (message.type === 'unsound') {
+        refuse('protocol', { worker, camera: message.camera, why: message.reason });
         return;
       }
       if (message.type === 'format') {

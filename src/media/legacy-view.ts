@@ -44,6 +44,8 @@ const silentMs = 10_000;
 /** A viewer with this much waiting is sent away: rtsp-relay sends on whether it reads or not. */
 const waitingBytes = 8 * 1024 * 1024;
 const maxViewers = 32;
+/** For pages; its package exports only what is for bundlers. */
+const playerFile = 'node_modules/@cycjimmy/jsmpeg-player/dist/jsmpeg-player.umd.min.js';
 const quality = ['-q:v', '6', '-an'];
 
 interface Watched {
@@ -141,7 +143,7 @@ function pathOf(request: IncomingMessage): readonly string[] | undefined {
 async function serve({ host, port, rtspPort, modules }: Configure): Promise<number> {
   const require = createRequire(join(modules, 'package.json'));
   const relay = (require('rtsp-relay') as Relay)(require('express')(), createServer());
-  const player = await readFile(join(modules, 'node_modules/@cycjimmy/jsmpeg-player/dist/jsmpeg-player.umd.min.js'));
+  const player = await readFile(join(modules, playerFile));
   await promisify(execFile)('ffmpeg', ['-version']);
 
   function answer(request: IncomingMessage, response: ServerResponse): void {
@@ -168,6 +170,7 @@ async function serve({ host, port, rtspPort, modules }: Configure): Promise<numb
   const server = createServer(answer);
   server.requestTimeout = 10_000;
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    socket.on('error', () => socket.destroy());
     const principal = basicLogin(request.headers.authorization, users);
     const [camera, last, ...rest] = pathOf(request) ?? [];
     const known =
@@ -179,6 +182,7 @@ async function serve({ host, port, rtspPort, modules }: Configure): Promise<numb
     if (!known || sockets.clients.size >= maxViewers) {
       socket.end(
         `HTTP/1.1 ${principal === undefined ? '401 Unauthorized' : known ? '503 Service Unavailable' : '404 Not Found'}\r\nconnection: close\r\n\r\n`,
+        () => socket.destroy(),
       );
       return;
     }

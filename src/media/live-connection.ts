@@ -30,6 +30,8 @@ interface HeldFrame {
   readonly bytes: Buffer;
 }
 
+/** Twice what video alone may wait. Who leaves more than this unread is ended. */
+const waitingLimitBytes = 16 * 1024 * 1024;
 /** From a close frame to the end of the connection: a client that does not answer it is not waited for. */
 const closeWithinMs = 1000;
 /** What is sent when a connection is to end must arrive at once; behind more than this nothing does. */
@@ -72,12 +74,24 @@ export class LiveConnection {
     if (this.subscriptions.delete(subscription.stream) && subscription.video) this.#video -= 1;
   }
 
+  /** Ends a connection that asks on without reading the answers. */
   say(answer: LiveAnswer): void {
-    if (this.open) this.#socket.write(textFrame(JSON.stringify(answer)));
+    if (this.#takes()) this.#socket.write(textFrame(JSON.stringify(answer)));
   }
 
   ping(): void {
-    if (this.open) this.#webSocket.ping();
+    if (this.#takes()) this.#webSocket.ping();
+  }
+
+  pong(data: Buffer): void {
+    if (this.#takes()) this.#webSocket.pong(data);
+  }
+
+  #takes(): boolean {
+    if (!this.open) return false;
+    if (this.#socket.writableLength <= waitingLimitBytes) return true;
+    this.terminate();
+    return false;
   }
 
   configure(subscription: Subscription, config: StreamConfig): void {
@@ -110,9 +124,9 @@ export class LiveConnection {
     return false;
   }
 
-  /** `bytes`: a whole WebSocket frame, which others are sent too. */
-  frame(camera: CameraId, bytes: Buffer): void {
-    if (!this.open) return;
+  /** `bytes`: a whole WebSocket frame, which others are sent too. True when one was lost. */
+  frame(camera: CameraId, bytes: Buffer): boolean {
+    if (!this.open) return false;
     const { out, lost } = this.#metadata.offer({ camera, bytes }, this.#socket.writableLength, this.#video > 0);
     if (lost !== undefined) {
       for (const subscription of this.subscriptions.values()) {
@@ -122,6 +136,7 @@ export class LiveConnection {
       }
     }
     for (const held of out) this.#socket.write(held.bytes);
+    return lost !== undefined;
   }
 
   /** Says why and ends it; at once where that could not arrive. */

@@ -2,6 +2,7 @@ import { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { mayWatch, type Principal } from '../core/access.ts';
+import type { Clock } from '../core/clock.ts';
 import type { Context } from '../core/context.ts';
 import { errorText, isSightlineError } from '../core/errors.ts';
 import {
@@ -31,8 +32,12 @@ import { textFrame } from './websocket-frame.ts';
 /** Connections, and those of them that have not said hello. */
 const connectionsLimit = 1024;
 const strangersLimit = 256;
-/** Messages of one client in one second. */
+/** What is said to a refused one is small and leaves at once. */
+const refuseWithinMs = 2000;
+/** Messages, pings and pongs of one client in one second. */
 const messagesASecond = 200;
+/** What each costs is more than its message: what is kept of a stream is sent anew. As many at once as a wall of pictures has. */
+const subscribesASecond = 20;
 const pingEveryMs = 15_000;
 /** A client that answers no ping for so long is gone, or so slow that what waits for it is of no use. */
 const silentMs = 120_000;
@@ -47,15 +52,23 @@ export interface LiveFeed extends AsyncDisposable {
   revoke(user: string, atMs: number): void;
   /** Those who have said hello. */
   readonly subscribers: number;
+  /** Connections that were not taken. */
+  readonly refused: number;
+  /** Metadata that slow subscribers lost, all together. */
+  readonly framesLost: number;
 }
 
 function principalOf({ user, role, cameras, pictures }: Ticket): Principal {
   return { user, role, cameras, pictures, via: 'ticket' };
 }
 
-function refuseUpgrade(socket: Socket, status: string): void {
+/** Ends it from our side: a client that keeps its own side open has no socket here. */
+function refuseUpgrade(socket: Socket, status: string, clock: Clock): void {
+  const limit = clock.deadline(refuseWithinMs);
+  limit.signal.addEventListener('abort', () => socket.destroy(), { once: true });
   socket.on('error', () => {});
-  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  socket.once('close', () => limit[Symbol.dispose]());
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
 }
 
 export function createLiveFeed(hub: Hub, ctx: Context): LiveFeed {
@@ -65,6 +78,8 @@ export function createLiveFeed(hub: Hub, ctx: Context): LiveFeed {
     noServer: true,
     clientTracking: false,
     perMessageDeflate: false,
+    // An answer that nobody reads must not wait without a bound.
+    autoPong: false,
     maxPayload: liveMessageLimitBytes,
     handleProtocols: () => liveProtocol,
   });
@@ -74,6 +89,8 @@ export function createLiveFeed(hub: Hub, ctx: Context): LiveFeed {
   /** By user: tickets issued until then are void. */
   const revoked = new Map<string, number>();
   let ticketKey: Uint8Array | undefined;
+  let refused = 0;
+  let framesLost = 0;
 
   const path = (camera: CameraId, variant: StreamVariant) => `${variant}/${camera}`;
 
@@ -218,24 +235,36 @@ export function createLiveFeed(hub: Hub, ctx: Context): LiveFeed {
     );
     let second = 0;
     let messages = 0;
-    webSocket.on('message', (data, isBinary) => {
-      if (!connection.open) return;
-      connection.heardMono = clock.mono();
-      const now = Math.floor(connection.heardMono / 1000);
+    let subscribes: number = maxLiveStreams;
+    /** Whether it may say so much. */
+    function hear(): boolean {
+      if (!connection.open) return false;
+      const mono = clock.mono();
+      subscribes = Math.min(maxLiveStreams, subscribes + ((mono - connection.heardMono) / 1000) * subscribesASecond);
+      connection.heardMono = mono;
+      const now = Math.floor(mono / 1000);
       messages = now === second ? messages + 1 : 1;
       second = now;
-      if (messages > messagesASecond) {
+      if (messages > messagesASecond)
         connection.end('media.protocol', `more than ${messagesASecond} messages came in a second`);
-        return;
-      }
+      return messages <= messagesASecond;
+    }
+    webSocket.on('message', (data, isBinary) => {
+      if (!hear()) return;
       const request = isBinary ? undefined : parsed(data);
       if (request === undefined)
         connection.end('media.protocol', 'a message is none of hello, subscribe, unsubscribe, renew as documented');
-      else receive(connection, request);
+      else if (request.type === 'subscribe' && subscribes < 1)
+        connection.end('media.protocol', `more than ${subscribesASecond} subscriptions came in a second`);
+      else {
+        if (request.type === 'subscribe') subscribes -= 1;
+        receive(connection, request);
+      }
       if (connection.principal !== undefined) helloTimer[Symbol.dispose]();
     });
-    webSocket.on('pong', () => {
-      connection.heardMono = clock.mono();
+    webSocket.on('pong', hear);
+    webSocket.on('ping', (data) => {
+      if (hear()) connection.pong(data);
     });
     // What is wrong with the connection ends it; ws says so to the client where it still can.
     webSocket.on('error', (error) => ctx.log.debug({ reason: errorText(error) }, 'live connection failed'));
@@ -277,7 +306,7 @@ export function createLiveFeed(hub: Hub, ctx: Context): LiveFeed {
       const watchers = metadata.get(frame.camera);
       if (watchers === undefined) return;
       const bytes = textFrame(JSON.stringify(frame));
-      for (const connection of watchers) connection.frame(frame.camera, bytes);
+      for (const connection of watchers) if (connection.frame(frame.camera, bytes)) framesLost += 1;
     },
     state: (state) => {
       for (const connection of connections)
@@ -293,12 +322,14 @@ export function createLiveFeed(hub: Hub, ctx: Context): LiveFeed {
       const strangers = connections.values().reduce((sum, { principal }) => sum + (principal === undefined ? 1 : 0), 0);
       if (connections.size >= connectionsLimit || strangers >= strangersLimit) {
         flood.warn('live connection refused', { connections: connections.size, strangers });
-        refuseUpgrade(socket, '503 Service Unavailable');
+        refused += 1;
+        refuseUpgrade(socket, '503 Service Unavailable', clock);
         return;
       }
       const offered = (headers['sec-websocket-protocol'] ?? '').split(',').map((one) => one.trim());
       if (!offered.includes(liveProtocol)) {
-        refuseUpgrade(socket, '400 Bad Request');
+        refused += 1;
+        refuseUpgrade(socket, '400 Bad Request', clock);
         return;
       }
       const request = new IncomingMessage(socket);
@@ -315,6 +346,12 @@ export function createLiveFeed(hub: Hub, ctx: Context): LiveFeed {
       for (const connection of connections)
         if (connection.principal?.user === user)
           connection.end('http.auth', 'the access was revoked or has changed; log in again');
+    },
+    get refused() {
+      return refused;
+    },
+    get framesLost() {
+      return framesLost;
     },
     get subscribers() {
       return connections.values().reduce((sum, { principal }) => sum + (principal === undefined ? 0 : 1), 0);

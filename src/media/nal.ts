@@ -16,6 +16,8 @@ const parameterKinds: Readonly<Record<Codec, Readonly<Record<number, ParameterKi
   h264: { 7: 'sps', 8: 'pps' },
   h265: { 32: 'vps', 33: 'sps', 34: 'pps' },
 };
+/** Of one kind: H.264 has 256 PPS, H.265 fewer of all. */
+const setsLimit = 256;
 const delimiters: Readonly<Record<Codec, number>> = { h264: 9, h265: 35 };
 
 export function nalType(codec: Codec, nal: Uint8Array): number {
@@ -51,7 +53,7 @@ export function withParameterSets(known: ParameterSets, nals: readonly Uint8Arra
     if (kind === undefined) continue;
     found ??= {};
     const sets = found[kind] ?? [];
-    if (!sets.some((set) => same(set, nal))) sets.push(nal);
+    if (sets.length < setsLimit && !sets.some((set) => same(set, nal))) sets.push(nal);
     found[kind] = sets;
   }
   if (found === undefined) return known;

@@ -60,6 +60,8 @@ export interface Connection {
   readonly datagrams: boolean;
   /** Who has logged in last; undefined where nobody has to. */
   readonly user: string | undefined;
+  /** It has logged in, or described or set up a stream that it may read. */
+  readonly established: boolean;
   /** CLOCK_MONOTONIC of the last byte or receiver report from the client. */
   readonly heardMono: number;
   /** Resolves when everything of it is gone. */
@@ -107,12 +109,14 @@ export function serveConnection(options: ConnectionOptions, ctx: Context): Conne
   /** What comes after DESCRIBE has the address of the answer, which lacks what else the client wrote. */
   let replay: Replay | undefined;
   let heardMono = clock.mono();
+  let established = false;
   let answering = false;
   let leaving = false;
 
   /** The new one first, so that a stream that is held already does not end in between. */
   function hold(stream: VideoStream, path: string): void {
     if (held?.stream === stream) return;
+    established = true;
     const before = held;
     held = { stream, path, hold: stream.hold() };
     before?.hold[Symbol.dispose]();
@@ -161,6 +165,7 @@ export function serveConnection(options: ConnectionOptions, ctx: Context): Conne
     }
     const principal = user?.principal ?? access.anonymous;
     const verdict = principal === undefined ? 'forbidden' : access.authorise(principal, target.stream);
+    if (user !== undefined) established = true;
     if (verdict === 'ok') return undefined;
     return refuse(verdict === 'forbidden' ? 403 : 404);
   }
@@ -322,8 +327,8 @@ export function serveConnection(options: ConnectionOptions, ctx: Context): Conne
   }
 
   socket.on('data', (bytes) => {
-    heardMono = clock.mono();
     if (leaving) return;
+    heardMono = clock.mono();
     try {
       for (const input of parser.push(bytes)) if (input.kind === 'request') pending.push(input.request);
     } catch (error) {
@@ -358,13 +363,16 @@ export function serveConnection(options: ConnectionOptions, ctx: Context): Conne
     get heardMono() {
       return heardMono;
     },
+    get established() {
+      return established;
+    },
     closed: closed.promise,
     mayStay() {
       if (access === undefined) return true;
       if (user !== undefined) {
         const now = access.user(user.principal.user);
-        if (now?.ha1.sha256 !== user.ha1.sha256) return false;
-        user = now;
+        if (now === undefined ? user.lent !== true : now.ha1.sha256 !== user.ha1.sha256) return false;
+        user = now ?? user;
       }
       if (held === undefined) return true;
       const principal = user?.principal ?? access.anonymous;

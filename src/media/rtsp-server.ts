@@ -1,9 +1,10 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import { type Context, childContext } from '../core/context.ts';
 import { errorText, isSystemError, SightlineError } from '../core/errors.ts';
 import { FloodGate } from '../core/log.ts';
+import type { RtspCounters } from '../core/media-door.ts';
 import { urlHost } from '../core/url-host.ts';
 import { LoginFailures } from './login-failures.ts';
 import { type Connection, type RtspAccess, serveConnection, sessionTimeoutSeconds } from './rtsp-connection.ts';
@@ -40,6 +41,10 @@ export interface RtspTuning {
   readonly stallTimeoutMs: number;
   readonly sweepEveryMs: number;
   readonly handshakeTimeoutMs: number;
+  /** Who has not described or set up a stream by then, nor logged in, is ended. */
+  readonly strangerTimeoutMs: number;
+  /** So long a stranger's place is not given to somebody else. */
+  readonly introductionMs: number;
 }
 
 export const rtspTuning: RtspTuning = {
@@ -47,8 +52,14 @@ export const rtspTuning: RtspTuning = {
   stallTimeoutMs: 30_000,
   sweepEveryMs: 5000,
   handshakeTimeoutMs: 10_000,
+  strangerTimeoutMs: 15_000,
+  introductionMs: 1000,
 };
+const renewEveryMs = 60_000;
 const maxReadersDefault = 256;
+/** Beyond these, strangers take each other's places: a share of all, and never so few that two players at once are too many. */
+const strangersShare = 1 / 4;
+const leastStrangers = 8;
 
 export interface RtspServer extends AsyncDisposable {
   readonly port: number;
@@ -57,6 +68,7 @@ export interface RtspServer extends AsyncDisposable {
   readonly clients: number;
   /** Those that play. */
   readonly readers: number;
+  readonly counters: RtspCounters;
   url(path: string): string;
   /** Ends every connection that this user has logged in on, at once; says how many. */
   revoke(user: string): number;
@@ -67,6 +79,7 @@ export interface RtspServer extends AsyncDisposable {
 interface Client {
   readonly connection: Connection;
   readonly socket: Socket;
+  readonly openedMono: number;
   /** Bytes that had left for the client when it was last seen taking some. */
   taken: number;
   takenMono: number;
@@ -77,6 +90,7 @@ export async function startRtspServer(options: RtspServerOptions, ctx: Context):
   ctx.signal.throwIfAborted();
   const tuning = { ...rtspTuning, ...options.tuning };
   const maxReaders = options.maxReaders ?? maxReadersDefault;
+  const strangersLimit = Math.max(leastStrangers, Math.floor(maxReaders * strangersShare));
   const { clock, metrics } = ctx;
   const room = childContext(ctx, { room: 'media' });
   const clients = new Set<Client>();
@@ -84,6 +98,8 @@ export async function startRtspServer(options: RtspServerOptions, ctx: Context):
   const refused = metrics.counter('sightline_rtsp_refused_total', 'RTSP requests that were not answered with 200', ['status']);
   const turnedAway = metrics.counter('sightline_rtsp_turned_away_total', 'Connections beyond the limit');
   const loginsFailed = metrics.counter('sightline_rtsp_logins_failed_total', 'RTSP logins with a wrong name or password');
+  const counts = { turnedAway: 0, loginsFailed: 0, handshakesFailed: 0 };
+  const refusedBy: Record<string, number> = {};
   const handshakesFailed = metrics.counter('sightline_rtsp_handshakes_failed_total', 'RTSPS connections without a handshake');
   const certificate = options.tls === undefined ? undefined : await readCertificate(options.tls);
   const udp = options.udp === false ? undefined : createUdpDoor(clock);
@@ -101,10 +117,27 @@ export async function startRtspServer(options: RtspServerOptions, ctx: Context):
     gate.warn('rtsp client reads too slowly', { stream, units });
   }
 
+  function turnAway(): void {
+    turnedAway.inc();
+    counts.turnedAway += 1;
+    flood.warn('rtsp client turned away', { limit: maxReaders });
+  }
+
+  /** Who has not shown for a while that he may read anything leaves first: places are for readers, and many may come at once. */
+  function makeRoom(): void {
+    const strangers = [...clients].filter(({ connection }) => !connection.established);
+    if (clients.size < maxReaders && strangers.length < strangersLimit) return;
+    const [oldest] = strangers;
+    if (oldest === undefined || clock.mono() - oldest.openedMono < tuning.introductionMs) return;
+    turnAway();
+    clients.delete(oldest);
+    oldest.connection.destroy();
+  }
+
   function accept(socket: Socket, encrypted: boolean): void {
+    makeRoom();
     if (clients.size >= maxReaders) {
-      turnedAway.inc();
-      flood.warn('rtsp client turned away', { limit: maxReaders });
+      turnAway();
       socket.on('error', () => {});
       socket.destroy();
       return;
@@ -120,16 +153,20 @@ export async function startRtspServer(options: RtspServerOptions, ctx: Context):
         failures,
         cname: 'sightline',
         describeTimeoutMs: tuning.describeTimeoutMs,
-        onRefused: (status) => refused.inc({ status: String(status) }),
+        onRefused(status) {
+          refused.inc({ status: String(status) });
+          refusedBy[status] = (refusedBy[status] ?? 0) + 1;
+        },
         onLoginFailed() {
           loginsFailed.inc();
+          counts.loginsFailed += 1;
           flood.warn('rtsp login failed', { address: socket.remoteAddress });
         },
         onDrop: tellSlow,
       },
       room,
     );
-    const client: Client = { connection, socket, taken: 0, takenMono: clock.mono() };
+    const client: Client = { connection, socket, openedMono: clock.mono(), taken: 0, takenMono: clock.mono() };
     clients.add(client);
     connected.set(clients.size);
     void connection.closed.then(() => {
@@ -151,7 +188,9 @@ export async function startRtspServer(options: RtspServerOptions, ctx: Context):
       const stalled = now - client.takenMono > tuning.stallTimeoutMs;
       const heard = connection.playing && !connection.datagrams;
       const silent = !heard && now - connection.heardMono > sessionTimeoutSeconds * 1000;
-      if (stalled || silent) {
+      const stranger = !connection.established && now - client.openedMono > tuning.strangerTimeoutMs;
+      if (stranger) connection.destroy();
+      else if (stalled || silent) {
         room.log.info({ stalled }, 'rtsp client is gone');
         connection.destroy();
       } else connection.idle();
@@ -173,6 +212,7 @@ export async function startRtspServer(options: RtspServerOptions, ctx: Context):
   });
   encrypted?.on('tlsClientError', (error, socket) => {
     handshakesFailed.inc();
+    counts.handshakesFailed += 1;
     room.log.debug({ err: error }, 'rtsps handshake failed');
     socket.destroy();
   });
@@ -180,10 +220,28 @@ export async function startRtspServer(options: RtspServerOptions, ctx: Context):
   // Those in a handshake are counted by nobody else.
   for (const server of servers) server.maxConnections = 2 * maxReaders;
   let sweeping: Disposable | undefined;
+  let renewing: Disposable | undefined;
+  let seenFiles = options.tls === undefined ? undefined : await stampOf(options.tls);
+
+  /** Certificates are replaced while video plays; connections keep theirs. */
+  async function renew(): Promise<void> {
+    const { tls } = options;
+    const stamp = tls === undefined ? undefined : await stampOf(tls);
+    if (tls === undefined || stamp === undefined || stamp === seenFiles) return;
+    seenFiles = stamp;
+    try {
+      encrypted?.setSecureContext({ ...(await readCertificate(tls)), minVersion: 'TLSv1.2' });
+      room.log.info('rtsps has a new certificate');
+    } catch (error) {
+      room.log.error({ reason: errorText(error) }, 'rtsps keeps its certificate, the new one cannot be used');
+    }
+  }
+
   let stopping: Promise<void> | undefined;
 
   async function stop(): Promise<void> {
     sweeping?.[Symbol.dispose]();
+    renewing?.[Symbol.dispose]();
     const closed = servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
     for (const { connection } of clients) connection.destroy();
     for (const socket of encryptedSockets) socket.destroy();
@@ -208,7 +266,9 @@ export async function startRtspServer(options: RtspServerOptions, ctx: Context):
     await stop();
     throw error;
   }
+  for (const server of servers) server.on('error', (error) => room.log.error({ err: error }, 'rtsp server failed'));
   sweeping = clock.every(tuning.sweepEveryMs, sweep);
+  if (encrypted !== undefined) renewing = clock.every(renewEveryMs, renew);
   return {
     port,
     tlsPort,
@@ -217,6 +277,9 @@ export async function startRtspServer(options: RtspServerOptions, ctx: Context):
     },
     get readers() {
       return [...clients].filter(({ connection }) => connection.playing).length;
+    },
+    get counters() {
+      return { clients: clients.size, ...counts, refused: { ...refusedBy } };
     },
     url: (path) => `rtsp://${host}:${port}/${path}`,
     revoke: (user) => endThose((connection) => connection.user === user),
@@ -239,6 +302,16 @@ function listen(server: Server, host: string, port: number): Promise<number> {
       resolve(address === null || typeof address === 'string' ? port : address.port);
     });
   });
+}
+
+/** Changes with the files; undefined while one of them is not there. */
+async function stampOf(files: { readonly certFile: string; readonly keyFile: string }): Promise<string | undefined> {
+  try {
+    const found = await Promise.all([stat(files.certFile), stat(files.keyFile)]);
+    return found.map(({ ino, size, mtimeMs }) => `${ino} ${size} ${mtimeMs}`).join();
+  } catch {
+    return undefined;
+  }
 }
 
 async function readCertificate(files: { readonly certFile: string; readonly keyFile: string }) {

@@ -15,6 +15,8 @@ import type { PacketisedUnit } from './video-stream.ts';
 
 /** About 110 Mbit/s once the first packets of a burst are away. */
 export const pacing = { burstPackets: 24, packetsPerMs: 10, tickMs: 1 } as const;
+/** What the system has not taken of one socket, all its clients together. The rest waits with each client, whose queue is bounded. */
+const unsentLimitBytes = 1024 * 1024;
 const portTries = 32;
 
 export interface UdpTransport extends MediaTransport {
@@ -161,7 +163,7 @@ function pacedSender(
   function drain(): void {
     for (let [bytes] = rest; bytes !== undefined; [bytes] = rest) {
       while (at < bytes.length) {
-        if (allowed < 1) return;
+        if (allowed < 1 || pair.rtp.getSendQueueSize() > unsentLimitBytes) return;
         allowed -= 1;
         const { begin, end } = packetAt(bytes, at);
         pair.rtp.send(bytes, begin, end - begin, ports.rtp, remote);
@@ -198,7 +200,8 @@ function pacedSender(
         if (rest.length > 0) wait(paced);
       },
       rtcp(packet) {
-        pair.rtcp.send(packet, ports.rtcp, remote);
+        // Reports tell of a moment: the next one does as well.
+        if (pair.rtcp.getSendQueueSize() <= unsentLimitBytes) pair.rtcp.send(packet, ports.rtcp, remote);
       },
       together(send) {
         send();

@@ -7,6 +7,11 @@ import { SightlineError } from '../core/errors.ts';
 
 export type VideoCodec = 'h264' | 'h265';
 
+/** Of a length or count of two bytes. */
+const lengthLimit = 0xffff;
+/** H.264 has 32 SPS and 256 PPS, H.265 fewer. */
+const setsLimit = 512;
+
 /** What a decoder must know before the first sample. Two descriptions of the same bytes are the same object where `describer` made them. */
 export interface SampleDescription {
   readonly codec: VideoCodec;
@@ -58,7 +63,7 @@ export interface Described {
 
 /**
  * Describes one key unit after the other. A unit's own parameter sets go before those of the format, kind by kind. Undefined where a
- * kind is missing in both, or where they cannot be read.
+ * kind is missing in both, where there are more than any stream has, or where they cannot be read.
  */
 export function createDescriber(): (format: Described, nals: readonly Uint8Array[]) => SampleDescription | undefined {
   let last: SampleDescription | undefined;
@@ -99,13 +104,13 @@ function parameterSetsOf(
     const of = (source: readonly Uint8Array[]) => source.filter((nal) => setKind(codec, nal) === kind);
     const own = of(nals);
     const found = own.length > 0 ? own : of(fallback);
-    if (found.length === 0) return undefined;
+    if (found.length === 0 || found.length > setsLimit) return undefined;
     sets.push(...found.filter((nal, place) => found.findIndex((other) => same(other, nal)) === place));
   }
   return sets;
 }
 
-/** `avcC` or `hvcC`, lengths of four bytes. Throws `source.format` for an SPS that ends too early. */
+/** `avcC` or `hvcC`, lengths of four bytes. Throws `source.format` for an SPS that ends too early and a set that is too long. */
 export function decoderRecord(codec: VideoCodec, sets: readonly Uint8Array[]): Buffer {
   return codec === 'h264' ? avcRecord(sets) : hevcRecord(sets);
 }
@@ -127,6 +132,8 @@ function avcRecord(sets: readonly Uint8Array[]): Buffer {
 }
 
 function counted(nal: Uint8Array): Buffer {
+  if (nal.length > lengthLimit)
+    throw new SightlineError('source.format', `a parameter set of ${nal.length} bytes, ${lengthLimit} at most`);
   const length = Buffer.alloc(2);
   length.writeUInt16BE(nal.length);
   return Buffer.concat([length, nal]);

@@ -48,6 +48,9 @@ const codings: ReadonlyMap<number, NalCoding> = new Map<number, NalCoding>([
   [AV_CODEC_ID_HEVC, 'h265'],
 ]);
 
+/** Half of what the media door takes; real ones have some hundred bytes. */
+const setsLimitBytes = 32 * 1024;
+
 interface CleanUnit {
   readonly data: Buffer;
   readonly key: boolean;
@@ -93,7 +96,10 @@ export function startCameraVideo(options: CameraVideoOptions, ctx: Context): Cam
     if (!watchable) sayOnce('it is a file at full speed');
     else if (coding === undefined) sayOnce('it is neither H.264 nor H.265; annotated video is shown');
     else if (configuration === undefined) sayOnce('its parameter sets cannot be read; annotated video is shown');
+    else if (configuration.parameterSets.length > setsLimitBytes)
+      sayOnce('its parameter sets are too long; annotated video is shown');
     if (!watchable || coding === undefined || configuration === undefined) return undefined;
+    if (configuration.parameterSets.length > setsLimitBytes) return undefined;
     const live = kind === 'live';
     return {
       coding,
@@ -125,6 +131,11 @@ export function startCameraVideo(options: CameraVideoOptions, ctx: Context): Cam
     }
     const key = packet.isKeyframe;
     const sets = key ? parameterSetsOf(data, to.coding) : undefined;
+    if (sets !== undefined && sets.length > setsLimitBytes) {
+      to.malformed += 1;
+      flood.warn('a unit of a camera has too long parameter sets to be passed on', { camera, bytes: sets.length });
+      return;
+    }
     const renewed = sets !== undefined && sets.length > 0 && !sets.equals(to.parameterSets);
     if (renewed) to.parameterSets = sets;
     const item = { data, key, receivedMonoUs, parameterSets: to.parameterSets };

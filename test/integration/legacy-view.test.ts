@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
+import { connect } from 'node:net';
 import { resolve } from 'node:path';
 import { test } from 'node:test';
 import { WebSocket } from 'ws';
@@ -47,12 +49,30 @@ test('the legacy view gives MPEG-1 of our own stream to whoever has a stream pas
   await new Promise<void>((done) => refused.once('error', () => done()));
   const socket = new WebSocket(`${base.replace('http', 'ws')}/lobby/stream`, { headers: { authorization } });
   const parts: Buffer[] = [];
-  socket.on('message', (data) => parts.push(data as Buffer));
+  let newest = 0;
+  socket.on('message', (data) => {
+    parts.push(data as Buffer);
+    newest = Date.now();
+  });
   // The relay's own header, then an MPEG transport stream: packets of 188 bytes, each begins with 0x47.
   await until('video comes', () => Buffer.concat(parts).length > 8 + 188 * 20, patience);
   const bytes = Buffer.concat(parts);
   assert.equal(bytes.subarray(0, 4).toString(), 'jsmp');
   for (let at = 8; at < 8 + 188 * 20; at += 188) assert.equal(bytes[at], 0x47, `byte ${at}`);
+  // Connections that are reset and refused ones end, and end nothing else.
+  const { port } = new URL(base);
+  for (let index = 0; index < 20; index++) {
+    const hasty = connect(Number(port), '127.0.0.1').on('error', () => {});
+    const ends = once(hasty, 'close');
+    hasty.write('GET /lobby/stream HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+    if (index % 2 === 0) setTimeout(() => hasty.resetAndDestroy(), index / 4);
+    else hasty.resume();
+    await ends;
+  }
+  // The login of its ffmpeg has been withdrawn by then, not what it watches.
+  const began = Date.now();
+  await until('video still flows', () => newest - began > 12_000, patience);
+  assert.equal(socket.readyState, WebSocket.OPEN);
   socket.close();
   await daemon.stop();
 });

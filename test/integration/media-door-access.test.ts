@@ -5,8 +5,10 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, connect, type Socket } from 'node:net';
+import { duplexPair } from 'node:stream';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
+import { createSocketHandover } from '../../src/composition/media-door-sockets.ts';
 import { writeTicket } from '../../src/core/tickets.ts';
 import { createHub } from '../../src/media/hub.ts';
 import { createLiveFeed } from '../../src/media/live-feed.ts';
@@ -15,7 +17,7 @@ import { ManualClock } from '../support/clock.ts';
 import { testContext } from '../support/context.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { encode } from '../support/encoded.ts';
-import { connectLive } from '../support/live-client.ts';
+import { connectLive, type LiveClient } from '../support/live-client.ts';
 import {
   admin,
   type MediaHouse,
@@ -108,6 +110,92 @@ test('nobody is let in without a ticket that is right, and nobody sees what is n
   assert.equal((await vic.closed).reason, 'media.protocol');
   assert.equal((await silent.closed).reason, 'http.auth');
   assert.match(silent.said('error')[0]?.message ?? '', /within 5 s/);
+});
+
+test('who is refused, or says more than it may, has no socket here afterwards', async () => {
+  const all = house;
+  all.reset();
+  const { pid = 0 } = all.door;
+  const { port } = all.server.address() as AddressInfo;
+  const before = sockets(pid);
+  const upgrade = 'GET /api/v1/live HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n';
+  const halfOpen = await Promise.all(
+    Array.from({ length: 20 }, async () => {
+      const client = connect({ port, host: '127.0.0.1', allowHalfOpen: true }).on('error', () => {});
+      client.write(upgrade);
+      const [said] = await once(client, 'data');
+      assert.match(String(said), /^HTTP\/1\.1 400 /);
+      return client;
+    }),
+  );
+  await until('nothing is left of them', () => sockets(pid) <= before);
+  for (const client of halfOpen) client.destroy();
+
+  const floods: readonly ((client: LiveClient) => void)[] = [
+    ({ webSocket }) => {
+      for (let index = 0; index < 300; index++) webSocket.ping();
+    },
+    ({ webSocket }) => {
+      for (let index = 0; index < 300; index++) webSocket.pong();
+    },
+    (client) => {
+      for (let stream = 0; stream < 90; stream++) {
+        client.say({ type: 'subscribe', stream, camera: 'lobby' });
+        client.say({ type: 'unsubscribe', stream });
+      }
+    },
+  ];
+  for (const flood of floods) {
+    using client = await connectLive(all.url, { ticket: ticket(admin) });
+    await until('welcome', () => client.said('welcome')[0]);
+    flood(client);
+    assert.deepEqual(await client.closed, { code: 1008, reason: 'media.protocol' });
+    assert.match(client.said('error')[0]?.message ?? '', /more than \d+ (messages|subscriptions) came in a second/);
+  }
+  // A wall of pictures begins at once, and a ping is answered.
+  using wall = await connectLive(all.url, { ticket: ticket(admin) });
+  for (let stream = 0; stream < 64; stream++) wall.say({ type: 'subscribe', stream, camera: 'lobby' });
+  const ponged = once(wall.webSocket, 'pong');
+  wall.webSocket.ping('there?');
+  assert.equal(String((await ponged)[0]), 'there?');
+  assert.equal(wall.said('error').length, 0);
+  await until('counted', () => (all.door.stats?.live.refused ?? 0) >= 20);
+});
+
+test('no more connections of TLS are passed on than video of them can go through the daemon', async () => {
+  await using made = await temporaryDirectory();
+  using ctx = testContext();
+  let open = 0;
+  let refused = 0;
+  const passed: number[] = [];
+  const handover = createSocketHandover({
+    tunnelPath: () => `${made.path}/live.sock`,
+    log: ctx.log,
+    clock: ctx.clock,
+    refused: () => (refused += 1),
+    tunnels: (count) => {
+      open = count;
+    },
+  });
+  // The descriptor is the door's afterwards, where the connection lives on.
+  const held: (() => void)[] = [];
+  handover.open(({ id }, socket) => {
+    passed.push(id);
+    held.push(socket.destroy.bind(socket));
+    Object.assign(socket, { destroy: () => socket });
+    setImmediate(() => handover.taken(id));
+  });
+  const request = { url: '/', headers: {} };
+  const clients = Array.from({ length: 70 }, () => {
+    const [here, there] = duplexPair();
+    handover.offer({ request, socket: there, head: new Uint8Array() });
+    return here.resume();
+  });
+  await until('all are decided', () => passed.length + refused === 70);
+  assert.deepEqual([passed.length, refused, open], [64, 6, 64]);
+  for (const end of held) end();
+  await until('none is left', () => open === 0);
+  for (const client of clients) client.destroy();
 });
 
 test('a revoked user is out at once, with every ticket of before; nobody else notices', async () => {
@@ -221,8 +309,11 @@ test('sockets are handed over without leaving anything behind, of TLS too', asyn
   worker.format('lobby', 1, clip);
   play(worker, 0, 100, { of: clip });
   await until('all units', () => secure.units.length === 100);
+  const tunnels = async () => Number(/media_tunnels (\d+)/.exec(await all.ctx.metrics.registry.metrics())?.[1] ?? Number.NaN);
+  assert.equal(await tunnels(), 1);
   secure.webSocket.terminate();
   await until('gone there as well', () => all.door.stats?.liveSubscribers === 0);
+  await until('nor a tunnel', async () => (await tunnels()) === 0);
   await new Promise<void>((resolve) => tls.close(() => resolve()));
   worker[Symbol.dispose]();
   await until('nothing left', () => sockets(process.pid) <= before);
@@ -277,6 +368,12 @@ test('streams over RTSP are for the same people, and end with their access', asy
   assert.equal(await described(vic, 'vault'), '403', 'masked');
   assert.equal(await described(ada, 'vault'), 'h264');
   assert.equal(await described(ada, 'nowhere'), '404');
+  await until('the figures of the server', () => (door.stats?.rtsp.refused['404'] ?? 0) >= 2);
+  const exported = await all.ctx.metrics.registry.metrics();
+  assert.match(exported, /sightline_rtsp_refused_total{status="401"} [1-9]/);
+  assert.match(exported, /sightline_rtsp_logins_failed_total [1-9]/);
+  for (const name of ['rtsp_clients', 'rtsp_turned_away_total', 'rtsp_handshakes_failed_total', 'media_live_frames_lost_total'])
+    assert.match(exported, new RegExp(`sightline_${name} \\d`));
   const players = [vic, ada].map((login) =>
     spawn('ffmpeg', ['-v', 'error', '-rtsp_transport', 'tcp', '-i', address(login, 'lobby'), '-f', 'null', '-']),
   );

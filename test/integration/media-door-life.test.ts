@@ -1,14 +1,20 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { type AddressInfo, connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { createClipFiles } from '../../src/composition/clip-files.ts';
+import { startClips } from '../../src/composition/clips.ts';
 import { writeTicket } from '../../src/core/tickets.ts';
+import { startStore } from '../../src/store/store.ts';
+import { testContext } from '../support/context.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { encode } from '../support/encoded.ts';
 import { connectLive } from '../support/live-client.ts';
 import { admin, play, sockets, startMediaHouse, ticket, ticketKey, viewer } from '../support/media-house.ts';
+import { exampleEvent } from '../support/store.ts';
 import { until } from '../support/until.ts';
 
 /** The process of the media door: killed, stopped, and left behind. */
@@ -31,7 +37,7 @@ test('a killed door is started again and knows everything; a stopped one costs t
   await worker.closed;
   await until('started again', () => ready.length === 2);
   assert.deepEqual(all.wants, ['lobby true', 'lobby false']);
-  assert.deepEqual(all.clips, ['a1 failed']);
+  assert.deepEqual(all.clips, ['a1 gone']);
   assert.equal(door.part().ready, true);
   using back = await all.worker();
   using again = await connectLive(all.url, { ticket: ticket(admin) });
@@ -58,6 +64,55 @@ test('a killed door is started again and knows everything; a stopped one costs t
   for (const refused of await Promise.all(onTheWay)) assert.match(String(refused), /503|hang up|ECONNRESET/);
   await until('started again', () => ready.length === 3);
   await until('nothing of them is left', () => sockets(process.pid) <= before);
+});
+
+test('clients that reset their connections on the way cost the door nothing', async () => {
+  await using all = await startMediaHouse();
+  const { door, server } = all;
+  const { pid } = door;
+  const { port } = server.address() as AddressInfo;
+  const upgrade = `GET /api/v1/live HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
+  for (let round = 0; round < 20; round++) {
+    const closed = Array.from({ length: 10 }, async (_, place) => {
+      const hasty = connect(port, '127.0.0.1').on('error', () => {});
+      const ends = once(hasty, 'close');
+      hasty.write(upgrade);
+      // From before the daemon has it until after the door has it.
+      setTimeout(() => hasty.resetAndDestroy(), (round % 10) + place / 10);
+      await ends;
+    });
+    await Promise.all(closed);
+  }
+  using client = await connectLive(all.url, { ticket: ticket(admin) });
+  await until('it is served', () => client.said('welcome')[0]);
+  assert.equal(door.pid, pid, 'the same process');
+});
+
+test('a clip that a killed door was writing leaves nothing on the disk', async () => {
+  await using made = await temporaryDirectory();
+  using ctx = testContext();
+  await using store = await startStore({ directory: made.path }, ctx);
+  const files = createClipFiles(made.path, store.clips, () => undefined);
+  await files.reconcile();
+  await using all = await startMediaHouse({ onClip: (answer) => clips.answer(answer) });
+  const { door } = all;
+  await using clips = startClips(
+    {
+      files,
+      settings: { enabled: true, beforeMs: 5000, afterMs: 60_000, diskBytes: 1e9, retentionMs: 1e9 },
+      mayExpire: () => true,
+      spaceOf: async () => ({ bavail: 50, blocks: 100 }),
+      isMasked: () => false,
+      door: { clip: (request) => door.clip(request), forget: (entryId, ids) => door.forget(entryId, ids) },
+    },
+    ctx,
+  );
+  using _worker = await all.worker();
+  const there = () => readdirSync(files.directory);
+  clips.alerts([exampleEvent({ id: 'a', camera: 'lobby', cameraTime: Date.now() })]);
+  await until('it is written', () => there().includes('a.part'));
+  process.kill(door.pid ?? 0, 'SIGKILL');
+  await until('nothing of it is left', () => clips.queue.waiting === 0 && there().length === 0);
 });
 
 test('a door whose daemon was killed does not outlive it', async () => {

@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { Variant } from '../../src/gen/sightline/media/v1/media.ts';
 import { startIntake } from '../../src/media/intake.ts';
 import { testContext } from '../support/context.ts';
 import { temporaryDirectory } from '../support/directory.ts';
@@ -86,11 +87,24 @@ test('a worker is taken at its token, with its cameras, its newest epoch, and no
   worker.unit(unit('door', 1, 5n));
   await until('the camera', () => taken.length === 2);
   assert.deepEqual(taken.splice(0), ['door 1 is h264', 'door 1 5']);
-  // The same worker again takes the place of its connection before; one without a format loses it.
+  // What a camera sends can make a format or unit that cannot be: that is not taken, and costs the worker's other cameras nothing.
+  const before = intake.refused.protocol;
+  const value = { camera: 'lobby', epoch: 5, variant: Variant.CLEAN, ...format, parameterSets: Buffer.alloc(70_000) };
+  worker.send({ $case: 'format', value });
+  worker.unit(unit('lobby', 5, 7n));
+  worker.send({ $case: 'format', value: { ...value, epoch: 6, parameterSets: Buffer.alloc(0), width: 0 } });
+  worker.unit({ ...unit('lobby', 4, 8n), nals: [] });
+  worker.unit(unit('door', 1, 9n));
+  worker.format('lobby', 7, format);
+  worker.unit(unit('lobby', 7, 10n));
+  await until('both go on', () => taken.length === 3);
+  assert.deepEqual(taken.splice(0), ['door 1 9', 'lobby 7 is h264', 'lobby 7 10']);
+  assert.equal(intake.refused.protocol - before, 4);
+  // The same worker again takes the place of its connection before; one that says no message at all loses it.
   using again = await connectMediaWorker(intake.socketPath, 'w1', 'one');
   await worker.closed;
   assert.deepEqual(gone, []);
-  again.unit(unit('lobby', 4, 6n));
+  again.socket.write(framed(undefined));
   await again.closed;
   await until('told', () => gone.length === 2);
   intake.setWorkers([]);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { copyFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { connect as connectTls } from 'node:tls';
@@ -65,6 +66,29 @@ describe('rtsp server with logins', () => {
     await playAs(client, home, 'guard');
     home.frame(true);
     await until('a picture', () => depacketise(client.packets).length === 3);
+  });
+
+  it('gives the places of strangers to others, and ends strangers after a while; readers stay', async () => {
+    const clock = new ManualClock();
+    await using home = await house({ access: door(), clock, maxReaders: 40 });
+    using guard = await connectRtsp(home.server.port);
+    await playAs(guard, home, 'guard');
+    const strangers: RtspClient[] = [];
+    for (let count = 0; count < 39; count++) strangers.push(await connectRtsp(home.server.port));
+    await until('many may come at once', () => home.server.clients === 40);
+    using early = await connectRtsp(home.server.port);
+    await until('it is full', () => early.closed);
+    assert.ok(strangers.every(({ closed }) => !closed));
+    await clock.advance(1000);
+    using owner = await connectRtsp(home.server.port);
+    await playAs(owner, home, 'owner');
+    await until('the first stranger has left', () => strangers[0]?.closed);
+    assert.equal(strangers.filter(({ closed }) => closed).length, 1);
+    assert.equal(home.server.counters.turnedAway, 2);
+    for (let ms = 0; ms < 20_000; ms += 5000) await clock.advance(5000);
+    await until('all strangers have left', () => strangers.every(({ closed }) => closed));
+    assert.deepEqual([guard.closed, owner.closed, home.server.readers, home.server.clients], [false, false, 2, 2]);
+    for (const client of strangers) client[Symbol.dispose]();
   });
 
   it('answers 403 to who may not watch', async () => {
@@ -138,6 +162,26 @@ describe('rtsp server with logins', () => {
     access.users.set('owner', { principal: principal('owner'), ha1: ha1Of('owner', 'another') });
     assert.equal(home.server.recheck(), 1);
     await until('closed', () => owner.closed && home.server.clients === 0);
+
+    // A login that was lent for one connection: what it has opened stays, nothing else is opened with it.
+    const lend = (password = 'lent'): StreamUser => ({
+      principal: principal('lent'),
+      ha1: ha1Of('lent', password),
+      lent: true,
+    });
+    access.users.set('lent', lend());
+    using lent = await connected('lent');
+    access.users.delete('lent');
+    assert.equal(home.server.recheck(), 0);
+    assert.equal((await lent.request('DESCRIBE', home.url, basic('lent'))).status, 401);
+    access.banished.add('lent');
+    assert.equal(home.server.recheck(), 1);
+    access.banished.delete('lent');
+    access.users.set('lent', lend());
+    using second = await connected('lent');
+    access.users.set('lent', lend('another'));
+    assert.equal(home.server.recheck(), 1);
+    await until('closed', () => lent.closed && second.closed);
   });
 
   it('counts who reads or is about to, from DESCRIBE on until he has left', async () => {
@@ -186,6 +230,40 @@ describe('rtsps', () => {
     await home.server[Symbol.asyncDispose]();
     const after = () => process.getActiveResourcesInfo().filter((kind) => kind.startsWith('TCP')).length;
     await until('nothing is left open', () => after() <= before);
+  });
+
+  it('takes a new certificate without a restart, and keeps the old one while the new one is of no use', async () => {
+    await using certificates = await makeCertificates();
+    await using others = await makeCertificates();
+    await using directory = await temporaryDirectory();
+    const [certFile, keyFile] = [join(directory.path, 'cert.pem'), join(directory.path, 'key.pem')];
+    const put = async (files: { readonly certFile: string; readonly keyFile: string }) => {
+      await copyFile(files.certFile, certFile);
+      await copyFile(files.keyFile, keyFile);
+    };
+    await put(certificates.server);
+    const clock = new ManualClock();
+    await using home = await house({ clock, tls: { port: 0, certFile, keyFile } });
+    const shown = async () => {
+      const socket = connectTls({ port: home.server.tlsPort ?? 0, host: '127.0.0.1', rejectUnauthorized: false });
+      await once(socket, 'secureConnect');
+      const { fingerprint256 } = socket.getPeerCertificate();
+      socket.destroy();
+      return fingerprint256;
+    };
+    const first = await shown();
+    await writeFile(certFile, 'no certificate');
+    await until('it is said', async () => {
+      await clock.advance(60_000);
+      return home.ctx.lines.some(({ msg }) => msg === 'rtsps keeps its certificate, the new one cannot be used');
+    });
+    assert.equal(await shown(), first);
+    await put(others.server);
+    await until('it is renewed', async () => {
+      await clock.advance(60_000);
+      return home.ctx.lines.some(({ msg }) => msg === 'rtsps has a new certificate');
+    });
+    assert.notEqual(await shown(), first);
   });
 
   it('says which file it cannot use', async () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createSocket } from 'node:dgram';
+import { createSocket, Socket as UdpSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { describe, it } from 'node:test';
 import { pacing } from '../../src/media/rtsp-udp.ts';
@@ -82,6 +82,28 @@ describe('rtp over udp', () => {
       numbers,
       numbers.map((_, index) => ((numbers[0] ?? 0) + index) % 65_536),
     );
+  });
+
+  it('gives the system no more than it takes, and goes on when it does', async (context) => {
+    const clock = new ManualClock();
+    await using home = await house({ clock });
+    using ports = await openPorts();
+    using client = await connectRtsp(home.server.port);
+    await play(client, home.url, ports.header);
+    const stuck = context.mock.method(UdpSocket.prototype, 'getSendQueueSize', () => 2 ** 21);
+    const sends = context.mock.method(UdpSocket.prototype, 'send');
+    for (let count = 0; count < 200; count++) {
+      home.frame(count % 50 === 0, 100_000);
+      await clock.advance(40);
+    }
+    assert.equal(sends.mock.callCount(), 0);
+    const dropped = /sightline_rtsp_units_dropped_total{[^}]*} (\d+)/.exec(await home.ctx.metrics.registry.metrics());
+    assert.ok(Number(dropped?.[1]) > 100, 'what does not fit is lost and counted');
+    stuck.mock.restore();
+    sends.mock.restore();
+    home.frame(true, 100);
+    for (let ms = 0; ms < 2000; ms += 20) await clock.advance(20);
+    await until('packets again', () => depacketise(ports.packets).length > 2);
   });
 
   it('ends clients that have fallen silent, and keeps those alive that report or ask', async () => {

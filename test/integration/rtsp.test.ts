@@ -357,6 +357,8 @@ describe('rtsp server', () => {
     using stuck = await connectRtsp(home.server.port);
     using silent = await connectRtsp(home.server.port);
     using healthy = await connectRtsp(home.server.port);
+    using looking = await connectRtsp(home.server.port);
+    assert.equal((await looking.request('DESCRIBE', home.url)).status, 200);
     await play(stuck, home.url);
     await play(healthy, home.url);
     stuck.socket.pause();
@@ -365,10 +367,12 @@ describe('rtsp server', () => {
       home.frame(count === 1, 1_000_000);
       await until('the healthy one has read it', () => ends() === count);
     }
-    for (let step = 0; step < 8; step++) await clock.advance(5000);
+    for (let step = 0; step < 4; step++) await clock.advance(5000);
+    await until('the silent one is gone', () => silent.closed && home.server.clients === 3);
+    for (let step = 0; step < 4; step++) await clock.advance(5000);
     await until('the stuck one is gone', () => home.server.clients === 2);
     for (let step = 0; step < 6; step++) await clock.advance(5000);
-    await until('the silent one is gone', () => silent.closed && home.server.clients === 1);
+    await until('who only looked is gone', () => looking.closed && home.server.clients === 1);
     home.frame(true, 10);
     await until('the healthy one still plays', () => depacketise(healthy.packets).at(-1)?.nal.length === 10);
   });
