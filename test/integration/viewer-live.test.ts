@@ -185,6 +185,14 @@ test('plain http under another name plays by MSE; H.265 that the browser cannot 
   // A player whose drawing fails says so by its delay, and the others go on.
   await view.page.evaluate(`document.querySelector('#p0').getContext('2d').drawImage = () => { throw new Error('no paint'); }`);
   await until('it is not live any more', async () => (await view.players())[0]?.state.word === 'delayed');
+  // Also when what it remembers of its rate is gone.
+  const said = new Set<string>();
+  const end = Date.now() + 1500;
+  await until('some seconds have passed', async () => {
+    said.add((await view.players())[0]?.state.word ?? '');
+    return Date.now() > end;
+  });
+  assert.deepEqual([...said], ['delayed']);
   await view.readings();
   await until('the other goes on', async () => (await view.readings()).some(({ player }) => player === 1));
 });

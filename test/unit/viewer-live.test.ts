@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type LiveFrame, writeUnitHead } from '../../src/core/live-messages.ts';
+import { Figures } from '../../src/http/viewer/live/figures.js';
 import { fragment, initSegment } from '../../src/http/viewer/live/mp4.js';
 import { boxAt, inkOn, labelOf, placeOf, trailsOf } from '../../src/http/viewer/live/overlay.js';
 import { holdMs, maxHeld, Pairing } from '../../src/http/viewer/live/pairing.js';
@@ -292,4 +293,16 @@ test('boxes are named by similarity, in ink that can be read, and are found unde
   const place = placeOf(320, 180, 320, 180);
   assert.equal(boxAt([numberedBox(0, true)], place, 20, 90)?.track, 7);
   assert.equal(boxAt([numberedBox(0, true)], place, 2, 90), undefined);
+});
+
+test('how far apart pictures are is known after they stop', () => {
+  const figures = new Figures();
+  for (let at = 0; at <= 4000; at += 40) figures.add(at, 80, true);
+  assert.deepEqual([figures.recent(60_000).fps, figures.gapMs], [0, 40]);
+  figures.add(14_000, 80, true);
+  assert.equal(figures.gapMs, 10_000);
+  for (let at = 14_040; at <= 18_000; at += 40) figures.add(at, 80, true);
+  assert.equal(figures.gapMs, 40, 'one pause is no habit');
+  figures.forget();
+  assert.equal(figures.gapMs, 0);
 });

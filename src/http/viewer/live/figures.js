@@ -1,15 +1,23 @@
 /** Running figures of a player over the last few seconds. Times in milliseconds of one clock that does not step. */
 
 const windowMs = 3000;
+/** Of the longest distance lately, what is left of it with each picture that follows. */
+const gapDecay = 0.9;
+const mostGapMs = 10_000;
 
 export class Figures {
   /** Of each picture that was drawn. @type {{ at: number, delayMs: number, boxed: boolean }[]} */
   #drawn = [];
   drawn = 0;
+  /** Between pictures, the longest lately; stays when none come any more, which `recent` forgets. */
+  gapMs = 0;
+  #lastAt = Number.NEGATIVE_INFINITY;
 
   /** @param {number} at @param {number} delayMs capture to now @param {boolean} boxed with the metadata that are wanted, or none are */
   add(at, delayMs, boxed) {
     this.drawn += 1;
+    if (Number.isFinite(this.#lastAt)) this.gapMs = Math.min(mostGapMs, Math.max(at - this.#lastAt, this.gapMs * gapDecay));
+    this.#lastAt = at;
     this.#drawn.push({ at, delayMs, boxed });
   }
 
@@ -33,5 +41,7 @@ export class Figures {
   /** The pictures before are those of another stream. */
   forget() {
     this.#drawn = [];
+    this.gapMs = 0;
+    this.#lastAt = Number.NEGATIVE_INFINITY;
   }
 }

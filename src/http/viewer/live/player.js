@@ -43,7 +43,7 @@ import { playerState } from './state.js';
 
 const stateEveryMs = 250;
 const againMs = 15_000;
-/** No picture for this long, and for four of their usual distances: the delay grows with every moment. */
+/** No picture for this long, and for four of their longest distances lately: the delay grows with every moment. */
 const stillMs = 2500;
 const maxUnits = 600;
 const leastDelayMs = 80;
@@ -377,8 +377,8 @@ export class Player {
   /** @param {number} now */
   #tell(now) {
     this.#stateAt = now;
-    const { fps, delayMs, behind } = this.#figures.recent(now);
-    const still = this.#drawnAt !== 0 && now - this.#drawnAt > Math.max(stillMs, 4000 / Math.max(fps, 0.1));
+    const { delayMs, behind } = this.#figures.recent(now);
+    const still = this.#drawnAt !== 0 && now - this.#drawnAt > Math.max(stillMs, 4 * this.#figures.gapMs);
     const age = this.#feed.serverNow() - this.#drawnCaptureMs;
     const { state, notice } = this;
     this.state = playerState({

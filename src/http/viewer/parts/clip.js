@@ -148,10 +148,11 @@ function drawBoxes(canvas, video, boxes, sighted) {
     if (match === undefined && track !== sighted) continue;
     const text = match === undefined ? 'this alert' : `${match.name}  similarity ${match.similarity.toFixed(2)}`;
     const wide = paper.measureText(text).width + 8 * dots;
+    const from = Math.max(left, Math.min(x, left + width - wide));
     paper.fillStyle = 'rgb(0 0 0 / 75%)';
-    paper.fillRect(x, y - 18 * dots, wide, 18 * dots);
+    paper.fillRect(from, y - 18 * dots, wide, 18 * dots);
     paper.fillStyle = '#fff';
-    paper.fillText(text, x + 4 * dots, y - 2 * dots);
+    paper.fillText(text, from + 4 * dots, y - 2 * dots);
   }
 }
 
