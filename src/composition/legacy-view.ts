@@ -1,5 +1,5 @@
 import { fork } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,9 +7,11 @@ import type { Config } from '../config/schema.ts';
 import type { Context } from '../core/context.ts';
 import type { PartState } from '../core/control.ts';
 import type { FromLegacyView, ToLegacyView } from '../core/legacy-view.ts';
-import { type StreamUser, streamRealm } from '../core/media-door.ts';
+import type { StreamUser } from '../core/media-door.ts';
 import { noDebugger } from '../core/node-flags.ts';
+import { streamHa1 } from '../core/stream-login.ts';
 import type { CameraId } from '../core/types.ts';
+import { relayOutput } from '../workers/output.ts';
 import { workerEnvironment } from '../workers/process.ts';
 
 /** The program of the legacy view (media/legacy-view.ts), started again when it ends. */
@@ -34,14 +36,17 @@ const againMs = 5000;
 function loginFor(camera: CameraId): { readonly user: string; readonly password: string; readonly stream: StreamUser } {
   const user = `legacy-${randomBytes(6).toString('hex')}`;
   const password = randomBytes(18).toString('hex');
-  const ha1 = (algorithm: string) => createHash(algorithm).update(`${user}:${streamRealm}:${password}`).digest('hex');
   const principal = { user, role: 'viewer', cameras: [camera], pictures: false, via: 'rtsp' } as const;
-  return { user, password, stream: { principal, ha1: { md5: ha1('md5'), sha256: ha1('sha256') }, lent: true } };
+  return { user, password, stream: { principal, ha1: streamHa1(user, password), lent: true } };
 }
 
 export function startLegacyView(options: LegacyViewOptions, ctx: Context): LegacyView {
   const { clock, log } = ctx;
   const { host, port } = options.view;
+  const skipped = ctx.metrics.counter(
+    'sightline_legacy_view_output_skipped_total',
+    'Lines of the legacy view left out of the log',
+  );
   const stopping = new AbortController();
   const logins = new Set<StreamUser>();
   let users: readonly StreamUser[] = [];
@@ -73,7 +78,13 @@ export function startLegacyView(options: LegacyViewOptions, ctx: Context): Legac
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       serialization: 'advanced',
     });
-    child.stderr?.on('data', (chunk: Buffer) => log.warn({ printed: chunk.toString().trim().slice(0, 500) }, 'legacy view'));
+    if (child.stderr !== null)
+      relayOutput(child.stderr, {
+        stream: 'stderr',
+        log: log.child({ part: 'legacy view' }),
+        clock,
+        onSkipped: (lines) => skipped.inc(lines),
+      });
     const ended = new Promise<void>((resolve) => {
       child.once('exit', () => resolve());
       child.once('error', () => resolve());

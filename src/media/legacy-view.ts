@@ -13,8 +13,8 @@ import { systemClock } from '../core/clock.ts';
 import { errorText } from '../core/errors.ts';
 import type { FromLegacyView, ToLegacyView } from '../core/legacy-view.ts';
 import type { StreamUser } from '../core/media-door.ts';
-import { basicLogin } from './basic-login.ts';
 import { cameraPage, listPage, pageHeaders, pageScript } from './legacy-page.ts';
+import { basicLogin } from './rtsp-login.ts';
 
 /**
  * The legacy view, a program of its own: MPEG-1 over WebSocket by rtsp-relay, from our own annotated RTSP streams, for browsers that
@@ -128,6 +128,11 @@ function allowed(principal: Principal): readonly string[] {
   return cameras.filter((camera) => mayWatch(principal, camera, { variant: 'annotated', masked: false }));
 }
 
+function loggedIn({ headers }: IncomingMessage): Principal | undefined {
+  const credentials = /^Basic +([A-Za-z0-9+/=]+)$/i.exec(headers.authorization ?? '')?.[1];
+  return credentials === undefined ? undefined : basicLogin(credentials, (name) => users.get(name))?.principal;
+}
+
 function pathOf(request: IncomingMessage): readonly string[] | undefined {
   try {
     const { pathname } = new URL(request.url ?? '', 'http://legacy');
@@ -147,7 +152,7 @@ async function serve({ host, port, rtspPort, modules }: Configure): Promise<numb
   await promisify(execFile)('ffmpeg', ['-version']);
 
   function answer(request: IncomingMessage, response: ServerResponse): void {
-    const principal = basicLogin(request.headers.authorization, users);
+    const principal = loggedIn(request);
     const end = (status: number, type: string, body: string | Buffer, headers: Record<string, string> = {}) =>
       response.writeHead(status, { ...pageHeaders, 'content-type': type, ...headers }).end(body);
     if (principal === undefined)
@@ -171,7 +176,7 @@ async function serve({ host, port, rtspPort, modules }: Configure): Promise<numb
   server.requestTimeout = 10_000;
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy());
-    const principal = basicLogin(request.headers.authorization, users);
+    const principal = loggedIn(request);
     const [camera, last, ...rest] = pathOf(request) ?? [];
     const known =
       camera !== undefined &&

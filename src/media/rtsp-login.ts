@@ -1,6 +1,7 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Clock } from '../core/clock.ts';
 import { type StreamUser, streamRealm } from '../core/media-door.ts';
+import { streamHa1 } from '../core/stream-login.ts';
 import { parseTarget } from './rtsp-messages.ts';
 
 /** Logins of RTSP (RFC 2326 section 14, RFC 7616, RFC 7617). Of a password only its HA1 is known here. */
@@ -35,12 +36,6 @@ function hash(algorithm: Algorithm, text: string): string {
 function equal(a: string, b: string): boolean {
   const [first, second] = [Buffer.from(a), Buffer.from(b)];
   return first.length === second.length && timingSafeEqual(first, second);
-}
-
-/** HA1 of RFC 7616 section 3.4.2 for a user's stream password, in hex. */
-export function ha1Of(user: string, password: string): StreamUser['ha1'] {
-  const text = `${user}:${streamRealm}:${password}`;
-  return { md5: hash('md5', text), sha256: hash('sha256', text) };
 }
 
 /** Parameters of a header, names in lower case. Header bytes are read as UTF-8: the parser has kept them one by one. */
@@ -80,7 +75,10 @@ export class ConnectionLogin {
 
   check(attempt: LoginAttempt, user: (name: string) => StreamUser | undefined): LoginResult {
     const [, scheme = '', rest = ''] = /^[ \t]*([\w-]+)[ \t]+(.*)$/.exec(attempt.authorization) ?? [];
-    if (scheme.toLowerCase() === 'basic') return basic(rest, user);
+    if (scheme.toLowerCase() === 'basic') {
+      const found = basicLogin(rest, user);
+      return found === undefined ? { kind: 'failed' } : { kind: 'ok', user: found };
+    }
     if (scheme.toLowerCase() === 'digest') return this.#digest(authParameters(rest), attempt, user);
     return { kind: 'none' };
   }
@@ -119,13 +117,14 @@ export class ConnectionLogin {
   }
 }
 
-function basic(encoded: string, find: (name: string) => StreamUser | undefined): LoginResult {
+/** Whom the credentials of `Authorization: Basic` (RFC 7617), base64, let in. */
+export function basicLogin(encoded: string, find: (name: string) => StreamUser | undefined): StreamUser | undefined {
   const text = Buffer.from(encoded, 'base64').toString('utf8');
   const colon = text.indexOf(':');
   const name = text.slice(0, Math.max(0, colon));
   const user = colon < 0 ? undefined : find(name);
-  const right = equal(hash('sha256', `${name}:${streamRealm}:${text.slice(colon + 1)}`), (user?.ha1 ?? nobody).sha256);
-  return right && user !== undefined ? { kind: 'ok', user } : { kind: 'failed' };
+  const given = streamHa1(name, text.slice(colon + 1)).sha256;
+  return equal(given, (user?.ha1 ?? nobody).sha256) ? user : undefined;
 }
 
 /** Clients differ in the slash at the end, the track and the host they write. */

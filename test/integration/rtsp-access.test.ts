@@ -6,9 +6,9 @@ import { describe, it } from 'node:test';
 import { connect as connectTls } from 'node:tls';
 import type { Principal } from '../../src/core/access.ts';
 import type { StreamUser } from '../../src/core/media-door.ts';
+import { streamHa1 } from '../../src/core/stream-login.ts';
 import { loginLimits } from '../../src/media/login-failures.ts';
 import type { RtspAccess } from '../../src/media/rtsp-connection.ts';
-import { ha1Of } from '../../src/media/rtsp-login.ts';
 import { makeCertificates } from '../support/certificates.ts';
 import { ManualClock } from '../support/clock.ts';
 import { temporaryDirectory } from '../support/directory.ts';
@@ -29,7 +29,7 @@ interface Door extends RtspAccess {
 /** Two users whose passwords are their names; everybody may watch `lobby` and knows of nothing else. */
 function door(): Door {
   const names = ['guard', 'owner'];
-  const users = new Map(names.map((name) => [name, { principal: principal(name), ha1: ha1Of(name, name) }]));
+  const users = new Map(names.map((name) => [name, { principal: principal(name), ha1: streamHa1(name, name) }]));
   const banished = new Set<string>();
   return {
     users,
@@ -159,14 +159,14 @@ describe('rtsp server with logins', () => {
     access.banished.add('guard');
     assert.equal(home.server.recheck(), 1);
     await until('closed', () => guard.closed);
-    access.users.set('owner', { principal: principal('owner'), ha1: ha1Of('owner', 'another') });
+    access.users.set('owner', { principal: principal('owner'), ha1: streamHa1('owner', 'another') });
     assert.equal(home.server.recheck(), 1);
     await until('closed', () => owner.closed && home.server.clients === 0);
 
     // A login that was lent for one connection: what it has opened stays, nothing else is opened with it.
     const lend = (password = 'lent'): StreamUser => ({
       principal: principal('lent'),
-      ha1: ha1Of('lent', password),
+      ha1: streamHa1('lent', password),
       lent: true,
     });
     access.users.set('lent', lend());

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import type { StreamUser } from '../../src/core/media-door.ts';
+import { streamHa1 } from '../../src/core/stream-login.ts';
 import { openFile } from '../../src/media/file-demuxer.ts';
 import { playFilm } from '../../src/media/file-stream.ts';
-import { ha1Of } from '../../src/media/rtsp-login.ts';
 import { type RtspServer, startRtspServer } from '../../src/media/rtsp-server.ts';
 import { createVideoStream, type VideoStream } from '../../src/media/video-stream.ts';
 import { makeCertificates } from '../support/certificates.ts';
@@ -27,7 +27,7 @@ const missing =
 const login = 'guard:s3cret';
 const guard: StreamUser = {
   principal: { user: 'guard', role: 'viewer', cameras: 'all', pictures: false, via: 'rtsp' },
-  ha1: ha1Of('guard', 's3cret'),
+  ha1: streamHa1('guard', 's3cret'),
 };
 
 describe('players', { skip: missing, concurrency: 2 }, () => {

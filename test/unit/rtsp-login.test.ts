@@ -2,14 +2,15 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';
 import type { StreamUser } from '../../src/core/media-door.ts';
+import { streamHa1 } from '../../src/core/stream-login.ts';
 import { LoginFailures, loginLimits, networkOf } from '../../src/media/login-failures.ts';
-import { authParameters, ConnectionLogin, ha1Of, nonceLifeMs } from '../../src/media/rtsp-login.ts';
+import { authParameters, ConnectionLogin, nonceLifeMs } from '../../src/media/rtsp-login.ts';
 import { ManualClock } from '../support/clock.ts';
 
 const password = 'pass:word "ü"';
 const guard: StreamUser = {
   principal: { user: 'guard', role: 'viewer', cameras: 'all', pictures: false, via: 'rtsp' },
-  ha1: ha1Of('guard', password),
+  ha1: streamHa1('guard', password),
 };
 const users = (name: string) => (name === 'guard' ? guard : undefined);
 const uri = 'rtsp://host:8554/lobby';
@@ -55,7 +56,7 @@ describe('rtsp logins', () => {
       hex('sha256', `${ha1}:${nonce}:00000001:${cnonce}:auth:${ha2}`),
       '753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1',
     );
-    assert.equal(ha1Of('a', 'b').md5, hex('md5', 'a:sightline:b'));
+    assert.equal(streamHa1('a', 'b').md5, hex('md5', 'a:sightline:b'));
   });
 
   it('offer SHA-256, MD5 and Basic in one realm, the Digests with one nonce, MD5 behind SHA-256', () => {

@@ -3,11 +3,12 @@ import type { Context } from '../../core/context.ts';
 import { SightlineError } from '../../core/errors.ts';
 import type { StreamUser } from '../../core/media-door.ts';
 import type { AddressKind, SessionRecord, Store, TokenRecord, UserRecord } from '../../core/store.ts';
+import { streamHa1 } from '../../core/stream-login.ts';
 import type { NewUser, TokenView, UserChanges, UserView } from '../../core/users.ts';
 import { type AuditNotes, createAuditNotes } from './audit.ts';
 import { type CredentialKeeping, startCredentialKeeping } from './keeping.ts';
 import { createPasswords, requireGoodPassword } from './passwords.ts';
-import { keptHash, newSecret, newStreamPassword, streamHa1 } from './secrets.ts';
+import { keptHash, newSecret, newStreamPassword } from './secrets.ts';
 import { createSessions, type Sessions } from './sessions.ts';
 import { createTokens, makerOf, type NewToken, type Tokens, tokenUser } from './tokens.ts';
 

@@ -1,6 +1,4 @@
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import { streamRealm } from '../../core/media-door.ts';
-import type { UserRecord } from '../../core/store.ts';
 
 /** Random secrets, what is kept of them, and comparing them. */
 
@@ -31,10 +29,4 @@ const streamLength = 24;
 
 export function newStreamPassword(): string {
   return Array.from(randomBytes(streamLength), (byte) => streamAlphabet.charAt(byte & 31)).join('');
-}
-
-/** RFC 7616, section 3.4.2. */
-export function streamHa1(user: string, password: string): NonNullable<UserRecord['ha1']> {
-  const text = `${user}:${streamRealm}:${password}`;
-  return { md5: createHash('md5').update(text).digest('hex'), sha256: createHash('sha256').update(text).digest('hex') };
 }
