@@ -1,9 +1,9 @@
-import { timingSafeEqual } from 'node:crypto';
 import { createServer, type Socket } from 'node:net';
 import type { Context } from '../core/context.ts';
 import { isSightlineError, SightlineError } from '../core/errors.ts';
 import { frameMessage, MessageSplitter } from '../core/framing.ts';
 import { FloodGate } from '../core/log.ts';
+import { sameSecret } from '../core/same-secret.ts';
 import { keepSocket, listenOn, makeWay } from '../core/socket-file.ts';
 import { requireSocketPath } from '../core/socket-path.ts';
 import type { CameraState, FrameMeta } from '../core/types.ts';
@@ -59,7 +59,7 @@ export interface Bridge extends AsyncDisposable {
 }
 
 interface Registration {
-  readonly token: Buffer;
+  readonly token: string;
   readonly events: WorkerEvents;
   cameras: ReadonlySet<string>;
   connection: Connection | undefined;
@@ -68,11 +68,6 @@ interface Registration {
 interface Connection {
   send(command: Command): boolean;
   close(reason: string): void;
-}
-
-function sameToken(expected: Buffer, given: string): boolean {
-  const bytes = Buffer.from(given);
-  return bytes.length === expected.length && timingSafeEqual(bytes, expected);
 }
 
 export async function startBridge(
@@ -146,7 +141,7 @@ export async function startBridge(
         );
       }
       const registration = workers.get(hello.worker);
-      if (registration === undefined || !sameToken(registration.token, hello.token)) {
+      if (registration === undefined || !sameSecret(hello.token, registration.token)) {
         throw new SightlineError('bridge.protocol', 'a worker that was not started by this daemon said hello');
       }
       registration.connection?.close('the same worker connected again');
@@ -273,7 +268,7 @@ export async function startBridge(
   return {
     socketPath,
     register: (name, token, events) => {
-      const registration: Registration = { token: Buffer.from(token), events, cameras: new Set(), connection: undefined };
+      const registration: Registration = { token, events, cameras: new Set(), connection: undefined };
       workers.set(name, registration);
       return {
         setCameras: (cameras) => {

@@ -1,24 +1,15 @@
+import type { TrackLabel } from '../alerts/recognition.ts';
 import type { ListConfig } from '../config/schema.ts';
 import type { LiveBox } from '../core/live-messages.ts';
 import type { OverlayFrame } from '../core/media-door.ts';
 import { toPts90k } from '../core/media-time.ts';
-import type { Detection, FrameMeta, MatchKind, TrackRef } from '../core/types.ts';
+import type { Detection, FrameMeta, TrackRef } from '../core/types.ts';
 import { colourOf } from './worker-link.ts';
-
-/** What is known of a track by now. */
-interface Known {
-  readonly decided: boolean;
-  readonly text: string;
-  readonly score: number;
-  readonly list?: string;
-  readonly entryId?: string;
-  readonly kind?: MatchKind;
-}
 
 /** A frame's boxes with the names known at this moment, for whoever looks at the camera. Pure. */
 export function overlayOf(
   frame: FrameMeta,
-  label: (track: TrackRef) => Known,
+  label: (track: TrackRef) => TrackLabel,
   lists: Readonly<Record<string, ListConfig>>,
 ): OverlayFrame {
   const { camera, epoch, time } = frame;
@@ -42,7 +33,7 @@ function fractionOf(pixels: number, whole: number): number {
 function boxOf(
   { trackId, label, score, box }: Detection,
   { width, height }: FrameMeta,
-  known: Known,
+  known: TrackLabel,
   lists: Readonly<Record<string, ListConfig>>,
 ): LiveBox {
   const { entryId, list, kind, text, decided } = known;

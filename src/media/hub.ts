@@ -8,6 +8,7 @@ import type { RefusedReason } from './intake.ts';
 import type { IntakeFormat, IntakeUnit, StreamVariant } from './intake-wire.ts';
 import { JoinedClock } from './joined-clock.ts';
 import { splitAnnexB } from './nal.ts';
+import type { RingUnit } from './packet-ring.ts';
 import type { ServedUnit } from './served-unit.ts';
 import { createWanted, type Wanted } from './wanted.ts';
 
@@ -24,23 +25,6 @@ const behindMs = 1000;
 const flowsMs = 3000;
 /** Metadata that is kept: a group of pictures of 20 s at 30 frames a second. */
 const recentFrames = 600;
-
-/** One unit of the clean stream as it came, with the times of its own epoch; for whoever keeps video. */
-export interface CameUnit {
-  readonly epoch: number;
-  readonly key: boolean;
-  readonly pts: bigint;
-  readonly dts: bigint;
-  readonly captureMs: number;
-  readonly nals: readonly Uint8Array[];
-  /** The same object for all units of a format. */
-  readonly format: {
-    readonly codec: 'h264' | 'h265';
-    readonly width: number;
-    readonly height: number;
-    readonly parameterSets: readonly Uint8Array[];
-  };
-}
 
 /** What the hub tells of. Calls must return at once and not throw. */
 export interface HubSink {
@@ -60,7 +44,7 @@ export interface HubOptions {
   makeStream(options: { readonly name: string; readonly onReaders: (count: number) => void }): RtspStream;
   /** Somebody watches the annotated stream, or nobody does any more. */
   onWant(camera: CameraId, annotated: boolean): void;
-  onClean(camera: CameraId, unit: CameUnit): void;
+  onClean(camera: CameraId, unit: RingUnit): void;
 }
 
 export interface Hub<S extends RtspStream = RtspStream> extends Disposable {
@@ -92,7 +76,7 @@ interface HubCamera {
   readonly channels: Readonly<Record<StreamVariant, Channel>>;
   readonly wanted: Wanted;
   readonly held: { readonly frame: OverlayFrame; readonly sinceMono: number }[];
-  cleanFormat: CameUnit['format'] | undefined;
+  cleanFormat: RingUnit['format'] | undefined;
   state: CameraState | undefined;
   /** Newest joined times of video and of metadata. */
   newestUnit: number | undefined;

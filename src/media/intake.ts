@@ -1,9 +1,9 @@
-import { timingSafeEqual } from 'node:crypto';
 import { createServer, type Socket } from 'node:net';
 import type { Context } from '../core/context.ts';
 import { isSightlineError, SightlineError } from '../core/errors.ts';
 import { MessageSplitter, messageLimitBytes } from '../core/framing.ts';
 import { FloodGate } from '../core/log.ts';
+import { sameSecret } from '../core/same-secret.ts';
 import { keepSocket, listenOn, makeWay } from '../core/socket-file.ts';
 import { requireSocketPath } from '../core/socket-path.ts';
 import type { CameraId } from '../core/types.ts';
@@ -55,7 +55,7 @@ export interface Intake extends AsyncDisposable {
 }
 
 interface Registration {
-  readonly token: Buffer;
+  readonly token: string;
   readonly cameras: ReadonlySet<CameraId>;
 }
 
@@ -70,11 +70,6 @@ interface SaidStream {
   format: IntakeFormat | undefined;
   /** The sink knows it. */
   passed: boolean;
-}
-
-function sameToken(expected: Buffer, given: string): boolean {
-  const bytes = Buffer.from(given);
-  return bytes.length === expected.length && timingSafeEqual(bytes, expected);
 }
 
 /** Rejects with `control.unavailable`, `daemon.running` or the system's error when the socket cannot be opened. */
@@ -129,7 +124,7 @@ export async function startIntake(
         );
       }
       const registration = workers.get(hello.worker);
-      if (registration === undefined || !sameToken(registration.token, hello.token)) {
+      if (registration === undefined || !sameSecret(hello.token, registration.token)) {
         refused.token += 1;
         connection.close('a worker that the daemon has not named said hello');
         return;
@@ -251,13 +246,10 @@ export async function startIntake(
     refused,
     setWorkers: (list) => {
       const before = workers;
-      workers = new Map(
-        list.map(({ worker, token, cameras }) => [worker, { token: Buffer.from(token), cameras: new Set(cameras) }]),
-      );
+      workers = new Map(list.map(({ worker, token, cameras }) => [worker, { token, cameras: new Set(cameras) }]));
       for (const [worker, connection] of [...connected]) {
         const token = workers.get(worker)?.token;
-        if (token === undefined || before.get(worker)?.token.equals(token) !== true)
-          connection.close('the daemon has dismissed the worker');
+        if (token === undefined || before.get(worker)?.token !== token) connection.close('the daemon has dismissed the worker');
       }
     },
     [Symbol.asyncDispose]: async () => {

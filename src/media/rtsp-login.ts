@@ -1,6 +1,7 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import type { Clock } from '../core/clock.ts';
 import { type StreamUser, streamRealm } from '../core/media-door.ts';
+import { sameSecret } from '../core/same-secret.ts';
 import { streamHa1 } from '../core/stream-login.ts';
 import { parseTarget } from './rtsp-messages.ts';
 
@@ -31,11 +32,6 @@ const nobody = { md5: randomBytes(16).toString('hex'), sha256: randomBytes(32).t
 
 function hash(algorithm: Algorithm, text: string): string {
   return createHash(algorithm).update(text, 'utf8').digest('hex');
-}
-
-function equal(a: string, b: string): boolean {
-  const [first, second] = [Buffer.from(a), Buffer.from(b)];
-  return first.length === second.length && timingSafeEqual(first, second);
 }
 
 /** Parameters of a header, names in lower case. Header bytes are read as UTF-8: the parser has kept them one by one. */
@@ -105,7 +101,7 @@ export class ConnectionLogin {
     const ha2 = hash(algorithm, `${attempt.method}:${text('uri')}`);
     const between = qop === undefined ? '' : `${text('nc')}:${text('cnonce')}:auth:`;
     const expected = hash(algorithm, `${(user?.ha1 ?? nobody)[algorithm]}:${text('nonce')}:${between}${ha2}`);
-    if (!equal(expected, response) || user === undefined) return { kind: 'failed' };
+    if (!sameSecret(response, expected) || user === undefined) return { kind: 'failed' };
     if (this.#clock.mono() - this.#madeMono > nonceLifeMs) this.#renew();
     if (text('nonce') !== this.#nonce) return { kind: 'stale' };
     if (qop !== undefined) {
@@ -124,7 +120,7 @@ export function basicLogin(encoded: string, find: (name: string) => StreamUser |
   const name = text.slice(0, Math.max(0, colon));
   const user = colon < 0 ? undefined : find(name);
   const given = streamHa1(name, text.slice(colon + 1)).sha256;
-  return equal(given, (user?.ha1 ?? nobody).sha256) ? user : undefined;
+  return sameSecret(given, (user?.ha1 ?? nobody).sha256) ? user : undefined;
 }
 
 /** Clients differ in the slash at the end, the track and the host they write. */

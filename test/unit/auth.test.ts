@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { may, mayWatch, type Permission, type Principal, permissions, permissionsOf, roles } from '../../src/core/access.ts';
 import { SightlineError } from '../../src/core/errors.ts';
+import { sameSecret } from '../../src/core/same-secret.ts';
 import type { AuditStore, UserRecord, UserStore } from '../../src/core/store.ts';
 import { streamHa1 } from '../../src/core/stream-login.ts';
 import { losesRights, startAccounts } from '../../src/http/auth/accounts.ts';
@@ -17,7 +18,7 @@ import {
 import { createAuditNotes } from '../../src/http/auth/audit.ts';
 import { readCookie, writeCookie } from '../../src/http/auth/cookie.ts';
 import { createPasswords, requireGoodPassword } from '../../src/http/auth/passwords.ts';
-import { csrfToken, newStreamPassword, sameSecret } from '../../src/http/auth/secrets.ts';
+import { csrfToken, newStreamPassword } from '../../src/http/auth/secrets.ts';
 import { absoluteMs, createSessions, idleMs } from '../../src/http/auth/sessions.ts';
 import { createLoginThrottle, createThrottle } from '../../src/http/auth/throttle.ts';
 import { createTokens, tokenPrincipal } from '../../src/http/auth/tokens.ts';

@@ -4,6 +4,7 @@ import { may, type Permission, type Principal } from '../../core/access.ts';
 import type { Context } from '../../core/context.ts';
 import { SightlineError } from '../../core/errors.ts';
 import { FloodGate } from '../../core/log.ts';
+import { sameSecret } from '../../core/same-secret.ts';
 import { type Accounts, userPrincipal } from './accounts.ts';
 import {
   addressKind,
@@ -17,7 +18,7 @@ import {
 } from './addresses.ts';
 import type { AuditNotes } from './audit.ts';
 import { readCookie, writeCookie } from './cookie.ts';
-import { csrfToken, sameSecret } from './secrets.ts';
+import { csrfToken } from './secrets.ts';
 import { tokenPrincipal } from './tokens.ts';
 
 /**

@@ -1,4 +1,4 @@
-import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, randomBytes } from 'node:crypto';
 
 /** Random secrets, what is kept of them, and comparing them. */
 
@@ -10,12 +10,6 @@ export function newSecret(): string {
 /** What is kept of a secret of `newSecret`: it has all the entropy that a slow hash would make up for. */
 export function keptHash(secret: string): string {
   return createHash('sha256').update(secret).digest('base64url');
-}
-
-/** In a time that tells nothing of where they differ, nor of their lengths. */
-export function sameSecret(given: string, right: string): boolean {
-  const [a, b] = [given, right].map((text) => createHash('sha256').update(text).digest());
-  return a !== undefined && b !== undefined && timingSafeEqual(a, b);
 }
 
 /** The CSRF token that belongs to a credential which the browser sends by itself. Who knows the token does not know the credential. */
