@@ -3,17 +3,17 @@ import { missingBrowser, otherHost, startBrowser } from '../test/support/browser
 import { dataPath, missingData } from '../test/support/data.ts';
 import { startLiveServer } from '../test/support/live-server.ts';
 import { numberedVideo } from '../test/support/numbered-video.ts';
-import { tally, ViewerPage, viewerPage } from '../test/support/viewer-page.ts';
+import { type Reading, tally, ViewerPage, viewerPage } from '../test/support/viewer-page.ts';
 import { cpuSeconds, familyCpuSeconds } from './support/processes.ts';
 import { progress, publish, quantile } from './support/table.ts';
 
 const usage = `usage: node bench/viewer.ts [--seconds 60] [--hours N] [--parts one,nine]
 
 From the capture of a picture to its pixels on the canvas of the viewer, in headless Chromium on this machine. A film with its picture's number burnt in
-and recorded metadata, no detector beside it. Prints a table, writes bench/results/viewer.json.
+and recorded metadata, no detector beside it. Prints a table, writes bench/results/viewer.json (with --hours viewer-hours.json).
 
   --seconds  of each measurement, after ten to settle (default: 60)
-  --hours    instead: one camera by WebCodecs and one by MSE for so long; the delay of the first and of the last tenth
+  --hours    instead: one camera of 360p by WebCodecs and one by MSE, in one page, for so long; the delay of the first and the last tenth
   --parts    one: one camera of 720p, by WebCodecs and by MSE; nine: nine cameras of 360p in one page`;
 
 const { values } = parseArgs({
@@ -47,24 +47,33 @@ interface Measured {
   readonly wrong: number;
 }
 
+type Decoder = 'webcodecs' | 'mse';
+
 interface Wish {
   readonly what: string;
-  readonly cameras: number;
   readonly width: number;
   readonly height: number;
-  readonly decoder: 'webcodecs' | 'mse';
+  /** One of each camera of the page. */
+  readonly decoders: readonly Decoder[];
   readonly seconds: number;
 }
 
-async function measure({ what, cameras, width, height, decoder, seconds }: Wish): Promise<Measured> {
+/** What each kind of decoder in the page did. */
+async function measure({ what, width, height, decoders, seconds }: Wish): Promise<readonly Measured[]> {
   const video = await numberedVideo({ width, height, film: dataPath(film), gop: 50 });
-  const names = Array.from({ length: cameras }, (_, index) => `c${index}`);
+  const names = decoders.map((_, index) => `c${index}`);
   await using server = await startLiveServer({
     cameras: Object.fromEntries(names.map((name) => [name, { video, metadataDelayMs: () => 1 }])),
-    page: viewerPage({ players: names.map((camera) => ({ camera, decoder })), width: 640, height: 360, readEvery }),
+    page: viewerPage({
+      players: names.map((camera, index) => ({ camera, decoder: decoders[index] ?? 'webcodecs' })),
+      width: 640,
+      height: 360,
+      readEvery,
+    }),
   });
   await using chromium = await startBrowser();
-  const host = decoder === 'mse' ? otherHost : 'localhost';
+  // WebCodecs is there in secure contexts only.
+  const host = decoders.includes('webcodecs') ? 'localhost' : otherHost;
   const view = await ViewerPage.open(chromium.browser, `http://${host}:${server.port}/`, { width: 1920, height: 1080 });
   await view.page.waitForTimeout(settleMs);
   await view.delays();
@@ -73,7 +82,7 @@ async function measure({ what, cameras, width, height, decoder, seconds }: Wish)
   const cpu = () => familyCpuSeconds(process.pid) - cpuSeconds(process.pid);
   const [cpuBefore, began] = [cpu(), performance.now()];
   const delays: [number, number][] = [];
-  const readings = [];
+  const readings: Reading[] = [];
   while (performance.now() - began < seconds * 1000) {
     await view.page.waitForTimeout(pollMs);
     delays.push(...(await view.delays()));
@@ -82,26 +91,29 @@ async function measure({ what, cameras, width, height, decoder, seconds }: Wish)
   const took = (performance.now() - began) / 1000;
   const cores = (cpu() - cpuBefore) / took;
   const after = await view.players();
-  progress(`${what}, ${decoder}: ${delays.length} pictures, ${after.map(({ state }) => state.text).join(', ')}`);
+  progress(`${what}, ${decoders.join(' ')}: ${delays.length} pictures, ${after.map(({ state }) => state.text).join(', ')}`);
   const startPts = Number(await (await fetch(`http://127.0.0.1:${server.port}/start`)).text());
-  const own = readings.filter(({ player }) => player === 0);
-  const { off, wrongPictures } = tally(own, startPts, video.fps, video.units.length);
-  const tenth = Math.ceil(delays.length / 10);
-  const values = delays.map(([, delayMs]) => delayMs);
-  const grown = (of: 'dropped' | 'behind') =>
-    after.reduce((sum, { figures }, index) => sum + figures[of] - (before[index]?.figures[of] ?? 0), 0);
-  return {
-    what,
-    decoder,
-    delays: values,
-    firstMs: quantile(values.slice(0, tenth), 0.5),
-    lastMs: quantile(values.slice(-tenth), 0.5),
-    fps: Math.min(...names.map((_, index) => delays.filter(([player]) => player === index).length / took)),
-    dropped: grown('dropped'),
-    bare: grown('behind'),
-    cores,
-    wrong: off.length + wrongPictures,
-  };
+  return [...new Set(decoders)].map((decoder) => {
+    const players = decoders.flatMap((one, index) => (one === decoder ? [index] : []));
+    const own = readings.filter(({ player }) => player === players[0]);
+    const { off, wrongPictures } = tally(own, startPts, video.fps, video.units.length);
+    const values = delays.flatMap(([player, delayMs]) => (players.includes(player) ? [delayMs] : []));
+    const tenth = Math.ceil(values.length / 10);
+    const grown = (of: 'dropped' | 'behind') =>
+      players.reduce((sum, index) => sum + (after[index]?.figures[of] ?? 0) - (before[index]?.figures[of] ?? 0), 0);
+    return {
+      what,
+      decoder,
+      delays: values,
+      firstMs: quantile(values.slice(0, tenth), 0.5),
+      lastMs: quantile(values.slice(-tenth), 0.5),
+      fps: Math.min(...players.map((index) => delays.filter(([player]) => player === index).length / took)),
+      dropped: grown('dropped'),
+      bare: grown('behind'),
+      cores,
+      wrong: off.length + wrongPictures,
+    };
+  });
 }
 
 function verdict({ delays, decoder, what, fps, firstMs, lastMs, wrong }: Measured): string {
@@ -124,14 +136,26 @@ if (values.help) console.log(usage);
 else if (missing !== false) console.log(`the viewer is not measured: ${missing}`);
 else {
   const seconds = values.hours === undefined ? Number(values.seconds) : Number(values.hours) * 3600;
-  const one = { what: 'one camera, 720p', cameras: 1, width: 1280, height: 720, seconds };
-  const nine = { what: 'nine cameras, 360p', cameras: 9, width: 640, height: 360, seconds };
-  const parts = values.hours === undefined ? values.parts.split(',') : ['one'];
+  const decoders = ['webcodecs', 'mse'] as const;
+  const small = { width: 640, height: 360, seconds };
+  const parts = values.parts.split(',');
+  const wishes: readonly Wish[] =
+    values.hours !== undefined
+      ? [{ ...small, what: 'one camera, 360p', decoders }]
+      : [
+          ...(parts.includes('one') ? decoders : []).map((decoder) => ({
+            ...{ what: 'one camera, 720p', width: 1280, height: 720, seconds },
+            decoders: [decoder],
+          })),
+          ...(parts.includes('nine') ? decoders : []).map((decoder) => ({
+            ...{ ...small, what: 'nine cameras, 360p' },
+            decoders: Array.from({ length: 9 }, () => decoder),
+          })),
+        ];
   const measured: Measured[] = [];
-  for (const part of [one, nine].filter(({ cameras }) => parts.includes(cameras === 1 ? 'one' : 'nine')))
-    for (const decoder of ['webcodecs', 'mse'] as const) measured.push(await measure({ ...part, decoder }));
+  for (const wish of wishes) measured.push(...(await measure(wish)));
   publish({
-    name: 'viewer',
+    name: values.hours === undefined ? 'viewer' : 'viewer-hours',
     title: `Capture to pixels, ${seconds} s each`,
     columns: [
       'what',
