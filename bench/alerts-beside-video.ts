@@ -12,18 +12,20 @@ import { type Play, playOurs } from './latency/sides.ts';
 import { buildMediaBench, missingMediaBench, startReaders } from './media/yardstick.ts';
 import { machine } from './support/table.ts';
 
-const usage = `usage: node bench/alerts-beside-video.ts [--pairs N] [--readers N] [--clip NAME]
+const usage = `usage: node bench/alerts-beside-video.ts [--pairs N] [--loops N] [--readers N] [--clip NAME]
 
 From the deciding frame to the alert at the broker, with the film over RTSP in real time: while so many RTSP readers pull the camera's
 clean video from the media door, and while none does, in turns (ABBA). Prints a table, writes bench/results/alerts-beside-video.json.
 
   --pairs    turns of each (default: 4)
+  --loops    times the film is played in a turn (default: 6)
   --readers  readers (default: 100)
   --clip     film (default: synth_crowd_a)`;
 
 const { values } = parseArgs({
   options: {
     pairs: { type: 'string', default: '4' },
+    loops: { type: 'string', default: '6' },
     readers: { type: 'string', default: '100' },
     clip: { type: 'string', default: 'synth_crowd_a' },
     help: { type: 'boolean' },
@@ -33,10 +35,21 @@ const { values } = parseArgs({
 /** Nothing in view before the film, so that readers are there when the first visit begins. */
 const leadS = 4;
 
-function makeFilm(clip: ReturnType<typeof readClip>, folder: string): string {
+function makeFilm(clip: ReturnType<typeof readClip>, loops: number, folder: string): string {
   const film = join(folder, 'film.mp4');
   execFileSync('ffmpeg', [
-    ...['-v', 'error', '-y', '-i', clip.path, '-an', '-vf', `tpad=start=${Math.round(leadS * clip.fps)}:color=gray`],
+    ...[
+      '-v',
+      'error',
+      '-y',
+      '-stream_loop',
+      `${loops - 1}`,
+      '-i',
+      clip.path,
+      '-an',
+      '-vf',
+      `tpad=start=${Math.round(leadS * clip.fps)}:color=gray`,
+    ],
     ...['-c:v', 'libx264', '-preset', 'veryfast', '-b:v', '2M', '-maxrate', '2M', '-bufsize', '2M', '-profile:v', 'main'],
     ...['-bf', '0', '-g', '30', '-pix_fmt', 'yuv420p', film],
   ]);
@@ -66,10 +79,11 @@ function spread(values: readonly number[]): Spread {
 async function run(): Promise<void> {
   const clip = readClip(values.clip);
   const readers = Number(values.readers);
+  const loops = Number(values.loops);
   buildMediaBench();
   await using folder = await temporaryDirectory();
   await using repository = await realRepository();
-  const film = makeFilm(clip, folder.path);
+  const film = makeFilm(clip, loops, folder.path);
   const found: Record<'without' | 'with', number[]> = { without: [], with: [] };
   for (let pair = 0; pair < Number(values.pairs); pair += 1) {
     for (const side of pair % 2 === 0 ? (['without', 'with'] as const) : (['with', 'without'] as const)) {
@@ -90,7 +104,7 @@ async function run(): Promise<void> {
     date: new Date().toISOString().slice(0, 10),
     machine: machine(),
     clip: clip.name,
-    visits: listedVisits(clip).length,
+    visits: loops * listedVisits(clip).length,
     readers,
     ...rows,
     ratioP99: rows.with.p99 / rows.without.p99,

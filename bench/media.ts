@@ -14,7 +14,8 @@ were sent, readers over TCP (../shared/peer/media_bench.go), and between them th
 the same readers on the camera itself. Then the wait of a new reader for its first picture where key frames are ten seconds apart.
 Prints a table, writes bench/results/media.json.
 
-  --server   program to measure instead of bench/media/server.ts: called with the camera's address, says "ready URL", ends at SIGTERM`;
+  --server   program to measure instead of bench/media/server.ts: called with the camera's address, says "ready URL", and the process to
+             measure where it is another, ends at SIGTERM; bench/media/whole.ts is daemon, worker and media door`;
 
 const { values } = parseArgs({
   options: {
@@ -45,11 +46,11 @@ async function startServer(camera: number): Promise<Server> {
   const ended = once(child, 'exit');
   if (child.stdout === null) throw new Error('the server has no output');
   for await (const line of createInterface({ input: child.stdout })) {
-    const url = /^ready (\S+)/.exec(line)?.[1];
+    const [, url, pid = child.pid] = /^ready (\S+)(?: (\d+))?/.exec(line) ?? [];
     if (url === undefined) continue;
     return {
       url,
-      pid: child.pid ?? 0,
+      pid: Number(pid),
       async [Symbol.asyncDispose]() {
         child.kill('SIGTERM');
         await ended;

@@ -1,44 +1,12 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { test } from 'node:test';
-import { parseCast } from '../../src/demo/scene.ts';
-import { assertVisits, type ClipTruth, type Visit } from '../support/clips.ts';
-import { missingTool } from '../support/data.ts';
-import { createDemoStage, demoScene, demoTemplate, playDemoFilm } from '../support/demo.ts';
-import { temporaryDirectory } from '../support/directory.ts';
-import { installedProgram } from '../support/programs.ts';
-import { shippedRepository } from '../support/repository.ts';
+import { createDemoStage } from '../support/demo.ts';
+import { cast, members, truth, visits } from '../support/demo-film.ts';
 
 /**
  * The demo as it is shipped: its film, its networks, its configuration. Every visit of a listed character alerts once; the look-alike,
  * the ignored one, the hidden one and the strangers never.
  */
-
-interface Truth {
-  readonly fps: number;
-  readonly frame_count: number;
-  readonly watchlist: readonly string[];
-  readonly person_intervals: readonly Visit[];
-}
-
-const film = join(demoScene, 'lobby.mp4');
-const truth: Truth = JSON.parse(readFileSync(join(demoScene, 'lobby.gt.json'), 'utf8'));
-const cast = parseCast(readFileSync(join(demoScene, 'cast.json'), 'utf8'), 'cast.json');
-const visits = truth.person_intervals.filter(({ id }) => truth.watchlist.includes(id));
-
-function photosOf(name: string): readonly string[] {
-  const folder = join(demoScene, 'photos', name);
-  return readdirSync(folder)
-    .toSorted()
-    .map((file) => join(folder, file));
-}
-
-function members(role: string): Readonly<Record<string, readonly string[]>> {
-  const names = cast.filter((member) => member.role === role).map(({ name }) => name);
-  return Object.fromEntries(names.map((name) => [name, photosOf(name)]));
-}
 
 test('the scene has what the tour promises', () => {
   const roles = cast.map(({ role }) => role).toSorted();
@@ -51,28 +19,6 @@ test('the scene has what the tour promises', () => {
     assert.equal(roles.filter((one) => one === role).length, count, role);
   assert.deepEqual(Object.keys(members('listed')).toSorted(), truth.watchlist.toSorted());
   assert.ok(visits.length >= 3, 'somebody comes back');
-});
-
-test('two loops at speed: every listed visit alerts once, nobody else', {
-  skip: missingTool(installedProgram('ffmpeg'), 'ffmpeg'),
-}, async () => {
-  await using directory = await temporaryDirectory();
-  const twice = join(directory.path, 'twice.mp4');
-  execFileSync('ffmpeg', ['-v', 'error', '-stream_loop', '1', '-i', film, '-c', 'copy', twice]);
-  const people = { watched: members('listed'), staff: members('ignored') };
-  const opened = await playDemoFilm({ template: demoTemplate, film: twice, repository: shippedRepository, people });
-  const later = visits.map(({ id, from, to }) => ({ id, from: from + truth.frame_count, to: to + truth.frame_count }));
-  const clip: ClipTruth = {
-    name: 'lobby, twice',
-    path: twice,
-    fps: truth.fps,
-    frames: 2 * truth.frame_count,
-    watchlist: truth.watchlist,
-    faces: [],
-    persons: [],
-    boxes: () => ({ faces: [], persons: [] }),
-  };
-  assertVisits(clip, [...visits, ...later], opened);
 });
 
 test('one loop over RTSP: every listed visit alerts once, the look-alike and the ignored are explained', async () => {

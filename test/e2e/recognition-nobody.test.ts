@@ -34,7 +34,7 @@ test('recognition A, B: clips without listed faces alert on nobody when nobody i
   // All of them: test/long/recognition.test.ts.
   const ignored = await playScene({
     gallery: { watch: [], ignore: enrollable() },
-    cameras: cameras(['real_classroom', 'real_worker']),
+    cameras: cameras(['real_worker']),
   });
   assert.deepEqual(ignored.opened, []);
 });
