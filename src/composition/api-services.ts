@@ -26,8 +26,7 @@ export interface ApiParts {
   readonly cameras: () => readonly { readonly camera: CameraId; readonly state: CameraState }[];
   /** Boxes of a camera's newest frame, as they went to the media door. */
   readonly newestOverlay: (camera: CameraId) => OverlayFrame | undefined;
-  /** Undefined: no clips are kept. */
-  readonly clips: ClipShelf | undefined;
+  readonly clips: ClipShelf;
   /** Undefined: there is none. */
   readonly door: () =>
     | {
@@ -61,7 +60,7 @@ export function createApiServices(given: ApiParts, ctx: Context): ApiServices {
     image: (referenceId) => watchlist.image(referenceId),
     check: (photo, kind, signal) => watchlist.check(photo, kind, signal),
     pad: padCrop,
-    clips: clips ?? { open: async () => undefined, index: async () => undefined },
+    clips,
     cameras: {
       list: () =>
         cameras().map(({ camera, state }) => ({

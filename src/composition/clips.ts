@@ -1,5 +1,5 @@
 import { mkdir, statfs } from 'node:fs/promises';
-import type { AlertEvent } from '../core/alerts.ts';
+import type { Alert, AlertEvent } from '../core/alerts.ts';
 import type { Context } from '../core/context.ts';
 import type { PartState } from '../core/control.ts';
 import { errorText, SightlineError } from '../core/errors.ts';
@@ -42,12 +42,23 @@ export interface Clips extends AsyncDisposable {
   forget(entryId: string): Promise<void>;
   configure(settings: ClipSettings): void;
   part(): PartState;
+  /** Of an alert without a clip on disk. */
+  absence(alert: Pick<Alert, 'id' | 'camera'>): ClipAbsence;
   /** Clips that are asked for and not answered yet. */
   readonly queue: { readonly waiting: number; readonly limit: number; readonly dropped: number };
 }
 
+/** Why an alert has no clip. */
+export interface ClipAbsence {
+  readonly reason: string;
+  /** Of one that is being written: when its last picture is due, ms since 1970. */
+  readonly dueAt?: number;
+}
+
 /** Clips that may be under way at once. */
 const mostClips = 64;
+/** Alerts of which it is remembered why they have no clip. */
+const mostReasons = 256;
 /** Of the disk, this share is left free. */
 const freeShare = 1 / 20;
 const trimEveryMs = 10 * 60_000;
@@ -68,7 +79,11 @@ export function startClips(options: ClipsOptions, ctx: Context): Clips {
   let problem: string | undefined;
   let dropped = 0;
   /** By alert: whom it is about. */
-  const pending = new Map<string, { readonly camera: CameraId; readonly entryId: string | undefined }>();
+  const pending = new Map<
+    string,
+    { readonly camera: CameraId; readonly entryId: string | undefined; readonly dueAt: number }
+  >();
+  const unwritten = new Map<string, string>();
   /** What is being done about answers and alerts, so that an erasure can wait for it. */
   const working = new Set<Promise<void>>();
 
@@ -89,6 +104,15 @@ export function startClips(options: ClipsOptions, ctx: Context): Clips {
     waiting.set(pending.size);
   }
 
+  /** Said to whoever asks for the clip. */
+  function remember(alertId: string, reason: string): void {
+    for (const oldest of unwritten.keys()) {
+      if (unwritten.size < mostReasons) break;
+      unwritten.delete(oldest);
+    }
+    unwritten.set(alertId, reason);
+  }
+
   /** Why nothing may be written now. */
   async function lackOfSpace(): Promise<string | undefined> {
     // Somebody may have cleared it away.
@@ -105,6 +129,7 @@ export function startClips(options: ClipsOptions, ctx: Context): Clips {
     if (lack !== undefined) {
       count('full');
       flood.warn('a clip was not written for want of space', { alert: id, camera });
+      remember(id, 'the disk had too little room');
       settle(id);
       return;
     }
@@ -129,6 +154,7 @@ export function startClips(options: ClipsOptions, ctx: Context): Clips {
       if (kept) problem = undefined;
     } catch (error) {
       count('unkept');
+      remember(id, 'it could not be kept');
       throw error;
     } finally {
       settle(id);
@@ -141,6 +167,7 @@ export function startClips(options: ClipsOptions, ctx: Context): Clips {
     const camera = pending.get(id)?.camera;
     settle(id);
     count(code);
+    remember(id, reason);
     if (code === 'disk') problem = `clips are not written: ${reason}`;
     if (code !== 'cancelled') flood.warn('a clip was not written', { alert: id, camera: camera ?? '', code, reason });
     // A door that ended in the middle has left what it had.
@@ -168,10 +195,12 @@ export function startClips(options: ClipsOptions, ctx: Context): Clips {
         }
         if (pending.size >= mostClips) {
           count('busy');
+          remember(alert.id, 'too many were being written at once');
           flood.warn('a clip was not written, too many are under way', { alert: alert.id, camera: alert.camera });
           continue;
         }
-        pending.set(alert.id, { camera: alert.camera, entryId: alert.entry?.id });
+        const dueAt = clock.now() + settings.afterMs;
+        pending.set(alert.id, { camera: alert.camera, entryId: alert.entry?.id, dueAt });
         waiting.set(pending.size);
         work(async () => {
           try {
@@ -179,6 +208,7 @@ export function startClips(options: ClipsOptions, ctx: Context): Clips {
           } catch (error) {
             settle(alert.id);
             count('failed');
+            remember(alert.id, 'it could not be begun');
             throw error;
           }
         });
@@ -199,6 +229,15 @@ export function startClips(options: ClipsOptions, ctx: Context): Clips {
       work(trim);
     },
     part: () => ({ name: 'clips', ready: problem === undefined, ...(problem === undefined ? {} : { reason: problem }) }),
+    absence: ({ id, camera }) => {
+      const dueAt = pending.get(id)?.dueAt;
+      if (dueAt !== undefined) return { reason: 'it is being written', dueAt };
+      const known = unwritten.get(id);
+      if (known !== undefined) return { reason: known };
+      if (!settings.enabled) return { reason: 'clips are switched off (media.clips.enabled)' };
+      if (options.isMasked(camera)) return { reason: 'no clips are written of a camera with masks' };
+      return { reason: 'it is past its retention, or was never written' };
+    },
     get queue() {
       return { waiting: pending.size, limit: mostClips, dropped };
     },

@@ -53,7 +53,11 @@ async function compose(options: WebOptions, scope: Scope, ctx: Context): Promise
     {
       ...options,
       newestOverlay: (camera) => video?.newest(camera),
-      clips: keep.clips,
+      clips: {
+        open: (alertId) => keep.clips.open(alertId),
+        index: (alertId) => keep.clips.index(alertId),
+        absence: (alert) => video?.clips.absence(alert) ?? { reason: 'no video goes through this daemon (media.enabled)' },
+      },
       door: () => video?.door,
       audit: auth.audit,
       hostOf: (request) => hostName(auth.seenAs(request).host),

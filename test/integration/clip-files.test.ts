@@ -133,6 +133,25 @@ test('an alert that was opened gets a clip, which can be read in ranges and show
   assert.deepEqual(daemon.clips.part(), { name: 'clips', ready: true });
 });
 
+test('whoever asks for a clip that is not there is told why, and when one that is being written is due', async () => {
+  await using daemon = await room();
+  const absence = (id: string, camera = 'lobby') => daemon.clips.absence({ id, camera });
+  await daemon.open('a');
+  await daemon.asked('a');
+  assert.deepEqual(absence('a'), { reason: 'it is being written', dueAt: daemon.clock.now() + settings.afterMs });
+  daemon.clips.answer({ type: 'clipFailed', id: 'a', code: 'empty', reason: 'nothing is kept of that time' });
+  await until('it failed', () => daemon.clips.queue.waiting === 0);
+  assert.deepEqual(absence('a'), { reason: 'nothing is kept of that time' });
+  daemon.disk.bavail = 49;
+  await daemon.open('b');
+  await until('it is given up', () => daemon.clips.queue.waiting === 0);
+  assert.deepEqual(absence('b'), { reason: 'the disk had too little room' });
+  assert.deepEqual(absence('c', 'masked'), { reason: 'no clips are written of a camera with masks' });
+  assert.deepEqual(absence('c'), { reason: 'it is past its retention, or was never written' });
+  daemon.clips.configure({ ...settings, enabled: false });
+  assert.deepEqual(absence('c'), { reason: 'clips are switched off (media.clips.enabled)' });
+});
+
 test('clips go when they are too old, too many bytes, or of alerts that are gone, oldest first', async () => {
   await using daemon = await room();
   for (const id of ['one', 'two', 'three']) {

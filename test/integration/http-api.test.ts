@@ -206,6 +206,12 @@ test('clean video of a masked camera is for admins: its address and its clips', 
   assert.equal(await refused(await api.ask(token, `/api/v1/alerts/${alertIds.yard}/clip`)), '403 http.forbidden');
   assert.equal((await api.ask('only-alerts.read', `/api/v1/alerts/${alertIds.lobby}/clip`)).status, 200);
 
+  clipCameras.delete(alertIds.yard);
+  const due = await api.ask('admin', `/api/v1/alerts/${alertIds.yard}/clip/index`);
+  const { code, detail, details } = problemSchema.parse(await due.json());
+  assert.deepEqual([due.status, code, typeof details['dueAt']], [404, 'clip.unknown', 'number']);
+  assert.match(detail, /has no clip: it is being written$/);
+
   // The clip is of the camera where the alert began, wherever it is now: of one with masks, of another's, of one that is gone.
   const ask = async (name: string, camera: string) => {
     clipCameras.set(alertIds.lobby, camera);

@@ -28,6 +28,7 @@ import { tokenPrincipal } from '../../src/http/auth/tokens.ts';
 import { type HttpNeeds, startHttpServer } from '../../src/http/server.ts';
 import { startStore } from '../../src/store/store.ts';
 import { startWatchlist, type Watchlist } from '../../src/watchlist/watchlist.ts';
+import { ManualClock } from './clock.ts';
 import { temporaryDirectory } from './directory.ts';
 import { fakePhoto, fakePhotoTools } from './photos.ts';
 import { begin, rulesOf } from './sightings.ts';
@@ -196,7 +197,8 @@ export async function startTestApi(ctx: Context, options: TestApiOptions = {}): 
       // What the feed says is the test's.
       publish: { stored: () => {}, unstored: () => {} },
     },
-    ctx,
+    // However long a test takes, nobody leaves meanwhile.
+    { ...ctx, clock: new ManualClock({ wall: begin + 10_000 }) },
   );
   const cameras = () => Object.entries(states).map(([camera, state]) => ({ camera, state }));
   const keep = { store, watchlist, engine: { name: 'embedded', states: () => [{ state: 'ready', model: 'face' }] } };
@@ -252,6 +254,8 @@ export async function startTestApi(ctx: Context, options: TestApiOptions = {}): 
           const camera = clipCameras.get(id);
           return camera === undefined ? undefined : { camera, fps: 25, at: 5, frames: [{ time: 0, pts: 0, boxes: [] }] };
         },
+        absence: ({ camera }) =>
+          camera === 'yard' ? { reason: 'it is being written', dueAt: begin } : { reason: 'it was never written' },
       },
       door: () => ({ ready: { rtspPort: 8554 }, stats: undefined }),
       status,

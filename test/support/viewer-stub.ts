@@ -214,7 +214,12 @@ export async function startViewerStub(material: ViewerMaterial): Promise<ViewerS
         if (!may(principal, 'pictures')) return problem(403, 'http.forbidden', 'no pictures');
         return picture(response, pictureOf(material, 'reference', alert.entry?.id ?? ''));
       }
-      if (what === 'clip/index') return json(material.clipIndex);
+      if (what === 'clip/index') {
+        const dueAt = alert.decidedAt + 10_000;
+        if (Date.now() < dueAt)
+          return problem(404, 'clip.unknown', `alert ${alert.id} has no clip: it is being written`, { dueAt });
+        return json(material.clipIndex);
+      }
       if (what === 'clip') return ranged(request, response, material.clip);
       const state = steps[what];
       if (state === undefined) return problem(404, 'http.unknown', 'no such route');

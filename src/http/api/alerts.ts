@@ -83,14 +83,16 @@ async function subjectOf(crop: Uint8Array, kind: 'face' | 'body', services: ApiS
   return { photo, pick: middleOf(await services.check(photo, kind, signal)) };
 }
 
-function unknownClip(alertId: string): SightlineError {
-  return new SightlineError(
-    'clip.unknown',
-    `alert ${alertId} has no clip: none was written, it is not finished, or past its retention`,
-    {
-      details: { id: alertId },
-    },
-  );
+function unknownClip({ id, camera }: Alert, { clips }: ApiServices): SightlineError {
+  const { reason, dueAt } = clips.absence({ id, camera });
+  return new SightlineError('clip.unknown', `alert ${id} has no clip: ${reason}`, {
+    details: { id, ...(dueAt === undefined ? {} : { dueAt }) },
+  });
+}
+
+/** As that of one that was never written: nobody learns of cameras that are not theirs. */
+function foreignClip({ id }: Alert): SightlineError {
+  return new SightlineError('clip.unknown', `alert ${id} has no clip that you may see`, { details: { id } });
 }
 
 export const alertRoutes: readonly Route<ApiServices>[] = [
@@ -210,7 +212,7 @@ export const alertRoutes: readonly Route<ApiServices>[] = [
     path: '/api/v1/alerts/{id}/clip',
     access: 'alerts.read',
     group,
-    says: 'The video around the sighting. It shows what masks hide: of a camera that has some it is for admins, and for no token.',
+    says: 'The video around the sighting. It shows what masks hide: of a camera that has some it is for admins, and for no token. While it is being written the answer is 404 with `details.dueAt`, ms since 1970.',
     params: anAlert,
     answers: {
       200: { says: 'The clip.', media: 'video/mp4' },
@@ -219,9 +221,9 @@ export const alertRoutes: readonly Route<ApiServices>[] = [
     handle: async ({ principal, params }, services): Promise<Answer> => {
       const { alert } = await alertFor(params.id, principal, services);
       const file = await services.clips.open(alert.id);
-      if (file === undefined) throw unknownClip(alert.id);
+      if (file === undefined) throw unknownClip(alert, services);
       try {
-        if (!maySee(principal, file.record.camera)) throw unknownClip(alert.id);
+        if (!maySee(principal, file.record.camera)) throw foreignClip(alert);
         requireUnmasked(file.record.camera, principal, services);
       } catch (error) {
         await file[Symbol.asyncDispose]();
@@ -242,7 +244,8 @@ export const alertRoutes: readonly Route<ApiServices>[] = [
     handle: async ({ principal, params }, services) => {
       const { alert } = await alertFor(params.id, principal, services);
       const index = await services.clips.index(alert.id);
-      if (index === undefined || !maySee(principal, index.camera)) throw unknownClip(alert.id);
+      if (index === undefined) throw unknownClip(alert, services);
+      if (!maySee(principal, index.camera)) throw foreignClip(alert);
       return json(index);
     },
   }),

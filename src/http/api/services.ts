@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import type { Principal } from '../../core/access.ts';
+import type { Alert } from '../../core/alerts.ts';
 import type { AlertEventView, ControlHandlers, PartState } from '../../core/control.ts';
 import type { LiveBox, LiveFrame } from '../../core/live-messages.ts';
 import type { AlertStore, LedgerStore } from '../../core/store.ts';
@@ -51,6 +52,8 @@ export interface ClipFile extends AnswerFile {
 export interface ClipShelf {
   open(alertId: string): Promise<ClipFile | undefined>;
   index(alertId: string): Promise<ClipIndexView | undefined>;
+  /** Of one without; `dueAt`: one is being written and its last picture is due then, ms since 1970. */
+  absence(alert: Pick<Alert, 'id' | 'camera'>): { readonly reason: string; readonly dueAt?: number };
 }
 
 /** Everything of `statusView` but the cameras, which depend on who asks. */

@@ -15,11 +15,8 @@ import { similarWords } from './severity.js';
  * @import { Session } from './session.js'
  */
 
-/** Seconds after the sighting at which a clip ends unless told otherwise, and what writing it takes. */
-const afterS = 10;
-const writingS = 2;
-/** From then on a clip that is not there will not come. */
-const hopelessS = 120;
+/** Between two looks for a clip whose last picture is there. */
+const writingMs = 2000;
 
 /**
  * @param {Alert} alert
@@ -30,12 +27,6 @@ const hopelessS = 120;
 export function clipView(alert, session, onCamera = () => {}) {
   const view = el('div', { class: 'clip' });
   const look = async () => {
-    const ageS = (Date.now() - alert.decidedAt) / 1000;
-    const waitS = afterS + writingS - ageS;
-    if (waitS > 0) {
-      wait(view, `The clip is written ${afterS} s after the alert: ${Math.ceil(waitS)} s to go.`);
-      return again(1000);
-    }
     try {
       /** @type {ClipIndex} */
       const index = await get(`alerts/${alert.id}/clip/index`);
@@ -45,17 +36,23 @@ export function clipView(alert, session, onCamera = () => {}) {
         return wait(view, 'The clip shows what the masks of this camera hide: it is for admins.');
       show(view, alert, index, camera);
     } catch (error) {
-      if (!(error instanceof ApiError) || error.status !== 404) return wait(view, words(error));
-      if (ageS > hopelessS) return wait(view, 'There is no clip: it is past its retention, or clips are switched off.');
-      wait(view, 'The clip is being written.');
-      again(3000);
+      const dueAt = error instanceof ApiError ? error.details['dueAt'] : undefined;
+      if (typeof dueAt === 'number') countDown(dueAt);
+      else wait(view, words(error));
     }
   };
-  /** @param {number} ms */
-  const again = (ms) => {
-    setTimeout(() => {
-      if (view.isConnected) void look();
-    }, ms);
+  /** @param {number} dueAt */
+  const countDown = (dueAt) => {
+    const waitS = Math.ceil((dueAt - Date.now()) / 1000);
+    wait(view, waitS > 0 ? `The clip is being written: ${waitS} s to go.` : 'The clip is being written.');
+    setTimeout(
+      () => {
+        if (!view.isConnected) return;
+        if (waitS > 1) countDown(dueAt);
+        else void look();
+      },
+      waitS > 0 ? 1000 : writingMs,
+    );
   };
   queueMicrotask(() => void look());
   return view;
