@@ -53,7 +53,9 @@ export function createOwed(lost: (what: Lost, count: number) => void): Owed {
     const { alert } = event;
     if (alert.entry !== undefined && forgotten.has(alert.entry.id)) return;
     const top = alert.top.filter(({ entryId }) => !forgotten.has(entryId));
-    const snapshot = event.snapshot ?? events.get(alert.id)?.snapshot;
+    const before = events.get(alert.id);
+    const isSameSighting = before?.alert.camera === alert.camera && before.alert.eventTime === alert.eventTime;
+    const snapshot = event.snapshot ?? (isSameSighting ? before.snapshot : undefined);
     put(events, 'event', alert.id, {
       ...event,
       alert: top.length === alert.top.length ? alert : { ...alert, top },

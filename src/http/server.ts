@@ -111,7 +111,12 @@ async function build(config: HttpConfig, needs: HttpNeeds, ctx: Context): Promis
     throw unavailable(config, `the certificate of http.tls cannot be used: ${errorText(cause)}`, cause);
   }
   app.addHook('onSend', async (_request, reply) => {
-    void reply.headers({ 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer' });
+    void reply.headers({
+      'x-content-type-options': 'nosniff',
+      'referrer-policy': 'no-referrer',
+      // Another port of this machine is the same site: its pages' requests carry our cookie, and could show our pictures.
+      'cross-origin-resource-policy': 'same-origin',
+    });
     if (reply.getHeader('content-security-policy') === undefined)
       void reply.header('content-security-policy', "default-src 'none'; frame-ancestors 'none'");
   });
@@ -120,12 +125,33 @@ async function build(config: HttpConfig, needs: HttpNeeds, ctx: Context): Promis
   // A body that may be left out is often sent as nothing with the type of something.
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body: string, done) => {
     if (body === '') done(null, undefined);
-    else void parse(request, body, done);
+    else if (isFewValues(body)) void parse(request, body, done);
+    else done(new SightlineError('http.request', `of a body only a photo may be longer than ${valuesLimit} characters`));
   });
   await needs.register?.(app);
   serveRoutes(app, needs, ctx);
   if (needs.pages !== undefined) await servePages(app, needs.pages);
   return app;
+}
+
+/** Of a body everything but what is long in base64. */
+const valuesLimit = 64 * 1024;
+const longFrom = 1000;
+
+/**
+ * Whether it is worth parsing. Lists in lists, as large as a photo may be, hold the loop for many seconds and take a gigabyte. What is as
+ * long as a photo and in its characters holds neither brackets nor quotes, whatever comes before it.
+ */
+function isFewValues(body: string): boolean {
+  let values = 0;
+  let at = 0;
+  if (body.length <= valuesLimit) return true;
+  for (const { 0: run, index } of body.matchAll(/[A-Za-z0-9+/=]+/g)) {
+    values += index - at + (run.length < longFrom ? run.length : 0);
+    if (values > valuesLimit) return false;
+    at = index + run.length;
+  }
+  return values + body.length - at <= valuesLimit;
 }
 
 /** To any other protocol, such as h2c, nobody is obliged to change: the request is answered as if it did not ask (RFC 9110 section 7.8). */

@@ -75,6 +75,7 @@ export function serveRoutes(app: FastifyInstance, { routes, gate }: ServingOptio
         const gone = new AbortController();
         reply.raw.once('close', () => gone.abort());
         const caller = callers.get(request);
+        if (route.access !== 'open' && route.access !== 'metrics.read') requireStill(caller);
         const signal = AbortSignal.any([ctx.signal, gone.signal, ...(caller === undefined ? [] : [caller.signal])]);
         // `admit` has seen to it that routes which are not open have a caller.
         const principal = caller?.principal as NonNullable<typeof caller>['principal'];
@@ -112,6 +113,15 @@ export function serveRoutes(app: FastifyInstance, { routes, gate }: ServingOptio
       reply.header('allow', allowed.join(', ')),
       problem(405, 'http.request', `${path.slice(0, 200)} takes ${allowed.join(', ')}, not ${request.method}`, { allowed }),
     );
+  });
+}
+
+/** A caller has two minutes for the body. Whoever was let in at its beginning may have been removed by its end. */
+function requireStill(caller: Caller | undefined): void {
+  if (caller?.signal.aborted !== true) return;
+  const { user } = caller.principal;
+  throw new SightlineError('http.forbidden', `${user} has lost rights since this was asked for, and it was not done`, {
+    details: { name: user },
   });
 }
 

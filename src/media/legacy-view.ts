@@ -133,6 +133,12 @@ function loggedIn({ headers }: IncomingMessage): Principal | undefined {
   return credentials === undefined ? undefined : basicLogin(credentials, (name) => users.get(name))?.principal;
 }
 
+/** A browser sends the login of the page along with the WebSocket of any page, of any site, and says whose it is (RFC 6455, section 10.2). */
+function isOurPage({ headers }: IncomingMessage): boolean {
+  const { origin, host } = headers;
+  return origin === undefined || (URL.canParse(origin) && new URL(origin).host === host?.toLowerCase());
+}
+
 function pathOf(request: IncomingMessage): readonly string[] | undefined {
   try {
     const { pathname } = new URL(request.url ?? '', 'http://legacy');
@@ -183,6 +189,7 @@ async function serve({ host, port, rtspPort, modules }: Configure): Promise<numb
       last === 'stream' &&
       rest.length === 0 &&
       principal !== undefined &&
+      isOurPage(request) &&
       allowed(principal).includes(camera);
     if (!known || sockets.clients.size >= maxViewers) {
       socket.end(

@@ -65,7 +65,11 @@ export function createAlerts(db: Database, erased: Erased) {
     INSERT INTO alerts (id, episode_id, entry_id, open, revision, first_seen_at, last_seen_at, stored_at, alert, snapshot_id)
     VALUES (@id, @episodeId, @entryId, @open, @revision, @firstSeenAt, @lastSeenAt, @now, @alert, @snapshotId)
     ON CONFLICT (id) DO UPDATE SET open = @open, revision = @revision, first_seen_at = @firstSeenAt, last_seen_at = @lastSeenAt,
-      stored_at = @now, alert = @alert, snapshot_id = coalesce(@snapshotId, snapshot_id)`);
+      stored_at = @now, alert = @alert, snapshot_id = CASE
+        WHEN @snapshotId IS NOT NULL THEN @snapshotId
+        -- Of another sighting, perhaps of a camera whose picture its readers may not see, there is none.
+        WHEN json_extract(alert, '$.camera', '$.eventTime') = json_extract(@alert, '$.camera', '$.eventTime') THEN snapshot_id
+      END`);
   const putCamera = db.prepare('INSERT OR IGNORE INTO alert_cameras (alert_id, camera) VALUES (?, ?)');
   const putSnapshot = db.prepare('INSERT INTO snapshots (alert_id, stored_at, guard, image) VALUES (?, ?, zeroblob(4096), ?)');
   const putEvent = db.prepare(`
@@ -155,7 +159,7 @@ export function createAlerts(db: Database, erased: Erased) {
         queued.push({ id: Number(putOutbox.run(output, eventId).lastInsertRowid), output, event: place });
       }
     }
-    if (snapshotId !== null) dropSnapshots.run(alert.id);
+    dropSnapshots.run(alert.id);
     return queued;
   }
 

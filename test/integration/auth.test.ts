@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import Sqlite from 'better-sqlite3';
@@ -362,6 +363,82 @@ test('tokens end with their maker: all of one who is removed or disabled, of one
     return removals.length === 6 ? removals : undefined;
   });
   for (const { details } of rows) assert.equal(details.maker, 'bo');
+});
+
+/** A request whose body is held back: `finish` sends it and gives the status. */
+async function heldBack(door: Door, { cookie, csrf }: Person, method: string, path: string, body: object) {
+  const { hostname, port } = new URL(door.base);
+  const socket = connect(Number(port), hostname);
+  let said = '';
+  socket.setEncoding('utf8').on('data', (text) => {
+    said += text;
+  });
+  const text = JSON.stringify(body);
+  // The server says that it has read the head and waits for the rest.
+  socket.write(
+    `${method} ${path} HTTP/1.1\r\nHost: x\r\nCookie: ${cookie}\r\nX-CSRF: ${csrf}\r\nExpect: 100-continue\r\n` +
+      `Content-Type: application/json\r\nContent-Length: ${text.length}\r\nConnection: close\r\n\r\n`,
+  );
+  await until('the head is read', () => said.startsWith('HTTP/1.1 100'));
+  return async (): Promise<number> => {
+    socket.write(text);
+    return await until('an answer', () => Number(/\r\n\r\nHTTP\/1\.1 (\d+)/.exec(said)?.[1] ?? 0) || undefined);
+  };
+}
+
+test('what somebody asked for before they were removed, and is not done by then, is not done', async () => {
+  await using directory = await temporaryDirectory();
+  await using door = await startSetUpDoor(directory.path);
+  const ada = await loggedIn(door, 'ada', adaPassword);
+  const mallory = await loggedIn(door, 'mallory', await addUser(ada, 'mallory', { role: 'admin' }));
+  await addUser(ada, 'bo');
+  const password = 'a door at the back';
+  const asked = await Promise.all([
+    heldBack(door, mallory, 'POST', '/api/v1/users', { user: 'backdoor', role: 'admin', password }),
+    heldBack(door, mallory, 'PATCH', '/api/v1/users/bo', { role: 'admin' }),
+    heldBack(door, mallory, 'POST', '/api/v1/tokens', { name: 'backdoor', scopes: ['users.manage'] }),
+    heldBack(door, mallory, 'POST', '/api/v1/tickets', {}),
+    heldBack(door, mallory, 'DELETE', '/api/v1/users/ada', {}),
+  ]);
+  assert.equal((await ada.ask('DELETE', '/api/v1/users/mallory')).status, 204);
+  assert.deepEqual(await Promise.all(asked.map((finish) => finish())), [403, 403, 403, 403, 403]);
+  const users = (await ada.ask('GET', '/api/v1/users')).value.items;
+  assert.deepEqual(
+    users.map(({ user, role }: { readonly user: string; readonly role: string }) => `${user} ${role}`),
+    ['ada admin', 'bo viewer'],
+  );
+});
+
+test('a password that an admin gives anew holds, though its user was just giving themselves another', async () => {
+  await using directory = await temporaryDirectory();
+  await using door = await startSetUpDoor(directory.path);
+  const ada = await loggedIn(door, 'ada', adaPassword);
+  const old = await addUser(ada, 'bo');
+  const bo = await loggedIn(door, 'bo', old);
+  // The old one is compared, the admin's is hashed, theirs is hashed: one password is computed at a time.
+  const own = bo.ask('PUT', '/api/v1/session/password', { old, new: 'chosen by whoever stole it' });
+  const given = await ada.ask('PATCH', '/api/v1/users/bo', { password: 'given by the admin' });
+  assert.equal(given.status, 200);
+  await own;
+  assert.equal((await new Person(door.base).logIn('bo', 'given by the admin')).status, 200);
+});
+
+test('a token of a camera that its maker may no longer see ends with their role', async () => {
+  await using directory = await temporaryDirectory();
+  await using door = await startSetUpDoor(directory.path);
+  const ada = await loggedIn(door, 'ada', adaPassword);
+  const bo = await loggedIn(door, 'bo', await addUser(ada, 'bo', { role: 'admin' }));
+  for (const [name, cameras] of [
+    ['everywhere', 'all'],
+    ['both', ['lobby', 'yard']],
+    ['lobby', ['lobby']],
+  ])
+    assert.equal((await bo.ask('POST', '/api/v1/tokens', { name, scopes: ['live'], cameras })).status, 201);
+  const names = async () => (await ada.ask('GET', '/api/v1/tokens')).value.items.map(({ name }: { name: string }) => name);
+  await ada.ask('PATCH', '/api/v1/users/bo', { cameras: ['lobby'] });
+  assert.deepEqual(await names(), ['both', 'everywhere', 'lobby'], 'who manages users can give themselves all cameras');
+  await ada.ask('PATCH', '/api/v1/users/bo', { role: 'viewer' });
+  assert.deepEqual(await names(), ['lobby']);
 });
 
 test('a trusted proxy lets in whom it names, with its secret, from its address, and only users known here', async () => {

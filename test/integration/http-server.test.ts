@@ -108,6 +108,32 @@ test('whatever is no success is a problem with a code: nobody, not there, anothe
   assert.equal((await api.ask('admin', '/api/v1/lists', { method: 'POST', json: {} })).headers.get('allow'), 'GET');
 });
 
+test('a body as large as a photo is not parsed when it holds no photo but values', async () => {
+  using ctx = testContext();
+  await using api = await startTestApi(ctx);
+  const post = (body: string) =>
+    api.ask('operator', '/api/v1/watchlist/check', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body,
+    });
+  const photo = 'A'.repeat(4_000_000);
+  for (const [name, body] of [
+    ['lists', `{"a":[${'[],'.repeat(1_000_000)}[]]}`],
+    ['lists in lists', '['.repeat(4_000_000)],
+    ['numbers', `{"photoBase64":"${photo}","a":[${`${'1'.repeat(900)},`.repeat(1000)}1]}`],
+    ['behind a quote that ends nothing', `{"a":"\\"","b":[${'"",'.repeat(100_000)}1]}`],
+  ] as const) {
+    const began = performance.now();
+    const answer = await post(body);
+    const { detail } = problemSchema.parse(await answer.json());
+    assert.deepEqual([answer.status, detail], [400, 'of a body only a photo may be longer than 65536 characters'], name);
+    assert.ok(performance.now() - began < 5000, name);
+  }
+  const parsed = await post(JSON.stringify({ photoBase64: photo, kind: 'face', more: 'é'.repeat(1000) }));
+  assert.match(problemSchema.parse(await parsed.json()).detail, /more/, 'a photo is');
+});
+
 test('a route that fails inside is a failure of that request, logged and counted, and says nothing of why', async () => {
   using ctx = testContext();
   await using api = await startTestApi(ctx);
@@ -148,6 +174,7 @@ test('pages are open files with a policy against foreign scripts and frames; not
   assert.match(policy, /frame-ancestors 'self'/);
   assert.equal(alert.headers.get('x-content-type-options'), 'nosniff');
   assert.equal(alert.headers.get('referrer-policy'), 'no-referrer');
+  assert.equal(alert.headers.get('cross-origin-resource-policy'), 'same-origin');
   assert.equal(alert.headers.get('cache-control'), 'no-cache');
   const script = await api.ask(undefined, '/live/player.js');
   assert.match(script.headers.get('content-type') ?? '', /javascript/);

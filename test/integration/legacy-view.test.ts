@@ -47,7 +47,12 @@ test('the legacy view gives MPEG-1 of our own stream to whoever has a stream pas
 
   const refused = new WebSocket(`${base.replace('http', 'ws')}/lobby/stream`);
   await new Promise<void>((done) => refused.once('error', () => done()));
-  const socket = new WebSocket(`${base.replace('http', 'ws')}/lobby/stream`, { headers: { authorization } });
+  const foreign = new WebSocket(`${base.replace('http', 'ws')}/lobby/stream`, {
+    headers: { authorization, origin: 'http://127.0.0.1:1' },
+  });
+  const [error] = await once(foreign, 'error');
+  assert.match(String(error), /404/, 'a page of somebody else, whose browser sends the login by itself');
+  const socket = new WebSocket(`${base.replace('http', 'ws')}/lobby/stream`, { headers: { authorization, origin: base } });
   const parts: Buffer[] = [];
   let newest = 0;
   socket.on('message', (data) => {

@@ -121,6 +121,16 @@ test('an update without a picture keeps the one there is', () =>
     assert.deepEqual(end?.event.step, closed);
   }));
 
+test('an update that describes another sighting and has no picture has none: the one before may be of a camera its readers may not see', () =>
+  withStore(async (store) => {
+    await store.alerts.commit(exampleCommit({ events: [exampleEvent({}, 1, Uint8Array.of(7))], outputs: [] }));
+    const elsewhere = { camera: 'yard', cameras: ['lobby', 'yard'], eventTime: 9000 };
+    await store.alerts.commit(exampleCommit({ events: [exampleEvent(elsewhere, 2)], outputs: [] }));
+    assert.equal(await store.alerts.snapshot('alert-1'), undefined);
+    await store.alerts.commit(exampleCommit({ events: [exampleEvent(elsewhere, 3, Uint8Array.of(8))], outputs: [] }));
+    assert.deepEqual(await store.alerts.snapshot('alert-1'), Uint8Array.of(8));
+  }));
+
 test('a picture that is a view of a larger buffer is stored as what it shows', () =>
   withStore(async (store) => {
     const large = randomBytes(1_000_000);

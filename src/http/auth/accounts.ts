@@ -1,4 +1,4 @@
-import { may, type Permission, type Principal, type RevokeCause, roles } from '../../core/access.ts';
+import { may, maySee, type Permission, type Principal, type RevokeCause, roles } from '../../core/access.ts';
 import type { Context } from '../../core/context.ts';
 import { SightlineError } from '../../core/errors.ts';
 import type { StreamUser } from '../../core/media-door.ts';
@@ -18,7 +18,10 @@ import { createTokens, makerOf, type NewToken, type Tokens, tokenUser } from './
  */
 
 /** Who did it, for the audit trail; a `Principal` is one. */
-export type Actor = Pick<Principal, 'user' | 'via'>;
+export interface Actor extends Pick<Principal, 'user' | 'via'> {
+  /** Fires when they lose what let them in: what they asked for and is not stored by then is refused with `http.forbidden`. */
+  readonly signal?: AbortSignal;
+}
 
 export interface Accounts extends AsyncDisposable {
   readonly audit: AuditNotes;
@@ -120,6 +123,16 @@ export async function startAccounts(store: Pick<Store, 'users' | 'audit'>, ctx: 
     const turn = line.then(run);
     line = turn.catch(() => {});
     return turn;
+  }
+
+  /** Between asking and now there may have been a password to be hashed, or a body to be waited for. */
+  function inTurnOf<T>({ user, signal }: Actor, run: () => Promise<T>): Promise<T> {
+    return inTurn(async () => {
+      if (signal?.aborted !== true) return run();
+      throw new SightlineError('http.forbidden', `${user} has lost rights since this was asked for, and it was not done`, {
+        details: { name: user },
+      });
+    });
   }
 
   function find(name: string): UserRecord {
@@ -231,7 +244,7 @@ export async function startAccounts(store: Pick<Store, 'users' | 'audit'>, ctx: 
     add: async ({ user: name, password, role, cameras, pictures }, by) => {
       if (password !== undefined) requireGoodPassword(password, name);
       const passwordHash = password === undefined ? '' : await passwords.hash(password);
-      return inTurn(async () => {
+      return inTurnOf(by, async () => {
         const user = { name, role, cameras, pictures, disabled: false, passwordHash, createdAt: clock.now() };
         await store.users.add(user);
         users.set(name, user);
@@ -243,7 +256,7 @@ export async function startAccounts(store: Pick<Store, 'users' | 'audit'>, ctx: 
       find(name);
       if (password !== undefined) requireGoodPassword(password, name);
       const passwordHash = password === undefined ? undefined : await passwords.hash(password);
-      return inTurn(async () => {
+      return inTurnOf(by, async () => {
         const before = find(name);
         const after = { ...before, ...changes, ...(passwordHash === undefined ? {} : { passwordHash }) };
         const endsSessions = passwordHash !== undefined || (after.disabled && !before.disabled);
@@ -251,7 +264,11 @@ export async function startAccounts(store: Pick<Store, 'users' | 'audit'>, ctx: 
         const loses = losesRights(before, after);
         const left = userPrincipal(after, 'session');
         const mayStill = (scope: Permission) => !after.disabled && may(left, scope);
-        const exceeds = ({ createdBy, scopes }: TokenRecord) => createdBy === name && !scopes.every(mayStill);
+        // Who manages users can give themselves every camera.
+        const sees = (cameras: TokenRecord['cameras']) =>
+          mayStill('users.manage') || (cameras === 'all' ? after.cameras === 'all' : cameras.every((one) => maySee(left, one)));
+        const exceeds = ({ createdBy, scopes, cameras }: TokenRecord) =>
+          createdBy === name && !(scopes.every(mayStill) && sees(cameras));
         const lost = loses ? tokens.all().filter(exceeds) : [];
         await replace(after, ended, passwordHash !== undefined || loses, lost);
         const changed = {
@@ -267,7 +284,7 @@ export async function startAccounts(store: Pick<Store, 'users' | 'audit'>, ctx: 
       });
     },
     remove: (name, by) =>
-      inTurn(async () => {
+      inTurnOf(by, async () => {
         const made = tokens.all().filter(({ createdBy }) => createdBy === name);
         await store.users.remove(
           name,
@@ -282,7 +299,7 @@ export async function startAccounts(store: Pick<Store, 'users' | 'audit'>, ctx: 
         return { tokens: made.map((token) => token.name) };
       }),
     makeStreamPassword: (name, by) =>
-      inTurn(async () => {
+      inTurnOf(by, async () => {
         const password = newStreamPassword();
         const before = find(name);
         await replace({ ...before, ha1: streamHa1(name, password) }, [], before.ha1 !== undefined);
@@ -290,7 +307,7 @@ export async function startAccounts(store: Pick<Store, 'users' | 'audit'>, ctx: 
         return password;
       }),
     removeStreamPassword: (name, by) =>
-      inTurn(async () => {
+      inTurnOf(by, async () => {
         const { ha1, ...rest } = find(name);
         if (ha1 === undefined) return;
         await replace(rest, [], true);
@@ -298,7 +315,7 @@ export async function startAccounts(store: Pick<Store, 'users' | 'audit'>, ctx: 
       }),
     listTokens: () => tokens.all().map(tokenView),
     addToken: (request, by) =>
-      inTurn(async () => {
+      inTurnOf(by, async () => {
         const maker = makerOf(tokens.all(), by.user);
         const user = users.get(maker);
         // Since they were let in they may have been removed: nothing they make outlives that.
@@ -312,7 +329,7 @@ export async function startAccounts(store: Pick<Store, 'users' | 'audit'>, ctx: 
         return { token, view: tokenView(record) };
       }),
     removeToken: (id, by) =>
-      inTurn(async () => {
+      inTurnOf(by, async () => {
         await store.users.removeToken(id);
         const removed = tokens.remove(id);
         if (removed === undefined) return;

@@ -14,7 +14,7 @@ import {
   userView,
 } from '../../core/users.ts';
 import { json, nothing, type Route, type RouteRequest, routesOf } from '../api/route.ts';
-import type { Accounts } from './accounts.ts';
+import type { Accounts, Actor } from './accounts.ts';
 import { addressKind } from './addresses.ts';
 import type { Auth, Caller } from './auth.ts';
 import type { Login } from './login.ts';
@@ -69,6 +69,11 @@ function callerOf({ raw }: Pick<Asked, 'raw'>, { auth }: AuthServices): Caller {
   const caller = auth.callerOf(raw);
   if (caller === undefined) throw new SightlineError('http.auth', 'log in first');
   return caller;
+}
+
+function actorOf(request: Pick<Asked, 'raw'>, services: AuthServices): Actor {
+  const { principal, signal } = callerOf(request, services);
+  return { user: principal.user, via: principal.via, signal };
 }
 
 /** A person with an account, and no token. */
@@ -151,7 +156,7 @@ export const authRoutes: readonly Route<AuthServices>[] = [
       requirePerson(request);
       const { principal, session } = callerOf(request, services);
       await services.login.confirm(request.raw, principal, request.body.old);
-      await services.accounts.change(principal.user, { password: request.body.new }, principal, session);
+      await services.accounts.change(principal.user, { password: request.body.new }, actorOf(request, services), session);
       return nothing;
     },
   }),
@@ -204,7 +209,7 @@ export const authRoutes: readonly Route<AuthServices>[] = [
       pictures: z.boolean().default(false).describe('Photos of the watchlist, which admins see in any case.'),
     }),
     answers: { 201: { says: 'Added.', json: userView } },
-    handle: async ({ body, principal }, { accounts }) => json(await accounts.add(body, principal), 201),
+    handle: async (request, services) => json(await services.accounts.add(request.body, actorOf(request, services)), 201),
   }),
   route({
     method: 'PATCH',
@@ -221,7 +226,8 @@ export const authRoutes: readonly Route<AuthServices>[] = [
       password: typedPassword.exactOptional(),
     }),
     answers: { 200: { says: 'As it is now.', json: userView } },
-    handle: async ({ params, body, principal }, { accounts }) => json(await accounts.change(params.user, body, principal)),
+    handle: async (request, services) =>
+      json(await services.accounts.change(request.params.user, request.body, actorOf(request, services))),
   }),
   route({
     method: 'DELETE',
@@ -231,8 +237,8 @@ export const authRoutes: readonly Route<AuthServices>[] = [
     says: 'Removes a user with their sessions and all tokens of their making (`createdBy` of GET tokens). The last admin stays.',
     params: userParams,
     answers: { 204: { says: 'Removed.' } },
-    handle: async ({ params, principal }, { accounts }) => {
-      await accounts.remove(params.user, principal);
+    handle: async (request, services) => {
+      await services.accounts.remove(request.params.user, actorOf(request, services));
       return nothing;
     },
   }),
@@ -245,9 +251,11 @@ export const authRoutes: readonly Route<AuthServices>[] = [
     params: userParams,
     secret: true,
     answers: { 200: { says: 'The password.', json: z.object({ password: z.string() }) } },
-    handle: async (request, { accounts }) => {
+    handle: async (request, services) => {
       requireSelfOrManager(request, request.params.user);
-      return json({ password: await accounts.makeStreamPassword(request.params.user, request.principal) });
+      return json({
+        password: await services.accounts.makeStreamPassword(request.params.user, actorOf(request, services)),
+      });
     },
   }),
   route({
@@ -258,9 +266,9 @@ export const authRoutes: readonly Route<AuthServices>[] = [
     says: 'Takes it away; streams that were opened with it end.',
     params: userParams,
     answers: { 204: { says: 'There is none.' } },
-    handle: async (request, { accounts }) => {
+    handle: async (request, services) => {
       requireSelfOrManager(request, request.params.user);
-      await accounts.removeStreamPassword(request.params.user, request.principal);
+      await services.accounts.removeStreamPassword(request.params.user, actorOf(request, services));
       return nothing;
     },
   }),
@@ -287,10 +295,14 @@ export const authRoutes: readonly Route<AuthServices>[] = [
     }),
     secret: true,
     answers: { 201: { says: 'Made.', json: z.object({ ...tokenView.shape, token: z.string() }) } },
-    handle: async ({ body, principal }, { accounts, now }) => {
-      if (body.expiresAt !== undefined && body.expiresAt <= now())
+    handle: async (request, services) => {
+      const { body } = request;
+      if (body.expiresAt !== undefined && body.expiresAt <= services.now())
         throw new SightlineError('user.refused', `expiresAt ${body.expiresAt} is past; give a time that is to come`);
-      const { token, view } = await accounts.addToken({ ...body, scopes: [...new Set(body.scopes)] }, principal);
+      const { token, view } = await services.accounts.addToken(
+        { ...body, scopes: [...new Set(body.scopes)] },
+        actorOf(request, services),
+      );
       return json({ ...view, token }, 201);
     },
   }),
@@ -302,8 +314,8 @@ export const authRoutes: readonly Route<AuthServices>[] = [
     says: 'Removes a token; what goes on with it ends.',
     params: z.strictObject({ id: z.string().min(1).max(100) }),
     answers: { 204: { says: 'Removed.' } },
-    handle: async ({ params, principal }, { accounts }) => {
-      await accounts.removeToken(params.id, principal);
+    handle: async (request, services) => {
+      await services.accounts.removeToken(request.params.id, actorOf(request, services));
       return nothing;
     },
   }),
