@@ -54,8 +54,8 @@ export function createOwed(lost: (what: Lost, count: number) => void): Owed {
     if (alert.entry !== undefined && forgotten.has(alert.entry.id)) return;
     const top = alert.top.filter(({ entryId }) => !forgotten.has(entryId));
     const before = events.get(alert.id);
-    const isSameSighting = before?.alert.camera === alert.camera && before.alert.eventTime === alert.eventTime;
-    const snapshot = event.snapshot ?? (isSameSighting ? before.snapshot : undefined);
+    // The picture of another camera is not for everybody who may read the alert from now on.
+    const snapshot = event.snapshot ?? (before?.alert.camera === alert.camera ? before.snapshot : undefined);
     put(events, 'event', alert.id, {
       ...event,
       alert: top.length === alert.top.length ? alert : { ...alert, top },

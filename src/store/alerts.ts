@@ -67,8 +67,8 @@ export function createAlerts(db: Database, erased: Erased) {
     ON CONFLICT (id) DO UPDATE SET open = @open, revision = @revision, first_seen_at = @firstSeenAt, last_seen_at = @lastSeenAt,
       stored_at = @now, alert = @alert, snapshot_id = CASE
         WHEN @snapshotId IS NOT NULL THEN @snapshotId
-        -- Of another sighting, perhaps of a camera whose picture its readers may not see, there is none.
-        WHEN json_extract(alert, '$.camera', '$.eventTime') = json_extract(@alert, '$.camera', '$.eventTime') THEN snapshot_id
+        -- The picture of another camera is not for everybody who may read the alert from now on.
+        WHEN json_extract(alert, '$.camera') = json_extract(@alert, '$.camera') THEN snapshot_id
       END`);
   const putCamera = db.prepare('INSERT OR IGNORE INTO alert_cameras (alert_id, camera) VALUES (?, ?)');
   const putSnapshot = db.prepare('INSERT INTO snapshots (alert_id, stored_at, guard, image) VALUES (?, ?, zeroblob(4096), ?)');
