@@ -133,6 +133,11 @@ function loggedIn({ headers }: IncomingMessage): Principal | undefined {
   return credentials === undefined ? undefined : basicLogin(credentials, (name) => users.get(name))?.principal;
 }
 
+/** A browser sends the password along for pages of others too, those of another port of this host among them. */
+function isOwnPage({ headers: { origin, host } }: IncomingMessage): boolean {
+  return origin === undefined || (host !== undefined && URL.parse(origin)?.host === URL.parse(`http://${host}`)?.host);
+}
+
 function pathOf(request: IncomingMessage): readonly string[] | undefined {
   try {
     const { pathname } = new URL(request.url ?? '', 'http://legacy');
@@ -183,6 +188,7 @@ async function serve({ host, port, rtspPort, modules }: Configure): Promise<numb
       last === 'stream' &&
       rest.length === 0 &&
       principal !== undefined &&
+      isOwnPage(request) &&
       allowed(principal).includes(camera);
     if (!known || sockets.clients.size >= maxViewers) {
       socket.end(

@@ -47,7 +47,12 @@ test('the legacy view gives MPEG-1 of our own stream to whoever has a stream pas
 
   const refused = new WebSocket(`${base.replace('http', 'ws')}/lobby/stream`);
   await new Promise<void>((done) => refused.once('error', () => done()));
-  const socket = new WebSocket(`${base.replace('http', 'ws')}/lobby/stream`, { headers: { authorization } });
+  for (const origin of ['http://evil.example', base.replace(/\d+$/, '1'), 'null']) {
+    const foreign = new WebSocket(`${base.replace('http', 'ws')}/lobby/stream`, { headers: { authorization }, origin });
+    const [error] = await once(foreign, 'error');
+    assert.match(String(error), /404/, `a page of ${origin} with the browser's password`);
+  }
+  const socket = new WebSocket(`${base.replace('http', 'ws')}/lobby/stream`, { headers: { authorization }, origin: base });
   const parts: Buffer[] = [];
   let newest = 0;
   socket.on('message', (data) => {
