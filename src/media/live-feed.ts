@@ -221,6 +221,17 @@ export function createLiveFeed(hub: Hub, ctx: Context): LiveFeed {
     }
   }
 
+  /** Strangers take each other's places: whoever holds all of them keeps nobody out who has a ticket. */
+  function makeRoom(): void {
+    const strangers = [...connections].filter(({ principal }) => principal === undefined);
+    const [oldest] = strangers;
+    if (oldest === undefined || (strangers.length < strangersLimit && connections.size < connectionsLimit)) return;
+    flood.warn('live connection gave its place', { connections: connections.size, strangers: strangers.length });
+    refused += 1;
+    connections.delete(oldest);
+    oldest.terminate();
+  }
+
   function attach(socket: Socket, webSocket: WebSocket): void {
     const connection = new LiveConnection(socket, webSocket, clock);
     connections.add(connection);
@@ -319,17 +330,17 @@ export function createLiveFeed(hub: Hub, ctx: Context): LiveFeed {
 
   return {
     take: ({ url, headers, head }, socket) => {
-      const strangers = connections.values().reduce((sum, { principal }) => sum + (principal === undefined ? 1 : 0), 0);
-      if (connections.size >= connectionsLimit || strangers >= strangersLimit) {
-        flood.warn('live connection refused', { connections: connections.size, strangers });
-        refused += 1;
-        refuseUpgrade(socket, '503 Service Unavailable', clock);
-        return;
-      }
       const offered = (headers['sec-websocket-protocol'] ?? '').split(',').map((one) => one.trim());
       if (!offered.includes(liveProtocol)) {
         refused += 1;
         refuseUpgrade(socket, '400 Bad Request', clock);
+        return;
+      }
+      makeRoom();
+      if (connections.size >= connectionsLimit) {
+        flood.warn('live connection refused', { connections: connections.size });
+        refused += 1;
+        refuseUpgrade(socket, '503 Service Unavailable', clock);
         return;
       }
       const request = new IncomingMessage(socket);
