@@ -5,6 +5,7 @@ import { ConfigError } from '../../src/config/issues.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { parseDuration } from '../../src/core/duration.ts';
 import { editDistance, nearest } from '../../src/core/nearest.ts';
+import { redact } from '../../src/core/redact.ts';
 import { type ConfigWorld, configOf, issuesOf } from '../support/config.ts';
 
 const refused: readonly {
@@ -172,7 +173,7 @@ const refused: readonly {
     text: 'cameras:\n  a:\n    source: rtsp://${CAM_USER}:${CAM_PASSWORD}@h/1',
     world: { env: { CAM_USER: 'u' } },
     issues: [
-      '3:32 cameras.a.source: the environment variable CAM_PASSWORD is not set (export CAM_PASSWORD=...); for the text itself write $${CAM_PASSWORD}',
+      '3:32 cameras.a.source: the environment variable CAM_PASSWORD is not set; set and export it, or for the text itself write $${CAM_PASSWORD}',
     ],
   },
   {
@@ -245,7 +246,11 @@ const refused: readonly {
 ];
 
 for (const { name, text, world, issues } of refused) {
-  test(`refuses ${name}`, () => assert.deepEqual(issuesOf(text, world ?? {}), issues));
+  test(`refuses ${name}`, () => {
+    const found = issuesOf(text, world ?? {});
+    assert.deepEqual(found, issues);
+    assert.deepEqual(found.map(redact), issues, 'as it is said');
+  });
 }
 
 test('an empty file, comments, blank sections and blank settings are the defaults', () => {
