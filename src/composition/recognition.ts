@@ -14,7 +14,7 @@ import { createPhotoTools, type PhotoTools } from '../models/photo-tools.ts';
 export interface Recognition extends Disposable {
   /** Absent where the repository has none that serves: of a kind that no camera compares, for the others are checked before. */
   readonly embedders: Readonly<Partial<Record<MatchKind, Embedder>>>;
-  /** Which models are missing for a kind, all of them. Its code is that of the first. */
+  /** Which models are missing for a kind, all of them: `model.missing`, or `model.invalid` where the first is there and cannot serve. */
   readonly noModels: (kind: MatchKind) => SightlineError;
   /** The embedders' thresholds with what the configuration says instead; without an embedder nothing is ever like anything. */
   thresholds(config: Config['models']): Readonly<Record<MatchKind, Thresholds>>;
@@ -85,7 +85,7 @@ export async function createRecognition(config: Config['models'], engine: Infere
     const what = kind === 'face' ? 'faces' : 'bodies';
     const names = all.map(([setting]) => `models.${setting}`).join(' and ');
     return new SightlineError(
-      first?.[1].code ?? 'model.unknown',
+      first?.[1].code === 'model.invalid' ? 'model.invalid' : 'model.missing',
       `${what} need ${names}: ${all.map(([, { message }]) => message).join('; ')}; a running daemon sees them after a restart`,
       { details: { kind, settings: all.map(([setting]) => setting) } },
     );
