@@ -74,8 +74,19 @@ function checkPrograms({ config, refuse, warn }: Check): void {
     warn(['lists'], 'there is no watch list, so nobody can be enrolled to be alerted on; add one under lists');
 }
 
+/** What is refused of the doors, whatever is wrong elsewhere in the file: nobody should learn last that a stream is open to a network. */
+export function doorRefusals(config: Pick<Config, 'http' | 'media'>): readonly { path: SettingPath; message: string }[] {
+  const found: { path: SettingPath; message: string }[] = [];
+  checkDoors({ config, refuse: (path, message) => found.push({ path, message }), warn: () => {} });
+  return found;
+}
+
 /** Passwords and pictures must not cross a network in the clear without somebody having meant it. */
-function checkDoors({ config, refuse, warn }: Check): void {
+function checkDoors({
+  config,
+  refuse,
+  warn,
+}: Pick<Check, 'refuse' | 'warn'> & { config: Pick<Config, 'http' | 'media'> }): void {
   const { http, media } = config;
   if (http.enabled && !isLoopback(http.host) && http.tls === undefined && http.trustedProxy === undefined)
     warn(

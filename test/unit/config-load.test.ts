@@ -177,6 +177,15 @@ const refused: readonly {
     ],
   },
   {
+    name: 'streams without a password on a network, whatever else is wrong',
+    text: 'media: { rtsp: { host: 0.0.0.0, open: true } }\nlogLevel: loud\ncameras: { a: { source: "${CAM}" } }',
+    issues: [
+      '1:39 media.rtsp.open: streams without a password are for this machine alone; set media.rtsp.host to 127.0.0.1 instead of 0.0.0.0, or open to false',
+      '2:11 logLevel: "loud" is not allowed; expected one of debug, info, warn, error',
+      '3:26 cameras.a.source: the environment variable CAM is not set; set and export it, or for the text itself write $${CAM}',
+    ],
+  },
+  {
     name: 'something that is no variable',
     text: 'dataDir: "${a-b}"',
     issues: ['1:11 dataDir: ${a-b} does not name an environment variable; for the text itself write $${a-b}'],
