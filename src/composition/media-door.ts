@@ -20,7 +20,7 @@ import type {
 import { ticketLifeMs } from '../core/tickets.ts';
 import type { CameraId, CameraState } from '../core/types.ts';
 import { createDoorMetrics } from './media-door-metrics.ts';
-import { type DoorProcess, launchDoor } from './media-door-process.ts';
+import { type DoorProcess, endOrphanedDoor, launchDoor } from './media-door-process.ts';
 import { createSocketHandover } from './media-door-sockets.ts';
 
 /**
@@ -193,8 +193,15 @@ export async function startMediaDoor(options: MediaDoorOptions, ctx: Context): P
   /** One life of the process; resolves to why it ended. */
   async function live(): Promise<string> {
     try {
+      await endOrphanedDoor(settings.mediaSocket, ctx);
+      if (ended.aborted) return 'the daemon stops';
       const running = launchDoor(
-        { program: options.program, onMessage: receive, onSkipped: (lines) => skipped.inc(lines) },
+        {
+          mediaSocket: settings.mediaSocket,
+          program: options.program,
+          onMessage: receive,
+          onSkipped: (lines) => skipped.inc(lines),
+        },
         ctx,
       );
       door = running;
