@@ -156,17 +156,20 @@ export function serveConnection(options: ConnectionOptions, ctx: Context): Conne
     const authorization = request.headers.get('authorization');
     if (authorization === undefined && access.anonymous === undefined) return demand(false);
     if (authorization !== undefined) {
-      const blockedMs = failures.blockedMs(address);
-      if (blockedMs > 0) return refuse(503, { 'Retry-After': String(Math.ceil(blockedMs / 1000)) });
       const { method, uri } = request;
       const result = login.check({ authorization, method, uri }, (name) => access.user(name));
+      // Before this one: the limit is what may go wrong. A right login is never made to wait for the wrong ones of its neighbours.
+      const blockedMs = result.kind === 'failed' ? failures.blockedMs(address) : 0;
       if (result.kind === 'failed') {
         failures.add(address);
         options.onLoginFailed();
       }
       // Where nobody has to log in, a login that is none of ours does no harm.
       if (result.kind === 'ok') user = result.user;
-      else if (access.anonymous === undefined) return demand(result.kind === 'stale');
+      else if (access.anonymous === undefined)
+        return blockedMs > 0
+          ? refuse(503, { 'Retry-After': String(Math.ceil(blockedMs / 1000)) })
+          : demand(result.kind === 'stale');
     }
     const principal = user?.principal ?? access.anonymous;
     const verdict = principal === undefined ? 'forbidden' : access.authorise(principal, target.stream);

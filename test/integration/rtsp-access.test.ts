@@ -109,7 +109,7 @@ describe('rtsp server with logins', () => {
     assert.equal((await client.request('DESCRIBE', `${home.url}x`)).status, 404);
   });
 
-  it('makes an address that guesses wait, counts it, and tells the log no name', async () => {
+  it('makes an address that guesses wait, but nobody there who has a right login; counts it, and tells the log no name', async () => {
     const clock = new ManualClock();
     await using home = await house({ access: door(), clock });
     using client = await connectRtsp(home.server.port);
@@ -117,14 +117,15 @@ describe('rtsp server with logins', () => {
       assert.equal((await client.request('DESCRIBE', home.url, basic('guard', `guess${guess}`))).status, 401);
     }
     using other = await connectRtsp(home.server.port);
-    const blocked = await other.request('DESCRIBE', home.url, basic('guard'));
+    const blocked = await other.request('DESCRIBE', home.url, basic('guard', 'guess'));
     assert.deepEqual([blocked.status, blocked.headers['retry-after']], [503, '60']);
     assert.equal((await other.request('DESCRIBE', home.url)).status, 401, 'who has said nothing yet is asked');
+    assert.equal((await other.request('DESCRIBE', home.url, basic('guard'))).status, 200, 'a right login');
     await clock.advance(loginLimits.windowMs);
     using again = await connectRtsp(home.server.port);
-    assert.equal((await again.request('DESCRIBE', home.url, basic('guard'))).status, 200);
+    assert.equal((await again.request('DESCRIBE', home.url, basic('guard', 'guess'))).status, 401, 'a minute later');
     const metrics = await home.ctx.metrics.registry.metrics();
-    assert.match(metrics, new RegExp(`sightline_rtsp_logins_failed_total ${loginLimits.failures}\n`));
+    assert.match(metrics, new RegExp(`sightline_rtsp_logins_failed_total ${loginLimits.failures + 2}\n`));
     const said = home.ctx.lines.filter(({ msg }) => msg === 'rtsp login failed');
     assert.ok(said.length >= 1 && said.length <= 3, `${said.length} lines`);
     assert.doesNotMatch(JSON.stringify(home.ctx.lines), /guess\d|guard/);
