@@ -170,6 +170,8 @@ export interface RtspCounters {
   readonly clients: number;
   /** Connections beyond the limits. */
   readonly turnedAway: number;
+  /** Connections that were ended for what they sent without a login. */
+  readonly flooded: number;
   readonly loginsFailed: number;
   /** RTSPS connections that did not come to be. */
   readonly handshakesFailed: number;

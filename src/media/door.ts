@@ -19,7 +19,7 @@ export interface Door extends AsyncDisposable {
 }
 
 const statsEveryMs = 1000;
-const noRtsp: RtspCounters = { clients: 0, turnedAway: 0, loginsFailed: 0, handshakesFailed: 0, refused: {} };
+const noRtsp: RtspCounters = { clients: 0, turnedAway: 0, flooded: 0, loginsFailed: 0, handshakesFailed: 0, refused: {} };
 /** The port of an RTSP server that could not be opened may be free by then: the door of a daemon that was killed lets go of it in a moment. */
 const rtspAgainMs = 5000;
 /** Who reads in open mode. */

@@ -51,6 +51,8 @@ export interface ConnectionOptions {
   readonly describeTimeoutMs: number;
   onRefused(status: RtspStatus): void;
   onLoginFailed(): void;
+  /** It sent too much without a login, and is ended for it. */
+  onFlood(): void;
   onDrop(stream: string, units: number): void;
 }
 
@@ -62,6 +64,8 @@ export interface Connection {
   readonly user: string | undefined;
   /** It has logged in, or described or set up a stream that it may read. */
   readonly established: boolean;
+  /** It has asked something, or sent a packet. */
+  readonly spoke: boolean;
   /** CLOCK_MONOTONIC of the last byte or receiver report from the client. */
   readonly heardMono: number;
   /** Resolves when everything of it is gone. */
@@ -344,7 +348,7 @@ export function serveConnection(options: ConnectionOptions, ctx: Context): Conne
       for (const input of parser.push(bytes)) {
         inputs += 1;
         if (!established && inputs > strangersInputs) {
-          log.debug({ address }, 'rtsp client floods without a login');
+          options.onFlood();
           socket.destroy();
           return;
         }
@@ -381,6 +385,9 @@ export function serveConnection(options: ConnectionOptions, ctx: Context): Conne
     },
     get heardMono() {
       return heardMono;
+    },
+    get spoke() {
+      return inputs > 0;
     },
     get established() {
       return established;

@@ -403,7 +403,13 @@ test('streams over RTSP are for the same people, and end with their access', asy
   const exported = await all.ctx.metrics.registry.metrics();
   assert.match(exported, /sightline_rtsp_refused_total{status="401"} [1-9]/);
   assert.match(exported, /sightline_rtsp_logins_failed_total [1-9]/);
-  for (const name of ['rtsp_clients', 'rtsp_turned_away_total', 'rtsp_handshakes_failed_total', 'media_live_frames_lost_total'])
+  for (const name of [
+    'rtsp_clients',
+    'rtsp_turned_away_total',
+    'rtsp_flooded_total',
+    'rtsp_handshakes_failed_total',
+    'media_live_frames_lost_total',
+  ])
     assert.match(exported, new RegExp(`sightline_${name} \\d`));
   const players = [vic, ada].map((login) =>
     spawn('ffmpeg', ['-v', 'error', '-rtsp_transport', 'tcp', '-i', address(login, 'lobby'), '-f', 'null', '-']),

@@ -276,7 +276,16 @@ describe('rtsp server', () => {
     const accepted = Promise.withResolvers<Socket>();
     const listening = createServer((socket) => {
       serveConnection(
-        { socket, find: () => stream, cname: 'x', describeTimeoutMs: 60_000, onRefused() {}, onLoginFailed() {}, onDrop() {} },
+        {
+          socket,
+          find: () => stream,
+          cname: 'x',
+          describeTimeoutMs: 60_000,
+          onRefused() {},
+          onLoginFailed() {},
+          onFlood() {},
+          onDrop() {},
+        },
         ctx,
       );
       accepted.resolve(socket);
@@ -303,7 +312,7 @@ describe('rtsp server', () => {
       client.socket.write(text.repeat(200), 'latin1');
       await until('it is ended', () => client.closed);
     }
-    assert.equal(home.server.clients, 0);
+    assert.deepEqual([home.server.clients, home.server.counters.flooded], [0, 2]);
   });
 
   it('answers others while one asks two thousand things at once', async () => {
