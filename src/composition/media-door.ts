@@ -99,7 +99,7 @@ export async function startMediaDoor(options: MediaDoorOptions, ctx: Context): P
   let users: readonly StreamUser[] = [];
   let workers: readonly DoorWorker[] = [];
   const states = new Map<CameraId, CameraState>();
-  /** Of as long as a ticket lives. */
+  /** Of as long as a ticket lives; CLOCK_MONOTONIC. */
   const revoked = new Map<string, number>();
   const wanted = new Set<CameraId>();
   const clips = new Set<string>();
@@ -163,9 +163,9 @@ export async function startMediaDoor(options: MediaDoorOptions, ctx: Context): P
     to.send({ type: 'cameras', cameras });
     to.send({ type: 'users', users });
     to.send({ type: 'workers', workers });
-    for (const [user, atMs] of revoked) {
-      if (atMs + ticketLifeMs < clock.now()) revoked.delete(user);
-      else to.send({ type: 'revoke', user, cause: 'rights', atMs });
+    for (const [user, atMono] of revoked) {
+      if (atMono + ticketLifeMs < clock.mono()) revoked.delete(user);
+      else to.send({ type: 'revoke', user, cause: 'rights', atMono });
     }
     to.send({ type: 'configure', settings });
     for (const [camera, state] of states) to.send({ type: 'state', camera, state });
@@ -276,9 +276,9 @@ export async function startMediaDoor(options: MediaDoorOptions, ctx: Context): P
       door?.send({ type: 'state', camera, state });
     },
     revoke: (user, cause) => {
-      const atMs = clock.now();
-      revoked.set(user, atMs);
-      door?.send({ type: 'revoke', user, cause, atMs });
+      const atMono = clock.mono();
+      revoked.set(user, atMono);
+      door?.send({ type: 'revoke', user, cause, atMono });
     },
     live: (request, socket, head) => sockets.offer({ request, socket, head }),
     clip: (request) => {

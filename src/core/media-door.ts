@@ -87,8 +87,8 @@ export type ToDoor =
       readonly type: 'revoke';
       readonly user: string;
       readonly cause: RevokeCause;
-      /** Wall clock: tickets of until then. */
-      readonly atMs: number;
+      /** CLOCK_MONOTONIC: tickets of until then. */
+      readonly atMono: number;
     }
   /** Comes with the socket of a WebSocket upgrade that the HTTP server has read the head of. Nothing is done with it before `given`. */
   | {

@@ -171,7 +171,7 @@ export function createDoor(send: (message: FromDoor) => void, ctx: Context): Doo
         case 'revoke':
           // A recorder stands on its stream password: that somebody logs out of a browser is nothing to it.
           if (message.cause === 'rights') rtsp?.revoke(message.user);
-          feed.revoke(message.user, message.atMs);
+          feed.revoke(message.user, message.atMono);
           return;
         case 'live':
           // It is read from as soon as it is here: one that breaks before it is taken must not take the door with it.

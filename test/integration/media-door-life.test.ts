@@ -9,7 +9,6 @@ import { createClipFiles } from '../../src/composition/clip-files.ts';
 import { startClips } from '../../src/composition/clips.ts';
 import { startMediaDoor } from '../../src/composition/media-door.ts';
 import type { DoorSettings } from '../../src/core/media-door.ts';
-import { writeTicket } from '../../src/core/tickets.ts';
 import { startStore } from '../../src/store/store.ts';
 import { testContext } from '../support/context.ts';
 import { temporaryDirectory } from '../support/directory.ts';
@@ -49,7 +48,7 @@ test('a killed door is started again and knows everything; a stopped one costs t
   back.format('lobby', 9, clip);
   play(back, 0, 25, { of: clip, epoch: 9, door });
   await until('units', () => again.units.length === 25 && again.said('frame').length === 25);
-  using vic = await connectLive(all.url, { ticket: writeTicket(viewer, ticketKey, Date.now() - 20_000).ticket });
+  using vic = await connectLive(all.url, { ticket: ticket(viewer, { agoMs: 20_000 }) });
   assert.equal((await vic.closed).reason, 'http.auth', 'revoked before the restart');
 
   // A door that does not read: what is of no use later is dropped, nothing waits.
