@@ -148,7 +148,7 @@ export function createDoor(send: (message: FromDoor) => void, ctx: Context): Doo
           });
           return;
         case 'cameras':
-          hub.setCameras(message.cameras);
+          for (const camera of hub.setCameras(message.cameras)) clips.cut(camera);
           clips.keepOnly(message.cameras.map(({ camera }) => camera));
           rtsp?.recheck();
           return;

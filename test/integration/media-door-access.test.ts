@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, connect, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { duplexPair } from 'node:stream';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
@@ -16,10 +17,11 @@ import { makeCertificates } from '../support/certificates.ts';
 import { ManualClock } from '../support/clock.ts';
 import { testContext } from '../support/context.ts';
 import { temporaryDirectory } from '../support/directory.ts';
-import { encode } from '../support/encoded.ts';
+import { encode, run } from '../support/encoded.ts';
 import { connectLive, type LiveClient } from '../support/live-client.ts';
 import {
   admin,
+  houseCameras,
   type MediaHouse,
   play,
   sockets,
@@ -285,6 +287,36 @@ test('a connection ends a minute after its ticket, unless that was renewed', asy
   clock.jump(-3_600_000);
   await clock.advance(60_000);
   assert.equal((await renewed.closed).reason, 'http.auth');
+});
+
+test('of a camera whose masks were taken off nobody gets pictures from before, live or as a clip', async () => {
+  const all = house;
+  all.reset();
+  await using made = await temporaryDirectory();
+  const clip = encode(made.path, { codec: 'h264', frames: 50, bFrames: 0 });
+  const [first, second] = clip.units.flatMap(({ key }, index) => (key ? [index] : []));
+  assert.ok(first === 0 && second !== undefined);
+  using worker = await all.worker();
+  using ada = await connectLive(all.url, { ticket: ticket(admin) });
+  ada.say({ type: 'subscribe', stream: 1, camera: 'vault' });
+  const beginMs = Date.now();
+  worker.format('vault', 1, clip);
+  play(worker, 0, second, { of: clip, camera: 'vault', beginMs });
+  await until('an admin sees them', () => ada.units.length === second);
+  all.door.cameras(houseCameras.map((camera) => ({ camera, masked: false })));
+  using vic = await connectLive(all.url, { ticket: ticket(viewer) });
+  vic.say({ type: 'subscribe', stream: 1, camera: 'vault' });
+  const path = join(made.path, 'masked');
+  all.door.clip({ id: 'masked', camera: 'vault', atMs: beginMs, beforeMs: 1000, afterMs: 1900, path });
+  await until('its state', () => vic.said('welcome')[0]);
+  play(worker, second, 50, { of: clip, camera: 'vault', beginMs });
+  await until('what came later', () => vic.units.length === 50 - second && ada.units.length === 50);
+  assert.ok(vic.units.every(({ captureMs }) => captureMs >= beginMs + Number(clip.units[second]?.pts ?? 0n) / 90));
+  const answer = await until('the clip is answered', () => all.clips.find((one) => one.startsWith('masked ')));
+  assert.equal(answer, 'masked done');
+  const count = run('ffprobe', ['-count_packets', '-show_entries', 'stream=nb_read_packets', '-of', 'csv=p=0', `${path}.mp4`]);
+  const last = clip.units.findLastIndex(({ pts }) => Number(pts) / 90 <= 1900);
+  assert.equal(Number(count), last + 1 - second);
 });
 
 test('whose access was revoked may come back although the clock was set back meanwhile, and with no ticket of before', async () => {
