@@ -201,7 +201,7 @@ export function serveConnection(options: ConnectionOptions, ctx: Context): Conne
       return {
         status: 200,
         headers: { 'Content-Base': target.base, 'Content-Type': 'application/sdp' },
-        body: describeStream(stream.name, parameters),
+        body: describeStream(stream.name, parameters, address),
       };
     } catch (error) {
       log.debug({ stream: stream.name, err: error }, 'no parameter sets to describe the stream with');

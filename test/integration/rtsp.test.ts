@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { describe, it } from 'node:test';
 import { nalType } from '../../src/media/nal.ts';
 import { serveConnection } from '../../src/media/rtsp-connection.ts';
@@ -12,6 +13,12 @@ import { testContext } from '../support/context.ts';
 import { connectRtsp, depacketise, type RtspClient } from '../support/rtsp-client.ts';
 import { format, house, play, pps, sps, tcp } from '../support/rtsp-house.ts';
 import { until } from '../support/until.ts';
+
+const noIPv6 = Object.values(networkInterfaces())
+  .flat()
+  .some((one) => one?.address === '::1')
+  ? false
+  : 'this machine has no IPv6';
 
 describe('rtsp server', () => {
   it('serves a stream from a key frame on, with a sender report first, and the pictures arrive as they were', async () => {
@@ -302,6 +309,24 @@ describe('rtsp server', () => {
     for (let index = 0; index < 21; index++) assert.equal((await client.reply()).status, 200);
     assert.equal(socket.isPaused(), false);
     listening.close();
+  });
+
+  it('describes a stream for the kind of IP that the client came by', { skip: noIPv6 }, async () => {
+    for (const [host, from, lines] of [
+      ['127.0.0.1', '127.0.0.1', ['o=- 0 0 IN IP4 127.0.0.1', 'c=IN IP4 0.0.0.0']],
+      ['::1', '::1', ['o=- 0 0 IN IP6 ::1', 'c=IN IP6 ::']],
+      // The kernel says ::ffff:127.0.0.1 of it.
+      ['::', '127.0.0.1', ['o=- 0 0 IN IP4 127.0.0.1', 'c=IN IP4 0.0.0.0']],
+    ] as const) {
+      await using home = await house({ host });
+      using client = await connectRtsp(home.server.port, from);
+      const { body } = await client.request('DESCRIBE', home.url);
+      assert.deepEqual(
+        body.split('\r\n').filter((line) => /^[oc]=/.test(line)),
+        lines,
+        host,
+      );
+    }
   });
 
   it('ends a client that floods it before it may read anything', async () => {

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
+import { connect, isIPv6, type Socket } from 'node:net';
 import { until } from './until.ts';
 
 export interface RtspReply {
@@ -25,7 +25,7 @@ export interface RtspClient extends Disposable {
 
 /** A client that does as the test says, without a will of its own; `from` is an address of this machine. */
 export async function connectRtsp(port: number, from = '127.0.0.1'): Promise<RtspClient> {
-  const socket = connect({ port, host: '127.0.0.1', localAddress: from });
+  const socket = connect({ port, host: isIPv6(from) ? '::1' : '127.0.0.1', localAddress: from });
   await once(socket, 'connect');
   const packets: RtspPacket[] = [];
   const replies: RtspReply[] = [];
