@@ -236,6 +236,7 @@ async function feedOn(clock: ManualClock) {
   await once(server, 'listening');
   return {
     feed,
+    hub,
     url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}/api/v1/live`,
     [Symbol.asyncDispose]: async () => {
       server.close();
@@ -317,6 +318,51 @@ test('of a camera whose masks were taken off nobody gets pictures from before, l
   const count = run('ffprobe', ['-count_packets', '-show_entries', 'stream=nb_read_packets', '-of', 'csv=p=0', `${path}.mp4`]);
   const last = clip.units.findLastIndex(({ pts }) => Number(pts) / 90 <= 1900);
   assert.equal(Number(count), last + 1 - second);
+});
+
+test('who stops reading a small picture loses what would be more than 5 s late, and goes on at a key frame', async () => {
+  const clock = new ManualClock();
+  await using home = await feedOn(clock);
+  const { hub, feed, url } = home;
+  hub.setCameras([{ camera: 'lobby', masked: false }]);
+  const about = { camera: 'lobby', epoch: 1, variant: 'clean' } as const;
+  const annexB = (nals: readonly string[]) => Buffer.from(nals.map((nal) => `00000001${nal}`).join(''), 'hex');
+  const sets = ['6742c00d8c8d40a0fd80f08846a0', '68ce3c80'];
+  hub.format({ ...about, codec: 'h264', width: 320, height: 180, parameterSets: annexB(sets) });
+  let index = 0;
+  /** Seconds of five pictures each, the first of them a key frame. */
+  async function second(): Promise<void> {
+    for (let each = 0; each < 5; each++, index++) {
+      const pts = BigInt(index * 18_000);
+      const key = index % 5 === 0;
+      const data = annexB(key ? [...sets, '658880'] : ['419a20']);
+      hub.unit({ ...about, key, pts, dts: pts, captureMs: clock.now(), data });
+      await clock.advance(200);
+    }
+  }
+  using client = await connectLive(url, { ticket: writeTicket(viewer, ticketKey, clock).ticket });
+  client.say({ type: 'subscribe', stream: 1, camera: 'lobby' });
+  const lost = () => hub.stats().reduce((sum, stream) => sum + stream.lost, 0);
+  await until('it is in', () => feed.subscribers === 1 && hub.stats()[0]?.readers === 1);
+  for (let count = 1; count <= 12; count++) {
+    await second();
+    await until('they are there', () => client.units.length === 5 * count);
+  }
+  assert.equal(lost(), 0);
+  client.webSocket.pause();
+  for (let count = 0; count < 20; count++) await second();
+  assert.ok(lost() >= 60, `${lost()} of 100 were lost`);
+  const before = lost();
+  client.webSocket.resume();
+  await until('it goes on', async () => {
+    await second();
+    return client.said('lost').length > 0;
+  });
+  const [said] = client.said('lost');
+  assert.ok(said !== undefined && said.units >= before, JSON.stringify(said));
+  const at = client.answers.indexOf(said);
+  const next = await until('a unit behind it', () => client.units.find((unit) => client.answers.indexOf(unit) > at));
+  assert.equal(next.key, true);
 });
 
 test('whose access was revoked may come back although the clock was set back meanwhile, and with no ticket of before', async () => {
