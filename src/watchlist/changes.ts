@@ -34,6 +34,7 @@ export interface ChangesOptions {
   readonly searcher: Searcher;
   readonly store: WatchlistStore;
   readonly photos: PhotoTools;
+  /** Never rejects. */
   readonly audit: (row: AuditRow) => Promise<void>;
   readonly onRemove?: ((entry: EntryRecord, cause: RemovalCause) => void | Promise<void>) | undefined;
   /** Removed in an earlier run, not erased yet. */
@@ -62,11 +63,7 @@ export function createChanges(options: ChangesOptions, ctx: Context) {
   const unfinished = new Map(options.removed.map((entry) => [entry.id, entry]));
 
   async function note(row: Omit<AuditRow, 'at'>): Promise<void> {
-    try {
-      await options.audit({ at: clock.now(), ...row });
-    } catch (error) {
-      log.error({ err: error, action: row.action, subject: row.subject }, 'audit row is lost');
-    }
+    await options.audit({ at: clock.now(), ...row });
   }
 
   function spaceOf({ kind }: EntryRecord): Space {

@@ -112,7 +112,7 @@ export async function startAccounts(store: Pick<Store, 'users' | 'audit'>, ctx: 
   const rights = new Map<string, AbortController>();
   const sessions = createSessions(stored.sessions);
   const tokens = createTokens(stored.tokens);
-  const audit = createAuditNotes(store.audit, ctx);
+  const audit = createAuditNotes(store.audit, clock);
   const passwords = createPasswords(ctx);
   const changeListeners = new Set<(users: readonly StreamUser[]) => void>();
   const revokeListeners = new Set<(user: string, cause: RevokeCause) => void>();
@@ -366,7 +366,6 @@ export async function startAccounts(store: Pick<Store, 'users' | 'audit'>, ctx: 
     [Symbol.asyncDispose]: async () => {
       await line;
       await keeping[Symbol.asyncDispose]();
-      await audit[Symbol.asyncDispose]();
     },
   };
 }
