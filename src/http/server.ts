@@ -1,9 +1,11 @@
 import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type FastifyInstance, fastify } from 'fastify';
 import type { Context } from '../core/context.ts';
 import { errorText, isSystemError, SightlineError } from '../core/errors.ts';
 import type { BoundRoute } from './api/route.ts';
+import { type ConnectionLimits, type Connections, connectionLimits, createConnections } from './connections.ts';
 import type { Gate } from './gate.ts';
 import { type PagesOptions, servePages } from './pages.ts';
 import { problem, problemMedia } from './problem.ts';
@@ -27,7 +29,14 @@ export interface HttpNeeds {
   /** PEM; HTTPS instead of HTTP. */
   readonly tls?: { readonly cert: string; readonly key: string };
   /** Takes the connection of a WebSocket upgrade whatever happens. Absent: there is no live feed. */
-  readonly live?: (request: Pick<IncomingMessage, 'url' | 'headers'>, socket: Duplex, head: Uint8Array) => void;
+  readonly live?: (
+    request: Pick<IncomingMessage, 'url' | 'headers'>,
+    socket: Duplex,
+    head: Uint8Array,
+    place: string | undefined,
+  ) => void;
+  /** `connectionLimits` unless it is said. */
+  readonly limits?: ConnectionLimits;
   readonly pages?: PagesOptions;
   /** Plugins and hooks before any route. */
   readonly register?: (app: FastifyInstance) => Promise<void>;
@@ -41,24 +50,34 @@ export interface HttpServer extends AsyncDisposable {
 /** A photo of 20 MB over a slow line takes its time; the head of a request does not. */
 const requestTimeoutMs = 120_000;
 const headersTimeoutMs = 15_000;
-/** Connections at once: pages, streams and pictures of some hundred people. */
-const maxConnections = 2000;
+const handshakeTimeoutMs = 10_000;
+/** So much later than those limits a connection may end. Node's own would be half a minute. */
+const checkConnectionsEveryMs = 2000;
 const livePath = '/api/v1/live';
 
 /** Rejects with `http.unavailable` when the address or the certificate cannot be taken. */
 export async function startHttpServer(config: HttpConfig, needs: HttpNeeds, ctx: Context): Promise<HttpServer> {
   const stopped = new AbortController();
   const room: Context = { ...ctx, signal: AbortSignal.any([ctx.signal, stopped.signal]) };
-  const app = await build(config, needs, room);
-  app.server.maxConnections = maxConnections;
+  const connections = createConnections(
+    { limits: needs.limits ?? connectionLimits, placeOf: (peer) => needs.gate.placeOf(peer) },
+    room,
+  );
+  let app: FastifyInstance;
+  try {
+    app = await build(config, needs, connections, room);
+  } catch (error) {
+    connections[Symbol.dispose]();
+    throw error;
+  }
+  app.server.on('connection', (socket: Socket) => connections.accept(socket));
   app.server.headersTimeout = headersTimeoutMs;
-  const turnedAway = ctx.metrics.counter('sightline_http_turned_away_total', 'Connections beyond the limit.');
-  app.server.on('drop', () => turnedAway.inc());
   takeUpgrades(app, needs, room);
   try {
     await app.listen({ host: config.host, port: config.port });
   } catch (cause) {
     await app.close();
+    connections[Symbol.dispose]();
     throw unavailable(config, isSystemError(cause, 'EADDRINUSE') ? 'the port is taken' : errorText(cause), cause);
   }
   const bound = app.server.address();
@@ -71,6 +90,7 @@ export async function startHttpServer(config: HttpConfig, needs: HttpNeeds, ctx:
   async function close(): Promise<void> {
     stopped.abort();
     await app.close();
+    connections[Symbol.dispose]();
   }
   return {
     address,
@@ -89,7 +109,7 @@ function unavailable(config: HttpConfig, reason: string, cause: unknown): Sightl
   );
 }
 
-async function build(config: HttpConfig, needs: HttpNeeds, ctx: Context): Promise<FastifyInstance> {
+async function build(config: HttpConfig, needs: HttpNeeds, connections: Connections, ctx: Context): Promise<FastifyInstance> {
   let app: FastifyInstance;
   try {
     const options = {
@@ -101,12 +121,15 @@ async function build(config: HttpConfig, needs: HttpNeeds, ctx: Context): Promis
       routerOptions: { maxParamLength: 200 },
       ...unreadableRequests((message, status) => problem(status, 'http.request', message), problemMedia),
     } as const;
-    const upgrading = { shouldUpgradeCallback: asksForWebSocket };
+    const upgrading = { shouldUpgradeCallback: asksForWebSocket, connectionsCheckingInterval: checkConnectionsEveryMs };
     // Of the two kinds of server Fastify makes the same things known.
     app =
       needs.tls === undefined
         ? fastify({ ...options, http: upgrading })
-        : (fastify({ ...options, https: { ...needs.tls, ...upgrading } }) as unknown as FastifyInstance);
+        : (fastify({
+            ...options,
+            https: { ...needs.tls, ...upgrading, handshakeTimeout: handshakeTimeoutMs },
+          }) as unknown as FastifyInstance);
   } catch (cause) {
     throw unavailable(config, `the certificate of http.tls cannot be used: ${errorText(cause)}`, cause);
   }
@@ -129,7 +152,7 @@ async function build(config: HttpConfig, needs: HttpNeeds, ctx: Context): Promis
     else done(new SightlineError('http.request', `of a body only a photo may be longer than ${valuesLimit} characters`));
   });
   await needs.register?.(app);
-  serveRoutes(app, needs, ctx);
+  serveRoutes(app, { ...needs, onKnown: (socket) => connections.known(socket) }, ctx);
   if (needs.pages !== undefined) await servePages(app, needs.pages);
   return app;
 }
@@ -168,7 +191,7 @@ function takeUpgrades(app: FastifyInstance, needs: HttpNeeds, ctx: Context): voi
     const path = request.url?.split('?', 1)[0];
     if (path === livePath && needs.live !== undefined && asksForWebSocket(request)) {
       upgrades.inc({ result: 'live' });
-      needs.live(request, socket, head);
+      needs.live(request, socket, head, needs.gate.placeOf(request.socket.remoteAddress, request.headers));
       return;
     }
     upgrades.inc({ result: 'refused' });

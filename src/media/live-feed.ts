@@ -16,6 +16,7 @@ import {
 } from '../core/live-messages.ts';
 import { FloodGate } from '../core/log.ts';
 import type { ToDoor } from '../core/media-door.ts';
+import { Strangers } from '../core/strangers.ts';
 import { readTicket, type Ticket, ticketLifeMs } from '../core/tickets.ts';
 import type { CameraId } from '../core/types.ts';
 import type { Hub } from './hub.ts';
@@ -29,9 +30,9 @@ import { textFrame } from './websocket-frame.ts';
  * connection; it lives for as long as its client renews that, until the client or the daemon (`revoke`) ends it.
  */
 
-/** Connections, and those of them that have not said hello. */
-const connectionsLimit = 1024;
-const strangersLimit = 256;
+/** Connections of those who have said hello, and those that have not, of which the oldest make room for newer ones. */
+const connectionsLimit = 768;
+const strangersLimits = { all: 256, ofPlace: 16 } as const;
 /** What is said to a refused one is small and leaves at once. */
 const refuseWithinMs = 2000;
 /** Messages, pings and pongs of one client in one second. */
@@ -42,7 +43,13 @@ const pingEveryMs = 15_000;
 /** A client that answers no ping for so long is gone, or so slow that what waits for it is of no use. */
 const silentMs = 120_000;
 
-export type Handover = Pick<Extract<ToDoor, { type: 'live' }>, 'url' | 'headers' | 'head'>;
+export type Handover = Omit<Extract<ToDoor, { type: 'live' }>, 'type'>;
+
+export interface LiveFeedOptions {
+  readonly hub: Hub;
+  /** The connection of this handover has said hello with a ticket that is right. */
+  onKnown(id: number): void;
+}
 
 export interface LiveFeed extends AsyncDisposable {
   take(request: Handover, socket: Socket): void;
@@ -52,7 +59,7 @@ export interface LiveFeed extends AsyncDisposable {
   revoke(user: string, atMs: number): void;
   /** Those who have said hello. */
   readonly subscribers: number;
-  /** Connections that were not taken. */
+  /** Connections that were not taken, or that made room for newer ones before their hello. */
   readonly refused: number;
   /** Metadata that slow subscribers lost, all together. */
   readonly framesLost: number;
@@ -71,7 +78,7 @@ function refuseUpgrade(socket: Socket, status: string, clock: Clock): void {
   socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
 }
 
-export function createLiveFeed(hub: Hub, ctx: Context): LiveFeed {
+export function createLiveFeed({ hub, onKnown }: LiveFeedOptions, ctx: Context): LiveFeed {
   const { clock } = ctx;
   const flood = new FloodGate(ctx.log, clock);
   const server = new WebSocketServer({
@@ -84,6 +91,7 @@ export function createLiveFeed(hub: Hub, ctx: Context): LiveFeed {
     handleProtocols: () => liveProtocol,
   });
   const connections = new Set<LiveConnection>();
+  const strangers = new Strangers<LiveConnection>(strangersLimits);
   const metadata = new Map<CameraId, Set<LiveConnection>>();
   const video = new Map<string, Map<Subscription, LiveConnection>>();
   /** By user: tickets issued until then are void. */
@@ -221,9 +229,16 @@ export function createLiveFeed(hub: Hub, ctx: Context): LiveFeed {
     }
   }
 
-  function attach(socket: Socket, webSocket: WebSocket): void {
+  function attach({ id, place }: Handover, socket: Socket, webSocket: WebSocket): void {
     const connection = new LiveConnection(socket, webSocket, clock);
     connections.add(connection);
+    const leaving = strangers.add(connection, place);
+    if (leaving !== undefined) {
+      flood.warn('live connection made room for a newer one', { strangers: strangers.size, place });
+      refused += 1;
+      connections.delete(leaving);
+      leaving.terminate();
+    }
     const helloTimer = clock.deadline(liveHelloWithinMs);
     helloTimer.signal.addEventListener(
       'abort',
@@ -260,7 +275,9 @@ export function createLiveFeed(hub: Hub, ctx: Context): LiveFeed {
         if (request.type === 'subscribe') subscribes -= 1;
         receive(connection, request);
       }
-      if (connection.principal !== undefined) helloTimer[Symbol.dispose]();
+      if (connection.principal === undefined) return;
+      helloTimer[Symbol.dispose]();
+      if (strangers.delete(connection)) onKnown(id);
     });
     webSocket.on('pong', hear);
     webSocket.on('ping', (data) => {
@@ -271,6 +288,7 @@ export function createLiveFeed(hub: Hub, ctx: Context): LiveFeed {
     webSocket.on('close', () => {
       helloTimer[Symbol.dispose]();
       connections.delete(connection);
+      strangers.delete(connection);
       for (const subscription of [...connection.subscriptions.values()]) unsubscribe(connection, subscription);
     });
   }
@@ -318,10 +336,10 @@ export function createLiveFeed(hub: Hub, ctx: Context): LiveFeed {
   });
 
   return {
-    take: ({ url, headers, head }, socket) => {
-      const strangers = connections.values().reduce((sum, { principal }) => sum + (principal === undefined ? 1 : 0), 0);
-      if (connections.size >= connectionsLimit || strangers >= strangersLimit) {
-        flood.warn('live connection refused', { connections: connections.size, strangers });
+    take: (given, socket) => {
+      const { url, headers, head } = given;
+      if (connections.size - strangers.size >= connectionsLimit) {
+        flood.warn('live connection refused', { connections: connections.size, strangers: strangers.size });
         refused += 1;
         refuseUpgrade(socket, '503 Service Unavailable', clock);
         return;
@@ -336,7 +354,7 @@ export function createLiveFeed(hub: Hub, ctx: Context): LiveFeed {
       Object.assign(request, { method: 'GET', url, headers: { ...headers } });
       // Unit by unit and frame by frame: each is worth a packet of its own.
       socket.setNoDelay(true);
-      server.handleUpgrade(request, socket, Buffer.from(head), (webSocket) => attach(socket, webSocket));
+      server.handleUpgrade(request, socket, Buffer.from(head), (webSocket) => attach(given, socket, webSocket));
     },
     setTicketKey: (key) => {
       ticketKey = key;
@@ -354,7 +372,7 @@ export function createLiveFeed(hub: Hub, ctx: Context): LiveFeed {
       return framesLost;
     },
     get subscribers() {
-      return connections.values().reduce((sum, { principal }) => sum + (principal === undefined ? 0 : 1), 0);
+      return connections.size - strangers.size;
     },
     [Symbol.asyncDispose]: async () => {
       keepingUp[Symbol.dispose]();

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { type FileHandle, open, writeFile } from 'node:fs/promises';
 import { get } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { test } from 'node:test';
@@ -146,7 +147,12 @@ test('a route that fails inside is a failure of that request, logged and counted
 test('a taken port is named with the setting that changes it; so is a certificate that is none', async () => {
   using ctx = testContext();
   await using api = await startTestApi(ctx);
-  const gate = { identify: async () => undefined, requireSameSite: () => {}, requireMetrics: async () => {} };
+  const gate = {
+    identify: async () => undefined,
+    requireSameSite: () => {},
+    requireMetrics: async () => {},
+    placeOf: () => undefined,
+  };
   await assert.rejects(startHttpServer({ host: '127.0.0.1', port: api.port }, { routes: [], gate }, ctx), {
     code: 'http.unavailable',
     message: `cannot listen on 127.0.0.1:${api.port}: the port is taken; set http.port or http.host`,
@@ -265,6 +271,53 @@ test('with a certificate it speaks HTTPS, upgrades included', async () => {
   assert.match(await upgrade(other, '/healthz', 'h2c', 'Upgrade, close'), /^HTTP\/1\.1 200 /);
 });
 
+test('idle connections of strangers keep nobody out, and whoever is logged in keeps theirs', async () => {
+  using ctx = testContext();
+  await using certificates = await makeCertificates();
+  const { certFile, keyFile } = certificates.server;
+  const certificate = { cert: readFileSync(certFile, 'utf8'), key: readFileSync(keyFile, 'utf8') };
+  const ca = readFileSync(certificates.caFile);
+  const limits = { known: 2, knownOfPlace: 1, strangers: 4, strangersOfPlace: 3 };
+  for (const tls of [undefined, certificate]) {
+    await using api = await startTestApi(ctx, { needs: { limits, ...(tls === undefined ? {} : { tls }) } });
+    const begin = async () => {
+      const socket: Socket =
+        tls === undefined
+          ? connect(api.port, '127.0.0.1')
+          : connectTls({ host: '127.0.0.1', port: api.port, servername: 'localhost', ca });
+      socket.on('error', () => {});
+      await once(socket, tls === undefined ? 'connect' : 'secureConnect');
+      return socket;
+    };
+    const ask = async (socket: Socket, path: string, name?: string) => {
+      const headers = Object.entries(name === undefined ? {} : api.credentials(name)).map(([key, value]) => `${key}: ${value}`);
+      socket.write(`${[`GET ${path} HTTP/1.1`, 'Host: localhost', ...headers].join('\r\n')}\r\n\r\n`);
+      const [answer] = await once(socket, 'data');
+      return String(answer).slice(9, 12);
+    };
+    const mine = await begin();
+    assert.equal(await ask(mine, '/api/v1/cameras', 'admin'), '200');
+    const beyond = await begin();
+    assert.equal(await ask(beyond, '/api/v1/cameras', 'admin'), '200');
+    const idle: Socket[] = [];
+    for (let count = 0; count < 10; count += 1) {
+      idle.push((await begin()).resume());
+      const asks = await begin();
+      assert.equal(await ask(asks, '/healthz'), '200');
+      asks.destroy();
+    }
+    await until('the oldest have gone', () => idle.slice(0, 7).every((socket) => socket.closed));
+    assert.ok(
+      idle.slice(8).every((socket) => !socket.closed),
+      'the newest stay',
+    );
+    assert.equal(await ask(mine, '/api/v1/cameras', 'admin'), '200');
+    await until('beyond what one place may have they are strangers', () => beyond.closed);
+    for (const socket of [mine, ...idle]) socket.destroy();
+  }
+  assert.match(await ctx.metrics.registry.metrics(), /sightline_http_turned_away_total [1-9]/);
+});
+
 test('a clip whose reader has gone before its first byte is closed all the same', async () => {
   using ctx = testContext();
   await using folder = await temporaryDirectory();
@@ -300,7 +353,12 @@ test('a clip whose reader has gone before its first byte is closed all the same'
       };
     },
   });
-  const gate = { identify: async () => undefined, requireSameSite: () => {}, requireMetrics: async () => {} };
+  const gate = {
+    identify: async () => undefined,
+    requireSameSite: () => {},
+    requireMetrics: async () => {},
+    placeOf: () => undefined,
+  };
   await using server = await startHttpServer({ host: '127.0.0.1', port: 0 }, { routes: bindRoutes([route], {}), gate }, ctx);
   const held = () =>
     readdirSync('/proc/self/fd').filter((fd) => {
