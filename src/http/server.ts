@@ -158,7 +158,7 @@ async function build(config: HttpConfig, needs: HttpNeeds, connections: Connecti
 }
 
 /** Of a body everything but what is long in base64. */
-const valuesLimit = 64 * 1024;
+const valuesLimit = 96 * 1024;
 const longFrom = 1000;
 
 /**

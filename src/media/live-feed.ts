@@ -35,8 +35,9 @@ const connectionsLimit = 768;
 const strangersLimits = { all: 256, ofPlace: 16 } as const;
 /** What is said to a refused one is small and leaves at once. */
 const refuseWithinMs = 2000;
-/** Messages, pings and pongs of one client in one second. */
+/** Messages, pings and pongs of one client in one second; one that is long counts for as many as it has parts of this length. */
 const messagesASecond = 200;
+const messagePartBytes = 4096;
 /** What each costs is more than its message: what is kept of a stream is sent anew. As many at once as a wall of pictures has. */
 const subscribesASecond = 20;
 const pingEveryMs = 15_000;
@@ -252,20 +253,20 @@ export function createLiveFeed({ hub, onKnown }: LiveFeedOptions, ctx: Context):
     let messages = 0;
     let subscribes: number = maxLiveStreams;
     /** Whether it may say so much. */
-    function hear(): boolean {
+    function hear(bytes: number): boolean {
       if (!connection.open) return false;
       const mono = clock.mono();
       subscribes = Math.min(maxLiveStreams, subscribes + ((mono - connection.heardMono) / 1000) * subscribesASecond);
       connection.heardMono = mono;
       const now = Math.floor(mono / 1000);
-      messages = now === second ? messages + 1 : 1;
+      messages = (now === second ? messages : 0) + Math.max(1, Math.ceil(bytes / messagePartBytes));
       second = now;
       if (messages > messagesASecond)
         connection.end('media.protocol', `more than ${messagesASecond} messages came in a second`);
       return messages <= messagesASecond;
     }
     webSocket.on('message', (data, isBinary) => {
-      if (!hear()) return;
+      if (!hear(lengthOf(data))) return;
       const request = isBinary ? undefined : parsed(data);
       if (request === undefined)
         connection.end('media.protocol', 'a message is none of hello, subscribe, unsubscribe, renew as documented');
@@ -279,9 +280,9 @@ export function createLiveFeed({ hub, onKnown }: LiveFeedOptions, ctx: Context):
       helloTimer[Symbol.dispose]();
       if (strangers.delete(connection)) onKnown(id);
     });
-    webSocket.on('pong', hear);
+    webSocket.on('pong', () => hear(0));
     webSocket.on('ping', (data) => {
-      if (hear()) connection.pong(data);
+      if (hear(data.length)) connection.pong(data);
     });
     // What is wrong with the connection ends it; ws says so to the client where it still can.
     webSocket.on('error', (error) => ctx.log.debug({ reason: errorText(error) }, 'live connection failed'));
@@ -381,6 +382,10 @@ export function createLiveFeed({ hub, onKnown }: LiveFeedOptions, ctx: Context):
       flood[Symbol.dispose]();
     },
   };
+}
+
+function lengthOf(data: WebSocket.RawData): number {
+  return Array.isArray(data) ? data.reduce((sum, { length }) => sum + length, 0) : data.byteLength;
 }
 
 function parsed(data: WebSocket.RawData): LiveRequest | undefined {

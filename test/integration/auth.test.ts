@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import Sqlite from 'better-sqlite3';
 import { readTicket } from '../../src/core/tickets.ts';
+import { maxCameraName, maxUserCameras } from '../../src/core/users.ts';
 import { loadTls } from '../../src/http/auth/tls.ts';
 import { makeCertificates } from '../support/certificates.ts';
 import { temporaryDirectory } from '../support/directory.ts';
@@ -239,6 +240,12 @@ test('users are managed; who loses rights loses what goes on at once; the last a
   assert.equal((await bo.ask('POST', '/api/v1/users/bo/stream-password')).status, 200);
 
   const stays = await openStream(door, { cookie: bo.cookie });
+  const most = Array.from({ length: maxUserCameras }, (_, at) => `${at}`.padEnd(maxCameraName, 'x'));
+  assert.equal(
+    (await ada.ask('POST', '/api/v1/users', { user: 'everywhere', role: 'viewer', cameras: most })).status,
+    201,
+    'as many cameras as one may have, by the longest names',
+  );
   await ada.ask('PATCH', '/api/v1/users/bo', { cameras: ['lobby', 'gate', 'yard'] });
   assert.deepEqual(door.revoked, [], 'who is given more loses nothing');
   await ada.ask('PATCH', '/api/v1/users/bo', { cameras: ['lobby'] });

@@ -10,7 +10,10 @@ import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import { WebSocket } from 'ws';
 import { createSocketHandover } from '../../src/composition/media-door-sockets.ts';
-import { writeTicket } from '../../src/core/tickets.ts';
+import type { Principal } from '../../src/core/access.ts';
+import { liveMessageLimitBytes } from '../../src/core/live-messages.ts';
+import { maxTicketLength, writeTicket } from '../../src/core/tickets.ts';
+import { maxCameraName, maxUserCameras } from '../../src/core/users.ts';
 import { createHub } from '../../src/media/hub.ts';
 import { createLiveFeed } from '../../src/media/live-feed.ts';
 import { makeCertificates } from '../support/certificates.ts';
@@ -66,7 +69,7 @@ test('nobody is let in without a ticket that is right, and nobody sees what is n
   early.say({ type: 'subscribe', stream: 1, camera: 'lobby' });
   assert.equal((await early.closed).reason, 'http.auth');
   using long = await connectLive(url, { ticket: ticket(admin) });
-  long.webSocket.send('x'.repeat(5000));
+  long.webSocket.send('x'.repeat(liveMessageLimitBytes + 1));
   assert.equal((await long.closed).code, 1009);
 
   using vic = await connectLive(url, { ticket: ticket(viewer) });
@@ -266,10 +269,36 @@ async function startFeed(ctx: TestContext) {
     url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}/api/v1/live`,
     [Symbol.asyncDispose]: async () => {
       await feed[Symbol.asyncDispose]();
+      hub[Symbol.dispose]();
       server.close();
     },
   };
 }
+
+test('a user of as many cameras as one may have is let in, by the longest names', async () => {
+  using ctx = testContext();
+  await using alone = await startFeed(ctx);
+  const cameras = Array.from({ length: maxUserCameras }, (_, at) => `${at}`.padEnd(maxCameraName, 'x'));
+  const everywhere: Principal = { ...viewer, user: `token:${'x'.repeat(64)}`, role: 'operator', cameras };
+  const given = writeTicket(everywhere, ticketKey, Date.now()).ticket;
+  assert.ok(
+    given.length <= maxTicketLength && given.length > maxTicketLength - 1000,
+    'the limit is not larger than it need be',
+  );
+  using client = await connectLive(alone.url, { ticket: given });
+  await until('welcome', () => client.said('welcome')[0]);
+  client.say({ type: 'renew', ticket: given });
+  await until('the renewal', () => client.said('welcome').length === 2);
+  for (const camera of [cameras[999] ?? '', 'other']) client.say({ type: 'subscribe', stream: 1, camera });
+  await until('both answers', () => client.said('error').length === 2);
+  assert.deepEqual(
+    client.said('error').map(({ code }) => code),
+    ['http.unknown', 'http.forbidden'],
+  );
+  for (let count = 0; count < 20; count += 1) client.say({ type: 'renew', ticket: given });
+  assert.equal((await client.closed).reason, 'media.protocol');
+  assert.match(client.said('error')[2]?.message ?? '', /messages came in a second/);
+});
 
 test('those who say no hello keep nobody out: the oldest of them leave, of one place beyond sixteen', async () => {
   using ctx = testContext(new ManualClock());
