@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Context } from '../core/context.ts';
 import type { PortableEntry } from '../core/control.ts';
+import { entryName } from '../core/entry-name.ts';
 import { isSightlineError, SightlineError } from '../core/errors.ts';
 import type { AuditRow, EntryRecord, ReferenceHead, ReferenceRecord, WatchlistStore } from '../core/store.ts';
 import { importEntry } from './archive.ts';
@@ -77,6 +78,8 @@ export function createChanges(options: ChangesOptions, ctx: Context) {
     const kind = request.kind ?? 'face';
     const same = members.find(request.name).filter(({ entry }) => entry.list === request.list && entry.kind === kind);
     const before = request.entryId === undefined ? same[0] : members.named(request.entryId);
+    // One that is there keeps its name, whatever was allowed when it came.
+    const name = before?.entry.name ?? entryName(request.name);
     if (before !== undefined && before.entry.kind !== kind) {
       throw new SightlineError('control.request', `entry ${before.entry.id} is of kind ${before.entry.kind}, not ${kind}`);
     }
@@ -90,7 +93,7 @@ export function createChanges(options: ChangesOptions, ctx: Context) {
     const entry: EntryRecord = {
       ...(before?.entry ?? {
         id: randomUUID(),
-        name: request.name,
+        name,
         list: request.list,
         kind,
         notes: '',
@@ -164,8 +167,9 @@ export function createChanges(options: ChangesOptions, ctx: Context) {
     return { entry, reference: pictureless(reference), warnings };
   }
 
-  async function importOne(record: PortableEntry, actor: string, signal: AbortSignal): Promise<ImportResult> {
-    const before = members.get(record.entry.id);
+  async function importOne(given: PortableEntry, actor: string, signal: AbortSignal): Promise<ImportResult> {
+    const before = members.get(given.entry.id);
+    const record = before === undefined ? { ...given, entry: { ...given.entry, name: entryName(given.entry.name) } } : given;
     checkEntry(before?.entry ?? record.entry, lists(), clock.now());
     const taken = (id: string) => members.reference(id) !== undefined;
     const space = spaceOf(record.entry);
