@@ -133,6 +133,9 @@ async function build(config: HttpConfig, needs: HttpNeeds, connections: Connecti
   } catch (cause) {
     throw unavailable(config, `the certificate of http.tls cannot be used: ${errorText(cause)}`, cause);
   }
+  app.addHook('onRequest', async ({ raw }) => {
+    if (!hasOneHost(raw)) throw new SightlineError('http.request', severalHosts);
+  });
   app.addHook('onSend', async (_request, reply) => {
     void reply.headers({
       'x-content-type-options': 'nosniff',
@@ -177,6 +180,13 @@ function isFewValues(body: string): boolean {
   return values + body.length - at <= valuesLimit;
 }
 
+const severalHosts = 'a request has one Host header, and this one has several';
+
+/** Of several, proxies and we might take different ones (RFC 9112 section 3.2). Node shows the first alone. */
+function hasOneHost({ rawHeaders }: IncomingMessage): boolean {
+  return rawHeaders.filter((text, at) => at % 2 === 0 && text.toLowerCase() === 'host').length <= 1;
+}
+
 /** To any other protocol, such as h2c, nobody is obliged to change: the request is answered as if it did not ask (RFC 9110 section 7.8). */
 function asksForWebSocket({ headers }: IncomingMessage): boolean {
   return headers.upgrade?.toLowerCase() === 'websocket';
@@ -189,24 +199,21 @@ function takeUpgrades(app: FastifyInstance, needs: HttpNeeds, ctx: Context): voi
   ]);
   app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const path = request.url?.split('?', 1)[0];
-    if (path === livePath && needs.live !== undefined && asksForWebSocket(request)) {
+    if (path === livePath && needs.live !== undefined && asksForWebSocket(request) && hasOneHost(request)) {
       upgrades.inc({ result: 'live' });
       needs.live(request, socket, head, needs.gate.placeOf(request.socket.remoteAddress, request.headers));
       return;
     }
     upgrades.inc({ result: 'refused' });
-    const [status, words, answer] =
-      path === livePath && needs.live === undefined
-        ? [
-            503,
-            'Service Unavailable',
-            problem(503, 'media.unavailable', 'there is no live feed: media is off in the configuration'),
-          ]
-        : [404, 'Not Found', problem(404, 'http.unknown', `there is nothing to upgrade to but WebSocket at ${livePath}`)];
+    const answer = !hasOneHost(request)
+      ? problem(400, 'http.request', severalHosts)
+      : path === livePath && needs.live === undefined
+        ? problem(503, 'media.unavailable', 'there is no live feed: media is off in the configuration')
+        : problem(404, 'http.unknown', `there is nothing to upgrade to but WebSocket at ${livePath}`);
     const text = JSON.stringify(answer);
     socket.on('error', () => socket.destroy());
     socket.end(
-      `HTTP/1.1 ${status} ${words}\r\nConnection: close\r\nContent-Type: ${problemMedia}\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
+      `HTTP/1.1 ${answer.status} ${answer.title}\r\nConnection: close\r\nContent-Type: ${problemMedia}\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
       () => socket.destroy(),
     );
   });

@@ -215,6 +215,11 @@ test('users are managed; who loses rights loses what goes on at once; the last a
   for (const user of ['a:b', '', '-x', 'x'.repeat(65)])
     assert.equal((await ada.ask('POST', '/api/v1/users', { user, password, role: 'viewer' })).status, 400, user);
 
+  for (const user of ['nobody', 'Sightline']) {
+    const reserved = await ada.ask('POST', '/api/v1/users', { user, password, role: 'viewer' });
+    assert.deepEqual([reserved.status, reserved.value.code], [422, 'user.refused'], user);
+  }
+
   const last = [
     await ada.ask('DELETE', '/api/v1/users/ada'),
     await ada.ask('PATCH', '/api/v1/users/ada', { role: 'operator' }),

@@ -109,6 +109,21 @@ test('whatever is no success is a problem with a code: nobody, not there, anothe
   assert.equal((await api.ask('admin', '/api/v1/lists', { method: 'POST', json: {} })).headers.get('allow'), 'GET');
 });
 
+test('a request with several Host headers is refused, an upgrade too', async () => {
+  using ctx = testContext();
+  await using api = await startTestApi(ctx, { needs: { live: (_request, socket) => void socket.end('mine') } });
+  const ask = async (path: string, headers: readonly string[]) => {
+    const socket = connect(api.port, '127.0.0.1');
+    socket.write(`${[`GET ${path} HTTP/1.1`, ...headers, 'Connection: Upgrade, close'].join('\r\n')}\r\n\r\n`);
+    const said: Buffer[] = await socket.toArray();
+    return Buffer.concat(said).toString();
+  };
+  for (const path of ['/healthz', '/login', '/api/v1/live', '/nothing'])
+    assert.match(await ask(path, ['Host: a', 'HOST: b']), /^HTTP\/1\.1 400 .*http\.request/s, path);
+  assert.match(await ask('/api/v1/live', ['Upgrade: websocket', 'Host: a', 'host: a']), /^HTTP\/1\.1 400 .*http\.request/s);
+  assert.match(await ask('/api/v1/live', ['Upgrade: websocket', 'Host: a']), /^mine/);
+});
+
 test('a body as large as a photo is not parsed when it holds no photo but values', async () => {
   using ctx = testContext();
   await using api = await startTestApi(ctx);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isSightlineError } from '../../src/core/errors.ts';
 import type { MatchResult, Quality } from '../../src/core/types.ts';
+import { problemOf } from '../../src/http/problem.ts';
 import { checkEntry, warningsOf } from '../../src/watchlist/enrolment.ts';
 import { createMembers, endOf } from '../../src/watchlist/members.ts';
 import type { PhotoSubject } from '../../src/watchlist/photos.ts';
@@ -206,7 +207,10 @@ test('changes happen one at a time in their order, also after one that fails, an
   const third = turns.take(async () => 'third');
   await assert.rejects(
     turns.take(async () => void seen.push('fourth')),
-    (error) => isSightlineError(error, 'control.request'),
+    (error) => {
+      const { problem, headers } = problemOf(error);
+      return isSightlineError(error, 'watchlist.busy') && problem.status === 503 && headers['retry-after'] === '2';
+    },
   );
   gate.resolve();
   await assert.rejects(first, /first fails/);
