@@ -60,6 +60,7 @@ test('the set-up link makes one admin, once, and no secret is anywhere in plain'
     const weak = await offer('ada', { password: 'short' });
     assert.deepEqual([weak.status, weak.value.code], [422, 'user.refused']);
     assert.match(weak.value.detail, /has 5 characters; at least 10/);
+    assert.equal((await offer('Nobody')).value.code, 'user.refused', 'in the audit trail that is nobody');
     const both = await Promise.all([offer('ada'), offer('eve')]);
     assert.deepEqual(statuses(both).toSorted(), [201, 409]);
     assert.equal((await offer('later')).status, 409);
