@@ -31,6 +31,7 @@ export function createAuditRows(write: (row: AuditRow) => Promise<void>, { log, 
   let writing: Promise<void> | undefined;
   /** Why the oldest could not be written. */
   let trouble: string | undefined;
+  let closed = false;
 
   /** Each has its line, whole: the log is the only place it is then in. */
   function lose(row: AuditRow, reason: string): void {
@@ -39,36 +40,47 @@ export function createAuditRows(write: (row: AuditRow) => Promise<void>, { log, 
   }
 
   async function drain(): Promise<void> {
-    for (let next = waiting[0]; next !== undefined; next = waiting[0]) {
-      try {
-        await write(next.row);
-        trouble = undefined;
-      } catch (error) {
-        if (!isSightlineError(error) || error.details['lasting'] === true) lose(next.row, errorText(error));
-        else {
-          if (trouble === undefined) log.warn({ reason: errorText(error) }, 'audit rows wait in memory, the store takes none');
-          trouble = errorText(error);
+    try {
+      for (let next = waiting[0]; next !== undefined; next = waiting[0]) {
+        if (!(await stored(next.row))) {
           for (const { settled } of waiting) settled.resolve();
           return;
         }
+        waiting.shift();
+        depth.set(waiting.length);
+        next.settled.resolve();
       }
-      waiting.shift();
-      depth.set(waiting.length);
-      next.settled.resolve();
+    } finally {
+      // With nothing in between: a row that comes now begins anew.
+      writing = undefined;
     }
+  }
+
+  /** False: it has to wait. */
+  async function stored(row: AuditRow): Promise<boolean> {
+    try {
+      await write(row);
+      trouble = undefined;
+    } catch (error) {
+      if (isSightlineError(error) && error.details['lasting'] !== true) {
+        if (trouble === undefined) log.warn({ reason: errorText(error) }, 'audit rows wait in memory, the store takes none');
+        trouble = errorText(error);
+        return false;
+      }
+      lose(row, errorText(error));
+    }
+    return true;
   }
 
   function retry(): void {
     if (waiting.length === 0) return;
-    writing ??= drain().finally(() => {
-      writing = undefined;
-    });
+    writing ??= drain();
   }
 
   return {
     add: async (row) => {
-      if (waiting.length >= maxAuditRows) {
-        lose(row, trouble ?? `${maxAuditRows} rows wait for the disk`);
+      if (closed || waiting.length >= maxAuditRows) {
+        lose(row, closed ? 'the store is closed' : (trouble ?? `${maxAuditRows} rows wait for the disk`));
         return;
       }
       const settled = Promise.withResolvers<void>();
@@ -81,6 +93,7 @@ export function createAuditRows(write: (row: AuditRow) => Promise<void>, { log, 
     retry,
     settled: async () => await waiting.at(-1)?.settled.promise,
     [Symbol.asyncDispose]: async () => {
+      closed = true;
       await writing;
       retry();
       await writing;

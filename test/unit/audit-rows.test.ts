@@ -65,8 +65,22 @@ test('audit rows beyond what may wait, and those left at the end, are counted an
     ['error', 1000, 'ada', 'user.add', { via: 'session' }, 'the disk is full'],
   );
   await rows[Symbol.asyncDispose]();
-  assert.equal(lost().length, maxAuditRows + 2);
-  assert.match(await ctx.metrics.registry.metrics(), new RegExp(`sightline_audit_lost_total ${maxAuditRows + 2}`));
+  await rows.add(row('late'));
+  assert.equal(lost().length, maxAuditRows + 3);
+  assert.equal(lost().at(-1)?.['reason'], 'the store is closed');
+  assert.match(await ctx.metrics.registry.metrics(), new RegExp(`sightline_audit_lost_total ${maxAuditRows + 3}`));
+});
+
+test('a row that comes in the moment in which the last one is stored is not forgotten', async () => {
+  using ctx = testContext();
+  const disk = createDisk();
+  await using rows = createAuditRows(disk.write, ctx);
+  for (let gap = 0; gap < 10; gap += 1) {
+    const first = rows.add(row(`first ${gap}`));
+    for (let turn = 0; turn < gap; turn += 1) await Promise.resolve();
+    await Promise.all([first, rows.add(row(`second ${gap}`))]);
+  }
+  assert.equal(disk.stored.length, 20);
 });
 
 test('an audit row that can never be stored does not hold up those behind it', async () => {
