@@ -11,8 +11,8 @@ import {
   liveMessageLimitBytes,
   liveProtocol,
   liveRenewGraceMs,
-  liveRequest,
   maxLiveStreams,
+  readLiveRequest,
 } from '../core/live-messages.ts';
 import { FloodGate } from '../core/log.ts';
 import type { ToDoor } from '../core/media-door.ts';
@@ -267,10 +267,13 @@ export function createLiveFeed({ hub, onKnown }: LiveFeedOptions, ctx: Context):
     }
     webSocket.on('message', (data, isBinary) => {
       if (!hear(lengthOf(data))) return;
-      const request = isBinary ? undefined : parsed(data);
-      if (request === undefined)
-        connection.end('media.protocol', 'a message is none of hello, subscribe, unsubscribe, renew as documented');
-      else if (request.type === 'subscribe' && subscribes < 1)
+      const read = isBinary ? { wrong: 'it is bytes; clients send text' } : readLiveRequest(data.toString());
+      if ('wrong' in read) {
+        connection.end('media.protocol', `a message is none that docs/asyncapi.json has: ${read.wrong}`);
+        return;
+      }
+      const { request } = read;
+      if (request.type === 'subscribe' && subscribes < 1)
         connection.end('media.protocol', `more than ${subscribesASecond} subscriptions came in a second`);
       else {
         if (request.type === 'subscribe') subscribes -= 1;
@@ -386,12 +389,4 @@ export function createLiveFeed({ hub, onKnown }: LiveFeedOptions, ctx: Context):
 
 function lengthOf(data: WebSocket.RawData): number {
   return Array.isArray(data) ? data.reduce((sum, { length }) => sum + length, 0) : data.byteLength;
-}
-
-function parsed(data: WebSocket.RawData): LiveRequest | undefined {
-  try {
-    return liveRequest.safeParse(JSON.parse(data.toString())).data;
-  } catch {
-    return undefined;
-  }
 }

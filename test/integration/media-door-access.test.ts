@@ -59,11 +59,21 @@ test('nobody is let in without a ticket that is right, and nobody sees what is n
     assert.equal(client.said('error')[0]?.code, 'http.auth');
     assert.equal(client.said('welcome').length, 0);
   }
-  for (const wrong of [Buffer.of(1, 2), '{', '{"type":"subscribe","stream":-1,"camera":"lobby"}', '[]', '{"type":"hello"}']) {
+  for (const [wrong, words] of [
+    [Buffer.of(1, 2), /bytes/],
+    ['{', /no JSON/],
+    ['{"type":"subscribe","stream":-1,"camera":"lobby"}', /: stream: /],
+    ['{"type":"subscribe","camera":"lobby"}', /: stream: .*number/],
+    ['{"type":"subscribe","stream":1,"camera":"lobby","annotated":true}', /"annotated"/],
+    ['{"type":"sing"}', /: type: .*hello.*subscribe/],
+    ['[]', /object/],
+    ['{"type":"hello"}', /: ticket: /],
+  ] as const) {
     using client = await connectLive(url, { ticket: ticket(admin) });
     client.webSocket.send(wrong);
     assert.equal((await client.closed).code, 1008);
     assert.equal(client.said('error')[0]?.code, 'media.protocol');
+    assert.match(client.said('error')[0]?.message ?? '', words);
   }
   using early = await connectLive(url);
   early.say({ type: 'subscribe', stream: 1, camera: 'lobby' });
@@ -321,6 +331,25 @@ test('those who say no hello keep nobody out: the oldest of them leave, of one p
   assert.equal(feed.subscribers, 2);
   assert.deepEqual(known, [1, 282]);
   for (const client of [...crowd, ...many]) client[Symbol.dispose]();
+});
+
+test('who comes without a word takes the places of such, and keeps nobody out who has a ticket', async () => {
+  const clock = new ManualClock();
+  using ctx = testContext(clock);
+  await using home = await startFeed(ctx);
+  const fresh = () => writeTicket(viewer, ticketKey, clock.now()).ticket;
+  using early = await connectLive(home.url, { ticket: fresh() });
+  await until('one is in', () => home.feed.subscribers === 1);
+  await using strangers = new AsyncDisposableStack();
+  const silent: LiveClient[] = [];
+  for (let count = 0; count < 260; count += 1) silent.push(strangers.use(await connectLive(home.url)));
+  using late = await connectLive(home.url, { ticket: fresh() });
+  await until('another is in', () => late.said('welcome').length === 1);
+  assert.equal(early.webSocket.readyState, early.webSocket.OPEN);
+  const open = () => silent.filter(({ webSocket }) => webSocket.readyState === webSocket.OPEN).length;
+  await until('the oldest have left', () => open() === 255);
+  assert.notEqual(silent[0]?.webSocket.readyState, early.webSocket.OPEN);
+  assert.equal(home.feed.refused, 5);
 });
 
 test('a connection ends a minute after its ticket, unless that was renewed', async () => {
