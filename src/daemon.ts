@@ -354,7 +354,6 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
   const control = createControlHandlers({
     keep,
     users: createUserHandlers({ accounts, pages: () => web?.pages }),
-    log,
     now: () => clock.now(),
     running: { alerts, feed, outages, reload: () => reload('control'), status },
   });

@@ -82,7 +82,10 @@ export function createDoorMetrics(metrics: Metrics): DoorMetrics {
     metrics.counter('sightline_media_live_frames_lost_total', 'Boxes of frames that slow subscribers of the live feed lost'),
   );
   const liveRefused = new Growth(
-    metrics.counter('sightline_media_live_turned_away_total', 'Live connections that the media door did not take'),
+    metrics.counter(
+      'sightline_media_live_turned_away_total',
+      'Live connections that the media door did not take, or that made room for newer ones before their hello',
+    ),
   );
   const rtspGrowths = [rtspRefused, turnedAway, flooded, loginsFailed, handshakesFailed];
   const growths = [units, bytes, lost, refused, unusable, clipBoxes, ...rtspGrowths, liveFrames, liveRefused];

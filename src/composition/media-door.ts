@@ -60,7 +60,7 @@ export interface MediaDoor extends AsyncDisposable {
    */
   revoke(user: string, cause: RevokeCause): void;
   /** Takes the connection of an upgrade, whatever comes: nothing else may touch it any more. */
-  live(request: Pick<IncomingMessage, 'url' | 'headers'>, socket: Duplex, head: Uint8Array): void;
+  live(request: Pick<IncomingMessage, 'url' | 'headers'>, socket: Duplex, head: Uint8Array, place?: string): void;
   clip(request: ClipRequest): void;
   /** Resolves when no clip names the entry that the door was still writing, and these are given up. */
   forget(entryId: string, clips: readonly string[]): Promise<void>;
@@ -87,7 +87,10 @@ export async function startMediaDoor(options: MediaDoorOptions, ctx: Context): P
     'Boxes of frames that the media door was not told because it did not keep up',
   );
   const skipped = metrics.counter('sightline_media_output_skipped_total', 'Lines of the media door left out of the log');
-  const refused = metrics.counter('sightline_media_live_refused_total', 'Live connections that could not be passed on');
+  const refused = metrics.counter(
+    'sightline_media_live_refused_total',
+    'Live connections that could not be passed on, or made room for newer ones',
+  );
   const tunnels = metrics.gauge('sightline_media_tunnels', 'Live connections of TLS, whose video passes through the daemon');
   const stopping = new AbortController();
   const ended = AbortSignal.any([ctx.signal, stopping.signal]);
@@ -135,6 +138,9 @@ export async function startMediaDoor(options: MediaDoorOptions, ctx: Context): P
         return;
       case 'liveTaken':
         sockets.taken(message.id);
+        return;
+      case 'liveKnown':
+        sockets.known(message.id);
         return;
       case 'want':
         if (message.annotated) wanted.add(message.camera);
@@ -280,7 +286,7 @@ export async function startMediaDoor(options: MediaDoorOptions, ctx: Context): P
       revoked.set(user, atMono);
       door?.send({ type: 'revoke', user, cause, atMono });
     },
-    live: (request, socket, head) => sockets.offer({ request, socket, head }),
+    live: (request, socket, head, place) => sockets.offer({ request, socket, head, place }),
     clip: (request) => {
       clips.add(request.id);
       if (ready === undefined) queueMicrotask(() => failClip(request.id));

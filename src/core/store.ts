@@ -215,6 +215,10 @@ export interface AuditPage {
 
 /** Rows are added and never changed; retention alone deletes them. */
 export interface AuditStore {
+  /**
+   * Never rejects. Resolves once the row is stored or, while the store takes no writes, kept to be stored in its turn; one that is lost is
+   * counted and in the log.
+   */
   add(row: AuditRow): Promise<void>;
   /** Newest first. A cursor that is none: `control.request`. */
   query(query: AuditQuery): Promise<AuditPage>;

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { type Principal, roles } from './access.ts';
 import type { Clock } from './clock.ts';
 import { SightlineError } from './errors.ts';
+import { maxCameraName, maxUserCameras } from './users.ts';
 
 /**
  * A ticket lets its bearer into the live feed for a short time: the daemon writes it, the media door reads it. Base64url of the JSON,
@@ -10,6 +11,11 @@ import { SightlineError } from './errors.ts';
  * measured by CLOCK_MONOTONIC: who sets the time shortens and lengthens none.
  */
 export const ticketLifeMs = 30_000;
+
+/** Everything in a ticket but its cameras: their user (70 characters, ASCII), role, times, nonce. */
+const besideCameras = 512;
+/** Characters of the longest: each camera in quotes and with its comma, then base64url of that (4 for 3), the dot, and 32 bytes of HMAC. */
+export const maxTicketLength = Math.ceil(((maxUserCameras * (maxCameraName + 3) + besideCameras) * 4) / 3) + 1 + 43;
 
 const payload = z.strictObject({
   user: z.string(),

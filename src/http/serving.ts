@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import { may } from '../core/access.ts';
@@ -13,11 +14,13 @@ import { problem, problemMedia, problemOf, wrongRequest } from './problem.ts';
 export interface ServingOptions {
   readonly routes: readonly BoundRoute[];
   readonly gate: Gate;
+  /** Somebody who is logged in has asked on this connection. */
+  readonly onKnown: (socket: Socket) => void;
 }
 
 const unsafe: ReadonlySet<Method> = new Set(['POST', 'PUT', 'PATCH', 'DELETE']);
 
-export function serveRoutes(app: FastifyInstance, { routes, gate }: ServingOptions, ctx: Context): void {
+export function serveRoutes(app: FastifyInstance, { routes, gate, onKnown }: ServingOptions, ctx: Context): void {
   const requests = ctx.metrics.counter('sightline_http_requests_total', 'Requests to the routes of the HTTP server.', [
     'route',
     'status',
@@ -39,7 +42,10 @@ export function serveRoutes(app: FastifyInstance, { routes, gate }: ServingOptio
 
   async function admit(route: BoundRoute, request: FastifyRequest): Promise<void> {
     const caller = await identify(route, request);
-    if (caller !== undefined) callers.set(request, caller);
+    if (caller !== undefined) {
+      callers.set(request, caller);
+      onKnown(request.raw.socket);
+    }
     const { access } = route;
     if (access === 'open' || access === 'metrics.read') return;
     if (caller === undefined) throw new SightlineError('http.auth', 'log in, or send a token as Authorization: Bearer');

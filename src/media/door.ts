@@ -35,7 +35,7 @@ export function createDoor(send: (message: FromDoor) => void, ctx: Context): Doo
     },
     ctx,
   );
-  const feed = createLiveFeed(hub, ctx);
+  const feed = createLiveFeed({ hub, onKnown: (id) => send({ type: 'liveKnown', id }) }, ctx);
   let users: ReadonlyMap<string, StreamUser> = new Map();
   let workers: readonly IntakeWorker[] = [];
   let intake: Intake | undefined;

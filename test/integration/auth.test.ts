@@ -8,6 +8,7 @@ import { test } from 'node:test';
 import Sqlite from 'better-sqlite3';
 import { systemClock } from '../../src/core/clock.ts';
 import { readTicket } from '../../src/core/tickets.ts';
+import { maxCameraName, maxUserCameras } from '../../src/core/users.ts';
 import { loadTls } from '../../src/http/auth/tls.ts';
 import { makeCertificates } from '../support/certificates.ts';
 import { temporaryDirectory } from '../support/directory.ts';
@@ -60,6 +61,7 @@ test('the set-up link makes one admin, once, and no secret is anywhere in plain'
     const weak = await offer('ada', { password: 'short' });
     assert.deepEqual([weak.status, weak.value.code], [422, 'user.refused']);
     assert.match(weak.value.detail, /has 5 characters; at least 10/);
+    assert.equal((await offer('Nobody')).value.code, 'user.refused', 'in the audit trail that is nobody');
     const both = await Promise.all([offer('ada'), offer('eve')]);
     assert.deepEqual(statuses(both).toSorted(), [201, 409]);
     assert.equal((await offer('later')).status, 409);
@@ -215,6 +217,11 @@ test('users are managed; who loses rights loses what goes on at once; the last a
   for (const user of ['a:b', '', '-x', 'x'.repeat(65)])
     assert.equal((await ada.ask('POST', '/api/v1/users', { user, password, role: 'viewer' })).status, 400, user);
 
+  for (const user of ['nobody', 'Sightline']) {
+    const reserved = await ada.ask('POST', '/api/v1/users', { user, password, role: 'viewer' });
+    assert.deepEqual([reserved.status, reserved.value.code], [422, 'user.refused'], user);
+  }
+
   const last = [
     await ada.ask('DELETE', '/api/v1/users/ada'),
     await ada.ask('PATCH', '/api/v1/users/ada', { role: 'operator' }),
@@ -240,6 +247,12 @@ test('users are managed; who loses rights loses what goes on at once; the last a
   assert.equal((await bo.ask('POST', '/api/v1/users/bo/stream-password')).status, 200);
 
   const stays = await openStream(door, { cookie: bo.cookie });
+  const most = Array.from({ length: maxUserCameras }, (_, at) => `${at}`.padEnd(maxCameraName, 'x'));
+  assert.equal(
+    (await ada.ask('POST', '/api/v1/users', { user: 'everywhere', role: 'viewer', cameras: most })).status,
+    201,
+    'as many cameras as one may have, by the longest names',
+  );
   await ada.ask('PATCH', '/api/v1/users/bo', { cameras: ['lobby', 'gate', 'yard'] });
   assert.deepEqual(door.revoked, [], 'who is given more loses nothing');
   await ada.ask('PATCH', '/api/v1/users/bo', { cameras: ['lobby'] });

@@ -9,13 +9,17 @@ import { join } from 'node:path';
 import { duplexPair } from 'node:stream';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
+import { WebSocket } from 'ws';
 import { createSocketHandover } from '../../src/composition/media-door-sockets.ts';
-import { writeTicket } from '../../src/core/tickets.ts';
+import type { Principal } from '../../src/core/access.ts';
+import { liveMessageLimitBytes } from '../../src/core/live-messages.ts';
+import { maxTicketLength, writeTicket } from '../../src/core/tickets.ts';
+import { maxCameraName, maxUserCameras } from '../../src/core/users.ts';
 import { createHub } from '../../src/media/hub.ts';
 import { createLiveFeed } from '../../src/media/live-feed.ts';
 import { makeCertificates } from '../support/certificates.ts';
 import { ManualClock } from '../support/clock.ts';
-import { testContext } from '../support/context.ts';
+import { type TestContext, testContext } from '../support/context.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { encode, run } from '../support/encoded.ts';
 import { connectLive, type LiveClient } from '../support/live-client.ts';
@@ -77,7 +81,7 @@ test('nobody is let in without a ticket that is right, and nobody sees what is n
   early.say({ type: 'subscribe', stream: 1, camera: 'lobby' });
   assert.equal((await early.closed).reason, 'http.auth');
   using long = await connectLive(url, { ticket: ticket(admin) });
-  long.webSocket.send('x'.repeat(5000));
+  long.webSocket.send('x'.repeat(liveMessageLimitBytes + 1));
   assert.equal((await long.closed).code, 1009);
 
   using vic = await connectLive(url, { ticket: ticket(viewer) });
@@ -174,7 +178,7 @@ test('who is refused, or says more than it may, has no socket here afterwards', 
   await until('counted', () => (all.door.stats?.live.refused ?? 0) >= 20);
 });
 
-test('no more connections of TLS are passed on than video of them can go through the daemon', async () => {
+test('of TLS no more connections are passed on than video of them can go through the daemon, and strangers keep nobody out', async () => {
   await using made = await temporaryDirectory();
   using ctx = testContext();
   let open = 0;
@@ -198,16 +202,37 @@ test('no more connections of TLS are passed on than video of them can go through
     setImmediate(() => handover.taken(id));
   });
   const request = { url: '/', headers: {} };
-  const clients = Array.from({ length: 70 }, () => {
-    const [here, there] = duplexPair();
-    handover.offer({ request, socket: there, head: new Uint8Array() });
-    return here.resume();
-  });
-  await until('all are decided', () => passed.length + refused === 70);
-  assert.deepEqual([passed.length, refused, open], [64, 6, 64]);
+  const come = (count: number, place?: string) =>
+    Array.from({ length: count }, () => {
+      const [here, there] = duplexPair();
+      handover.offer({ request, socket: there, head: new Uint8Array(), place });
+      return { here: here.resume(), there };
+    });
+  const decided = (count: number) => until('all are decided', () => passed.length === count);
+  const people = come(2, 'crowd');
+  await decided(2);
+  for (const id of passed) handover.known(id);
+  const crowd = come(20, 'crowd');
+  await decided(22);
+  assert.deepEqual([refused, open], [4, 18], 'of one place sixteen, and those who are known');
+  assert.deepEqual(
+    crowd.map(({ there }) => there.destroyed),
+    crowd.map((_, index) => index < 4),
+  );
+  const many = come(52);
+  await decided(74);
+  assert.deepEqual([refused, open], [10, 64]);
+  assert.ok(
+    [...people, ...many].every(({ there }) => !there.destroyed),
+    'the oldest strangers went',
+  );
+  for (const id of passed) handover.known(id);
+  const late = come(1);
+  await until('it is told to come again', () => refused === 11);
+  assert.equal(late[0]?.there.writableEnded, true);
   for (const end of held) end();
   await until('none is left', () => open === 0);
-  for (const client of clients) client.destroy();
+  for (const { here } of [...people, ...crowd, ...many, ...late]) here.destroy();
 });
 
 test('a revoked user is out at once, with every ticket of before; nobody else notices', async () => {
@@ -231,34 +256,88 @@ test('a revoked user is out at once, with every ticket of before; nobody else no
   assert.equal(ada.webSocket.readyState, ada.webSocket.OPEN);
 });
 
-/** A feed of its own, on a clock that the test moves. */
-async function feedOn(clock: ManualClock) {
-  const ctx = testContext(clock);
+/** A live feed in this process, without cameras; `?place=` stands for an address. */
+async function startFeed(ctx: TestContext) {
   const stream = { readers: 0, lost: 0, push: () => {}, announce: () => {}, cut: () => {}, end: () => {} };
   const hub = createHub({ makeStream: () => stream, onWant: () => {}, onClean: () => {} }, ctx);
-  const feed = createLiveFeed(hub, ctx);
+  const known: number[] = [];
+  const feed = createLiveFeed({ hub, onKnown: (id) => known.push(id) }, ctx);
   feed.setTicketKey(ticketKey);
   const server = createServer();
-  server.on('upgrade', ({ url = '', headers }, socket, head) =>
-    feed.take({ url, headers: headers as Record<string, string>, head }, socket as Socket),
-  );
+  let id = 0;
+  server.on('upgrade', ({ url = '', headers }, socket, head) => {
+    const place = new URL(url, 'http://x').searchParams.get('place');
+    id += 1;
+    const given = { id, url, headers: headers as Record<string, string>, head, ...(place === null ? {} : { place }) };
+    feed.take(given, socket as Socket);
+  });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return {
     feed,
     hub,
+    known,
     url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}/api/v1/live`,
     [Symbol.asyncDispose]: async () => {
-      server.close();
       await feed[Symbol.asyncDispose]();
-      ctx[Symbol.dispose]();
+      hub[Symbol.dispose]();
+      server.close();
     },
   };
 }
 
+test('a user of as many cameras as one may have is let in, by the longest names', async () => {
+  using ctx = testContext();
+  await using alone = await startFeed(ctx);
+  const cameras = Array.from({ length: maxUserCameras }, (_, at) => `${at}`.padEnd(maxCameraName, 'x'));
+  const everywhere: Principal = { ...viewer, user: `token:${'x'.repeat(64)}`, role: 'operator', cameras };
+  const given = writeTicket(everywhere, ticketKey, ctx.clock).ticket;
+  assert.ok(
+    given.length <= maxTicketLength && given.length > maxTicketLength - 1000,
+    'the limit is not larger than it need be',
+  );
+  using client = await connectLive(alone.url, { ticket: given });
+  await until('welcome', () => client.said('welcome')[0]);
+  client.say({ type: 'renew', ticket: given });
+  await until('the renewal', () => client.said('welcome').length === 2);
+  for (const camera of [cameras[999] ?? '', 'other']) client.say({ type: 'subscribe', stream: 1, camera });
+  await until('both answers', () => client.said('error').length === 2);
+  assert.deepEqual(
+    client.said('error').map(({ code }) => code),
+    ['http.unknown', 'http.forbidden'],
+  );
+  for (let count = 0; count < 20; count += 1) client.say({ type: 'renew', ticket: given });
+  assert.equal((await client.closed).reason, 'media.protocol');
+  assert.match(client.said('error')[2]?.message ?? '', /messages came in a second/);
+});
+
+test('those who say no hello keep nobody out: the oldest of them leave, of one place beyond sixteen', async () => {
+  using ctx = testContext(new ManualClock());
+  await using alone = await startFeed(ctx);
+  const { feed, url, known } = alone;
+  const fresh = () => writeTicket(viewer, ticketKey, ctx.clock).ticket;
+  using early = await connectLive(`${url}?place=crowd`, { ticket: fresh() });
+  await until('welcome', () => early.said('welcome')[0]);
+  const crowd: LiveClient[] = [];
+  for (let count = 0; count < 20; count += 1) crowd.push(await connectLive(`${url}?place=crowd`));
+  await until('four have gone', () => crowd.filter(({ webSocket }) => webSocket.readyState !== WebSocket.OPEN).length === 4);
+  await Promise.all(crowd.slice(0, 4).map(({ closed }) => closed));
+  assert.equal(feed.refused, 4);
+  const many: LiveClient[] = [];
+  for (let count = 0; count < 260; count += 1) many.push(await connectLive(`${url}?place=${count}`));
+  await until('as many as are too many have gone', () => feed.refused === 24);
+  using late = await connectLive(url, { ticket: fresh() });
+  await until('welcome', () => late.said('welcome')[0]);
+  assert.equal(early.webSocket.readyState, WebSocket.OPEN);
+  assert.equal(feed.subscribers, 2);
+  assert.deepEqual(known, [1, 282]);
+  for (const client of [...crowd, ...many]) client[Symbol.dispose]();
+});
+
 test('who comes without a word takes the places of such, and keeps nobody out who has a ticket', async () => {
   const clock = new ManualClock();
-  await using home = await feedOn(clock);
+  using ctx = testContext(clock);
+  await using home = await startFeed(ctx);
   const fresh = () => writeTicket(viewer, ticketKey, clock).ticket;
   using early = await connectLive(home.url, { ticket: fresh() });
   await until('one is in', () => home.feed.subscribers === 1);
@@ -276,8 +355,9 @@ test('who comes without a word takes the places of such, and keeps nobody out wh
 
 test('a connection ends a minute after its ticket, unless that was renewed', async () => {
   const clock = new ManualClock();
-  await using home = await feedOn(clock);
-  const { feed, url } = home;
+  using ctx = testContext(clock);
+  await using alone = await startFeed(ctx);
+  const { feed, url } = alone;
   const fresh = () => writeTicket(viewer, ticketKey, clock).ticket;
   using idle = await connectLive(url, { ticket: fresh() });
   using renewed = await connectLive(url, { ticket: fresh() });
@@ -332,7 +412,8 @@ test('of a camera whose masks were taken off nobody gets pictures from before, l
 
 test('who stops reading a small picture loses what would be more than 5 s late, and goes on at a key frame', async () => {
   const clock = new ManualClock();
-  await using home = await feedOn(clock);
+  using ctx = testContext(clock);
+  await using home = await startFeed(ctx);
   const { hub, feed, url } = home;
   hub.setCameras([{ camera: 'lobby', masked: false }]);
   const about = { camera: 'lobby', epoch: 1, variant: 'clean' } as const;
@@ -377,7 +458,8 @@ test('who stops reading a small picture loses what would be more than 5 s late, 
 
 test('whose access was revoked may come back although the clock was set back meanwhile, and with no ticket of before', async () => {
   const clock = new ManualClock();
-  await using home = await feedOn(clock);
+  using ctx = testContext(clock);
+  await using home = await startFeed(ctx);
   const fresh = () => writeTicket(viewer, ticketKey, clock).ticket;
   const before = fresh();
   home.feed.revoke(viewer.user, clock.mono());

@@ -105,6 +105,16 @@ function isSetUp(): SightlineError {
   });
 }
 
+/** In the audit trail these are no users: what nobody or the program itself has done. */
+const reservedNames = ['nobody', 'sightline'];
+
+function requireFreeName(name: string): void {
+  if (!reservedNames.includes(name.toLowerCase())) return;
+  throw new SightlineError('user.refused', `${name} stands for the system in the audit trail; choose another name`, {
+    details: { name },
+  });
+}
+
 export async function startAccounts(store: Pick<Store, 'users' | 'audit'>, ctx: Context): Promise<Accounts> {
   const { clock } = ctx;
   const stored = await store.users.load();
@@ -112,7 +122,7 @@ export async function startAccounts(store: Pick<Store, 'users' | 'audit'>, ctx: 
   const rights = new Map<string, AbortController>();
   const sessions = createSessions(stored.sessions);
   const tokens = createTokens(stored.tokens);
-  const audit = createAuditNotes(store.audit, ctx);
+  const audit = createAuditNotes(store.audit, clock);
   const passwords = createPasswords(ctx);
   const changeListeners = new Set<(users: readonly StreamUser[]) => void>();
   const revokeListeners = new Set<(user: string, cause: RevokeCause) => void>();
@@ -242,6 +252,7 @@ export async function startAccounts(store: Pick<Store, 'users' | 'audit'>, ctx: 
     },
     openSession: (name, addressKind) => inTurn(() => openSession(name, addressKind)),
     add: async ({ user: name, password, role, cameras, pictures }, by) => {
+      requireFreeName(name);
       if (password !== undefined) requireGoodPassword(password, name);
       const passwordHash = password === undefined ? '' : await passwords.hash(password);
       return inTurnOf(by, async () => {
@@ -343,6 +354,7 @@ export async function startAccounts(store: Pick<Store, 'users' | 'audit'>, ctx: 
     },
     completeSetup: async (secret, name, password) => {
       if (users.size > 0) throw isSetUp();
+      requireFreeName(name);
       requireGoodPassword(password, name);
       const passwordHash = await passwords.hash(password);
       await inTurn(async () => {
@@ -366,7 +378,6 @@ export async function startAccounts(store: Pick<Store, 'users' | 'audit'>, ctx: 
     [Symbol.asyncDispose]: async () => {
       await line;
       await keeping[Symbol.asyncDispose]();
-      await audit[Symbol.asyncDispose]();
     },
   };
 }

@@ -2,7 +2,7 @@ import { act, reject } from '../parts/alert-actions.js';
 import { fillCard } from '../parts/alert-card.js';
 import { AlertStore } from '../parts/alert-store.js';
 import { ApiError, get } from '../parts/api.js';
-import { at } from '../parts/base.js';
+import { at, decoded } from '../parts/base.js';
 import { clipView } from '../parts/clip.js';
 import { byId, el, fill } from '../parts/dom.js';
 import { EventFeed } from '../parts/events.js';
@@ -22,7 +22,7 @@ import { time } from '../parts/time.js';
 start(async () => {
   const session = await requireSession();
   showShell(session);
-  const id = decodeURIComponent(location.pathname.split('/').at(-1) ?? '');
+  const id = decoded(location.pathname.split('/').at(-1) ?? '');
   const main = byId('main');
   /** @type {Alert & { revision: number }} */
   let first;

@@ -1,12 +1,12 @@
 import { change, get, words } from '../parts/api.js';
-import { at } from '../parts/base.js';
+import { at, decoded } from '../parts/base.js';
 import { add, byId, el, field, fill } from '../parts/dom.js';
 import { start } from '../parts/problems.js';
 import { brand } from '../parts/shell.js';
 import { themeButton } from '../parts/theme.js';
 
 // The token leaves the address before anything else: histories and shoulders remember addresses.
-const token = decodeURIComponent(location.hash.slice(1));
+const token = decoded(location.hash.slice(1));
 history.replaceState(null, '', location.pathname);
 
 start(async () => {

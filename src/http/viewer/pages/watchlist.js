@@ -1,5 +1,6 @@
 import { toast } from '../parts/announce.js';
 import { get, send, words } from '../parts/api.js';
+import { decoded } from '../parts/base.js';
 import { byId, el, fill, say, select } from '../parts/dom.js';
 import { openEnrolment } from '../parts/enrol.js';
 import { showEntry } from '../parts/entry.js';
@@ -73,7 +74,7 @@ start(async () => {
     show();
   };
   const reload = () => load().catch((error) => toast(words(error), 'bad'));
-  const chosen = () => decodeURIComponent(location.hash.slice(1));
+  const chosen = () => decoded(location.hash.slice(1));
   /** @param {string} id */
   const choose = (id) => {
     if (chosen() === id) return showDetail();
