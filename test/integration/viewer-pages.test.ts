@@ -1,63 +1,17 @@
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { type Browser, chromium, type Page } from 'playwright-core';
-import { missingTool } from '../support/data.ts';
-import { temporaryDirectory } from '../support/directory.ts';
+import { missingBrowser } from '../support/browser.ts';
 import { until } from '../support/until.ts';
 import { cannedAlert } from '../support/viewer-canned.ts';
-import { type ViewerMaterial, viewerMaterial } from '../support/viewer-material.ts';
-import { startViewerStub, type ViewerStub } from '../support/viewer-stub.ts';
+import { desk, logIn, open, phone, type Stage, shown, stage } from '../support/viewer-desk.ts';
+import { startViewerStub } from '../support/viewer-stub.ts';
 
 /**
  * The pages of the viewer in Chromium against a stub of the server (test/support/viewer-stub.ts): what they ask for, show, say to
  * readers and do by keyboard. Video is tested elsewhere.
  */
 
-const executable = '/usr/bin/chromium';
-const skip = missingTool(existsSync(executable), `a browser: ${executable}`);
-
-interface Stage extends AsyncDisposable {
-  readonly browser: Browser;
-  readonly material: ViewerMaterial;
-}
-
-async function stage(): Promise<Stage> {
-  const directory = await temporaryDirectory();
-  const root = process.getuid?.() === 0 ? ['--no-sandbox'] : [];
-  const [browser, material] = await Promise.all([
-    chromium.launch({ executablePath: executable, args: root }),
-    viewerMaterial(directory.path),
-  ]);
-  return {
-    browser,
-    material,
-    [Symbol.asyncDispose]: async () => {
-      await browser.close();
-      await directory[Symbol.asyncDispose]();
-    },
-  };
-}
-
-/** A page of a browser of its own, and everything that its console complained of. */
-async function open(browser: Browser, size: { width: number; height: number }): Promise<{ page: Page; complaints: string[] }> {
-  const context = await browser.newContext({ viewport: size });
-  const page = await context.newPage();
-  page.setDefaultTimeout(10_000);
-  const complaints: string[] = [];
-  page.on('console', (message) => {
-    if (message.type() === 'error' || message.type() === 'warning')
-      complaints.push(`${message.text()} ${message.location().url}`);
-  });
-  page.on('pageerror', (error) => complaints.push(error.message));
-  return { page, complaints };
-}
-
-async function logIn(page: Page, stub: ViewerStub, user: string, to = ''): Promise<void> {
-  const password = stub.users.get(user)?.password ?? '';
-  await page.context().request.post(`${stub.url}/api/v1/session`, { data: { user, password } });
-  await page.goto(`${stub.url}/${to}`);
-}
+const skip = missingBrowser();
 
 /** One browser for all: starting it is what takes the time. */
 let at: Stage;
@@ -67,16 +21,6 @@ before(async () => {
 after(async () => {
   await at?.[Symbol.asyncDispose]();
 });
-
-const desk = { width: 1280, height: 800 };
-const phone = { width: 360, height: 740 };
-
-/** Ids of the alerts in the column, from above. */
-async function shown(page: Page): Promise<string[]> {
-  return await page
-    .locator('.cards article')
-    .evaluateAll((cards) => cards.map((card) => card.getAttribute('data-alert') ?? ''));
-}
 
 /** Controls that a reader could not name, and on phones those too small for a thumb. */
 const faultyControls = (least: number) => `(() => {

@@ -1,6 +1,6 @@
 import { isHandled } from './alert-store.js';
 import { el, fill } from './dom.js';
-import { moment } from './format.js';
+import { isToday, moment } from './format.js';
 import { icon } from './icons.js';
 import { noPicture, picture } from './picture.js';
 import { scoreBar } from './score.js';
@@ -106,10 +106,10 @@ export function fillCard(alert, needs, card) {
     card,
     el(
       'header',
-      {},
+      { class: isToday(alert.firstSeenAt) ? undefined : 'dated' },
       severityMark(alert.severity),
       el('h3', { id: name }, similarWords(alert), el('span', { class: 'unseen' }, `, ${alert.severity}, ${alert.camera}`)),
-      el('span', { class: 'when' }, time(alert.eventTime)),
+      el('span', { class: 'when' }, time(alert.firstSeenAt)),
     ),
     el(
       'p',
