@@ -146,7 +146,8 @@ test('login, alerts by keyboard, catch-up without gap or repetition, filter, rej
   assert.deepEqual(stub.sent.get('POST alerts/a3/reject'), { reason: 'taller', negative: true });
   await page.locator('[data-alert=a3]').getByText('Not this person, says omar').waitFor();
 
-  // The clip, at its frame.
+  // The clip, when it is there.
+  stub.clipAfterMs = 600_000;
   await page.locator('[data-alert=a3]').getByRole('button', { name: 'Evidence clip' }).click();
   const wait = page.getByText(/The clip is being written: \d+ s to go/);
   await wait.waitFor();
@@ -295,6 +296,10 @@ test('a night at the desk: a first look that fails, what waits from long ago, an
   await until('older ones are there', async () => (await shown(page)).length === 400);
   await page.getByRole('combobox', { name: 'Which alerts' }).selectOption('waiting');
 
+  // Nobody is in the list.
+  await page.mouse.move(200, 400);
+  await page.getByRole('button', { name: 'Full screen' }).focus();
+
   // An outage: what came meanwhile is asked for until it is answered.
   stub.cutEvents();
   await page.getByText('Connection lost: trying again').waitFor();
@@ -304,14 +309,19 @@ test('a night at the desk: a first look that fails, what waits from long ago, an
   await page.locator('[data-alert=n1]').waitFor();
   await until('nothing may be missing', async () => (await page.locator('.link').textContent()) === '');
 
-  // One click, and nobody there any more.
+  // One click: who stays there is not disturbed, and whoever has gone finds the list at its top.
   await page.locator('[data-alert=n1]').click({ position: { x: 150, y: 40 } });
   stub.alert(cannedAlert('n2', 'bruno', now));
   await page.getByRole('button', { name: '1 new: show' }).waitFor();
   await page.clock.fastForward(11_000);
+  assert.equal(await page.locator('[data-alert=n2]').count(), 0);
+  await page.mouse.move(200, 400);
+  await page.getByRole('button', { name: 'Full screen' }).focus();
+  await page.clock.fastForward(2000);
   await page.locator('[data-alert=n2]').waitFor();
+  await page.clock.fastForward(61_000);
   assert.deepEqual((await shown(page)).slice(0, 2), ['n2', 'n1']);
-  assert.ok(await page.getByRole('button', { name: /new: show/ }).isHidden());
+  await page.getByRole('button', { name: /new: show/ }).waitFor({ state: 'hidden' });
 
   // That somebody else closes an old one is nothing new.
   stub.alert(cannedAlert('before-all', 'ada', now - 90_000_000, { state: 'resolved' }));

@@ -74,6 +74,8 @@ export interface ViewerStub extends AsyncDisposable {
   sessionLeftMs: number;
   /** A proxy before the server sends requests of the API to its login. */
   proxyEnded: boolean;
+  /** From the decision of an alert until its clip is there. */
+  clipAfterMs: number;
 }
 
 const steps: Readonly<Record<string, AlertState>> = { acknowledge: 'acknowledged', resolve: 'resolved', reject: 'rejected' };
@@ -94,6 +96,7 @@ export async function startViewerStub(material: ViewerMaterial): Promise<ViewerS
   let failing = 0;
   let sessionLeftMs = 86_400_000 * 7;
   let proxyEnded = false;
+  let clipAfterMs = 10_000;
   let lastSession = 0;
 
   const tell = (event: string, data: unknown) => {
@@ -215,7 +218,7 @@ export async function startViewerStub(material: ViewerMaterial): Promise<ViewerS
         return picture(response, pictureOf(material, 'reference', alert.entry?.id ?? ''));
       }
       if (what === 'clip/index') {
-        const dueAt = alert.decidedAt + 10_000;
+        const dueAt = alert.decidedAt + clipAfterMs;
         if (Date.now() < dueAt)
           return problem(404, 'clip.unknown', `alert ${alert.id} has no clip: it is being written`, { dueAt });
         return json(material.clipIndex);
@@ -347,6 +350,12 @@ export async function startViewerStub(material: ViewerMaterial): Promise<ViewerS
     },
     set proxyEnded(ended) {
       proxyEnded = ended;
+    },
+    get clipAfterMs() {
+      return clipAfterMs;
+    },
+    set clipAfterMs(ms) {
+      clipAfterMs = ms;
     },
     get setupNeeded() {
       return setupNeeded;
