@@ -103,8 +103,9 @@ export class Tile {
     this.#show();
   }
 
-  /** Frame rate and delay, for those who look. */
+  /** Each second: frame rate, delay and what is due, for those who look. */
   refresh() {
+    this.#show();
     const figures = this.#player?.figures;
     const words =
       figures === undefined || figures.decoder === 'none' || !moving.includes(this.element.dataset['state'] ?? '')
@@ -136,13 +137,18 @@ export class Tile {
     if (known !== undefined && (known.state === 'away' || known.state === 'ended' || known.state === 'failed')) {
       const since = ` since ${moment(known.since)}`;
       const words = { away: 'away', ended: 'ended', failed: 'failed' }[known.state];
-      const retry = known.state === 'away' && known.retryAt !== undefined ? `; next attempt at ${moment(known.retryAt)}` : '';
+      const retry = known.state === 'away' && known.retryAt !== undefined ? `; ${attempt(known.retryAt)}` : '';
       return { word: known.state, text: `${words}${since}`, cover: `${capital(words)}${since}: ${known.reason}${retry}` };
     }
     if (playing === undefined) return { word: 'connecting', text: 'connecting', cover: '' };
     const covers = ['away', 'failed', 'refused', 'unsupported', 'ended'];
     return { word: playing.word, text: playing.text, cover: covers.includes(playing.word) ? capital(playing.text) : '' };
   }
+}
+
+/** @param {number} at when the worker tries again */
+function attempt(at) {
+  return at > Date.now() ? `next attempt at ${moment(at)}` : 'trying again';
 }
 
 /** @param {HTMLElement} parent @param {readonly Tile[]} tiles */
