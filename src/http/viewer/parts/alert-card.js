@@ -23,7 +23,7 @@ import { time } from './time.js';
 
 /** What readers hear of an alert. @param {Alert} alert */
 export function spoken(alert) {
-  const where = `on ${alert.camera} at ${moment(alert.eventTime)}`;
+  const where = `on ${alert.camera} at ${moment(alert.firstSeenAt)}`;
   return alert.entry === undefined
     ? `${alert.severity} alert: unknown person ${where}`
     : `${alert.severity} alert: ${alert.kind} similar to ${alert.entry.name} ${where}, score ${alert.score.toFixed(2)}`;
@@ -40,7 +40,7 @@ export function pictures(alert, session) {
       alt: `Sighting on ${alert.camera} at ${moment(alert.eventTime)}`,
       missing: 'Picture is past its retention',
     }),
-    el('figcaption', {}, 'Sighting'),
+    el('figcaption', {}, 'Sighting, ', time(alert.eventTime)),
   );
   return el('div', { class: 'pair' }, el('figure', {}, reference(alert, session), el('figcaption', {}, 'Reference')), sighting);
 }

@@ -83,7 +83,7 @@ function show(view, alert, index, camera) {
     'aria-label': `Clip of ${camera}, ${moment(alert.eventTime)}`,
   });
   const canvas = el('canvas', { 'aria-hidden': 'true' });
-  const note = el('p', { class: 'hint' }, 'Opened at the frame of the sighting. ');
+  const note = el('p', { class: 'hint' }, `From ${camera}, opened at the frame of the sighting. `);
   const back = el('button', { type: 'button' }, 'To the sighting');
   const toSighting = () => {
     video.pause();
@@ -155,11 +155,12 @@ function drawBoxes(canvas, video, boxes, sighted) {
 
 /** @param {Alert} alert @param {Session} session */
 export function openClip(alert, session) {
-  const titled = (/** @type {string} */ camera) => `${similarWords(alert)} on ${camera}, ${moment(alert.eventTime)}`;
-  const { body, foot, open, close, retitle } = makeDialog(titled(alert.camera), { wide: true });
+  const when = moment(alert.firstSeenAt);
+  // The camera of the clip is not always that of the newest sighting: it is named when it is known.
+  const { body, foot, open, close, retitle } = makeDialog(`${similarWords(alert)}, ${when}`, { wide: true });
   add(
     body,
-    clipView(alert, session, (camera) => retitle(titled(camera))),
+    clipView(alert, session, (camera) => retitle(`${similarWords(alert)} on ${camera}, ${when}`)),
   );
   add(
     foot,

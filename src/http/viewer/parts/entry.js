@@ -139,7 +139,7 @@ export function showEntry(place, { entry, references }, { session, changed, gone
           el(
             'li',
             {},
-            el('a', { href: at(`alerts/${alert.id}`) }, time(alert.lastSeenAt), ` on ${alert.camera}`),
+            el('a', { href: at(`alerts/${alert.id}`) }, time(alert.firstSeenAt), ` on ${alert.camera}`),
             `, score ${alert.score.toFixed(2)}, ${stateWords(alert).toLowerCase()}`,
           ),
         ),
