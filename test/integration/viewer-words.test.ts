@@ -73,3 +73,54 @@ test('a camera that is away says when it is tried next, each time anew; health s
   await page.getByText(/inference behind at 1 camera/).waitFor();
   await page.getByRole('row', { name: /lift/ }).getByText('Live, inference behind').waitFor();
 });
+
+test('the watchlist says who is ignored, what a picture is of, and the same of matches beside and below', {
+  skip,
+}, async () => {
+  await using stub = await startViewerStub(at.material);
+  stub.users.set('olga', { password: 'one camera only', role: 'operator', pictures: false, cameras: ['lobby'] });
+  for (const [user, none] of [
+    ['nadia', 'no match yet'],
+    ['olga', 'no match yet on your cameras'],
+  ] as const) {
+    const { page } = await open(at.browser, desk);
+    await logIn(page, stub, user, 'watchlist');
+    const facts = (name: string) => page.getByRole('button', { name }).locator('.facts').textContent();
+    const detail = page.getByRole('region', { name: 'Entry' });
+    await page.getByRole('button', { name: 'Ada Lindqvist' }).waitFor();
+    assert.match((await facts('Ada Lindqvist')) ?? '', /^2 pictures, 1 negative example · last match /);
+    assert.equal(await facts('Bruno Okafor'), `2 pictures · ${none}`);
+    assert.equal(await facts('Otto Brandt'), '3 pictures · ignored: raises no alerts');
+    await page.getByRole('button', { name: 'Bruno Okafor' }).click();
+    await detail.getByText(`${none.replace('no', 'No')}.`, { exact: true }).waitFor();
+    await page.getByRole('button', { name: 'Otto Brandt' }).click();
+    await detail.getByText('Ignored: raises no alerts.').waitFor();
+    await page.context().close();
+  }
+});
+
+test('admins are told what masks do not hide from them; who is disabled, how long a password is', { skip }, async () => {
+  await using stub = await startViewerStub(at.material);
+  const { page } = await open(at.browser, desk);
+  await logIn(page, stub, 'nadia');
+  await page.locator('[data-camera=lift]').getByText('Shows what the masks of this camera hide').waitFor();
+  assert.ok(await page.locator('[data-camera=lobby] .tile-notice').isHidden());
+  await logIn(page, stub, 'vera');
+  await page.locator('[data-camera=lift]').getByText(/ fps/).waitFor();
+  assert.ok(await page.locator('[data-camera=lift] .tile-notice').isHidden());
+
+  await logIn(page, stub, 'nadia', 'users');
+  await page
+    .getByRole('cell', { name: 'wim disabled', exact: true })
+    .or(page.getByText('wim disabled', { exact: true }))
+    .first()
+    .waitFor();
+  await page.getByRole('button', { name: 'Add a user' }).click();
+  await page
+    .getByRole('dialog')
+    .getByText(/^At least 10 characters/)
+    .waitFor();
+  stub.setupNeeded = true;
+  await page.goto(`${stub.url}/setup#one-time`);
+  await page.getByText(/^At least 10 characters/).waitFor();
+});

@@ -50,6 +50,9 @@ export interface StubUser {
   readonly password: string;
   readonly role: Role;
   readonly pictures: boolean;
+  readonly disabled?: boolean;
+  /** All without. */
+  readonly cameras?: readonly string[];
 }
 
 export interface ViewerStub extends AsyncDisposable {
@@ -90,6 +93,7 @@ export async function startViewerStub(material: ViewerMaterial): Promise<ViewerS
     ['nadia', { password: 'a quiet night', role: 'admin', pictures: true }],
     ['omar', { password: 'a long shift', role: 'operator', pictures: false }],
     ['vera', { password: 'only looking', role: 'viewer', pictures: false }],
+    ['wim', { password: 'long gone', role: 'viewer', pictures: false, disabled: true }],
   ]);
   let eventsOpen = true;
   let setupNeeded = false;
@@ -115,7 +119,7 @@ export async function startViewerStub(material: ViewerMaterial): Promise<ViewerS
     const name = sessions.get(id ?? '');
     const user = users.get(name ?? '');
     if (name === undefined || user === undefined) return undefined;
-    return { user: name, role: user.role, cameras: 'all', pictures: user.pictures, via: 'session' };
+    return { user: name, role: user.role, cameras: user.cameras ?? 'all', pictures: user.pictures, via: 'session' };
   };
   const idOf = (request: IncomingMessage) => /sightline=(\w+)/.exec(request.headers.cookie ?? '')?.[1] ?? '';
   const sessionOf = (principal: Principal, id: string) => ({
@@ -147,7 +151,13 @@ export async function startViewerStub(material: ViewerMaterial): Promise<ViewerS
       sessions.set(`s${lastSession}`, name);
       const user = users.get(name);
       if (user === undefined) throw new Error('no such user');
-      const principal: Principal = { user: name, role: user.role, cameras: 'all', pictures: user.pictures, via: 'session' };
+      const principal: Principal = {
+        user: name,
+        role: user.role,
+        cameras: user.cameras ?? 'all',
+        pictures: user.pictures,
+        via: 'session',
+      };
       json(sessionOf(principal, `s${lastSession}`), status, {
         'set-cookie': `sightline=s${lastSession}; HttpOnly; SameSite=Strict; Path=/`,
       });
@@ -247,12 +257,12 @@ export async function startViewerStub(material: ViewerMaterial): Promise<ViewerS
     if (api.startsWith('watchlist/') && method === 'DELETE') return empty();
     if (api === 'users' && method === 'GET')
       return json({
-        items: [...users].map(([user, { role, pictures }], index) => ({
+        items: [...users].map(([user, { role, pictures, disabled = false }], index) => ({
           user,
           role,
           cameras: index === 2 ? ['lobby', 'cashdesk'] : 'all',
           pictures,
-          disabled: false,
+          disabled,
           password: true,
           streamPassword: index === 0,
           createdAt: Date.now() - 86_400_000 * 30,

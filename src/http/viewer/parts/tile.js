@@ -29,6 +29,8 @@ const moving = ['live', 'delayed', 'behind'];
 export class Tile {
   camera;
   element;
+  /** Its clean picture shows what masks hide. */
+  masked = false;
   #canvas;
   #state = el('span', { class: 'state' });
   #figures = el('span', { class: 'figures', 'aria-hidden': 'true' });
@@ -112,7 +114,9 @@ export class Tile {
         ? ''
         : `${Math.round(figures.fps)} fps${figures.delayMs === undefined ? '' : ` · ${Math.round(figures.delayMs)} ms`}`;
     say(this.#figures, words);
-    const notice = this.#player?.notice ?? '';
+    const bare = this.masked && this.#variant === 'clean' && figures?.variant !== 'annotated';
+    const notices = [bare ? 'Shows what the masks of this camera hide: only admins see this.' : '', this.#player?.notice ?? ''];
+    const notice = notices.filter((text) => text !== '').join(' ');
     this.#notice.hidden = notice === '';
     say(this.#notice, notice);
   }
