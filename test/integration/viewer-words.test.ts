@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import sharp from 'sharp';
 import type { Alert } from '../../src/core/alerts.ts';
 import { missingBrowser } from '../support/browser.ts';
 import { until } from '../support/until.ts';
@@ -123,4 +124,48 @@ test('admins are told what masks do not hide from them; who is disabled, how lon
   stub.setupNeeded = true;
   await page.goto(`${stub.url}/setup#one-time`);
   await page.getByText(/^At least 10 characters/).waitFor();
+});
+
+test('a photo that is empty or small is refused in words that can be read; the trail names people; who left, left the view', {
+  skip,
+}, async () => {
+  await using stub = await startViewerStub(at.material);
+  stub.alert(cannedAlert('a1', 'ada', Date.now() - 60_000, { state: 'closed' }));
+  const { page } = await open(at.browser, desk);
+  await logIn(page, stub, 'nadia');
+  await page.locator('[data-alert=a1]').getByText('Left the view').waitFor();
+
+  await page.goto(`${stub.url}/watchlist`);
+  await page.getByRole('button', { name: 'Enrol' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByText(/WebP, GIF, TIFF/).waitFor();
+  const choose = (buffer: Buffer) =>
+    dialog.locator('input[type=file]').setInputFiles({ name: 'photo.png', mimeType: 'image/png', buffer });
+  await choose(Buffer.alloc(0));
+  await dialog.getByText('The file is empty').waitFor();
+  stub.check = {
+    width: 60,
+    height: 60,
+    faces: [
+      {
+        box: { left: 20, top: 15, width: 15, height: 19 },
+        refusals: ['the face is 19 px high; photos of at least 80 px work'],
+      },
+    ],
+  };
+  const small = { width: 60, height: 60, channels: 3, background: '#888888' } as const;
+  await choose(await sharp({ create: small }).png().toBuffer());
+  const tag = dialog.locator('.tag');
+  await tag.waitFor();
+  const [box, photo] = [await tag.boundingBox(), await dialog.locator('.photo').boundingBox()];
+  assert.ok(box !== null && photo !== null);
+  assert.ok(box.x >= photo.x && box.x + box.width <= photo.x + photo.width + 0.5, 'as wide as the photo at most');
+  assert.ok(box.y >= photo.y && box.y + box.height <= photo.y + photo.height + 0.5, 'not cut off');
+  assert.ok(box.width > 120 && box.height < 60, `${box.width} x ${box.height}`);
+
+  await page.goto(`${stub.url}/users`);
+  const trail = page.getByRole('table', { name: /Audit trail/ });
+  await trail.getByText('Ada Lindqvist (ada-left)').waitFor();
+  await trail.getByText('Ada Lindqvist (ada)', { exact: true }).waitFor();
+  assert.match((await trail.getByRole('link', { name: 'alert a1' }).getAttribute('href')) ?? '', /alerts\/a1$/);
 });

@@ -79,6 +79,8 @@ export interface ViewerStub extends AsyncDisposable {
   proxyEnded: boolean;
   /** From the decision of an alert until its clip is there. */
   clipAfterMs: number;
+  /** What the check of a photo says. */
+  check: ViewerMaterial['check'];
 }
 
 const steps: Readonly<Record<string, AlertState>> = { acknowledge: 'acknowledged', resolve: 'resolved', reject: 'rejected' };
@@ -101,6 +103,7 @@ export async function startViewerStub(material: ViewerMaterial): Promise<ViewerS
   let sessionLeftMs = 86_400_000 * 7;
   let proxyEnded = false;
   let clipAfterMs = 10_000;
+  let check = material.check;
   let lastSession = 0;
 
   const tell = (event: string, data: unknown) => {
@@ -244,7 +247,7 @@ export async function startViewerStub(material: ViewerMaterial): Promise<ViewerS
     }
     if (api === 'watchlist' && method === 'GET') return json({ items: entryViews(Date.now()) });
     if (api === 'watchlist/check') {
-      const { width, height, faces } = material.check;
+      const { width, height, faces } = check;
       return json({ width, height, refusals: [], faces });
     }
     if (api === 'watchlist')
@@ -307,7 +310,7 @@ export async function startViewerStub(material: ViewerMaterial): Promise<ViewerS
             at: Date.now() - 700_000,
             actor: 'nadia',
             action: 'picture.viewed',
-            subject: 'r-ada',
+            subject: 'ada-left',
             details: { what: 'watchlist' },
           },
           {
@@ -360,6 +363,12 @@ export async function startViewerStub(material: ViewerMaterial): Promise<ViewerS
     },
     set proxyEnded(ended) {
       proxyEnded = ended;
+    },
+    get check() {
+      return check;
+    },
+    set check(found) {
+      check = found;
     },
     get clipAfterMs() {
       return clipAfterMs;
