@@ -40,7 +40,7 @@ export function pictures(alert, session) {
       alt: `Sighting on ${alert.camera} at ${moment(alert.eventTime)}`,
       missing: 'Picture is past its retention',
     }),
-    el('figcaption', {}, 'Sighting, ', time(alert.eventTime)),
+    el('figcaption', {}, 'Sighting, ', time(alert.eventTime, { clock: isToday(alert.eventTime, alert.firstSeenAt) })),
   );
   return el('div', { class: 'pair' }, el('figure', {}, reference(alert, session), el('figcaption', {}, 'Reference')), sighting);
 }
