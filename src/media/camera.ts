@@ -8,7 +8,7 @@ import { errorText } from '../core/errors.ts';
 import { createLogger } from '../core/log.ts';
 import { createLogStream } from '../core/log-stream.ts';
 import { createMetrics } from '../core/metrics.ts';
-import { playFilm } from './file-stream.ts';
+import { type FilmOptions, playFilm } from './file-stream.ts';
 import { startRtspServer } from './rtsp-server.ts';
 import { createVideoStream } from './video-stream.ts';
 
@@ -28,6 +28,9 @@ import { createVideoStream } from './video-stream.ts';
  */
 const usage =
   'usage: camera.ts FILE [--name NAME]... [--host 127.0.0.1] [--port 0] [--rounds N | --once] [--stagger] [--attached]';
+
+/** FFmpeg takes an RTP time of 0 for none and gives the second picture the time of the first; RFC 3550 wants any other begin anyway. */
+const firstTicks = 90_000n;
 
 interface Arguments {
   readonly file: string;
@@ -115,7 +118,12 @@ async function run(args: Arguments, stop: AbortController, ctx: Context): Promis
         films.delete(stream.name);
         return film;
       };
-      return playFilm({ stream, open, beginAtMs, ...(rounds === undefined ? {} : { rounds }) }, ctx);
+      const late: FilmOptions['stream'] = {
+        announce: (format) => stream.announce(format),
+        push: (unit) => stream.push({ ...unit, pts90k: unit.pts90k + firstTicks }),
+        end: () => stream.end(),
+      };
+      return playFilm({ stream: late, open, beginAtMs, ...(rounds === undefined ? {} : { rounds }) }, ctx);
     }),
   );
 }

@@ -11,8 +11,8 @@ import {
   liveMessageLimitBytes,
   liveProtocol,
   liveRenewGraceMs,
-  liveRequest,
   maxLiveStreams,
+  readLiveRequest,
 } from '../core/live-messages.ts';
 import { FloodGate } from '../core/log.ts';
 import type { ToDoor } from '../core/media-door.ts';
@@ -221,6 +221,17 @@ export function createLiveFeed(hub: Hub, ctx: Context): LiveFeed {
     }
   }
 
+  /** Strangers take each other's places: whoever holds all of them keeps nobody out who has a ticket. */
+  function makeRoom(): void {
+    const strangers = [...connections].filter(({ principal }) => principal === undefined);
+    const [oldest] = strangers;
+    if (oldest === undefined || (strangers.length < strangersLimit && connections.size < connectionsLimit)) return;
+    flood.warn('live connection gave its place', { connections: connections.size, strangers: strangers.length });
+    refused += 1;
+    connections.delete(oldest);
+    oldest.terminate();
+  }
+
   function attach(socket: Socket, webSocket: WebSocket): void {
     const connection = new LiveConnection(socket, webSocket, clock);
     connections.add(connection);
@@ -251,10 +262,13 @@ export function createLiveFeed(hub: Hub, ctx: Context): LiveFeed {
     }
     webSocket.on('message', (data, isBinary) => {
       if (!hear()) return;
-      const request = isBinary ? undefined : parsed(data);
-      if (request === undefined)
-        connection.end('media.protocol', 'a message is none of hello, subscribe, unsubscribe, renew as documented');
-      else if (request.type === 'subscribe' && subscribes < 1)
+      const read = isBinary ? { wrong: 'it is bytes; clients send text' } : readLiveRequest(data.toString());
+      if ('wrong' in read) {
+        connection.end('media.protocol', `a message is none that docs/asyncapi.json has: ${read.wrong}`);
+        return;
+      }
+      const { request } = read;
+      if (request.type === 'subscribe' && subscribes < 1)
         connection.end('media.protocol', `more than ${subscribesASecond} subscriptions came in a second`);
       else {
         if (request.type === 'subscribe') subscribes -= 1;
@@ -319,17 +333,17 @@ export function createLiveFeed(hub: Hub, ctx: Context): LiveFeed {
 
   return {
     take: ({ url, headers, head }, socket) => {
-      const strangers = connections.values().reduce((sum, { principal }) => sum + (principal === undefined ? 1 : 0), 0);
-      if (connections.size >= connectionsLimit || strangers >= strangersLimit) {
-        flood.warn('live connection refused', { connections: connections.size, strangers });
-        refused += 1;
-        refuseUpgrade(socket, '503 Service Unavailable', clock);
-        return;
-      }
       const offered = (headers['sec-websocket-protocol'] ?? '').split(',').map((one) => one.trim());
       if (!offered.includes(liveProtocol)) {
         refused += 1;
         refuseUpgrade(socket, '400 Bad Request', clock);
+        return;
+      }
+      makeRoom();
+      if (connections.size >= connectionsLimit) {
+        flood.warn('live connection refused', { connections: connections.size });
+        refused += 1;
+        refuseUpgrade(socket, '503 Service Unavailable', clock);
         return;
       }
       const request = new IncomingMessage(socket);
@@ -363,12 +377,4 @@ export function createLiveFeed(hub: Hub, ctx: Context): LiveFeed {
       flood[Symbol.dispose]();
     },
   };
-}
-
-function parsed(data: WebSocket.RawData): LiveRequest | undefined {
-  try {
-    return liveRequest.safeParse(JSON.parse(data.toString())).data;
-  } catch {
-    return undefined;
-  }
 }

@@ -87,6 +87,10 @@ const otherMethods = ['ANNOUNCE', 'RECORD', 'REDIRECT'];
 const publicHeader = { Public: methods.join(', ') };
 export const sessionTimeoutSeconds = 60;
 const maxPendingRequests = 16;
+/** Requests and packets of one that has not shown yet that it may read anything: players need a handful. */
+const strangersInputs = 100;
+/** So many answers at once; then others have their turn. */
+const answersInOneGo = 64;
 
 function refuse(status: RtspStatus, headers?: RtspAnswer['headers']): RtspAnswer {
   return headers === undefined ? { status } : { status, headers };
@@ -110,6 +114,7 @@ export function serveConnection(options: ConnectionOptions, ctx: Context): Conne
   let replay: Replay | undefined;
   let heardMono = clock.mono();
   let established = false;
+  let inputs = 0;
   let answering = false;
   let leaving = false;
 
@@ -309,11 +314,14 @@ export function serveConnection(options: ConnectionOptions, ctx: Context): Conne
   async function answerAll(): Promise<void> {
     if (answering) return;
     answering = true;
+    let answered = 0;
     for (let request = pending.shift(); request !== undefined && !leaving; request = pending.shift()) {
       const reply = await handle(request);
       if (gone.signal.aborted) break;
       if (request.method === 'PLAY' && reply.status === 200 && session !== undefined) play(request, reply, session);
       else answer(request, reply);
+      answered += 1;
+      if (answered % answersInOneGo === 0) await new Promise<void>((resolve) => setImmediate(resolve));
     }
     answering = false;
     if (!leaving) socket.resume();
@@ -330,7 +338,15 @@ export function serveConnection(options: ConnectionOptions, ctx: Context): Conne
     if (leaving) return;
     heardMono = clock.mono();
     try {
-      for (const input of parser.push(bytes)) if (input.kind === 'request') pending.push(input.request);
+      for (const input of parser.push(bytes)) {
+        inputs += 1;
+        if (!established && inputs > strangersInputs) {
+          log.debug({ address }, 'rtsp client floods without a login');
+          socket.destroy();
+          return;
+        }
+        if (input.kind === 'request') pending.push(input.request);
+      }
     } catch (error) {
       if (!isSightlineError(error, 'media.protocol')) throw error;
       log.debug({ err: error }, 'rtsp client sends what is not rtsp');

@@ -120,7 +120,8 @@ export function createUdpDoor(clock: Clock): UdpDoor {
         [Symbol.dispose]() {
           if (left) return;
           left = true;
-          busy.delete(sender);
+          sender.end();
+          busy.delete(sender.paced);
           peers.delete(peer);
           if (peers.size === 0) pair.peers.delete(key);
           leave(local, pair);
@@ -147,8 +148,14 @@ function pacedSender(
   ports: Channels,
   clock: Clock,
   wait: (paced: Paced) => void,
-): Paced & { readonly transport: Omit<MediaTransport, typeof Symbol.dispose> } {
+): {
+  readonly paced: Paced;
+  readonly transport: Omit<MediaTransport, typeof Symbol.dispose>;
+  /** Nothing leaves any more: the sockets may be closed. */
+  end(): void;
+} {
   let rest: Buffer[] = [];
+  let over = false;
   let at = 0;
   let allowed: number = pacing.burstPackets;
   let allowedMono = clock.mono();
@@ -184,7 +191,12 @@ function pacedSender(
     },
   };
   return {
-    ...paced,
+    paced,
+    end() {
+      over = true;
+      rest = [];
+      listener = undefined;
+    },
     transport: {
       reliable: false,
       get ready() {
@@ -194,6 +206,7 @@ function pacedSender(
         listener = onReady;
       },
       unit(unit: PacketisedUnit) {
+        if (over) return;
         rest.push(unit.bytes);
         earn(clock.mono());
         drain();
@@ -201,7 +214,7 @@ function pacedSender(
       },
       rtcp(packet) {
         // Reports tell of a moment: the next one does as well.
-        if (pair.rtcp.getSendQueueSize() <= unsentLimitBytes) pair.rtcp.send(packet, ports.rtcp, remote);
+        if (!over && pair.rtcp.getSendQueueSize() <= unsentLimitBytes) pair.rtcp.send(packet, ports.rtcp, remote);
       },
       together(send) {
         send();

@@ -30,7 +30,7 @@ export interface PacketisedUnit extends Packets {
   readonly key: boolean;
   /** Of its first packet. */
   readonly sequence: number;
-  /** The packets with interleaved heads of this channel; made once for all its readers. */
+  /** The packets with interleaved heads of this channel; of the first few channels made once for all their readers. */
   on(channel: number): Buffer;
 }
 
@@ -96,6 +96,8 @@ const keptBytesDefault = 16 * 1024 * 1024;
 const staleMs = 30_000;
 /** Very many pictures of few bytes would still be many objects. */
 const maxKeptUnits = 20_000;
+/** Copies of a unit that are kept beside it. Clients choose their channel: each with its own would multiply what is kept. */
+const keptChannels = 2;
 
 function uint(bits: number, random: () => number): number {
   return Math.floor(random() * 2 ** bits);
@@ -278,11 +280,10 @@ export function packetisedUnit(packets: Packets, about: Omit<PacketisedUnit, key
     on(channel) {
       if (channel === 0) return packets.bytes;
       others ??= new Map();
-      let bytes = others.get(channel);
-      if (bytes === undefined) {
-        bytes = onChannel(packets.bytes, channel);
-        others.set(channel, bytes);
-      }
+      const known = others.get(channel);
+      if (known !== undefined) return known;
+      const bytes = onChannel(packets.bytes, channel);
+      if (others.size < keptChannels) others.set(channel, bytes);
       return bytes;
     },
   };

@@ -1,4 +1,4 @@
-import { type PictureEnds, partKind } from './picture-ends.ts';
+import { beginsPicture, type PictureEnds, partKind } from './picture-ends.ts';
 
 /**
  * Pictures from the packets of RTP, pure. Packets of one picture carry one time stamp (RFC 3550, section 5.1), and nothing else
@@ -40,6 +40,8 @@ export class AccessUnitJoiner {
   /** Time stamp of a picture that was handed over before the next one began, and what came for it since. */
   #closed: { readonly pts: bigint; slice: boolean; broken: boolean } | undefined;
   #broken = 0;
+  /** Whether the first slice of the connection's first picture has come; undefined from the second time stamp on. */
+  #firstBegan: boolean | undefined = false;
 
   /** Without `ends` every picture waits for the next one. */
   constructor(ends?: PictureEnds) {
@@ -61,7 +63,10 @@ export class AccessUnitJoiner {
     const { receivedMonoUs, wallUs, pts } = fragment;
     const data = Buffer.from(fragment.data);
     const units: AccessUnit[] = [];
-    if (this.#pts !== undefined && pts !== undefined && pts !== this.#pts) this.#hand(units);
+    if (this.#pts !== undefined && pts !== undefined && pts !== this.#pts) {
+      this.#firstBegan = undefined;
+      this.#hand(units);
+    } else if (this.#firstBegan !== undefined) this.#partFirst(data, units);
     const late = this.#closed !== undefined && (pts ?? this.#closed.pts) === this.#closed.pts;
     if (late && this.#isLost(data)) return units;
     if (!late) {
@@ -83,6 +88,19 @@ export class AccessUnitJoiner {
     const units: AccessUnit[] = [];
     this.#hand(units);
     return units[0];
+  }
+
+  /**
+   * FFmpeg takes an RTP time of 0 for none (rtpdec.c, `base_timestamp`): where a stream begins with it, its second picture has the time of
+   * the first. The first then leaves a tick earlier.
+   */
+  #partFirst(data: Buffer, units: AccessUnit[]): void {
+    if (this.#ends === undefined || !beginsPicture(data, this.#ends.coding)) return;
+    if (this.#firstBegan === true && this.#pts !== undefined) {
+      this.#pts -= 1n;
+      this.#hand(units);
+      this.#firstBegan = undefined;
+    } else this.#firstBegan = true;
   }
 
   #hand(units: AccessUnit[]): void {

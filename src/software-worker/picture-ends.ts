@@ -93,6 +93,16 @@ export function partKind(data: Buffer, coding: NalCoding): PartKind {
   return readPart(data, coding).kind;
 }
 
+/** ITU-T H.264, table 7-1: slices whose header begins with their first macroblock; types 2 to 4 are partitions. */
+const wholeSlices: readonly number[] = [1, 5];
+
+/** Whether a picture's first slice is in it; the second field of a frame looks the same. */
+export function beginsPicture(data: Buffer, coding: NalCoding): boolean {
+  const { kind, slices } = readPart(data, coding);
+  if (kind !== 'slice' || slices[0] !== 0) return false;
+  return coding === 'h265' || wholeSlices.includes((data[startCode.length] ?? 0) & 0x1f);
+}
+
 function alike(a: readonly number[], b: readonly number[] | undefined): boolean {
   return b !== undefined && a.length === b.length && a.every((value, index) => value === b[index]);
 }

@@ -55,11 +55,21 @@ test('nobody is let in without a ticket that is right, and nobody sees what is n
     assert.equal(client.said('error')[0]?.code, 'http.auth');
     assert.equal(client.said('welcome').length, 0);
   }
-  for (const wrong of [Buffer.of(1, 2), '{', '{"type":"subscribe","stream":-1,"camera":"lobby"}', '[]', '{"type":"hello"}']) {
+  for (const [wrong, words] of [
+    [Buffer.of(1, 2), /bytes/],
+    ['{', /no JSON/],
+    ['{"type":"subscribe","stream":-1,"camera":"lobby"}', /: stream: /],
+    ['{"type":"subscribe","camera":"lobby"}', /: stream: .*number/],
+    ['{"type":"subscribe","stream":1,"camera":"lobby","annotated":true}', /"annotated"/],
+    ['{"type":"sing"}', /: type: .*hello.*subscribe/],
+    ['[]', /object/],
+    ['{"type":"hello"}', /: ticket: /],
+  ] as const) {
     using client = await connectLive(url, { ticket: ticket(admin) });
     client.webSocket.send(wrong);
     assert.equal((await client.closed).code, 1008);
     assert.equal(client.said('error')[0]?.code, 'media.protocol');
+    assert.match(client.said('error')[0]?.message ?? '', words);
   }
   using early = await connectLive(url);
   early.say({ type: 'subscribe', stream: 1, camera: 'lobby' });
@@ -221,12 +231,12 @@ test('a revoked user is out at once, with every ticket of before; nobody else no
   assert.equal(ada.webSocket.readyState, ada.webSocket.OPEN);
 });
 
-test('a connection ends a minute after its ticket, unless that was renewed', async () => {
-  const clock = new ManualClock();
-  using ctx = testContext(clock);
+/** A feed of its own, on a clock that the test moves. */
+async function feedOn(clock: ManualClock) {
+  const ctx = testContext(clock);
   const stream = { readers: 0, lost: 0, push: () => {}, announce: () => {}, cut: () => {}, end: () => {} };
   const hub = createHub({ makeStream: () => stream, onWant: () => {}, onClean: () => {} }, ctx);
-  await using feed = createLiveFeed(hub, ctx);
+  const feed = createLiveFeed(hub, ctx);
   feed.setTicketKey(ticketKey);
   const server = createServer();
   server.on('upgrade', ({ url = '', headers }, socket, head) =>
@@ -234,8 +244,39 @@ test('a connection ends a minute after its ticket, unless that was renewed', asy
   );
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  using _closed = { [Symbol.dispose]: () => server.close() };
-  const url = `ws://127.0.0.1:${(server.address() as AddressInfo).port}/api/v1/live`;
+  return {
+    feed,
+    url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}/api/v1/live`,
+    [Symbol.asyncDispose]: async () => {
+      server.close();
+      await feed[Symbol.asyncDispose]();
+      ctx[Symbol.dispose]();
+    },
+  };
+}
+
+test('who comes without a word takes the places of such, and keeps nobody out who has a ticket', async () => {
+  const clock = new ManualClock();
+  await using home = await feedOn(clock);
+  const fresh = () => writeTicket(viewer, ticketKey, clock.now()).ticket;
+  using early = await connectLive(home.url, { ticket: fresh() });
+  await until('one is in', () => home.feed.subscribers === 1);
+  await using strangers = new AsyncDisposableStack();
+  const silent: LiveClient[] = [];
+  for (let count = 0; count < 260; count += 1) silent.push(strangers.use(await connectLive(home.url)));
+  using late = await connectLive(home.url, { ticket: fresh() });
+  await until('another is in', () => late.said('welcome').length === 1);
+  assert.equal(early.webSocket.readyState, early.webSocket.OPEN);
+  const open = () => silent.filter(({ webSocket }) => webSocket.readyState === webSocket.OPEN).length;
+  await until('the oldest have left', () => open() === 255);
+  assert.notEqual(silent[0]?.webSocket.readyState, early.webSocket.OPEN);
+  assert.equal(home.feed.refused, 5);
+});
+
+test('a connection ends a minute after its ticket, unless that was renewed', async () => {
+  const clock = new ManualClock();
+  await using home = await feedOn(clock);
+  const { feed, url } = home;
   const fresh = () => writeTicket(viewer, ticketKey, clock.now()).ticket;
   using idle = await connectLive(url, { ticket: fresh() });
   using renewed = await connectLive(url, { ticket: fresh() });

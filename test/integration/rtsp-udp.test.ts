@@ -84,6 +84,27 @@ describe('rtp over udp', () => {
     );
   });
 
+  it('sends nothing more of a picture to the last client when it leaves in the midst of one', async () => {
+    const clock = new ManualClock();
+    await using home = await house({ clock });
+    using ports = await openPorts();
+    for (const leaves of ['TEARDOWN', 'at once'] as const) {
+      using client = await connectRtsp(home.server.port);
+      const before = ports.packets.length;
+      home.frame(true, 140_000);
+      const session = await play(client, home.url, ports.header);
+      await until('a burst', () => ports.packets.length >= before + pacing.burstPackets);
+      if (leaves === 'TEARDOWN') assert.equal((await client.request('TEARDOWN', home.url, session)).status, 200);
+      else client.socket.destroy();
+      await until('nobody reads', () => home.stream.readers === 0);
+      const sent = ports.packets.length;
+      await clock.advance(20);
+      home.frame(true, 140_000);
+      await clock.advance(20);
+      assert.equal(ports.packets.length, sent, leaves);
+    }
+  });
+
   it('gives the system no more than it takes, and goes on when it does', async (context) => {
     const clock = new ManualClock();
     await using home = await house({ clock });

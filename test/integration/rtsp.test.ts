@@ -295,9 +295,37 @@ describe('rtsp server', () => {
     listening.close();
   });
 
+  it('ends a client that floods it before it may read anything', async () => {
+    await using home = await house({ clock: new ManualClock() });
+    for (const text of ['OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n', '$\x00\x00\x00']) {
+      using client = await connectRtsp(home.server.port);
+      client.socket.on('error', () => {});
+      client.socket.write(text.repeat(200), 'latin1');
+      await until('it is ended', () => client.closed);
+    }
+    assert.equal(home.server.clients, 0);
+  });
+
+  it('answers others while one asks two thousand things at once', async () => {
+    await using home = await house();
+    using eager = await connectRtsp(home.server.port);
+    using other = await connectRtsp(home.server.port);
+    assert.equal((await eager.request('DESCRIBE', home.url)).status, 200);
+    let answers = 0;
+    eager.socket.on('data', (bytes) => {
+      answers += bytes.toString('latin1').split('RTSP/1.0 200').length - 1;
+    });
+    eager.socket.write('OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n'.repeat(2000));
+    await until('it is being answered', () => answers > 0);
+    assert.equal((await other.request('OPTIONS', home.url)).status, 200);
+    assert.ok(answers < 1500, `${answers} answers came first`);
+    await until('all is answered', () => answers >= 1990);
+  });
+
   it('ends a client that asks on without reading the answers', async () => {
     await using home = await house();
     using client = await connectRtsp(home.server.port);
+    assert.equal((await client.request('DESCRIBE', home.url)).status, 200);
     client.socket.pause();
     const requests = 'OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n'.repeat(2000);
     await until('it is ended', () => {

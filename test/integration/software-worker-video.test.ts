@@ -291,6 +291,11 @@ test('annotated video shows the boxes of each frame on that frame, only while it
       // Where the same box will be in the next frame there is nothing yet.
       const later = next?.objects.find((object) => object.trackId === trackId)?.box;
       if (later === undefined || Math.abs(later.left - box.left) < 8) continue;
+      // Where frames were left out the next one is far, and the place may be an edge of this one's boxes.
+      const isEdge = frame.objects.some(({ box: own }) =>
+        [own?.left ?? 0, (own?.left ?? 0) + (own?.width ?? 0)].some((x) => Math.abs(x - later.left) < 8),
+      );
+      if (isEdge) continue;
       elsewhere += 1;
       assert.equal(
         isInk(pixel(picture, 2 * Math.floor(later.left / 2), middle)),

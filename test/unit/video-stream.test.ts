@@ -48,6 +48,21 @@ describe('the kept group of pictures', () => {
     assert.equal(stream.kept()[0]?.sequence, numbers[0]);
   });
 
+  it('is not kept once more for every channel that a client thinks of', () => {
+    const stream = createVideoStream({ name: 'x' }, testContext());
+    pictures(stream, 'K');
+    const [unit] = stream.kept();
+    assert.ok(unit);
+    for (let channel = 0; channel < 256; channel += 2) {
+      assert.equal(unit.on(channel)[1], channel);
+      assert.deepEqual(unit.on(channel).subarray(4, 12), unit.bytes.subarray(4, 12));
+    }
+    const channels = Array.from({ length: 128 }, (_, place) => 2 * place);
+    const first = new Map(channels.map((channel) => [channel, unit.on(channel)]));
+    const shared = channels.filter((channel) => unit.on(channel) === first.get(channel));
+    assert.deepEqual(shared, [0, 2, 4]);
+  });
+
   it('is not kept beyond its bytes, until the next key frame', () => {
     const stream = createVideoStream({ name: 'x', keptBytes: 200 }, testContext());
     pictures(stream, 'Kppppppppppppp');

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { AccessUnitJoiner, type Fragment } from '../../src/software-worker/access-units.ts';
+import { PictureEnds } from '../../src/software-worker/picture-ends.ts';
 
 function fragment(text: string, pts: bigint | undefined, atMs: number, ntpUs?: number): Fragment {
   return { data: Buffer.from(text), pts, receivedMonoUs: BigInt(atMs) * 1000n, wallUs: atMs * 1000, ntpUs };
@@ -33,6 +34,35 @@ describe('an access unit', () => {
       ],
     );
   });
+
+  for (const [coding, first, second] of [
+    ['h264', '6588', '41e2'],
+    ['h265', '260180', '020180'],
+  ] as const) {
+    test(`of ${coding} ends where another begins under the first time stamp, which FFmpeg may give to two`, () => {
+      const joiner = new AccessUnitJoiner(new PictureEnds(coding));
+      const part = (hex: string, pts: bigint): Fragment => ({ ...fragment('', pts, 1), data: Buffer.from(hex, 'hex') });
+      const parts = [
+        part(`00000001${first}`, 0n),
+        part('aaaa', 0n),
+        part(`00000001${second}`, 0n),
+        part(`00000001${second}`, 3600n),
+        part(`00000001${second}`, 3600n),
+        part(`00000001${second}`, 7200n),
+      ];
+      const units = [...parts.flatMap((item) => joiner.push(item)), joiner.flush()];
+      assert.deepEqual(
+        units.map((unit) => [unit?.data.toString('hex'), unit?.pts]),
+        [
+          [`00000001${first}aaaa`, -1n],
+          [`00000001${second}`, 0n],
+          // Only there: two fields of one frame have one time stamp.
+          [`00000001${second}00000001${second}`, 3600n],
+          [`00000001${second}`, 7200n],
+        ],
+      );
+    });
+  }
 
   test('goes on with what has no time stamp', () => {
     assert.deepEqual(
