@@ -81,7 +81,7 @@ export const liveBox = z.strictObject({
       similarity: z.number(),
     })
     .exactOptional(),
-  /** #rrggbb of the list's severity; grey while nobody is known. */
+  /** #rrggbb of the list's severity; grey while nobody is known, and of people to be ignored. */
   colour: z.string(),
   /** Whether the track has been decided. */
   decided: z.boolean(),

@@ -7,6 +7,7 @@ import { isAbort, SightlineError } from '../core/errors.ts';
 import { dataCaching, secretCaching, send } from './answering.ts';
 import { type BoundRoute, type Method, routeName } from './api/route.ts';
 import type { Caller, Gate } from './gate.ts';
+import { sendNoPage, wantsPage } from './no-page.ts';
 import { problem, problemMedia, problemOf, wrongRequest } from './problem.ts';
 
 /** The table of routes as Fastify takes it: who asks, what they ask, what they get. */
@@ -50,7 +51,7 @@ export function serveRoutes(app: FastifyInstance, { routes, gate, onKnown }: Ser
     if (access === 'open' || access === 'metrics.read') return;
     if (caller === undefined) throw new SightlineError('http.auth', 'log in, or send a token as Authorization: Bearer');
     if (access !== 'any' && !may(caller.principal, access))
-      throw new SightlineError('http.forbidden', `${caller.principal.user} has not the permission ${access}`, {
+      throw new SightlineError('http.forbidden', `${caller.principal.user} does not have the permission ${access}`, {
         details: { permission: access },
       });
   }
@@ -110,6 +111,7 @@ export function serveRoutes(app: FastifyInstance, { routes, gate, onKnown }: Ser
   app.setNotFoundHandler((request, reply) => {
     const path = request.url.split('?', 1)[0] ?? '';
     const allowed = [...new Set(paths.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method))];
+    if (allowed.length === 0 && wantsPage(request, path)) return sendNoPage(reply, path);
     if (allowed.length === 0)
       return sendProblem(
         reply,

@@ -615,3 +615,38 @@ test('over TLS the cookie is for TLS alone; files that cannot be used are named'
   for (const [certFile, keyFile, message] of wrong)
     await assert.rejects(loadTls({ tls: { certFile, keyFile } }), { code: 'config.invalid', message });
 });
+
+test('when somebody was last there is known after their session has ended and the program was started again', async () => {
+  await using directory = await temporaryDirectory();
+  const seen = async (ada: Person) =>
+    ((await ada.ask('GET', '/api/v1/users')).value.items as readonly { user: string; sessions: number; lastSeenAt?: number }[])
+      .filter(({ user }) => user !== 'ada')
+      .map(({ user, sessions, lastSeenAt }) => [user, sessions, lastSeenAt !== undefined]);
+  {
+    await using door = await startDoor(directory.path);
+    const setUp = { token: door.setupToken(), user: 'ada', password: adaPassword };
+    assert.equal((await ask(door.base, 'POST', '/api/v1/setup', { body: setUp })).status, 201);
+    const ada = await loggedIn(door, 'ada', adaPassword);
+    const password = await addUser(ada, 'bo');
+    await addUser(ada, 'cy');
+    const bo = await loggedIn(door, 'bo', password);
+    assert.equal((await bo.ask('DELETE', '/api/v1/session')).status, 204);
+    assert.deepEqual(await seen(ada), [
+      ['bo', 0, true],
+      ['cy', 0, false],
+    ]);
+  }
+  await using door = await startDoor(directory.path);
+  const ada = await loggedIn(door, 'ada', adaPassword);
+  assert.deepEqual(await seen(ada), [
+    ['bo', 0, true],
+    ['cy', 0, false],
+  ]);
+  // Somebody of the same name who comes later is another one.
+  assert.equal((await ada.ask('DELETE', '/api/v1/users/bo')).status, 204);
+  await addUser(ada, 'bo');
+  assert.deepEqual(await seen(ada), [
+    ['bo', 0, false],
+    ['cy', 0, false],
+  ]);
+});

@@ -39,6 +39,8 @@ test('the legacy view gives MPEG-1 of our own stream to whoever has a stream pas
   assert.equal(await status('/'), 401);
   assert.equal(await status('/lobby', wrong), 401, 'the password of the pages is another');
   await until('users have arrived', async () => (await status('/', authorization)) === 200, patience);
+  const policy = (await fetch(`${base}/lobby`, { headers: { authorization } })).headers.get('content-security-policy') ?? '';
+  assert.match(policy, /^default-src 'none'.*style-src 'unsafe-inline'/, 'the player of the page brings styles in its script');
   const page = await (await fetch(`${base}/lobby`, { headers: { authorization } })).text();
   assert.match(page, /<script src="legacy\.js">/);
   assert.match(page, /similarities, not identities/);

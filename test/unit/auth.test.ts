@@ -351,7 +351,7 @@ test('nobody waits at the door for a disk that is full: sessions hold in memory,
     calls.push(what);
   };
   const users = {
-    load: async () => ({ users: [bo], sessions: [], tokens: [] }),
+    load: async () => ({ users: [bo], sessions: [], tokens: [], seen: [] }),
     addSession: write('add'),
     endSessions: write('end'),
     touch: write('touch'),

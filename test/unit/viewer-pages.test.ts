@@ -93,7 +93,7 @@ test('boxes of a clip at a time are those of the frame that is shown then', () =
 test('what is asked again after a login elsewhere, and what makes a page load anew', () => {
   assert.ok(isCsrfRefusal(new ApiError(403, 'http.forbidden', 'X-CSRF is missing or wrong', { reason: 'csrf' })));
   assert.ok(isCsrfRefusal(new ApiError(403, 'http.forbidden', 'X-CSRF is missing or wrong')));
-  assert.ok(!isCsrfRefusal(new ApiError(403, 'http.forbidden', 'vera has not the permission alerts.act')));
+  assert.ok(!isCsrfRefusal(new ApiError(403, 'http.forbidden', 'vera does not have the permission alerts.act')));
   const omar: Session = {
     user: 'omar',
     role: 'operator',

@@ -120,7 +120,7 @@ export async function startAccounts(store: Pick<Store, 'users' | 'audit'>, ctx: 
   const stored = await store.users.load();
   const users = new Map(stored.users.map((user) => [user.name, user]));
   const rights = new Map<string, AbortController>();
-  const sessions = createSessions(stored.sessions);
+  const sessions = createSessions(stored.sessions, stored.seen);
   const tokens = createTokens(stored.tokens);
   const audit = createAuditNotes(store.audit, clock);
   const passwords = createPasswords(ctx);
@@ -154,7 +154,7 @@ export async function startAccounts(store: Pick<Store, 'users' | 'audit'>, ctx: 
   function view(name: string): UserView {
     const user = find(name);
     const own = sessions.of(name);
-    const lastSeenAt = Math.max(...own.map((session) => session.lastSeenAt));
+    const lastSeenAt = sessions.lastSeenAt(name);
     return {
       user: user.name,
       role: user.role,
@@ -165,7 +165,7 @@ export async function startAccounts(store: Pick<Store, 'users' | 'audit'>, ctx: 
       streamPassword: user.ha1 !== undefined,
       createdAt: user.createdAt,
       sessions: own.length,
-      ...(own.length === 0 ? {} : { lastSeenAt }),
+      ...(lastSeenAt === undefined ? {} : { lastSeenAt }),
     };
   }
 
@@ -304,6 +304,7 @@ export async function startAccounts(store: Pick<Store, 'users' | 'audit'>, ctx: 
         users.delete(name);
         announce();
         sessions.end(sessions.of(name).map(({ hash }) => hash));
+        sessions.forget(name);
         revoke(name, 'rights');
         audit.note(by, 'user.remove', name);
         endTokens(made, by, name);

@@ -188,7 +188,7 @@ export function createAuth({ accounts, http, proxySecret }: AuthOptions, ctx: Co
     const caller = await identify(request);
     if (caller === undefined) throw new SightlineError('http.auth', 'log in first');
     if (permission !== undefined && !may(caller.principal, permission))
-      throw new SightlineError('http.forbidden', `${caller.principal.user} has not the permission ${permission}`, {
+      throw new SightlineError('http.forbidden', `${caller.principal.user} does not have the permission ${permission}`, {
         details: { permission },
       });
     return caller;

@@ -88,7 +88,7 @@ function requirePerson({ principal }: Pick<Asked, 'principal'>): void {
 
 function requireSelfOrManager({ principal }: Pick<Asked, 'principal'>, user: string): void {
   if (may(principal, 'users.manage') || (principal.user === user && principal.via !== 'token')) return;
-  throw new SightlineError('http.forbidden', `${principal.user} has not the permission users.manage`, {
+  throw new SightlineError('http.forbidden', `${principal.user} does not have the permission users.manage`, {
     details: { permission: 'users.manage' },
   });
 }

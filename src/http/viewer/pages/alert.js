@@ -9,7 +9,7 @@ import { EventFeed } from '../parts/events.js';
 import { capital } from '../parts/format.js';
 import { start } from '../parts/problems.js';
 import { requireSession } from '../parts/session.js';
-import { similarWords } from '../parts/severity.js';
+import { reasonWords, similarWords } from '../parts/severity.js';
 import { showShell } from '../parts/shell.js';
 import { time } from '../parts/time.js';
 
@@ -79,7 +79,7 @@ start(async () => {
           'li',
           {},
           time(step.at),
-          ` ${capital(step.state)} by ${step.actor}${step.reason === undefined ? '' : `: ${step.reason}`}`,
+          ` ${capital(step.state)} by ${step.actor}${step.reason === undefined ? '' : `: ${reasonWords[step.reason] ?? step.reason}`}`,
         ),
       ),
     );
