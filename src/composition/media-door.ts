@@ -20,7 +20,7 @@ import type {
 import { ticketLifeMs } from '../core/tickets.ts';
 import type { CameraId, CameraState } from '../core/types.ts';
 import { createDoorMetrics } from './media-door-metrics.ts';
-import { type DoorProcess, launchDoor } from './media-door-process.ts';
+import { type DoorProcess, endOrphanedDoor, launchDoor } from './media-door-process.ts';
 import { createSocketHandover } from './media-door-sockets.ts';
 
 /**
@@ -102,7 +102,7 @@ export async function startMediaDoor(options: MediaDoorOptions, ctx: Context): P
   let users: readonly StreamUser[] = [];
   let workers: readonly DoorWorker[] = [];
   const states = new Map<CameraId, CameraState>();
-  /** Of as long as a ticket lives. */
+  /** Of as long as a ticket lives; CLOCK_MONOTONIC. */
   const revoked = new Map<string, number>();
   const wanted = new Set<CameraId>();
   const clips = new Set<string>();
@@ -169,9 +169,9 @@ export async function startMediaDoor(options: MediaDoorOptions, ctx: Context): P
     to.send({ type: 'cameras', cameras });
     to.send({ type: 'users', users });
     to.send({ type: 'workers', workers });
-    for (const [user, atMs] of revoked) {
-      if (atMs + ticketLifeMs < clock.now()) revoked.delete(user);
-      else to.send({ type: 'revoke', user, cause: 'rights', atMs });
+    for (const [user, atMono] of revoked) {
+      if (atMono + ticketLifeMs < clock.mono()) revoked.delete(user);
+      else to.send({ type: 'revoke', user, cause: 'rights', atMono });
     }
     to.send({ type: 'configure', settings });
     for (const [camera, state] of states) to.send({ type: 'state', camera, state });
@@ -199,8 +199,15 @@ export async function startMediaDoor(options: MediaDoorOptions, ctx: Context): P
   /** One life of the process; resolves to why it ended. */
   async function live(): Promise<string> {
     try {
+      await endOrphanedDoor(settings.mediaSocket, ctx);
+      if (ended.aborted) return 'the daemon stops';
       const running = launchDoor(
-        { program: options.program, onMessage: receive, onSkipped: (lines) => skipped.inc(lines) },
+        {
+          mediaSocket: settings.mediaSocket,
+          program: options.program,
+          onMessage: receive,
+          onSkipped: (lines) => skipped.inc(lines),
+        },
         ctx,
       );
       door = running;
@@ -275,9 +282,9 @@ export async function startMediaDoor(options: MediaDoorOptions, ctx: Context): P
       door?.send({ type: 'state', camera, state });
     },
     revoke: (user, cause) => {
-      const atMs = clock.now();
-      revoked.set(user, atMs);
-      door?.send({ type: 'revoke', user, cause, atMs });
+      const atMono = clock.mono();
+      revoked.set(user, atMono);
+      door?.send({ type: 'revoke', user, cause, atMono });
     },
     live: (request, socket, head, place) => sockets.offer({ request, socket, head, place }),
     clip: (request) => {

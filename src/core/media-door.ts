@@ -87,8 +87,8 @@ export type ToDoor =
       readonly type: 'revoke';
       readonly user: string;
       readonly cause: RevokeCause;
-      /** Wall clock: tickets of until then. */
-      readonly atMs: number;
+      /** CLOCK_MONOTONIC: tickets of until then. */
+      readonly atMono: number;
     }
   /** Comes with the socket of a WebSocket upgrade that the HTTP server has read the head of. Nothing is done with it before `given`. */
   | {
@@ -174,6 +174,8 @@ export interface RtspCounters {
   readonly clients: number;
   /** Connections beyond the limits. */
   readonly turnedAway: number;
+  /** Connections that were ended for what they sent without a login. */
+  readonly flooded: number;
   readonly loginsFailed: number;
   /** RTSPS connections that did not come to be. */
   readonly handshakesFailed: number;

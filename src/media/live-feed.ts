@@ -56,8 +56,8 @@ export interface LiveFeed extends AsyncDisposable {
   take(request: Handover, socket: Socket): void;
   /** Whose key tickets are written with; before it nobody is let in. */
   setTicketKey(key: Uint8Array): void;
-  /** Ends the user's connections; tickets from before `atMs` (wall clock) are worth nothing. */
-  revoke(user: string, atMs: number): void;
+  /** Ends the user's connections; tickets from before `atMono` (CLOCK_MONOTONIC) are worth nothing. */
+  revoke(user: string, atMono: number): void;
   /** Those who have said hello. */
   readonly subscribers: number;
   /** Connections that were not taken, or that made room for newer ones before their hello. */
@@ -107,12 +107,12 @@ export function createLiveFeed({ hub, onKnown }: LiveFeedOptions, ctx: Context):
     if (ticketKey === undefined) return 'the media door is not ready';
     let ticket: Ticket;
     try {
-      ticket = readTicket(given, ticketKey, clock.now());
+      ticket = readTicket(given, ticketKey, clock.mono());
     } catch (error) {
       return isSightlineError(error) ? error.message : 'the ticket cannot be read';
     }
     const until = revoked.get(ticket.user);
-    return until !== undefined && ticket.issuedAt <= until ? 'the ticket was revoked; ask for a new one' : ticket;
+    return until !== undefined && ticket.issuedMono <= until ? 'the ticket was revoked; ask for a new one' : ticket;
   }
 
   /** Why not, with its code; undefined when this may be watched. */
@@ -213,8 +213,7 @@ export function createLiveFeed({ hub, onKnown }: LiveFeedOptions, ctx: Context):
         connection.end('media.protocol', `${request.type} does not belong here: this connection is ${principal.user}'s`);
       else {
         connection.principal = principalOf(ticket);
-        // Of a clock that was set back no ticket lives longer.
-        connection.endsMono = clock.mono() + Math.min(ticket.expiresAt - clock.now(), ticketLifeMs) + liveRenewGraceMs;
+        connection.endsMono = ticket.issuedMono + ticketLifeMs + liveRenewGraceMs;
         connection.say({ type: 'welcome', user: ticket.user, now: clock.now(), expiresAt: ticket.expiresAt });
         recheck(connection);
       }
@@ -305,7 +304,7 @@ export function createLiveFeed({ hub, onKnown }: LiveFeedOptions, ctx: Context):
         connection.end('http.auth', 'the ticket is over, and no renew came; ask for a new one');
       else connection.ping();
     }
-    for (const [user, at] of revoked) if (at + ticketLifeMs < clock.now()) revoked.delete(user);
+    for (const [user, at] of revoked) if (at + ticketLifeMs < mono) revoked.delete(user);
   });
 
   hub.listen({
@@ -363,8 +362,8 @@ export function createLiveFeed({ hub, onKnown }: LiveFeedOptions, ctx: Context):
     setTicketKey: (key) => {
       ticketKey = key;
     },
-    revoke: (user, atMs) => {
-      revoked.set(user, Math.max(atMs, revoked.get(user) ?? 0));
+    revoke: (user, atMono) => {
+      revoked.set(user, Math.max(atMono, revoked.get(user) ?? 0));
       for (const connection of connections)
         if (connection.principal?.user === user)
           connection.end('http.auth', 'the access was revoked or has changed; log in again');

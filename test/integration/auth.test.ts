@@ -6,6 +6,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import Sqlite from 'better-sqlite3';
+import { systemClock } from '../../src/core/clock.ts';
 import { readTicket } from '../../src/core/tickets.ts';
 import { maxCameraName, maxUserCameras } from '../../src/core/users.ts';
 import { loadTls } from '../../src/http/auth/tls.ts';
@@ -304,9 +305,9 @@ test('a token does what its scopes allow, needs no CSRF token, and ends what it 
   assert.deepEqual(permissions, ['live', 'metrics.read']);
   assert.deepEqual(statuses([await as('GET', '/api/v1/users'), await as('GET', '/metrics')]), [403, 200]);
   const ticket = await as('POST', '/api/v1/tickets');
-  const read = readTicket(ticket.value.ticket, door.ticketKey, Date.now());
+  const read = readTicket(ticket.value.ticket, door.ticketKey, systemClock.mono());
   assert.deepEqual([read.user, read.role, read.cameras, read.pictures], ['token:home', 'viewer', ['lobby'], false]);
-  const theirs = readTicket((await ada.ask('POST', '/api/v1/tickets')).value.ticket, door.ticketKey, Date.now());
+  const theirs = readTicket((await ada.ask('POST', '/api/v1/tickets')).value.ticket, door.ticketKey, systemClock.mono());
   assert.deepEqual([theirs.user, theirs.role, theirs.cameras], ['ada', 'admin', 'all']);
   assert.equal((await as('PUT', '/api/v1/session/password')).status, 400);
   assert.equal(

@@ -31,6 +31,8 @@ export interface AuthServices {
   readonly ticketKey: Uint8Array;
   /** Wall clock, milliseconds. */
   now(): number;
+  /** CLOCK_MONOTONIC, milliseconds. */
+  mono(): number;
 }
 
 const route = routesOf<AuthServices>();
@@ -327,10 +329,10 @@ export const authRoutes: readonly Route<AuthServices>[] = [
     says: 'A ticket for the live feed, to be sent in its `hello` within half a minute.',
     secret: true,
     answers: { 200: { says: 'The ticket.', json: z.object({ ticket: z.string(), expiresAt: z.number() }) } },
-    handle: ({ principal }, { ticketKey, now }) => {
+    handle: ({ principal }, { ticketKey, now, mono }) => {
       // A ticket has no scopes: that of a token gives no more than the least role that has `live`.
       const bearer: Principal = principal.scopes === undefined ? principal : { ...principal, role: 'viewer', pictures: false };
-      return json(writeTicket(bearer, ticketKey, now()));
+      return json(writeTicket(bearer, ticketKey, { now, mono }));
     },
   }),
   route({
