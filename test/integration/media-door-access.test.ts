@@ -275,8 +275,8 @@ async function startFeed(ctx: TestContext) {
   await once(server, 'listening');
   return {
     feed,
-    hub,
     known,
+    hub,
     url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}/api/v1/live`,
     [Symbol.asyncDispose]: async () => {
       await feed[Symbol.asyncDispose]();
@@ -356,8 +356,8 @@ test('who comes without a word takes the places of such, and keeps nobody out wh
 test('a connection ends a minute after its ticket, unless that was renewed', async () => {
   const clock = new ManualClock();
   using ctx = testContext(clock);
-  await using alone = await startFeed(ctx);
-  const { feed, url } = alone;
+  await using home = await startFeed(ctx);
+  const { feed, url } = home;
   const fresh = () => writeTicket(viewer, ticketKey, clock).ticket;
   using idle = await connectLive(url, { ticket: fresh() });
   using renewed = await connectLive(url, { ticket: fresh() });

@@ -233,4 +233,12 @@ test('nothing in the list moves under a pointer that rests on it, nor the alert 
   assert.ok(after !== null && chosen !== null && Math.abs(after.y - chosen.y) < 1, `${after?.y} is ${chosen?.y}`);
   await bar.click();
   assert.equal(await scroll.evaluate(({ scrollTop }) => scrollTop), 0);
+
+  // Left there: whoever looks at the wall sees the next one all the same.
+  await page.locator('[data-alert=n2] h3').hover();
+  stub.alert(cannedAlert('n3', 'bruno', now + 2000));
+  await bar.waitFor();
+  await page.clock.runFor(125_000);
+  await page.locator('[data-alert=n3]').waitFor();
+  assert.ok(await bar.isHidden());
 });

@@ -19,6 +19,8 @@ import { counted, moment } from './format.js';
 const thereMs = 10_000;
 /** After this long it goes back to its top, if nobody is there. */
 const goneMs = 60_000;
+/** A pointer or a focus of which nothing came for this long was left there, and whoever did waits for alerts elsewhere. */
+const leftMs = 120_000;
 /** A click so soon after the cards have moved under the pointer was meant for another one. */
 const strayMs = 500;
 /** Cards at first, and more with each touch of the button below them. */
@@ -88,6 +90,7 @@ export class AlertList {
     const filters = el('div', { class: 'filters', role: 'group', 'aria-label': 'Filter', id: newId('filters') });
     add(filters, this.#shows, this.#severities, this.#cameras, this.#lists);
     filters.addEventListener('change', () => this.#filtered());
+    this.#scroll.addEventListener('focusin', () => this.#touched());
     this.#items.addEventListener('focusin', ({ target }) => {
       const card = target instanceof Element ? target.closest('article') : null;
       if (card?.dataset['alert'] !== undefined) this.#select(card.dataset['alert']);
@@ -244,6 +247,7 @@ export class AlertList {
 
   /** By pointer or by focus. Fingers hover nowhere, though browsers say so of the last place they touched. */
   #isThere() {
+    if (performance.now() - this.#touchedAt > leftMs) return false;
     if (this.#scroll.contains(document.activeElement)) return true;
     return matchMedia('(hover: hover)').matches && (this.#scroll.matches(':hover') || this.#bar.matches(':hover'));
   }
