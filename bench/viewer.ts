@@ -117,14 +117,12 @@ async function measure({ what, width, height, decoders, seconds }: Wish): Promis
 }
 
 function verdict({ delays, decoder, what, fps, firstMs, lastMs, wrong }: Measured): string {
+  // In hours there are moments when the machine has other things to do.
+  const timed = values.hours === undefined && decoder === 'webcodecs' && what.startsWith('one');
   const missed = [
     ...(wrong > 0 ? ['wrong pictures or boxes'] : []),
-    ...(decoder === 'webcodecs' && what.startsWith('one') && quantile(delays, 0.5) > targets.p50Ms
-      ? [`p50 > ${targets.p50Ms} ms`]
-      : []),
-    ...(decoder === 'webcodecs' && what.startsWith('one') && quantile(delays, 0.99) > targets.p99Ms
-      ? [`p99 > ${targets.p99Ms} ms`]
-      : []),
+    ...(timed && quantile(delays, 0.5) > targets.p50Ms ? [`p50 > ${targets.p50Ms} ms`] : []),
+    ...(timed && quantile(delays, 0.99) > targets.p99Ms ? [`p99 > ${targets.p99Ms} ms`] : []),
     ...(fps < targets.fps ? [`below ${targets.fps} pictures a second`] : []),
     ...(lastMs > firstMs + targets.driftMs ? [`the delay grew by more than ${targets.driftMs} ms`] : []),
   ];
