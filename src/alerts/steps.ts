@@ -45,7 +45,8 @@ export interface Numbered {
 }
 
 /**
- * Takes a step, at its time or at that of the step before where that is later: the wall clock may have been set back. Earlier updates give way to the newest one in `steps`, so that a visit of hours has a history of a few lines.
+ * Takes a step, at its time or at that of the step before where that is later: the wall clock may have been set back. Earlier updates
+ * give way to the newest one in `steps`, so that a visit of hours has a history of a few lines.
  * A step that the state does not allow is `alert.transition`.
  */
 export function takeStep(
@@ -57,7 +58,7 @@ export function takeStep(
   const state = nextState(alert.state, step.state);
   const done = step.state === 'acknowledged' && alert.steps.some((past) => past.state === 'acknowledged');
   if (state === undefined || done) {
-    const already = done || alert.state === step.state;
+    const already = alert.state === step.state || (state !== undefined && done);
     const why = already ? `is ${step.state} already` : `is ${alert.state} and cannot be ${step.state} any more`;
     throw new SightlineError('alert.transition', `alert ${alert.id} ${why}`, {
       details: { alert: alert.id, state: alert.state, step: step.state },
