@@ -7,6 +7,9 @@ import { createFaceEmbedder } from './face-embedder.ts';
 import { Parameters } from './parameters.ts';
 import { createPersonEmbedder } from './person-embedder.ts';
 import { createYoloEnd2end } from './yolo-end2end.ts';
+import { createYolov7 } from './yolov7.ts';
+import { createYolov8 } from './yolov8.ts';
+import { createYolox } from './yolox.ts';
 import { createYunet } from './yunet.ts';
 
 /** The kinds of model that there is code for; `parameters.kind` in a `config.pbtxt` names one. */
@@ -15,6 +18,9 @@ const detectors = {
   centerface: createCenterFace,
   yunet: createYunet,
   yolo_end2end: createYoloEnd2end,
+  yolov7: createYolov7,
+  yolov8: createYolov8,
+  yolox: createYolox,
 } as const;
 
 const embedders = {
