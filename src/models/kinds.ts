@@ -1,7 +1,8 @@
 import { SightlineError } from '../core/errors.ts';
 import type { Infer, ModelDescription } from '../core/inference.ts';
-import type { Detector, Embedder } from '../core/models.ts';
+import type { Detector, Embedder, TextEmbedder } from '../core/models.ts';
 import { createCenterFace } from './centerface.ts';
+import { createClipText, type ReadVocabulary } from './clip-text.ts';
 import { createClipVisual } from './clip-visual.ts';
 import { createFaceEmbedder } from './face-embedder.ts';
 import { Parameters } from './parameters.ts';
@@ -29,12 +30,19 @@ const embedders = {
   clip_visual: createClipVisual,
 } as const;
 
+const textEmbedders = {
+  clip_text: createClipText,
+} as const;
+
 type DetectorKindName = keyof typeof detectors;
 type EmbedderKindName = keyof typeof embedders;
+type TextEmbedderKindName = keyof typeof textEmbedders;
 
-/** Whether a model finds things in frames or turns crops into vectors. Throws `model.invalid` for a kind there is no code for. */
-export function modelRole(model: ModelDescription): 'detector' | 'embedder' {
-  return kindOf(model, [...names(detectors), ...names(embedders)]) in detectors ? 'detector' : 'embedder';
+/** Whether a model finds things in frames or turns crops or texts into vectors. Throws `model.invalid` for a kind there is no code for. */
+export function modelRole(model: ModelDescription): 'detector' | 'embedder' | 'text_embedder' {
+  const kind = kindOf(model, [...names(detectors), ...names(embedders), ...names(textEmbedders)]);
+  if (kind in detectors) return 'detector';
+  return kind in embedders ? 'embedder' : 'text_embedder';
 }
 
 /** Throws `model.invalid` naming the file, what is wrong and what is allowed. */
@@ -53,6 +61,16 @@ export function createEmbedder(model: ModelDescription, infer: Infer): Embedder 
   const kind: EmbedderKindName = kindOf(model, names(embedders));
   parameters.text('kind');
   const embedder = embedders[kind](model, parameters, infer);
+  parameters.finish();
+  return embedder;
+}
+
+/** `readVocabulary` is called with the first text. Throws `model.invalid` naming the file, what is wrong and what is allowed. */
+export function createTextEmbedder(model: ModelDescription, readVocabulary: ReadVocabulary, infer: Infer): TextEmbedder {
+  const parameters = new Parameters(model);
+  const kind: TextEmbedderKindName = kindOf(model, names(textEmbedders));
+  parameters.text('kind');
+  const embedder = textEmbedders[kind](model, parameters, readVocabulary, infer);
   parameters.finish();
   return embedder;
 }
