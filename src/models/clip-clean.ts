@@ -28,7 +28,6 @@ function repair(text: string): string {
       .replace(/[\u201c-\u201f]/gu, '"')
       .replace(/[\u02bc\u2018-\u201b]/gu, "'")
       .replace(/\r\n?|[\u0085\u2028\u2029]/gu, '\n')
-      .toWellFormed()
       .replace(control, '')
       .normalize('NFC');
   } while (after !== before);

@@ -44,10 +44,10 @@ export function parseClipVocabulary(text: string, file: string): ClipTokenizer {
   }
   const ranks = new Map<string, number>();
   for (const [rank, line] of lines.entries()) {
-    const [first, second, third] = line.trimEnd().split(' ');
-    if (first === undefined || second === undefined || third !== undefined || !ids.has(first) || !ids.has(second))
-      throw invalid(rank + 2, 'this is no merge of two known symbols');
-    ranks.set(`${first} ${second}`, rank);
+    const gap = line.indexOf(' ');
+    const [first, second] = [line.slice(0, gap), line.slice(gap + 1)];
+    if (!ids.has(first) || !ids.has(second)) throw invalid(rank + 2, 'this is no merge of two known symbols');
+    ranks.set(line, rank);
     // Two merges may make one symbol; the later id is then its id.
     learn(first + second, 512 + rank);
   }

@@ -31,7 +31,7 @@ TEXTS = [
     "don&amp;#39;t walk", "don&#39;t", "don’t “walk”", "DON'T WALK", "we'll, they've, I'm, you're, he'd",
     "'tis the season", "rock 'n' roll", "O'Neil's", "!!'s", "it's's", "tall woman; blue-green dress (knee-length)",
     "grey/gray hoodie w/ logo", "man, ~40, beard & glasses", "AT&T jacket", "R&amp;B", "5 < 6 &amp; 7 > 3", "&lt;b&gt;bold&lt;/b&gt;",
-    "&#x41;&#0;&#128;&#xD800;&#1;", "&amp;amp;amp;lt;", "&quot;quoted&quot; &apos;single&apos; a&nbsp;b", "no.1 #hashtag @user 100%",
+    "&#x41;&#0;&#128;&#xD800;&#1;", "a < b &#8217;s", "a < b&#xFEFF;c", "&amp;amp;amp;lt;", "&quot;quoted&quot; &apos;single&apos; a&nbsp;b", "no.1 #hashtag @user 100%",
     "½ cup, x² and Ⅻ", "ﬁreﬁghter’s oﬃce", "ＲＥＤ　ＪＡＣＫＥＴ １２", "e\u0301te\u0301", "İstanbul", "Straße", "ΣΊΣΥΦΟΣ", "ſt and 'ſ", "Ωmega K", "ǅ ĳ ŉ",
     "line\r\nbreak\rand\u2028more\u2029still\x85end", "tab\tand\x0bvertical\x0cfeed", "zero\u200bwidth\ufeff joiner\u200d", "soft\u00adhyphen", "nul\x00byte\x1fhere\x7f",
     "😀👍🏽 emoji 👨‍👩‍👧", "привет мир", "مرحبا بالعالم", "नमस्ते", "สวัสดี", "안녕하세요", "ﾊﾝｶｸ", "a\u0345b",
