@@ -1,7 +1,7 @@
 """What CLIP's tokenizer makes of texts: cleaning as upstream writes it (ftfy, html, white space, lower case), byte pair encoding by
 Hugging Face's `tokenizers`. Writes test/fixtures/golden/tokens.json.
 
-    VENV/bin/pip install ftfy==6.3.1 tokenizers==0.23.3
+    VENV/bin/pip install -r tools/golden/requirements.txt
     VENV/bin/python tools/golden/tokens.py PATH/bpe_simple_vocab_16e6.txt.gz
 
 The vocabulary is the original one (tools/clip-vocabulary.py says where it comes from), not the part of it that is shipped.
