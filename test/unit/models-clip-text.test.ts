@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import fc from 'fast-check';
+import { modelFacts } from '../../src/composition/checked-config.ts';
 import type { Infer, InferOptions, ModelDescription, Tensor, TensorContract } from '../../src/core/inference.ts';
 import { describeModel } from '../../src/inference/repository.ts';
 import { cleanText } from '../../src/models/clip-clean.ts';
@@ -336,6 +337,7 @@ describe('text embedder', () => {
   it('has, as shipped, the space of the shipped image side and lower thresholds', async () => {
     const shipped = await describeModel(shippedRepository, 'clip_text');
     assert.equal(modelRole(shipped), 'text_embedder');
+    assert.equal(modelFacts(shippedRepository, shipped).kind, 'text');
     const words = createTextEmbedder(shipped, reading, engine().infer);
     const pictures = createEmbedder(await describeModel(shippedRepository, 'clip_visual'), engine().infer);
     assert.deepEqual([words.space, words.dimensions], [pictures.space, pictures.dimensions]);
