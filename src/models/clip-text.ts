@@ -77,21 +77,21 @@ export function createClipText(
       margin: parameters.number('threshold_margin', { min: 0, max: 2, fallback: 0.02 }),
     },
     embed: async (texts, options) => {
-      for (const text of texts) requireText(text);
+      for (const text of texts)
+        if (text.length > longestText)
+          throw new SightlineError('text.refused', `the text has ${text.length} characters; allowed are ${longestText}`);
       const { encode } = await tokenizer();
-      const rows = texts.map((text) => tokenRow(encode(text), length, tooLong));
+      const rows = texts.map((text) => {
+        const said = encode(text);
+        if (said.length === 0) throw new SightlineError('text.refused', 'the text is empty; say what to look for');
+        return tokenRow(said, length, tooLong);
+      });
       const vectors: Float32Array[] = [];
       for (let start = 0; start < rows.length; start += ceiling)
         vectors.push(...(await embedRows(rows.slice(start, start + ceiling), options)));
       return vectors;
     },
   };
-}
-
-function requireText(text: string): void {
-  if (text.length > longestText)
-    throw new SightlineError('text.refused', `the text has ${text.length} characters; allowed are ${longestText}`);
-  if (text.trim() === '') throw new SightlineError('text.refused', 'the text is empty; say what to look for');
 }
 
 /** The input of ids, the mask beside it and how many ids a text has. */

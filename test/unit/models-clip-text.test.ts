@@ -264,6 +264,7 @@ describe('text embedder', () => {
     const [long = ''] = golden.long[0] ?? [];
     for (const [text, message] of [
       [' \n', /the text is empty; say what to look for/],
+      ['\ufeff&#1;', /the text is empty/],
       [long, /the text has 80 tokens .*; allowed are 75/],
       ['a'.repeat(1001), /the text has 1001 characters; allowed are 1000/],
     ] as const)
