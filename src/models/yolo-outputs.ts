@@ -1,12 +1,34 @@
-import type { InferResult, ModelDescription, TensorContract } from '../core/inference.ts';
+import type { Infer, InferResult, ModelDescription, TensorContract } from '../core/inference.ts';
+import type { Detector } from '../core/models.ts';
 import type { Candidates } from './candidates.ts';
+import { createImageDetector, type DetectorDefaults } from './detector.ts';
 import type { Size } from './fit.ts';
+import type { DetectorLimits, Parameters } from './parameters.ts';
 import { failed, floatOutput } from './tensors.ts';
 
 /** What the kinds of the YOLO family have in common: outputs told by their shape, levels by their stride, the cut and NMS. */
 
 /** As upstream's own detection scripts set them. */
 export const yoloLimits = { score: 0.25, nms: 0.45, count: 300 } as const;
+
+/** Candidates of an answer, in pixels of `input`; as in `DetectorKind`. */
+export type Decode = (result: InferResult, input: Size, minScore: number) => Candidates | undefined;
+
+/** As most of the family see pictures. */
+export const yoloPixels: DetectorDefaults = { scale: 1 / 255, fit: 'letterbox', width: 640 };
+
+/** A detector whose boxes are suppressed here, class by class. `multiple` is the largest stride. */
+export function createYolo(
+  model: ModelDescription,
+  parameters: Parameters,
+  infer: Infer,
+  yolo: { limits: DetectorLimits; decode: Decode; pixels: DetectorDefaults; multiple?: number },
+): Detector {
+  const { limits, decode, pixels, multiple = 32 } = yolo;
+  const suppression = { iou: limits.nms, limit: limits.count };
+  const kind = { labels: limits.labels, landmarks: false, minScore: limits.score, suppression, multiple, decode };
+  return createImageDetector(model, parameters, kind, pixels, infer);
+}
 
 /** Sizes of an output without its batch axis; -1 is free. */
 export function ownDims(model: ModelDescription, output: TensorContract): readonly number[] {

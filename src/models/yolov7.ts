@@ -1,19 +1,20 @@
-import type { Infer, InferResult, ModelDescription } from '../core/inference.ts';
+import type { Infer, ModelDescription } from '../core/inference.ts';
 import type { Detector } from '../core/models.ts';
 import { type Candidates, noCandidates } from './candidates.ts';
-import { createImageDetector } from './detector.ts';
-import type { Size } from './fit.ts';
 import { type Parameters, readDetectorLimits } from './parameters.ts';
 import { floatOutput } from './tensors.ts';
 import {
   addCentred,
   bestClass,
+  createYolo,
+  type Decode,
   outputsText,
   ownDims,
   readLevel,
   requireProbabilities,
   sigmoid,
   yoloLimits,
+  yoloPixels,
 } from './yolo-outputs.ts';
 
 /**
@@ -99,23 +100,10 @@ const knownAnchors: ReadonlyMap<number, readonly number[]> = new Map([
 export function createYolov7(model: ModelDescription, parameters: Parameters, infer: Infer): Detector {
   const limits = readDetectorLimits(parameters, yoloLimits);
   const decode = readGrid(model, parameters, limits.labels.length) ?? readHeads(model, parameters, limits.labels.length);
-  return createImageDetector(
-    model,
-    parameters,
-    {
-      labels: limits.labels,
-      landmarks: false,
-      minScore: limits.score,
-      suppression: { iou: limits.nms, limit: limits.count },
-      multiple: 32,
-      decode,
-    },
-    { scale: 1 / 255, fit: 'letterbox', width: 640 },
-    infer,
-  );
+  // Four levels end at stride 64.
+  const multiple = model.outputs.length === 4 ? 64 : 32;
+  return createYolo(model, parameters, infer, { limits, decode, pixels: yoloPixels, multiple });
 }
-
-type Decode = (result: InferResult, input: Size, minScore: number) => Candidates | undefined;
 
 /** The grid form; undefined when no output has it. */
 function readGrid(model: ModelDescription, parameters: Parameters, classes: number): Decode | undefined {

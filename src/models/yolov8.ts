@@ -1,19 +1,21 @@
 import type { Infer, InferResult, ModelDescription, TensorContract } from '../core/inference.ts';
 import type { Detector } from '../core/models.ts';
 import { type Candidates, noCandidates } from './candidates.ts';
-import { createImageDetector } from './detector.ts';
 import type { Size } from './fit.ts';
 import { type Parameters, readDetectorLimits } from './parameters.ts';
 import { failed, floatOutput } from './tensors.ts';
 import {
   addCentred,
   type BoxTable,
+  createYolo,
+  type Decode,
   outputsText,
   ownDims,
   readLevel,
   requireProbabilities,
   sigmoid,
   yoloLimits,
+  yoloPixels,
 } from './yolo-outputs.ts';
 
 /**
@@ -131,24 +133,10 @@ function bestClasses(scores: ClassScores): { readonly values: Float32Array; read
 export function createYolov8(model: ModelDescription, parameters: Parameters, infer: Infer): Detector {
   const limits = readDetectorLimits(parameters, yoloLimits);
   const bins = parameters.number('dfl_bins', { min: 1, max: 64, whole: true, fallback: 16 });
-  const read = readDecoded(model, parameters, limits.labels.length) ?? readHeads(model, parameters, limits.labels.length, bins);
-  return createImageDetector(
-    model,
-    parameters,
-    {
-      labels: limits.labels,
-      landmarks: false,
-      minScore: limits.score,
-      suppression: { iou: limits.nms, limit: limits.count },
-      multiple: 32,
-      decode: read,
-    },
-    { scale: 1 / 255, fit: 'letterbox', width: 640 },
-    infer,
-  );
+  const decode =
+    readDecoded(model, parameters, limits.labels.length) ?? readHeads(model, parameters, limits.labels.length, bins);
+  return createYolo(model, parameters, infer, { limits, decode, pixels: yoloPixels });
 }
-
-type Decode = (result: InferResult, input: Size, minScore: number) => Candidates | undefined;
 
 /** The decoded form; undefined when no output has it. */
 function readDecoded(model: ModelDescription, parameters: Parameters, classes: number): Decode | undefined {

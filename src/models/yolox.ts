@@ -1,11 +1,10 @@
 import type { Infer, InferResult, ModelDescription } from '../core/inference.ts';
 import type { Detector } from '../core/models.ts';
 import { type Candidates, noCandidates } from './candidates.ts';
-import { createImageDetector } from './detector.ts';
 import type { Size } from './fit.ts';
 import { type Parameters, readDetectorLimits } from './parameters.ts';
 import { floatOutput } from './tensors.ts';
-import { addCentred, bestClass, outputsText, ownDims, requireProbabilities, yoloLimits } from './yolo-outputs.ts';
+import { addCentred, bestClass, createYolo, outputsText, ownDims, requireProbabilities, yoloLimits } from './yolo-outputs.ts';
 
 /**
  * YOLOX as its own exporter leaves it (arXiv 2107.08430, https://github.com/Megvii-BaseDetection/YOLOX): one output
@@ -58,18 +57,6 @@ export function createYolox(model: ModelDescription, parameters: Parameters, inf
     return requireProbabilities(model, decodeYolox(data, input, classes, minScore));
   }
 
-  return createImageDetector(
-    model,
-    parameters,
-    {
-      labels: limits.labels,
-      landmarks: false,
-      minScore: limits.score,
-      suppression: { iou: limits.nms, limit: limits.count },
-      multiple: 32,
-      decode,
-    },
-    { scale: 1, colour: 'bgr', fit: 'letterbox_top_left', width: 640 },
-    infer,
-  );
+  const pixels = { scale: 1, colour: 'bgr', fit: 'letterbox_top_left', width: 640 } as const;
+  return createYolo(model, parameters, infer, { limits, decode, pixels });
 }

@@ -314,6 +314,22 @@ describe('YOLOv7', () => {
   });
 });
 
+describe('YOLOv7 of four levels', () => {
+  it('is given inputs of multiples of 64 where their size is free', async () => {
+    const heads = [8, 16, 32, 64].map((stride) => {
+      const shape = [1, 3, 64 / stride, 128 / stride, 8];
+      return tensor(`head${stride}`, shape, Array(3 * (64 / stride) * (128 / stride) * 8).fill(-9));
+    });
+    const free: Partial<ModelDescription> = { inputs: [{ name: 'images', datatype: 'FP32', dims: [3, -1, -1] }] };
+    const described = Object.fromEntries(heads.map(({ name }) => [name, [3, -1, -1, 8]]));
+    const { infer, asked } = answering(...heads);
+    const detector = createDetector(model('yolov7', described, { width: '96' }, free), infer);
+    const size = detector.contentSize(source);
+    assert.deepEqual(await detector.detect(goldenPicture('smooth', size.width, size.height), source, options), []);
+    assert.deepEqual(asked[0]?.[0]?.shape, [1, 3, 64, 128]);
+  });
+});
+
 describe('YOLOX', () => {
   const values = 5 + golden.classes;
   const described = model('yolox', { output: [allCells, values] });
