@@ -49,6 +49,7 @@ export const errorCodes = [
   'store.failed',
   'store.full',
   'store.schema',
+  'text.refused',
   'thread.exited',
   'user.exists',
   'user.refused',

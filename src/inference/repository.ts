@@ -49,6 +49,8 @@ export async function describeModel(directory: string, model: string): Promise<M
       details: { model, file },
     });
   const { version, weights } = await findVersion(join(directory, model), config);
+  const { labelFile } = config;
+  const labels = labelFile === undefined ? undefined : await readLabels(join(directory, model, labelFile), model);
   return {
     name: model,
     version,
@@ -56,8 +58,24 @@ export async function describeModel(directory: string, model: string): Promise<M
     inputs: config.inputs,
     outputs: config.outputs,
     parameters: config.parameters,
+    ...(labels === undefined ? {} : { labels }),
     ...(weights === undefined ? {} : { weights }),
   };
+}
+
+/** A name per line; a class without one would take its neighbour's, so none may be empty. */
+async function readLabels(file: string, model: string): Promise<readonly string[]> {
+  const details = { model, file };
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new SightlineError('model.invalid', `cannot read ${file}, the label_filename of ${model}`, { cause, details });
+  });
+  const labels = text
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.trim());
+  const empty = labels.indexOf('');
+  if (empty >= 0) throw new SightlineError('model.invalid', `${file}:${empty + 1}: a class has no name`, { details });
+  return labels;
 }
 
 /** The path of a described model's weights, or `model.missing` with the remedy. */
