@@ -64,7 +64,7 @@ function channelOptions(address: TritonAddress, options: TritonClientOptions): C
     'grpc.use_local_subchannel_pool': 1,
     'grpc-node.flow_control_window': 8 * 2 ** 20,
     'grpc.initial_reconnect_backoff_ms': 100,
-    'grpc.max_reconnect_backoff_ms': 1000,
+    'grpc.max_reconnect_backoff_ms': 500,
     'grpc.enable_retries': 0,
     'grpc.service_config_disable_resolution': 1,
     'grpc.enable_http_proxy': 0,

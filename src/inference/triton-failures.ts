@@ -40,9 +40,10 @@ export function statusName(status: number): string {
 }
 
 /**
- * `server`: the server is going or gone; another one may answer. `model`: the model is not there at the moment; another server may
- * have it, this one later. `broken`: the model failed; once more at most, better elsewhere. `shed`: the server's queue gave the
- * request up. `late`: out of time. `refused`: it would be refused everywhere and again; `why` is for people.
+ * What a failure is. `server`: the server is going or gone; another one may answer. `model`: the model is not there at the moment; another server may
+ * have it, this one later. `broken`: the model failed; once more at most, better elsewhere. `dead-model`: its process
+ * has ended and stays so. `shed`: the server's queue gave the request up. `late`: out of time. `no-region`: the server has forgotten the
+ * shared memory. `refused`: it would be refused everywhere and again.
  */
 export type FailureKind =
   | 'server'
@@ -55,6 +56,10 @@ export type FailureKind =
   | 'refused'
   | 'no-region';
 
+/** UNAVAILABLE of a server or connection that is going or gone; a model may give the same code in words of its own. */
+const goneWords =
+  /server|connect|channel|network|socket|stream|transport|resolution|ECONN|EPIPE|ETIMEDOUT|EHOST|GOAWAY|certificate/i;
+
 /** What to do after a failed ModelInfer (the table of the project's Triton reference, 4.2). */
 export function failureKind(error: unknown): FailureKind {
   if (!(error instanceof TritonStatus)) return 'refused';
@@ -64,7 +69,7 @@ export function failureKind(error: unknown): FailureKind {
       if (/Exceeds maximum queue size|Request timeout expired/.test(text)) return 'shed';
       if (/is not at ready state/.test(text)) return 'model';
       if (/protocol is restricted|explicit model load/.test(text)) return 'refused';
-      return 'server';
+      return goneWords.test(text) ? 'server' : 'broken';
     case grpcCodes.notFound:
       return /shared memory region/.test(text) ? 'no-region' : 'model';
     case grpcCodes.internal:

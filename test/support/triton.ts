@@ -1,5 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
@@ -109,6 +109,31 @@ export interface TritonServer extends AsyncDisposable {
   readonly ended: Promise<void>;
 }
 
+/** Processes of a server's models, which name it in their arguments. They outlive a killed server by 10 s, now and then for ever. */
+function modelProcesses(pid: number): readonly number[] {
+  return readdirSync('/proc').flatMap((name) => {
+    if (!/^\d+$/.test(name)) return [];
+    try {
+      const words = readFileSync(`/proc/${name}/cmdline`, 'utf8').split('\0');
+      return words[0]?.endsWith('triton_python_backend_stub') === true && words.includes(String(pid)) ? [Number(name)] : [];
+    } catch {
+      return [];
+    }
+  });
+}
+
+function endModelProcesses(pid: number): boolean {
+  const left = modelProcesses(pid);
+  for (const one of left) {
+    try {
+      process.kill(one, 'SIGKILL');
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+  return left.length === 0;
+}
+
 export interface TritonServerOptions {
   readonly repository: string;
   readonly flags?: readonly string[];
@@ -167,6 +192,7 @@ export async function startTriton(options: TritonServerOptions): Promise<TritonS
       const force = setTimeout(() => child.kill('SIGKILL'), 10_000);
       await ended;
       clearTimeout(force);
+      await until('the processes of its models to end', () => endModelProcesses(server.pid));
     },
   };
   if (options.early !== true) {
