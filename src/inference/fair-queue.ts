@@ -89,9 +89,23 @@ export class FairQueue<T extends FairItem> {
     this.#depth += 1;
   }
 
-  /** Whether the item's stream has others of its priority waiting. */
-  hasMore(item: T): boolean {
-    return this.#rings[item.priority].has(item.stream);
+  /**
+   * Takes the oldest items of each stream out as long as `useless` says so; no stream loses its turn by that. `more`: its stream has
+   * younger ones.
+   */
+  dropOldest(useless: (item: T, more: boolean) => boolean): readonly T[] {
+    const dropped: T[] = [];
+    for (const ring of [this.#rings.live, this.#rings.background]) {
+      for (const [stream, queue] of ring) {
+        for (let [item] = queue; item !== undefined && useless(item, queue.length > 1); [item] = queue) {
+          dropped.push(item);
+          queue.shift();
+        }
+        if (queue.length === 0) ring.delete(stream);
+      }
+    }
+    this.#depth -= dropped.length;
+    return dropped;
   }
 
   /** Everything that waits, in no order that matters. */

@@ -22,6 +22,8 @@ const windowMs = 20;
 const mostTries = 4;
 /** Runs that failed one after another before a server is left alone for a while with this model. */
 const failuresToLeave = 3;
+/** A call ends so long after the deadline of its requests: what is cancelled is computed all the same, unseen by us. */
+const afterDeadlineMs = 2000;
 /** Timers hold 31 bits of milliseconds. */
 const longestTimerMs = 2 ** 31 - 1;
 
@@ -127,6 +129,11 @@ export class Lane {
         item.gone?.();
         item.answer.reject(abortReason(options.signal));
       } else if (waiting) this.#shed(item, 'deadline');
+      else if (item.gone !== undefined) {
+        // The server goes on with it whatever we say: what it still has to do counts until it answers.
+        this.#house.metrics.failures.inc({ model: this.model.name });
+        item.answer.reject(lateError(this.model.name, item.stream, clock.mono() - sinceMs));
+      }
     };
     limit.signal.addEventListener('abort', giveUp, { once: true });
     const tooMuch = this.#queue.push(item);
@@ -217,11 +224,12 @@ export class Lane {
     const batch: Waiting[] = [];
     const skipped: Waiting[] = [];
     let rows = 0;
+    this.#shedUseless(seat);
     while (batch.length === 0) {
       const item = this.#queue.next();
       if (item === undefined) break;
       if (item.avoid === seat.server && this.seats.usable().length > 1) skipped.push(item);
-      else if (!this.#shedLate(item, seat, 0)) {
+      else {
         batch.push(item);
         rows = item.rows;
       }
@@ -229,12 +237,20 @@ export class Lane {
     for (const item of skipped.reverse()) this.#queue.putBack(item);
     const [first] = batch;
     if (first !== undefined && this.#joinable(first)) {
-      while (rows < seat.ceiling) {
+      const most = Math.min(seat.ceiling, seat.room(this.#budgetMs ?? 0));
+      let endMs = first.deadlineMs;
+      const nowMs = this.#house.ctx.clock.mono();
+      while (rows < most) {
         const more = this.#queue.nextThat(
-          (item) => rows + item.rows <= seat.ceiling && this.#joinable(item) && alike(first.inputs, item.inputs),
+          (item) => rows + item.rows <= most && this.#joinable(item) && alike(first.inputs, item.inputs),
         );
         if (more === undefined) break;
-        if (this.#shedLate(more, seat, rows)) continue;
+        // Everyone in a batch waits for all of it.
+        if (nowMs + seat.expectedMs(rows + more.rows) > Math.min(endMs, more.deadlineMs)) {
+          this.#queue.putBack(more);
+          break;
+        }
+        endMs = Math.min(endMs, more.deadlineMs);
         batch.push(more);
         rows += more.rows;
       }
@@ -243,20 +259,18 @@ export class Lane {
     return batch;
   }
 
-  /** Sheds a request that cannot make its deadline behind what is under way, or that has waited long while its stream has newer ones. */
-  #shedLate(item: Waiting, seat: Seat, rowsAhead: number): boolean {
+  /**
+   * Sheds what cannot make its deadline behind what is under way, and what has waited for half of its time while its stream has newer
+   * ones: those have more time left.
+   */
+  #shedUseless(seat: Seat): void {
     const nowMs = this.#house.ctx.clock.mono();
-    const leftMs = item.deadlineMs - nowMs;
-    if (leftMs <= 0 || (seat.rows > 0 && seat.expectedMs(rowsAhead + item.rows) > leftMs)) {
-      this.#shed(item, 'deadline');
-      return true;
-    }
-    const halfGone = leftMs < (item.deadlineMs - item.sinceMs) / 2;
-    if (item.priority === 'live' && item.tries === 0 && halfGone && this.#queue.hasMore(item)) {
-      this.#shed(item, 'overload');
-      return true;
-    }
-    return false;
+    const late = ({ deadlineMs, rows }: Waiting) =>
+      nowMs >= deadlineMs || (seat.rows > 0 && nowMs + seat.expectedMs(rows) > deadlineMs);
+    const givesWay = ({ deadlineMs, sinceMs, priority, tries }: Waiting) =>
+      priority === 'live' && tries === 0 && nowMs - sinceMs > (deadlineMs - sinceMs) / 2;
+    for (const item of this.#queue.dropOldest((item, more) => late(item) || (more && givesWay(item))))
+      this.#shed(item, late(item) ? 'deadline' : 'overload');
   }
 
   async #fly(seat: Seat, batch: readonly Waiting[]): Promise<void> {
@@ -301,7 +315,7 @@ export class Lane {
     let failure: unknown;
     try {
       const answer = await seat.server.client.infer(request, {
-        timeoutMs: leftMs,
+        timeoutMs: leftMs + afterDeadlineMs,
         signal: stop.signal,
         ...(trace === undefined ? {} : { traceparent: trace }),
       });
@@ -343,7 +357,7 @@ export class Lane {
 
   /** What becomes of requests whose run failed, and of the server. */
   #failed(seat: Seat, batch: readonly Waiting[], error: unknown, left: string | undefined): void {
-    const waiting = batch.filter((item) => !item.options.signal.aborted);
+    const waiting = batch.filter((item) => !item.over);
     if (this.#closed.signal.aborted) {
       for (const item of batch) item.answer.reject(closedError());
       return;

@@ -32,8 +32,7 @@ const stallFactor = 4;
 
 export class Seat {
   readonly server: PoolServer;
-  /** With the rows that were under way when each was sent, its own included. */
-  readonly #flights = new Map<Flight, number>();
+  readonly #flights = new Set<Flight>();
   state: SeatState = { is: 'unknown' };
   /** Rows of one request. */
   ceiling = 1;
@@ -53,7 +52,7 @@ export class Seat {
   }
 
   get flights(): readonly Flight[] {
-    return [...this.#flights.keys()];
+    return [...this.#flights];
   }
 
   /** Rows under way. */
@@ -63,16 +62,15 @@ export class Seat {
 
   add(flight: Flight): void {
     this.#rows += flight.rows;
-    this.#flights.set(flight, this.#rows);
+    this.#flights.add(flight);
   }
 
   /** Takes a flight out. The time of one that was answered counts, and that of one that was not in time: it takes longer than that. */
   remove(flight: Flight, nowMs: number, how: 'answered' | 'late' | 'failed'): void {
-    const load = this.#flights.get(flight);
-    if (load === undefined) return;
-    this.#flights.delete(flight);
+    if (!this.#flights.delete(flight)) return;
     if (how !== 'failed') {
-      this.#sample((nowMs - flight.sentMs) / load);
+      // From one answer to the next, not from its own sending: what was under way before it came first.
+      this.#sample((nowMs - Math.max(flight.sentMs, this.#heardMs)) / flight.rows);
       this.#sampledMs = nowMs;
     }
     if (how === 'answered') {
@@ -83,7 +81,7 @@ export class Seat {
     this.#rows -= flight.rows;
   }
 
-  /** One row's time, from what the rows that were under way together took. */
+  /** One row's time. */
   #sample(rowMs: number): void {
     if (this.#rowMs === undefined) {
       this.#rowMs = rowMs;
@@ -106,21 +104,20 @@ export class Seat {
   }
 
   /**
-   * Whether one more request of so many rows may be under way: twice what the server runs at once (NVIDIA's rule,
+   * Rows that may be added to those under way: up to twice what the server runs at once (NVIDIA's rule,
    * [server:docs/user_guide/optimization.md]), less where that would take too much of the time that requests have, one at least. One
-   * that failed before gets one at a time.
+   * that failed before gets one request at a time.
    */
-  hasRoom(rows: number, budgetMs: number): boolean {
-    if (this.#flights.size === 0) return true;
-    if (this.failures > 0) return false;
+  room(budgetMs: number): number {
+    if (this.failures > 0 && this.#flights.size > 0) return 0;
     const most = 2 * Math.max(1, this.ceiling) * this.instances;
-    const inBudget = this.#rowMs === undefined ? most : (shareOfBudget * budgetMs) / this.#rowMs;
-    return this.#rows + rows <= Math.min(most, inBudget);
+    const inBudget = this.#rowMs === undefined ? most : Math.floor((shareOfBudget * budgetMs) / this.#rowMs);
+    return Math.max(this.#flights.size === 0 ? 1 : 0, Math.min(most, inBudget) - this.#rows);
   }
 
   /** How long nothing has been heard although something is under way, when that is too long. */
   stalledMs(nowMs: number): number | undefined {
-    const [oldest] = this.#flights.keys();
+    const [oldest] = this.#flights;
     if (oldest === undefined) return undefined;
     const silentMs = nowMs - Math.max(oldest.sentMs, this.#heardMs);
     return silentMs > Math.max(stallMs, stallFactor * this.expectedMs(0)) ? silentMs : undefined;

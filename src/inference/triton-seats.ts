@@ -216,7 +216,7 @@ export class Seats {
     const nowMs = this.#ctx.clock.mono();
     let best: Seat | undefined;
     for (const seat of this.usable()) {
-      if (!seat.hasRoom(1, budgetMs) || seat.stalled || passed.has(seat)) continue;
+      if (seat.room(budgetMs) < 1 || seat.stalled || passed.has(seat)) continue;
       if (best === undefined || seat.meanMs(1, nowMs) < best.meanMs(1, nowMs)) best = seat;
     }
     if (best !== undefined) return best;
