@@ -28,6 +28,7 @@ export const errorCodes = [
   'inference.deadline',
   'inference.failed',
   'inference.overload',
+  'inference.unavailable',
   'media.protocol',
   'media.unavailable',
   'model.catalogue',

@@ -64,16 +64,16 @@ const dataTypes: Readonly<Record<string, DataType>> = {
 };
 
 /** Reads the text of a `config.pbtxt`; `file` is for messages. Throws `model.invalid` naming `file:line`. */
-export function parseModelConfig(source: string, file: string): ModelConfig {
+export function parseModelConfig(source: string, file: string, engine: 'embedded' | 'triton' = 'embedded'): ModelConfig {
   const fields = parseTextFormat(source, file);
   for (const field of fields) {
     if (!knownFields.includes(field.name))
       throw invalid(file, field.line, `${field.name} is not a field of a model configuration`);
-    if (unsupportedFields.includes(field.name))
+    if (engine === 'embedded' && unsupportedFields.includes(field.name))
       throw invalid(file, field.line, `${field.name} is not supported; allowed is one network run per request`);
   }
   const reader = new Reader(file);
-  reader.backend(fields);
+  if (engine === 'embedded') reader.backend(fields);
   const name = reader.text(reader.single(fields, 'name'));
   const batch = reader.single(fields, 'max_batch_size');
   const maxBatchSize = batch === undefined ? 0 : reader.integer(batch.value);

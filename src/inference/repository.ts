@@ -31,9 +31,14 @@ export async function listModels(directory: string): Promise<readonly string[]> 
 
 /**
  * Describes one model. Rejects with `model.unknown` (naming the models there are) or `model.invalid` (naming file and line).
- * A model whose weights are not there is described without `weights`; `requireWeights` gives the reason for that.
+ * With `triton` the model may be of any backend, and an ensemble: the server runs it. A model whose weights are not there is described
+ * without `weights`; `requireWeights` gives the reason for that.
  */
-export async function describeModel(directory: string, model: string): Promise<ModelDescription> {
+export async function describeModel(
+  directory: string,
+  model: string,
+  engine: 'embedded' | 'triton' = 'embedded',
+): Promise<ModelDescription> {
   const file = join(directory, model, 'config.pbtxt');
   if (!modelName.test(model)) throw await unknownModel(directory, model);
   let source: string;
@@ -43,7 +48,7 @@ export async function describeModel(directory: string, model: string): Promise<M
     if (isSystemError(cause, 'ENOENT') || isSystemError(cause, 'ENOTDIR')) throw await unknownModel(directory, model);
     throw new SightlineError('model.invalid', `cannot read ${file}`, { cause, details: { model, file } });
   }
-  const config = parseModelConfig(source, file);
+  const config = parseModelConfig(source, file, engine);
   if (config.name !== undefined && config.name !== '' && config.name !== model)
     throw new SightlineError('model.invalid', `${file}: name "${config.name}" differs from its folder "${model}"`, {
       details: { model, file },
