@@ -184,7 +184,7 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
   cameras.configure(enabledCameras(), clock.now());
   outputs.clearOtherCameras();
 
-  const endSource = createSourceEnds({
+  const sourceEnds = createSourceEnds({
     loop,
     cameras,
     tracks,
@@ -207,7 +207,8 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
           },
           cameraState: (camera, _epoch, state) => {
             cameras.set(camera, state);
-            if (state.state === 'ended' || state.state === 'failed') void endSource(camera);
+            if (state.state === 'away') sourceEnds.away(camera);
+            if (state.state === 'ended' || state.state === 'failed') void sourceEnds.over(camera);
           },
           stats: (worker, stats) => {
             link.stats(worker, stats);
@@ -260,10 +261,11 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
                 reason: `its worker is started again: ${state.reason}`,
                 code: 'worker.crashed',
               });
+              sourceEnds.away(camera);
             } else {
               const reason = `its worker: ${state.reason}${state.retryMonoMs === undefined ? '' : '; tried again every few minutes'}`;
               cameras.set(camera, { state: 'failed', since: clock.now(), reason, code: 'worker.crashed' });
-              void endSource(camera);
+              void sourceEnds.over(camera);
             }
           }
         },

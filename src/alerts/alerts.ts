@@ -31,6 +31,8 @@ export type AlertInput =
   | { readonly kind: 'sighting'; readonly sighting: Sighting }
   /** About once a second of real time, also when no camera says anything. */
   | { readonly kind: 'tick' }
+  /** Tracks end without a frame: their camera is away, and whoever it shows when it is back has a track of another epoch. */
+  | { readonly kind: 'tracks-ended'; readonly changes: readonly TrackChange[] }
   /** The source has ended by itself and will not go on (a file that does not loop), or the camera was removed. */
   | { readonly kind: 'source-ended'; readonly camera: CameraId; readonly changes: readonly TrackChange[] }
   /** The program stops: what is known of every track is written, episodes stay open for the next start. */
@@ -87,6 +89,9 @@ export function createAlerts(options: AlertsOptions): Alerts {
       case 'tick':
         visits.tick();
         recognition.tick();
+        break;
+      case 'tracks-ended':
+        for (const change of input.changes) recognition.change(change);
         break;
       case 'source-ended':
         for (const change of input.changes) recognition.change(change);

@@ -155,7 +155,9 @@ export function openAlert(
   episode: Episode,
   options: { id: string; rule: string; severity: Severity; sighting: Sighting; at: Moment },
 ): AlertEvent {
-  const step: AlertStep = { state: 'opened', at: options.at.wallMs, actor: 'sightline' };
+  // Event time may be ahead of the wall clock, which opens: nobody is told of before they were seen.
+  const openedMs = Math.max(options.at.wallMs, Math.ceil(episode.startedMs));
+  const step: AlertStep = { state: 'opened', at: openedMs, actor: 'sightline' };
   const alert: Alert = {
     id: options.id,
     episodeId: episode.id,

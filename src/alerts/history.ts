@@ -24,6 +24,8 @@ export interface AlertRoomConfig extends AlertRules, Pick<AlertsOptions, 'newId'
 export interface AlertRoom extends AsyncDisposable {
   seeFrame(frame: FrameMeta, changes: readonly TrackChange[]): void;
   seeSighting(sighting: Sighting): void;
+  /** A camera is away: `changes` ends its tracks. Its visits end when nobody was seen for long enough. */
+  endTracks(changes: readonly TrackChange[]): void;
   /** The source has ended by itself and will not go on, or the camera was removed; `changes` ends its tracks. */
   endSource(camera: CameraId, changes: readonly TrackChange[]): void;
   /** The last that is seen: `changes` ends the tracks, and what is left to say of them is written. Episodes stay open. */
@@ -93,6 +95,7 @@ export async function startAlerts(config: AlertRoomConfig, ctx: Context): Promis
       const after = alerts.label(sighting.track);
       if (before.decided !== after.decided || before.text !== after.text) config.onLabel?.(sighting.track, after);
     },
+    endTracks: (changes) => void observe({ kind: 'tracks-ended', changes }),
     endSource: (camera, changes) => void observe({ kind: 'source-ended', camera, changes }),
     stop: (changes) => void observe({ kind: 'stopping', changes }),
     removeEntry: (entryId) => {

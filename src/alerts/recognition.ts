@@ -72,8 +72,14 @@ export function createRecognition({ settings, policy, isListed, commit, visits }
   }
 
   function change(changed: TrackChange): void {
+    if (changed.kind === 'ended') {
+      // Of a track that was let go nothing is known any more: what it was compared with is written, or told.
+      const known = tracks.get(changed.track);
+      if (known !== undefined) known.ended = { atMs: changed.eventTimeMs, summary: changed.summary };
+      return;
+    }
     const state = trackOf(changed.track, changed.label, changed.eventTimeMs);
-    if (changed.kind === 'ended') state.ended = { atMs: changed.eventTimeMs, summary: changed.summary };
+    state.ended = undefined;
     if (changed.kind !== 'moved') return;
     moveTrack(state, changed, settings().config.cameras[changed.track.camera]?.zones ?? {});
     const person = personOf(state);
@@ -271,7 +277,7 @@ export function createRecognition({ settings, policy, isListed, commit, visits }
     tick: () => {
       for (const state of tracks.all()) {
         const { silentMs, ended } = visits.silence(state.track.camera);
-        if (silentMs >= (ended ? trackGraceMs : trackIdleMs)) finish(state);
+        if (silentMs >= (ended || state.ended !== undefined ? trackGraceMs : trackIdleMs)) finish(state);
       }
     },
     finish: () => {

@@ -45,14 +45,15 @@ export interface Numbered {
 }
 
 /**
- * Takes a step. Earlier updates give way to the newest one in `steps`, so that a visit of hours has a history of a few lines.
+ * Takes a step, at its time or at that of the step before where that is later: the wall clock may have been set back. Earlier updates give way to the newest one in `steps`, so that a visit of hours has a history of a few lines.
  * A step that the state does not allow is `alert.transition`.
  */
 export function takeStep(
   { alert, revision }: Numbered,
-  step: AlertStep,
+  taken: AlertStep,
   picture: Pick<AlertEvent, 'snapshot' | 'faces'> = {},
 ): AlertEvent {
+  const step = { ...taken, at: Math.max(taken.at, alert.steps.at(-1)?.at ?? taken.at) };
   const state = nextState(alert.state, step.state);
   const done = step.state === 'acknowledged' && alert.steps.some((past) => past.state === 'acknowledged');
   if (state === undefined || done) {

@@ -78,6 +78,9 @@ export function factRows(facts: DemoFacts): string[][] {
     ['vector index', indexText(facts.index)],
     ['broker', `${broker.url} (${broker.own ? 'yours' : 'embedded, loopback only'}), topics ${facts.baseTopic}/#`],
     ...cameras.map((url, index) => [index === 0 ? count(cameras.length, 'camera') : '', url]),
+    ...(facts.stream === undefined
+      ? []
+      : [['RTSP', `${facts.stream} and ${facts.stream}/annotated: of Sightline, for players`]]),
     ...(facts.health === undefined ? [] : [['health', `${facts.health}/readyz, ${facts.health}/metrics`]]),
     ['log', facts.log],
     ...(facts.configFile === undefined
@@ -86,7 +89,7 @@ export function factRows(facts: DemoFacts): string[][] {
     ...(facts.viewer === undefined
       ? []
       : [['viewer', `${facts.viewer.url}, user ${facts.viewer.user}, password ${facts.viewer.password}`]]),
-    ['look in', `ffplay -rtsp_transport tcp ${facts.stream ?? cameras[0] ?? ''}`],
+    ['look in', `ffplay -rtsp_transport tcp ${facts.stream === undefined ? (cameras[0] ?? '') : `${facts.stream}/annotated`}`],
     ['', `mosquitto_sub -h ${broker.host} -p ${broker.port} -t '${facts.baseTopic}/v1/alerts/+'`],
     ['', `${program} status --data ${quoted(facts.dataDir)}`],
   ];

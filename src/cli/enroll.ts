@@ -4,7 +4,7 @@ import { type Control, type ControlRequest, type EnrolView, photoLimitBytes } fr
 import { isSightlineError, isSystemError, SightlineError } from '../core/errors.ts';
 import { type Command, type CommandIo, numberOption, parse, present, usage } from './command.ts';
 import { sessionHelp, sessionOptions, withStore } from './session.ts';
-import { parseSpan, parseTime } from './text.ts';
+import { parseExpiry } from './text.ts';
 
 const pictures = ['.jpg', '.jpeg', '.png', '.webp', '.avif', '.tif', '.tiff', '.gif'];
 
@@ -62,7 +62,7 @@ Exit codes: 0 every photo was taken, 1 some photo was refused.`,
         negative: values.negative,
         notes: values.notes,
         reason: values.reason,
-        expiresAt: values.expires === undefined ? undefined : expiry(values.expires, io),
+        expiresAt: values.expires === undefined ? undefined : parseExpiry(values.expires, io.clock.now(), io.timeZone),
         threshold: numberOption(values.threshold, 'threshold', { min: 0, max: 1 }),
       }),
     };
@@ -151,17 +151,6 @@ function unreadableText(error: unknown, path: string): string | undefined {
   if (isSystemError(error, 'ENOENT') && path.includes('\ufffd')) return 'its name is not UTF-8; give it another one';
   if (isSystemError(error, 'ENOENT')) return 'it is a link to nothing, or was removed';
   return error instanceof Error && 'errno' in error ? error.message : undefined;
-}
-
-function expiry(text: string, io: CommandIo): number {
-  const now = io.clock.now();
-  if (/^\d+(\.\d+)?(ms|s|m|h|d)$/.test(text)) return now + parseSpan(text, 'expires');
-  try {
-    return parseTime(text, now, io.timeZone);
-  } catch (error) {
-    if (!isSightlineError(error, 'cli.usage')) throw error;
-    throw usage(`--expires ${text} is neither a duration nor a time; write 30d or "2026-12-31 00:00"`);
-  }
 }
 
 type Details = Omit<ControlRequest<'watchlist.enrol'>, 'photoBase64' | 'source'>;

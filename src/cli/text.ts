@@ -1,4 +1,5 @@
 import { parseDuration } from '../core/duration.ts';
+import { isSightlineError } from '../core/errors.ts';
 import { usage } from './command.ts';
 
 /** Times and tables as people read and write them at a terminal. */
@@ -72,6 +73,17 @@ export function parseSpan(text: string, option: string): number {
   const ms = parseDuration(text);
   if (ms === undefined) throw usage(`--${option} ${text} is not a duration; write 30s, 5m, 2h or 30d`);
   return ms;
+}
+
+/** When something ends: after a duration from now, or at a time. Throws `cli.usage`. */
+export function parseExpiry(text: string, nowMs: number, timeZone: string): number {
+  if (/^\d+(\.\d+)?(ms|s|m|h|d)$/.test(text)) return nowMs + parseSpan(text, 'expires');
+  try {
+    return parseTime(text, nowMs, timeZone);
+  } catch (error) {
+    if (!isSightlineError(error, 'cli.usage')) throw error;
+    throw usage(`--expires ${text} is neither a duration nor a time; write 30d or "2026-12-31 00:00"`);
+  }
 }
 
 /** `1 entry`, `2 entries`. */

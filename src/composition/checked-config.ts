@@ -5,6 +5,7 @@ import { loadConfigFile } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { errorText, isSightlineError, SightlineError } from '../core/errors.ts';
 import type { ModelDescription } from '../core/inference.ts';
+import type { MatchKind } from '../core/types.ts';
 import { describeModel, listModels, requireWeights } from '../inference/repository.ts';
 import { createDetector, createEmbedder, createTextEmbedder, modelRole } from '../models/kinds.ts';
 import { credentialTroubles } from '../outputs/mqtt-settings.ts';
@@ -50,8 +51,14 @@ export async function loadCheckedConfig(
 }
 
 function modelsInUse({ cameras, models }: Config): ReadonlySet<string> {
-  const detectors = Object.values(cameras).flatMap(({ detect }) => detect.map(({ model }) => model));
-  return new Set([...detectors, models.face, models.appearance, models.enrolment, models.enrolmentBody]);
+  const used = Object.values(cameras);
+  const detectors = used.flatMap(({ detect }) => detect.map(({ model }) => model));
+  const recognises = (kind: MatchKind) => used.some(({ recognise }) => recognise.includes(kind));
+  return new Set([
+    ...detectors,
+    ...(recognises('face') ? [models.face, models.enrolment] : []),
+    ...(recognises('appearance') ? [models.appearance, models.enrolmentBody] : []),
+  ]);
 }
 
 function hasFile(source: string): boolean | undefined {

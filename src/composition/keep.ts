@@ -3,12 +3,14 @@ import type { Config } from '../config/schema.ts';
 import type { Context } from '../core/context.ts';
 import { findIdentity } from '../core/file-identity.ts';
 import type { InferenceEngine } from '../core/inference.ts';
+import type { Embedder, Thresholds } from '../core/models.ts';
 import { Scope } from '../core/scope.ts';
 import { refuseServed } from '../core/socket-file.ts';
 import type { EntryRecord, Store } from '../core/store.ts';
 import { startEmbedded } from '../inference/embedded.ts';
 import { startImageDecoding } from '../models/image.ts';
 import { startStore } from '../store/store.ts';
+import type { Space } from '../watchlist/spaces.ts';
 import { startWatchlist, type Watchlist } from '../watchlist/watchlist.ts';
 import { type ClipFiles, createClipFiles } from './clip-files.ts';
 import { type Erasing, startErasing } from './erasing.ts';
@@ -82,9 +84,10 @@ export async function startKeep(config: Config, ctx: Context): Promise<Keep> {
           },
           lists: config.lists,
           spaces: {
-            face: { name: face.space, dimensions: face.dimensions, threshold: thresholds.face.open },
-            appearance: { name: appearance.space, dimensions: appearance.dimensions, threshold: thresholds.appearance.open },
+            ...(face === undefined ? {} : { face: spaceOf(face, thresholds.face) }),
+            ...(appearance === undefined ? {} : { appearance: spaceOf(appearance, thresholds.appearance) }),
           },
+          noSpace: recognition.noModels,
           photos: recognition.photos,
           audit: (row) => store.audit.add(row),
           onRemove: (entry) => removed(entry),
@@ -115,4 +118,8 @@ export async function startKeep(config: Config, ctx: Context): Promise<Keep> {
     await scope[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+function spaceOf({ space, dimensions }: Embedder, { open }: Thresholds): Space {
+  return { name: space, dimensions, threshold: open };
 }

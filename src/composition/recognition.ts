@@ -1,9 +1,9 @@
 import type { Config } from '../config/schema.ts';
 import type { Context } from '../core/context.ts';
 import type { PartState } from '../core/control.ts';
-import { errorText, isAbort, SightlineError } from '../core/errors.ts';
+import { errorText, isAbort, isSightlineError, SightlineError } from '../core/errors.ts';
 import type { InferenceEngine, InferOptions } from '../core/inference.ts';
-import type { Detector, Embedder, Thresholds } from '../core/models.ts';
+import type { Embedder, Thresholds } from '../core/models.ts';
 import type { Candidate, Embedding, MatchKind } from '../core/types.ts';
 import { createBatcher } from '../inference/batcher.ts';
 import { type CropEmbedder, createCropEmbedder } from '../models/embed-crops.ts';
@@ -12,8 +12,11 @@ import { createPhotoTools, type PhotoTools } from '../models/photo-tools.ts';
 
 /** The models that the daemon itself uses: embedders for crops, detectors for photos. */
 export interface Recognition extends Disposable {
-  readonly embedders: Readonly<Record<MatchKind, Embedder>>;
-  /** The embedders' thresholds with what the configuration says instead. */
+  /** Absent where the repository has none that serves: of a kind that no camera compares, for the others are checked before. */
+  readonly embedders: Readonly<Partial<Record<MatchKind, Embedder>>>;
+  /** Which models are missing for a kind, all of them: `model.missing`, or `model.invalid` where the first is there and cannot serve. */
+  readonly noModels: (kind: MatchKind) => SightlineError;
+  /** The embedders' thresholds with what the configuration says instead; without an embedder nothing is ever like anything. */
   thresholds(config: Config['models']): Readonly<Record<MatchKind, Thresholds>>;
   readonly photos: PhotoTools;
   /** For the slow loop: in order, undefined where a crop gave none. A run that fails as a whole is counted and gives none at all. */
@@ -23,6 +26,8 @@ export interface Recognition extends Disposable {
   parts(): readonly PartState[];
 }
 
+/** What is compared of the subject of a photo. */
+const compared = { face: 'face', body: 'appearance' } as const satisfies Record<string, MatchKind>;
 const kinds: readonly MatchKind[] = ['face', 'appearance'];
 /** A crop that waited longer is worth less than the track's next one. */
 const liveDeadlineMs = 2000;
@@ -37,29 +42,60 @@ const evidenceMs = 300_000;
 /** How often what did not work is tried without a crop that asks for it: at night there may be none for hours. */
 const retryMs = 30_000;
 
-/** Rejects with `model.unknown` or `model.invalid` when the configuration names models that cannot serve. */
+/** Higher than any cosine but that of a vector with itself. */
+const nothing: Thresholds = { open: 1, keep: 1, margin: 1 };
+
 export async function createRecognition(config: Config['models'], engine: InferenceEngine, ctx: Context): Promise<Recognition> {
   const failedRuns = ctx.metrics.counter('sightline_embed_failures_total', 'Embedding runs that failed as a whole', ['kind']);
-  const embedder = async (model: string, kind: MatchKind): Promise<Embedder> => {
-    const description = await engine.describe(model);
-    const made = createEmbedder(description, createBatcher(engine.infer, description, ctx));
-    if (made.kind === kind) return made;
-    throw new SightlineError('model.invalid', `models.${kind}: ${model} is an embedder for ${made.kind}, not for ${kind}`, {
-      details: { model, kind: made.kind },
+  /** By kind and by the setting that names them: models that cannot serve. */
+  const lacking: Record<MatchKind, Map<string, SightlineError>> = { face: new Map(), appearance: new Map() };
+
+  async function found<T>(kind: MatchKind, setting: keyof Config['models'], make: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await make();
+    } catch (error) {
+      if (!isSightlineError(error, 'model.unknown') && !isSightlineError(error, 'model.invalid')) throw error;
+      lacking[kind].set(setting, error);
+      return undefined;
+    }
+  }
+
+  const embedder = (kind: MatchKind) =>
+    found(kind, kind, async () => {
+      const model = config[kind];
+      const description = await engine.describe(model);
+      const made = createEmbedder(description, createBatcher(engine.infer, description, ctx));
+      if (made.kind === kind) return made;
+      throw new SightlineError('model.invalid', `models.${kind}: ${model} is an embedder for ${made.kind}, not for ${kind}`, {
+        details: { model, kind: made.kind },
+      });
     });
+  const detector = (kind: MatchKind, setting: 'enrolment' | 'enrolmentBody') =>
+    found(kind, setting, async () => createDetector(await engine.describe(config[setting]), engine.infer));
+  const embedders = { face: await embedder('face'), appearance: await embedder('appearance') };
+  const detectors = { face: await detector('face', 'enrolment'), appearance: await detector('appearance', 'enrolmentBody') };
+  const croppers: Record<MatchKind, CropEmbedder | undefined> = {
+    face: embedders.face && createCropEmbedder(embedders.face, ctx),
+    appearance: embedders.appearance && createCropEmbedder(embedders.appearance, ctx),
   };
-  const embedders = {
-    face: await embedder(config.face, 'face'),
-    appearance: await embedder(config.appearance, 'appearance'),
-  };
-  const croppers: Record<MatchKind, CropEmbedder> = {
-    face: createCropEmbedder(embedders.face, ctx),
-    appearance: createCropEmbedder(embedders.appearance, ctx),
-  };
-  const detectors: { readonly face: Detector; readonly body: Detector } = {
-    face: createDetector(await engine.describe(config.enrolment), engine.infer),
-    body: createDetector(await engine.describe(config.enrolmentBody), engine.infer),
-  };
+
+  function noModels(kind: MatchKind): SightlineError {
+    const [first, ...others] = lacking[kind];
+    const all = first === undefined ? [] : [first, ...others];
+    const what = kind === 'face' ? 'faces' : 'bodies';
+    const names = all.map(([setting]) => `models.${setting}`).join(' and ');
+    return new SightlineError(
+      first?.[1].code === 'model.invalid' ? 'model.invalid' : 'model.missing',
+      `${what} need ${names}: ${all.map(([, { message }]) => message).join('; ')}; a running daemon sees them after a restart`,
+      { details: { kind, settings: all.map(([setting]) => setting) } },
+    );
+  }
+
+  function there<T>(kind: MatchKind, part: T | undefined): T {
+    if (part === undefined) throw noModels(kind);
+    return part;
+  }
+
   /** Why embedders cannot be used. */
   const unavailable = new Map<MatchKind, string>();
   /** Runs since the last good vector that gave nothing usable, and why the latest did not. */
@@ -77,12 +113,13 @@ export async function createRecognition(config: Config['models'], engine: Infere
   ): Promise<readonly (Embedding | undefined)[]> {
     if (batch.length === 0) return [];
     try {
-      const embeddings = await croppers[kind].embed(
+      const cropper = there(kind, croppers[kind]);
+      const embeddings = await cropper.embed(
         batch.map(({ crop }) => crop),
         options('recognition', liveDeadlineMs, 'live', signal),
       );
       unavailable.delete(kind);
-      const { trouble } = croppers[kind];
+      const { trouble } = cropper;
       if (trouble !== undefined) {
         gaveNothing(kind, trouble);
         mend(kind);
@@ -107,7 +144,7 @@ export async function createRecognition(config: Config['models'], engine: Infere
   }
 
   function sayFailed(kind: MatchKind, error: unknown): void {
-    ctx.log.error({ kind, model: embedders[kind].model, err: error }, 'crops cannot be embedded');
+    ctx.log.error({ kind, model: config[kind], err: error }, 'crops cannot be embedded');
   }
 
   function gaveNothing(kind: MatchKind, error: unknown): void {
@@ -128,12 +165,12 @@ export async function createRecognition(config: Config['models'], engine: Infere
     for (const kind of wanted) {
       try {
         // What was of no use is judged anew once it is another.
-        if (await engine.load(embedders[kind].model)) bad.delete(kind);
+        if (await engine.load(there(kind, embedders[kind]).model)) bad.delete(kind);
         unavailable.delete(kind);
       } catch (error) {
         const reason = errorText(error);
         if (unavailable.get(kind) !== reason)
-          ctx.log.error({ kind, model: embedders[kind].model, err: error }, 'embedder cannot be loaded');
+          ctx.log.error({ kind, model: config[kind], err: error }, 'embedder cannot be loaded');
         unavailable.set(kind, reason);
       }
     }
@@ -150,7 +187,7 @@ export async function createRecognition(config: Config['models'], engine: Infere
   function withoutThread(): (readonly [MatchKind, string])[] {
     const states = engine.states();
     return kinds.flatMap((kind) => {
-      const state = states.find(({ model }) => model === embedders[kind].model);
+      const state = states.find(({ model }) => model === embedders[kind]?.model);
       return state?.state === 'unavailable' ? [[kind, state.reason]] : [];
     });
   }
@@ -158,19 +195,23 @@ export async function createRecognition(config: Config['models'], engine: Infere
   const retrying = ctx.clock.every(retryMs, () => warm([...new Set([...unavailable.keys(), ...bad.keys()])]));
 
   return {
-    embedders,
+    embedders: {
+      ...(embedders.face === undefined ? {} : { face: embedders.face }),
+      ...(embedders.appearance === undefined ? {} : { appearance: embedders.appearance }),
+    },
+    noModels,
     thresholds: ({ thresholds }) => {
       const merged = (kind: MatchKind): Thresholds => {
         const { open, keep, margin } = thresholds[kind];
-        const own = embedders[kind].thresholds;
+        const own = embedders[kind]?.thresholds ?? nothing;
         const opens = open ?? own.open;
         return { open: opens, keep: keep ?? Math.min(own.keep, opens), margin: margin ?? own.margin };
       };
       return { face: merged('face'), appearance: merged('appearance') };
     },
     photos: createPhotoTools({
-      detector: async (kind) => detectors[kind],
-      embedder: async (kind) => embedders[kind === 'face' ? 'face' : 'appearance'],
+      detector: async (subject) => there(compared[subject], detectors[compared[subject]]),
+      embedder: async (subject) => there(compared[subject], embedders[compared[subject]]),
       options: (signal) => options('enrolment', photoDeadlineMs, 'background', signal),
     }),
     embed: async (batch, signal) => {
@@ -191,7 +232,7 @@ export async function createRecognition(config: Config['models'], engine: Infere
       })),
     [Symbol.dispose]: () => {
       retrying[Symbol.dispose]();
-      for (const cropper of Object.values(croppers)) cropper[Symbol.dispose]();
+      for (const cropper of Object.values(croppers)) cropper?.[Symbol.dispose]();
     },
   };
 }

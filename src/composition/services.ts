@@ -82,7 +82,7 @@ export function createServices(options: ServiceOptions): CommandServices {
       const { openModelShelf } = await import('./model-shelf.ts');
       const own = fileURLToPath(new URL('../../model_repository', import.meta.url));
       const directory = repository ?? (config === undefined ? own : loadRepository(config, env));
-      return openModelShelf({ repository: directory }, env, context('warn', stop));
+      return openModelShelf({ repository: directory, shipped: own }, env, context('warn', stop));
     },
     probe: async (request, onProgress) => {
       const { probeCamera } = await import('./probe.ts');

@@ -27,6 +27,18 @@ export function createUserHandlers({ accounts, pages }: UserParts): UserHandlers
       await accounts.removeStreamPassword(user, by(actor));
       return {};
     },
+    'users.tokens': async () => ({ tokens: accounts.listTokens() }),
+    'users.addToken': async ({ actor, ...request }) => {
+      const scopes = [...new Set(request.scopes)];
+      const { token, view } = await accounts.addToken({ ...request, scopes }, by(actor));
+      return { ...view, token };
+    },
+    'users.removeToken': async ({ name, actor }) => {
+      const ids = accounts.listTokens().flatMap((token) => (token.name === name ? [token.id] : []));
+      if (ids.length === 0) throw new SightlineError('user.unknown', `there is no token ${name}`, { details: { name } });
+      for (const id of ids) await accounts.removeToken(id, by(actor));
+      return { removed: ids };
+    },
     'users.setupLink': async ({ actor }) => {
       const at = pages?.();
       if (at === undefined)

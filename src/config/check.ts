@@ -74,8 +74,19 @@ function checkPrograms({ config, refuse, warn }: Check): void {
     warn(['lists'], 'there is no watch list, so nobody can be enrolled to be alerted on; add one under lists');
 }
 
+/** What is refused of the doors, whatever is wrong elsewhere in the file: nobody should learn last that a stream is open to a network. */
+export function doorRefusals(config: Pick<Config, 'http' | 'media'>): readonly { path: SettingPath; message: string }[] {
+  const found: { path: SettingPath; message: string }[] = [];
+  checkDoors({ config, refuse: (path, message) => found.push({ path, message }), warn: () => {} });
+  return found;
+}
+
 /** Passwords and pictures must not cross a network in the clear without somebody having meant it. */
-function checkDoors({ config, refuse, warn }: Check): void {
+function checkDoors({
+  config,
+  refuse,
+  warn,
+}: Pick<Check, 'refuse' | 'warn'> & { config: Pick<Config, 'http' | 'media'> }): void {
   const { http, media } = config;
   if (http.enabled && !isLoopback(http.host) && http.tls === undefined && http.trustedProxy === undefined)
     warn(
@@ -144,14 +155,27 @@ function known(lookups: CheckLookups, name: string): string {
   const near = nearest(name, lookups.modelNames);
   if (near !== undefined) return `did you mean ${near}?`;
   return lookups.modelNames.length === 0
-    ? 'the repository is empty; set inference.repository or run `sightline models fetch`'
+    ? 'the repository is empty; set inference.repository, or copy into it what docs/models.md names'
     : `known: ${lookups.modelNames.join(', ')}`;
+}
+
+/** `wants`: what needs the model, where its place in the file does not say so. */
+function lacks(lookups: CheckLookups, name: string, wants?: string): string {
+  return `the model repository has no ${name}${wants === undefined ? '' : `, ${wants}`}; ${known(lookups, name)}`;
+}
+
+const things: Readonly<Record<MatchKind, string>> = { face: 'faces', appearance: 'bodies' };
+
+function comparing({ cameras }: Config, kind: MatchKind): string {
+  return Object.keys(cameras)
+    .filter((name) => cameras[name]?.recognise.includes(kind))
+    .join(', ');
 }
 
 function checkDetect({ lookups, refuse }: Check, detect: DetectConfig, path: SettingPath): void {
   const facts = lookups.describeModel(detect.model);
   if (facts === undefined) {
-    refuse([...path, 'model'], `the model repository has no ${detect.model}; ${known(lookups, detect.model)}`);
+    refuse([...path, 'model'], lacks(lookups, detect.model));
     return;
   }
   if (facts.kind !== 'detector') {
@@ -217,7 +241,8 @@ function checkModels(check: Check): void {
     if (!used.has(kind)) continue;
     const model = config.models[kind];
     const facts = lookups.describeModel(model);
-    if (facts === undefined) refuse(['models', kind], `the model repository has no ${model}; ${known(lookups, model)}`);
+    if (facts === undefined)
+      refuse(['models', kind], lacks(lookups, model, `which compares ${things[kind]} on ${comparing(config, kind)}`));
     else if (facts.kind !== kind)
       refuse(['models', kind], `${model} is of kind ${facts.kind}; expected an embedder of kind ${kind}`);
     else if (facts.missing !== undefined) warn(['models', kind], `nobody is recognised yet: ${facts.missing}`);
@@ -236,7 +261,7 @@ function checkEnrolment({ config, lookups, refuse, warn }: Check, used: Readonly
     const model = config.models[key];
     const facts = lookups.describeModel(model);
     const suits = kind === 'face' ? facts?.landmarks : facts?.labels.includes('person');
-    if (facts === undefined) refuse(['models', key], `the model repository has no ${model}; ${known(lookups, model)}`);
+    if (facts === undefined) refuse(['models', key], lacks(lookups, model, `which finds ${things[kind]} on photos to enrol`));
     else if (suits !== true) refuse(['models', key], `${model} ${does}`);
     else if (facts.missing !== undefined) warn(['models', key], `nobody can be enrolled yet: ${facts.missing}`);
   }

@@ -286,7 +286,8 @@ class Reader {
         this.find(
           at,
           path,
-          `the environment variable ${name} is not set (export ${name}=...); for the text itself write $\${${name}}`,
+          // Without `NAME=`: where issues are said, what follows that after a secret's name is taken for the secret.
+          `the environment variable ${name} is not set; set and export it, or for the text itself write $\${${name}}`,
         );
       return found ?? '';
     });

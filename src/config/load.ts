@@ -3,6 +3,7 @@ import { dirname, isAbsolute, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { z } from 'zod';
 import { redact } from '../core/redact.ts';
+import { doorRefusals } from './check.ts';
 import { type Finding, readDocument, refusal, type SourceDocument } from './document.ts';
 import { readConfigText, readFailure } from './file.ts';
 import { ConfigError, type ConfigIssue, inFileOrder } from './issues.ts';
@@ -43,8 +44,10 @@ export function loadConfig(text: string, options: LoadOptions): LoadedConfig {
     message,
   });
   const config = parsed.success ? complete(parsed.data, root, source, options, findings) : undefined;
-  if (config === undefined || findings.length > 0)
+  if (config === undefined || findings.length > 0) {
+    findings.push(...doorFindings(source));
     throw new ConfigError(options.file, inFileOrder(onceEach(findings).map(issueFrom)));
+  }
   return {
     config: deepFreeze(config),
     warnings: source.warnings.map(issueFrom),
@@ -99,6 +102,16 @@ function loadSection<K extends keyof typeof loadableAlone>(
     message,
   }));
   throw new ConfigError(path, inFileOrder(issues));
+}
+
+const doors = configSchema.pick({ http: true, media: true });
+
+/** Of the doors also what only shows between their settings, as far as these themselves are sound. */
+function doorFindings(source: SourceDocument): Finding[] {
+  const { value } = source;
+  const { data } = doors.safeParse({ http: valueAt(value, ['http']), media: valueAt(value, ['media']) });
+  if (data === undefined) return [];
+  return doorRefusals(data).map(({ path, message }) => ({ offset: source.offsetOf(path), path, message }));
 }
 
 /** What zod found, in our words. A value that already has a finding of its own is not judged twice. */

@@ -52,7 +52,7 @@ const intro = `# Configuration
 Generated from \`src/config/schema.ts\` by \`npm run gen\`. \`config/sightline.example.yaml\` has every setting with its default;
 \`config/schema.json\` gives editors completion (\`# yaml-language-server: $schema=schema.json\` in the first line of a file).
 
-\`sightline check FILE\` reports everything that is wrong at once (names of models, lists and cameras as soon as every value has the right form), as \`file:line:column path: message\`, and exits 0 or 78.
+\`sightline check FILE\` reports everything that is wrong at once (what only shows between values as soon as every one has the right form: names of models, lists and cameras), as \`file:line:column path: message\`, and exits 0 or 78.
 
 - **Absent is default.** A key without a value counts as absent. Unknown keys are refused.
 - **Environment.** \`\${NAME}\` in a value is that environment variable; a variable that is not set is an issue. \`$\${NAME}\` is the text

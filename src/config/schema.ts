@@ -533,7 +533,7 @@ export const configSchema = z.strictObject({
         metrics: setting(
           z.enum(['login', 'loopback']).default('login'),
           'daemon',
-          'Who reads /metrics: users and tokens that may, or whoever is on this machine too. A reverse proxy is on this machine.',
+          'Who reads /metrics, and in /readyz which part is not ready: users and tokens that may, or whoever is on this machine too; both name every camera. A reverse proxy is on this machine.',
         ),
         trustedProxy: section(
           z

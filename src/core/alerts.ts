@@ -12,6 +12,7 @@ export type AlertState = 'opened' | 'updated' | 'acknowledged' | 'resolved' | 'r
 
 export interface AlertStep {
   readonly state: AlertState;
+  /** Wall clock, but never before `firstSeenAt` and the step before. */
   readonly at: number;
   /** `sightline` or the person who acted. */
   readonly actor: string;
@@ -56,6 +57,7 @@ export interface Alert {
   readonly space: string;
   /** Sightings that spoke for this entry in this episode so far. */
   readonly sightings: number;
+  /** Event time, which may be ahead of the wall clock. */
   readonly firstSeenAt: number;
   readonly lastSeenAt: number;
   /** Event time of the sighting described here, its camera clock and the wall clock of the decision. */

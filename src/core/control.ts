@@ -3,7 +3,16 @@ import type { Alert, AlertEvent, AlertStep, LedgerRow } from './alerts.ts';
 import { SightlineError } from './errors.ts';
 import type { EntryRecord, ReferenceRecord } from './store.ts';
 import type { CameraState } from './types.ts';
-import { typedPassword, type UserView, userCameras, userName, userRole } from './users.ts';
+import {
+  type TokenView,
+  tokenName,
+  tokenScopes,
+  typedPassword,
+  type UserView,
+  userCameras,
+  userName,
+  userRole,
+} from './users.ts';
 
 /**
  * What a person may ask of a running daemon: the methods of the control socket, later of the HTTP API. Both ends validate
@@ -245,6 +254,19 @@ export const controlMethods = {
   'users.streamPassword': unary<{ readonly password?: string }>()(
     z.strictObject({ user: userName, remove: z.boolean().default(false), actor }),
   ),
+  'users.tokens': unary<{ readonly tokens: readonly TokenView[] }>()(z.strictObject({})),
+  /** Of `actor`; its text is shown this once. */
+  'users.addToken': unary<TokenView & { readonly token: string }>()(
+    z.strictObject({
+      name: tokenName,
+      scopes: tokenScopes,
+      cameras: userCameras.default('all'),
+      expiresAt: timeMs.exactOptional(),
+      actor,
+    }),
+  ),
+  /** All of this name. Errors: `user.unknown`. */
+  'users.removeToken': unary<{ readonly removed: readonly string[] }>()(z.strictObject({ name: tokenName, actor })),
   /** Errors: `user.exists` once there is a user. */
   'users.setupLink': unary<{ readonly link: string }>()(z.strictObject({ actor })),
 } as const;

@@ -46,11 +46,12 @@ export interface DemoFacts {
   readonly threshold: number;
   readonly broker: { readonly url: string; readonly host: string; readonly port: number; readonly own: boolean };
   readonly baseTopic: string;
+  /** What Sightline watches. */
   readonly cameras: readonly string[];
   readonly health?: string;
   /** Pages, and a login for them that was made for this demo. */
   readonly viewer?: { readonly url: string; readonly user: string; readonly password: string };
-  /** The first camera with its boxes, for a player. */
+  /** The first camera as Sightline serves it to players; with `/annotated` behind it, with boxes. */
   readonly stream?: string;
   readonly directory: string;
   readonly dataDir: string;

@@ -16,10 +16,19 @@ export const maxLiveStreams = 64;
 /** Largest message of a client. */
 export const liveMessageLimitBytes = 4096;
 
-const stream = z.number().int().min(0).max(65_535);
+const stream = z
+  .number()
+  .int()
+  .min(0)
+  .max(65_535)
+  .describe('Number that the client gives to a subscription; answers and units of video about it carry it.');
 const camera = z.string().min(1).max(64);
 /** 90 kHz, continuous across the epochs of a camera for as long as the door runs; below 2^53. */
 const pts = z.number().int();
+
+/** Of a message that is wrong in many ways a few are told, and never back all that was said. */
+const issuesSaid = 4;
+const wrongLimit = 400;
 
 /** What a client says. `stream` is its own number for a subscription. */
 export const liveRequest = z.discriminatedUnion('type', [
@@ -38,6 +47,20 @@ export const liveRequest = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('renew'), ticket: z.string().min(1).max(2048) }),
 ]);
 export type LiveRequest = z.output<typeof liveRequest>;
+
+/** What a client said, or which of its fields is wrong and how. */
+export function readLiveRequest(text: string): { readonly request: LiveRequest } | { readonly wrong: string } {
+  let said: unknown;
+  try {
+    said = JSON.parse(text);
+  } catch {
+    return { wrong: 'it is no JSON' };
+  }
+  const { data, error } = liveRequest.safeParse(said);
+  if (data !== undefined) return { request: data };
+  const issues = error.issues.slice(0, issuesSaid).map(({ path, message }) => [...path, message].join(': '));
+  return { wrong: issues.join('; ').slice(0, wrongLimit) };
+}
 
 const fraction = z.number();
 /** One object of a frame. Box: left, top, width, height as fractions of the picture, origin top left. */

@@ -28,6 +28,8 @@ export interface DemoSettings {
   readonly baseTopic: string;
   /** Where the networks lie, unless the template says so. */
   readonly repository: string;
+  /** Of our own streams; 0 takes a free one. */
+  readonly rtspPort: number;
   /** Undefined: alerts stay in history. */
   readonly broker: BrokerSettings | undefined;
   /** Sources by name; each camera is otherwise like the only one of the template. */
@@ -54,7 +56,7 @@ export function renderConfiguration(template: string, path: string, settings: De
   document.setIn(['http', 'port'], 0);
   // Its summary names the addresses: they are to answer.
   document.setIn(['http', 'metrics'], 'loopback');
-  document.setIn(['media', 'rtsp'], document.createNode({ port: 0, open: true }));
+  document.setIn(['media', 'rtsp'], document.createNode({ port: settings.rtspPort, open: true }));
   const { source: _source, realtime: _realtime, loop: _loop, ...camera } = pattern as Record<string, unknown>;
   document.set(
     'cameras',

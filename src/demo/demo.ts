@@ -186,7 +186,6 @@ async function play(stage: Stage, scope: Scope, ctx: Context): Promise<void> {
     ctx,
   );
   const cameras = scope.use('cameras', await startCameras(stage, ctx));
-  const configFile = await writeConfiguration(stage, broker, cameras);
   const onAlert = () => {
     stage.outcome.alerts += 1;
   };
@@ -195,7 +194,7 @@ async function play(stage: Stage, scope: Scope, ctx: Context): Promise<void> {
     'consumer of alerts',
     startAlertListener({ ...broker.consumer, cameras: [...cameras.urls.keys()], ...tour.listener(broker.address) }, ctx),
   );
-  const daemon = scope.use('daemon', await options.startDaemon(configFile, broker.env));
+  const daemon = scope.use('daemon', await startDaemon(stage, broker, cameras));
   const control = options.connect(place.dataDir);
   if (broker.address.own) scope.use('count of what waits', countedAtEnd(stage, control, broker, ctx));
   const { listed, ignored } = await listCast(stage, control, ctx.signal);
@@ -220,7 +219,7 @@ async function play(stage: Stage, scope: Scope, ctx: Context): Promise<void> {
     log: place.logFile,
     ...(daemon.health === undefined ? {} : { health: daemon.health }),
     ...(viewer === undefined ? {} : { viewer }),
-    ...(daemon.rtspPort === undefined ? {} : { stream: `rtsp://127.0.0.1:${daemon.rtspPort}/lobby/annotated` }),
+    ...(daemon.rtspPort === undefined ? {} : { stream: `rtsp://127.0.0.1:${daemon.rtspPort}/lobby` }),
     ...(place.kept ? { configFile: join(place.directory, standaloneFile), ...passwordIn(stage.ownersBroker) } : {}),
   };
   tour.begin(facts);
@@ -259,29 +258,35 @@ function countedAtEnd({ outcome }: Stage, control: Control, broker: ChosenBroker
   };
 }
 
-async function startCameras({ options, scene }: Stage, ctx: Context): Promise<DemoCameras> {
-  const { request, view } = options;
-  const start = (port: number) =>
-    startDemoCameras(
-      {
-        film: scene.film,
-        names: cameraNames(request.cameras),
-        port,
-        ...(request.loops === undefined ? {} : { loops: request.loops }),
-      },
-      ctx,
-    );
-  if (await isFree(preferredRtsp)) {
-    try {
-      return await start(preferredRtsp);
-    } catch (error) {
-      // Another one may have taken it in between.
-      if (await isFree(preferredRtsp)) throw error;
-    }
+function startCameras({ options, scene }: Stage, ctx: Context): Promise<DemoCameras> {
+  const { request } = options;
+  return startDemoCameras(
+    {
+      film: scene.film,
+      names: cameraNames(request.cameras),
+      port: 0,
+      ...(request.loops === undefined ? {} : { loops: request.loops }),
+    },
+    ctx,
+  );
+}
+
+/** Its own streams are where they are without a demo, if nobody else's are. */
+async function startDaemon(stage: Stage, broker: ChosenBroker, cameras: DemoCameras): Promise<DemoDaemon> {
+  const { options } = stage;
+  const start = async (rtspPort: number) =>
+    options.startDaemon(await writeConfiguration(stage, broker, cameras, rtspPort), broker.env);
+  const free = await isFree(preferredRtsp);
+  let daemon = await start(free ? preferredRtsp : 0);
+  // Another one may have taken it in between.
+  if (free && daemon.rtspPort === undefined && !(await isFree(preferredRtsp))) {
+    await daemon[Symbol.asyncDispose]();
+    daemon = await start(0);
   }
-  const cameras = await start(0);
-  view.show({ kind: 'note', text: `port ${preferredRtsp} is taken: RTSP is on ${cameras.port}` });
-  return cameras;
+  const { rtspPort } = daemon;
+  if (rtspPort !== undefined && rtspPort !== preferredRtsp)
+    options.view.show({ kind: 'note', text: `port ${preferredRtsp} is taken: the RTSP of Sightline is on ${rtspPort}` });
+  return daemon;
 }
 
 /** Gives the file that the demo runs on. In a directory that stays another one works without the demo, playing the film by itself. */
@@ -289,10 +294,11 @@ async function writeConfiguration(
   { options, scene, place }: Stage,
   { settings, address, baseTopic }: ChosenBroker,
   cameras: DemoCameras,
+  rtspPort: number,
 ): Promise<string> {
   const path = scene.template ?? options.own.template;
   const template = await readFile(path, 'utf8');
-  const common = { baseTopic, dataDir: place.dataDir, repository: options.own.repository };
+  const common = { baseTopic, dataDir: place.dataDir, repository: options.own.repository, rtspPort };
   const streams = new Map([...cameras.urls].map(([name, source]) => [name, { source, film: false }]));
   const comment = `${writtenByDemo} for itself; its cameras and its broker are there while it runs.`;
   await writePrivate(

@@ -126,9 +126,33 @@ serves it as \`/api/v1/openapi.json\`; \`docs/asyncapi.json\` has MQTT, the live
   is of the camera whose sighting it describes.
 - **Problems.** Whatever is no success is \`application/problem+json\` (RFC 9457) with the error \`code\` of [operations.md](operations.md):
   401 nobody, 403 not allowed, 404 not there, 409 not in this state, 422 refused, 429 too often (\`Retry-After\`), 503 not now.
+- **Times** are milliseconds since 1970-01-01T00:00:00Z. In an address they may be written as \`2026-11-22T14:03:00Z\` too, or as a date alone,
+  which is its midnight UTC.
 - **Pages.** \`{items, cursor}\`: the cursor gives the next page; the last one has none.
 - **Pictures and clips** have an \`ETag\`; clips take \`Range\`.
 - **A similarity, not an identification.** Show it as such wherever a name is shown.
+
+## An example
+
+A token is made on the machine itself, and shown this once ([access.md](access.md) has other ways and what each scope allows):
+
+\`\`\`
+export TOKEN="$(bin/sightline users token example --scopes live,alerts.read,alerts.act)"
+curl -H "Authorization: Bearer $TOKEN" 'http://127.0.0.1:8080/api/v1/alerts?from=2026-11-22T00:00:00Z&open=true&limit=1'
+\`\`\`
+
+\`\`\`json
+{"items": [{"id": "0b9e…", "rule": "default", "state": "opened", "entry": {"id": "5c1d…", "name": "Ada", "list": "watched"}, "camera": "lobby",
+  "score": 0.71, "threshold": 0.51, "firstSeenAt": 1795356180000, "steps": [{"state": "opened", "at": 1795356180640, "actor": "sightline"}], …}],
+ "cursor": "WzE3OT…"}
+\`\`\`
+
+\`\`\`
+curl -H "Authorization: Bearer $TOKEN" -o alert.jpg http://127.0.0.1:8080/api/v1/alerts/ID/snapshot
+curl -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -d '{}' http://127.0.0.1:8080/api/v1/alerts/ID/acknowledge
+curl -H "Authorization: Bearer $TOKEN" -N http://127.0.0.1:8080/api/v1/events
+bin/sightline users token example --remove
+\`\`\`
 
 ${tables.join('\n')}`;
 }

@@ -11,8 +11,8 @@ import {
   liveMessageLimitBytes,
   liveProtocol,
   liveRenewGraceMs,
-  liveRequest,
   maxLiveStreams,
+  readLiveRequest,
 } from '../core/live-messages.ts';
 import { FloodGate } from '../core/log.ts';
 import type { ToDoor } from '../core/media-door.ts';
@@ -262,10 +262,13 @@ export function createLiveFeed(hub: Hub, ctx: Context): LiveFeed {
     }
     webSocket.on('message', (data, isBinary) => {
       if (!hear()) return;
-      const request = isBinary ? undefined : parsed(data);
-      if (request === undefined)
-        connection.end('media.protocol', 'a message is none of hello, subscribe, unsubscribe, renew as documented');
-      else if (request.type === 'subscribe' && subscribes < 1)
+      const read = isBinary ? { wrong: 'it is bytes; clients send text' } : readLiveRequest(data.toString());
+      if ('wrong' in read) {
+        connection.end('media.protocol', `a message is none that docs/asyncapi.json has: ${read.wrong}`);
+        return;
+      }
+      const { request } = read;
+      if (request.type === 'subscribe' && subscribes < 1)
         connection.end('media.protocol', `more than ${subscribesASecond} subscriptions came in a second`);
       else {
         if (request.type === 'subscribe') subscribes -= 1;
@@ -374,12 +377,4 @@ export function createLiveFeed(hub: Hub, ctx: Context): LiveFeed {
       flood[Symbol.dispose]();
     },
   };
-}
-
-function parsed(data: WebSocket.RawData): LiveRequest | undefined {
-  try {
-    return liveRequest.safeParse(JSON.parse(data.toString())).data;
-  } catch {
-    return undefined;
-  }
 }

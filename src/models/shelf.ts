@@ -31,6 +31,8 @@ export interface ShelfTools {
 
 export interface ShelfOptions {
   readonly repository: string;
+  /** The program's own repository, whose descriptions others may copy. */
+  readonly shipped?: string;
   readonly entries?: readonly CatalogueEntry[];
   /** As in `DownloadOptions`. */
   readonly stallMs?: number;
@@ -41,7 +43,25 @@ export interface ShelfOptions {
 export function createModelShelf(options: ShelfOptions, tools: ShelfTools, ctx: Context): ModelShelf {
   const { repository, entries = catalogueEntries } = options;
 
-  const describe = (model: string) => tools.describeModel(repository, model);
+  async function describe(model: string): Promise<ModelDescription> {
+    try {
+      return await tools.describeModel(repository, model);
+    } catch (error) {
+      if (!isSightlineError(error, 'model.unknown')) throw error;
+      const remedy = await howToDescribe(model);
+      throw new SightlineError('model.unknown', `${error.message}; ${remedy}`, { cause: error.cause, details: error.details });
+    }
+  }
+
+  /** Weights need a description beside them. */
+  async function howToDescribe(model: string): Promise<string> {
+    const { shipped } = options;
+    if (shipped === undefined || !(await tools.listModels(shipped)).includes(model))
+      return 'a model begins with its config.pbtxt, which says what the network is: docs/models.md';
+    const folder = join(repository, model);
+    return `copy its description first: mkdir -p ${folder} && cp ${join(shipped, model, 'config.pbtxt')} ${folder}/`;
+  }
+
   const weightsOf = (model: ModelDescription) => model.weights ?? join(repository, model.name, model.version, 'model.onnx');
 
   /** Throws `model.invalid` with all that tells the network from its description. */

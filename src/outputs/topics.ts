@@ -23,7 +23,7 @@ const rectangle = (unit: string) =>
 
 const step = z.strictObject({
   state: z.enum(['opened', 'updated', 'acknowledged', 'resolved', 'rejected', 'closed']),
-  at: at('When'),
+  at: at('When, by the clock of the machine; where that is behind, `firstSeenAt` or the step before'),
   actor: z.string().describe('`sightline`, or the person who acted.'),
   reason: z
     .string()
@@ -120,8 +120,8 @@ export const alertMessage = z.strictObject({
     })
     .describe('Of the crop that was compared; `overall` is 0 (useless) to 1.'),
   sightings: z.number().int().min(0).describe('Sightings that spoke for the entry in this episode so far.'),
-  firstSeenAt: at('First sighting of the episode'),
-  lastSeenAt: at('Latest sighting of the episode'),
+  firstSeenAt: at('First sighting of the episode, event time'),
+  lastSeenAt: at('Latest sighting of the episode, event time'),
   camera,
   cameras: z.array(camera).describe('All cameras of the episode so far.'),
   track: z
@@ -138,13 +138,15 @@ export const alertMessage = z.strictObject({
     })
     .describe('Where in the picture.'),
   times: z.strictObject({
-    camera: at('Capture by the clock of the camera'),
+    camera: at('Capture, as `cameraSource` says'),
     cameraSource: z
       .enum(['rtcp', 'arrival'])
       .describe("rtcp: the camera's own clock; arrival: it has none, the frame's arrival counts."),
-    event: at('Event time: begin of the source plus media time; the clock by which evidence and cooldowns run'),
-    decided: at('Decision'),
-    published: at('Publication'),
+    event: at(
+      'Event time: when the first picture of the source had arrived plus media time since; the clock by which evidence and cooldowns run. It may be ahead of the clock of the machine: that picture came late, the clock was set, a file is played faster than it was filmed',
+    ),
+    decided: at('Decision, by the clock of the machine'),
+    published: at('Publication, by the clock of the machine'),
     expires: at('From then on nobody should act on this message; absent on the late topic').optional(),
   }),
   stages: z.array(stage).describe('The way of the frame, oldest stage first.'),

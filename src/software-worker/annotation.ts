@@ -20,9 +20,9 @@ function textSize({ height }: { readonly height: number }): number {
   return Math.max(smallestText, Math.round(height * textShare));
 }
 
-/** Name and similarity, apart: there are many pairs of them and few of each. */
+/** Name and similarity, in the words of the pages; apart: there are many pairs of them and few of each. */
 function wordsOf(object: TrackedObject, label: Label | undefined): readonly string[] {
-  return label === undefined || label.text === '' ? [object.label] : [label.text, label.score.toFixed(2)];
+  return label === undefined || label.text === '' ? [object.label] : [label.text, `similarity ${label.score.toFixed(2)}`];
 }
 
 /** All texts that a picture of this height needs for these objects. */

@@ -3,6 +3,7 @@ import type { Context } from '../core/context.ts';
 import type { PortableEntry } from '../core/control.ts';
 import { isSightlineError, SightlineError } from '../core/errors.ts';
 import type { AuditRow, EntryRecord, ReferenceHead, ReferenceRecord, WatchlistStore } from '../core/store.ts';
+import type { MatchKind } from '../core/types.ts';
 import { importEntry } from './archive.ts';
 import { checkEntry, type EnrolRequest, embedPhoto, warningsOf } from './enrolment.ts';
 import { endOf, type Lists, type Member, type MemberReference, type Members } from './members.ts';
@@ -43,6 +44,8 @@ export interface ChangesOptions {
   /** As configured now. */
   readonly lists: () => Lists;
   readonly spaces: () => Spaces;
+  /** Why a kind has none. */
+  readonly noSpace: ((kind: MatchKind) => SightlineError) | undefined;
   /** Called after every change. */
   readonly changed: () => void;
 }
@@ -72,6 +75,7 @@ export function createChanges(options: ChangesOptions, ctx: Context) {
   function spaceOf({ kind }: EntryRecord): Space {
     const space = spaces()[matchKinds[kind]];
     if (space !== undefined) return space;
+    if (options.noSpace !== undefined) throw options.noSpace(matchKinds[kind]);
     throw new SightlineError('control.request', `no embedder for entries of kind ${kind} is configured`);
   }
 

@@ -20,6 +20,8 @@ export interface WatchlistOptions {
   readonly lists: Lists;
   /** The embedding spaces in use; entries of a kind without one are kept and not searched. */
   readonly spaces: Spaces;
+  /** Why a kind has none: for whoever wants to enrol an entry of it. */
+  readonly noSpace?: (kind: MatchKind) => SightlineError;
   readonly photos: PhotoTools;
   readonly audit: (row: AuditRow) => Promise<void>;
   /** Called once an entry is no longer matched and before it is erased: open alerts of it end here. */
@@ -154,6 +156,7 @@ export async function startWatchlist(options: WatchlistOptions, ctx: Context): P
       mayExpire: options.mayExpire ?? (() => true),
       lists: () => lists,
       spaces: () => spaces,
+      noSpace: options.noSpace,
       changed,
     },
     room,

@@ -92,8 +92,13 @@ test('taken ports are replaced and named; a second terminal lists somebody; Ctrl
   const demo = stage.start('--scene', scene, '--cameras', '2');
   await demo.said(/^the demo runs$/m);
   const [, mqttPort] = await demo.said(/^port 1883 is taken: the broker is on (\d+)$/m);
-  const [, rtspPort] = await demo.said(/^port 8554 is taken: RTSP is on (\d+)$/m);
-  for (const camera of ['lobby', 'lobby-2']) await demo.said(new RegExp(`rtsp://127\\.0\\.0\\.1:${rtspPort}/${camera}$`, 'm'));
+  const [, rtspPort] = await demo.said(/^port 8554 is taken: the RTSP of Sightline is on (\d+)$/m);
+  await demo.said(
+    new RegExp(`^ {2}RTSP +rtsp://127\\.0\\.0\\.1:${rtspPort}/lobby and .*/annotated: of Sightline, for players$`, 'm'),
+  );
+  const [, cameraPort] = await demo.said(/^ {2}2 cameras +rtsp:\/\/127\.0\.0\.1:(\d+)\/lobby$/m);
+  await demo.said(new RegExp(`rtsp://127\\.0\\.0\\.1:${cameraPort}/lobby-2$`, 'm'));
+  assert.notEqual(cameraPort, rtspPort);
   {
     await using consumer = await listen(Number(mqttPort), 'sightline-demo/#', { protocolVersion: 4 });
     await until('another consumer hears of the cameras', () => consumer.messages.length > 0, patience);
@@ -124,6 +129,7 @@ test('taken ports are replaced and named; a second terminal lists somebody; Ctrl
   assert.deepEqual(stage.processes(), []);
   assert.ok(await refuses(Number(mqttPort)));
   assert.ok(await refuses(Number(rtspPort)));
+  assert.ok(await refuses(Number(cameraPort)));
 });
 
 test('a killed demo leaves no process, and its folder goes with the next start; folders of others stay', async () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
-import { copyFile, readdir, readFile, readlink, writeFile } from 'node:fs/promises';
+import { copyFile, cp, readdir, readFile, readlink, writeFile } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -10,7 +10,7 @@ import { test } from 'node:test';
 import { mainFile, type Running, runProgram, startProgram } from '../support/cli.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { fixturePath } from '../support/fixtures.ts';
-import { changeableRepository } from '../support/repository.ts';
+import { changeableRepository, shippedRepository } from '../support/repository.ts';
 import { until } from '../support/until.ts';
 
 const quiet = 'mqtt: { enabled: false }\nhttp: { port: 0 }\nlists: { banned: {} }\n';
@@ -133,6 +133,50 @@ test('run refuses a wrong configuration with 78 before anything is started', asy
   const { code, stderr } = await runProgram(['run', place.file]);
   assert.equal(code, 78);
   assert.match(stderr, /sightline\.yaml:1:\d+ cameras\.a\.detect\[0\]\.model: the model repository has no nothing/);
+});
+
+test('a repository needs what the configuration uses, all of it named at once, and no more', async () => {
+  await using repository = await temporaryDirectory();
+  await using place = await workplace(
+    `${quiet}inference: { repository: ${repository.path} }\ncameras: { lobby: { source: lobby.mp4, detect: [{ model: centerface }] } }\n`,
+  );
+  const describe = (model: string) =>
+    cp(join(shippedRepository, model, 'config.pbtxt'), join(repository.path, model, 'config.pbtxt'), { recursive: true });
+  await describe('yunet');
+  for (const command of ['check', 'run']) {
+    const { code, stderr } = await runProgram([command, place.file]);
+    assert.equal(code, 78);
+    assert.match(stderr, /cameras\.lobby\.detect\[0\]\.model: the model repository has no centerface/);
+    assert.match(stderr, /models\.face: the model repository has no face_embed, which compares faces on lobby/);
+    assert.match(stderr, /models\.enrolment: the model repository has no centerface, which finds faces on photos to enrol/);
+    assert.doesNotMatch(stderr, /person_embed|yolox_nano/);
+  }
+  for (const model of ['centerface', 'face_embed']) await describe(model);
+  const checked = await runProgram(['check', place.file]);
+  assert.equal(checked.code, 0, checked.stderr);
+  await using _program = await running(place.file);
+  const enrolled = await runProgram(
+    ['enroll', fixturePath('photos/ada/enrol_1.jpg'), '--name', 'p', '--list', 'banned', '--kind', 'body'],
+    { cwd: place.path },
+  );
+  assert.match(
+    enrolled.stderr,
+    /bodies need models\.appearance and models\.enrolmentBody: no model "person_embed" .* no model "yolox_nano"/,
+  );
+});
+
+test('weights for a model that the repository does not describe: what to copy is said', async () => {
+  await using repository = await temporaryDirectory();
+  await using place = await workplace();
+  const add = (...args: readonly string[]) =>
+    runProgram(['models', 'add', place.file, '--repository', repository.path, ...args]);
+  const { code, stderr } = await add('--as', 'face_embed');
+  assert.equal(code, 1);
+  const copy = /copy its description first: (mkdir .* && cp .*)$/m.exec(stderr)?.[1];
+  assert.ok(copy !== undefined, stderr);
+  assert.equal(spawnSync('sh', ['-c', copy]).status, 0);
+  assert.doesNotMatch((await add('--as', 'face_embed')).stderr, /no model/, 'what was said works');
+  assert.match((await add('--as', 'mine')).stderr, /begins with its config\.pbtxt/);
 });
 
 test('a signal while starting ends the start', async () => {

@@ -135,6 +135,16 @@ test('alerts come newest first, by pages and filters, and only of the cameras on
   assert.deepEqual(await ids('admin', '?list=staff'), []);
   assert.deepEqual(await ids('admin', `?camera=yard&entry=${api.entry.id}`), [alertIds.yard]);
   assert.deepEqual(await ids('admin', `?to=${begin + 1500}`), [alertIds.lobby]);
+  const iso = new Date(begin + 1500).toISOString();
+  assert.deepEqual(await ids('admin', `?to=${iso}`), [alertIds.lobby]);
+  assert.deepEqual(await ids('admin', `?to=${iso.replace('Z', '+00:00')}`), [alertIds.lobby], 'a + that is not escaped');
+  assert.deepEqual(await ids('admin', `?to=${iso.replace('Z', '-01:00')}`), await ids('admin', ''));
+  assert.deepEqual(await ids('admin', '?to=2001-01-01'), []);
+  for (const wrong of ['yesterday', '2026-11-22T14:03', '2026-13-01', '-1', '1e3', '9'.repeat(17), '']) {
+    const answer = await api.ask('admin', `/api/v1/alerts?from=${wrong}`);
+    assert.equal(answer.status, 400, wrong);
+    assert.match(await answer.text(), /from: expected milliseconds since 1970, or a time with its zone/);
+  }
   assert.equal(await refused(await api.ask('porter', '/api/v1/alerts?camera=yard')), '404 http.unknown');
   const pages: string[] = [];
   let cursor = '';

@@ -55,11 +55,21 @@ test('nobody is let in without a ticket that is right, and nobody sees what is n
     assert.equal(client.said('error')[0]?.code, 'http.auth');
     assert.equal(client.said('welcome').length, 0);
   }
-  for (const wrong of [Buffer.of(1, 2), '{', '{"type":"subscribe","stream":-1,"camera":"lobby"}', '[]', '{"type":"hello"}']) {
+  for (const [wrong, words] of [
+    [Buffer.of(1, 2), /bytes/],
+    ['{', /no JSON/],
+    ['{"type":"subscribe","stream":-1,"camera":"lobby"}', /: stream: /],
+    ['{"type":"subscribe","camera":"lobby"}', /: stream: .*number/],
+    ['{"type":"subscribe","stream":1,"camera":"lobby","annotated":true}', /"annotated"/],
+    ['{"type":"sing"}', /: type: .*hello.*subscribe/],
+    ['[]', /object/],
+    ['{"type":"hello"}', /: ticket: /],
+  ] as const) {
     using client = await connectLive(url, { ticket: ticket(admin) });
     client.webSocket.send(wrong);
     assert.equal((await client.closed).code, 1008);
     assert.equal(client.said('error')[0]?.code, 'media.protocol');
+    assert.match(client.said('error')[0]?.message ?? '', words);
   }
   using early = await connectLive(url);
   early.say({ type: 'subscribe', stream: 1, camera: 'lobby' });

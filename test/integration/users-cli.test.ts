@@ -69,6 +69,26 @@ test('users are added, listed, given passwords and removed by command', async ()
     refused.map(({ error }) => (isSightlineError(error) ? error.code : error)),
     ['user.exists', 'user.exists', 'user.refused', 'cli.usage', 'cli.usage', 'user.refused', 'user.unknown', 'cli.usage'],
   );
+  const home = ['token', 'door', '--scopes', 'live, alerts.read', '--cameras', 'lobby', '--expires', '30d'];
+  const [token = ''] = (await users(home)).out;
+  assert.match(token, /^sl_[\w-]{43}$/);
+  assert.deepEqual([...(accounts.listTokens()[0]?.scopes ?? [])], ['live', 'alerts.read']);
+  assert.ok(accounts.tokens.use(token, Date.now()) !== undefined, 'it lets in');
+  assert.match((await users(['tokens'])).out[0] ?? '', /^door {2}live,alerts\.read {2}lobby {2}of operator {2}until /);
+  assert.doesNotMatch((await users(['tokens', '--json'])).out.join(), /hash|sl_/);
+  assert.deepEqual((await users(['token', 'door', '--remove'])).out, ['the token door is removed']);
+  assert.equal(accounts.tokens.use(token, Date.now()), undefined);
+  const wrong = [
+    await users(['token', 'door', '--remove']),
+    await users(['token', 'door']),
+    await users(['token', 'door', '--scopes', 'live,everything']),
+    await users(['token', 'door', '--scopes', 'live', '--expires', '2001-01-01 00:00']),
+  ];
+  assert.deepEqual(
+    wrong.map(({ error }) => (isSightlineError(error) ? error.code : error)),
+    ['user.unknown', 'cli.usage', 'cli.usage', 'cli.usage'],
+  );
+
   for (const name of ['home', 'bell'])
     await accounts.addToken({ name, scopes: ['live'], cameras: 'all' }, { user: 'ci', via: 'control' });
   assert.deepEqual((await users(['remove', 'ci'])).out, ['ci is removed, with the tokens of their making: bell, home']);
@@ -86,6 +106,8 @@ test('users are added, listed, given passwords and removed by command', async ()
       'operator control user.stream_password ci',
       'operator control user.stream_password_remove ci',
       'operator control user.password ci',
+      'operator control token.add door',
+      'operator control token.remove door',
       'ci control token.add home',
       'ci control token.add bell',
       'operator control user.remove ci',

@@ -166,6 +166,7 @@ export async function playDemoFilm({ template, film, repository, people }: FilmO
     dataDir: join(directory.path, 'data'),
     baseTopic: 'sightline-demo',
     repository,
+    rtspPort: 0,
     broker: { url: `mqtt://127.0.0.1:${broker.port}`, password: false, clientId: 'sightline-demo-test', protocol: '3.1.1' },
     cameras: new Map([['lobby', { source: film, film: false }]]),
   });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { scene, trackEnded } from '../support/sightings.ts';
+import { begin, scene, trackEnded } from '../support/sightings.ts';
 
 /** A visit of anna from `at` on that is decided at once. */
 function visit(s: ReturnType<typeof scene>, at: number, epoch: number): void {
@@ -78,6 +78,28 @@ describe('a source that comes back with an earlier event time', () => {
     stand(back + 5000, back + 5400, 2);
     assert.deepEqual(new Set(s.events.map(({ alert }) => alert.rule)), new Set(['anywhere', 'stays']));
   });
+});
+
+test('no alert was opened before it was first seen, and no step comes before another, whatever the clocks say', () => {
+  for (const behindMs of [77.1, 3_600_000]) {
+    const s = scene();
+    // The first picture of the source came late, or the wall clock was set: event time is ahead of it.
+    s.clock.jump(-behindMs);
+    visit(s, 0, 1);
+    const [first] = s.events;
+    assert.ok(first !== undefined);
+    assert.ok(first.step.at >= Math.round(first.alert.firstSeenAt), 'also as the wire rounds it');
+    assert.equal(first.alert.decidedAt, begin - behindMs, 'when it was decided is told as it was');
+    s.clock.jump(-1000);
+    s.observe({ kind: 'act', alertId: first.alert.id, state: 'acknowledged', actor: 'bo', at: s.clock.now() });
+    pass(s, 600, 20_000, 1);
+    const times = s.events.at(-1)?.alert.steps.map(({ at }) => at) ?? [];
+    assert.deepEqual(
+      times,
+      times.toSorted((a, b) => a - b),
+    );
+    assert.equal(times.length, 3);
+  }
 });
 
 test('a daemon that starts again after the wall clock was set back does not keep visits open for that long', () => {

@@ -88,7 +88,7 @@ const refused: readonly { readonly name: string; readonly text: string; readonly
     name: 'models for bodies only where they are used',
     text: `models: { appearance: none, enrolmentBody: centerface }\n${camera('    detect: [{ model: centerface }, { model: yolox_nano }]\n    recognise: [appearance]')}`,
     issues: [
-      '1:23 models.appearance: the model repository has no none; known: centerface, yolox_nano, face_embed, person_embed, clip_text',
+      '1:23 models.appearance: the model repository has no none, which compares bodies on lobby; known: centerface, yolox_nano, face_embed, person_embed, clip_text',
       '1:44 models.enrolmentBody: centerface does not find person; expected a detector such as yolox_nano',
     ],
   },
@@ -199,7 +199,7 @@ for (const { name, text, issues } of refused) {
 test('an empty repository is named as such', () => {
   assert.match(
     check(camera(), {}).issues[0] ?? '',
-    /the repository is empty; set inference\.repository or run `sightline models fetch`/,
+    /the repository is empty; set inference\.repository, or copy into it what docs\/models\.md names/,
   );
 });
 

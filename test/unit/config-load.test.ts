@@ -5,6 +5,7 @@ import { ConfigError } from '../../src/config/issues.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { parseDuration } from '../../src/core/duration.ts';
 import { editDistance, nearest } from '../../src/core/nearest.ts';
+import { redact } from '../../src/core/redact.ts';
 import { type ConfigWorld, configOf, issuesOf } from '../support/config.ts';
 
 const refused: readonly {
@@ -172,7 +173,16 @@ const refused: readonly {
     text: 'cameras:\n  a:\n    source: rtsp://${CAM_USER}:${CAM_PASSWORD}@h/1',
     world: { env: { CAM_USER: 'u' } },
     issues: [
-      '3:32 cameras.a.source: the environment variable CAM_PASSWORD is not set (export CAM_PASSWORD=...); for the text itself write $${CAM_PASSWORD}',
+      '3:32 cameras.a.source: the environment variable CAM_PASSWORD is not set; set and export it, or for the text itself write $${CAM_PASSWORD}',
+    ],
+  },
+  {
+    name: 'streams without a password on a network, whatever else is wrong',
+    text: 'media: { rtsp: { host: 0.0.0.0, open: true } }\nlogLevel: loud\ncameras: { a: { source: "${CAM}" } }',
+    issues: [
+      '1:39 media.rtsp.open: streams without a password are for this machine alone; set media.rtsp.host to 127.0.0.1 instead of 0.0.0.0, or open to false',
+      '2:11 logLevel: "loud" is not allowed; expected one of debug, info, warn, error',
+      '3:26 cameras.a.source: the environment variable CAM is not set; set and export it, or for the text itself write $${CAM}',
     ],
   },
   {
@@ -245,7 +255,11 @@ const refused: readonly {
 ];
 
 for (const { name, text, world, issues } of refused) {
-  test(`refuses ${name}`, () => assert.deepEqual(issuesOf(text, world ?? {}), issues));
+  test(`refuses ${name}`, () => {
+    const found = issuesOf(text, world ?? {});
+    assert.deepEqual(found, issues);
+    assert.deepEqual(found.map(redact), issues, 'as it is said');
+  });
 }
 
 test('an empty file, comments, blank sections and blank settings are the defaults', () => {

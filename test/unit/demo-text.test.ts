@@ -33,7 +33,8 @@ const facts: DemoFacts = {
   threshold: 0.4,
   broker: { url: 'mqtt://127.0.0.1:1883', host: '127.0.0.1', port: 1883, own: false },
   baseTopic: 'sightline-demo',
-  cameras: ['rtsp://127.0.0.1:8554/lobby'],
+  cameras: ['rtsp://127.0.0.1:9001/lobby'],
+  stream: 'rtsp://127.0.0.1:8554/lobby',
   directory: '/tmp/d',
   dataDir: '/tmp/d/data',
   log: '/tmp/d/demo.log',
@@ -76,7 +77,9 @@ describe('the demo in a terminal', () => {
       'a plain scan, exact but slower than FAISS: the addon is missing',
       'ONNX Runtime',
       "mosquitto_sub -h 127.0.0.1 -p 1883 -t 'sightline-demo/v1/alerts/+'",
-      'ffplay -rtsp_transport tcp rtsp://127.0.0.1:8554/lobby',
+      'rtsp://127.0.0.1:9001/lobby',
+      'rtsp://127.0.0.1:8554/lobby and rtsp://127.0.0.1:8554/lobby/annotated: of Sightline, for players',
+      'ffplay -rtsp_transport tcp rtsp://127.0.0.1:8554/lobby/annotated',
       'Ada is on the list.',
     ])
       assert.ok(text.includes(words), `${words} in ${text}`);

@@ -24,10 +24,11 @@ const settings = {
   dataDir: '/tmp/d/data',
   baseTopic: 'sightline-demo',
   repository: '/models',
+  rtspPort: 8554,
   broker: { url: 'mqtt://127.0.0.1:1999', password: false, clientId: 'demo-1', protocol: '3.1.1' },
   cameras: new Map([
-    ['lobby', { source: 'rtsp://127.0.0.1:8554/lobby', film: false }],
-    ['lobby-2', { source: 'rtsp://127.0.0.1:8554/lobby-2', film: false }],
+    ['lobby', { source: 'rtsp://127.0.0.1:9001/lobby', film: false }],
+    ['lobby-2', { source: 'rtsp://127.0.0.1:9001/lobby-2', film: false }],
   ]),
 } as const;
 
@@ -43,9 +44,10 @@ describe("the demo's configuration", () => {
     assert.deepEqual([config.mqtt.enabled, config.mqtt.url, config.mqtt.protocol], [true, 'mqtt://127.0.0.1:1999', '3.1.1']);
     assert.equal(config.mqtt.baseTopic, 'sightline-demo');
     assert.equal(config.http.port, 0);
+    assert.deepEqual([config.media.rtsp.port, config.media.rtsp.open], [8554, true]);
     assert.deepEqual(Object.keys(config.cameras), ['lobby', 'lobby-2']);
     for (const camera of Object.values(config.cameras)) {
-      assert.match(camera.source, /^rtsp:\/\/127\.0\.0\.1:8554\/lobby/);
+      assert.match(camera.source, /^rtsp:\/\/127\.0\.0\.1:9001\/lobby/);
       assert.deepEqual([camera.loop, camera.realtime, camera.detect[0]?.model], [false, false, 'demo_face']);
     }
     assert.deepEqual([config.models.face, config.models.enrolment], ['demo_embed', 'demo_face']);

@@ -111,3 +111,39 @@ test('an embedder is of no use after three bad runs in a row, and while they com
   await clock.advance(30_000);
   assert.deepEqual(recognition.parts(), [], 'another model is judged anew');
 });
+
+test('what no camera compares may be missing from the repository; asked for, all that is missing is named', async () => {
+  const clock = new ManualClock();
+  const ctx = testContext(clock);
+  const engine: InferenceEngine = {
+    name: 'embedded',
+    infer: () => assert.fail('nothing is run'),
+    describe: async (model) => {
+      if (model === 'person_embed' || model === 'yolox_nano') throw new SightlineError('model.unknown', `no model "${model}"`);
+      return describeModel(shippedRepository, model);
+    },
+    load: async () => true,
+    states: () => [],
+    deaths: 0,
+    [Symbol.asyncDispose]: async () => {},
+  };
+  const { models } = configSchema.parse({});
+  using recognition = await createRecognition(models, engine, ctx);
+  assert.deepEqual(Object.keys(recognition.embedders), ['face']);
+  await recognition.warm(['face']);
+  assert.deepEqual(recognition.parts(), []);
+  assert.equal(recognition.thresholds(models).appearance.open, 1, 'nothing is like anything');
+  const reason =
+    'bodies need models.appearance and models.enrolmentBody: no model "person_embed"; no model "yolox_nano"; a running daemon sees them after a restart';
+  const missing = { code: 'model.missing', message: reason };
+  await assert.rejects(recognition.photos.analyse(new Uint8Array(await photo()), 'body', ctx.signal), missing);
+  // A reload may ask for what came too late.
+  await recognition.warm(['appearance']);
+  assert.deepEqual(recognition.parts(), [{ name: 'embedder appearance', ready: false, reason }]);
+});
+
+function photo(): Promise<Buffer> {
+  return sharp({ create: { width: 64, height: 64, channels: 3, background: 'grey' } })
+    .jpeg()
+    .toBuffer();
+}

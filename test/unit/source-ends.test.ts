@@ -13,12 +13,16 @@ function start() {
   const steps: string[] = [];
   const forgotten: (readonly TrackChange[])[] = [];
   const changes = [trackEnded(0)];
-  const end = createSourceEnds({
+  const ends = createSourceEnds({
     loop: { idle: () => loop.promise },
     cameras,
     tracks: { endCamera: () => changes },
     candidates: { see: (ended) => void forgotten.push(ended) },
     alerts: {
+      endTracks: (ended) => {
+        assert.equal(ended, changes);
+        steps.push('tracks ended');
+      },
       endSource: (camera, ended) => {
         assert.equal(ended, changes);
         steps.push(`ended ${camera}`);
@@ -28,7 +32,7 @@ function start() {
     allOver: () => void steps.push('all over'),
   });
   const over = { state: 'failed', since: 1, reason: 'its settings cannot work' } as const;
-  return { cameras, loop, steps, forgotten, changes, end, over };
+  return { cameras, loop, steps, forgotten, changes, ends, end: ends.over, over };
 }
 
 test('a source that is over ends its tracks and visits once its last crops are recognised', async () => {
@@ -54,4 +58,12 @@ test('a camera that is set up anew while its last crops are waited for goes on',
   loop.resolve();
   await ending;
   assert.deepEqual(steps, ['stored']);
+});
+
+test('a camera that is away ends its tracks at once, and nothing else', () => {
+  const { cameras, steps, forgotten, changes, ends } = start();
+  cameras.set('lobby', { state: 'away', since: 1, reason: 'connection refused' });
+  ends.away('lobby');
+  assert.deepEqual(steps, ['tracks ended']);
+  assert.deepEqual(forgotten, [changes]);
 });

@@ -65,6 +65,42 @@ test('why tells of an outage beside what was seen', () => {
   ]);
 });
 
+test('why does not say of whoever an alert is about that nobody compared them, when their camera went away', async () => {
+  const s = scene();
+  for (let at = 0; at <= 1000; at += 200) {
+    s.frame(at, { changes: [moved(at)] });
+    s.see({ at, scores: { anna: 0.71 } });
+  }
+  // Silent for a minute: what is known of the track is let go before the next epoch ends it.
+  for (let second = 0; second < 60; second += 1) {
+    await s.clock.advance(1000);
+    s.observe({ kind: 'tick' });
+  }
+  s.frame(62_000, { epoch: 2, changes: [trackEnded(1000)] });
+  s.frame(70_000, { epoch: 2 });
+  assert.deepEqual(why(s), [
+    'lobby around 12:00:01: 1 alert, 0 tracks that told nobody',
+    'alert id-2: anna, face similarity 0.71, rule default, in view 12:00:00 to 12:00:01, closed (left)',
+  ]);
+});
+
+test('why tells while a camera is away what became of the tracks that it showed last', async () => {
+  const s = scene();
+  s.frame(0, { changes: [moved(0), moved(0, { trackId: 2 }), moved(0, { trackId: 3 })] });
+  for (let at = 0; at <= 1000; at += 200) s.see({ at, scores: { anna: 0.71 } });
+  s.see({ at: 200, track: 2, of: 'x', scores: { bert: 0.31 } });
+  const ends = [1, 2, 3].map((trackId) => trackEnded(1000, { trackId }));
+  s.observe({ kind: 'tracks-ended', changes: ends });
+  s.see({ at: 400, track: 2, of: 'x', scores: { bert: 0.33 } }); // was still being embedded
+  await s.clock.advance(3000);
+  s.observe({ kind: 'tick' });
+  assert.deepEqual(why(s).slice(2), [
+    'track 2, face, 12:00:00 to 12:00:01: compared 2 times, nearest bert (0.33), which needs 0.50',
+    'track 3, face, 12:00:00 to 12:00:01: not compared: 10 crops in 25 frames, none was embedded',
+  ]);
+  assert.equal(s.alerts.sizes.tracks, 0);
+});
+
 test('why leaves out other cameras and other times', () => {
   const s = scene();
   for (const at of [0, 200, 400]) s.see({ at, scores: { anna: 0.7 } });

@@ -138,7 +138,7 @@ it('annotation: names with their similarity in the list colour, others by what t
   ]);
   const objects = [object(1, false), object(2, true), object(3, false)];
   const wording = textsOf(objects, labels, { height: 720 });
-  assert.deepEqual(wording, { texts: ['Ada', '0.71', 'face', 'face'], size: 20 });
+  assert.deepEqual(wording, { texts: ['Ada', 'similarity 0.71', 'face', 'face'], size: 20 });
   const texts = createTextMasks(() => {});
   await texts.ready(wording.texts, wording.size);
   // The picture is half as large as the one that was looked at.

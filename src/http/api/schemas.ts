@@ -35,7 +35,7 @@ const kinds = ['face', 'appearance'] as const;
 const step = z
   .strictObject({
     state: z.enum(alertStates),
-    at: at('When'),
+    at: at('When, by the clock of the machine; where that is behind, `firstSeenAt` or the step before'),
     actor: z.string().describe('`sightline`, or the person who acted.'),
     reason: z.string().optional(),
   })
@@ -67,9 +67,9 @@ export const alertView = z
     quality,
     space: z.string().describe('Embedding space; scores of different spaces do not compare.'),
     sightings: z.number().int(),
-    firstSeenAt: at('First sighting of the episode'),
-    lastSeenAt: at('Latest sighting of the episode'),
-    eventTime: at('Event time of the sighting'),
+    firstSeenAt: at('First sighting of the episode, event time'),
+    lastSeenAt: at('Latest sighting of the episode, event time'),
+    eventTime: at('Event time of the sighting: may be ahead of the clock of the machine, see docs/mqtt.md'),
     cameraTime: at("The same by the camera's clock"),
     cameraTimeSource: z.enum(['rtcp', 'arrival']),
     decidedAt: at('Decision'),

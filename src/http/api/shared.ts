@@ -14,8 +14,29 @@ export const text = z.string().min(1).max(200);
 export const id = z.string().regex(/^[A-Za-z0-9_-]{1,200}$/, 'expected 1 to 200 letters, digits, - and _');
 export const note = z.string().max(2000);
 const lastMoment = 8.64e15;
+const isoTime = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d))?$/;
+
+function readTime(text: string): number {
+  // A `+` that was not escaped has become a blank on its way.
+  const written = text.replace(/ (?=\d\d:\d\d$)/, '+');
+  if (/^\d{1,16}$/.test(written)) return Number(written);
+  return isoTime.test(written) ? Date.parse(written) : Number.NaN;
+}
+
 /** In an address, where everything is text. */
-export const time = z.coerce.number().int().min(0).max(lastMoment).describe('Milliseconds since 1970-01-01T00:00:00Z.');
+export const time = z
+  .string()
+  .max(40)
+  .transform((text, context) => {
+    const ms = readTime(text);
+    if (ms >= 0 && ms <= lastMoment) return ms;
+    const message = 'expected milliseconds since 1970, or a time with its zone such as 2026-11-22T14:03:00Z';
+    context.issues.push({ code: 'custom', message, input: text });
+    return z.NEVER;
+  })
+  .describe(
+    'Milliseconds since 1970-01-01T00:00:00Z, or ISO 8601 with the zone: `2026-11-22T14:03:00Z`; a date alone begins at midnight UTC.',
+  );
 export const limit = z.coerce.number().int().min(1).max(1000).default(50);
 export const flag = z.enum(['true', 'false']).transform((value) => value === 'true');
 export const cursor = z.string().max(1000).describe('From the page before.');
