@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startMediaDoor } from '../src/composition/media-door.ts';
+import { systemClock } from '../src/core/clock.ts';
 import { writeTicket } from '../src/core/tickets.ts';
 import { testContext } from '../test/support/context.ts';
 import { temporaryDirectory } from '../test/support/directory.ts';
@@ -73,7 +74,7 @@ async function measure(count: number): Promise<Measured> {
   const principal = { user: 'bench', role: 'viewer', cameras: 'all', pictures: false, via: 'session' } as const;
   const wanted: Subscribers = {
     url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}/api/v1/live`,
-    ticket: writeTicket(principal, ticketKey, Date.now()).ticket,
+    ticket: writeTicket(principal, ticketKey, systemClock).ticket,
     camera,
     // One more, who stops reading.
     count: count + 1,

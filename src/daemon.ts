@@ -170,15 +170,18 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
 
   const outages = createCameraOutages(startedAt);
   const cameraHealth = createCameraHealth(ctx.metrics);
-  const cameras = createCameraStates((camera, state) => {
-    outages.note(camera, state, clock.now());
-    cameraHealth.note(camera, state);
-    outputs.publishCameraState(camera, state);
-    video?.state(camera, state);
-    feed.pushCamera(camera, state);
-    if (state === undefined) figures.forget(camera);
-    log.info({ camera, ...(state ?? { state: 'removed' }) }, 'camera state');
-  });
+  const cameras = createCameraStates(
+    (camera, state) => {
+      outages.note(camera, state, clock.now());
+      cameraHealth.note(camera, state);
+      outputs.publishCameraState(camera, state);
+      video?.state(camera, state);
+      feed.pushCamera(camera, state);
+      if (state === undefined) figures.forget(camera);
+      log.info({ camera, ...(state ?? { state: 'removed' }) }, 'camera state');
+    },
+    (camera, state) => feed.pushCamera(camera, state),
+  );
   const finished = Promise.withResolvers<readonly FailedCamera[]>();
   const enabledCameras = () => Object.keys(config.cameras).filter((camera) => config.cameras[camera]?.enabled);
   cameras.configure(enabledCameras(), clock.now());
@@ -354,7 +357,6 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
   const control = createControlHandlers({
     keep,
     users: createUserHandlers({ accounts, pages: () => web?.pages }),
-    log,
     now: () => clock.now(),
     running: { alerts, feed, outages, reload: () => reload('control'), status },
   });

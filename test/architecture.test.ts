@@ -54,6 +54,7 @@ const programs = [
 const processAllowed: Readonly<Record<string, string>> = {
   'composition/legacy-view.ts': 'its child inherits a part of the environment',
   'composition/media-door-process.ts': 'starts the media door, which inherits a part of the environment',
+  'core/orphans.ts': 'ends processes that an earlier run left behind',
   'core/thread.ts': 'a thread inherits the environment',
   'demo/place.ts': 'asks by signal 0 whether a process is there',
   'software-worker/gst.ts': 'a pipeline child inherits the environment',

@@ -57,7 +57,8 @@ export function takeStep(
   const state = nextState(alert.state, step.state);
   const done = step.state === 'acknowledged' && alert.steps.some((past) => past.state === 'acknowledged');
   if (state === undefined || done) {
-    const why = state === undefined ? `is ${alert.state} and cannot be ${step.state}` : `is ${step.state} already`;
+    const already = done || alert.state === step.state;
+    const why = already ? `is ${step.state} already` : `is ${alert.state} and cannot be ${step.state} any more`;
     throw new SightlineError('alert.transition', `alert ${alert.id} ${why}`, {
       details: { alert: alert.id, state: alert.state, step: step.state },
     });

@@ -3,6 +3,7 @@ import type { Alert } from '../core/alerts.ts';
 import type { AlertEventView, ControlRequest } from '../core/control.ts';
 import { isAbort } from '../core/errors.ts';
 import { type Command, type CommandIo, noPositionals, numberOption, onlyPositional, parse, present, usage } from './command.ts';
+import { oneLine } from './printable.ts';
 import { sessionHelp, sessionOptions, withDaemon, withStore } from './session.ts';
 import { dateTime, parseSpan, table, timeOfDay } from './text.ts';
 
@@ -113,7 +114,9 @@ function eventLine({ alert, step }: AlertEventView, io: CommandIo): string {
   const by = step.actor === 'sightline' ? '' : ` by ${step.actor}`;
   const reason = step.reason === undefined ? '' : ` (${step.reason})`;
   const similarity = alert.entry === undefined ? '' : ` ${alert.kind} similarity ${alert.score.toFixed(2)}`;
-  return `${timeOfDay(step.at, io.timeZone)} ${step.state}${by}${reason}: ${alert.severity} ${alert.camera} ${who(alert)}${similarity} [${alert.rule}] ${alert.id}`;
+  return oneLine(
+    `${timeOfDay(step.at, io.timeZone)} ${step.state}${by}${reason}: ${alert.severity} ${alert.camera} ${who(alert)}${similarity} [${alert.rule}] ${alert.id}`,
+  );
 }
 
 function alertRow(alert: Alert, io: CommandIo): string[] {

@@ -1,5 +1,5 @@
 import type { DemoAlert, DemoEvent, DemoFacts, DemoSilence } from '../core/demo.ts';
-import { printable } from './printable.ts';
+import { oneLine } from './printable.ts';
 import { count, table, timeOfDay } from './text.ts';
 
 /** The demo in words: plain lines for programs and logs, laid out with colours for a person at a terminal. Pure. */
@@ -167,10 +167,6 @@ const styles = { bold: '1', dim: '2', red: '31;1', green: '32', yellow: '33', cy
 /** Names and reasons come from elsewhere: nothing in them may steer the terminal. */
 function painter(colours: boolean): Paint {
   return (style, text) => (colours ? `\u001b[${styles[style]}m${oneLine(text)}\u001b[0m` : oneLine(text));
-}
-
-function oneLine(text: string): string {
-  return printable(text).replaceAll('\n', '\\n').replaceAll('\t', ' ');
 }
 
 /** Lines for a terminal; escape sequences among them are ours alone. */

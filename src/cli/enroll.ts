@@ -1,6 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { type Control, type ControlRequest, type EnrolView, photoLimitBytes } from '../core/control.ts';
+import { entryName } from '../core/entry-name.ts';
 import { isSightlineError, isSystemError, SightlineError } from '../core/errors.ts';
 import { type Command, type CommandIo, numberOption, parse, present, usage } from './command.ts';
 import { sessionHelp, sessionOptions, withStore } from './session.ts';
@@ -51,6 +52,8 @@ Exit codes: 0 every photo was taken, 1 some photo was refused.`,
     const { kind } = values;
     if (kind !== 'face' && kind !== 'body') throw usage(`--kind ${kind} is unknown; expected face or body`);
     const photos = (await Promise.all(positionals.map((path) => photosAt(path, values.name)))).flat();
+    // Before anything is enrolled: of a folder of people none is left over because the name of another is none.
+    if (values.entry === undefined) for (const { name, unreadable } of photos) if (unreadable === undefined) entryName(name);
     const common: Omit<Details, 'name'> = {
       list: values.list,
       kind,

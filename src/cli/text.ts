@@ -1,6 +1,7 @@
 import { parseDuration } from '../core/duration.ts';
 import { isSightlineError } from '../core/errors.ts';
 import { usage } from './command.ts';
+import { oneLine } from './printable.ts';
 
 /** Times and tables as people read and write them at a terminal. */
 
@@ -92,7 +93,8 @@ export function count(n: number, one: string, many = `${one}s`): string {
 }
 
 /** Columns as wide as their widest cell; the last one is not padded. */
-export function table(rows: readonly (readonly string[])[]): string[] {
+export function table(given: readonly (readonly string[])[]): string[] {
+  const rows = given.map((row) => row.map(oneLine));
   const widths = rows.reduce<number[]>((known, row) => {
     for (const [index, cell] of row.entries()) known[index] = Math.max(known[index] ?? 0, cell.length);
     return known;

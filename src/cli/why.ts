@@ -1,4 +1,5 @@
 import { type Command, noPositionals, parse, usage } from './command.ts';
+import { oneLine } from './printable.ts';
 import { sessionHelp, sessionOptions, withStore } from './session.ts';
 import { parseSpan, parseTime } from './text.ts';
 
@@ -33,7 +34,7 @@ Example: sightline why --camera lobby --at 14:03`,
     };
     const { lines } = await withStore(values, io, services, (control) => control.call('why', question, io.signal));
     if (values.json === true) io.out(JSON.stringify({ lines }));
-    else for (const line of lines) io.out(line);
+    else for (const line of lines) io.out(oneLine(line));
     return 0;
   },
 };

@@ -20,8 +20,14 @@ export interface CameraStates {
   parts(): readonly PartState[];
 }
 
-/** `onChange` is called with every new state, `undefined` once a camera is gone. */
-export function createCameraStates(onChange: (camera: CameraId, state: CameraState | undefined) => void): CameraStates {
+/**
+ * `onChange` is called with every new state, `undefined` once a camera is gone. `onRetry` where only the next attempt is another: news for
+ * those who look on, for nobody else.
+ */
+export function createCameraStates(
+  onChange: (camera: CameraId, state: CameraState | undefined) => void,
+  onRetry: (camera: CameraId, state: CameraState) => void = () => {},
+): CameraStates {
   const states = new Map<CameraId, CameraState>();
   const over = ({ state }: CameraState) => state === 'ended' || state === 'failed';
 
@@ -34,6 +40,7 @@ export function createCameraStates(onChange: (camera: CameraId, state: CameraSta
     const kept = before.state === state.state ? { ...state, since: before.since } : state;
     states.set(camera, kept);
     if (before.state !== state.state || stateText(before) !== stateText(state)) onChange(camera, kept);
+    else if (kept.state === 'away' && before.state === 'away' && kept.retryAt !== before.retryAt) onRetry(camera, kept);
   }
 
   return {

@@ -1,8 +1,7 @@
 import type { AlertRoom } from '../alerts/history.ts';
 import { explain } from '../alerts/why.ts';
 import type { ControlHandlers, EntryView, ReferenceSummary, ReloadView, StatusView } from '../core/control.ts';
-import { errorText, SightlineError } from '../core/errors.ts';
-import type { Logger } from '../core/log.ts';
+import { SightlineError } from '../core/errors.ts';
 import type { Member, MemberReference } from '../watchlist/members.ts';
 import type { CameraOutages } from './camera-outages.ts';
 import type { EventFeed } from './event-feed.ts';
@@ -22,7 +21,6 @@ export interface ControlParts {
   readonly keep: Keep;
   readonly running?: Running;
   readonly users: UserHandlers;
-  readonly log: Logger;
   /** Wall clock, milliseconds. */
   now(): number;
 }
@@ -38,7 +36,7 @@ function base64(bytes: Uint8Array): string {
 }
 
 /** The handlers of the control socket. Callers are admins: the socket is for the owner of the data directory alone. */
-export function createControlHandlers({ keep, running, users, log, now }: ControlParts): ControlHandlers {
+export function createControlHandlers({ keep, running, users, now }: ControlParts): ControlHandlers {
   const { store, watchlist } = keep;
 
   function need(method: string): Running {
@@ -63,15 +61,6 @@ export function createControlHandlers({ keep, running, users, log, now }: Contro
     return found.alert;
   }
 
-  /** The act has been done and announced by now: a row that is lost must not make it a failure. */
-  async function recordAct(row: { readonly actor: string; readonly action: string; readonly subject: string }): Promise<void> {
-    try {
-      await store.audit.add({ at: now(), ...row, details: {} });
-    } catch (error) {
-      log.error({ ...row, reason: errorText(error) }, 'audit row was lost');
-    }
-  }
-
   return {
     status: () => need('status').status(),
     'config.reload': () => need('config.reload').reload(),
@@ -90,7 +79,7 @@ export function createControlHandlers({ keep, running, users, log, now }: Contro
         actor,
         ...(reason === undefined ? {} : { reason }),
       });
-      await recordAct({ actor, action: `alert.${step}`, subject: id });
+      await store.audit.add({ at: now(), actor, action: `alert.${step}`, subject: id, details: {} });
       return { alert: event.alert, step: event.step };
     },
     'alerts.tail': ({ cameras }, signal) => need('alerts.tail').feed.listen(cameras, signal),

@@ -47,6 +47,10 @@ export function startLegacyView(options: LegacyViewOptions, ctx: Context): Legac
     'sightline_legacy_view_output_skipped_total',
     'Lines of the legacy view left out of the log',
   );
+  const loginsFailed = ctx.metrics.counter(
+    'sightline_legacy_view_logins_failed_total',
+    'Logins at the legacy view with a wrong name or password',
+  );
   const stopping = new AbortController();
   const logins = new Set<StreamUser>();
   let users: readonly StreamUser[] = [];
@@ -101,6 +105,9 @@ export function startLegacyView(options: LegacyViewOptions, ctx: Context): Legac
       } else if (message.type === 'failed') {
         reason = message.reason;
         log.error({ reason }, 'legacy view cannot be served');
+      } else if (message.type === 'loginsFailed') {
+        loginsFailed.inc(message.count);
+        log.warn({ count: message.count }, 'legacy view login failed');
       } else void lend(message.id, message.camera);
     });
     send({ type: 'users', users });

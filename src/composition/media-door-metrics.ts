@@ -69,6 +69,9 @@ export function createDoorMetrics(metrics: Metrics): DoorMetrics {
     metrics.counter('sightline_rtsp_refused_total', 'RTSP requests that were not answered with 200', ['status'] as const),
   );
   const turnedAway = new Growth(metrics.counter('sightline_rtsp_turned_away_total', 'RTSP connections beyond the limits'));
+  const flooded = new Growth(
+    metrics.counter('sightline_rtsp_flooded_total', 'RTSP connections ended for what they sent without a login'),
+  );
   const loginsFailed = new Growth(
     metrics.counter('sightline_rtsp_logins_failed_total', 'RTSP logins with a wrong name or password'),
   );
@@ -79,9 +82,12 @@ export function createDoorMetrics(metrics: Metrics): DoorMetrics {
     metrics.counter('sightline_media_live_frames_lost_total', 'Boxes of frames that slow subscribers of the live feed lost'),
   );
   const liveRefused = new Growth(
-    metrics.counter('sightline_media_live_turned_away_total', 'Live connections that the media door did not take'),
+    metrics.counter(
+      'sightline_media_live_turned_away_total',
+      'Live connections that the media door did not take, or that made room for newer ones before their hello',
+    ),
   );
-  const rtspGrowths = [rtspRefused, turnedAway, loginsFailed, handshakesFailed];
+  const rtspGrowths = [rtspRefused, turnedAway, flooded, loginsFailed, handshakesFailed];
   const growths = [units, bytes, lost, refused, unusable, clipBoxes, ...rtspGrowths, liveFrames, liveRefused];
   let streams: DoorStats['streams'] = [];
 
@@ -105,6 +111,7 @@ export function createDoorMetrics(metrics: Metrics): DoorMetrics {
       rtspClients.set(stats.rtsp.clients);
       for (const [status, count] of Object.entries(stats.rtsp.refused)) rtspRefused.to({ status }, count);
       turnedAway.to({}, stats.rtsp.turnedAway);
+      flooded.to({}, stats.rtsp.flooded);
       loginsFailed.to({}, stats.rtsp.loginsFailed);
       handshakesFailed.to({}, stats.rtsp.handshakesFailed);
       liveFrames.to({}, stats.live.framesLost);

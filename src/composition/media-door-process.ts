@@ -1,10 +1,12 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import type { Socket } from 'node:net';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Context } from '../core/context.ts';
 import { descriptorsText, errorText } from '../core/errors.ts';
 import type { FromDoor, ToDoor } from '../core/media-door.ts';
 import { noDebugger } from '../core/node-flags.ts';
+import { endOrphans, type Marker, removePidFile, writePidFile } from '../core/orphans.ts';
 import { relayOutput } from '../workers/output.ts';
 
 /** One life of the media door's process, as its parent sees it. */
@@ -29,17 +31,39 @@ export interface DoorProcess {
   stop(): Promise<void>;
 }
 
+/** What the process is found by after the daemon's death. */
+function orphanOf(mediaSocket: string): { readonly pidFile: string; readonly marker: Marker } {
+  return { pidFile: join(dirname(mediaSocket), 'media-door.json'), marker: { SIGHTLINE_DOOR: mediaSocket } };
+}
+
+/**
+ * Ends the door of an earlier daemon that was killed, where that door hung and did not notice: it holds the socket and the ports. Call it
+ * as the owner of the data directory, and before each launch.
+ */
+export async function endOrphanedDoor(mediaSocket: string, ctx: Context): Promise<void> {
+  const { pidFile, marker } = orphanOf(mediaSocket);
+  const pids = await endOrphans(pidFile, marker, ctx);
+  if (pids.length > 0) ctx.log.warn({ pids }, 'media door of an earlier run was ended');
+}
+
 export function launchDoor(
-  options: { readonly program: string | undefined; onMessage(message: FromDoor): void; onSkipped(lines: number): void },
+  options: {
+    /** Socket that it will be told to serve. */
+    readonly mediaSocket: string;
+    readonly program: string | undefined;
+    onMessage(message: FromDoor): void;
+    onSkipped(lines: number): void;
+  },
   ctx: Context,
 ): DoorProcess {
+  const { pidFile, marker } = orphanOf(options.mediaSocket);
   const { clock } = ctx;
   const environment = Object.entries(process.env).filter(([name]) => inherited.test(name));
   const debugged = `${process.execArgv.join(' ')} ${process.env['NODE_OPTIONS'] ?? ''}`.includes('--inspect');
   const child: ChildProcess = fork(options.program ?? fileURLToPath(new URL('../media/main.ts', import.meta.url)), [], {
     serialization: 'advanced',
     execArgv: [smallNursery, ...(debugged ? [] : [noDebugger])],
-    env: { ...Object.fromEntries(environment), MALLOC_ARENA_MAX: process.env['MALLOC_ARENA_MAX'] ?? '2' },
+    env: { ...Object.fromEntries(environment), ...marker, MALLOC_ARENA_MAX: process.env['MALLOC_ARENA_MAX'] ?? '2' },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
   const log = ctx.log.child({ part: 'media door', pid: child.pid ?? 0 });
@@ -89,8 +113,16 @@ export function launchDoor(
       ended.resolve(`it cannot be started: ${descriptorsText(error) ?? errorText(error)}`);
     } else log.warn({ err: error }, 'media door process reports an error');
   });
-  child.once('exit', (code, signal) => {
+  const recorded =
+    child.pid === undefined
+      ? Promise.resolve()
+      : writePidFile(pidFile, child.pid).catch((error: unknown) => {
+          log.warn({ err: error }, 'pid file was not written, a crash of the daemon could leave this door behind');
+        });
+  child.once('exit', async (code, signal) => {
     pinging[Symbol.dispose]();
+    await recorded;
+    await removePidFile(pidFile).catch((error: unknown) => log.warn({ err: error }, 'pid file was not removed'));
     ended.resolve(why ?? (signal === null ? `it ended with exit code ${code}` : `it was ended by ${signal}`));
   });
 

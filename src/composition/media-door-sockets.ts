@@ -9,19 +9,23 @@ import { errorText } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import type { ToDoor } from '../core/media-door.ts';
 import { listenOn } from '../core/socket-file.ts';
+import { Strangers } from '../core/strangers.ts';
 
 /**
  * Connections on their way from the HTTP server to the media door. One at a time: the channel holds back everything else until a socket
  * has arrived. Afterwards this process has nothing left of it, neither descriptor nor entry among the server's connections.
  */
 
-/** Waiting ones; what comes beyond is told to come again. */
+/** Waiting ones, and those of one place; what comes beyond is told to come again. */
 const queueLimit = 512;
+const queueLimitOfPlace = 64;
 /** What is said to a refused one is small and leaves at once. */
 const refuseWithinMs = 2000;
 
 /** Connections of TLS: their video passes through this process, twice encrypted and copied. */
 const tunnelLimit = 64;
+/** Those of them that have not said hello: the oldest make room for newer ones, and for anybody where all are taken. */
+const strangerTunnels = { all: tunnelLimit, ofPlace: 16 } as const;
 
 /** What the door needs of the request. Cookies and logins stay here. */
 const ofTheUpgrade = /^(host|upgrade|connection|sec-websocket-.*)$/;
@@ -32,12 +36,16 @@ interface Upgrade {
   readonly request: Pick<IncomingMessage, 'url' | 'headers'>;
   readonly socket: Duplex;
   readonly head: Uint8Array;
+  /** Where it comes from; undefined where that is not known or speaks for many. */
+  readonly place?: string | undefined;
 }
 
 export interface SocketHandover {
   offer(upgrade: Upgrade): void;
   /** The door has the socket of this id. */
   taken(id: number): void;
+  /** Whoever has the connection of this id has shown a ticket. */
+  known(id: number): void;
   /** There is a door. `pass` must call nothing of this. */
   open(pass: (message: LiveMessage, socket: Socket) => void): void;
   /** There is none; who waits is told to come again. */
@@ -60,7 +68,9 @@ export function createSocketHandover(options: HandoverOptions): SocketHandover {
   /** Of the socket that is being passed on. */
   let underWay: { close(): void } | undefined;
   let lastId = 0;
-  let tunnels = 0;
+  /** By id, whoever is at the end of it. */
+  const tunnels = new Map<number, Duplex>();
+  const strangers = new Strangers<number>(strangerTunnels);
 
   function refuse({ socket }: Upgrade): void {
     options.refused();
@@ -85,9 +95,28 @@ export function createSocketHandover(options: HandoverOptions): SocketHandover {
     }
   }
 
-  function dig(more: 1 | -1): void {
-    tunnels += more;
-    options.tunnels(tunnels);
+  function fill(id: number): void {
+    strangers.delete(id);
+    tunnels.delete(id);
+    options.tunnels(tunnels.size);
+  }
+
+  function sendAway(id: number | undefined): boolean {
+    const client = id === undefined ? undefined : tunnels.get(id);
+    if (id === undefined || client === undefined) return false;
+    fill(id);
+    options.refused();
+    client.destroy();
+    return true;
+  }
+
+  /** False: all are taken by people who have shown a ticket. */
+  function dig(id: number, { socket, place }: Upgrade): boolean {
+    if (tunnels.size >= tunnelLimit && !sendAway(strangers.takeOldest())) return false;
+    sendAway(strangers.add(id, place));
+    tunnels.set(id, socket);
+    options.tunnels(tunnels.size);
+    return true;
   }
 
   function handOver(upgrade: Upgrade, id: number): void {
@@ -96,16 +125,15 @@ export function createSocketHandover(options: HandoverOptions): SocketHandover {
       send(upgrade, id, socket);
       return;
     }
-    if (tunnels >= tunnelLimit) {
+    if (!dig(id, upgrade)) {
       refuse(upgrade);
       passing = undefined;
       return;
     }
-    dig(1);
-    tunnel(socket, { path: options.tunnelPath(), onEnd: () => dig(-1) }).then(
+    tunnel(socket, { path: options.tunnelPath(), onEnd: () => fill(id) }).then(
       (plain) => send(upgrade, id, plain),
       (error: unknown) => {
-        dig(-1);
+        fill(id);
         options.log.warn({ reason: errorText(error) }, 'live connection cannot be passed on');
         refuse(upgrade);
         if (passing === id) passing = undefined;
@@ -114,7 +142,7 @@ export function createSocketHandover(options: HandoverOptions): SocketHandover {
     );
   }
 
-  function send({ request, socket: client, head }: Upgrade, id: number, socket: Socket): void {
+  function send({ request, socket: client, head, place }: Upgrade, id: number, socket: Socket): void {
     if (pass === undefined || passing !== id) {
       client.destroy();
       socket.destroy();
@@ -135,6 +163,7 @@ export function createSocketHandover(options: HandoverOptions): SocketHandover {
         url: request.url ?? '/',
         headers: Object.fromEntries(headers),
         head: early instanceof Buffer ? Buffer.concat([head, early]) : head,
+        ...(place === undefined ? {} : { place }),
       },
       socket,
     );
@@ -145,7 +174,9 @@ export function createSocketHandover(options: HandoverOptions): SocketHandover {
   return {
     offer: (upgrade) => {
       upgrade.socket.on('error', () => upgrade.socket.destroy());
-      if (pass === undefined || waiting.length >= queueLimit) {
+      const { place } = upgrade;
+      const beside = place === undefined ? [] : waiting.filter((other) => other.place === place);
+      if (pass === undefined || waiting.length >= queueLimit || beside.length >= queueLimitOfPlace) {
         refuse(upgrade);
         return;
       }
@@ -158,6 +189,7 @@ export function createSocketHandover(options: HandoverOptions): SocketHandover {
       underWay = undefined;
       next();
     },
+    known: (id) => void strangers.delete(id),
     open: (to) => {
       pass = to;
       passing = undefined;

@@ -20,7 +20,7 @@ import type {
 import { ticketLifeMs } from '../core/tickets.ts';
 import type { CameraId, CameraState } from '../core/types.ts';
 import { createDoorMetrics } from './media-door-metrics.ts';
-import { type DoorProcess, launchDoor } from './media-door-process.ts';
+import { type DoorProcess, endOrphanedDoor, launchDoor } from './media-door-process.ts';
 import { createSocketHandover } from './media-door-sockets.ts';
 
 /**
@@ -60,7 +60,7 @@ export interface MediaDoor extends AsyncDisposable {
    */
   revoke(user: string, cause: RevokeCause): void;
   /** Takes the connection of an upgrade, whatever comes: nothing else may touch it any more. */
-  live(request: Pick<IncomingMessage, 'url' | 'headers'>, socket: Duplex, head: Uint8Array): void;
+  live(request: Pick<IncomingMessage, 'url' | 'headers'>, socket: Duplex, head: Uint8Array, place?: string): void;
   clip(request: ClipRequest): void;
   /** Resolves when no clip names the entry that the door was still writing, and these are given up. */
   forget(entryId: string, clips: readonly string[]): Promise<void>;
@@ -87,7 +87,10 @@ export async function startMediaDoor(options: MediaDoorOptions, ctx: Context): P
     'Boxes of frames that the media door was not told because it did not keep up',
   );
   const skipped = metrics.counter('sightline_media_output_skipped_total', 'Lines of the media door left out of the log');
-  const refused = metrics.counter('sightline_media_live_refused_total', 'Live connections that could not be passed on');
+  const refused = metrics.counter(
+    'sightline_media_live_refused_total',
+    'Live connections that could not be passed on, or made room for newer ones',
+  );
   const tunnels = metrics.gauge('sightline_media_tunnels', 'Live connections of TLS, whose video passes through the daemon');
   const stopping = new AbortController();
   const ended = AbortSignal.any([ctx.signal, stopping.signal]);
@@ -99,7 +102,7 @@ export async function startMediaDoor(options: MediaDoorOptions, ctx: Context): P
   let users: readonly StreamUser[] = [];
   let workers: readonly DoorWorker[] = [];
   const states = new Map<CameraId, CameraState>();
-  /** Of as long as a ticket lives. */
+  /** Of as long as a ticket lives; CLOCK_MONOTONIC. */
   const revoked = new Map<string, number>();
   const wanted = new Set<CameraId>();
   const clips = new Set<string>();
@@ -136,6 +139,9 @@ export async function startMediaDoor(options: MediaDoorOptions, ctx: Context): P
       case 'liveTaken':
         sockets.taken(message.id);
         return;
+      case 'liveKnown':
+        sockets.known(message.id);
+        return;
       case 'want':
         if (message.annotated) wanted.add(message.camera);
         else wanted.delete(message.camera);
@@ -163,9 +169,9 @@ export async function startMediaDoor(options: MediaDoorOptions, ctx: Context): P
     to.send({ type: 'cameras', cameras });
     to.send({ type: 'users', users });
     to.send({ type: 'workers', workers });
-    for (const [user, atMs] of revoked) {
-      if (atMs + ticketLifeMs < clock.now()) revoked.delete(user);
-      else to.send({ type: 'revoke', user, cause: 'rights', atMs });
+    for (const [user, atMono] of revoked) {
+      if (atMono + ticketLifeMs < clock.mono()) revoked.delete(user);
+      else to.send({ type: 'revoke', user, cause: 'rights', atMono });
     }
     to.send({ type: 'configure', settings });
     for (const [camera, state] of states) to.send({ type: 'state', camera, state });
@@ -193,8 +199,15 @@ export async function startMediaDoor(options: MediaDoorOptions, ctx: Context): P
   /** One life of the process; resolves to why it ended. */
   async function live(): Promise<string> {
     try {
+      await endOrphanedDoor(settings.mediaSocket, ctx);
+      if (ended.aborted) return 'the daemon stops';
       const running = launchDoor(
-        { program: options.program, onMessage: receive, onSkipped: (lines) => skipped.inc(lines) },
+        {
+          mediaSocket: settings.mediaSocket,
+          program: options.program,
+          onMessage: receive,
+          onSkipped: (lines) => skipped.inc(lines),
+        },
         ctx,
       );
       door = running;
@@ -269,11 +282,11 @@ export async function startMediaDoor(options: MediaDoorOptions, ctx: Context): P
       door?.send({ type: 'state', camera, state });
     },
     revoke: (user, cause) => {
-      const atMs = clock.now();
-      revoked.set(user, atMs);
-      door?.send({ type: 'revoke', user, cause, atMs });
+      const atMono = clock.mono();
+      revoked.set(user, atMono);
+      door?.send({ type: 'revoke', user, cause, atMono });
     },
-    live: (request, socket, head) => sockets.offer({ request, socket, head }),
+    live: (request, socket, head, place) => sockets.offer({ request, socket, head, place }),
     clip: (request) => {
       clips.add(request.id);
       if (ready === undefined) queueMicrotask(() => failClip(request.id));

@@ -70,7 +70,7 @@ export function createServices(options: ServiceOptions): CommandServices {
         const keep = stack.use(await startKeep(config, ctx));
         const users = createUserHandlers({ accounts: stack.use(await startAccounts(keep.store, ctx)) });
         return {
-          ...localControl(createControlHandlers({ keep, users, log: ctx.log, now: () => clock.now() })),
+          ...localControl(createControlHandlers({ keep, users, now: () => clock.now() })),
           [Symbol.asyncDispose]: () => stack.disposeAsync(),
         };
       } catch (error) {

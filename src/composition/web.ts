@@ -75,7 +75,7 @@ async function compose(options: WebOptions, scope: Scope, ctx: Context): Promise
         gate: auth,
         pages: { directory: viewer },
         ...(tls === undefined ? {} : { tls }),
-        ...(video === undefined ? {} : { live: (request, socket, head) => video.door.live(request, socket, head) }),
+        ...(video === undefined ? {} : { live: video.door.live }),
       },
       ctx,
     ),

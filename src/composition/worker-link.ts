@@ -28,10 +28,10 @@ export interface DaemonLink extends WorkerLink {
 
 const protocolVersion = 1;
 
-/** Colour of a list by its severity; of nobody where it names no list that there is. */
+/** Colour of a list by its severity; of nobody where it names no list that there is, or one of people to be ignored. */
 export function colourOf(list: string | undefined, lists: Readonly<Record<string, ListConfig>>): string {
-  const severity = list === undefined ? undefined : lists[list]?.severity;
-  return severity === undefined ? nobodyColour : severityColours[severity];
+  const known = list === undefined ? undefined : lists[list];
+  return known === undefined || known.kind === 'ignore' ? nobodyColour : severityColours[known.severity];
 }
 
 export function createWorkerLink(

@@ -55,6 +55,7 @@ export const errorCodes = [
   'user.exists',
   'user.refused',
   'user.unknown',
+  'watchlist.busy',
   'watchlist.dimension',
   'watchlist.unknown',
   'worker.crashed',

@@ -20,4 +20,6 @@ export type ToLegacyView =
 export type FromLegacyView =
   | { readonly type: 'ready'; readonly port: number }
   | { readonly type: 'failed'; readonly reason: string }
+  /** Wrong logins since this was last said. */
+  | { readonly type: 'loginsFailed'; readonly count: number }
   | { readonly type: 'ask'; readonly id: number; readonly camera: CameraId };

@@ -34,3 +34,9 @@ export async function processStat(pid: number, proc?: string): Promise<ProcessSt
 export async function bootId(proc?: string): Promise<string | undefined> {
   return (await readProcFile('sys/kernel/random/boot_id', proc))?.trim();
 }
+
+/** Resident memory of a process; undefined when it is gone or the system does not tell. */
+export async function rssBytesOf(pid: number): Promise<number | undefined> {
+  const [, kilobytes] = /^VmRSS:\s+(\d+) kB$/m.exec((await readProcFile(`${pid}/status`)) ?? '') ?? [];
+  return kilobytes === undefined ? undefined : Number(kilobytes) * 1024;
+}

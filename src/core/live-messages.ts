@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { maxTicketLength } from './tickets.ts';
 import { matchKinds } from './types.ts';
 
 /**
@@ -13,8 +14,8 @@ export const liveHelloWithinMs = 5000;
 export const liveRenewGraceMs = 60_000;
 /** Streams of one connection. */
 export const maxLiveStreams = 64;
-/** Largest message of a client. */
-export const liveMessageLimitBytes = 4096;
+/** Largest message of a client: a ticket with all cameras that a user may have, 88 KiB. So much of a stranger's hello waits in memory at most. */
+export const liveMessageLimitBytes = maxTicketLength + 128;
 
 const stream = z
   .number()
@@ -32,7 +33,7 @@ const wrongLimit = 400;
 
 /** What a client says. `stream` is its own number for a subscription. */
 export const liveRequest = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('hello'), ticket: z.string().min(1).max(2048) }),
+  z.strictObject({ type: z.literal('hello'), ticket: z.string().min(1).max(maxTicketLength) }),
   z.strictObject({
     type: z.literal('subscribe'),
     stream,
@@ -44,7 +45,7 @@ export const liveRequest = z.discriminatedUnion('type', [
   }),
   z.strictObject({ type: z.literal('unsubscribe'), stream }),
   /** A new ticket, before the one before is over: a minute after that the connection ends. */
-  z.strictObject({ type: z.literal('renew'), ticket: z.string().min(1).max(2048) }),
+  z.strictObject({ type: z.literal('renew'), ticket: z.string().min(1).max(maxTicketLength) }),
 ]);
 export type LiveRequest = z.output<typeof liveRequest>;
 
@@ -80,7 +81,7 @@ export const liveBox = z.strictObject({
       similarity: z.number(),
     })
     .exactOptional(),
-  /** #rrggbb of the list's severity; grey while nobody is known. */
+  /** #rrggbb of the list's severity; grey while nobody is known, and of people to be ignored. */
   colour: z.string(),
   /** Whether the track has been decided. */
   decided: z.boolean(),

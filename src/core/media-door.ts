@@ -87,8 +87,8 @@ export type ToDoor =
       readonly type: 'revoke';
       readonly user: string;
       readonly cause: RevokeCause;
-      /** Wall clock: tickets of until then. */
-      readonly atMs: number;
+      /** CLOCK_MONOTONIC: tickets of until then. */
+      readonly atMono: number;
     }
   /** Comes with the socket of a WebSocket upgrade that the HTTP server has read the head of. Nothing is done with it before `given`. */
   | {
@@ -97,6 +97,8 @@ export type ToDoor =
       readonly url: string;
       readonly headers: Readonly<Record<string, string>>;
       readonly head: Uint8Array;
+      /** Where it comes from, for the limit of one place; absent where that is not known or speaks for many. */
+      readonly place?: string;
     }
   /**
    * The daemon has closed its copy of that socket; `liveTaken` answers. Until then it goes on reading, and what the client sends could end
@@ -119,6 +121,8 @@ export type FromDoor =
   | { readonly type: 'failed'; readonly reason: string }
   /** The socket of `live` has arrived: the daemon sends the next one. */
   | { readonly type: 'liveTaken'; readonly id: number }
+  /** Its ticket was right. */
+  | { readonly type: 'liveKnown'; readonly id: number }
   /** Whether somebody watches the annotated stream of a camera. */
   | { readonly type: 'want'; readonly camera: CameraId; readonly annotated: boolean }
   | {
@@ -161,7 +165,7 @@ export interface DoorStats {
   readonly ringBytes: number;
   readonly clips: ClipCounters;
   readonly rtsp: RtspCounters;
-  /** Of the live feed: metadata that slow subscribers lost, and connections that were not taken. */
+  /** Of the live feed: metadata that slow subscribers lost, and connections that were not taken or made room. */
   readonly live: { readonly framesLost: number; readonly refused: number };
 }
 
@@ -170,6 +174,8 @@ export interface RtspCounters {
   readonly clients: number;
   /** Connections beyond the limits. */
   readonly turnedAway: number;
+  /** Connections that were ended for what they sent without a login. */
+  readonly flooded: number;
   readonly loginsFailed: number;
   /** RTSPS connections that did not come to be. */
   readonly handshakesFailed: number;

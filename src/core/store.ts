@@ -215,6 +215,10 @@ export interface AuditPage {
 
 /** Rows are added and never changed; retention alone deletes them. */
 export interface AuditStore {
+  /**
+   * Never rejects. Resolves once the row is stored or, while the store takes no writes, kept to be stored in its turn; one that is lost is
+   * counted and in the log.
+   */
   add(row: AuditRow): Promise<void>;
   /** Newest first. A cursor that is none: `control.request`. */
   query(query: AuditQuery): Promise<AuditPage>;
@@ -271,6 +275,8 @@ export interface UserStore {
     readonly users: readonly UserRecord[];
     readonly sessions: readonly SessionRecord[];
     readonly tokens: readonly TokenRecord[];
+    /** When users were last there, also those who have no session any more. */
+    readonly seen: readonly { readonly user: string; readonly at: number }[];
   }>;
   add(user: UserRecord): Promise<void>;
   /** Replaces the record of that name and ends these sessions and, by their ids, tokens. */
@@ -280,8 +286,9 @@ export interface UserStore {
   /** Adds one, ends others in its favour. */
   addSession(session: SessionRecord, endedSessions: readonly string[]): Promise<void>;
   endSessions(hashes: readonly string[]): Promise<void>;
-  /** When sessions and tokens were used last; those that are gone are passed over. */
+  /** When sessions and tokens were used last, and users were last there; those that are gone are passed over. */
   touch(used: {
+    readonly users: readonly { readonly user: string; readonly at: number }[];
     readonly sessions: readonly { readonly hash: string; readonly at: number }[];
     readonly tokens: readonly { readonly id: string; readonly at: number }[];
   }): Promise<void>;

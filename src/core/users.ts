@@ -11,9 +11,12 @@ export const userName = z
     'expected 1 to 64 letters, digits, . _ @ and -, beginning with a letter or digit',
   );
 
+/** Cameras of one user or token, and characters of the longest name of one. */
+export const maxUserCameras = 1000;
+export const maxCameraName = 64;
 const cameraName = z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/, 'expected the name of a camera');
 /** `all`, or these and no others. */
-export const userCameras = z.union([z.literal('all'), z.array(cameraName).max(1000)]);
+export const userCameras = z.union([z.literal('all'), z.array(cameraName).max(maxUserCameras)]);
 export const userRole = z.enum(roles);
 /** Longer ones are refused in words of their own. */
 export const typedPassword = z.string().min(1).max(1000);

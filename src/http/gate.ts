@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyRequest } from 'fastify';
 import type { Principal } from '../core/access.ts';
 
@@ -16,4 +17,9 @@ export interface Gate {
   requireSameSite(request: FastifyRequest): void;
   /** Throws unless this caller may read the metrics, by login or, where the configuration says so, by being on this machine. */
   requireMetrics(request: FastifyRequest): Promise<void>;
+  /**
+   * What counts as one place, of a connection and, with the headers of a request, of who is behind a trusted proxy. Undefined: such a proxy
+   * itself, which speaks for many.
+   */
+  placeOf(peer: string | undefined, headers?: IncomingHttpHeaders): string | undefined;
 }

@@ -21,7 +21,7 @@ const pages: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Nothing runs that is not a file of ours, nothing is asked of anybody else, and nobody else puts the page into a frame. */
-function contentPolicy(host: string): string {
+export function contentPolicy(host: string): string {
   // Older browsers do not take a WebSocket of the same host for 'self'.
   const sockets = /^[A-Za-z0-9.:[\]-]{1,255}$/.test(host) ? ` ws://${host} wss://${host}` : '';
   return [

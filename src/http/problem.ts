@@ -45,6 +45,7 @@ const statuses: Readonly<Record<string, number>> = {
   'model.invalid': 503,
   'media.unavailable': 503,
   'control.unavailable': 503,
+  'watchlist.busy': 503,
 };
 
 function statusOf({ code, details }: SightlineError): number {

@@ -1,9 +1,11 @@
 import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type FastifyInstance, fastify } from 'fastify';
 import type { Context } from '../core/context.ts';
 import { errorText, isSystemError, SightlineError } from '../core/errors.ts';
 import type { BoundRoute } from './api/route.ts';
+import { type ConnectionLimits, type Connections, connectionLimits, createConnections } from './connections.ts';
 import type { Gate } from './gate.ts';
 import { type PagesOptions, servePages } from './pages.ts';
 import { problem, problemMedia } from './problem.ts';
@@ -27,7 +29,14 @@ export interface HttpNeeds {
   /** PEM; HTTPS instead of HTTP. */
   readonly tls?: { readonly cert: string; readonly key: string };
   /** Takes the connection of a WebSocket upgrade whatever happens. Absent: there is no live feed. */
-  readonly live?: (request: Pick<IncomingMessage, 'url' | 'headers'>, socket: Duplex, head: Uint8Array) => void;
+  readonly live?: (
+    request: Pick<IncomingMessage, 'url' | 'headers'>,
+    socket: Duplex,
+    head: Uint8Array,
+    place: string | undefined,
+  ) => void;
+  /** `connectionLimits` unless it is said. */
+  readonly limits?: ConnectionLimits;
   readonly pages?: PagesOptions;
   /** Plugins and hooks before any route. */
   readonly register?: (app: FastifyInstance) => Promise<void>;
@@ -41,24 +50,34 @@ export interface HttpServer extends AsyncDisposable {
 /** A photo of 20 MB over a slow line takes its time; the head of a request does not. */
 const requestTimeoutMs = 120_000;
 const headersTimeoutMs = 15_000;
-/** Connections at once: pages, streams and pictures of some hundred people. */
-const maxConnections = 2000;
+const handshakeTimeoutMs = 10_000;
+/** So much later than those limits a connection may end. Node's own would be half a minute. */
+const checkConnectionsEveryMs = 2000;
 const livePath = '/api/v1/live';
 
 /** Rejects with `http.unavailable` when the address or the certificate cannot be taken. */
 export async function startHttpServer(config: HttpConfig, needs: HttpNeeds, ctx: Context): Promise<HttpServer> {
   const stopped = new AbortController();
   const room: Context = { ...ctx, signal: AbortSignal.any([ctx.signal, stopped.signal]) };
-  const app = await build(config, needs, room);
-  app.server.maxConnections = maxConnections;
+  const connections = createConnections(
+    { limits: needs.limits ?? connectionLimits, placeOf: (peer) => needs.gate.placeOf(peer) },
+    room,
+  );
+  let app: FastifyInstance;
+  try {
+    app = await build(config, needs, connections, room);
+  } catch (error) {
+    connections[Symbol.dispose]();
+    throw error;
+  }
+  app.server.on('connection', (socket: Socket) => connections.accept(socket));
   app.server.headersTimeout = headersTimeoutMs;
-  const turnedAway = ctx.metrics.counter('sightline_http_turned_away_total', 'Connections beyond the limit.');
-  app.server.on('drop', () => turnedAway.inc());
   takeUpgrades(app, needs, room);
   try {
     await app.listen({ host: config.host, port: config.port });
   } catch (cause) {
     await app.close();
+    connections[Symbol.dispose]();
     throw unavailable(config, isSystemError(cause, 'EADDRINUSE') ? 'the port is taken' : errorText(cause), cause);
   }
   const bound = app.server.address();
@@ -71,6 +90,7 @@ export async function startHttpServer(config: HttpConfig, needs: HttpNeeds, ctx:
   async function close(): Promise<void> {
     stopped.abort();
     await app.close();
+    connections[Symbol.dispose]();
   }
   return {
     address,
@@ -89,7 +109,7 @@ function unavailable(config: HttpConfig, reason: string, cause: unknown): Sightl
   );
 }
 
-async function build(config: HttpConfig, needs: HttpNeeds, ctx: Context): Promise<FastifyInstance> {
+async function build(config: HttpConfig, needs: HttpNeeds, connections: Connections, ctx: Context): Promise<FastifyInstance> {
   let app: FastifyInstance;
   try {
     const options = {
@@ -101,15 +121,21 @@ async function build(config: HttpConfig, needs: HttpNeeds, ctx: Context): Promis
       routerOptions: { maxParamLength: 200 },
       ...unreadableRequests((message, status) => problem(status, 'http.request', message), problemMedia),
     } as const;
-    const upgrading = { shouldUpgradeCallback: asksForWebSocket };
+    const upgrading = { shouldUpgradeCallback: asksForWebSocket, connectionsCheckingInterval: checkConnectionsEveryMs };
     // Of the two kinds of server Fastify makes the same things known.
     app =
       needs.tls === undefined
         ? fastify({ ...options, http: upgrading })
-        : (fastify({ ...options, https: { ...needs.tls, ...upgrading } }) as unknown as FastifyInstance);
+        : (fastify({
+            ...options,
+            https: { ...needs.tls, ...upgrading, handshakeTimeout: handshakeTimeoutMs },
+          }) as unknown as FastifyInstance);
   } catch (cause) {
     throw unavailable(config, `the certificate of http.tls cannot be used: ${errorText(cause)}`, cause);
   }
+  app.addHook('onRequest', async ({ raw }) => {
+    if (!hasOneHost(raw)) throw new SightlineError('http.request', severalHosts);
+  });
   app.addHook('onSend', async (_request, reply) => {
     void reply.headers({
       'x-content-type-options': 'nosniff',
@@ -129,13 +155,13 @@ async function build(config: HttpConfig, needs: HttpNeeds, ctx: Context): Promis
     else done(new SightlineError('http.request', `of a body only a photo may be longer than ${valuesLimit} characters`));
   });
   await needs.register?.(app);
-  serveRoutes(app, needs, ctx);
+  serveRoutes(app, { ...needs, onKnown: (socket) => connections.known(socket) }, ctx);
   if (needs.pages !== undefined) await servePages(app, needs.pages);
   return app;
 }
 
 /** Of a body everything but what is long in base64. */
-const valuesLimit = 64 * 1024;
+const valuesLimit = 96 * 1024;
 const longFrom = 1000;
 
 /**
@@ -154,6 +180,13 @@ function isFewValues(body: string): boolean {
   return values + body.length - at <= valuesLimit;
 }
 
+const severalHosts = 'a request has one Host header, and this one has several';
+
+/** Of several, proxies and we might take different ones (RFC 9112 section 3.2). Node shows the first alone. */
+function hasOneHost({ rawHeaders }: IncomingMessage): boolean {
+  return rawHeaders.filter((text, at) => at % 2 === 0 && text.toLowerCase() === 'host').length <= 1;
+}
+
 /** To any other protocol, such as h2c, nobody is obliged to change: the request is answered as if it did not ask (RFC 9110 section 7.8). */
 function asksForWebSocket({ headers }: IncomingMessage): boolean {
   return headers.upgrade?.toLowerCase() === 'websocket';
@@ -166,24 +199,21 @@ function takeUpgrades(app: FastifyInstance, needs: HttpNeeds, ctx: Context): voi
   ]);
   app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const path = request.url?.split('?', 1)[0];
-    if (path === livePath && needs.live !== undefined && asksForWebSocket(request)) {
+    if (path === livePath && needs.live !== undefined && asksForWebSocket(request) && hasOneHost(request)) {
       upgrades.inc({ result: 'live' });
-      needs.live(request, socket, head);
+      needs.live(request, socket, head, needs.gate.placeOf(request.socket.remoteAddress, request.headers));
       return;
     }
     upgrades.inc({ result: 'refused' });
-    const [status, words, answer] =
-      path === livePath && needs.live === undefined
-        ? [
-            503,
-            'Service Unavailable',
-            problem(503, 'media.unavailable', 'there is no live feed: media is off in the configuration'),
-          ]
-        : [404, 'Not Found', problem(404, 'http.unknown', `there is nothing to upgrade to but WebSocket at ${livePath}`)];
+    const answer = !hasOneHost(request)
+      ? problem(400, 'http.request', severalHosts)
+      : path === livePath && needs.live === undefined
+        ? problem(503, 'media.unavailable', 'there is no live feed: media is off in the configuration')
+        : problem(404, 'http.unknown', `there is nothing to upgrade to but WebSocket at ${livePath}`);
     const text = JSON.stringify(answer);
     socket.on('error', () => socket.destroy());
     socket.end(
-      `HTTP/1.1 ${status} ${words}\r\nConnection: close\r\nContent-Type: ${problemMedia}\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
+      `HTTP/1.1 ${answer.status} ${answer.title}\r\nConnection: close\r\nContent-Type: ${problemMedia}\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
       () => socket.destroy(),
     );
   });

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import { may } from '../core/access.ts';
@@ -6,6 +7,7 @@ import { isAbort, SightlineError } from '../core/errors.ts';
 import { dataCaching, secretCaching, send } from './answering.ts';
 import { type BoundRoute, type Method, routeName } from './api/route.ts';
 import type { Caller, Gate } from './gate.ts';
+import { sendNoPage, wantsPage } from './no-page.ts';
 import { problem, problemMedia, problemOf, wrongRequest } from './problem.ts';
 
 /** The table of routes as Fastify takes it: who asks, what they ask, what they get. */
@@ -13,11 +15,13 @@ import { problem, problemMedia, problemOf, wrongRequest } from './problem.ts';
 export interface ServingOptions {
   readonly routes: readonly BoundRoute[];
   readonly gate: Gate;
+  /** Somebody who is logged in has asked on this connection. */
+  readonly onKnown: (socket: Socket) => void;
 }
 
 const unsafe: ReadonlySet<Method> = new Set(['POST', 'PUT', 'PATCH', 'DELETE']);
 
-export function serveRoutes(app: FastifyInstance, { routes, gate }: ServingOptions, ctx: Context): void {
+export function serveRoutes(app: FastifyInstance, { routes, gate, onKnown }: ServingOptions, ctx: Context): void {
   const requests = ctx.metrics.counter('sightline_http_requests_total', 'Requests to the routes of the HTTP server.', [
     'route',
     'status',
@@ -39,12 +43,15 @@ export function serveRoutes(app: FastifyInstance, { routes, gate }: ServingOptio
 
   async function admit(route: BoundRoute, request: FastifyRequest): Promise<void> {
     const caller = await identify(route, request);
-    if (caller !== undefined) callers.set(request, caller);
+    if (caller !== undefined) {
+      callers.set(request, caller);
+      onKnown(request.raw.socket);
+    }
     const { access } = route;
     if (access === 'open' || access === 'metrics.read') return;
     if (caller === undefined) throw new SightlineError('http.auth', 'log in, or send a token as Authorization: Bearer');
     if (access !== 'any' && !may(caller.principal, access))
-      throw new SightlineError('http.forbidden', `${caller.principal.user} has not the permission ${access}`, {
+      throw new SightlineError('http.forbidden', `${caller.principal.user} does not have the permission ${access}`, {
         details: { permission: access },
       });
   }
@@ -104,6 +111,7 @@ export function serveRoutes(app: FastifyInstance, { routes, gate }: ServingOptio
   app.setNotFoundHandler((request, reply) => {
     const path = request.url.split('?', 1)[0] ?? '';
     const allowed = [...new Set(paths.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method))];
+    if (allowed.length === 0 && wantsPage(request, path)) return sendNoPage(reply, path);
     if (allowed.length === 0)
       return sendProblem(
         reply,

@@ -27,6 +27,8 @@ export interface Clips extends AsyncDisposable {
   overlay(frame: OverlayFrame): void;
   /** No more comes for now: clips of this camera end with what they have. */
   away(camera: CameraId): void;
+  /** Forgets what is kept of this camera: clips of it that are being written end with what they have, later ones begin later. */
+  cut(camera: CameraId): void;
   /** Forgets all other cameras. */
   keepOnly(cameras: readonly CameraId[]): void;
   /** Is answered by one report, always. */
@@ -200,6 +202,10 @@ export function createClips({ clock, log, report }: ClipsOptions): Clips {
       for (const writing of writings.values()) if (writing.feed === feed && writing.awaitsBoxes) writing.wake();
     },
     away: (camera) => {
+      for (const writing of writings.values()) if (writing.request.camera === camera) end(writing);
+    },
+    cut: (camera) => {
+      feeds.delete(camera);
       for (const writing of writings.values()) if (writing.request.camera === camera) end(writing);
     },
     keepOnly: (cameras) => {

@@ -19,7 +19,7 @@ export interface Door extends AsyncDisposable {
 }
 
 const statsEveryMs = 1000;
-const noRtsp: RtspCounters = { clients: 0, turnedAway: 0, loginsFailed: 0, handshakesFailed: 0, refused: {} };
+const noRtsp: RtspCounters = { clients: 0, turnedAway: 0, flooded: 0, loginsFailed: 0, handshakesFailed: 0, refused: {} };
 /** The port of an RTSP server that could not be opened may be free by then: the door of a daemon that was killed lets go of it in a moment. */
 const rtspAgainMs = 5000;
 /** Who reads in open mode. */
@@ -35,7 +35,7 @@ export function createDoor(send: (message: FromDoor) => void, ctx: Context): Doo
     },
     ctx,
   );
-  const feed = createLiveFeed(hub, ctx);
+  const feed = createLiveFeed({ hub, onKnown: (id) => send({ type: 'liveKnown', id }) }, ctx);
   let users: ReadonlyMap<string, StreamUser> = new Map();
   let workers: readonly IntakeWorker[] = [];
   let intake: Intake | undefined;
@@ -148,7 +148,7 @@ export function createDoor(send: (message: FromDoor) => void, ctx: Context): Doo
           });
           return;
         case 'cameras':
-          hub.setCameras(message.cameras);
+          for (const camera of hub.setCameras(message.cameras)) clips.cut(camera);
           clips.keepOnly(message.cameras.map(({ camera }) => camera));
           rtsp?.recheck();
           return;
@@ -171,7 +171,7 @@ export function createDoor(send: (message: FromDoor) => void, ctx: Context): Doo
         case 'revoke':
           // A recorder stands on its stream password: that somebody logs out of a browser is nothing to it.
           if (message.cause === 'rights') rtsp?.revoke(message.user);
-          feed.revoke(message.user, message.atMs);
+          feed.revoke(message.user, message.atMono);
           return;
         case 'live':
           // It is read from as soon as it is here: one that breaks before it is taken must not take the door with it.

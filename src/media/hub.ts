@@ -50,7 +50,11 @@ export interface HubOptions {
 export interface Hub<S extends RtspStream = RtspStream> extends Disposable {
   /** Who is told; one. */
   listen(sink: HubSink): void;
-  setCameras(cameras: readonly DoorCamera[]): void;
+  /**
+   * Returns those that masks were put on or taken off: other people may watch them now, and of them nothing is kept that shows what these
+   * may not see.
+   */
+  setCameras(cameras: readonly DoorCamera[]): readonly CameraId[];
   format(format: IntakeFormat): void;
   unit(unit: IntakeUnit): RefusedReason | undefined;
   overlay(frame: OverlayFrame): void;
@@ -219,11 +223,17 @@ export function createHub<S extends RtspStream>(
     setCameras: (list) => {
       const named = new Set(list.map(({ camera }) => camera));
       for (const known of [...cameras.values()]) if (!named.has(known.info.camera)) remove(known);
+      const remasked: CameraId[] = [];
       for (const info of list) {
         const known = cameras.get(info.camera) ?? add(info);
+        if (known.info.masked !== info.masked) {
+          remasked.push(info.camera);
+          for (const variant of variants) cut(info.camera, variant);
+        }
         known.info = info;
       }
       sink?.cameras();
+      return remasked;
     },
     format: ({ camera, variant, codec, width, height, parameterSets }) => {
       const known = cameras.get(camera);

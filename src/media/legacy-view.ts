@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -14,6 +14,7 @@ import { errorText } from '../core/errors.ts';
 import type { FromLegacyView, ToLegacyView } from '../core/legacy-view.ts';
 import type { StreamUser } from '../core/media-door.ts';
 import { cameraPage, listPage, pageHeaders, pageScript } from './legacy-page.ts';
+import { LoginFailures } from './login-failures.ts';
 import { basicLogin } from './rtsp-login.ts';
 
 /**
@@ -44,6 +45,7 @@ const silentMs = 10_000;
 /** A viewer with this much waiting is sent away: rtsp-relay sends on whether it reads or not. */
 const waitingBytes = 8 * 1024 * 1024;
 const maxViewers = 32;
+const tellFailedEveryMs = 1000;
 /** For pages; its package exports only what is for bundlers. */
 const playerFile = 'node_modules/@cycjimmy/jsmpeg-player/dist/jsmpeg-player.umd.min.js';
 const quality = ['-q:v', '6', '-an'];
@@ -56,6 +58,9 @@ interface Watched {
 const users = new Map<string, StreamUser>();
 const asked = new Map<number, (login: { readonly user: string; readonly password: string }) => void>();
 const watched = new Map<string, Watched>();
+const failures = new LoginFailures(systemClock);
+/** Wrong logins since they were last told. */
+let loginsFailed = 0;
 let cameras: readonly string[] = [];
 let nextId = 1;
 
@@ -128,9 +133,27 @@ function allowed(principal: Principal): readonly string[] {
   return cameras.filter((camera) => mayWatch(principal, camera, { variant: 'annotated', masked: false }));
 }
 
-function loggedIn({ headers }: IncomingMessage): Principal | undefined {
+/** `status`: what a request without a right login is answered. */
+interface Caller {
+  readonly principal: Principal | undefined;
+  readonly status: 401 | 503;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+function callerOf({ headers, socket }: IncomingMessage): Caller {
   const credentials = /^Basic +([A-Za-z0-9+/=]+)$/i.exec(headers.authorization ?? '')?.[1];
-  return credentials === undefined ? undefined : basicLogin(credentials, (name) => users.get(name))?.principal;
+  const principal = credentials === undefined ? undefined : basicLogin(credentials, (name) => users.get(name))?.principal;
+  const asked = {
+    principal,
+    status: 401,
+    headers: { 'www-authenticate': 'Basic realm="sightline", charset="UTF-8"' },
+  } as const;
+  if (credentials === undefined || principal !== undefined) return asked;
+  const address = socket.remoteAddress ?? '';
+  const blockedMs = failures.blockedMs(address);
+  failures.add(address);
+  loginsFailed += 1;
+  return blockedMs > 0 ? { principal, status: 503, headers: { 'retry-after': String(Math.ceil(blockedMs / 1000)) } } : asked;
 }
 
 /** A browser sends the login of the page along with the WebSocket of any page, of any site, and says whose it is (RFC 6455, section 10.2). */
@@ -158,13 +181,11 @@ async function serve({ host, port, rtspPort, modules }: Configure): Promise<numb
   await promisify(execFile)('ffmpeg', ['-version']);
 
   function answer(request: IncomingMessage, response: ServerResponse): void {
-    const principal = loggedIn(request);
+    const { principal, ...refusal } = callerOf(request);
     const end = (status: number, type: string, body: string | Buffer, headers: Record<string, string> = {}) =>
       response.writeHead(status, { ...pageHeaders, 'content-type': type, ...headers }).end(body);
     if (principal === undefined)
-      end(401, 'text/plain; charset=utf-8', 'A user and their stream password, please.\n', {
-        'www-authenticate': 'Basic realm="sightline", charset="UTF-8"',
-      });
+      end(refusal.status, 'text/plain; charset=utf-8', 'A user and their stream password, please.\n', refusal.headers);
     else if (request.method !== 'GET' && request.method !== 'HEAD')
       end(405, 'text/plain', 'GET and HEAD only.\n', { allow: 'GET, HEAD' });
     else {
@@ -182,7 +203,7 @@ async function serve({ host, port, rtspPort, modules }: Configure): Promise<numb
   server.requestTimeout = 10_000;
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy());
-    const principal = loggedIn(request);
+    const { principal, ...refusal } = callerOf(request);
     const [camera, last, ...rest] = pathOf(request) ?? [];
     const known =
       camera !== undefined &&
@@ -192,16 +213,18 @@ async function serve({ host, port, rtspPort, modules }: Configure): Promise<numb
       isOurPage(request) &&
       allowed(principal).includes(camera);
     if (!known || sockets.clients.size >= maxViewers) {
-      socket.end(
-        `HTTP/1.1 ${principal === undefined ? '401 Unauthorized' : known ? '503 Service Unavailable' : '404 Not Found'}\r\nconnection: close\r\n\r\n`,
-        () => socket.destroy(),
-      );
+      const status = principal === undefined ? refusal.status : known ? 503 : 404;
+      socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nconnection: close\r\n\r\n`, () => socket.destroy());
       return;
     }
     sockets.handleUpgrade(request, socket, head, (opened) => watch(camera, opened, relay, rtspPort));
   });
   server.listen(port, host);
   await once(server, 'listening');
+  systemClock.every(tellFailedEveryMs, () => {
+    if (loginsFailed > 0) tell({ type: 'loginsFailed', count: loginsFailed });
+    loginsFailed = 0;
+  });
   return (server.address() as AddressInfo).port;
 }
 

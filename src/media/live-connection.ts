@@ -6,7 +6,7 @@ import { type LiveAnswer, unitHeadBytes, writeUnitHead } from '../core/live-mess
 import type { CameraId } from '../core/types.ts';
 import type { StreamConfig } from './channel.ts';
 import type { StreamVariant } from './intake-wire.ts';
-import { MetadataPace, type VideoPace } from './live-pace.ts';
+import { type Backlog, MetadataPace, type VideoPace } from './live-pace.ts';
 import type { ServedUnit } from './served-unit.ts';
 import { frameHead, opcodes, textFrame } from './websocket-frame.ts';
 
@@ -34,6 +34,8 @@ interface HeldFrame {
 const waitingLimitBytes = 16 * 1024 * 1024;
 /** From a close frame to the end of the connection: a client that does not answer it is not waited for. */
 const closeWithinMs = 1000;
+/** Beside video goes a ping: its answer says that what was sent before it has been read. */
+const measureEveryMs = 1000;
 /** What is sent when a connection is to end must arrive at once; behind more than this nothing does. */
 const lastWordsLimitBytes = 256 * 1024;
 
@@ -50,6 +52,11 @@ export class LiveConnection {
   readonly #clock: Clock;
   readonly #metadata = new MetadataPace<HeldFrame>();
   #video = 0;
+  /** Pings so far; each carries its number. */
+  #pinged = 0;
+  #pingedMono = Number.NEGATIVE_INFINITY;
+  /** The oldest ping that was not answered, nor one after it. */
+  #unanswered: { readonly number: number; readonly mono: number } | undefined;
   #closing: ReturnType<Clock['deadline']> | undefined;
 
   constructor(socket: Socket, webSocket: WebSocket, clock: Clock) {
@@ -58,6 +65,7 @@ export class LiveConnection {
     this.#clock = clock;
     this.heardMono = clock.mono();
     socket.on('drain', () => this.#flush());
+    webSocket.on('pong', (data) => this.#ponged(Number(data.toString())));
     webSocket.on('close', () => this.#closing?.[Symbol.dispose]());
   }
 
@@ -80,11 +88,27 @@ export class LiveConnection {
   }
 
   ping(): void {
-    if (this.#takes()) this.#webSocket.ping();
+    if (!this.#takes()) return;
+    this.#pinged += 1;
+    this.#pingedMono = this.#clock.mono();
+    this.#unanswered ??= { number: this.#pinged, mono: this.#pingedMono };
+    this.#webSocket.ping(String(this.#pinged));
   }
 
   pong(data: Buffer): void {
     if (this.#takes()) this.#webSocket.pong(data);
+  }
+
+  /** Of several pings a client may answer the newest alone (RFC 6455 section 5.5.3). */
+  #ponged(number: number): void {
+    if (this.#unanswered === undefined || !(number >= this.#unanswered.number && number <= this.#pinged)) return;
+    this.#unanswered = undefined;
+    this.#flush();
+  }
+
+  #backlog(): Backlog {
+    const ms = this.#unanswered === undefined ? 0 : this.#clock.mono() - this.#unanswered.mono;
+    return { bytes: this.#socket.writableLength, ms };
   }
 
   #takes(): boolean {
@@ -106,7 +130,7 @@ export class LiveConnection {
     if (!this.open || !subscription.configured) return false;
     const { pace, stream } = subscription;
     const before = pace.lost;
-    if (!pace.offer(unit.key, this.#socket.writableLength)) return pace.lost > before;
+    if (!pace.offer(unit.key, this.#backlog())) return pace.lost > before;
     this.#confess(subscription);
     const payload = unit.prefixed();
     const head = writeUnitHead({
@@ -121,13 +145,14 @@ export class LiveConnection {
     this.#socket.write(Buffer.concat([frameHead(opcodes.binary, unitHeadBytes + payload.length), head]));
     this.#socket.write(payload);
     this.#socket.uncork();
+    if (this.#unanswered === undefined && this.#clock.mono() - this.#pingedMono >= measureEveryMs) this.ping();
     return false;
   }
 
   /** `bytes`: a whole WebSocket frame, which others are sent too. True when one was lost. */
   frame(camera: CameraId, bytes: Buffer): boolean {
     if (!this.open) return false;
-    const { out, lost } = this.#metadata.offer({ camera, bytes }, this.#socket.writableLength, this.#video > 0);
+    const { out, lost } = this.#metadata.offer({ camera, bytes }, this.#backlog(), this.#video > 0);
     if (lost !== undefined) {
       for (const subscription of this.subscriptions.values()) {
         if (!subscription.metadata || subscription.camera !== lost.camera) continue;
@@ -160,7 +185,7 @@ export class LiveConnection {
 
   #flush(): void {
     if (!this.open) return;
-    for (const held of this.#metadata.release(this.#socket.writableLength, this.#video > 0)) this.#socket.write(held.bytes);
+    for (const held of this.#metadata.release(this.#backlog(), this.#video > 0)) this.#socket.write(held.bytes);
     if (this.#metadata.held > 0) return;
     for (const subscription of this.subscriptions.values()) if (subscription.lostFrames > 0) this.#confess(subscription);
   }

@@ -16,6 +16,7 @@ import {
 } from '../core/live-messages.ts';
 import { FloodGate } from '../core/log.ts';
 import type { ToDoor } from '../core/media-door.ts';
+import { Strangers } from '../core/strangers.ts';
 import { readTicket, type Ticket, ticketLifeMs } from '../core/tickets.ts';
 import type { CameraId } from '../core/types.ts';
 import type { Hub } from './hub.ts';
@@ -29,30 +30,37 @@ import { textFrame } from './websocket-frame.ts';
  * connection; it lives for as long as its client renews that, until the client or the daemon (`revoke`) ends it.
  */
 
-/** Connections, and those of them that have not said hello. */
-const connectionsLimit = 1024;
-const strangersLimit = 256;
+/** Connections of those who have said hello, and those that have not, of which the oldest make room for newer ones. */
+const connectionsLimit = 768;
+const strangersLimits = { all: 256, ofPlace: 16 } as const;
 /** What is said to a refused one is small and leaves at once. */
 const refuseWithinMs = 2000;
-/** Messages, pings and pongs of one client in one second. */
+/** Messages, pings and pongs of one client in one second; one that is long counts for as many as it has parts of this length. */
 const messagesASecond = 200;
+const messagePartBytes = 4096;
 /** What each costs is more than its message: what is kept of a stream is sent anew. As many at once as a wall of pictures has. */
 const subscribesASecond = 20;
 const pingEveryMs = 15_000;
 /** A client that answers no ping for so long is gone, or so slow that what waits for it is of no use. */
 const silentMs = 120_000;
 
-export type Handover = Pick<Extract<ToDoor, { type: 'live' }>, 'url' | 'headers' | 'head'>;
+export type Handover = Omit<Extract<ToDoor, { type: 'live' }>, 'type'>;
+
+export interface LiveFeedOptions {
+  readonly hub: Hub;
+  /** The connection of this handover has said hello with a ticket that is right. */
+  onKnown(id: number): void;
+}
 
 export interface LiveFeed extends AsyncDisposable {
   take(request: Handover, socket: Socket): void;
   /** Whose key tickets are written with; before it nobody is let in. */
   setTicketKey(key: Uint8Array): void;
-  /** Ends the user's connections; tickets from before `atMs` (wall clock) are worth nothing. */
-  revoke(user: string, atMs: number): void;
+  /** Ends the user's connections; tickets from before `atMono` (CLOCK_MONOTONIC) are worth nothing. */
+  revoke(user: string, atMono: number): void;
   /** Those who have said hello. */
   readonly subscribers: number;
-  /** Connections that were not taken. */
+  /** Connections that were not taken, or that made room for newer ones before their hello. */
   readonly refused: number;
   /** Metadata that slow subscribers lost, all together. */
   readonly framesLost: number;
@@ -71,7 +79,7 @@ function refuseUpgrade(socket: Socket, status: string, clock: Clock): void {
   socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
 }
 
-export function createLiveFeed(hub: Hub, ctx: Context): LiveFeed {
+export function createLiveFeed({ hub, onKnown }: LiveFeedOptions, ctx: Context): LiveFeed {
   const { clock } = ctx;
   const flood = new FloodGate(ctx.log, clock);
   const server = new WebSocketServer({
@@ -84,6 +92,7 @@ export function createLiveFeed(hub: Hub, ctx: Context): LiveFeed {
     handleProtocols: () => liveProtocol,
   });
   const connections = new Set<LiveConnection>();
+  const strangers = new Strangers<LiveConnection>(strangersLimits);
   const metadata = new Map<CameraId, Set<LiveConnection>>();
   const video = new Map<string, Map<Subscription, LiveConnection>>();
   /** By user: tickets issued until then are void. */
@@ -98,12 +107,12 @@ export function createLiveFeed(hub: Hub, ctx: Context): LiveFeed {
     if (ticketKey === undefined) return 'the media door is not ready';
     let ticket: Ticket;
     try {
-      ticket = readTicket(given, ticketKey, clock.now());
+      ticket = readTicket(given, ticketKey, clock.mono());
     } catch (error) {
       return isSightlineError(error) ? error.message : 'the ticket cannot be read';
     }
     const until = revoked.get(ticket.user);
-    return until !== undefined && ticket.issuedAt <= until ? 'the ticket was revoked; ask for a new one' : ticket;
+    return until !== undefined && ticket.issuedMono <= until ? 'the ticket was revoked; ask for a new one' : ticket;
   }
 
   /** Why not, with its code; undefined when this may be watched. */
@@ -204,8 +213,7 @@ export function createLiveFeed(hub: Hub, ctx: Context): LiveFeed {
         connection.end('media.protocol', `${request.type} does not belong here: this connection is ${principal.user}'s`);
       else {
         connection.principal = principalOf(ticket);
-        // Of a clock that was set back no ticket lives longer.
-        connection.endsMono = clock.mono() + Math.min(ticket.expiresAt - clock.now(), ticketLifeMs) + liveRenewGraceMs;
+        connection.endsMono = ticket.issuedMono + ticketLifeMs + liveRenewGraceMs;
         connection.say({ type: 'welcome', user: ticket.user, now: clock.now(), expiresAt: ticket.expiresAt });
         recheck(connection);
       }
@@ -221,20 +229,16 @@ export function createLiveFeed(hub: Hub, ctx: Context): LiveFeed {
     }
   }
 
-  /** Strangers take each other's places: whoever holds all of them keeps nobody out who has a ticket. */
-  function makeRoom(): void {
-    const strangers = [...connections].filter(({ principal }) => principal === undefined);
-    const [oldest] = strangers;
-    if (oldest === undefined || (strangers.length < strangersLimit && connections.size < connectionsLimit)) return;
-    flood.warn('live connection gave its place', { connections: connections.size, strangers: strangers.length });
-    refused += 1;
-    connections.delete(oldest);
-    oldest.terminate();
-  }
-
-  function attach(socket: Socket, webSocket: WebSocket): void {
+  function attach({ id, place }: Handover, socket: Socket, webSocket: WebSocket): void {
     const connection = new LiveConnection(socket, webSocket, clock);
     connections.add(connection);
+    const leaving = strangers.add(connection, place);
+    if (leaving !== undefined) {
+      flood.warn('live connection made room for a newer one', { strangers: strangers.size, place });
+      refused += 1;
+      connections.delete(leaving);
+      leaving.terminate();
+    }
     const helloTimer = clock.deadline(liveHelloWithinMs);
     helloTimer.signal.addEventListener(
       'abort',
@@ -248,20 +252,20 @@ export function createLiveFeed(hub: Hub, ctx: Context): LiveFeed {
     let messages = 0;
     let subscribes: number = maxLiveStreams;
     /** Whether it may say so much. */
-    function hear(): boolean {
+    function hear(bytes: number): boolean {
       if (!connection.open) return false;
       const mono = clock.mono();
       subscribes = Math.min(maxLiveStreams, subscribes + ((mono - connection.heardMono) / 1000) * subscribesASecond);
       connection.heardMono = mono;
       const now = Math.floor(mono / 1000);
-      messages = now === second ? messages + 1 : 1;
+      messages = (now === second ? messages : 0) + Math.max(1, Math.ceil(bytes / messagePartBytes));
       second = now;
       if (messages > messagesASecond)
         connection.end('media.protocol', `more than ${messagesASecond} messages came in a second`);
       return messages <= messagesASecond;
     }
     webSocket.on('message', (data, isBinary) => {
-      if (!hear()) return;
+      if (!hear(lengthOf(data))) return;
       const read = isBinary ? { wrong: 'it is bytes; clients send text' } : readLiveRequest(data.toString());
       if ('wrong' in read) {
         connection.end('media.protocol', `a message is none that docs/asyncapi.json has: ${read.wrong}`);
@@ -274,17 +278,20 @@ export function createLiveFeed(hub: Hub, ctx: Context): LiveFeed {
         if (request.type === 'subscribe') subscribes -= 1;
         receive(connection, request);
       }
-      if (connection.principal !== undefined) helloTimer[Symbol.dispose]();
+      if (connection.principal === undefined) return;
+      helloTimer[Symbol.dispose]();
+      if (strangers.delete(connection)) onKnown(id);
     });
-    webSocket.on('pong', hear);
+    webSocket.on('pong', () => hear(0));
     webSocket.on('ping', (data) => {
-      if (hear()) connection.pong(data);
+      if (hear(data.length)) connection.pong(data);
     });
     // What is wrong with the connection ends it; ws says so to the client where it still can.
     webSocket.on('error', (error) => ctx.log.debug({ reason: errorText(error) }, 'live connection failed'));
     webSocket.on('close', () => {
       helloTimer[Symbol.dispose]();
       connections.delete(connection);
+      strangers.delete(connection);
       for (const subscription of [...connection.subscriptions.values()]) unsubscribe(connection, subscription);
     });
   }
@@ -297,7 +304,7 @@ export function createLiveFeed(hub: Hub, ctx: Context): LiveFeed {
         connection.end('http.auth', 'the ticket is over, and no renew came; ask for a new one');
       else connection.ping();
     }
-    for (const [user, at] of revoked) if (at + ticketLifeMs < clock.now()) revoked.delete(user);
+    for (const [user, at] of revoked) if (at + ticketLifeMs < mono) revoked.delete(user);
   });
 
   hub.listen({
@@ -332,31 +339,31 @@ export function createLiveFeed(hub: Hub, ctx: Context): LiveFeed {
   });
 
   return {
-    take: ({ url, headers, head }, socket) => {
+    take: (given, socket) => {
+      const { url, headers, head } = given;
+      if (connections.size - strangers.size >= connectionsLimit) {
+        flood.warn('live connection refused', { connections: connections.size, strangers: strangers.size });
+        refused += 1;
+        refuseUpgrade(socket, '503 Service Unavailable', clock);
+        return;
+      }
       const offered = (headers['sec-websocket-protocol'] ?? '').split(',').map((one) => one.trim());
       if (!offered.includes(liveProtocol)) {
         refused += 1;
         refuseUpgrade(socket, '400 Bad Request', clock);
         return;
       }
-      makeRoom();
-      if (connections.size >= connectionsLimit) {
-        flood.warn('live connection refused', { connections: connections.size });
-        refused += 1;
-        refuseUpgrade(socket, '503 Service Unavailable', clock);
-        return;
-      }
       const request = new IncomingMessage(socket);
       Object.assign(request, { method: 'GET', url, headers: { ...headers } });
       // Unit by unit and frame by frame: each is worth a packet of its own.
       socket.setNoDelay(true);
-      server.handleUpgrade(request, socket, Buffer.from(head), (webSocket) => attach(socket, webSocket));
+      server.handleUpgrade(request, socket, Buffer.from(head), (webSocket) => attach(given, socket, webSocket));
     },
     setTicketKey: (key) => {
       ticketKey = key;
     },
-    revoke: (user, atMs) => {
-      revoked.set(user, Math.max(atMs, revoked.get(user) ?? 0));
+    revoke: (user, atMono) => {
+      revoked.set(user, Math.max(atMono, revoked.get(user) ?? 0));
       for (const connection of connections)
         if (connection.principal?.user === user)
           connection.end('http.auth', 'the access was revoked or has changed; log in again');
@@ -368,7 +375,7 @@ export function createLiveFeed(hub: Hub, ctx: Context): LiveFeed {
       return framesLost;
     },
     get subscribers() {
-      return connections.values().reduce((sum, { principal }) => sum + (principal === undefined ? 0 : 1), 0);
+      return connections.size - strangers.size;
     },
     [Symbol.asyncDispose]: async () => {
       keepingUp[Symbol.dispose]();
@@ -377,4 +384,8 @@ export function createLiveFeed(hub: Hub, ctx: Context): LiveFeed {
       flood[Symbol.dispose]();
     },
   };
+}
+
+function lengthOf(data: WebSocket.RawData): number {
+  return Array.isArray(data) ? data.reduce((sum, { length }) => sum + length, 0) : data.byteLength;
 }

@@ -1,6 +1,10 @@
 import type { Clock } from '../core/clock.ts';
 
-/** Who guesses passwords has to wait. One entry per address, or per network of an IPv6 address; the table is bounded. */
+/**
+ * Who guesses stream passwords is not answered any more. One entry per address, or per network of an IPv6 address; the table is bounded.
+ * Ask after the check: these passwords are random, of 24 characters, and checked by one hash, so a right one needs no protection from
+ * guesses, and many who have one share an address with somebody who has not.
+ */
 export const loginLimits = { failures: 10, windowMs: 60_000, addresses: 4096 } as const;
 
 interface Failures {
@@ -35,7 +39,7 @@ export class LoginFailures {
     this.#of.set(key, { count: 1, sinceMono: this.#clock.mono() });
   }
 
-  /** Milliseconds until this address is heard again; 0 when it is heard now. */
+  /** Milliseconds until a wrong login of this address is answered as one again; 0 when it is now. */
   blockedMs(address: string): number {
     const known = this.#known(networkOf(address));
     if (known === undefined || known.count < loginLimits.failures) return 0;

@@ -51,6 +51,8 @@ export interface ConnectionOptions {
   readonly describeTimeoutMs: number;
   onRefused(status: RtspStatus): void;
   onLoginFailed(): void;
+  /** It sent too much without a login, and is ended for it. */
+  onFlood(): void;
   onDrop(stream: string, units: number): void;
 }
 
@@ -62,6 +64,8 @@ export interface Connection {
   readonly user: string | undefined;
   /** It has logged in, or described or set up a stream that it may read. */
   readonly established: boolean;
+  /** It has asked something, or sent a packet. */
+  readonly spoke: boolean;
   /** CLOCK_MONOTONIC of the last byte or receiver report from the client. */
   readonly heardMono: number;
   /** Resolves when everything of it is gone. */
@@ -156,17 +160,20 @@ export function serveConnection(options: ConnectionOptions, ctx: Context): Conne
     const authorization = request.headers.get('authorization');
     if (authorization === undefined && access.anonymous === undefined) return demand(false);
     if (authorization !== undefined) {
-      const blockedMs = failures.blockedMs(address);
-      if (blockedMs > 0) return refuse(503, { 'Retry-After': String(Math.ceil(blockedMs / 1000)) });
       const { method, uri } = request;
       const result = login.check({ authorization, method, uri }, (name) => access.user(name));
+      // Before this one: the limit is what may go wrong. A right login is never made to wait for the wrong ones of its neighbours.
+      const blockedMs = result.kind === 'failed' ? failures.blockedMs(address) : 0;
       if (result.kind === 'failed') {
         failures.add(address);
         options.onLoginFailed();
       }
       // Where nobody has to log in, a login that is none of ours does no harm.
       if (result.kind === 'ok') user = result.user;
-      else if (access.anonymous === undefined) return demand(result.kind === 'stale');
+      else if (access.anonymous === undefined)
+        return blockedMs > 0
+          ? refuse(503, { 'Retry-After': String(Math.ceil(blockedMs / 1000)) })
+          : demand(result.kind === 'stale');
     }
     const principal = user?.principal ?? access.anonymous;
     const verdict = principal === undefined ? 'forbidden' : access.authorise(principal, target.stream);
@@ -194,7 +201,7 @@ export function serveConnection(options: ConnectionOptions, ctx: Context): Conne
       return {
         status: 200,
         headers: { 'Content-Base': target.base, 'Content-Type': 'application/sdp' },
-        body: describeStream(stream.name, parameters),
+        body: describeStream(stream.name, parameters, address),
       };
     } catch (error) {
       log.debug({ stream: stream.name, err: error }, 'no parameter sets to describe the stream with');
@@ -341,7 +348,7 @@ export function serveConnection(options: ConnectionOptions, ctx: Context): Conne
       for (const input of parser.push(bytes)) {
         inputs += 1;
         if (!established && inputs > strangersInputs) {
-          log.debug({ address }, 'rtsp client floods without a login');
+          options.onFlood();
           socket.destroy();
           return;
         }
@@ -378,6 +385,9 @@ export function serveConnection(options: ConnectionOptions, ctx: Context): Conne
     },
     get heardMono() {
       return heardMono;
+    },
+    get spoke() {
+      return inputs > 0;
     },
     get established() {
       return established;

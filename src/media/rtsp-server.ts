@@ -6,8 +6,9 @@ import { errorText, isSystemError, SightlineError } from '../core/errors.ts';
 import { FloodGate } from '../core/log.ts';
 import type { RtspCounters } from '../core/media-door.ts';
 import { urlHost } from '../core/url-host.ts';
-import { LoginFailures } from './login-failures.ts';
+import { LoginFailures, networkOf } from './login-failures.ts';
 import { type Connection, type RtspAccess, serveConnection, sessionTimeoutSeconds } from './rtsp-connection.ts';
+import { crowd, crowding } from './rtsp-places.ts';
 import { createUdpDoor } from './rtsp-udp.ts';
 import type { VideoStream } from './video-stream.ts';
 
@@ -43,7 +44,7 @@ export interface RtspTuning {
   readonly handshakeTimeoutMs: number;
   /** Who has not described or set up a stream by then, nor logged in, is ended. */
   readonly strangerTimeoutMs: number;
-  /** So long a stranger's place is not given to somebody else. */
+  /** So long a stranger's place is not given to somebody else, unless many come from where he does and there are no others. */
   readonly introductionMs: number;
 }
 
@@ -59,7 +60,7 @@ const renewEveryMs = 60_000;
 const maxReadersDefault = 256;
 /** Beyond these, strangers take each other's places: a share of all, and never so few that two players at once are too many. */
 const strangersShare = 1 / 4;
-const leastStrangers = 8;
+const leastStrangers = crowd;
 
 export interface RtspServer extends AsyncDisposable {
   readonly port: number;
@@ -78,6 +79,8 @@ export interface RtspServer extends AsyncDisposable {
 
 interface Client {
   readonly connection: Connection;
+  readonly network: string;
+  readonly spoke: boolean;
   readonly socket: Socket;
   readonly openedMono: number;
   /** Bytes that had left for the client when it was last seen taking some. */
@@ -98,7 +101,8 @@ export async function startRtspServer(options: RtspServerOptions, ctx: Context):
   const refused = metrics.counter('sightline_rtsp_refused_total', 'RTSP requests that were not answered with 200', ['status']);
   const turnedAway = metrics.counter('sightline_rtsp_turned_away_total', 'Connections beyond the limit');
   const loginsFailed = metrics.counter('sightline_rtsp_logins_failed_total', 'RTSP logins with a wrong name or password');
-  const counts = { turnedAway: 0, loginsFailed: 0, handshakesFailed: 0 };
+  const flooded = metrics.counter('sightline_rtsp_flooded_total', 'RTSP connections ended for what they sent without a login');
+  const counts = { turnedAway: 0, flooded: 0, loginsFailed: 0, handshakesFailed: 0 };
   const refusedBy: Record<string, number> = {};
   const handshakesFailed = metrics.counter('sightline_rtsp_handshakes_failed_total', 'RTSPS connections without a handshake');
   const certificate = options.tls === undefined ? undefined : await readCertificate(options.tls);
@@ -123,15 +127,24 @@ export async function startRtspServer(options: RtspServerOptions, ctx: Context):
     flood.warn('rtsp client turned away', { limit: maxReaders });
   }
 
-  /** Who has not shown for a while that he may read anything leaves first: places are for readers, and many may come at once. */
+  /**
+   * Who has not shown for a while that he may read anything leaves first: places are for readers, and many may come at once. Where all are
+   * taken, an address that holds many gives up its own, new as they may be: whoever comes again and again keeps nobody else out.
+   */
   function makeRoom(): void {
     const strangers = [...clients].filter(({ connection }) => !connection.established);
-    if (clients.size < maxReaders && strangers.length < strangersLimit) return;
-    const [oldest] = strangers;
-    if (oldest === undefined || clock.mono() - oldest.openedMono < tuning.introductionMs) return;
+    const full = clients.size >= maxReaders;
+    if (!full && strangers.length < strangersLimit) return;
+    const leaving = (full ? crowding(strangers) : undefined) ?? strangers.find(isIntroduced);
+    if (leaving === undefined) return;
     turnAway();
-    clients.delete(oldest);
-    oldest.connection.destroy();
+    clients.delete(leaving);
+    leaving.connection.destroy();
+  }
+
+  /** He has had his time. */
+  function isIntroduced({ openedMono }: Client): boolean {
+    return clock.mono() - openedMono >= tuning.introductionMs;
   }
 
   function accept(socket: Socket, encrypted: boolean): void {
@@ -162,11 +175,26 @@ export async function startRtspServer(options: RtspServerOptions, ctx: Context):
           counts.loginsFailed += 1;
           flood.warn('rtsp login failed', { address: socket.remoteAddress });
         },
+        onFlood() {
+          flooded.inc();
+          counts.flooded += 1;
+          flood.warn('rtsp client floods without a login', { address: socket.remoteAddress });
+        },
         onDrop: tellSlow,
       },
       room,
     );
-    const client: Client = { connection, socket, openedMono: clock.mono(), taken: 0, takenMono: clock.mono() };
+    const client: Client = {
+      connection,
+      network: networkOf(socket.remoteAddress ?? ''),
+      get spoke() {
+        return connection.spoke;
+      },
+      socket,
+      openedMono: clock.mono(),
+      taken: 0,
+      takenMono: clock.mono(),
+    };
     clients.add(client);
     connected.set(clients.size);
     void connection.closed.then(() => {

@@ -5,13 +5,17 @@ import { clockRate, payloadType } from './rtp.ts';
 
 export const trackControl = 'trackID=0';
 
-/** Session description of one stream (RFC 8866; RFC 6184 section 8.2, RFC 7798 section 7.2). `name` must hold no line break. Pure. */
-export function describeStream(name: string, parameters: ParameterSets): string {
+/**
+ * Session description of one stream (RFC 8866; RFC 6184 section 8.2, RFC 7798 section 7.2). `name` must hold no line break; `client` is the
+ * address that it is for, plain: media come over its kind of IP. Pure.
+ */
+export function describeStream(name: string, parameters: ParameterSets, client = ''): string {
+  const [origin, connection] = client.includes(':') ? ['IP6 ::1', 'IP6 ::'] : ['IP4 127.0.0.1', 'IP4 0.0.0.0'];
   const lines = [
     'v=0',
-    'o=- 0 0 IN IP4 127.0.0.1',
+    `o=- 0 0 IN ${origin}`,
     `s=${name}`,
-    'c=IN IP4 0.0.0.0',
+    `c=IN ${connection}`,
     't=0 0',
     'a=control:*',
     'a=range:npt=now-',

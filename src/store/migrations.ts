@@ -258,6 +258,14 @@ export const migrations: readonly Migration[] = [
       CREATE INDEX clip_entries_by_entry ON clip_entries (entry_id);
     `,
   },
+  {
+    version: 5,
+    // Sessions end and their rows go; that somebody was there is still asked for.
+    sql: `
+      ALTER TABLE users ADD COLUMN last_seen_at REAL;
+      UPDATE users SET last_seen_at = (SELECT max(last_seen_at) FROM sessions WHERE user = name);
+    `,
+  },
 ];
 
 /** `sightline.db.v1.bak`: the file as it was before it was taken beyond that version. */

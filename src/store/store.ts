@@ -5,6 +5,7 @@ import { findIdentity } from '../core/file-identity.ts';
 import { FloodGate } from '../core/log.ts';
 import type { OutboxRow, Store } from '../core/store.ts';
 import { startThread, type Thread, type ThreadCalls } from '../core/thread.ts';
+import { createAuditRows } from './audit-rows.ts';
 import type { Unreadable } from './outbox.ts';
 import type { Opened, StoreHandlers } from './thread.ts';
 
@@ -197,6 +198,8 @@ export async function startStore({ directory }: StoreOptions, ctx: Context): Pro
     }
   }
 
+  const audit = createAuditRows((row) => call('write', (thread) => thread.addAudit(row)), { ...ctx, log });
+
   /** One that cannot be buried now is passed over and met again. */
   async function bury(output: string, { id, alertId, reason }: Unreadable): Promise<void> {
     try {
@@ -215,6 +218,7 @@ export async function startStore({ directory }: StoreOptions, ctx: Context): Pro
     try {
       if (running === undefined) setMissing((await findIdentity(file)) !== identity);
       else setMissing(!(await running.thread.calls.isThere()));
+      audit.retry();
     } catch (error) {
       if (!isSightlineError(error, 'thread.exited')) flood.error('store cannot be looked for', { reason: errorText(error) });
     }
@@ -274,9 +278,15 @@ export async function startStore({ directory }: StoreOptions, ctx: Context): Pro
       erase: (entryId) => call('write', (thread) => thread.erase(entryId, clock.now())),
     },
     audit: {
-      add: (row) => call('write', (thread) => thread.addAudit(row)),
-      query: (query) => call('read', (thread) => thread.queryAudit(query)),
-      list: (limit) => call('read', (thread) => thread.listAudit(limit)),
+      add: (row) => audit.add(row),
+      query: async (query) => {
+        await audit.settled();
+        return await call('read', (thread) => thread.queryAudit(query));
+      },
+      list: async (limit) => {
+        await audit.settled();
+        return await call('read', (thread) => thread.listAudit(limit));
+      },
     },
     users: {
       load: () => call('read', (thread) => thread.loadUsers()),
@@ -333,6 +343,7 @@ export async function startStore({ directory }: StoreOptions, ctx: Context): Pro
       return state === 'ready' ? notice : reason;
     },
     [Symbol.asyncDispose]: async () => {
+      await audit[Symbol.asyncDispose]();
       ended.abort();
       looking[Symbol.dispose]();
       await healing;

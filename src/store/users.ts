@@ -114,6 +114,10 @@ export function createUsers(db: Database) {
   const insertToken = db.prepare<[TokenRow]>(`
     INSERT INTO tokens (id, hash, name, scopes, cameras, created_by, created_at, expires_at, last_used_at)
     VALUES (@id, @hash, @name, @scopes, @cameras, @created_by, @created_at, @expires_at, @last_used_at)`);
+  const seen = db.prepare<[], { readonly user: string; readonly at: number }>(
+    'SELECT name AS user, last_seen_at AS at FROM users WHERE last_seen_at IS NOT NULL ORDER BY name',
+  );
+  const touchUser = db.prepare<[number, string]>('UPDATE users SET last_seen_at = ? WHERE name = ?');
   const touchToken = db.prepare<[number, string]>('UPDATE tokens SET last_used_at = ? WHERE id = ?');
   const deleteToken = db.prepare<[string]>('DELETE FROM tokens WHERE id = ?');
   const putLink = db.prepare<[string, number]>(
@@ -160,6 +164,7 @@ export function createUsers(db: Database) {
         }),
       ),
       tokens: tokens.all().map(fromTokenRow),
+      seen: seen.all(),
     }),
     add: db.transaction((user: UserRecord): void => {
       if (userLike.get(user.name) !== undefined) throw exists('a user', user.name);
@@ -185,9 +190,11 @@ export function createUsers(db: Database) {
     endSessions: db.transaction(endSessions),
     touch: db.transaction(
       (used: {
+        readonly users: readonly { readonly user: string; readonly at: number }[];
         readonly sessions: readonly { readonly hash: string; readonly at: number }[];
         readonly tokens: readonly { readonly id: string; readonly at: number }[];
       }): void => {
+        for (const { user, at } of used.users) touchUser.run(at, user);
         for (const { hash, at } of used.sessions) touchSession.run(at, hash);
         for (const { id, at } of used.tokens) touchToken.run(at, id);
       },

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Context } from '../core/context.ts';
 import type { PortableEntry } from '../core/control.ts';
+import { entryName } from '../core/entry-name.ts';
 import { isSightlineError, SightlineError } from '../core/errors.ts';
 import type { AuditRow, EntryRecord, ReferenceHead, ReferenceRecord, WatchlistStore } from '../core/store.ts';
 import type { MatchKind } from '../core/types.ts';
@@ -35,6 +36,7 @@ export interface ChangesOptions {
   readonly searcher: Searcher;
   readonly store: WatchlistStore;
   readonly photos: PhotoTools;
+  /** Never rejects. */
   readonly audit: (row: AuditRow) => Promise<void>;
   readonly onRemove?: ((entry: EntryRecord, cause: RemovalCause) => void | Promise<void>) | undefined;
   /** Removed in an earlier run, not erased yet. */
@@ -65,11 +67,7 @@ export function createChanges(options: ChangesOptions, ctx: Context) {
   const unfinished = new Map(options.removed.map((entry) => [entry.id, entry]));
 
   async function note(row: Omit<AuditRow, 'at'>): Promise<void> {
-    try {
-      await options.audit({ at: clock.now(), ...row });
-    } catch (error) {
-      log.error({ err: error, action: row.action, subject: row.subject }, 'audit row is lost');
-    }
+    await options.audit({ at: clock.now(), ...row });
   }
 
   function spaceOf({ kind }: EntryRecord): Space {
@@ -84,6 +82,8 @@ export function createChanges(options: ChangesOptions, ctx: Context) {
     const kind = request.kind ?? 'face';
     const same = members.find(request.name).filter(({ entry }) => entry.list === request.list && entry.kind === kind);
     const before = request.entryId === undefined ? same[0] : members.named(request.entryId);
+    // One that is there keeps its name, whatever was allowed when it came.
+    const name = before?.entry.name ?? entryName(request.name);
     if (before !== undefined && before.entry.kind !== kind) {
       throw new SightlineError('control.request', `entry ${before.entry.id} is of kind ${before.entry.kind}, not ${kind}`);
     }
@@ -97,7 +97,7 @@ export function createChanges(options: ChangesOptions, ctx: Context) {
     const entry: EntryRecord = {
       ...(before?.entry ?? {
         id: randomUUID(),
-        name: request.name,
+        name,
         list: request.list,
         kind,
         notes: '',
@@ -171,8 +171,9 @@ export function createChanges(options: ChangesOptions, ctx: Context) {
     return { entry, reference: pictureless(reference), warnings };
   }
 
-  async function importOne(record: PortableEntry, actor: string, signal: AbortSignal): Promise<ImportResult> {
-    const before = members.get(record.entry.id);
+  async function importOne(given: PortableEntry, actor: string, signal: AbortSignal): Promise<ImportResult> {
+    const before = members.get(given.entry.id);
+    const record = before === undefined ? { ...given, entry: { ...given.entry, name: entryName(given.entry.name) } } : given;
     checkEntry(before?.entry ?? record.entry, lists(), clock.now());
     const taken = (id: string) => members.reference(id) !== undefined;
     const space = spaceOf(record.entry);

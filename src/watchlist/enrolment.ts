@@ -48,7 +48,7 @@ function refused(source: string, refusals: readonly Refusal[], details: Readonly
   });
 }
 
-/** Throws `control.request` for values that cannot be, `watchlist.unknown` for a list that is not configured. */
+/** All but its name, which `entryName` checks before there is an entry of it. Throws `control.request` for values that cannot be, `watchlist.unknown` for a list that is not configured. */
 export function checkEntry(entry: EntryRecord, lists: Lists, now: number): void {
   const wrong = (message: string) => new SightlineError('control.request', message, { details: { list: entry.list } });
   if (!Object.hasOwn(lists, entry.list)) {
@@ -59,8 +59,6 @@ export function checkEntry(entry: EntryRecord, lists: Lists, now: number): void 
       { details: { list: entry.list, known } },
     );
   }
-  if (entry.name.trim() === '' || entry.name.length > 200) throw wrong('a name has 1 to 200 characters');
-  if (/\p{Cc}/u.test(entry.name)) throw wrong('a name has no line breaks and other control characters');
   if (entry.notes.length > longestText || entry.reason.length > longestText) {
     throw wrong(`notes and reason have at most ${longestText} characters`);
   }

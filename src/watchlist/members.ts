@@ -1,3 +1,4 @@
+import { comparableName } from '../core/entry-name.ts';
 import { SightlineError } from '../core/errors.ts';
 import type { EntryRecord, ReferenceHead } from '../core/store.ts';
 import type { Ranked } from './ranking.ts';
@@ -43,7 +44,7 @@ export interface Members {
   remove(entryId: string): Member | undefined;
   removeReference(referenceId: string): MemberReference | undefined;
   reference(referenceId: string): MemberReference | undefined;
-  /** Entries of this id, or else of this name. */
+  /** Entries of this id, or else of exactly this name, or else of one that looks the same (`comparableName`). */
   find(idOrName: string): readonly Member[];
   /** The entry of this id or of this name, if only one has it. Throws `watchlist.unknown`. */
   named(idOrName: string): Member;
@@ -68,7 +69,10 @@ export function createMembers(): Members {
   function find(idOrName: string): readonly Member[] {
     const byId = entries.get(idOrName);
     if (byId !== undefined) return [member(byId)];
-    return [...entries.values()].filter(({ name }) => name === idOrName).map(member);
+    const exact = [...entries.values()].filter(({ name }) => name === idOrName);
+    if (exact.length > 0) return exact.map(member);
+    const wanted = comparableName(idOrName);
+    return [...entries.values()].filter(({ name }) => comparableName(name) === wanted).map(member);
   }
 
   return {

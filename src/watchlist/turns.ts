@@ -7,7 +7,10 @@ export interface Turns {
   idle(): Promise<void>;
 }
 
-/** More than `limit` that wait are refused with `control.request`; `what` names them. */
+/** A photo takes about as long. */
+const retryAfterS = 2;
+
+/** More than `limit` that wait are refused with `watchlist.busy`; `what` names them. */
 export function createTurns(limit: number, what = 'changes of the watchlist'): Turns {
   let line: Promise<void> = Promise.resolve();
   let waiting = 0;
@@ -15,7 +18,9 @@ export function createTurns(limit: number, what = 'changes of the watchlist'): T
     take: (work) => {
       if (waiting >= limit) {
         return Promise.reject(
-          new SightlineError('control.request', `${limit} ${what} are waiting already; try again when they are done`),
+          new SightlineError('watchlist.busy', `${limit} ${what} are waiting already; try again when they are done`, {
+            details: { limit, retryAfterS },
+          }),
         );
       }
       waiting += 1;

@@ -1,10 +1,12 @@
 import { spawn } from 'node:child_process';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { descriptorsText, errorText, isSystemError, SightlineError } from '../core/errors.ts';
+import { rssBytesOf } from '../core/linux-process.ts';
 import { noDebugger } from '../core/node-flags.ts';
+import { endOrphans, removePidFile, writePidFile } from '../core/orphans.ts';
 import type { LaunchedWorker, Launcher, WorkerExit } from './launcher.ts';
-import { findOrphans, isAlive, removePidFile, rssBytesOf, writePidFile } from './orphans.ts';
 import { relayOutput } from './output.ts';
 
 /** Software workers: child processes, each in a process group of its own. */
@@ -41,8 +43,7 @@ function noDebuggerEither(): readonly string[] {
 /** MB. As large as it may grow by itself (16) it holds 20 MB more, and costs no less processor time. */
 const smallNursery = ['--max-semi-space-size=4'];
 
-const pollMs = 20;
-const orphanGraceMs = 5000;
+const pidFileEnd = '.json';
 
 export function workerEnvironment(
   from: NodeJS.ProcessEnv,
@@ -91,6 +92,7 @@ function signalGroup(pid: number, name: NodeJS.Signals | 0): boolean {
 export function createProcessLauncher(options: ProcessLauncherOptions): Launcher {
   const program = options.program ?? fileURLToPath(new URL('../software-worker/main.ts', import.meta.url));
   const directory = join(options.dataDir, 'workers');
+  const pidFileOf = (worker: string) => join(directory, `${worker}${pidFileEnd}`);
 
   return {
     launch: async ({ worker, token, capacity }, ctx) => {
@@ -129,11 +131,11 @@ export function createProcessLauncher(options: ProcessLauncherOptions): Launcher
       child.once('exit', (code, signal) => {
         // What it started does not outlive it.
         signalGroup(pid, 'SIGKILL');
-        removePidFile(directory, worker)
+        removePidFile(pidFileOf(worker))
           .catch((error: unknown) => labelled.warn({ err: error }, 'pid file was not removed'))
           .finally(() => exited.resolve({ code: code ?? undefined, signal: signal ?? undefined }));
       });
-      await writePidFile(directory, worker, pid).catch((error: unknown) => {
+      await writePidFile(pidFileOf(worker), pid).catch((error: unknown) => {
         labelled.warn({ err: error }, 'pid file was not written, a crash of the daemon would leave this worker behind');
       });
       return {
@@ -146,21 +148,16 @@ export function createProcessLauncher(options: ProcessLauncherOptions): Launcher
       } satisfies LaunchedWorker;
     },
 
-    cleanUp: async ({ clock, log, signal }) => {
-      for (const { worker, pids } of await findOrphans(directory, options.bridgePath)) {
-        for (const pid of pids) {
-          try {
-            process.kill(pid, 'SIGKILL');
-          } catch (error) {
-            if (!isSystemError(error, 'ESRCH')) throw error;
-          }
-        }
-        const endMs = clock.mono() + orphanGraceMs;
-        for (const pid of pids) {
-          while ((await isAlive(pid)) && clock.mono() < endMs) await clock.sleep(pollMs, signal);
-        }
-        if (pids.length > 0) log.warn({ worker, pids }, 'worker of an earlier run was ended');
-        await removePidFile(directory, worker);
+    cleanUp: async (ctx) => {
+      const files = await readdir(directory).catch((error: unknown) => {
+        if (isSystemError(error, 'ENOENT')) return [];
+        throw error;
+      });
+      for (const file of files.filter((name) => name.endsWith(pidFileEnd))) {
+        const worker = file.slice(0, -pidFileEnd.length);
+        const marker = { SIGHTLINE_WORKER: worker, SIGHTLINE_BRIDGE: options.bridgePath };
+        const pids = await endOrphans(join(directory, file), marker, ctx);
+        if (pids.length > 0) ctx.log.warn({ worker, pids }, 'worker of an earlier run was ended');
       }
     },
   };

@@ -6,7 +6,9 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import Sqlite from 'better-sqlite3';
+import { systemClock } from '../../src/core/clock.ts';
 import { readTicket } from '../../src/core/tickets.ts';
+import { maxCameraName, maxUserCameras } from '../../src/core/users.ts';
 import { loadTls } from '../../src/http/auth/tls.ts';
 import { makeCertificates } from '../support/certificates.ts';
 import { temporaryDirectory } from '../support/directory.ts';
@@ -59,6 +61,7 @@ test('the set-up link makes one admin, once, and no secret is anywhere in plain'
     const weak = await offer('ada', { password: 'short' });
     assert.deepEqual([weak.status, weak.value.code], [422, 'user.refused']);
     assert.match(weak.value.detail, /has 5 characters; at least 10/);
+    assert.equal((await offer('Nobody')).value.code, 'user.refused', 'in the audit trail that is nobody');
     const both = await Promise.all([offer('ada'), offer('eve')]);
     assert.deepEqual(statuses(both).toSorted(), [201, 409]);
     assert.equal((await offer('later')).status, 409);
@@ -214,6 +217,11 @@ test('users are managed; who loses rights loses what goes on at once; the last a
   for (const user of ['a:b', '', '-x', 'x'.repeat(65)])
     assert.equal((await ada.ask('POST', '/api/v1/users', { user, password, role: 'viewer' })).status, 400, user);
 
+  for (const user of ['nobody', 'Sightline']) {
+    const reserved = await ada.ask('POST', '/api/v1/users', { user, password, role: 'viewer' });
+    assert.deepEqual([reserved.status, reserved.value.code], [422, 'user.refused'], user);
+  }
+
   const last = [
     await ada.ask('DELETE', '/api/v1/users/ada'),
     await ada.ask('PATCH', '/api/v1/users/ada', { role: 'operator' }),
@@ -239,6 +247,12 @@ test('users are managed; who loses rights loses what goes on at once; the last a
   assert.equal((await bo.ask('POST', '/api/v1/users/bo/stream-password')).status, 200);
 
   const stays = await openStream(door, { cookie: bo.cookie });
+  const most = Array.from({ length: maxUserCameras }, (_, at) => `${at}`.padEnd(maxCameraName, 'x'));
+  assert.equal(
+    (await ada.ask('POST', '/api/v1/users', { user: 'everywhere', role: 'viewer', cameras: most })).status,
+    201,
+    'as many cameras as one may have, by the longest names',
+  );
   await ada.ask('PATCH', '/api/v1/users/bo', { cameras: ['lobby', 'gate', 'yard'] });
   assert.deepEqual(door.revoked, [], 'who is given more loses nothing');
   await ada.ask('PATCH', '/api/v1/users/bo', { cameras: ['lobby'] });
@@ -291,9 +305,9 @@ test('a token does what its scopes allow, needs no CSRF token, and ends what it 
   assert.deepEqual(permissions, ['live', 'metrics.read']);
   assert.deepEqual(statuses([await as('GET', '/api/v1/users'), await as('GET', '/metrics')]), [403, 200]);
   const ticket = await as('POST', '/api/v1/tickets');
-  const read = readTicket(ticket.value.ticket, door.ticketKey, Date.now());
+  const read = readTicket(ticket.value.ticket, door.ticketKey, systemClock.mono());
   assert.deepEqual([read.user, read.role, read.cameras, read.pictures], ['token:home', 'viewer', ['lobby'], false]);
-  const theirs = readTicket((await ada.ask('POST', '/api/v1/tickets')).value.ticket, door.ticketKey, Date.now());
+  const theirs = readTicket((await ada.ask('POST', '/api/v1/tickets')).value.ticket, door.ticketKey, systemClock.mono());
   assert.deepEqual([theirs.user, theirs.role, theirs.cameras], ['ada', 'admin', 'all']);
   assert.equal((await as('PUT', '/api/v1/session/password')).status, 400);
   assert.equal(
@@ -600,4 +614,39 @@ test('over TLS the cookie is for TLS alone; files that cannot be used are named'
   ];
   for (const [certFile, keyFile, message] of wrong)
     await assert.rejects(loadTls({ tls: { certFile, keyFile } }), { code: 'config.invalid', message });
+});
+
+test('when somebody was last there is known after their session has ended and the program was started again', async () => {
+  await using directory = await temporaryDirectory();
+  const seen = async (ada: Person) =>
+    ((await ada.ask('GET', '/api/v1/users')).value.items as readonly { user: string; sessions: number; lastSeenAt?: number }[])
+      .filter(({ user }) => user !== 'ada')
+      .map(({ user, sessions, lastSeenAt }) => [user, sessions, lastSeenAt !== undefined]);
+  {
+    await using door = await startDoor(directory.path);
+    const setUp = { token: door.setupToken(), user: 'ada', password: adaPassword };
+    assert.equal((await ask(door.base, 'POST', '/api/v1/setup', { body: setUp })).status, 201);
+    const ada = await loggedIn(door, 'ada', adaPassword);
+    const password = await addUser(ada, 'bo');
+    await addUser(ada, 'cy');
+    const bo = await loggedIn(door, 'bo', password);
+    assert.equal((await bo.ask('DELETE', '/api/v1/session')).status, 204);
+    assert.deepEqual(await seen(ada), [
+      ['bo', 0, true],
+      ['cy', 0, false],
+    ]);
+  }
+  await using door = await startDoor(directory.path);
+  const ada = await loggedIn(door, 'ada', adaPassword);
+  assert.deepEqual(await seen(ada), [
+    ['bo', 0, true],
+    ['cy', 0, false],
+  ]);
+  // Somebody of the same name who comes later is another one.
+  assert.equal((await ada.ask('DELETE', '/api/v1/users/bo')).status, 204);
+  await addUser(ada, 'bo');
+  assert.deepEqual(await seen(ada), [
+    ['bo', 0, false],
+    ['cy', 0, false],
+  ]);
 });

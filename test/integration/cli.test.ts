@@ -394,6 +394,21 @@ test('enroll takes files, says which photos were refused and why, and is then 1'
   });
 });
 
+test('enroll refuses a name that is none before it enrols anybody, and whoever has an entry already is not asked for one', async () => {
+  const asked: Parameters<ControlHandlers['watchlist.enrol']>[0][] = [];
+  await using daemon = await scriptedDaemon(enrolling(asked));
+  await using directory = await temporaryDirectory();
+  for (const name of ['ada', 'bo\u200bb']) {
+    await mkdir(join(directory.path, name));
+    await writeFile(join(directory.path, name, 'good.jpg'), 'photo');
+  }
+  const { error } = await daemon.run('enroll', directory.path, '--list', 'banned');
+  assert.ok(isSightlineError(error, 'control.request') && error.message.includes('bo\ufffdb has U+200B'), String(error));
+  assert.deepEqual(asked, []);
+  await daemon.run('enroll', directory.path, '--list', 'banned', '--entry', 'e1');
+  assert.equal(asked.length, 2);
+});
+
 test('enroll reads neither a file above the limit nor something that is no file', async () => {
   await using daemon = await scriptedDaemon(enrolling([]));
   const large = join(daemon.path, 'large.jpg');

@@ -179,6 +179,10 @@ test('alerts come newest first, by pages and filters, and only of the cameras on
   assert.equal((await ok(await api.ask('admin', '/api/v1/ledger'))).items.length, 2);
   const status = await ok(await api.ask('porter', '/api/v1/status'));
   assert.equal((status['cameras'] as readonly unknown[]).length, 1);
+  const open = (await ok(await api.ask('porter', '/api/v1/alerts?open=true'))).items.length;
+  assert.ok(open > 0);
+  assert.deepEqual(status['alerts'], { open });
+  assert.deepEqual((await ok(await api.ask('stranger', '/api/v1/status')))['alerts'], { open: 0 });
 });
 
 test('clean video of a masked camera is for admins: its address and its clips', async () => {

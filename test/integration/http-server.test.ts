@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { type FileHandle, open, writeFile } from 'node:fs/promises';
 import { get } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { test } from 'node:test';
@@ -108,6 +109,21 @@ test('whatever is no success is a problem with a code: nobody, not there, anothe
   assert.equal((await api.ask('admin', '/api/v1/lists', { method: 'POST', json: {} })).headers.get('allow'), 'GET');
 });
 
+test('a request with several Host headers is refused, an upgrade too', async () => {
+  using ctx = testContext();
+  await using api = await startTestApi(ctx, { needs: { live: (_request, socket) => void socket.end('mine') } });
+  const ask = async (path: string, headers: readonly string[]) => {
+    const socket = connect(api.port, '127.0.0.1');
+    socket.write(`${[`GET ${path} HTTP/1.1`, ...headers, 'Connection: Upgrade, close'].join('\r\n')}\r\n\r\n`);
+    const said: Buffer[] = await socket.toArray();
+    return Buffer.concat(said).toString();
+  };
+  for (const path of ['/healthz', '/login', '/api/v1/live', '/nothing'])
+    assert.match(await ask(path, ['Host: a', 'HOST: b']), /^HTTP\/1\.1 400 .*http\.request/s, path);
+  assert.match(await ask('/api/v1/live', ['Upgrade: websocket', 'Host: a', 'host: a']), /^HTTP\/1\.1 400 .*http\.request/s);
+  assert.match(await ask('/api/v1/live', ['Upgrade: websocket', 'Host: a']), /^mine/);
+});
+
 test('a body as large as a photo is not parsed when it holds no photo but values', async () => {
   using ctx = testContext();
   await using api = await startTestApi(ctx);
@@ -127,7 +143,7 @@ test('a body as large as a photo is not parsed when it holds no photo but values
     const began = performance.now();
     const answer = await post(body);
     const { detail } = problemSchema.parse(await answer.json());
-    assert.deepEqual([answer.status, detail], [400, 'of a body only a photo may be longer than 65536 characters'], name);
+    assert.deepEqual([answer.status, detail], [400, 'of a body only a photo may be longer than 98304 characters'], name);
     assert.ok(performance.now() - began < 5000, name);
   }
   const parsed = await post(JSON.stringify({ photoBase64: photo, kind: 'face', more: 'é'.repeat(1000) }));
@@ -146,7 +162,12 @@ test('a route that fails inside is a failure of that request, logged and counted
 test('a taken port is named with the setting that changes it; so is a certificate that is none', async () => {
   using ctx = testContext();
   await using api = await startTestApi(ctx);
-  const gate = { identify: async () => undefined, requireSameSite: () => {}, requireMetrics: async () => {} };
+  const gate = {
+    identify: async () => undefined,
+    requireSameSite: () => {},
+    requireMetrics: async () => {},
+    placeOf: () => undefined,
+  };
   await assert.rejects(startHttpServer({ host: '127.0.0.1', port: api.port }, { routes: [], gate }, ctx), {
     code: 'http.unavailable',
     message: `cannot listen on 127.0.0.1:${api.port}: the port is taken; set http.port or http.host`,
@@ -265,6 +286,53 @@ test('with a certificate it speaks HTTPS, upgrades included', async () => {
   assert.match(await upgrade(other, '/healthz', 'h2c', 'Upgrade, close'), /^HTTP\/1\.1 200 /);
 });
 
+test('idle connections of strangers keep nobody out, and whoever is logged in keeps theirs', async () => {
+  using ctx = testContext();
+  await using certificates = await makeCertificates();
+  const { certFile, keyFile } = certificates.server;
+  const certificate = { cert: readFileSync(certFile, 'utf8'), key: readFileSync(keyFile, 'utf8') };
+  const ca = readFileSync(certificates.caFile);
+  const limits = { known: 2, knownOfPlace: 1, strangers: 4, strangersOfPlace: 3 };
+  for (const tls of [undefined, certificate]) {
+    await using api = await startTestApi(ctx, { needs: { limits, ...(tls === undefined ? {} : { tls }) } });
+    const begin = async () => {
+      const socket: Socket =
+        tls === undefined
+          ? connect(api.port, '127.0.0.1')
+          : connectTls({ host: '127.0.0.1', port: api.port, servername: 'localhost', ca });
+      socket.on('error', () => {});
+      await once(socket, tls === undefined ? 'connect' : 'secureConnect');
+      return socket;
+    };
+    const ask = async (socket: Socket, path: string, name?: string) => {
+      const headers = Object.entries(name === undefined ? {} : api.credentials(name)).map(([key, value]) => `${key}: ${value}`);
+      socket.write(`${[`GET ${path} HTTP/1.1`, 'Host: localhost', ...headers].join('\r\n')}\r\n\r\n`);
+      const [answer] = await once(socket, 'data');
+      return String(answer).slice(9, 12);
+    };
+    const mine = await begin();
+    assert.equal(await ask(mine, '/api/v1/cameras', 'admin'), '200');
+    const beyond = await begin();
+    assert.equal(await ask(beyond, '/api/v1/cameras', 'admin'), '200');
+    const idle: Socket[] = [];
+    for (let count = 0; count < 10; count += 1) {
+      idle.push((await begin()).resume());
+      const asks = await begin();
+      assert.equal(await ask(asks, '/healthz'), '200');
+      asks.destroy();
+    }
+    await until('the oldest have gone', () => idle.slice(0, 7).every((socket) => socket.closed));
+    assert.ok(
+      idle.slice(8).every((socket) => !socket.closed),
+      'the newest stay',
+    );
+    assert.equal(await ask(mine, '/api/v1/cameras', 'admin'), '200');
+    await until('beyond what one place may have they are strangers', () => beyond.closed);
+    for (const socket of [mine, ...idle]) socket.destroy();
+  }
+  assert.match(await ctx.metrics.registry.metrics(), /sightline_http_turned_away_total [1-9]/);
+});
+
 test('a clip whose reader has gone before its first byte is closed all the same', async () => {
   using ctx = testContext();
   await using folder = await temporaryDirectory();
@@ -300,7 +368,12 @@ test('a clip whose reader has gone before its first byte is closed all the same'
       };
     },
   });
-  const gate = { identify: async () => undefined, requireSameSite: () => {}, requireMetrics: async () => {} };
+  const gate = {
+    identify: async () => undefined,
+    requireSameSite: () => {},
+    requireMetrics: async () => {},
+    placeOf: () => undefined,
+  };
   await using server = await startHttpServer({ host: '127.0.0.1', port: 0 }, { routes: bindRoutes([route], {}), gate }, ctx);
   const held = () =>
     readdirSync('/proc/self/fd').filter((fd) => {

@@ -8,6 +8,7 @@ import { WebSocket } from 'ws';
 import { createWorkplace, cutClip, patience } from '../support/daemon.ts';
 import { missingTool } from '../support/data.ts';
 import { installedProgram } from '../support/programs.ts';
+import { connectRtsp } from '../support/rtsp-client.ts';
 import { until } from '../support/until.ts';
 
 const modules = resolve(import.meta.dirname, '../../tools/legacy-view/node_modules/rtsp-relay');
@@ -38,6 +39,8 @@ test('the legacy view gives MPEG-1 of our own stream to whoever has a stream pas
   assert.equal(await status('/'), 401);
   assert.equal(await status('/lobby', wrong), 401, 'the password of the pages is another');
   await until('users have arrived', async () => (await status('/', authorization)) === 200, patience);
+  const policy = (await fetch(`${base}/lobby`, { headers: { authorization } })).headers.get('content-security-policy') ?? '';
+  assert.match(policy, /^default-src 'none'.*style-src 'unsafe-inline'/, 'the player of the page brings styles in its script');
   const page = await (await fetch(`${base}/lobby`, { headers: { authorization } })).text();
   assert.match(page, /<script src="legacy\.js">/);
   assert.match(page, /similarities, not identities/);
@@ -52,6 +55,28 @@ test('the legacy view gives MPEG-1 of our own stream to whoever has a stream pas
   });
   const [error] = await once(foreign, 'error');
   assert.match(String(error), /404/, 'a page of somebody else, whose browser sends the login by itself');
+  // Whoever guesses passwords here or at the RTSP port is not answered in the end, and shuts nobody out: not those who know theirs, nor its
+  // own ffmpeg, which comes from the same address.
+  const guess = `Basic ${Buffer.from('old:a guess').toString('base64')}`;
+  await until('a guess too many', async () => (await status('/lobby', guess)) === 503);
+  await until('a guess too many for a stream', async () => {
+    const guessing = new WebSocket(`${base.replace('http', 'ws')}/lobby/stream`, { headers: { authorization: guess } });
+    const [refusal] = await once(guessing, 'error');
+    return /503/.test(String(refusal));
+  });
+  assert.equal(await status('/lobby', authorization), 200);
+  await until(
+    'they are counted',
+    async () => (await daemon.metric('sightline_legacy_view_logins_failed_total')) > 10,
+    patience,
+  );
+  const rtspPort = Number(daemon.said('media door ready')?.['rtspPort']);
+  using rtsp = await connectRtsp(rtspPort);
+  const url = `rtsp://127.0.0.1:${rtspPort}/lobby/annotated`;
+  await until(
+    'a guess too many there',
+    async () => (await rtsp.request('DESCRIBE', url, { Authorization: guess })).status === 503,
+  );
   const socket = new WebSocket(`${base.replace('http', 'ws')}/lobby/stream`, { headers: { authorization, origin: base } });
   const parts: Buffer[] = [];
   let newest = 0;

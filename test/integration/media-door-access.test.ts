@@ -5,21 +5,27 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, connect, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { duplexPair } from 'node:stream';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
+import { WebSocket } from 'ws';
 import { createSocketHandover } from '../../src/composition/media-door-sockets.ts';
-import { writeTicket } from '../../src/core/tickets.ts';
+import type { Principal } from '../../src/core/access.ts';
+import { liveMessageLimitBytes } from '../../src/core/live-messages.ts';
+import { maxTicketLength, writeTicket } from '../../src/core/tickets.ts';
+import { maxCameraName, maxUserCameras } from '../../src/core/users.ts';
 import { createHub } from '../../src/media/hub.ts';
 import { createLiveFeed } from '../../src/media/live-feed.ts';
 import { makeCertificates } from '../support/certificates.ts';
 import { ManualClock } from '../support/clock.ts';
-import { testContext } from '../support/context.ts';
+import { type TestContext, testContext } from '../support/context.ts';
 import { temporaryDirectory } from '../support/directory.ts';
-import { encode } from '../support/encoded.ts';
+import { encode, run } from '../support/encoded.ts';
 import { connectLive, type LiveClient } from '../support/live-client.ts';
 import {
   admin,
+  houseCameras,
   type MediaHouse,
   play,
   sockets,
@@ -47,8 +53,8 @@ test('nobody is let in without a ticket that is right, and nobody sees what is n
   const silent = await connectLive(url);
   await assert.rejects(connectLive(url, { protocol: '' }), /400/);
   await assert.rejects(connectLive(url, { protocol: 'other' }), /400/);
-  const other = writeTicket(admin, Buffer.alloc(32, 8), Date.now()).ticket;
-  const old = writeTicket(admin, ticketKey, Date.now() - 31_000).ticket;
+  const other = ticket(admin, { key: Buffer.alloc(32, 8) });
+  const old = ticket(admin, { agoMs: 31_000 });
   for (const wrong of [other, old, 'x', `${ticket(admin)}A`]) {
     using client = await connectLive(url, { ticket: wrong });
     assert.deepEqual(await client.closed, { code: 1008, reason: 'http.auth' });
@@ -75,7 +81,7 @@ test('nobody is let in without a ticket that is right, and nobody sees what is n
   early.say({ type: 'subscribe', stream: 1, camera: 'lobby' });
   assert.equal((await early.closed).reason, 'http.auth');
   using long = await connectLive(url, { ticket: ticket(admin) });
-  long.webSocket.send('x'.repeat(5000));
+  long.webSocket.send('x'.repeat(liveMessageLimitBytes + 1));
   assert.equal((await long.closed).code, 1009);
 
   using vic = await connectLive(url, { ticket: ticket(viewer) });
@@ -172,7 +178,7 @@ test('who is refused, or says more than it may, has no socket here afterwards', 
   await until('counted', () => (all.door.stats?.live.refused ?? 0) >= 20);
 });
 
-test('no more connections of TLS are passed on than video of them can go through the daemon', async () => {
+test('of TLS no more connections are passed on than video of them can go through the daemon, and strangers keep nobody out', async () => {
   await using made = await temporaryDirectory();
   using ctx = testContext();
   let open = 0;
@@ -196,16 +202,37 @@ test('no more connections of TLS are passed on than video of them can go through
     setImmediate(() => handover.taken(id));
   });
   const request = { url: '/', headers: {} };
-  const clients = Array.from({ length: 70 }, () => {
-    const [here, there] = duplexPair();
-    handover.offer({ request, socket: there, head: new Uint8Array() });
-    return here.resume();
-  });
-  await until('all are decided', () => passed.length + refused === 70);
-  assert.deepEqual([passed.length, refused, open], [64, 6, 64]);
+  const come = (count: number, place?: string) =>
+    Array.from({ length: count }, () => {
+      const [here, there] = duplexPair();
+      handover.offer({ request, socket: there, head: new Uint8Array(), place });
+      return { here: here.resume(), there };
+    });
+  const decided = (count: number) => until('all are decided', () => passed.length === count);
+  const people = come(2, 'crowd');
+  await decided(2);
+  for (const id of passed) handover.known(id);
+  const crowd = come(20, 'crowd');
+  await decided(22);
+  assert.deepEqual([refused, open], [4, 18], 'of one place sixteen, and those who are known');
+  assert.deepEqual(
+    crowd.map(({ there }) => there.destroyed),
+    crowd.map((_, index) => index < 4),
+  );
+  const many = come(52);
+  await decided(74);
+  assert.deepEqual([refused, open], [10, 64]);
+  assert.ok(
+    [...people, ...many].every(({ there }) => !there.destroyed),
+    'the oldest strangers went',
+  );
+  for (const id of passed) handover.known(id);
+  const late = come(1);
+  await until('it is told to come again', () => refused === 11);
+  assert.equal(late[0]?.there.writableEnded, true);
   for (const end of held) end();
   await until('none is left', () => open === 0);
-  for (const client of clients) client.destroy();
+  for (const { here } of [...people, ...crowd, ...many, ...late]) here.destroy();
 });
 
 test('a revoked user is out at once, with every ticket of before; nobody else notices', async () => {
@@ -223,42 +250,95 @@ test('a revoked user is out at once, with every ticket of before; nobody else no
   await until('the stalled one is gone too', () => all.door.stats?.liveSubscribers === 1);
   using again = await connectLive(all.url, { ticket: kept });
   assert.equal((await again.closed).reason, 'http.auth');
-  await until('a later millisecond', () => Date.now() > all.ctx.clock.now() - 1);
-  await new Promise((resolve) => setTimeout(resolve, 2));
   using fresh = await connectLive(all.url, { ticket: ticket(viewer) });
   await until('welcome', () => fresh.said('welcome')[0]);
   ada.say({ type: 'unsubscribe', stream: 1 });
   assert.equal(ada.webSocket.readyState, ada.webSocket.OPEN);
 });
 
-/** A feed of its own, on a clock that the test moves. */
-async function feedOn(clock: ManualClock) {
-  const ctx = testContext(clock);
+/** A live feed in this process, without cameras; `?place=` stands for an address. */
+async function startFeed(ctx: TestContext) {
   const stream = { readers: 0, lost: 0, push: () => {}, announce: () => {}, cut: () => {}, end: () => {} };
   const hub = createHub({ makeStream: () => stream, onWant: () => {}, onClean: () => {} }, ctx);
-  const feed = createLiveFeed(hub, ctx);
+  const known: number[] = [];
+  const feed = createLiveFeed({ hub, onKnown: (id) => known.push(id) }, ctx);
   feed.setTicketKey(ticketKey);
   const server = createServer();
-  server.on('upgrade', ({ url = '', headers }, socket, head) =>
-    feed.take({ url, headers: headers as Record<string, string>, head }, socket as Socket),
-  );
+  let id = 0;
+  server.on('upgrade', ({ url = '', headers }, socket, head) => {
+    const place = new URL(url, 'http://x').searchParams.get('place');
+    id += 1;
+    const given = { id, url, headers: headers as Record<string, string>, head, ...(place === null ? {} : { place }) };
+    feed.take(given, socket as Socket);
+  });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return {
     feed,
+    known,
+    hub,
     url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}/api/v1/live`,
     [Symbol.asyncDispose]: async () => {
-      server.close();
       await feed[Symbol.asyncDispose]();
-      ctx[Symbol.dispose]();
+      hub[Symbol.dispose]();
+      server.close();
     },
   };
 }
 
+test('a user of as many cameras as one may have is let in, by the longest names', async () => {
+  using ctx = testContext();
+  await using alone = await startFeed(ctx);
+  const cameras = Array.from({ length: maxUserCameras }, (_, at) => `${at}`.padEnd(maxCameraName, 'x'));
+  const everywhere: Principal = { ...viewer, user: `token:${'x'.repeat(64)}`, role: 'operator', cameras };
+  const given = writeTicket(everywhere, ticketKey, ctx.clock).ticket;
+  assert.ok(
+    given.length <= maxTicketLength && given.length > maxTicketLength - 1000,
+    'the limit is not larger than it need be',
+  );
+  using client = await connectLive(alone.url, { ticket: given });
+  await until('welcome', () => client.said('welcome')[0]);
+  client.say({ type: 'renew', ticket: given });
+  await until('the renewal', () => client.said('welcome').length === 2);
+  for (const camera of [cameras[999] ?? '', 'other']) client.say({ type: 'subscribe', stream: 1, camera });
+  await until('both answers', () => client.said('error').length === 2);
+  assert.deepEqual(
+    client.said('error').map(({ code }) => code),
+    ['http.unknown', 'http.forbidden'],
+  );
+  for (let count = 0; count < 20; count += 1) client.say({ type: 'renew', ticket: given });
+  assert.equal((await client.closed).reason, 'media.protocol');
+  assert.match(client.said('error')[2]?.message ?? '', /messages came in a second/);
+});
+
+test('those who say no hello keep nobody out: the oldest of them leave, of one place beyond sixteen', async () => {
+  using ctx = testContext(new ManualClock());
+  await using alone = await startFeed(ctx);
+  const { feed, url, known } = alone;
+  const fresh = () => writeTicket(viewer, ticketKey, ctx.clock).ticket;
+  using early = await connectLive(`${url}?place=crowd`, { ticket: fresh() });
+  await until('welcome', () => early.said('welcome')[0]);
+  const crowd: LiveClient[] = [];
+  for (let count = 0; count < 20; count += 1) crowd.push(await connectLive(`${url}?place=crowd`));
+  await until('four have gone', () => crowd.filter(({ webSocket }) => webSocket.readyState !== WebSocket.OPEN).length === 4);
+  await Promise.all(crowd.slice(0, 4).map(({ closed }) => closed));
+  assert.equal(feed.refused, 4);
+  const many: LiveClient[] = [];
+  for (let count = 0; count < 260; count += 1) many.push(await connectLive(`${url}?place=${count}`));
+  await until('as many as are too many have gone', () => feed.refused === 24);
+  using late = await connectLive(url, { ticket: fresh() });
+  await until('welcome', () => late.said('welcome')[0]);
+  assert.equal(early.webSocket.readyState, WebSocket.OPEN);
+  assert.equal(feed.subscribers, 2);
+  assert.deepEqual(known, [1, 282]);
+  for (const client of [...crowd, ...many]) client[Symbol.dispose]();
+});
+
 test('who comes without a word takes the places of such, and keeps nobody out who has a ticket', async () => {
   const clock = new ManualClock();
-  await using home = await feedOn(clock);
-  const fresh = () => writeTicket(viewer, ticketKey, clock.now()).ticket;
+  using ctx = testContext(clock);
+  await using home = await startFeed(ctx);
+  const fresh = () => writeTicket(viewer, ticketKey, clock).ticket;
   using early = await connectLive(home.url, { ticket: fresh() });
   await until('one is in', () => home.feed.subscribers === 1);
   await using strangers = new AsyncDisposableStack();
@@ -275,9 +355,10 @@ test('who comes without a word takes the places of such, and keeps nobody out wh
 
 test('a connection ends a minute after its ticket, unless that was renewed', async () => {
   const clock = new ManualClock();
-  await using home = await feedOn(clock);
+  using ctx = testContext(clock);
+  await using home = await startFeed(ctx);
   const { feed, url } = home;
-  const fresh = () => writeTicket(viewer, ticketKey, clock.now()).ticket;
+  const fresh = () => writeTicket(viewer, ticketKey, clock).ticket;
   using idle = await connectLive(url, { ticket: fresh() });
   using renewed = await connectLive(url, { ticket: fresh() });
   await until('both are in', () => feed.subscribers === 2);
@@ -297,6 +378,103 @@ test('a connection ends a minute after its ticket, unless that was renewed', asy
   clock.jump(-3_600_000);
   await clock.advance(60_000);
   assert.equal((await renewed.closed).reason, 'http.auth');
+});
+
+test('of a camera whose masks were taken off nobody gets pictures from before, live or as a clip', async () => {
+  const all = house;
+  all.reset();
+  await using made = await temporaryDirectory();
+  const clip = encode(made.path, { codec: 'h264', frames: 50, bFrames: 0 });
+  const [first, second] = clip.units.flatMap(({ key }, index) => (key ? [index] : []));
+  assert.ok(first === 0 && second !== undefined);
+  using worker = await all.worker();
+  using ada = await connectLive(all.url, { ticket: ticket(admin) });
+  ada.say({ type: 'subscribe', stream: 1, camera: 'vault' });
+  const beginMs = Date.now();
+  worker.format('vault', 1, clip);
+  play(worker, 0, second, { of: clip, camera: 'vault', beginMs });
+  await until('an admin sees them', () => ada.units.length === second);
+  all.door.cameras(houseCameras.map((camera) => ({ camera, masked: false })));
+  using vic = await connectLive(all.url, { ticket: ticket(viewer) });
+  vic.say({ type: 'subscribe', stream: 1, camera: 'vault' });
+  const path = join(made.path, 'masked');
+  all.door.clip({ id: 'masked', camera: 'vault', atMs: beginMs, beforeMs: 1000, afterMs: 1900, path });
+  await until('its state', () => vic.said('welcome')[0]);
+  play(worker, second, 50, { of: clip, camera: 'vault', beginMs });
+  await until('what came later', () => vic.units.length === 50 - second && ada.units.length === 50);
+  assert.ok(vic.units.every(({ captureMs }) => captureMs >= beginMs + Number(clip.units[second]?.pts ?? 0n) / 90));
+  const answer = await until('the clip is answered', () => all.clips.find((one) => one.startsWith('masked ')));
+  assert.equal(answer, 'masked done');
+  const count = run('ffprobe', ['-count_packets', '-show_entries', 'stream=nb_read_packets', '-of', 'csv=p=0', `${path}.mp4`]);
+  const last = clip.units.findLastIndex(({ pts }) => Number(pts) / 90 <= 1900);
+  assert.equal(Number(count), last + 1 - second);
+});
+
+test('who stops reading a small picture loses what would be more than 5 s late, and goes on at a key frame', async () => {
+  const clock = new ManualClock();
+  using ctx = testContext(clock);
+  await using home = await startFeed(ctx);
+  const { hub, feed, url } = home;
+  hub.setCameras([{ camera: 'lobby', masked: false }]);
+  const about = { camera: 'lobby', epoch: 1, variant: 'clean' } as const;
+  const annexB = (nals: readonly string[]) => Buffer.from(nals.map((nal) => `00000001${nal}`).join(''), 'hex');
+  const sets = ['6742c00d8c8d40a0fd80f08846a0', '68ce3c80'];
+  hub.format({ ...about, codec: 'h264', width: 320, height: 180, parameterSets: annexB(sets) });
+  let index = 0;
+  /** Seconds of five pictures each, the first of them a key frame. */
+  async function second(): Promise<void> {
+    for (let each = 0; each < 5; each++, index++) {
+      const pts = BigInt(index * 18_000);
+      const key = index % 5 === 0;
+      const data = annexB(key ? [...sets, '658880'] : ['419a20']);
+      hub.unit({ ...about, key, pts, dts: pts, captureMs: clock.now(), data });
+      await clock.advance(200);
+    }
+  }
+  using client = await connectLive(url, { ticket: writeTicket(viewer, ticketKey, clock).ticket });
+  client.say({ type: 'subscribe', stream: 1, camera: 'lobby' });
+  const lost = () => hub.stats().reduce((sum, stream) => sum + stream.lost, 0);
+  await until('it is in', () => feed.subscribers === 1 && hub.stats()[0]?.readers === 1);
+  for (let count = 1; count <= 12; count++) {
+    await second();
+    await until('they are there', () => client.units.length === 5 * count);
+  }
+  assert.equal(lost(), 0);
+  client.webSocket.pause();
+  for (let count = 0; count < 20; count++) await second();
+  assert.ok(lost() >= 60, `${lost()} of 100 were lost`);
+  const before = lost();
+  client.webSocket.resume();
+  await until('it goes on', async () => {
+    await second();
+    return client.said('lost').length > 0;
+  });
+  const [said] = client.said('lost');
+  assert.ok(said !== undefined && said.units >= before, JSON.stringify(said));
+  const at = client.answers.indexOf(said);
+  const next = await until('a unit behind it', () => client.units.find((unit) => client.answers.indexOf(unit) > at));
+  assert.equal(next.key, true);
+});
+
+test('whose access was revoked may come back although the clock was set back meanwhile, and with no ticket of before', async () => {
+  const clock = new ManualClock();
+  using ctx = testContext(clock);
+  await using home = await startFeed(ctx);
+  const fresh = () => writeTicket(viewer, ticketKey, clock).ticket;
+  const before = fresh();
+  home.feed.revoke(viewer.user, clock.mono());
+  clock.jump(-3_600_000);
+  await clock.advance(1);
+  using late = await connectLive(home.url, { ticket: before });
+  assert.equal((await late.closed).reason, 'http.auth');
+  assert.match(late.said('error')[0]?.message ?? '', /the ticket was revoked/);
+  using back = await connectLive(home.url, { ticket: fresh() });
+  await until('welcome', () => back.said('welcome')[0]);
+  // Set ahead: what was just given is not over.
+  const given = fresh();
+  clock.jump(7_200_000);
+  using ahead = await connectLive(home.url, { ticket: given });
+  await until('welcome', () => ahead.said('welcome')[0]);
 });
 
 test('sockets are handed over without leaving anything behind, of TLS too', async () => {
@@ -413,7 +591,13 @@ test('streams over RTSP are for the same people, and end with their access', asy
   const exported = await all.ctx.metrics.registry.metrics();
   assert.match(exported, /sightline_rtsp_refused_total{status="401"} [1-9]/);
   assert.match(exported, /sightline_rtsp_logins_failed_total [1-9]/);
-  for (const name of ['rtsp_clients', 'rtsp_turned_away_total', 'rtsp_handshakes_failed_total', 'media_live_frames_lost_total'])
+  for (const name of [
+    'rtsp_clients',
+    'rtsp_turned_away_total',
+    'rtsp_flooded_total',
+    'rtsp_handshakes_failed_total',
+    'media_live_frames_lost_total',
+  ])
     assert.match(exported, new RegExp(`sightline_${name} \\d`));
   const players = [vic, ada].map((login) =>
     spawn('ffmpeg', ['-v', 'error', '-rtsp_transport', 'tcp', '-i', address(login, 'lobby'), '-f', 'null', '-']),

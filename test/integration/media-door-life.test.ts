@@ -1,19 +1,21 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
-import { type AddressInfo, connect } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { createClipFiles } from '../../src/composition/clip-files.ts';
 import { startClips } from '../../src/composition/clips.ts';
-import { writeTicket } from '../../src/core/tickets.ts';
+import { startMediaDoor } from '../../src/composition/media-door.ts';
+import type { DoorSettings } from '../../src/core/media-door.ts';
 import { startStore } from '../../src/store/store.ts';
 import { testContext } from '../support/context.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { encode } from '../support/encoded.ts';
 import { connectLive } from '../support/live-client.ts';
 import { admin, play, sockets, startMediaHouse, ticket, ticketKey, viewer } from '../support/media-house.ts';
+import { freePort } from '../support/port.ts';
 import { exampleEvent } from '../support/store.ts';
 import { until } from '../support/until.ts';
 
@@ -46,7 +48,7 @@ test('a killed door is started again and knows everything; a stopped one costs t
   back.format('lobby', 9, clip);
   play(back, 0, 25, { of: clip, epoch: 9, door });
   await until('units', () => again.units.length === 25 && again.said('frame').length === 25);
-  using vic = await connectLive(all.url, { ticket: writeTicket(viewer, ticketKey, Date.now() - 20_000).ticket });
+  using vic = await connectLive(all.url, { ticket: ticket(viewer, { agoMs: 20_000 }) });
   assert.equal((await vic.closed).reason, 'http.auth', 'revoked before the restart');
 
   // A door that does not read: what is of no use later is dropped, nothing waits.
@@ -64,6 +66,32 @@ test('a killed door is started again and knows everything; a stopped one costs t
   for (const refused of await Promise.all(onTheWay)) assert.match(String(refused), /503|hang up|ECONNRESET/);
   await until('started again', () => ready.length === 3);
   await until('nothing of them is left', () => sockets(process.pid) <= before);
+});
+
+test('a door that hangs is killed and started again', async () => {
+  const ready: unknown[] = [];
+  await using all = await startMediaHouse({ onReady: (what) => ready.push(what) });
+  process.kill(all.door.pid ?? 0, 'SIGSTOP');
+  await until('started again', () => ready.length === 2, 60_000);
+  const said = all.ctx.lines.find(({ msg }) => msg === 'media door ended');
+  assert.equal(said?.['reason'], '10 pings in a row were not answered');
+  assert.match(await all.ctx.metrics.registry.metrics(), /media_restarts_total 1\n/);
+  using client = await connectLive(all.url, { ticket: ticket(admin) });
+  await until('it is served', () => client.said('welcome')[0]);
+});
+
+test('a door whose RTSP port is taken says so, serves the live feed, and has the port once it is free', async () => {
+  const holder = createServer().listen(0, '127.0.0.1');
+  await once(holder, 'listening');
+  const { port } = holder.address() as AddressInfo;
+  await using all = await startMediaHouse({}, { port });
+  assert.equal(all.door.part().ready, false);
+  assert.match(all.door.part().reason ?? '', new RegExp(`^cannot serve rtsp on 127.0.0.1:${port}: the port is taken: `));
+  using client = await connectLive(all.url, { ticket: ticket(admin) });
+  await until('it is served', () => client.said('welcome')[0]);
+  holder.close();
+  await until('the port is open', () => all.door.part().ready, 60_000);
+  assert.deepEqual(all.door.ready, { rtspPort: port });
 });
 
 test('clients that reset their connections on the way cost the door nothing', async () => {
@@ -115,15 +143,9 @@ test('a clip that a killed door was writing leaves nothing on the disk', async (
   await until('nothing of it is left', () => clips.queue.waiting === 0 && there().length === 0);
 });
 
-test('a door whose daemon was killed does not outlive it', async () => {
-  await using directory = await temporaryDirectory();
+/** A daemon's side of the door in a process of its own, to be killed; resolves when the door is ready. */
+async function startDoomed(settings: DoorSettings): Promise<{ readonly daemon: ChildProcess; readonly pid: number }> {
   const root = join(import.meta.dirname, '../..');
-  const settings = {
-    mediaSocket: join(directory.path, 'm.sock'),
-    rtsp: undefined,
-    ring: { seconds: 5, bytes: 1e6 },
-    logLevel: 'info',
-  };
   const program = `
     import { startMediaDoor } from '${root}/src/composition/media-door.ts';
     import { testContext } from '${root}/test/support/context.ts';
@@ -134,12 +156,52 @@ test('a door whose daemon was killed does not outlive it', async () => {
   const [said] = await once(daemon.stdout, 'data');
   const pid = Number(String(said));
   assert.ok(readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('media/main.ts'));
+  return { daemon, pid };
+}
+
+function hasEnded(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ');
+  } catch {
+    return true;
+  }
+}
+
+function doorIn(directory: string): DoorSettings {
+  return {
+    mediaSocket: join(directory, 'm.sock'),
+    rtsp: undefined,
+    ring: { seconds: 5, bytes: 1e6 },
+    ticketKey,
+    logLevel: 'info',
+  };
+}
+
+test('a door whose daemon was killed does not outlive it', async () => {
+  await using directory = await temporaryDirectory();
+  const { daemon, pid } = await startDoomed(doorIn(directory.path));
   daemon.kill('SIGKILL');
-  await until('it has ended', () => {
-    try {
-      return readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ');
-    } catch {
-      return true;
-    }
-  });
+  await until('it has ended', () => hasEnded(pid));
+});
+
+test('a door that hangs when its daemon is killed is ended by the next one, which has its socket and its port', async () => {
+  await using directory = await temporaryDirectory();
+  using ctx = testContext();
+  const port = await freePort();
+  const settings: DoorSettings = {
+    ...doorIn(directory.path),
+    rtsp: { host: '127.0.0.1', port, udp: true, open: true, maxReaders: 16 },
+  };
+  const { daemon, pid } = await startDoomed(settings);
+  process.kill(pid, 'SIGSTOP');
+  const killed = once(daemon, 'exit');
+  daemon.kill('SIGKILL');
+  await killed;
+  assert.equal(hasEnded(pid), false);
+  await using door = await startMediaDoor({ settings, onWant: () => {}, onClip: () => {} }, ctx);
+  assert.deepEqual(door.ready, { rtspPort: port });
+  assert.equal(hasEnded(pid), true);
+  assert.ok(ctx.lines.some(({ msg, pids }) => msg === 'media door of an earlier run was ended' && String(pids) === `${pid}`));
+  await door[Symbol.asyncDispose]();
+  assert.deepEqual(readdirSync(directory.path), [], 'nothing of it is left');
 });

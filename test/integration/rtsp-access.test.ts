@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { copyFile, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { connect as connectTls } from 'node:tls';
@@ -74,7 +75,8 @@ describe('rtsp server with logins', () => {
     using guard = await connectRtsp(home.server.port);
     await playAs(guard, home, 'guard');
     const strangers: RtspClient[] = [];
-    for (let count = 0; count < 39; count++) strangers.push(await connectRtsp(home.server.port));
+    // A few of each address.
+    for (let count = 0; count < 39; count++) strangers.push(await connectRtsp(home.server.port, `127.0.0.${2 + (count % 5)}`));
     await until('many may come at once', () => home.server.clients === 40);
     using early = await connectRtsp(home.server.port);
     await until('it is full', () => early.closed);
@@ -89,6 +91,35 @@ describe('rtsp server with logins', () => {
     await until('all strangers have left', () => strangers.every(({ closed }) => closed));
     assert.deepEqual([guard.closed, owner.closed, home.server.readers, home.server.clients], [false, false, 2, 2]);
     for (const client of strangers) client[Symbol.dispose]();
+  });
+
+  it('lets in others while one address holds all places and takes each one that it loses at once', async () => {
+    const clock = new ManualClock();
+    await using home = await house({ access: door(), clock, maxReaders: 40 });
+    using early = await connectRtsp(home.server.port);
+    await until('it is there', () => home.server.clients === 1);
+    using flooding = new DisposableStack();
+    let lost = 0;
+    function flood(): void {
+      const socket = connect({ port: home.server.port, host: '127.0.0.1', localAddress: '127.0.0.2' });
+      flooding.adopt(socket, () => void socket.destroy());
+      socket.on('error', () => {});
+      socket.once('close', () => {
+        lost += 1;
+        if (!flooding.disposed) flood();
+      });
+    }
+    for (let count = 0; count < 60; count++) flood();
+    await until('it is full, and they push each other out', () => home.server.clients === 40 && lost > 100);
+    const honest: RtspClient[] = [];
+    for (let count = 0; count < 20; count++) {
+      const client = flooding.use(await connectRtsp(home.server.port));
+      await playAs(client, home, 'guard');
+      honest.push(client);
+    }
+    await playAs(early, home, 'owner');
+    assert.deepEqual([home.server.readers, honest.some(({ closed }) => closed)], [21, false]);
+    assert.ok(home.server.counters.turnedAway > 100);
   });
 
   it('answers 403 to who may not watch', async () => {
@@ -109,7 +140,7 @@ describe('rtsp server with logins', () => {
     assert.equal((await client.request('DESCRIBE', `${home.url}x`)).status, 404);
   });
 
-  it('makes an address that guesses wait, counts it, and tells the log no name', async () => {
+  it('makes an address that guesses wait, but nobody there who has a right login; counts it, and tells the log no name', async () => {
     const clock = new ManualClock();
     await using home = await house({ access: door(), clock });
     using client = await connectRtsp(home.server.port);
@@ -117,14 +148,15 @@ describe('rtsp server with logins', () => {
       assert.equal((await client.request('DESCRIBE', home.url, basic('guard', `guess${guess}`))).status, 401);
     }
     using other = await connectRtsp(home.server.port);
-    const blocked = await other.request('DESCRIBE', home.url, basic('guard'));
+    const blocked = await other.request('DESCRIBE', home.url, basic('guard', 'guess'));
     assert.deepEqual([blocked.status, blocked.headers['retry-after']], [503, '60']);
     assert.equal((await other.request('DESCRIBE', home.url)).status, 401, 'who has said nothing yet is asked');
+    assert.equal((await other.request('DESCRIBE', home.url, basic('guard'))).status, 200, 'a right login');
     await clock.advance(loginLimits.windowMs);
     using again = await connectRtsp(home.server.port);
-    assert.equal((await again.request('DESCRIBE', home.url, basic('guard'))).status, 200);
+    assert.equal((await again.request('DESCRIBE', home.url, basic('guard', 'guess'))).status, 401, 'a minute later');
     const metrics = await home.ctx.metrics.registry.metrics();
-    assert.match(metrics, new RegExp(`sightline_rtsp_logins_failed_total ${loginLimits.failures}\n`));
+    assert.match(metrics, new RegExp(`sightline_rtsp_logins_failed_total ${loginLimits.failures + 2}\n`));
     const said = home.ctx.lines.filter(({ msg }) => msg === 'rtsp login failed');
     assert.ok(said.length >= 1 && said.length <= 3, `${said.length} lines`);
     assert.doesNotMatch(JSON.stringify(home.ctx.lines), /guess\d|guard/);

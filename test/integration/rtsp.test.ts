@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { describe, it } from 'node:test';
 import { nalType } from '../../src/media/nal.ts';
 import { serveConnection } from '../../src/media/rtsp-connection.ts';
@@ -12,6 +13,12 @@ import { testContext } from '../support/context.ts';
 import { connectRtsp, depacketise, type RtspClient } from '../support/rtsp-client.ts';
 import { format, house, play, pps, sps, tcp } from '../support/rtsp-house.ts';
 import { until } from '../support/until.ts';
+
+const noIPv6 = Object.values(networkInterfaces())
+  .flat()
+  .some((one) => one?.address === '::1')
+  ? false
+  : 'this machine has no IPv6';
 
 describe('rtsp server', () => {
   it('serves a stream from a key frame on, with a sender report first, and the pictures arrive as they were', async () => {
@@ -276,7 +283,16 @@ describe('rtsp server', () => {
     const accepted = Promise.withResolvers<Socket>();
     const listening = createServer((socket) => {
       serveConnection(
-        { socket, find: () => stream, cname: 'x', describeTimeoutMs: 60_000, onRefused() {}, onLoginFailed() {}, onDrop() {} },
+        {
+          socket,
+          find: () => stream,
+          cname: 'x',
+          describeTimeoutMs: 60_000,
+          onRefused() {},
+          onLoginFailed() {},
+          onFlood() {},
+          onDrop() {},
+        },
         ctx,
       );
       accepted.resolve(socket);
@@ -295,6 +311,24 @@ describe('rtsp server', () => {
     listening.close();
   });
 
+  it('describes a stream for the kind of IP that the client came by', { skip: noIPv6 }, async () => {
+    for (const [host, from, lines] of [
+      ['127.0.0.1', '127.0.0.1', ['o=- 0 0 IN IP4 127.0.0.1', 'c=IN IP4 0.0.0.0']],
+      ['::1', '::1', ['o=- 0 0 IN IP6 ::1', 'c=IN IP6 ::']],
+      // The kernel says ::ffff:127.0.0.1 of it.
+      ['::', '127.0.0.1', ['o=- 0 0 IN IP4 127.0.0.1', 'c=IN IP4 0.0.0.0']],
+    ] as const) {
+      await using home = await house({ host });
+      using client = await connectRtsp(home.server.port, from);
+      const { body } = await client.request('DESCRIBE', home.url);
+      assert.deepEqual(
+        body.split('\r\n').filter((line) => /^[oc]=/.test(line)),
+        lines,
+        host,
+      );
+    }
+  });
+
   it('ends a client that floods it before it may read anything', async () => {
     await using home = await house({ clock: new ManualClock() });
     for (const text of ['OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n', '$\x00\x00\x00']) {
@@ -303,7 +337,7 @@ describe('rtsp server', () => {
       client.socket.write(text.repeat(200), 'latin1');
       await until('it is ended', () => client.closed);
     }
-    assert.equal(home.server.clients, 0);
+    assert.deepEqual([home.server.clients, home.server.counters.flooded], [0, 2]);
   });
 
   it('answers others while one asks two thousand things at once', async () => {

@@ -198,6 +198,27 @@ test('a disk that fails is said too, until a write succeeds', async () => {
   assert.equal(store.state, 'ready');
 });
 
+test('audit rows of a disk that fails are stored once it takes writes, in their order, without being asked for', async () => {
+  using ctx = testContext();
+  await using directory = await temporaryDirectory();
+  await using store = await startStore({ directory: directory.path }, ctx);
+  const add = (subject: string) =>
+    store.audit.add({ at: ctx.clock.now(), actor: 'ada', action: 'user.add', subject, details: { via: 'session' } });
+  const subjects = async () => (await store.audit.list(10)).map(({ subject }) => subject).toReversed();
+  await add('before');
+  limitFiles(4096);
+  try {
+    for (const subject of ['first', 'second', 'third']) await add(subject);
+    assert.equal(store.state, 'failed');
+    assert.deepEqual(await subjects(), ['before']);
+  } finally {
+    limitFiles('unlimited');
+  }
+  await until('the rows are stored', async () => (await subjects()).length === 4);
+  assert.deepEqual(await subjects(), ['before', 'first', 'second', 'third']);
+  assert.equal(store.state, 'ready');
+});
+
 test('a store that filled its disk itself can still delete, and so makes room', async (t) => {
   const disk = await smallDisk(32 * 1024 * 1024);
   if (typeof disk === 'string') return t.skip(disk);

@@ -93,7 +93,6 @@ test('users are added, listed, given passwords and removed by command', async ()
     await accounts.addToken({ name, scopes: ['live'], cameras: 'all' }, { user: 'ci', via: 'control' });
   assert.deepEqual((await users(['remove', 'ci'])).out, ['ci is removed, with the tokens of their making: bell, home']);
   assert.deepEqual(accounts.listTokens(), []);
-  await accounts.audit[Symbol.asyncDispose]();
   const rows = (await store.audit.list(100))
     .toReversed()
     .map(({ actor, action, subject, details }) => [actor, details['via'], action, subject]);

@@ -1,63 +1,17 @@
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { type Browser, chromium, type Page } from 'playwright-core';
-import { missingTool } from '../support/data.ts';
-import { temporaryDirectory } from '../support/directory.ts';
+import { missingBrowser } from '../support/browser.ts';
 import { until } from '../support/until.ts';
 import { cannedAlert } from '../support/viewer-canned.ts';
-import { type ViewerMaterial, viewerMaterial } from '../support/viewer-material.ts';
-import { startViewerStub, type ViewerStub } from '../support/viewer-stub.ts';
+import { desk, logIn, open, phone, type Stage, shown, stage } from '../support/viewer-desk.ts';
+import { startViewerStub } from '../support/viewer-stub.ts';
 
 /**
  * The pages of the viewer in Chromium against a stub of the server (test/support/viewer-stub.ts): what they ask for, show, say to
  * readers and do by keyboard. Video is tested elsewhere.
  */
 
-const executable = '/usr/bin/chromium';
-const skip = missingTool(existsSync(executable), `a browser: ${executable}`);
-
-interface Stage extends AsyncDisposable {
-  readonly browser: Browser;
-  readonly material: ViewerMaterial;
-}
-
-async function stage(): Promise<Stage> {
-  const directory = await temporaryDirectory();
-  const root = process.getuid?.() === 0 ? ['--no-sandbox'] : [];
-  const [browser, material] = await Promise.all([
-    chromium.launch({ executablePath: executable, args: root }),
-    viewerMaterial(directory.path),
-  ]);
-  return {
-    browser,
-    material,
-    [Symbol.asyncDispose]: async () => {
-      await browser.close();
-      await directory[Symbol.asyncDispose]();
-    },
-  };
-}
-
-/** A page of a browser of its own, and everything that its console complained of. */
-async function open(browser: Browser, size: { width: number; height: number }): Promise<{ page: Page; complaints: string[] }> {
-  const context = await browser.newContext({ viewport: size });
-  const page = await context.newPage();
-  page.setDefaultTimeout(10_000);
-  const complaints: string[] = [];
-  page.on('console', (message) => {
-    if (message.type() === 'error' || message.type() === 'warning')
-      complaints.push(`${message.text()} ${message.location().url}`);
-  });
-  page.on('pageerror', (error) => complaints.push(error.message));
-  return { page, complaints };
-}
-
-async function logIn(page: Page, stub: ViewerStub, user: string, to = ''): Promise<void> {
-  const password = stub.users.get(user)?.password ?? '';
-  await page.context().request.post(`${stub.url}/api/v1/session`, { data: { user, password } });
-  await page.goto(`${stub.url}/${to}`);
-}
+const skip = missingBrowser();
 
 /** One browser for all: starting it is what takes the time. */
 let at: Stage;
@@ -67,16 +21,6 @@ before(async () => {
 after(async () => {
   await at?.[Symbol.asyncDispose]();
 });
-
-const desk = { width: 1280, height: 800 };
-const phone = { width: 360, height: 740 };
-
-/** Ids of the alerts in the column, from above. */
-async function shown(page: Page): Promise<string[]> {
-  return await page
-    .locator('.cards article')
-    .evaluateAll((cards) => cards.map((card) => card.getAttribute('data-alert') ?? ''));
-}
 
 /** Controls that a reader could not name, and on phones those too small for a thumb. */
 const faultyControls = (least: number) => `(() => {
@@ -202,7 +146,8 @@ test('login, alerts by keyboard, catch-up without gap or repetition, filter, rej
   assert.deepEqual(stub.sent.get('POST alerts/a3/reject'), { reason: 'taller', negative: true });
   await page.locator('[data-alert=a3]').getByText('Not this person, says omar').waitFor();
 
-  // The clip, at its frame.
+  // The clip, when it is there.
+  stub.clipAfterMs = 600_000;
   await page.locator('[data-alert=a3]').getByRole('button', { name: 'Evidence clip' }).click();
   const wait = page.getByText(/The clip is being written: \d+ s to go/);
   await wait.waitFor();
@@ -351,6 +296,10 @@ test('a night at the desk: a first look that fails, what waits from long ago, an
   await until('older ones are there', async () => (await shown(page)).length === 400);
   await page.getByRole('combobox', { name: 'Which alerts' }).selectOption('waiting');
 
+  // Nobody is in the list.
+  await page.mouse.move(200, 400);
+  await page.getByRole('button', { name: 'Full screen' }).focus();
+
   // An outage: what came meanwhile is asked for until it is answered.
   stub.cutEvents();
   await page.getByText('Connection lost: trying again').waitFor();
@@ -360,14 +309,19 @@ test('a night at the desk: a first look that fails, what waits from long ago, an
   await page.locator('[data-alert=n1]').waitFor();
   await until('nothing may be missing', async () => (await page.locator('.link').textContent()) === '');
 
-  // One click, and nobody there any more.
+  // One click: who stays there is not disturbed, and whoever has gone finds the list at its top.
   await page.locator('[data-alert=n1]').click({ position: { x: 150, y: 40 } });
   stub.alert(cannedAlert('n2', 'bruno', now));
   await page.getByRole('button', { name: '1 new: show' }).waitFor();
   await page.clock.fastForward(11_000);
+  assert.equal(await page.locator('[data-alert=n2]').count(), 0);
+  await page.mouse.move(200, 400);
+  await page.getByRole('button', { name: 'Full screen' }).focus();
+  await page.clock.fastForward(2000);
   await page.locator('[data-alert=n2]').waitFor();
+  await page.clock.fastForward(61_000);
   assert.deepEqual((await shown(page)).slice(0, 2), ['n2', 'n1']);
-  assert.ok(await page.getByRole('button', { name: /new: show/ }).isHidden());
+  await page.getByRole('button', { name: /new: show/ }).waitFor({ state: 'hidden' });
 
   // That somebody else closes an old one is nothing new.
   stub.alert(cannedAlert('before-all', 'ada', now - 90_000_000, { state: 'resolved' }));

@@ -431,6 +431,46 @@ test('an entry whose listener fails is erased all the same', () =>
     },
   ));
 
+test('names that look alike are one entry, and what is not seen in a name is refused, enrolled or imported', () =>
+  withRoom(async ({ watchlist, enrol, near }) => {
+    const { entry } = await enrol('zoe', { name: ' Zoe\u0301\u00a0 Ray ' });
+    assert.equal(entry.name, 'Zo\u00e9 Ray');
+    assert.equal((await enrol('zoe', { name: 'Zo\u00e9 Ray', variant: 2 })).entry.id, entry.id);
+    for (const name of ['Z\u200boe', '\u202eeoZ', 'Zo\u2066e', 'two\nlines', 'red\x1b[31m', '\u3164', 'Zo\u00ade', ' \ufeff '])
+      await assert.rejects(enrol('zoe', { name }), { code: 'control.request' }, JSON.stringify(name));
+    await assert.rejects(enrol('zoe', { name: 'Z\u200boe' }), /Z\ufffdoe has U\+200B: write it without/);
+    assert.equal(watchlist.list().length, 1);
+    const records: PortableEntry[] = [];
+    for await (const record of watchlist.export(undefined, 'kim')) records.push(record);
+    const [record] = records;
+    assert.ok(record);
+    await watchlist.remove(entry.id, 'kim');
+    const signal = new AbortController().signal;
+    const as = (name: string) => watchlist.import({ ...record, entry: { ...record.entry, name } }, 'kim', signal);
+    await assert.rejects(as('Zoe\u200d'), { code: 'control.request' });
+    assert.equal((await as('Zoe\u0301 ')).entry.name, 'Zo\u00e9');
+    assert.deepEqual((await near('zoe'))[0]?.[0], 'Zo\u00e9');
+  }));
+
+test('an entry from before with a name that would be refused now is loaded, found and takes pictures', async () => {
+  await using directory = await temporaryDirectory();
+  const name = 'O\u200bld ';
+  {
+    using ctx = testContext();
+    await using store = await startStore({ directory: directory.path }, ctx);
+    const old = { id: 'old', name, list: 'banned', kind: 'face', notes: '', reason: '', addedBy: 'kim', addedAt: 1 } as const;
+    await store.watchlist.put(old, []);
+  }
+  await withRoom(
+    async ({ watchlist, enrol }) => {
+      assert.equal(watchlist.get(name).entry.id, 'old');
+      assert.equal((await enrol('olga', { name: 'x', entryId: 'old' })).entry.name, name);
+      assert.equal((await enrol('olga', { name, variant: 2 })).entry.id, 'old');
+    },
+    { directory: directory.path },
+  );
+});
+
 test('what is done to the watchlist is audited by who and to which entry, without a name', () =>
   withRoom(async ({ enrol, watchlist, store }) => {
     const { entry, reference } = await enrol('alex');

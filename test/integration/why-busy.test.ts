@@ -22,7 +22,6 @@ test('why finds what reaches into its window, whatever the busy hour before left
   const { why } = createControlHandlers({
     keep: { store } as Keep,
     users: {} as UserHandlers,
-    log: ctx.log,
     now: () => at,
   });
   const { lines } = await why({ camera: 'lobby', at, windowMs: 60_000, timeZone: 'UTC' }, ctx.signal);

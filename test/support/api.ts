@@ -210,7 +210,6 @@ export async function startTestApi(ctx: Context, options: TestApiOptions = {}): 
   const control = createControlHandlers({
     keep: keep as unknown as Keep,
     users: createUserHandlers({ accounts }),
-    log: ctx.log,
     now: () => begin + 10_000,
     running: {
       alerts,

@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { type MediaDoor, type MediaDoorOptions, startMediaDoor } from '../../src/composition/media-door.ts';
 import type { Principal } from '../../src/core/access.ts';
+import { systemClock } from '../../src/core/clock.ts';
 import { type DoorSettings, type StreamUser, streamRealm } from '../../src/core/media-door.ts';
 import { writeTicket } from '../../src/core/tickets.ts';
 import { type TestContext, testContext } from './context.ts';
@@ -19,7 +20,12 @@ export const houseCameras = ['lobby', 'door', 'vault'];
 export const ticketKey = Buffer.alloc(32, 7);
 export const admin: Principal = { user: 'ada', role: 'admin', cameras: 'all', pictures: true, via: 'session' };
 export const viewer: Principal = { user: 'vic', role: 'viewer', cameras: ['lobby', 'vault'], pictures: false, via: 'session' };
-export const ticket = (principal: Principal) => writeTicket(principal, ticketKey, Date.now()).ticket;
+/** As the daemon writes it now, or has written it a while ago. */
+export function ticket(principal: Principal, options: { readonly agoMs?: number; readonly key?: Uint8Array } = {}): string {
+  const { agoMs = 0, key = ticketKey } = options;
+  const then = { now: () => systemClock.now() - agoMs, mono: () => systemClock.mono() - agoMs };
+  return writeTicket(principal, key, then).ticket;
+}
 
 export interface MediaHouse extends AsyncDisposable {
   readonly ctx: TestContext;

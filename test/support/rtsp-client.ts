@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
+import { connect, isIPv6, type Socket } from 'node:net';
 import { until } from './until.ts';
 
 export interface RtspReply {
@@ -23,9 +23,9 @@ export interface RtspClient extends Disposable {
   reply(): Promise<RtspReply>;
 }
 
-/** A client that does as the test says, without a will of its own. */
-export async function connectRtsp(port: number): Promise<RtspClient> {
-  const socket = connect(port, '127.0.0.1');
+/** A client that does as the test says, without a will of its own; `from` is an address of this machine. */
+export async function connectRtsp(port: number, from = '127.0.0.1'): Promise<RtspClient> {
+  const socket = connect({ port, host: isIPv6(from) ? '::1' : '127.0.0.1', localAddress: from });
   await once(socket, 'connect');
   const packets: RtspPacket[] = [];
   const replies: RtspReply[] = [];

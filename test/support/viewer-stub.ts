@@ -50,6 +50,9 @@ export interface StubUser {
   readonly password: string;
   readonly role: Role;
   readonly pictures: boolean;
+  readonly disabled?: boolean;
+  /** All without. */
+  readonly cameras?: readonly string[];
 }
 
 export interface ViewerStub extends AsyncDisposable {
@@ -74,6 +77,10 @@ export interface ViewerStub extends AsyncDisposable {
   sessionLeftMs: number;
   /** A proxy before the server sends requests of the API to its login. */
   proxyEnded: boolean;
+  /** From the decision of an alert until its clip is there. */
+  clipAfterMs: number;
+  /** What the check of a photo says. */
+  check: ViewerMaterial['check'];
 }
 
 const steps: Readonly<Record<string, AlertState>> = { acknowledge: 'acknowledged', resolve: 'resolved', reject: 'rejected' };
@@ -88,12 +95,15 @@ export async function startViewerStub(material: ViewerMaterial): Promise<ViewerS
     ['nadia', { password: 'a quiet night', role: 'admin', pictures: true }],
     ['omar', { password: 'a long shift', role: 'operator', pictures: false }],
     ['vera', { password: 'only looking', role: 'viewer', pictures: false }],
+    ['wim', { password: 'long gone', role: 'viewer', pictures: false, disabled: true }],
   ]);
   let eventsOpen = true;
   let setupNeeded = false;
   let failing = 0;
   let sessionLeftMs = 86_400_000 * 7;
   let proxyEnded = false;
+  let clipAfterMs = 10_000;
+  let check = material.check;
   let lastSession = 0;
 
   const tell = (event: string, data: unknown) => {
@@ -112,7 +122,7 @@ export async function startViewerStub(material: ViewerMaterial): Promise<ViewerS
     const name = sessions.get(id ?? '');
     const user = users.get(name ?? '');
     if (name === undefined || user === undefined) return undefined;
-    return { user: name, role: user.role, cameras: 'all', pictures: user.pictures, via: 'session' };
+    return { user: name, role: user.role, cameras: user.cameras ?? 'all', pictures: user.pictures, via: 'session' };
   };
   const idOf = (request: IncomingMessage) => /sightline=(\w+)/.exec(request.headers.cookie ?? '')?.[1] ?? '';
   const sessionOf = (principal: Principal, id: string) => ({
@@ -144,7 +154,13 @@ export async function startViewerStub(material: ViewerMaterial): Promise<ViewerS
       sessions.set(`s${lastSession}`, name);
       const user = users.get(name);
       if (user === undefined) throw new Error('no such user');
-      const principal: Principal = { user: name, role: user.role, cameras: 'all', pictures: user.pictures, via: 'session' };
+      const principal: Principal = {
+        user: name,
+        role: user.role,
+        cameras: user.cameras ?? 'all',
+        pictures: user.pictures,
+        via: 'session',
+      };
       json(sessionOf(principal, `s${lastSession}`), status, {
         'set-cookie': `sightline=s${lastSession}; HttpOnly; SameSite=Strict; Path=/`,
       });
@@ -215,7 +231,7 @@ export async function startViewerStub(material: ViewerMaterial): Promise<ViewerS
         return picture(response, pictureOf(material, 'reference', alert.entry?.id ?? ''));
       }
       if (what === 'clip/index') {
-        const dueAt = alert.decidedAt + 10_000;
+        const dueAt = alert.decidedAt + clipAfterMs;
         if (Date.now() < dueAt)
           return problem(404, 'clip.unknown', `alert ${alert.id} has no clip: it is being written`, { dueAt });
         return json(material.clipIndex);
@@ -231,7 +247,7 @@ export async function startViewerStub(material: ViewerMaterial): Promise<ViewerS
     }
     if (api === 'watchlist' && method === 'GET') return json({ items: entryViews(Date.now()) });
     if (api === 'watchlist/check') {
-      const { width, height, faces } = material.check;
+      const { width, height, faces } = check;
       return json({ width, height, refusals: [], faces });
     }
     if (api === 'watchlist')
@@ -244,12 +260,12 @@ export async function startViewerStub(material: ViewerMaterial): Promise<ViewerS
     if (api.startsWith('watchlist/') && method === 'DELETE') return empty();
     if (api === 'users' && method === 'GET')
       return json({
-        items: [...users].map(([user, { role, pictures }], index) => ({
+        items: [...users].map(([user, { role, pictures, disabled = false }], index) => ({
           user,
           role,
           cameras: index === 2 ? ['lobby', 'cashdesk'] : 'all',
           pictures,
-          disabled: false,
+          disabled,
           password: true,
           streamPassword: index === 0,
           createdAt: Date.now() - 86_400_000 * 30,
@@ -294,7 +310,7 @@ export async function startViewerStub(material: ViewerMaterial): Promise<ViewerS
             at: Date.now() - 700_000,
             actor: 'nadia',
             action: 'picture.viewed',
-            subject: 'r-ada',
+            subject: 'ada-left',
             details: { what: 'watchlist' },
           },
           {
@@ -347,6 +363,18 @@ export async function startViewerStub(material: ViewerMaterial): Promise<ViewerS
     },
     set proxyEnded(ended) {
       proxyEnded = ended;
+    },
+    get check() {
+      return check;
+    },
+    set check(found) {
+      check = found;
+    },
+    get clipAfterMs() {
+      return clipAfterMs;
+    },
+    set clipAfterMs(ms) {
+      clipAfterMs = ms;
     },
     get setupNeeded() {
       return setupNeeded;

@@ -15,7 +15,6 @@ import {
   plainAddress,
   seenAs,
 } from '../../src/http/auth/addresses.ts';
-import { createAuditNotes } from '../../src/http/auth/audit.ts';
 import { readCookie, writeCookie } from '../../src/http/auth/cookie.ts';
 import { createPasswords, requireGoodPassword } from '../../src/http/auth/passwords.ts';
 import { csrfToken, newStreamPassword } from '../../src/http/auth/secrets.ts';
@@ -352,7 +351,7 @@ test('nobody waits at the door for a disk that is full: sessions hold in memory,
     calls.push(what);
   };
   const users = {
-    load: async () => ({ users: [bo], sessions: [], tokens: [] }),
+    load: async () => ({ users: [bo], sessions: [], tokens: [], seen: [] }),
     addSession: write('add'),
     endSessions: write('end'),
     touch: write('touch'),
@@ -378,28 +377,4 @@ test('nobody waits at the door for a disk that is full: sessions hold in memory,
   await accounts.remove('bo', { user: 'ada', via: 'session' });
   assert.deepEqual([accounts.user('bo'), revoked.at(-1)], [undefined, 'bo rights']);
   assert.match(await ctx.metrics.registry.metrics(), /sightline_auth_store_failures_total [1-9]/);
-});
-
-test('audit rows that cannot be stored, and those beyond what may wait, are counted and said', async () => {
-  using ctx = testContext();
-  const by = { user: 'ada', via: 'session' } as const;
-  {
-    await using failing = createAuditNotes(
-      { add: () => Promise.reject(new SightlineError('store.full', 'the disk is full')) },
-      ctx,
-    );
-    failing.note(by, 'user.add', 'bo');
-  }
-  assert.match(await ctx.metrics.registry.metrics(), /sightline_audit_lost_total 1/);
-  const line = ctx.lines.find(({ msg }) => msg === 'audit row was lost');
-  assert.deepEqual(
-    [line?.['actor'], line?.['action'], line?.['subject'], line?.['reason']],
-    ['ada', 'user.add', 'bo', 'the disk is full'],
-  );
-  const held = Promise.withResolvers<void>();
-  const slow = createAuditNotes({ add: () => held.promise }, ctx);
-  for (let at = 0; at < 510; at += 1) slow.note(by, 'user.add', 'bo');
-  assert.match(await ctx.metrics.registry.metrics(), /sightline_audit_lost_total 11/);
-  held.resolve();
-  await slow[Symbol.asyncDispose]();
 });

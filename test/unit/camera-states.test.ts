@@ -29,3 +29,20 @@ test('camera states: one that is gone is said to be gone', () => {
   assert.deepEqual(cameras.configure([], 2000), ['lobby']);
   assert.deepEqual(said, ['connecting', undefined]);
 });
+
+test('camera states: when it is tried next is told each time, and to those only who look on', () => {
+  const said: string[] = [];
+  const cameras = createCameraStates(
+    (_camera, state) => said.push(`${state?.state}`),
+    (_camera, state) => said.push(`again at ${state.state === 'away' ? state.retryAt : ''} since ${state.since}`),
+  );
+  cameras.configure(['lobby'], 1000);
+  for (const [since, retryAt] of [
+    [2000, 3000],
+    [3000, 5000],
+    [3000, 5000],
+    [5000, 9000],
+  ] as const)
+    cameras.set('lobby', { state: 'away', since, reason: 'no answer', retryAt });
+  assert.deepEqual(said, ['connecting', 'away', 'again at 5000 since 2000', 'again at 9000 since 2000']);
+});

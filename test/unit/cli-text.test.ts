@@ -12,8 +12,19 @@ const now = Date.UTC(2026, 6, 1, 12, 30);
 test('what steers a terminal is shown as an escape, and JSON stays the same JSON', () => {
   assert.equal(printable('a\x1b[2Jb\x9b\x7f'), 'a\\u001b[2Jb\\u009b\\u007f');
   assert.equal(printable('Zoë 東京 😀\t1\n2'), 'Zoë 東京 😀\t1\n2');
+  assert.equal(printable('\u202eada\u2066'), '\\u202eada\\u2066');
   const value = { name: 'a\x1b\x9b\x7f\n' };
   assert.deepEqual(JSON.parse(printable(JSON.stringify(value))), value);
+});
+
+test('what somebody else has written begins no line of a table', () => {
+  assert.deepEqual(
+    table([
+      ['reason', 'seen\nlist  staff'],
+      ['notes', 'a\tb'],
+    ]),
+    ['reason  seen\\nlist  staff', 'notes   a b'],
+  );
 });
 
 test('a time of day is the latest one that is not in the future', () => {

@@ -95,6 +95,29 @@ function fixture() {
   };
 }
 
+test('of a camera that masks are put on or taken off nothing is kept, and those who watch go on at the next key frame', () => {
+  const { hub, said } = fixture();
+  hub.format(format());
+  const kept = () => hub.channel('lobby', 'clean')?.kept.length;
+  hub.unit(unit(0));
+  hub.unit(unit(1));
+  assert.equal(kept(), 2);
+  assert.deepEqual(hub.setCameras([{ camera: 'lobby', masked: false }]), [], 'nothing has changed');
+  assert.equal(kept(), 2);
+  for (const masked of [true, false]) {
+    said.length = 0;
+    assert.deepEqual(hub.setCameras([{ camera: 'lobby', masked }]), ['lobby']);
+    assert.deepEqual(
+      said.filter((line) => line.endsWith(' cut')),
+      ['lobby cut', 'lobby/annotated cut'],
+    );
+    hub.unit(unit(2));
+    assert.equal(kept(), 0);
+    hub.unit(unit(25));
+    assert.equal(kept(), 1);
+  }
+});
+
 test('boxes and video of a camera meet on one clock, in whatever order they come', () => {
   using all = fixture();
   const { hub, frames, units } = all;

@@ -63,6 +63,13 @@ test('a frame becomes boxes in fractions with the names known by then, by the 90
   assert.ok(liveFrame.safeParse({ type: 'frame', pts: Number(pts90k), ...rest }).success);
 });
 
+test('who is to be ignored is drawn as quietly as nobody', () => {
+  const known = { decided: true, text: 'Otto', score: 0.7, list: 'staff', entryId: 'e2', kind: 'face' } as const;
+  const staff = { kind: 'ignore', severity: 'high', purpose: '', owner: '', maxAge: undefined } as const;
+  const [box] = overlayOf(frame, () => known, { staff }).boxes;
+  assert.deepEqual([box?.colour, box?.match?.name], ['#9a9a9a', 'Otto']);
+});
+
 test('time stamps come to 90 kHz rounded as FFmpeg rescales them: to the nearest, halves away from zero', () => {
   // av_rescale_q(a, b, {1, 90000}) of FFmpeg 8.1 by hand: a * 90000 * num / den, AV_ROUND_NEAR_INF.
   const cases: readonly (readonly [bigint, number, number, bigint])[] = [

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { type LiveFrame, writeUnitHead } from '../../src/core/live-messages.ts';
 import { Figures } from '../../src/http/viewer/live/figures.js';
 import { fragment, initSegment } from '../../src/http/viewer/live/mp4.js';
-import { boxAt, inkOn, labelOf, placeOf, trailsOf } from '../../src/http/viewer/live/overlay.js';
+import { boxAt, drawBoxes, inkOn, labelOf, placeOf, trailsOf } from '../../src/http/viewer/live/overlay.js';
 import { holdMs, maxHeld, Pairing } from '../../src/http/viewer/live/pairing.js';
 import { ReplayGauge } from '../../src/http/viewer/live/replay.js';
 import { retryDelayMs } from '../../src/http/viewer/live/retry.js';
@@ -293,6 +293,41 @@ test('boxes are named by similarity, in ink that can be read, and are found unde
   const place = placeOf(320, 180, 320, 180);
   assert.equal(boxAt([numberedBox(0, true)], place, 20, 90)?.track, 7);
   assert.equal(boxAt([numberedBox(0, true)], place, 2, 90), undefined);
+});
+
+test('labels of people who cross lie beside each other, those of listed people in the place that is theirs', () => {
+  const grounds: (readonly number[])[] = [];
+  const texts: string[] = [];
+  const context = {
+    measureText: (text: string) => ({ width: text.length * 7 }),
+    fillRect: (...box: readonly number[]) => grounds.push(box),
+    fillText: (text: string) => texts.push(text),
+    strokeRect: () => {},
+  } as unknown as Parameters<typeof drawBoxes>[0];
+  const box = (number: number, predicted: boolean, left: number) => ({
+    ...numberedBox(number, predicted),
+    track: number,
+    box: [left, 0.4, 0.15, 0.3] as [number, number, number, number],
+  });
+  const frame = { ...metadata(0), boxes: [box(1, true, 0.42), box(2, false, 0.4), box(3, true, 0.1)] };
+  drawBoxes(context, frame, placeOf(640, 360, 640, 360), 1, []);
+  assert.equal(grounds.length, 3);
+  for (const [index, [x = 0, y = 0, width = 0, height = 0]] of grounds.entries())
+    for (const [otherX = 0, otherY = 0, otherWidth = 0, otherHeight = 0] of grounds.slice(index + 1))
+      assert.ok(x + width <= otherX || otherX + otherWidth <= x || y + height <= otherY || otherY + otherHeight <= y);
+  const listed = grounds[texts.findIndex((text) => text.startsWith('Number'))];
+  assert.ok((listed?.[1] ?? 0) < 0.4 * 360, 'above its box');
+});
+
+test('a player that catches up draws faster than the camera takes pictures, and says what the camera does', () => {
+  const figures = new Figures();
+  // 25 a second were taken; 41 a second are drawn.
+  for (let picture = 0; picture < 80; picture += 1) figures.add((picture * 1000) / 41, 3000 - picture * (40 - 1000 / 41), true);
+  assert.ok(Math.abs(figures.recent((79 * 1000) / 41).fps - 25) < 0.1);
+  // One that falls behind says how many it draws.
+  figures.forget();
+  for (let picture = 0; picture < 20; picture += 1) figures.add(picture * 100, 80 + picture * 60, true);
+  assert.ok(Math.abs(figures.recent(1900).fps - 10) < 0.1);
 });
 
 test('how far apart pictures are is known after they stop', () => {

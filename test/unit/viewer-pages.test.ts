@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { AlertStore, passes } from '../../src/http/viewer/parts/alert-store.js';
 import { ApiError, isCsrfRefusal } from '../../src/http/viewer/parts/api.js';
+import { decoded } from '../../src/http/viewer/parts/base.js';
 import { boxesAt } from '../../src/http/viewer/parts/clip-index.js';
 import { eventParser } from '../../src/http/viewer/parts/events.js';
 import { columnsFor } from '../../src/http/viewer/parts/layout.js';
@@ -9,6 +10,12 @@ import { type Session, sameRights } from '../../src/http/viewer/parts/session.js
 import { cannedAlert } from '../support/viewer-canned.ts';
 
 /** What the pages of the viewer decide without a page. */
+
+test('an address that is no encoding of anything leads nowhere and breaks nothing', () => {
+  assert.equal(decoded('alerts%2F1'), 'alerts/1');
+  assert.equal(decoded('%'), '');
+  assert.equal(decoded('%ff'), '');
+});
 
 test('an alert is known once, in its newest form, in whatever order it is told', () => {
   const store = new AlertStore();
@@ -86,7 +93,7 @@ test('boxes of a clip at a time are those of the frame that is shown then', () =
 test('what is asked again after a login elsewhere, and what makes a page load anew', () => {
   assert.ok(isCsrfRefusal(new ApiError(403, 'http.forbidden', 'X-CSRF is missing or wrong', { reason: 'csrf' })));
   assert.ok(isCsrfRefusal(new ApiError(403, 'http.forbidden', 'X-CSRF is missing or wrong')));
-  assert.ok(!isCsrfRefusal(new ApiError(403, 'http.forbidden', 'vera has not the permission alerts.act')));
+  assert.ok(!isCsrfRefusal(new ApiError(403, 'http.forbidden', 'vera does not have the permission alerts.act')));
   const omar: Session = {
     user: 'omar',
     role: 'operator',

@@ -56,8 +56,12 @@ export const healthRoutes: readonly Route<ApiServices>[] = [
     answers: { 200: { says: 'The state.', json: statusView } },
     handle: async ({ principal, raw }, services) => {
       const { parts, lastReload, ...status } = await services.status();
+      const { cameras } = principal;
+      const theirs =
+        cameras === 'all' ? undefined : await services.alerts.list({ open: true, ofCameras: cameras, limit: mostOpen });
       return json({
         ...status,
+        ...(theirs === undefined ? {} : { alerts: { open: theirs.alerts.length } }),
         parts: parts.filter((part) => mayKnow(part, principal)),
         cameras: camerasFor(principal, services.hostOf(raw), services),
         ...(lastReload === undefined || !may(principal, 'config.reload') ? {} : { lastReload }),
@@ -106,6 +110,9 @@ export const healthRoutes: readonly Route<ApiServices>[] = [
     handle: (): Answer => ({ kind: 'empty', status: 426, headers: { upgrade: 'websocket' } }),
   }),
 ];
+
+/** Open alerts are counted up to here for those who see some cameras only. */
+const mostOpen = 1000;
 
 const cameraPart = 'camera ';
 

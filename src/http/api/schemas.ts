@@ -260,7 +260,7 @@ export const statusView = z
     engine: z.string(),
     index: z.strictObject({ kind: z.string(), reason: z.string().optional() }),
     watchlist: z.strictObject({ entries: z.number(), references: z.number(), outdated: z.number() }),
-    alerts: z.strictObject({ open: z.number() }),
+    alerts: z.strictObject({ open: z.number() }).describe("Those of the caller's cameras."),
     outbox: z.strictObject({ waiting: z.number(), dead: z.number() }),
     media: z
       .strictObject({

@@ -9,7 +9,10 @@ import { cursor, id, limit, note, ofCameras, route, text } from './shared.ts';
 
 const group = 'Watchlist';
 const photoBodyBytes = Math.ceil((photoLimitBytes * 4) / 3) + 64 * 1024;
-const photoBase64 = z.base64().min(1).describe('JPEG, PNG, WebP, TIFF or AVIF, up to 20 MB, base64.');
+const photoBase64 = z
+  .base64()
+  .min(1, 'is empty: it takes a photo')
+  .describe('JPEG, PNG, WebP, GIF, TIFF or AVIF, up to 20 MB, base64.');
 const kind = z.enum(['face', 'body']).default('face');
 const anEntry = z.strictObject({ id });
 

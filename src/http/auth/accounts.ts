@@ -105,14 +105,24 @@ function isSetUp(): SightlineError {
   });
 }
 
+/** In the audit trail these are no users: what nobody or the program itself has done. */
+const reservedNames = ['nobody', 'sightline'];
+
+function requireFreeName(name: string): void {
+  if (!reservedNames.includes(name.toLowerCase())) return;
+  throw new SightlineError('user.refused', `${name} stands for the system in the audit trail; choose another name`, {
+    details: { name },
+  });
+}
+
 export async function startAccounts(store: Pick<Store, 'users' | 'audit'>, ctx: Context): Promise<Accounts> {
   const { clock } = ctx;
   const stored = await store.users.load();
   const users = new Map(stored.users.map((user) => [user.name, user]));
   const rights = new Map<string, AbortController>();
-  const sessions = createSessions(stored.sessions);
+  const sessions = createSessions(stored.sessions, stored.seen);
   const tokens = createTokens(stored.tokens);
-  const audit = createAuditNotes(store.audit, ctx);
+  const audit = createAuditNotes(store.audit, clock);
   const passwords = createPasswords(ctx);
   const changeListeners = new Set<(users: readonly StreamUser[]) => void>();
   const revokeListeners = new Set<(user: string, cause: RevokeCause) => void>();
@@ -144,7 +154,7 @@ export async function startAccounts(store: Pick<Store, 'users' | 'audit'>, ctx: 
   function view(name: string): UserView {
     const user = find(name);
     const own = sessions.of(name);
-    const lastSeenAt = Math.max(...own.map((session) => session.lastSeenAt));
+    const lastSeenAt = sessions.lastSeenAt(name);
     return {
       user: user.name,
       role: user.role,
@@ -155,7 +165,7 @@ export async function startAccounts(store: Pick<Store, 'users' | 'audit'>, ctx: 
       streamPassword: user.ha1 !== undefined,
       createdAt: user.createdAt,
       sessions: own.length,
-      ...(own.length === 0 ? {} : { lastSeenAt }),
+      ...(lastSeenAt === undefined ? {} : { lastSeenAt }),
     };
   }
 
@@ -242,6 +252,7 @@ export async function startAccounts(store: Pick<Store, 'users' | 'audit'>, ctx: 
     },
     openSession: (name, addressKind) => inTurn(() => openSession(name, addressKind)),
     add: async ({ user: name, password, role, cameras, pictures }, by) => {
+      requireFreeName(name);
       if (password !== undefined) requireGoodPassword(password, name);
       const passwordHash = password === undefined ? '' : await passwords.hash(password);
       return inTurnOf(by, async () => {
@@ -293,6 +304,7 @@ export async function startAccounts(store: Pick<Store, 'users' | 'audit'>, ctx: 
         users.delete(name);
         announce();
         sessions.end(sessions.of(name).map(({ hash }) => hash));
+        sessions.forget(name);
         revoke(name, 'rights');
         audit.note(by, 'user.remove', name);
         endTokens(made, by, name);
@@ -343,6 +355,7 @@ export async function startAccounts(store: Pick<Store, 'users' | 'audit'>, ctx: 
     },
     completeSetup: async (secret, name, password) => {
       if (users.size > 0) throw isSetUp();
+      requireFreeName(name);
       requireGoodPassword(password, name);
       const passwordHash = await passwords.hash(password);
       await inTurn(async () => {
@@ -366,7 +379,6 @@ export async function startAccounts(store: Pick<Store, 'users' | 'audit'>, ctx: 
     [Symbol.asyncDispose]: async () => {
       await line;
       await keeping[Symbol.asyncDispose]();
-      await audit[Symbol.asyncDispose]();
     },
   };
 }

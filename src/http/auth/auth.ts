@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyRequest } from 'fastify';
 import type { Config } from '../../config/schema.ts';
 import { may, type Permission, type Principal } from '../../core/access.ts';
@@ -12,6 +13,7 @@ import {
   headerText,
   isLoopbackHost,
   isSameSite,
+  placeOf,
   plainAddress,
   type Seen,
   seenAs,
@@ -57,6 +59,8 @@ export interface Auth extends Disposable {
   /** The session whose cookie came along, by its hash, whether it counts here or not. */
   sessionIn(request: FastifyRequest): string | undefined;
   seenAs(request: FastifyRequest): Seen;
+  /** As `Gate` has it. */
+  placeOf(peer: string | undefined, headers?: IncomingHttpHeaders): string | undefined;
   /** The value of a Set-Cookie header; without a session one that takes the cookie away. */
   cookie(request: FastifyRequest, session: { readonly id: string; readonly expiresAt: number } | undefined): string;
 }
@@ -184,7 +188,7 @@ export function createAuth({ accounts, http, proxySecret }: AuthOptions, ctx: Co
     const caller = await identify(request);
     if (caller === undefined) throw new SightlineError('http.auth', 'log in first');
     if (permission !== undefined && !may(caller.principal, permission))
-      throw new SightlineError('http.forbidden', `${caller.principal.user} has not the permission ${permission}`, {
+      throw new SightlineError('http.forbidden', `${caller.principal.user} does not have the permission ${permission}`, {
         details: { permission },
       });
     return caller;
@@ -212,6 +216,12 @@ export function createAuth({ accounts, http, proxySecret }: AuthOptions, ctx: Co
       return id === undefined ? undefined : accounts.sessions.use(id, clock.now())?.record.hash;
     },
     seenAs: seen,
+    placeOf: (peer, headers = {}) => {
+      const plain = plainAddress(peer);
+      if (plain === undefined) return undefined;
+      const { address } = seenAs({ peer: plain, encrypted: false, headers }, isProxy);
+      return isProxy(address) ? undefined : placeOf(address);
+    },
     cookie: (request, session) =>
       writeCookie(session?.id ?? '', {
         secure: seen(request).https,

@@ -80,10 +80,11 @@ export function startCredentialKeeping(options: KeepingOptions, ctx: Context): C
   async function storeUse(): Promise<void> {
     await storeEnds([]);
     const used = {
+      users: sessions.takeSeen(),
       sessions: sessions.takeTouched().map(({ hash, lastSeenAt }) => ({ hash, at: lastSeenAt })),
       tokens: tokens.takeTouched().flatMap(({ id, lastUsedAt }) => (lastUsedAt === undefined ? [] : [{ id, at: lastUsedAt }])),
     };
-    if (used.sessions.length + used.tokens.length === 0) return;
+    if (used.users.length + used.sessions.length + used.tokens.length === 0) return;
     await tryTo('when sessions were used was not stored', () => store.touch(used));
   }
 

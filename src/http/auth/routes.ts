@@ -31,6 +31,8 @@ export interface AuthServices {
   readonly ticketKey: Uint8Array;
   /** Wall clock, milliseconds. */
   now(): number;
+  /** CLOCK_MONOTONIC, milliseconds. */
+  mono(): number;
 }
 
 const route = routesOf<AuthServices>();
@@ -86,7 +88,7 @@ function requirePerson({ principal }: Pick<Asked, 'principal'>): void {
 
 function requireSelfOrManager({ principal }: Pick<Asked, 'principal'>, user: string): void {
   if (may(principal, 'users.manage') || (principal.user === user && principal.via !== 'token')) return;
-  throw new SightlineError('http.forbidden', `${principal.user} has not the permission users.manage`, {
+  throw new SightlineError('http.forbidden', `${principal.user} does not have the permission users.manage`, {
     details: { permission: 'users.manage' },
   });
 }
@@ -327,10 +329,10 @@ export const authRoutes: readonly Route<AuthServices>[] = [
     says: 'A ticket for the live feed, to be sent in its `hello` within half a minute.',
     secret: true,
     answers: { 200: { says: 'The ticket.', json: z.object({ ticket: z.string(), expiresAt: z.number() }) } },
-    handle: ({ principal }, { ticketKey, now }) => {
+    handle: ({ principal }, { ticketKey, now, mono }) => {
       // A ticket has no scopes: that of a token gives no more than the least role that has `live`.
       const bearer: Principal = principal.scopes === undefined ? principal : { ...principal, role: 'viewer', pictures: false };
-      return json(writeTicket(bearer, ticketKey, now()));
+      return json(writeTicket(bearer, ticketKey, { now, mono }));
     },
   }),
   route({

@@ -16,6 +16,12 @@ export interface Session {
   readonly signal: AbortSignal;
 }
 
+export interface Seen {
+  readonly user: string;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+}
+
 interface Live {
   record: SessionRecord;
   controller: AbortController;
@@ -40,6 +46,12 @@ export interface Sessions {
   endOver(now: number): readonly SessionRecord[];
   /** Those used since it was last asked. */
   takeTouched(): readonly SessionRecord[];
+  /** When a user was last there, in a session that may be over. */
+  lastSeenAt(user: string): number | undefined;
+  /** Users who were there since it was last asked. */
+  takeSeen(): readonly Seen[];
+  /** A user who is gone was never here. */
+  forget(user: string): void;
   readonly size: number;
 }
 
@@ -47,10 +59,19 @@ function isOver({ lastSeenAt, expiresAt }: SessionRecord, now: number): boolean 
   return now >= expiresAt || now - lastSeenAt >= idleMs;
 }
 
-export function createSessions(stored: readonly SessionRecord[]): Sessions {
+/** `seen`: when users were last there, as stored. */
+export function createSessions(stored: readonly SessionRecord[], seen: readonly Seen[] = []): Sessions {
   const live = new Map<string, Live>(
     stored.map((record) => [record.hash, { record, controller: new AbortController(), touched: false }]),
   );
+
+  const seenAt = new Map(seen.map(({ user, at }) => [user, at]));
+  const unstored = new Set<string>();
+
+  function see(user: string, now: number): void {
+    seenAt.set(user, now);
+    unstored.add(user);
+  }
 
   function of(user: string): readonly SessionRecord[] {
     return [...live.values()].map(({ record }) => record).filter((record) => record.user === user);
@@ -80,6 +101,7 @@ export function createSessions(stored: readonly SessionRecord[]): Sessions {
       const ended = others.slice(maxOfUser - 1).map(({ hash }) => hash);
       end(ended);
       live.set(record.hash, { record, controller: new AbortController(), touched: false });
+      see(user, now);
       return { id, record, ended };
     },
     use: (id, now) => {
@@ -87,6 +109,7 @@ export function createSessions(stored: readonly SessionRecord[]): Sessions {
       if (found === undefined || isOver(found.record, now)) return undefined;
       found.record = { ...found.record, lastSeenAt: now };
       found.touched = true;
+      see(found.record.user, now);
       return { record: found.record, signal: found.controller.signal };
     },
     of,
@@ -107,6 +130,19 @@ export function createSessions(stored: readonly SessionRecord[]): Sessions {
       const touched = [...live.values()].filter((session) => session.touched);
       for (const session of touched) session.touched = false;
       return touched.map(({ record }) => record);
+    },
+    lastSeenAt: (user) => seenAt.get(user),
+    takeSeen: () => {
+      const users = [...unstored];
+      unstored.clear();
+      return users.flatMap((user) => {
+        const at = seenAt.get(user);
+        return at === undefined ? [] : [{ user, at }];
+      });
+    },
+    forget: (user) => {
+      seenAt.delete(user);
+      unstored.delete(user);
     },
     get size() {
       return live.size;

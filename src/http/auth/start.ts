@@ -34,7 +34,7 @@ export async function createAuthPart({ accounts, store, http, ticketKey }: AuthP
   const now = () => ctx.clock.now();
   return {
     auth,
-    routes: bindRoutes(authRoutes, { auth, login, accounts, audit: store.audit, ticketKey, now }),
+    routes: bindRoutes(authRoutes, { auth, login, accounts, audit: store.audit, ticketKey, now, mono: () => ctx.clock.mono() }),
     [Symbol.dispose]: () => {
       login[Symbol.dispose]();
       auth[Symbol.dispose]();

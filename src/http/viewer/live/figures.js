@@ -21,7 +21,7 @@ export class Figures {
     this.#drawn.push({ at, delayMs, boxed });
   }
 
-  /** @param {number} now @returns {{ fps: number, delayMs: number, behind: boolean }} delay: the median; behind: most went without boxes */
+  /** @param {number} now @returns {{ fps: number, delayMs: number, behind: boolean }} fps: by the time of capture where pictures are drawn faster than they were taken, to catch up; delay: the median; behind: most went without boxes */
   recent(now) {
     const from = this.#drawn.findIndex(({ at }) => at > now - windowMs);
     this.#drawn.splice(0, from < 0 ? this.#drawn.length : from);
@@ -29,7 +29,7 @@ export class Figures {
     const first = this.#drawn[0];
     const last = this.#drawn.at(-1);
     if (first === undefined || last === undefined) return { fps: 0, delayMs: 0, behind: false };
-    const between = last.at - first.at;
+    const between = Math.max(last.at - first.at, last.at - last.delayMs - (first.at - first.delayMs));
     const bare = this.#drawn.filter(({ boxed }) => !boxed).length;
     return {
       fps: between > 0 ? ((this.#drawn.length - 1) * 1000) / between : 0,

@@ -102,8 +102,7 @@ export function drawBoxes(context, frame, place, ratio, before) {
     );
   }
   // Texts lie above all lines; those of listed people above the rest.
-  for (const box of frame.boxes) if (box.match === undefined) drawLabel(context, box, place, ratio);
-  for (const box of frame.boxes) if (box.match !== undefined) drawLabel(context, box, place, ratio);
+  for (const label of labelsOf(context, frame.boxes, place, ratio).toReversed()) drawLabel(context, label, ratio);
 }
 
 /**
@@ -126,35 +125,58 @@ function drawTrail(context, points, colour, place, ratio) {
   context.globalAlpha = 1;
 }
 
+/** What is written at a box, and where on the canvas. @typedef {Place & { colour: string, lines: readonly string[] }} PlacedLabel */
+
 /**
+ * Above their boxes, or below where there is no room or another one is there already; of several those of listed people choose first.
+ *
  * @param {CanvasRenderingContext2D} context
- * @param {LiveBox} box
+ * @param {readonly LiveBox[]} boxes
  * @param {Place} place
  * @param {number} ratio
+ * @returns {PlacedLabel[]} those of listed people first
  */
-function drawLabel(context, box, place, ratio) {
+function labelsOf(context, boxes, place, ratio) {
   const px = Math.round(fontPx * ratio);
   const padding = Math.round(paddingPx * ratio);
   context.font = font(px);
-  const parts = labelOf(box);
-  const oneLine = parts.join('  ');
-  const lines = widthOf(context, oneLine, px) + 2 * padding <= place.width / 2 ? [oneLine] : parts;
-  const width = Math.max(...lines.map((line) => widthOf(context, line, px))) + 2 * padding;
-  const lineHeight = Math.round(px * 1.25);
-  const height = lines.length * lineHeight + padding;
-  const left = place.x + box.box[0] * place.width;
-  const top = place.y + box.box[1] * place.height;
-  const bottom = top + box.box[3] * place.height;
-  const x = Math.round(Math.max(place.x, Math.min(left, place.x + place.width - width)));
-  const above = top - height >= place.y;
-  const below = Math.min(bottom, place.y + place.height - height);
-  const y = Math.round(above ? top - height : below);
-  context.fillStyle = box.colour;
+  /** @type {PlacedLabel[]} */
+  const placed = [];
+  for (const box of boxes.toSorted((a, b) => Number(b.match !== undefined) - Number(a.match !== undefined))) {
+    const parts = labelOf(box);
+    const oneLine = parts.join('  ');
+    const lines = widthOf(context, oneLine, px) + 2 * padding <= place.width / 2 ? [oneLine] : parts;
+    const width = Math.max(...lines.map((line) => widthOf(context, line, px))) + 2 * padding;
+    const height = lines.length * Math.round(px * 1.25) + padding;
+    const top = place.y + box.box[1] * place.height;
+    const bottom = top + box.box[3] * place.height;
+    const x = Math.round(Math.max(place.x, Math.min(place.x + box.box[0] * place.width, place.x + place.width - width)));
+    const isFree = (/** @type {number} */ y) =>
+      !placed.some(
+        (other) => x < other.x + other.width && other.x < x + width && y < other.y + other.height && other.y < y + height,
+      );
+    const above = Math.round(top - height);
+    const below = Math.round(Math.min(bottom, place.y + place.height - height));
+    const y = above >= place.y && (isFree(above) || !isFree(below)) ? above : below;
+    placed.push({ x, y, width, height, colour: box.colour, lines });
+  }
+  return placed;
+}
+
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {PlacedLabel} label
+ * @param {number} ratio
+ */
+function drawLabel(context, { x, y, width, height, colour, lines }, ratio) {
+  const padding = Math.round(paddingPx * ratio);
+  const lineHeight = (height - padding) / lines.length;
+  context.fillStyle = colour;
   context.fillRect(x, y, width, height);
-  context.fillStyle = inkOn(box.colour);
+  context.fillStyle = inkOn(colour);
   context.textBaseline = 'middle';
   for (const [index, line] of lines.entries())
-    context.fillText(line, x + padding, y + padding / 2 + (index + 0.5) * lineHeight, place.width);
+    context.fillText(line, x + padding, y + padding / 2 + (index + 0.5) * lineHeight);
 }
 
 /** @param {CanvasRenderingContext2D} context @param {string} text @param {number} px */

@@ -2,14 +2,14 @@ import { act, reject } from '../parts/alert-actions.js';
 import { fillCard } from '../parts/alert-card.js';
 import { AlertStore } from '../parts/alert-store.js';
 import { ApiError, get } from '../parts/api.js';
-import { at } from '../parts/base.js';
+import { at, decoded } from '../parts/base.js';
 import { clipView } from '../parts/clip.js';
 import { byId, el, fill } from '../parts/dom.js';
 import { EventFeed } from '../parts/events.js';
 import { capital } from '../parts/format.js';
 import { start } from '../parts/problems.js';
 import { requireSession } from '../parts/session.js';
-import { similarWords } from '../parts/severity.js';
+import { reasonWords, similarWords } from '../parts/severity.js';
 import { showShell } from '../parts/shell.js';
 import { time } from '../parts/time.js';
 
@@ -22,7 +22,7 @@ import { time } from '../parts/time.js';
 start(async () => {
   const session = await requireSession();
   showShell(session);
-  const id = decodeURIComponent(location.pathname.split('/').at(-1) ?? '');
+  const id = decoded(location.pathname.split('/').at(-1) ?? '');
   const main = byId('main');
   /** @type {Alert & { revision: number }} */
   let first;
@@ -79,7 +79,7 @@ start(async () => {
           'li',
           {},
           time(step.at),
-          ` ${capital(step.state)} by ${step.actor}${step.reason === undefined ? '' : `: ${step.reason}`}`,
+          ` ${capital(step.state)} by ${step.actor}${step.reason === undefined ? '' : `: ${reasonWords[step.reason] ?? step.reason}`}`,
         ),
       ),
     );

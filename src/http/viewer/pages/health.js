@@ -61,8 +61,14 @@ function remedy({ name }) {
   return Object.entries(remedies).find(([key]) => name.toLowerCase().includes(key))?.[1];
 }
 
+/** Whether its worker has no time for all the frames that it ought to look at. @param {CameraState} state */
+function isBehind(state) {
+  return state.state === 'live' && [state.code, ...(state.otherCodes ?? [])].includes('camera.late');
+}
+
 /** @param {CameraState} state */
 function cameraWord(state) {
+  if (isBehind(state)) return word('warn', 'Live, inference behind');
   if (state.state === 'live') return word(state.reason === undefined ? 'good' : 'warn', 'Live');
   return word(state.state === 'connecting' || state.state === 'ended' ? 'warn' : 'bad', capital(state.state));
 }
@@ -70,8 +76,8 @@ function cameraWord(state) {
 /** @param {CameraState} state @param {number} now */
 function cameraReason(state, now) {
   if (state.state === 'live') return state.reason ?? `${state.codec}, ${state.width} × ${state.height}, ${state.decode}`;
-  const retry =
-    state.state === 'away' && state.retryAt !== undefined ? `; next attempt in ${span(Math.max(0, state.retryAt - now))}` : '';
+  const retryAt = state.state === 'away' ? state.retryAt : undefined;
+  const retry = retryAt === undefined ? '' : retryAt > now ? `; next attempt in ${span(retryAt - now)}` : '; trying again';
   return `since ${moment(state.since, now)}${'reason' in state && state.reason !== undefined ? `: ${state.reason}` : ''}${retry}`;
 }
 
@@ -136,14 +142,25 @@ start(async () => {
 
   /** @type {string} */
   let said = '';
+  /** At the last look, by queue: what was dropped long ago is no trouble now. @type {ReadonlyMap<string, number>} */
+  let droppedBefore = new Map();
   /** @param {Status} status */
   const show = (status) => {
     const { now } = status;
     const failing = status.parts.filter(({ ready }) => !ready);
     const away = status.cameras.filter(({ state }) => state.state !== 'live' && state.state !== 'ended');
+    const behind = status.cameras.filter(({ state }) => isBehind(state));
+    const ailing = status.cameras.filter(
+      ({ state }) => state.state === 'live' && state.reason !== undefined && !isBehind(state),
+    );
+    const dropping = status.queues.filter(({ name, dropped }) => dropped > (droppedBefore.get(name) ?? dropped));
+    droppedBefore = new Map(status.queues.map(({ name, dropped }) => [name, dropped]));
     const troubles = [
       failing.length > 0 ? `${counted(failing.length, 'part')} not ready` : '',
       away.length > 0 ? `${counted(away.length, 'camera')} without pictures` : '',
+      behind.length > 0 ? `inference behind at ${counted(behind.length, 'camera')}` : '',
+      ailing.length > 0 ? `${counted(ailing.length, 'camera')} with a trouble` : '',
+      dropping.length > 0 ? `${counted(dropping.length, 'queue')} dropping` : '',
       status.outbox.dead > 0 ? `${counted(status.outbox.dead, 'alert')} refused by an output` : '',
     ].filter((text) => text !== '');
     const text = troubles.length === 0 ? 'Everything works' : capital(troubles.join(', '));

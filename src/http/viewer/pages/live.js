@@ -63,7 +63,7 @@ start(async () => {
   const cameras = async () => {
     /** @type {{ items: readonly { camera: string, state: CameraState, masked: boolean }[] }} */
     const { items } = await get('cameras');
-    grid.show(items.map((item) => ({ ...item, drawn: item.masked && session.role !== 'admin' })));
+    grid.show(items.map(({ masked, ...item }) => ({ ...item, masked, drawn: masked && session.role !== 'admin' })));
     return items.map(({ camera }) => camera);
   };
   /** The server ends the events when rights change; while they were away everything else may have. */

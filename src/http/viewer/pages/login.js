@@ -1,5 +1,5 @@
 import { ApiError, change, get, words } from '../parts/api.js';
-import { at } from '../parts/base.js';
+import { at, decoded } from '../parts/base.js';
 import { add, byId, el, field, fill } from '../parts/dom.js';
 import { span } from '../parts/format.js';
 import { start } from '../parts/problems.js';
@@ -8,7 +8,7 @@ import { themeButton } from '../parts/theme.js';
 
 /** Where one came from, relative to the first page; a foreign address leads nowhere. */
 function next() {
-  const wanted = decodeURIComponent(location.hash.slice(1));
+  const wanted = decoded(location.hash.slice(1));
   const first = at('');
   const target = new URL(wanted, first).href;
   return target.startsWith(first) && !/^login/.test(wanted) ? target : first;

@@ -1,12 +1,13 @@
 import { change, get, words } from '../parts/api.js';
-import { at } from '../parts/base.js';
+import { at, decoded } from '../parts/base.js';
 import { add, byId, el, field, fill } from '../parts/dom.js';
+import { leastPassword } from '../parts/password.js';
 import { start } from '../parts/problems.js';
 import { brand } from '../parts/shell.js';
 import { themeButton } from '../parts/theme.js';
 
 // The token leaves the address before anything else: histories and shoulders remember addresses.
-const token = decodeURIComponent(location.hash.slice(1));
+const token = decoded(location.hash.slice(1));
 history.replaceState(null, '', location.pathname);
 
 start(async () => {
@@ -38,7 +39,13 @@ start(async () => {
     required: true,
     maxlength: 64,
   });
-  const password = el('input', { type: 'password', name: 'new-password', autocomplete: 'new-password', required: true });
+  const password = el('input', {
+    type: 'password',
+    name: 'new-password',
+    autocomplete: 'new-password',
+    required: true,
+    minlength: leastPassword,
+  });
   const again = el('input', { type: 'password', autocomplete: 'new-password', required: true });
   const complaint = el('p', { class: 'complaint', role: 'alert' });
   const go = el('button', { type: 'submit', class: 'primary' }, 'Make the first user');
@@ -47,7 +54,7 @@ start(async () => {
     { class: 'stack panel' },
     el('p', {}, 'This makes the first user, an admin: sees every camera and every picture, and adds the others.'),
     field('User', user, 'Letters, digits, . _ @ and -'),
-    field('Password', password, 'A sentence is easy to remember and hard to guess.'),
+    field('Password', password, `At least ${leastPassword} characters. A sentence is easy to remember and hard to guess.`),
     field('Password again', again),
     complaint,
     go,

@@ -1,8 +1,9 @@
 import { toast } from '../parts/announce.js';
 import { get, send, words } from '../parts/api.js';
+import { decoded } from '../parts/base.js';
 import { byId, el, fill, say, select } from '../parts/dom.js';
 import { openEnrolment } from '../parts/enrol.js';
-import { showEntry } from '../parts/entry.js';
+import { noMatchWords, pictureWords, showEntry } from '../parts/entry.js';
 import { ago, counted } from '../parts/format.js';
 import { icon } from '../parts/icons.js';
 import { start } from '../parts/problems.js';
@@ -47,6 +48,7 @@ start(async () => {
   /** @type {{ items: readonly { list: string, kind: string, purpose: string }[] }} */
   const { items: lists } = await get('lists');
   const names = lists.map(({ list }) => list);
+  const ignored = new Set(lists.filter(({ kind }) => kind === 'ignore').map(({ list }) => list));
   const search = el('input', { type: 'search', placeholder: 'Search', 'aria-label': 'Search by name, notes or reason' });
   const list = select([['', 'All lists'], ...names.map((name) => /** @type {const} */ ([name, name]))], {
     'aria-label': 'List',
@@ -73,7 +75,7 @@ start(async () => {
     show();
   };
   const reload = () => load().catch((error) => toast(words(error), 'bad'));
-  const chosen = () => decodeURIComponent(location.hash.slice(1));
+  const chosen = () => decoded(location.hash.slice(1));
   /** @param {string} id */
   const choose = (id) => {
     if (chosen() === id) return showDetail();
@@ -110,7 +112,7 @@ start(async () => {
             el(
               'span',
               { class: 'facts' },
-              `${counted(references.length, 'picture')} · ${lastSighting === undefined ? 'no match yet' : `last match ${ago(lastSighting.at)} on ${lastSighting.camera}`}`,
+              `${pictureWords(references)} · ${lastSighting === undefined ? noMatchWords(session, ignored.has(entry.list)) : `last match ${ago(lastSighting.at)} on ${lastSighting.camera}`}`,
             ),
           ),
         ),
@@ -128,6 +130,7 @@ start(async () => {
     const view = views.find(({ entry }) => entry.id === id);
     if (view === undefined) return fill(detail);
     showEntry(detail, view, {
+      ignored: ignored.has(view.entry.list),
       session,
       changed: () => void reload(),
       gone: () => {

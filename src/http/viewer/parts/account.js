@@ -2,6 +2,7 @@ import { toast } from './announce.js';
 import { change, words } from './api.js';
 import { makeDialog } from './dialog.js';
 import { add, el, field } from './dom.js';
+import { leastPassword } from './password.js';
 import { streamPassword } from './stream-password.js';
 
 /** @import { Session } from './session.js' */
@@ -34,14 +35,14 @@ export function openAccount(session) {
 /** @param {() => void} done */
 function passwordForm(done) {
   const before = el('input', { type: 'password', autocomplete: 'current-password', required: true });
-  const after = el('input', { type: 'password', autocomplete: 'new-password', required: true });
+  const after = el('input', { type: 'password', autocomplete: 'new-password', required: true, minlength: leastPassword });
   const complaint = el('p', { class: 'complaint', role: 'alert' });
   const form = el(
     'form',
     { class: 'stack' },
     el('h3', {}, 'Another password'),
     field('Password now', before),
-    field('New password', after, 'Your other sessions and streams end.'),
+    field('New password', after, `At least ${leastPassword} characters. Your other sessions and streams end.`),
     complaint,
     el('div', {}, el('button', { type: 'submit' }, 'Change password')),
   );

@@ -1,6 +1,6 @@
 import { isHandled } from './alert-store.js';
 import { el, fill } from './dom.js';
-import { moment } from './format.js';
+import { isToday, moment } from './format.js';
 import { icon } from './icons.js';
 import { noPicture, picture } from './picture.js';
 import { scoreBar } from './score.js';
@@ -23,7 +23,7 @@ import { time } from './time.js';
 
 /** What readers hear of an alert. @param {Alert} alert */
 export function spoken(alert) {
-  const where = `on ${alert.camera} at ${moment(alert.eventTime)}`;
+  const where = `on ${alert.camera} at ${moment(alert.firstSeenAt)}`;
   return alert.entry === undefined
     ? `${alert.severity} alert: unknown person ${where}`
     : `${alert.severity} alert: ${alert.kind} similar to ${alert.entry.name} ${where}, score ${alert.score.toFixed(2)}`;
@@ -40,7 +40,7 @@ export function pictures(alert, session) {
       alt: `Sighting on ${alert.camera} at ${moment(alert.eventTime)}`,
       missing: 'Picture is past its retention',
     }),
-    el('figcaption', {}, 'Sighting'),
+    el('figcaption', {}, 'Sighting, ', time(alert.eventTime, { clock: isToday(alert.eventTime, alert.firstSeenAt) })),
   );
   return el('div', { class: 'pair' }, el('figure', {}, reference(alert, session), el('figcaption', {}, 'Reference')), sighting);
 }
@@ -106,10 +106,10 @@ export function fillCard(alert, needs, card) {
     card,
     el(
       'header',
-      {},
+      { class: isToday(alert.firstSeenAt) ? undefined : 'dated' },
       severityMark(alert.severity),
       el('h3', { id: name }, similarWords(alert), el('span', { class: 'unseen' }, `, ${alert.severity}, ${alert.camera}`)),
-      el('span', { class: 'when' }, time(alert.eventTime)),
+      el('span', { class: 'when' }, time(alert.firstSeenAt)),
     ),
     el(
       'p',

@@ -6,8 +6,8 @@ import { add, el, fill, newId, say, select } from './dom.js';
 import { counted, moment } from './format.js';
 
 /**
- * The column of alerts. What is under a pointer or has the focus of somebody who is there does not move: what is new waits behind a bar
- * then, and what no longer passes the filter stays until somebody lets it go. When nobody has touched it for a while, it comes in by itself.
+ * The column of alerts. While a pointer is over it or the focus is in it nothing in it moves: what is new waits behind a bar then, and what
+ * no longer passes the filter stays until somebody lets it go. Otherwise new ones come in by themselves, and a chosen one stays in its place.
  *
  * @import { Alert } from '../../../core/alerts.ts'
  * @import { AlertStore, Filter } from './alert-store.js'
@@ -15,10 +15,12 @@ import { counted, moment } from './format.js';
  * @import { Told } from './alert-feed.js'
  */
 
-/** Somebody who has not touched the list for this long may be gone. */
+/** A scrolled list is left alone for this long. */
 const thereMs = 10_000;
-/** And is, after this long: the list goes back to its top. */
+/** After this long it goes back to its top, if nobody is there. */
 const goneMs = 60_000;
+/** A pointer or a focus of which nothing came for this long was left there, and whoever did waits for alerts elsewhere. */
+const leftMs = 120_000;
 /** A click so soon after the cards have moved under the pointer was meant for another one. */
 const strayMs = 500;
 /** Cards at first, and more with each touch of the button below them. */
@@ -46,8 +48,9 @@ export class AlertList {
   #room = cardsAtOnce;
   #touchedAt = Number.NEGATIVE_INFINITY;
   #movedAt = Number.NEGATIVE_INFINITY;
-  /** Cards that came in above what is in view. */
+  /** Cards that came in above what is in view, and when the last did. */
   #above = 0;
+  #cameAt = Number.NEGATIVE_INFINITY;
   #pointer = '';
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #timer;
@@ -87,6 +90,7 @@ export class AlertList {
     const filters = el('div', { class: 'filters', role: 'group', 'aria-label': 'Filter', id: newId('filters') });
     add(filters, this.#shows, this.#severities, this.#cameras, this.#lists);
     filters.addEventListener('change', () => this.#filtered());
+    this.#scroll.addEventListener('focusin', () => this.#touched());
     this.#items.addEventListener('focusin', ({ target }) => {
       const card = target instanceof Element ? target.closest('article') : null;
       if (card?.dataset['alert'] !== undefined) this.#select(card.dataset['alert']);
@@ -166,12 +170,14 @@ export class AlertList {
    * @param {Told} told of the first look nothing is held back
    */
   take(fresh, changed, gone, { when, loud }) {
-    for (const id of gone) this.#drop(id);
-    for (const alert of changed) {
-      const card = this.#cards.get(alert.id);
-      if (card !== undefined) this.#fill(card, alert.id);
-      else if (passes(alert, this.#filter)) this.#held.add(alert.id);
-    }
+    this.#inPlace(() => {
+      for (const id of gone) this.#drop(id);
+      for (const alert of changed) {
+        const card = this.#cards.get(alert.id);
+        if (card !== undefined) this.#fill(card, alert.id);
+        else if (passes(alert, this.#filter)) this.#held.add(alert.id);
+      }
+    });
     const passing = fresh.filter((alert) => passes(alert, this.#filter));
     for (const { id } of passing) this.#held.add(id);
     if (when === 'first' || !this.#isBusy()) this.#insertHeld(when === 'first');
@@ -184,11 +190,22 @@ export class AlertList {
     this.#touchedAt = performance.now();
   }
 
-  /** Each second while something is held back or has come in above. */
+  /** Each second while something is held back, has come in above or has left a gap. */
   #tick() {
-    if (this.#held.size > 0 && !this.#isBusy()) this.#insertHeld(false);
-    if (this.#above > 0 && performance.now() - this.#touchedAt > goneMs) this.#scroll.scrollTop = 0;
+    if (!this.#isBusy()) {
+      this.#inPlace(() => {
+        for (const gap of this.#gaps()) gap.remove();
+      });
+      this.#insertHeld(false);
+    }
+    const stillMs = performance.now() - Math.max(this.#touchedAt, this.#cameAt);
+    if (this.#above > 0 && !this.#isThere() && stillMs > goneMs) this.#scroll.scrollTop = 0;
     this.#showBar();
+  }
+
+  /** Where alerts were that are erased. */
+  #gaps() {
+    return this.#items.querySelectorAll(':scope > .gap');
   }
 
   showAll() {
@@ -228,27 +245,58 @@ export class AlertList {
     if (card !== undefined) this.#fill(card, id);
   }
 
+  /** By pointer or by focus. Fingers hover nowhere, though browsers say so of the last place they touched. */
+  #isThere() {
+    if (performance.now() - this.#touchedAt > leftMs) return false;
+    if (this.#scroll.contains(document.activeElement)) return true;
+    return matchMedia('(hover: hover)').matches && (this.#scroll.matches(':hover') || this.#bar.matches(':hover'));
+  }
+
   #isBusy() {
-    if (performance.now() - this.#touchedAt > thereMs) return false;
-    return this.#scroll.scrollTop > 4 || this.#items.contains(document.activeElement) || this.#items.matches(':hover');
+    return this.#isThere() || (this.#scroll.scrollTop > 4 && performance.now() - this.#touchedAt < thereMs);
+  }
+
+  /**
+   * Changes the list; the chosen alert, or else the first one in view of a list that is scrolled, stays where it is seen. By our own hand,
+   * as browsers let go of it at the top.
+   * @param {() => void} change
+   */
+  #inPlace(change) {
+    const { top, bottom } = this.#scroll.getBoundingClientRect();
+    const inView = (/** @type {HTMLElement | undefined} */ card) => {
+      const box = card?.getBoundingClientRect();
+      return box !== undefined && box.bottom > top && box.top < bottom;
+    };
+    const chosen = this.selected === undefined ? undefined : this.#cards.get(this.selected);
+    const scrolled = this.#scroll.scrollTop > 4;
+    const first = () => [...this.#items.querySelectorAll('article')].find(inView);
+    const anchor = inView(chosen) ? chosen : scrolled ? first() : undefined;
+    const before = anchor?.getBoundingClientRect().top ?? 0;
+    change();
+    const moved = anchor?.isConnected ? anchor.getBoundingClientRect().top - before : 0;
+    // Even by nothing: an offset that is written is rounded.
+    if (moved !== 0) this.#scroll.scrollBy({ top: moved, behavior: 'instant' });
   }
 
   /** Above all, or where their time puts them; what is in view stays where it is. @param {boolean} first */
   #insertHeld(first) {
     if (this.#held.size === 0) return;
-    const scrolled = this.#scroll.scrollTop > 4;
     const oldest = this.#items.lastElementChild?.querySelector('article')?.dataset['alert'];
     const end = oldest === undefined ? 0 : this.#seenAt(oldest);
-    let inserted = 0;
-    for (const alert of this.#store.list().filter(({ id }) => this.#held.has(id) && !this.#cards.has(id))) {
-      // What is older than all that is shown comes with the button.
-      if (this.#cards.size >= this.#room && alert.firstSeenAt < end) continue;
-      this.#insert(alert);
-      inserted += 1;
-    }
+    const fresh = this.#store.list().filter(({ id }) => this.#held.has(id) && !this.#cards.has(id));
+    // What is older than all that is shown comes with the button.
+    const fitting = fresh.slice(0, Math.max(0, this.#room - this.#cards.size));
+    const newer = fresh.slice(fitting.length).filter(({ firstSeenAt }) => firstSeenAt >= end);
+    const inserted = fitting.length + newer.length;
+    this.#inPlace(() => {
+      for (const alert of [...fitting, ...newer]) this.#insert(alert);
+    });
     this.#held.clear();
     if (first || inserted === 0) return;
-    if (scrolled) this.#above += inserted;
+    if (this.#scroll.scrollTop > 4) {
+      this.#above += inserted;
+      this.#cameAt = performance.now();
+    }
     if (this.#items.matches(':hover')) this.#movedAt = performance.now();
   }
 
@@ -259,7 +307,7 @@ export class AlertList {
     this.#fill(card, id);
     const after = [...this.#items.children].find((item) => {
       const other = item.querySelector('article')?.dataset['alert'];
-      return (other === undefined ? 0 : this.#seenAt(other)) < firstSeenAt;
+      return other !== undefined && this.#seenAt(other) < firstSeenAt;
     });
     this.#items.insertBefore(el('li', {}, card), after ?? null);
   }
@@ -296,7 +344,7 @@ export class AlertList {
     const count = this.#held.size + this.#above;
     this.#bar.hidden = count === 0;
     say(this.#bar, count === 0 ? '' : `${count} new: show`);
-    if (count === 0) {
+    if (count === 0 && this.#gaps().length === 0) {
       clearInterval(this.#timer);
       this.#timer = undefined;
     } else this.#timer ??= setInterval(() => this.#tick(), 1000);
@@ -323,9 +371,16 @@ export class AlertList {
     card.classList.toggle('selected', id === this.selected);
   }
 
-  /** @param {string} id */
+  /** Its place stays while somebody is there. @param {string} id */
   #drop(id) {
-    this.#cards.get(id)?.parentElement?.remove();
+    const item = this.#cards.get(id)?.parentElement;
+    if (item !== null && item !== undefined) {
+      if (this.#isThere()) {
+        item.style.height = `${item.getBoundingClientRect().height}px`;
+        item.className = 'gap empty';
+        fill(item, 'Erased with its entry, or past its retention.');
+      } else item.remove();
+    }
     this.#cards.delete(id);
     this.#held.delete(id);
     if (this.selected === id) this.selected = undefined;

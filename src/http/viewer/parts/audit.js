@@ -1,5 +1,6 @@
 import { toast } from './announce.js';
 import { get, words } from './api.js';
+import { at } from './base.js';
 import { el, field } from './dom.js';
 import { makeTable } from './table.js';
 import { time } from './time.js';
@@ -30,6 +31,13 @@ export async function auditSection() {
   let rows = [];
   /** @type {string | undefined} */
   let cursor;
+  /** @param {string} id */
+  const named = (id) => (names.has(id) ? `${names.get(id)} (${id})` : id);
+  /** @param {AuditRow} row */
+  const subject = ({ action, subject: id, details }) =>
+    action.startsWith('alert.') || details['what'] === 'snapshot' || details['what'] === 'clip'
+      ? el('a', { href: at(`alerts/${encodeURIComponent(id)}`) }, `alert ${id}`)
+      : named(id);
   const load = async () => {
     /** @type {{ items: readonly AuditRow[], cursor?: string }} */
     const page = await get('audit', {
@@ -47,12 +55,25 @@ export async function auditSection() {
         time(row.at),
         row.actor,
         row.action,
-        row.subject,
+        subject(row),
         Object.entries(row.details)
-          .map(([name, value]) => `${name}: ${value}`)
+          .map(([name, value]) => `${name}: ${named(String(value))}`)
           .join(', '),
       ]),
     );
+  };
+  /** Who is behind the ids of entries and of their references. @type {Map<string, string>} */
+  const names = new Map();
+  const learnNames = async () => {
+    /** @type {string | undefined} */
+    let next;
+    do {
+      /** @type {{ items: readonly import('./entry.js').EntryView[], cursor?: string }} */
+      const page = await get('watchlist', { limit: 500, cursor: next });
+      for (const { entry, references } of page.items)
+        for (const id of [entry.id, ...references.map((reference) => reference.id)]) names.set(id, entry.name);
+      next = page.cursor;
+    } while (next !== undefined);
   };
   const failed = (/** @type {unknown} */ error) => toast(words(error), 'bad');
   more.addEventListener('click', () => void load().catch(failed));
@@ -70,6 +91,8 @@ export async function auditSection() {
     cursor = undefined;
     void load().catch(failed);
   });
+  // Without them the trail can still be read.
+  await learnNames().catch(() => {});
   await load();
   return el('section', { class: 'stack', 'aria-label': 'Audit trail' }, form, table.element, more);
 }

@@ -9,6 +9,20 @@ export function at(path) {
   return new URL(path, base).href;
 }
 
+/**
+ * What stands in an address, which anybody may have written.
+ *
+ * @param {string} text percent-encoded
+ * @returns {string} empty for what is no encoding of anything
+ */
+export function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return '';
+  }
+}
+
 /** The page that is open, relative to the first one: where login leads back to. */
 export function here() {
   return location.href.startsWith(base.href) ? location.href.slice(base.href.length) : '';

@@ -32,9 +32,10 @@ export function clipView(alert, session, onCamera = () => {}) {
       const index = await get(`alerts/${alert.id}/clip/index`);
       const camera = index.camera ?? alert.camera;
       onCamera(camera);
-      if (session.role !== 'admin' && (await isMasked(camera)))
+      const masked = await isMasked(camera);
+      if (masked && session.role !== 'admin')
         return wait(view, 'The clip shows what the masks of this camera hide: it is for admins.');
-      show(view, alert, index, camera);
+      show(view, alert, index, { camera, masked });
     } catch (error) {
       const dueAt = error instanceof ApiError ? error.details['dueAt'] : undefined;
       if (typeof dueAt === 'number') countDown(dueAt);
@@ -72,8 +73,8 @@ function wait(view, text) {
   else fill(view, el('div', { class: 'clip-wait' }, el('p', { role: 'status' }, text)));
 }
 
-/** @param {HTMLElement} view @param {Alert} alert @param {ClipIndex} index @param {string} camera of the clip */
-function show(view, alert, index, camera) {
+/** @param {HTMLElement} view @param {Alert} alert @param {ClipIndex} index @param {{ camera: string, masked: boolean }} from */
+function show(view, alert, index, { camera, masked }) {
   const video = el('video', {
     src: at(`api/v1/alerts/${alert.id}/clip`),
     controls: true,
@@ -83,7 +84,12 @@ function show(view, alert, index, camera) {
     'aria-label': `Clip of ${camera}, ${moment(alert.eventTime)}`,
   });
   const canvas = el('canvas', { 'aria-hidden': 'true' });
-  const note = el('p', { class: 'hint' }, 'Opened at the frame of the sighting. ');
+  const note = el(
+    'p',
+    { class: 'hint' },
+    `From ${camera}, opened at the frame of the sighting. `,
+    masked && 'It shows what the masks of this camera hide. ',
+  );
   const back = el('button', { type: 'button' }, 'To the sighting');
   const toSighting = () => {
     video.pause();
@@ -155,11 +161,12 @@ function drawBoxes(canvas, video, boxes, sighted) {
 
 /** @param {Alert} alert @param {Session} session */
 export function openClip(alert, session) {
-  const titled = (/** @type {string} */ camera) => `${similarWords(alert)} on ${camera}, ${moment(alert.eventTime)}`;
-  const { body, foot, open, close, retitle } = makeDialog(titled(alert.camera), { wide: true });
+  const when = moment(alert.firstSeenAt);
+  // The camera of the clip is not always that of the newest sighting: it is named when it is known.
+  const { body, foot, open, close, retitle } = makeDialog(`${similarWords(alert)}, ${when}`, { wide: true });
   add(
     body,
-    clipView(alert, session, (camera) => retitle(titled(camera))),
+    clipView(alert, session, (camera) => retitle(`${similarWords(alert)} on ${camera}, ${when}`)),
   );
   add(
     foot,

@@ -111,7 +111,7 @@ export function openEnrolment({ lists, entry, done }) {
       el(
         'p',
         { class: 'hint' },
-        'JPEG, PNG, WebP, TIFF or AVIF up to 20 MB. One face, upright, sharp, looking at the camera, at least 80 pixels high.',
+        'JPEG, PNG, WebP, GIF, TIFF or AVIF up to 20 MB. One face, upright, sharp, looking at the camera, at least 80 pixels high.',
       ),
       hindrance !== undefined && el('p', { class: 'hint' }, hindrance),
     );
@@ -124,6 +124,10 @@ export function openEnrolment({ lists, entry, done }) {
   /** @param {Blob} file @param {string} source */
   const take = async (file, source) => {
     complaint.textContent = '';
+    if (file.size === 0) {
+      complaint.textContent = 'The file is empty: choose another photo.';
+      return;
+    }
     if (file.size > largestBytes) {
       complaint.textContent = `The file has ${(file.size / 1e6).toFixed(0)} MB; up to 20 MB are taken.`;
       return;

@@ -3,7 +3,7 @@ import { change, get, words } from './api.js';
 import { at } from './base.js';
 import { confirmed } from './dialog.js';
 import { el, fill } from './dom.js';
-import { counted, percent } from './format.js';
+import { capital, counted, percent } from './format.js';
 import { icon } from './icons.js';
 import { noPicture, picture } from './picture.js';
 import { may } from './session.js';
@@ -26,17 +26,30 @@ import { time } from './time.js';
  * @property {{ alertId: string, camera: string, at: number }} [lastSighting]
  */
 
+/** Examples of others are no pictures of the entry. @param {EntryView['references']} references */
+export function pictureWords(references) {
+  const others = references.filter(({ negative }) => negative).length;
+  const own = counted(references.length - others, 'picture');
+  return others === 0 ? own : `${own}, ${counted(others, 'negative example')}`;
+}
+
+/** Where there is no match to be shown. @param {Session} session @param {boolean} ignored whether its list is one of people to be ignored */
+export function noMatchWords({ cameras }, ignored) {
+  if (ignored) return 'ignored: raises no alerts';
+  return cameras === 'all' ? 'no match yet' : 'no match yet on your cameras';
+}
+
 /**
  * @param {HTMLElement} place
  * @param {EntryView} view
- * @param {{ session: Session, changed: () => void, gone: () => void, addPicture: (entry: EntryRecord) => void, back: () => void }} needs
+ * @param {{ ignored: boolean, session: Session, changed: () => void, gone: () => void, addPicture: (entry: EntryRecord) => void, back: () => void }} needs
  */
-export function showEntry(place, { entry, references }, { session, changed, gone, addPicture, back }) {
+export function showEntry(place, { entry, references }, { ignored, session, changed, gone, addPicture, back }) {
   const writes = may(session, 'watchlist.write');
   const sightings = el('ul', { class: 'plain stack' }, el('li', { class: 'hint' }, 'Looking …'));
   const remove = async () => {
     const says = [
-      `Erased for good: the entry, ${counted(references.length, 'picture')} with what was computed from them, its place in the index, and its name and pictures in past alerts and clips.`,
+      `Erased for good: the entry, ${pictureWords(references)} with what was computed from them, its place in the index, and its name and pictures in past alerts and clips.`,
       'What stays is a line in the audit trail: that an entry was removed, when, and by whom.',
     ];
     if (!(await confirmed({ title: `Remove ${entry.name}?`, says, action: 'Erase', danger: true, typed: entry.name }))) return;
@@ -80,7 +93,7 @@ export function showEntry(place, { entry, references }, { session, changed, gone
     el(
       'dl',
       { class: 'pairs' },
-      pair('List', entry.list),
+      pair('List', ignored ? `${entry.list}: who is on it is ignored` : entry.list),
       pair('Compared by', entry.kind === 'face' ? 'face' : 'body (clothes and build)'),
       entry.reason !== '' && pair('Reason', entry.reason),
       entry.notes !== '' && pair('Notes', entry.notes),
@@ -139,11 +152,11 @@ export function showEntry(place, { entry, references }, { session, changed, gone
           el(
             'li',
             {},
-            el('a', { href: at(`alerts/${alert.id}`) }, time(alert.lastSeenAt), ` on ${alert.camera}`),
+            el('a', { href: at(`alerts/${alert.id}`) }, time(alert.firstSeenAt), ` on ${alert.camera}`),
             `, score ${alert.score.toFixed(2)}, ${stateWords(alert).toLowerCase()}`,
           ),
         ),
-        items.length === 0 && el('li', { class: 'hint' }, 'None on your cameras.'),
+        items.length === 0 && el('li', { class: 'hint' }, `${capital(noMatchWords(session, ignored))}.`),
       );
     },
     (error) => fill(sightings, el('li', { class: 'complaint' }, words(error))),

@@ -14,12 +14,20 @@ export function date(ms) {
 }
 
 /**
+ * @param {number} ms
+ * @param {number} [now]
+ */
+export function isToday(ms, now = Date.now()) {
+  return day.format(ms) === day.format(now);
+}
+
+/**
  * With the day where it is not today.
  * @param {number} ms
  * @param {number} [now]
  */
 export function moment(ms, now = Date.now()) {
-  return day.format(ms) === day.format(now) ? clock.format(ms) : `${day.format(ms)}, ${clock.format(ms)}`;
+  return isToday(ms, now) ? clock.format(ms) : `${day.format(ms)}, ${clock.format(ms)}`;
 }
 
 /**

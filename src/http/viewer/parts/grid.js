@@ -59,7 +59,7 @@ export class Grid {
     }, 1000);
   }
 
-  /** @param {readonly { readonly camera: string, readonly state: CameraState, readonly drawn: boolean }[]} cameras `drawn`: with the boxes burnt in, for the clean picture shows what masks hide */
+  /** @param {readonly { readonly camera: string, readonly state: CameraState, readonly masked: boolean, readonly drawn: boolean }[]} cameras `drawn`: with the boxes burnt in, for the clean picture shows what masks hide */
   show(cameras) {
     for (const { camera, state } of cameras) this.#states.set(camera, state);
     const before = [...this.#drawn].join('\n');
@@ -75,7 +75,10 @@ export class Grid {
       this.#page = Math.min(this.#page, Math.max(0, Math.ceil(names.length / perPage) - 1));
       this.#fromAddress();
     } else if (before !== [...this.#drawn].join('\n')) this.#fromAddress();
-    for (const tile of this.#tiles) tile.know(this.#states.get(tile.camera));
+    for (const tile of this.#tiles) {
+      tile.know(this.#states.get(tile.camera));
+      tile.masked = cameras.some(({ camera, masked }) => camera === tile.camera && masked);
+    }
     this.#empty.hidden = names.length > 0;
     say(
       this.#empty,

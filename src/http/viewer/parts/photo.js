@@ -9,6 +9,8 @@ import { shape } from './icons.js';
 
 /** @typedef {{ box: Box, refusals: readonly string[] }} Found */
 
+const leastShownPx = 320;
+
 /**
  * @param {{ url: string, alt: string, width: number, height: number, faces: readonly Found[], chosen: number | undefined, choose: (index: number) => void }} photo chosen: from 0
  * @returns {HTMLElement}
@@ -39,7 +41,10 @@ export function photoView({ url, alt, width, height, faces, chosen, choose }) {
     tags.append(tag);
   });
   const picture = el('div', { class: 'photo' });
-  add(picture, el('img', { src: url, alt }), /** @type {Node} */ (drawing), tags);
+  const img = el('img', { src: url, alt });
+  // A small one is shown larger: what is said of its faces is written on it.
+  if (width < leastShownPx) img.style.width = `min(${leastShownPx}px, ${Math.round((55 * width) / height)}dvh)`;
+  add(picture, img, /** @type {Node} */ (drawing), tags);
   return picture;
 }
 

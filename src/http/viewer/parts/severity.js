@@ -25,6 +25,14 @@ export function similarWords({ entry }) {
   return entry === undefined ? 'Unknown person' : `Similar to ${entry.name}`;
 }
 
+/** Why an alert was closed by itself. @type {Readonly<Record<string, string>>} */
+export const reasonWords = {
+  left: 'left the view',
+  retracted: 'retracted: later pictures spoke against it',
+  source_ended: 'recording ended',
+  entry_removed: 'entry removed',
+};
+
 /** @param {Alert} alert */
 export function stateWords(alert) {
   const last = alert.steps.findLast(({ state }) => state === 'acknowledged' || state === 'resolved' || state === 'rejected');
@@ -32,13 +40,6 @@ export function stateWords(alert) {
   if (alert.state === 'resolved') return `Resolved${by}`;
   if (alert.state === 'rejected') return `Not this person${by === '' ? '' : `, says ${last?.actor}`}`;
   const closed = alert.steps.findLast(({ state }) => state === 'closed');
-  /** @type {Readonly<Record<string, string>>} */
-  const reasons = {
-    left: 'left',
-    retracted: 'retracted: later pictures spoke against it',
-    source_ended: 'recording ended',
-    entry_removed: 'entry removed',
-  };
-  const view = alert.state === 'closed' ? capital(reasons[closed?.reason ?? ''] ?? 'over') : 'In view';
+  const view = alert.state === 'closed' ? capital(reasonWords[closed?.reason ?? ''] ?? 'over') : 'In view';
   return last === undefined ? view : `${view}, acknowledged${by}`;
 }

@@ -29,6 +29,8 @@ const moving = ['live', 'delayed', 'behind'];
 export class Tile {
   camera;
   element;
+  /** Its clean picture shows what masks hide. */
+  masked = false;
   #canvas;
   #state = el('span', { class: 'state' });
   #figures = el('span', { class: 'figures', 'aria-hidden': 'true' });
@@ -103,15 +105,18 @@ export class Tile {
     this.#show();
   }
 
-  /** Frame rate and delay, for those who look. */
+  /** Each second: frame rate, delay and what is due, for those who look. */
   refresh() {
+    this.#show();
     const figures = this.#player?.figures;
     const words =
       figures === undefined || figures.decoder === 'none' || !moving.includes(this.element.dataset['state'] ?? '')
         ? ''
         : `${Math.round(figures.fps)} fps${figures.delayMs === undefined ? '' : ` · ${Math.round(figures.delayMs)} ms`}`;
     say(this.#figures, words);
-    const notice = this.#player?.notice ?? '';
+    const bare = this.masked && this.#variant === 'clean' && figures?.variant !== 'annotated';
+    const notices = [bare ? 'Shows what the masks of this camera hide: only admins see this.' : '', this.#player?.notice ?? ''];
+    const notice = notices.filter((text) => text !== '').join(' ');
     this.#notice.hidden = notice === '';
     say(this.#notice, notice);
   }
@@ -136,13 +141,18 @@ export class Tile {
     if (known !== undefined && (known.state === 'away' || known.state === 'ended' || known.state === 'failed')) {
       const since = ` since ${moment(known.since)}`;
       const words = { away: 'away', ended: 'ended', failed: 'failed' }[known.state];
-      const retry = known.state === 'away' && known.retryAt !== undefined ? `; next attempt at ${moment(known.retryAt)}` : '';
+      const retry = known.state === 'away' && known.retryAt !== undefined ? `; ${attempt(known.retryAt)}` : '';
       return { word: known.state, text: `${words}${since}`, cover: `${capital(words)}${since}: ${known.reason}${retry}` };
     }
     if (playing === undefined) return { word: 'connecting', text: 'connecting', cover: '' };
     const covers = ['away', 'failed', 'refused', 'unsupported', 'ended'];
     return { word: playing.word, text: playing.text, cover: covers.includes(playing.word) ? capital(playing.text) : '' };
   }
+}
+
+/** @param {number} at when the worker tries again */
+function attempt(at) {
+  return at > Date.now() ? `next attempt at ${moment(at)}` : 'trying again';
 }
 
 /** @param {HTMLElement} parent @param {readonly Tile[]} tiles */

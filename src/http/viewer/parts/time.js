@@ -1,13 +1,13 @@
 import { el } from './dom.js';
-import { ago, date, moment } from './format.js';
+import { ago, clockTime, date, moment } from './format.js';
 
 /**
  * @param {number} ms
- * @param {{ relative?: boolean, day?: boolean }} [options] relative ones grow old by themselves
+ * @param {{ relative?: boolean, day?: boolean, clock?: boolean }} [options] `clock`: without the day; relative ones grow old by themselves
  * @returns {HTMLTimeElement}
  */
-export function time(ms, { relative = false, day = false } = {}) {
-  const words = relative ? ago(ms) : day ? date(ms) : moment(ms);
+export function time(ms, { relative = false, day = false, clock = false } = {}) {
+  const words = relative ? ago(ms) : day ? date(ms) : clock ? clockTime(ms) : moment(ms);
   return el(
     'time',
     { datetime: new Date(ms).toISOString(), title: new Date(ms).toLocaleString(), ...(relative ? { 'data-ago': ms } : {}) },

@@ -5,6 +5,7 @@ import { confirmed, makeDialog } from './dialog.js';
 import { add, checkbox, el, field, select } from './dom.js';
 import { capital } from './format.js';
 import { icon } from './icons.js';
+import { leastPassword } from './password.js';
 import { streamPassword } from './stream-password.js';
 import { makeTable } from './table.js';
 import { time } from './time.js';
@@ -51,7 +52,7 @@ export async function usersSection(session, cameras) {
     const { items } = await get('users');
     table.rows(
       items.map((user) => [
-        el('span', {}, user.user, user.disabled ? el('span', { class: 'word bad' }, ' disabled') : undefined),
+        el('span', {}, user.user, user.disabled && [' ', el('span', { class: 'word bad' }, 'disabled')]),
         capital(user.role),
         user.cameras === 'all' ? 'all' : user.cameras.join(', ') || 'none',
         user.pictures || user.role === 'admin' ? 'yes' : 'no',
@@ -121,7 +122,7 @@ export async function usersSection(session, cameras) {
 function userDialog(cameras, user, done) {
   const { body, foot, open, close } = makeDialog(user === undefined ? 'Add a user' : `Change ${user.user}`);
   const name = el('input', { required: true, maxlength: 64, autocomplete: 'off', autocapitalize: 'none', spellcheck: 'false' });
-  const password = el('input', { type: 'password', autocomplete: 'new-password' });
+  const password = el('input', { type: 'password', autocomplete: 'new-password', minlength: leastPassword });
   const role = select(roles);
   role.value = user?.role ?? 'viewer';
   const choice = cameraChoice(cameras, user?.cameras);
@@ -138,8 +139,8 @@ function userDialog(cameras, user, done) {
       user === undefined ? 'Password' : 'New password',
       password,
       user === undefined
-        ? 'Empty: only a trusted proxy lets them in.'
-        : 'Empty: stays as it is. Another one ends their sessions.',
+        ? `At least ${leastPassword} characters. Empty: only a trusted proxy lets them in.`
+        : `At least ${leastPassword} characters. Empty: stays as it is. Another one ends their sessions.`,
     ),
     field('Role', role),
     choice.element,
