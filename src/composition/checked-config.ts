@@ -4,10 +4,10 @@ import { ConfigError, type ConfigIssue } from '../config/issues.ts';
 import { loadConfigFile } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { errorText, isSightlineError, SightlineError } from '../core/errors.ts';
-import type { Infer, ModelDescription } from '../core/inference.ts';
+import type { ModelDescription } from '../core/inference.ts';
 import type { MatchKind } from '../core/types.ts';
 import { describeModel, listModels, requireWeights } from '../inference/repository.ts';
-import { createDetector, createEmbedder, modelRole } from '../models/kinds.ts';
+import { createDetector, createEmbedder, createTextEmbedder, modelRole } from '../models/kinds.ts';
 import { credentialTroubles } from '../outputs/mqtt-settings.ts';
 
 export interface CheckedConfig {
@@ -76,9 +76,14 @@ function brokerFiles(mqtt: Config['mqtt']): readonly { readonly setting: string;
 export function modelFacts(repository: string, description: ModelDescription): ModelFacts {
   const missing = missingWeights(repository, description);
   const weights = missing === undefined ? {} : { missing };
-  if (modelRole(description) === 'detector') {
+  const role = modelRole(description);
+  if (role === 'detector') {
     const { labels, landmarks } = createDetector(description, notToBeRun);
     return { kind: 'detector', labels, landmarks, ...weights };
+  }
+  if (role === 'text_embedder') {
+    createTextEmbedder(description, notToBeRun, notToBeRun);
+    return { kind: 'text', labels: [], landmarks: false, ...weights };
   }
   return { kind: createEmbedder(description, notToBeRun).kind, labels: [], landmarks: false, ...weights };
 }
@@ -94,4 +99,4 @@ function missingWeights(repository: string, description: ModelDescription): stri
 }
 
 /** Facts come from `config.pbtxt` alone. */
-const notToBeRun: Infer = () => Promise.reject(new TypeError('a model that was made for its facts was run'));
+const notToBeRun = () => Promise.reject(new TypeError('a model that was made for its facts was run'));

@@ -12,7 +12,7 @@ import type { SettingPath } from './settings.ts';
 
 /** What the check needs to know of a model in the repository. */
 export interface ModelFacts {
-  readonly kind: 'detector' | MatchKind;
+  readonly kind: 'detector' | 'text' | MatchKind;
   /** Classes of a detector, in its own words. */
   readonly labels: readonly string[];
   /** Whether a detector gives the five points that face embedders need. */

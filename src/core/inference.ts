@@ -75,6 +75,8 @@ export interface ModelDescription {
   readonly outputs: readonly TensorContract[];
   /** `parameters { key value { string_value } }`: kind, pre-processing, thresholds, embedding space. */
   readonly parameters: Readonly<Record<string, string>>;
+  /** Names of classes by number, from the file that an output's `label_filename` names; absent when none does. */
+  readonly labels?: readonly string[];
   /** Where the weights lie; undefined when they are not there yet. */
   readonly weights?: string;
 }

@@ -73,3 +73,15 @@ export interface Embedder {
   /** Unit-length vectors, one per input, in order. Splits at the model's batch ceiling. */
   embed(inputs: readonly EmbedInput[], options: InferOptions): Promise<readonly Float32Array[]>;
 }
+
+/** Turns descriptions into vectors of an embedder's space. What it matches is a resemblance to words, never anybody's identity. */
+export interface TextEmbedder {
+  readonly model: string;
+  /** That of the embedder of pictures that its vectors may be compared with. */
+  readonly space: string;
+  readonly dimensions: number;
+  /** Of a text beside a picture; those of two pictures are far higher. */
+  readonly thresholds: Thresholds;
+  /** Unit-length vectors, one per text, in order. Rejects with `text.refused` for a text that is empty or too long. */
+  embed(texts: readonly string[], options: InferOptions): Promise<readonly Float32Array[]>;
+}

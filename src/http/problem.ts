@@ -33,6 +33,7 @@ const statuses: Readonly<Record<string, number>> = {
   'user.refused': 422,
   'photo.refused': 422,
   'photo.undecodable': 422,
+  'text.refused': 422,
   'store.full': 503,
   'store.failed': 503,
   'thread.exited': 503,

@@ -1,9 +1,8 @@
 import type { Context } from '../core/context.ts';
-import { SightlineError } from '../core/errors.ts';
-import type { Infer, InferOptions, InferResult, ModelDescription, Tensor, TensorData } from '../core/inference.ts';
+import type { Infer, InferOptions, InferResult, ModelDescription, Tensor } from '../core/inference.ts';
+import { alike, cutOutputs, joinInputs } from './batches.ts';
 import { createInferenceMetrics } from './metrics.ts';
 import { abortReason, lateError, overloadError } from './refusals.ts';
-import { elementCount } from './tensor.ts';
 
 export interface BatcherOptions {
   /** How long a request may wait for company while another batch runs. */
@@ -79,12 +78,14 @@ export function createBatcher(infer: Infer, model: ModelDescription, ctx: Contex
   async function run(batch: readonly Waiting[], rows: number, startMs: number): Promise<void> {
     const [only, second] = batch;
     try {
-      const inputs = second === undefined && only !== undefined ? only.inputs : joinInputs(batch, rows);
+      const inputs =
+        second === undefined && only !== undefined ? only.inputs : joinInputs(batch.map((request) => request.inputs));
       const result = await infer(model.name, inputs, commonOptions(batch));
       let from = 0;
       for (const request of batch) {
         const queuedMs = startMs - request.sinceMs + result.queuedMs;
-        const outputs = second === undefined ? result.outputs : cutOutputs(model.name, result, from, request.rows, rows);
+        const outputs =
+          second === undefined ? result.outputs : cutOutputs(model.name, result.outputs, from, request.rows, rows);
         request.answer.resolve({ outputs, queuedMs, computeMs: result.computeMs });
         from += request.rows;
       }
@@ -133,56 +134,6 @@ function takeBatch(waiting: Waiting[], ceiling: number): readonly Waiting[] {
     count += 1;
   }
   return waiting.splice(0, count);
-}
-
-function alike(a: readonly Tensor[], b: readonly Tensor[]): boolean {
-  return (
-    a.length === b.length &&
-    a.every(({ name, datatype, shape }, index) => {
-      const other = b[index];
-      return name === other?.name && datatype === other.datatype && shape.slice(1).join() === other.shape.slice(1).join();
-    })
-  );
-}
-
-function joinInputs(batch: readonly Waiting[], rows: number): readonly Tensor[] {
-  return (batch[0]?.inputs ?? []).map(({ name, datatype, shape }, index) => {
-    const parts = batch.map((request) => request.inputs[index]?.data ?? new Uint8Array(0));
-    return { name, datatype, shape: [rows, ...shape.slice(1)], data: joinData(parts) };
-  });
-}
-
-function joinData(parts: readonly TensorData[]): TensorData {
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(new Uint8Array(part.buffer, part.byteOffset, part.byteLength), at);
-    at += part.byteLength;
-  }
-  const [first] = parts;
-  if (first instanceof Float32Array) return new Float32Array(bytes.buffer);
-  if (first instanceof Uint16Array) return new Uint16Array(bytes.buffer);
-  if (first instanceof Int32Array) return new Int32Array(bytes.buffer);
-  if (first instanceof BigInt64Array) return new BigInt64Array(bytes.buffer);
-  return bytes;
-}
-
-function cutOutputs(model: string, result: InferResult, from: number, rows: number, total: number): InferResult['outputs'] {
-  const outputs = new Map<string, Tensor>();
-  for (const [name, output] of result.outputs) {
-    if (output.shape[0] !== total)
-      throw new SightlineError(
-        'inference.failed',
-        `${model}: output "${name}" has ${output.shape[0]} rows for a batch of ${total}`,
-        {
-          details: { model },
-        },
-      );
-    const row = elementCount(output.shape.slice(1));
-    const data = output.data.slice(from * row, (from + rows) * row);
-    outputs.set(name, { ...output, shape: [rows, ...output.shape.slice(1)], data });
-  }
-  return outputs;
 }
 
 /** One run for all: as late as the latest, as urgent as the most urgent, given up when everyone has given up. */

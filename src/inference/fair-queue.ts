@@ -45,6 +45,7 @@ export class FairQueue<T extends FairItem> {
     return undefined;
   }
 
+  /** The item whose turn it is; the turn of its stream is over. */
   next(): T | undefined {
     const { live, background } = this.#rings;
     const useLive = live.size > 0 && (background.size === 0 || this.#liveRun < liveInARow);
@@ -58,6 +59,58 @@ export class FairQueue<T extends FairItem> {
     if (queue.length > 0) ring.set(stream, queue);
     if (item !== undefined) this.#depth -= 1;
     return item;
+  }
+
+  /**
+   * The next item that `fits`, in the order of turns; streams whose oldest item does not fit keep their turn. Goes with one that
+   * `next` gave.
+   */
+  nextThat(fits: (item: T) => boolean): T | undefined {
+    for (const ring of [this.#rings.live, this.#rings.background]) {
+      for (const [stream, queue] of ring) {
+        const [item] = queue;
+        if (item === undefined || !fits(item)) continue;
+        queue.shift();
+        ring.delete(stream);
+        if (queue.length > 0) ring.set(stream, queue);
+        this.#depth -= 1;
+        return item;
+      }
+    }
+    return undefined;
+  }
+
+  /** Puts an item that was taken out back as the oldest of its stream, above any limit. */
+  putBack(item: T): void {
+    const ring = this.#rings[item.priority];
+    const queue = ring.get(item.stream);
+    if (queue === undefined) ring.set(item.stream, [item]);
+    else queue.unshift(item);
+    this.#depth += 1;
+  }
+
+  /**
+   * Takes the oldest items of each stream out as long as `useless` says so; no stream loses its turn by that. `more`: its stream has
+   * younger ones.
+   */
+  dropOldest(useless: (item: T, more: boolean) => boolean): readonly T[] {
+    const dropped: T[] = [];
+    for (const ring of [this.#rings.live, this.#rings.background]) {
+      for (const [stream, queue] of ring) {
+        for (let [item] = queue; item !== undefined && useless(item, queue.length > 1); [item] = queue) {
+          dropped.push(item);
+          queue.shift();
+        }
+        if (queue.length === 0) ring.delete(stream);
+      }
+    }
+    this.#depth -= dropped.length;
+    return dropped;
+  }
+
+  /** Everything that waits, in no order that matters. */
+  *items(): IterableIterator<T> {
+    for (const ring of [this.#rings.live, this.#rings.background]) for (const queue of ring.values()) yield* queue;
   }
 
   /** Takes an item out that nobody waits for any more; false when it is not here. */

@@ -13,6 +13,8 @@ export interface ModelConfig {
   readonly inputs: readonly TensorContract[];
   readonly outputs: readonly TensorContract[];
   readonly parameters: Readonly<Record<string, string>>;
+  /** `label_filename` of an output: a file beside `config.pbtxt` with a name of a class per line. */
+  readonly labelFile?: string;
   /** `model.onnx` unless `default_model_filename` says otherwise. */
   readonly fileName: string;
   /** Versions allowed by `version_policy { specific }`; undefined allows every one. */
@@ -62,16 +64,16 @@ const dataTypes: Readonly<Record<string, DataType>> = {
 };
 
 /** Reads the text of a `config.pbtxt`; `file` is for messages. Throws `model.invalid` naming `file:line`. */
-export function parseModelConfig(source: string, file: string): ModelConfig {
+export function parseModelConfig(source: string, file: string, engine: 'embedded' | 'triton' = 'embedded'): ModelConfig {
   const fields = parseTextFormat(source, file);
   for (const field of fields) {
     if (!knownFields.includes(field.name))
       throw invalid(file, field.line, `${field.name} is not a field of a model configuration`);
-    if (unsupportedFields.includes(field.name))
+    if (engine === 'embedded' && unsupportedFields.includes(field.name))
       throw invalid(file, field.line, `${field.name} is not supported; allowed is one network run per request`);
   }
   const reader = new Reader(file);
-  reader.backend(fields);
+  if (engine === 'embedded') reader.backend(fields);
   const name = reader.text(reader.single(fields, 'name'));
   const batch = reader.single(fields, 'max_batch_size');
   const maxBatchSize = batch === undefined ? 0 : reader.integer(batch.value);
@@ -79,6 +81,7 @@ export function parseModelConfig(source: string, file: string): ModelConfig {
   const inputs = reader.tensors(fields, 'input');
   const outputs = reader.tensors(fields, 'output');
   const versions = reader.versions(reader.single(fields, 'version_policy'));
+  const labelFile = reader.labelFile(fields);
   return {
     ...(name === undefined ? {} : { name }),
     maxBatchSize,
@@ -86,6 +89,7 @@ export function parseModelConfig(source: string, file: string): ModelConfig {
     outputs,
     parameters: reader.parameters(fields),
     fileName: reader.text(reader.single(fields, 'default_model_filename')) ?? 'model.onnx',
+    ...(labelFile === undefined ? {} : { labelFile }),
     ...(versions === undefined ? {} : { versions }),
   };
 }
@@ -171,6 +175,21 @@ class Reader {
     if (dims.length === 0 || dims.some((size) => size < 1 && size !== -1))
       throw invalid(this.#file, field.line, `dims of ${field.name} "${name}" are sizes of 1 or more, or -1 for a free one`);
     return { name, datatype, dims };
+  }
+
+  labelFile(fields: readonly TextField[]): string | undefined {
+    const given = fields
+      .filter((field) => field.name === 'output')
+      .flatMap((field) => this.single(this.message(field), 'label_filename') ?? []);
+    const [first] = given;
+    if (first === undefined) return undefined;
+    const name = this.text(first) ?? '';
+    if (!/^[^/\\]+$/.test(name) || name === '..')
+      throw invalid(this.#file, first.line, `label_filename "${name}" is not the name of a file beside config.pbtxt`);
+    const other = given.find((field) => this.text(field) !== name);
+    if (other !== undefined)
+      throw invalid(this.#file, other.line, `label_filename differs from "${name}" of an earlier output`);
+    return name;
   }
 
   parameters(fields: readonly TextField[]): Readonly<Record<string, string>> {

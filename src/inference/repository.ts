@@ -31,9 +31,14 @@ export async function listModels(directory: string): Promise<readonly string[]> 
 
 /**
  * Describes one model. Rejects with `model.unknown` (naming the models there are) or `model.invalid` (naming file and line).
- * A model whose weights are not there is described without `weights`; `requireWeights` gives the reason for that.
+ * With `triton` the model may be of any backend, and an ensemble: the server runs it. A model whose weights are not there is described
+ * without `weights`; `requireWeights` gives the reason for that.
  */
-export async function describeModel(directory: string, model: string): Promise<ModelDescription> {
+export async function describeModel(
+  directory: string,
+  model: string,
+  engine: 'embedded' | 'triton' = 'embedded',
+): Promise<ModelDescription> {
   const file = join(directory, model, 'config.pbtxt');
   if (!modelName.test(model)) throw await unknownModel(directory, model);
   let source: string;
@@ -43,12 +48,14 @@ export async function describeModel(directory: string, model: string): Promise<M
     if (isSystemError(cause, 'ENOENT') || isSystemError(cause, 'ENOTDIR')) throw await unknownModel(directory, model);
     throw new SightlineError('model.invalid', `cannot read ${file}`, { cause, details: { model, file } });
   }
-  const config = parseModelConfig(source, file);
+  const config = parseModelConfig(source, file, engine);
   if (config.name !== undefined && config.name !== '' && config.name !== model)
     throw new SightlineError('model.invalid', `${file}: name "${config.name}" differs from its folder "${model}"`, {
       details: { model, file },
     });
   const { version, weights } = await findVersion(join(directory, model), config);
+  const { labelFile } = config;
+  const labels = labelFile === undefined ? undefined : await readLabels(join(directory, model, labelFile), model);
   return {
     name: model,
     version,
@@ -56,8 +63,24 @@ export async function describeModel(directory: string, model: string): Promise<M
     inputs: config.inputs,
     outputs: config.outputs,
     parameters: config.parameters,
+    ...(labels === undefined ? {} : { labels }),
     ...(weights === undefined ? {} : { weights }),
   };
+}
+
+/** A name per line; a class without one would take its neighbour's, so none may be empty. */
+async function readLabels(file: string, model: string): Promise<readonly string[]> {
+  const details = { model, file };
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new SightlineError('model.invalid', `cannot read ${file}, the label_filename of ${model}`, { cause, details });
+  });
+  const labels = text
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.trim());
+  const empty = labels.indexOf('');
+  if (empty >= 0) throw new SightlineError('model.invalid', `${file}:${empty + 1}: a class has no name`, { details });
+  return labels;
 }
 
 /** The path of a described model's weights, or `model.missing` with the remedy. */

@@ -186,6 +186,27 @@ export const catalogueEntries: readonly CatalogueEntry[] = [
     knownFiles: [],
   },
   {
+    model: 'clip_text',
+    what: 'CLIP ViT-B/32, text side: a description to 512 numbers beside those of clip_visual',
+    sets: [],
+    source: {
+      url: 'https://clip-as-service.s3.us-east-2.amazonaws.com/models-436c69702d61732d53657276696365/onnx/ViT-B-32/textual.onnx',
+      aboutBytes: 254_000_000,
+      hash: {
+        algorithm: 'md5',
+        value: 'bd6d7871e8bb95f3cc83aff3398d7390',
+        basis: 'published by the clip-as-service project, which made this export',
+      },
+      tried: false,
+      freeAxes: false,
+    },
+    licence: 'MIT',
+    trainingData: 'as clip_visual',
+    restrictions:
+      'its model card puts every deployed use out of scope, and surveillance and facial recognition always; it knows English only. Using it here is against the wish of its authors',
+    knownFiles: [],
+  },
+  {
     model: 'demo_face',
     what: 'faces of the characters of `sightline demo`, with five points; the tensors of CenterFace',
     sets: [],

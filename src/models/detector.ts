@@ -2,10 +2,10 @@ import { SightlineError } from '../core/errors.ts';
 import type { Infer, InferResult, ModelDescription, TensorContract } from '../core/inference.ts';
 import type { Detector, RgbImage } from '../core/models.ts';
 import { type Candidates, toObjects } from './candidates.ts';
-import { type FitMode, planFit, roundUp, type Size } from './fit.ts';
+import { type FitMode, fitModes, planFit, roundUp, type Size } from './fit.ts';
 import type { SuppressOptions } from './nms.ts';
 import type { Parameters } from './parameters.ts';
-import { fillPixels, readPixelFormat, writePixels } from './pixels.ts';
+import { fillPixels, type PixelDefaults, readPixelFormat, writePixels } from './pixels.ts';
 import { failed, inputTensor, inputTypes } from './tensors.ts';
 
 /** What tells one kind of detector from another; everything else is common. */
@@ -21,8 +21,7 @@ export interface DetectorKind {
   decode(result: InferResult, input: Size, minScore: number): Candidates | undefined;
 }
 
-export interface DetectorDefaults {
-  readonly scale: number;
+export interface DetectorDefaults extends PixelDefaults {
   readonly fit: FitMode;
   readonly width: number;
 }
@@ -43,7 +42,7 @@ export function createImageDetector(
 ): Detector {
   const input = imageInput(model, parameters);
   const format = readPixelFormat(parameters, defaults);
-  const mode = parameters.choice('fit', ['stretch', 'letterbox'], defaults.fit);
+  const mode = parameters.choice('fit', fitModes, defaults.fit);
   const padLevel = parameters.number('pad_value', { min: 0, max: 255, fallback: 114 });
   const ownWidth = parameters.number('width', { min: 32, max: 4096, whole: true, fallback: defaults.width });
   const fixed = fixedSize(input, format.layout, model.maxBatchSize);

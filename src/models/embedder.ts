@@ -1,6 +1,7 @@
 import { SightlineError } from '../core/errors.ts';
 import type { Infer, InferOptions, ModelDescription, TensorContract } from '../core/inference.ts';
 import type { Embedder, EmbedInput, Thresholds } from '../core/models.ts';
+import { tensorMemory } from '../core/tensor-memory.ts';
 import type { MatchKind } from '../core/types.ts';
 import { fixedSize, imageInput } from './detector.ts';
 import type { Size } from './fit.ts';
@@ -43,7 +44,8 @@ export function createImageEmbedder(
   async function embedChunk(chunk: readonly EmbedInput[], options: InferOptions): Promise<readonly Float32Array[]> {
     // A network whose batch is fixed is always given that many; what is too much stays black.
     const rows = model.maxBatchSize > 0 ? chunk.length : ceiling;
-    const data = new Float32Array(rows * count);
+    const memory = tensorMemory(rows * count * Float32Array.BYTES_PER_ELEMENT);
+    const data = new Float32Array(memory.buffer, memory.byteOffset, rows * count);
     for (const [index, crop] of chunk.entries()) kind.prepare(crop, { data, offset: index * count, ...side }, format);
     const shape = format.layout === 'nchw' ? [rows, 3, side.height, side.width] : [rows, side.height, side.width, 3];
     const result = await infer(model.name, [inputTensor(input, shape, data)], options);

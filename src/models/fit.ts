@@ -1,6 +1,7 @@
 /**
  * How a source frame is fitted into a detector's input and how its results find back. Stretch: each axis by itself. Letterbox: one
- * gain, centred, the rest padded (YOLO family; Python's `round`, half to even, because the networks' own clients use it).
+ * gain, centred, the rest padded (YOLO family; Python's `round`, half to even, because the networks' own clients use it). Letterbox
+ * at the top left: one gain, sizes cut to whole pixels, all padding right and below (YOLOX's own client).
  */
 export interface Size {
   readonly width: number;
@@ -21,7 +22,8 @@ export interface Fit {
   readonly scaleY: number;
 }
 
-export type FitMode = 'stretch' | 'letterbox';
+export const fitModes = ['stretch', 'letterbox', 'letterbox_top_left'] as const;
+export type FitMode = (typeof fitModes)[number];
 
 export function planFit(mode: FitMode, source: Size, input: Size): Fit {
   if (mode === 'stretch') {
@@ -30,6 +32,13 @@ export function planFit(mode: FitMode, source: Size, input: Size): Fit {
     return { input, content: input, left: 0, top: 0, shiftX: 0, shiftY: 0, scaleX, scaleY };
   }
   const gain = Math.min(input.width / source.width, input.height / source.height);
+  if (mode === 'letterbox_top_left') {
+    const content = {
+      width: Math.max(1, Math.trunc(source.width * gain)),
+      height: Math.max(1, Math.trunc(source.height * gain)),
+    };
+    return { input, content, left: 0, top: 0, shiftX: 0, shiftY: 0, scaleX: 1 / gain, scaleY: 1 / gain };
+  }
   const content = {
     width: Math.max(1, roundHalfEven(source.width * gain)),
     height: Math.max(1, roundHalfEven(source.height * gain)),

@@ -1,12 +1,16 @@
 import { SightlineError } from '../core/errors.ts';
 import type { Infer, ModelDescription } from '../core/inference.ts';
-import type { Detector, Embedder } from '../core/models.ts';
+import type { Detector, Embedder, TextEmbedder } from '../core/models.ts';
 import { createCenterFace } from './centerface.ts';
+import { createClipText, type ReadVocabulary } from './clip-text.ts';
 import { createClipVisual } from './clip-visual.ts';
 import { createFaceEmbedder } from './face-embedder.ts';
 import { Parameters } from './parameters.ts';
 import { createPersonEmbedder } from './person-embedder.ts';
 import { createYoloEnd2end } from './yolo-end2end.ts';
+import { createYolov7 } from './yolov7.ts';
+import { createYolov8 } from './yolov8.ts';
+import { createYolox } from './yolox.ts';
 import { createYunet } from './yunet.ts';
 
 /** The kinds of model that there is code for; `parameters.kind` in a `config.pbtxt` names one. */
@@ -15,6 +19,9 @@ const detectors = {
   centerface: createCenterFace,
   yunet: createYunet,
   yolo_end2end: createYoloEnd2end,
+  yolov7: createYolov7,
+  yolov8: createYolov8,
+  yolox: createYolox,
 } as const;
 
 const embedders = {
@@ -23,12 +30,19 @@ const embedders = {
   clip_visual: createClipVisual,
 } as const;
 
+const textEmbedders = {
+  clip_text: createClipText,
+} as const;
+
 type DetectorKindName = keyof typeof detectors;
 type EmbedderKindName = keyof typeof embedders;
+type TextEmbedderKindName = keyof typeof textEmbedders;
 
-/** Whether a model finds things in frames or turns crops into vectors. Throws `model.invalid` for a kind there is no code for. */
-export function modelRole(model: ModelDescription): 'detector' | 'embedder' {
-  return kindOf(model, [...names(detectors), ...names(embedders)]) in detectors ? 'detector' : 'embedder';
+/** Whether a model finds things in frames or turns crops or texts into vectors. Throws `model.invalid` for a kind there is no code for. */
+export function modelRole(model: ModelDescription): 'detector' | 'embedder' | 'text_embedder' {
+  const kind = kindOf(model, [...names(detectors), ...names(embedders), ...names(textEmbedders)]);
+  if (kind in detectors) return 'detector';
+  return kind in embedders ? 'embedder' : 'text_embedder';
 }
 
 /** Throws `model.invalid` naming the file, what is wrong and what is allowed. */
@@ -47,6 +61,16 @@ export function createEmbedder(model: ModelDescription, infer: Infer): Embedder 
   const kind: EmbedderKindName = kindOf(model, names(embedders));
   parameters.text('kind');
   const embedder = embedders[kind](model, parameters, infer);
+  parameters.finish();
+  return embedder;
+}
+
+/** `readVocabulary` is called with the first text. Throws `model.invalid` naming the file, what is wrong and what is allowed. */
+export function createTextEmbedder(model: ModelDescription, readVocabulary: ReadVocabulary, infer: Infer): TextEmbedder {
+  const parameters = new Parameters(model);
+  const kind: TextEmbedderKindName = kindOf(model, names(textEmbedders));
+  parameters.text('kind');
+  const embedder = textEmbedders[kind](model, parameters, readVocabulary, infer);
   parameters.finish();
   return embedder;
 }

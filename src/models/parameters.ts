@@ -56,6 +56,15 @@ export class Parameters {
     return values;
   }
 
+  /** Names of classes by number: the parameter `labels`, or the label file of an output. */
+  labels(fallback?: readonly string[]): readonly string[] {
+    const { labels } = this.#model;
+    if (labels === undefined) return this.list('labels', fallback);
+    const text = this.#raw('labels');
+    if (text !== undefined) throw this.#invalid('labels', 'is given beside a label_filename', 'one of the two');
+    return labels;
+  }
+
   /** Throws when there are parameters that were not read; those of Triton's onnxruntime backend are left alone. */
   finish(): void {
     const known = [...this.#read].sort();
@@ -93,10 +102,16 @@ export interface DetectorLimits {
   readonly count: number;
 }
 
-/** What every detector has: `labels`, `score_threshold`, `nms_threshold`, `max_detections`. */
-export function readDetectorLimits(parameters: Parameters, fallback: DetectorLimits): DetectorLimits {
+/**
+ * What every detector that is suppressed here has: `labels` (required where there is no fallback), `score_threshold`,
+ * `nms_threshold`, `max_detections`.
+ */
+export function readDetectorLimits(
+  parameters: Parameters,
+  fallback: Omit<DetectorLimits, 'labels'> & Partial<Pick<DetectorLimits, 'labels'>>,
+): DetectorLimits {
   return {
-    labels: parameters.list('labels', fallback.labels),
+    labels: parameters.labels(fallback.labels),
     score: parameters.number('score_threshold', { min: 0, max: 1, fallback: fallback.score }),
     nms: parameters.number('nms_threshold', { min: 0, max: 1, fallback: fallback.nms }),
     count: parameters.number('max_detections', { min: 1, max: 10_000, whole: true, fallback: fallback.count }),

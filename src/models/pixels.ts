@@ -32,7 +32,14 @@ export interface PixelSteps {
   readonly row: number;
 }
 
-export function readPixelFormat(parameters: Parameters, fallback: { readonly scale: number }): PixelFormat {
+/** What a kind of model does to pixels unless its parameters say otherwise. */
+export interface PixelDefaults {
+  readonly scale: number;
+  /** `rgb` when absent. */
+  readonly colour?: PixelFormat['colour'];
+}
+
+export function readPixelFormat(parameters: Parameters, fallback: PixelDefaults): PixelFormat {
   const scale = parameters.number('scale', { min: 1e-6, max: 1e6, fallback: fallback.scale });
   const mean = triple(parameters.numbers('mean', 3, [0, 0, 0]));
   const std = triple(parameters.numbers('std', 3, [1, 1, 1]));
@@ -40,7 +47,7 @@ export function readPixelFormat(parameters: Parameters, fallback: { readonly sca
   return {
     gain: [scale / std[0], scale / std[1], scale / std[2]],
     bias: [-mean[0] / std[0], -mean[1] / std[1], -mean[2] / std[2]],
-    colour: parameters.choice('colour', ['rgb', 'bgr'], 'rgb'),
+    colour: parameters.choice('colour', ['rgb', 'bgr'], fallback.colour ?? 'rgb'),
     layout: parameters.choice('layout', ['nchw', 'nhwc'], 'nchw'),
   };
 }

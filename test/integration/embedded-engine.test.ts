@@ -71,7 +71,10 @@ describe('embedded engine', () => {
       code: 'model.missing',
       message: /sightline models fetch person_embed/,
     });
-    await assert.rejects(engine.load('nobody'), { code: 'model.unknown', message: /it has centerface, clip_visual/ });
+    await assert.rejects(engine.load('nobody'), {
+      code: 'model.unknown',
+      message: /it has centerface, clip_text, clip_visual/,
+    });
     const states = new Map(engine.states().map((state) => [state.model, state]));
     assert.equal(states.get('other')?.state, 'unavailable');
     assert.equal(states.get('person_embed')?.state, 'unavailable');

@@ -21,9 +21,12 @@ interface Found {
 }
 
 interface Golden {
-  readonly photos: readonly ({ readonly photo: string; readonly size: readonly number[] } & Readonly<
-    Record<'centerface' | 'yunet' | 'yolox_nano', Found>
-  >)[];
+  readonly photos: readonly ({
+    readonly photo: string;
+    readonly size: readonly number[];
+    /** Left, top, width, height. */
+    readonly yolox_raw: Found & { readonly classes: readonly number[] };
+  } & Readonly<Record<'centerface' | 'yunet' | 'yolox_nano', Found>>)[];
   readonly cosines: Readonly<Record<string, readonly (readonly number[])[]>>;
   readonly first_values: Readonly<Record<string, readonly number[]>>;
 }
@@ -180,6 +183,33 @@ describe('models on photos', { skip: missingModels('centerface', 'yunet', 'yolox
     assert.ok(a && again && other);
     const cosine = (one: Float32Array, two: Float32Array) => one.reduce((sum, value, at) => sum + value * (two[at] ?? 0), 0);
     assert.ok(cosine(a, again) > cosine(a, other), `${cosine(a, again)} ${cosine(a, other)}`);
+  });
+
+  it('YOLOX as its own exporter leaves it finds the same as the reference', async () => {
+    const folder = join(repository.directory, 'yolox_raw');
+    await mkdir(join(folder, '1'), { recursive: true });
+    await symlink(dataPath('models/yolox_nano_coco_fp16w.onnx'), join(folder, '1/model.onnx'));
+    const { labels } = createDetector(await engine.describe('yolox_nano'), engine.infer);
+    await writeFile(join(folder, 'labels.txt'), labels.join('\n'));
+    await writeFile(
+      join(folder, 'config.pbtxt'),
+      `max_batch_size: 4
+       input { name: "images" data_type: TYPE_FP32 dims: [ 3, 416, 416 ] }
+       output { name: "output" data_type: TYPE_FP32 dims: [ -1, 85 ] label_filename: "labels.txt" }
+       parameters [ { key: "kind" value: { string_value: "yolox" } }, { key: "score_threshold" value: { string_value: "0.4" } } ]`,
+    );
+    for (const [index, { photo, yolox_raw: expected }] of golden.photos.entries()) {
+      const image = images[index];
+      assert.ok(image);
+      const found = (await detect('yolox_raw', image)).filter(({ label }) => label === 'person');
+      const people = expected.boxes.filter((_, at) => expected.classes[at] === 0);
+      assert.equal(found.length, people.length, photo);
+      for (const [at, { box, score }] of found.entries()) {
+        for (const [side, value] of [box.left, box.top, box.width, box.height].entries())
+          near(value, people[at]?.[side], 0.003 * image.width, `${photo} side ${side}`);
+        near(score, expected.scores[at], scoreTolerance, `${photo} score`);
+      }
+    }
   });
 
   it('an embedder of many crops gives what it gives one by one, in order', async () => {

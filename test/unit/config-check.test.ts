@@ -9,6 +9,7 @@ const models: Readonly<Record<string, ModelFacts>> = {
   yolox_nano: { kind: 'detector', labels: ['person', 'bicycle', 'car'], landmarks: false },
   face_embed: { kind: 'face', labels: [], landmarks: false },
   person_embed: { kind: 'appearance', labels: [], landmarks: false },
+  clip_text: { kind: 'text', labels: [], landmarks: false },
 };
 
 function check(text: string, known = models, hasFile?: (source: string) => boolean) {
@@ -76,10 +77,18 @@ const refused: readonly { readonly name: string; readonly text: string; readonly
     ],
   },
   {
+    name: 'a model of texts where pictures are looked at',
+    text: `models: { face: clip_text }\n${camera('    detect: [{ model: centerface }, { model: clip_text }]')}`,
+    issues: [
+      '1:17 models.face: clip_text is of kind text; expected an embedder of kind face',
+      '6:46 cameras.lobby.detect[1].model: clip_text is an embedder (text) and detects nothing; expected a detector',
+    ],
+  },
+  {
     name: 'models for bodies only where they are used',
     text: `models: { appearance: none, enrolmentBody: centerface }\n${camera('    detect: [{ model: centerface }, { model: yolox_nano }]\n    recognise: [appearance]')}`,
     issues: [
-      '1:23 models.appearance: the model repository has no none, which compares bodies on lobby; known: centerface, yolox_nano, face_embed, person_embed',
+      '1:23 models.appearance: the model repository has no none, which compares bodies on lobby; known: centerface, yolox_nano, face_embed, person_embed, clip_text',
       '1:44 models.enrolmentBody: centerface does not find person; expected a detector such as yolox_nano',
     ],
   },

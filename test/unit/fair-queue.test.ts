@@ -74,6 +74,41 @@ describe('fair queue', () => {
     assert.equal(queue.push(item('b1'))?.id, 'e1');
   });
 
+  it('gives the next that fits, and leaves the turn to streams whose oldest does not', () => {
+    const queue = new FairQueue<Item>({ perStream: 9, total: 99 });
+    for (const id of ['a1', 'a2', 'b1', 'c1']) queue.push(item(id));
+    queue.push(item('e1', 'background'));
+    const fits = (wanted: string) => (one: Item) => wanted.includes(one.id);
+    assert.equal(queue.nextThat(fits('b1 c1'))?.id, 'b1');
+    assert.equal(queue.nextThat(fits('a2')), undefined, 'not the oldest of its stream');
+    assert.equal(queue.nextThat(fits('e1'))?.id, 'e1');
+    assert.equal(queue.depth, 3);
+    assert.equal(order(queue), 'a1 c1 a2');
+  });
+
+  it('drops the oldest that are of no use, and nobody’s turn with them', () => {
+    const queue = new FairQueue<Item>({ perStream: 9, total: 99 });
+    for (const id of ['a1', 'a2', 'b1', 'b2', 'c1']) queue.push(item(id));
+    assert.equal(queue.next()?.id, 'a1');
+    const dropped = queue.dropOldest(({ id }, more) => id === 'b1' || (id === 'c1' && more) || id === 'a2');
+    assert.deepEqual(dropped.map(({ id }) => id).sort(), ['a2', 'b1']);
+    assert.equal(queue.depth, 2);
+    assert.equal(order(queue), 'b2 c1');
+  });
+
+  it('takes an item back as the oldest of its stream', () => {
+    const queue = new FairQueue<Item>({ perStream: 1, total: 1 });
+    queue.push(item('a1'));
+    const taken = queue.next();
+    assert.ok(taken !== undefined);
+    queue.push(item('a2'));
+    queue.putBack(taken);
+    queue.putBack(item('b1'));
+    assert.equal(queue.depth, 3);
+    assert.deepEqual([...queue.items()].map(({ id }) => id).sort(), ['a1', 'a2', 'b1']);
+    assert.equal(order(queue), 'a1 b1 a2');
+  });
+
   it('forgets what nobody waits for', () => {
     const queue = new FairQueue<Item>({ perStream: 9, total: 9 });
     const one = item('a1');

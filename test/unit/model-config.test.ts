@@ -56,6 +56,12 @@ describe('model configuration', () => {
     ['a tensor without a name', minimal.replace('name: "in"', ''), /config\.pbtxt:3: input has no name/],
     ['a tensor named twice', `${minimal} input { name: "in" data_type: TYPE_FP32 dims: 1 }`, /input "in" is given twice/],
     ['a field given twice', `${minimal} max_batch_size: 1`, /max_batch_size is given twice/],
+    [
+      'two files of labels',
+      `${minimal} output { name: "a" data_type: TYPE_FP32 dims: 1 label_filename: "a" }
+       output { name: "b" data_type: TYPE_FP32 dims: 1 label_filename: "b" }`,
+      /config\.pbtxt:6: label_filename differs from "a" of an earlier output/,
+    ],
     ['a parameter given twice', `${minimal} parameters [ { key: "a" }, { key: "a" } ]`, /parameter "a" is given twice/],
     [
       'another backend',
@@ -129,6 +135,27 @@ describe('model repository', () => {
       message: /name "full" differs from its folder "empty"/,
     });
     await rm(join(directory, 'empty', 'config.pbtxt'));
+  });
+
+  it('reads the names of classes from the label file of an output', async () => {
+    const config = (name: string) => minimal.replace('dims: 4', `label_filename: "${name}" dims: 4`);
+    const file = join(directory, 'beta', 'config.pbtxt');
+    await writeFile(join(directory, 'beta', 'labels.txt'), 'person\r\ntraffic light\r\n\r\n');
+    await writeFile(file, config('labels.txt'));
+    assert.deepEqual((await describeModel(directory, 'beta')).labels, ['person', 'traffic light']);
+    await writeFile(join(directory, 'beta', 'labels.txt'), 'person\n\ncar\n');
+    await assert.rejects(describeModel(directory, 'beta'), {
+      code: 'model.invalid',
+      message: /labels\.txt:2: a class has no name/,
+    });
+    for (const [name, message] of [
+      ['names.txt', /cannot read .*names\.txt, the label_filename of beta/],
+      ['../labels.txt', /config\.pbtxt:4: label_filename "\.\.\/labels\.txt" is not the name of a file beside config\.pbtxt/],
+    ] as const) {
+      await writeFile(file, config(name));
+      await assert.rejects(describeModel(directory, 'beta'), { code: 'model.invalid', message });
+    }
+    await writeFile(file, minimal);
   });
 
   it('reads every shipped description', async () => {

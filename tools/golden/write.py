@@ -23,6 +23,7 @@ from drawing import write_drawing
 from geometry import TEMPLATE_112, letterbox, letterbox_inverse, nms, umeyama
 from picture import PICTURES
 from PIL import Image
+from yolo import fit_top_left, objects, write_yolo, yolox_boxes
 
 OUT = Path(__file__).resolve().parents[2] / "test/fixtures/golden"
 CLIP_MEAN = np.array([0.48145466, 0.4578275, 0.40821073])
@@ -209,6 +210,7 @@ def write_photos(data: Path) -> None:
     face_net = session(data / "models/centerface_int8w.onnx")
     small_net = session(data / "models/yunet_n_dynamic.onnx")
     person_net = session(data / "models/yolox_nano_end2end_640_fp16w.onnx")
+    raw_net = session(data / "models/yolox_nano_coco_fp16w.onnx")
     embed_112 = session(data / "models/mobilefacenet_128_fp16w.onnx")
     embed_224 = session(data / "models/face_embed_224_512_mobilefacenet_fp16w.onnx")
     embed_body = session(data / "models/osnet_x0_25_msmt17.onnx")
@@ -236,6 +238,12 @@ def write_photos(data: Path) -> None:
         people = [k for k in range(n[0, 0]) if p_classes[0, k] == 0 and p_scores[0, k] >= 0.35]
         corners = [[*letterbox_inverse(case, *p_boxes[0, k, :2]), *letterbox_inverse(case, *p_boxes[0, k, 2:])] for k in people]
         found["yolox_nano"] = {"boxes": corners, "scores": [p_scores[0, k] for k in people]}
+        fit = fit_top_left((width, height), (416, 416))
+        canvas = np.full((416, 416, 3), 114, np.uint8)
+        canvas[: fit["content"][1], : fit["content"][0]] = np.asarray(picture.resize(tuple(fit["content"]), Image.Resampling.BILINEAR))
+        (raw,) = raw_net.run(None, {"images": planar(canvas[..., ::-1])})
+        seen = objects(*yolox_boxes(raw[0].astype(float), (416, 416)), fit, (width, height), 0.4, checked=False)
+        found["yolox_raw"] = {"boxes": [o["box"] for o in seen], "scores": [o["score"] for o in seen], "classes": [o["class"] for o in seen]}
         photos.append({"photo": f"photos/{name}.jpg", "size": [width, height], **found})
 
         points = marks[0] * back
@@ -265,6 +273,7 @@ def main() -> int:
     write_clip()
     write_decoders()
     write_drawing()
+    write_yolo()
     if arguments.data is None:
         print("no --data: photos.json is left as it is", file=sys.stderr)
     else:

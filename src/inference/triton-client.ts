@@ -1,0 +1,361 @@
+import { isIP } from 'node:net';
+import type { BinaryReader, BinaryWriter } from '@bufbuild/protobuf/wire';
+import { type ChannelCredentials, type ChannelOptions, Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
+import * as wire from '../gen/inference/grpc_service.ts';
+import { abortReason } from './refusals.ts';
+import { grpcTarget, type TritonAddress } from './triton-address.ts';
+import { grpcCodes, TritonStatus } from './triton-failures.ts';
+import {
+  decodeInferAnswer,
+  decodeStreamAnswer,
+  encodeInferRequest,
+  type InferAnswer,
+  type InferRequest,
+} from './triton-wire.ts';
+
+/** PEM texts. With `cert` and `key` the server may ask who calls. */
+export interface TritonTls {
+  /** Absent: the authorities that Node trusts. */
+  readonly ca?: Buffer;
+  readonly cert?: Buffer;
+  readonly key?: Buffer;
+}
+
+export interface TritonClientOptions {
+  readonly tls?: TritonTls;
+  /** Sent with every call: `triton-grpc-protocol-<key>` of restricted protocols, tokens of a proxy. Secrets. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Longest answer in bytes; absent: 256 MiB. */
+  readonly receiveLimit?: number;
+  /** Connections that share the calls; absent: 1. */
+  readonly connections?: number;
+}
+
+export interface CallSettings {
+  /** Milliseconds from now; every call has an end. */
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal;
+  /** W3C trace context, https://www.w3.org/TR/trace-context/#traceparent-header */
+  readonly traceparent?: string;
+}
+
+export type ModelParameters = Readonly<Record<string, boolean | bigint | string | Uint8Array>>;
+
+interface Codec<T> {
+  encode(message: T, writer?: BinaryWriter): BinaryWriter;
+  decode(input: BinaryReader | Uint8Array, length?: number): T;
+}
+
+const service = '/inference.GRPCInferenceService/';
+const defaultReceiveLimit = 256 * 2 ** 20;
+
+/**
+ * What grpc-js is told. Keepalive: Triton answers pings that come more often than every 300 s with GOAWAY, so a server that hangs is
+ * found by asking it, not by pings. Retries are the engine's: grpc-js would not repeat messages above 1 MiB. A window of 8 MiB: with
+ * Node's 64 KiB an answer of 8 MB takes twice as long. No proxies: servers are addressed directly.
+ */
+function channelOptions(address: TritonAddress, options: TritonClientOptions): ChannelOptions {
+  const byName = isIP(address.host) === 0;
+  return {
+    'grpc.max_receive_message_length': options.receiveLimit ?? defaultReceiveLimit,
+    'grpc.max_send_message_length': -1,
+    'grpc.keepalive_time_ms': 300_000,
+    'grpc.keepalive_timeout_ms': 10_000,
+    'grpc.use_local_subchannel_pool': 1,
+    'grpc-node.flow_control_window': 8 * 2 ** 20,
+    'grpc.initial_reconnect_backoff_ms': 100,
+    'grpc.max_reconnect_backoff_ms': 500,
+    'grpc.enable_retries': 0,
+    'grpc.service_config_disable_resolution': 1,
+    'grpc.enable_http_proxy': 0,
+    ...(byName ? { 'grpc.default_authority': `${address.host}:${address.port}` } : {}),
+    ...(byName && address.tls ? { 'grpc.ssl_target_name_override': address.host } : {}),
+  };
+}
+
+function channelCredentials(address: TritonAddress, tls: TritonTls = {}): ChannelCredentials {
+  if (!address.tls) return credentials.createInsecure();
+  return credentials.createSsl(tls.ca ?? null, tls.key ?? null, tls.cert ?? null);
+}
+
+/**
+ * One Triton server over KServe v2 gRPC. Every call rejects with `TritonStatus` (the server's own words), with the signal's reason, or
+ * with `inference.failed` for messages that cannot be written or read.
+ */
+export class TritonClient implements Disposable {
+  readonly #address: TritonAddress;
+  readonly #options: TritonClientOptions;
+  #clients: Client[];
+  #turn = 0;
+
+  /** Throws when the certificates cannot be used. */
+  constructor(address: TritonAddress, options: TritonClientOptions = {}) {
+    this.#address = address;
+    this.#options = options;
+    this.#clients = this.#connect();
+  }
+
+  #connect(): Client[] {
+    const target = grpcTarget(this.#address);
+    return Array.from(
+      { length: this.#options.connections ?? 1 },
+      () =>
+        new Client(target, channelCredentials(this.#address, this.#options.tls), channelOptions(this.#address, this.#options)),
+    );
+  }
+
+  /** New connections for the next calls: nothing tells a connection into the void from a slow one. Calls on the old ones go on. */
+  reconnect(): void {
+    const old = this.#clients;
+    this.#clients = this.#connect();
+    for (const client of old) client.close();
+  }
+
+  [Symbol.dispose](): void {
+    for (const client of this.#clients) client.close();
+  }
+
+  async live(settings: CallSettings): Promise<boolean> {
+    return (await this.#call('ServerLive', wire.ServerLiveRequest, wire.ServerLiveResponse, {}, settings)).live;
+  }
+
+  async ready(settings: CallSettings): Promise<boolean> {
+    return (await this.#call('ServerReady', wire.ServerReadyRequest, wire.ServerReadyResponse, {}, settings)).ready;
+  }
+
+  /** False for a model that is not there, too. */
+  async modelReady(name: string, version: string, settings: CallSettings): Promise<boolean> {
+    try {
+      const request = { name, version };
+      return (await this.#call('ModelReady', wire.ModelReadyRequest, wire.ModelReadyResponse, request, settings)).ready;
+    } catch (error) {
+      if (error instanceof TritonStatus && error.status === grpcCodes.notFound) return false;
+      throw error;
+    }
+  }
+
+  metadata(settings: CallSettings): Promise<wire.ServerMetadataResponse> {
+    return this.#call('ServerMetadata', wire.ServerMetadataRequest, wire.ServerMetadataResponse, {}, settings);
+  }
+
+  modelMetadata(name: string, version: string, settings: CallSettings): Promise<wire.ModelMetadataResponse> {
+    const request = { name, version };
+    return this.#call('ModelMetadata', wire.ModelMetadataRequest, wire.ModelMetadataResponse, request, settings);
+  }
+
+  async modelConfig(name: string, version: string, settings: CallSettings): Promise<wire.ModelConfig> {
+    const request = { name, version };
+    const { config } = await this.#call('ModelConfig', wire.ModelConfigRequest, wire.ModelConfigResponse, request, settings);
+    return config ?? wire.ModelConfig.decode(new Uint8Array(0));
+  }
+
+  async infer(request: InferRequest, settings: CallSettings): Promise<InferAnswer> {
+    const message = encodeInferRequest(traced(request, settings.traceparent));
+    return decodeInferAnswer(await this.#unary('ModelInfer', message, settings));
+  }
+
+  /**
+   * The answers of a model that gives any number of them to one request (decoupled), or the one of another; ends with the server's
+   * final response. Leaving the loop cancels the request.
+   */
+  async *inferStream(request: InferRequest, settings: CallSettings): AsyncGenerator<InferAnswer, void, undefined> {
+    const message = encodeInferRequest(
+      traced(
+        { ...request, parameters: { ...request.parameters, triton_enable_empty_final_response: true } },
+        settings.traceparent,
+      ),
+    );
+    settings.signal?.throwIfAborted();
+    const call = this.#next().makeBidiStreamRequest(
+      `${service}ModelStreamInfer`,
+      (bytes: Buffer) => bytes,
+      (bytes: Buffer) => bytes,
+      this.#metadata(settings),
+      { deadline: Date.now() + settings.timeoutMs },
+    );
+    const stop = () => call.cancel();
+    settings.signal?.addEventListener('abort', stop, { once: true });
+    try {
+      call.write(message);
+      for await (const bytes of call as AsyncIterable<Buffer>) {
+        const streamed = decodeStreamAnswer(bytes);
+        if ('error' in streamed) throw new TritonStatus(grpcCodes.unknown, streamed.error);
+        const final = streamed.answer.parameters['triton_final_response'] === true;
+        if (streamed.answer.outputs.length > 0) yield streamed.answer;
+        if (final) {
+          call.end();
+          return;
+        }
+      }
+      throw new TritonStatus(grpcCodes.unavailable, 'the stream ended before its final response');
+    } catch (error) {
+      throw callError(error, settings.signal);
+    } finally {
+      settings.signal?.removeEventListener('abort', stop);
+      // A stream that has ended takes no notice; its cancellation is an error event that nobody waits for any more.
+      call.on('error', () => {});
+      call.cancel();
+    }
+  }
+
+  /** Counters of one model, or of all. */
+  async statistics(settings: CallSettings, name = '', version = ''): Promise<readonly wire.ModelStatistics[]> {
+    const request = { name, version };
+    const answer = await this.#call(
+      'ModelStatistics',
+      wire.ModelStatisticsRequest,
+      wire.ModelStatisticsResponse,
+      request,
+      settings,
+    );
+    return answer.modelStats;
+  }
+
+  async repositoryIndex(settings: CallSettings, ready = false): Promise<readonly wire.RepositoryIndexResponse_ModelIndex[]> {
+    const request = { repositoryName: '', ready };
+    const answer = await this.#call(
+      'RepositoryIndex',
+      wire.RepositoryIndexRequest,
+      wire.RepositoryIndexResponse,
+      request,
+      settings,
+    );
+    return answer.models;
+  }
+
+  /**
+   * Loads a model, or loads it anew; answers when it is there. `config`: JSON of a model configuration instead of the file's;
+   * `files`: contents by `<version>/<name>`, which need `config`.
+   */
+  async loadModel(
+    name: string,
+    settings: CallSettings,
+    override: { readonly config?: string; readonly files?: Readonly<Record<string, Uint8Array>> } = {},
+  ): Promise<void> {
+    const parameters: Record<string, wire.ModelRepositoryParameter> = {};
+    if (override.config !== undefined)
+      parameters['config'] = { parameterChoice: { $case: 'stringParam', value: override.config } };
+    for (const [path, bytes] of Object.entries(override.files ?? {}))
+      parameters[`file:${path}`] = { parameterChoice: { $case: 'bytesParam', value: Buffer.from(bytes) } };
+    const request = { repositoryName: '', modelName: name, parameters };
+    await this.#call(
+      'RepositoryModelLoad',
+      wire.RepositoryModelLoadRequest,
+      wire.RepositoryModelLoadResponse,
+      request,
+      settings,
+    );
+  }
+
+  /** Answers before the model is gone: the index tells when it is. */
+  async unloadModel(name: string, settings: CallSettings, unloadDependents = false): Promise<void> {
+    const parameters: Record<string, wire.ModelRepositoryParameter> = unloadDependents
+      ? { unload_dependents: { parameterChoice: { $case: 'boolParam', value: true } } }
+      : {};
+    const request = { repositoryName: '', modelName: name, parameters };
+    await this.#call(
+      'RepositoryModelUnload',
+      wire.RepositoryModelUnloadRequest,
+      wire.RepositoryModelUnloadResponse,
+      request,
+      settings,
+    );
+  }
+
+  async sharedMemoryStatus(
+    settings: CallSettings,
+    name = '',
+  ): Promise<readonly wire.SystemSharedMemoryStatusResponse_RegionStatus[]> {
+    const answer = await this.#call(
+      'SystemSharedMemoryStatus',
+      wire.SystemSharedMemoryStatusRequest,
+      wire.SystemSharedMemoryStatusResponse,
+      { name },
+      settings,
+    );
+    return Object.values(answer.regions);
+  }
+
+  /** `key` as for shm_open: `/x` is /dev/shm/x. Servers since 2.68 refuse unless started with --allow-client-shm=true. */
+  async registerSharedMemory(name: string, key: string, byteSize: number, settings: CallSettings): Promise<void> {
+    const request = { name, key, offset: 0n, byteSize: BigInt(byteSize) };
+    await this.#call(
+      'SystemSharedMemoryRegister',
+      wire.SystemSharedMemoryRegisterRequest,
+      wire.SystemSharedMemoryRegisterResponse,
+      request,
+      settings,
+    );
+  }
+
+  async unregisterSharedMemory(name: string, settings: CallSettings): Promise<void> {
+    await this.#call(
+      'SystemSharedMemoryUnregister',
+      wire.SystemSharedMemoryUnregisterRequest,
+      wire.SystemSharedMemoryUnregisterResponse,
+      { name },
+      settings,
+    );
+  }
+
+  #next(): Client {
+    this.#turn = (this.#turn + 1) % this.#clients.length;
+    const client = this.#clients[this.#turn];
+    if (client === undefined) throw new RangeError('a Triton client has at least one connection');
+    return client;
+  }
+
+  #metadata({ traceparent }: CallSettings): Metadata {
+    const metadata = new Metadata();
+    for (const [key, value] of Object.entries(this.#options.headers ?? {})) metadata.set(key, value);
+    if (traceparent !== undefined) metadata.set('traceparent', traceparent);
+    return metadata;
+  }
+
+  async #call<Request, Response>(
+    method: string,
+    requests: Codec<Request>,
+    responses: Codec<Response>,
+    request: Request,
+    settings: CallSettings,
+  ): Promise<Response> {
+    const message = Buffer.from(requests.encode(request).finish());
+    return responses.decode(await this.#unary(method, message, settings));
+  }
+
+  #unary(method: string, message: Buffer, settings: CallSettings): Promise<Buffer> {
+    const { signal } = settings;
+    if (signal?.aborted) return Promise.reject(abortReason(signal));
+    const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+    const call = this.#next().makeUnaryRequest(
+      service + method,
+      (bytes: Buffer) => bytes,
+      (bytes: Buffer) => bytes,
+      message,
+      this.#metadata(settings),
+      { deadline: Date.now() + settings.timeoutMs },
+      (error, answer) => {
+        if (error !== null || answer === undefined) reject(callError(error, signal));
+        else resolve(answer);
+      },
+    );
+    if (signal === undefined) return promise;
+    const stop = () => call.cancel();
+    signal.addEventListener('abort', stop, { once: true });
+    return promise.finally(() => signal.removeEventListener('abort', stop));
+  }
+}
+
+/** The trace goes in the parameters as well, for models that pass it on. */
+function traced(request: InferRequest, traceparent: string | undefined): InferRequest {
+  return traceparent === undefined ? request : { ...request, parameters: { ...request.parameters, traceparent } };
+}
+
+function isServiceError(error: unknown): error is ServiceError {
+  return error instanceof Error && 'details' in error && 'code' in error && typeof error.code === 'number';
+}
+
+function callError(error: unknown, signal: AbortSignal | undefined): unknown {
+  if (signal?.aborted) return abortReason(signal);
+  return isServiceError(error) ? new TritonStatus(error.code, error.details) : (error ?? new TritonStatus(2, 'no answer'));
+}

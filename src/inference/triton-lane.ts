@@ -1,0 +1,450 @@
+import type { Context } from '../core/context.ts';
+import { errorText, SightlineError } from '../core/errors.ts';
+import type { InferOptions, InferResult, ModelDescription, Tensor } from '../core/inference.ts';
+import type { FloodGate } from '../core/log.ts';
+import { alike, cutOutputs, joinInputs } from './batches.ts';
+import { type FairLimits, FairQueue } from './fair-queue.ts';
+import type { InferenceMetrics } from './metrics.ts';
+import { abortReason, closedError, lateError, overloadError } from './refusals.ts';
+import { answerProblems } from './triton-contract.ts';
+import { failureKind, firstLine, inferenceError, TritonStatus } from './triton-failures.ts';
+import type { PoolServer, TritonPool } from './triton-pool.ts';
+import type { Flight, Seat } from './triton-seat.ts';
+import { Seats } from './triton-seats.ts';
+import type { SharedTensors } from './triton-shared.ts';
+import type { InferRequest } from './triton-wire.ts';
+
+/** Tensors of requests above this go alone: joining copies them, and the server's own batching puts them together without. */
+const largestJoinedRow = 2 ** 20;
+/** How long a request may wait for company while others run, as in `createBatcher`. */
+const windowMs = 20;
+/** One request, sent again to other servers, ends after so many. */
+const mostTries = 4;
+/** Runs that failed one after another before a server is left alone for a while with this model. */
+const failuresToLeave = 3;
+/** A call ends so long after the deadline of its requests: what is cancelled is computed all the same, unseen by us. */
+const afterDeadlineMs = 2000;
+/** Timers hold 31 bits of milliseconds. */
+const longestTimerMs = 2 ** 31 - 1;
+
+export interface LaneHouse {
+  readonly pool: TritonPool;
+  readonly ctx: Context;
+  readonly metrics: InferenceMetrics & {
+    readonly sent: { inc(labels: { model: string; server: string }): void };
+    readonly retries: { inc(labels: { model: string; reason: string }): void };
+  };
+  readonly flood: FloodGate;
+  readonly limits: FairLimits;
+  /** Sends the time that is left as the server's queue time-out as well. */
+  readonly queueTimeout: boolean;
+  readonly shared: (server: PoolServer) => SharedTensors | undefined;
+  /** Waiting requests of all lanes changed. */
+  readonly depthChanged: () => void;
+}
+
+interface Waiting {
+  readonly inputs: readonly Tensor[];
+  readonly rows: number;
+  readonly options: InferOptions;
+  readonly stream: string;
+  readonly priority: 'live' | 'background';
+  readonly deadlineMs: number;
+  readonly sinceMs: number;
+  readonly answer: PromiseWithResolvers<InferResult>;
+  tries: number;
+  /** It failed together with others: it goes alone now, so that only the guilty one fails. */
+  alone: boolean;
+  /** The server that failed with it, as long as there are others. */
+  avoid: PoolServer | undefined;
+  /** Its time is over: it must not wait again, nothing would end that. */
+  over: boolean;
+  /** Set while it is under way: called when nobody waits for it any more. */
+  gone: (() => void) | undefined;
+}
+
+/**
+ * The requests of one model to all servers: a bounded fair queue, batches of what is alike, and a seat per server. Requests wait here
+ * while no server has room; those that cannot be answered before their deadline never leave.
+ */
+export class Lane {
+  readonly model: ModelDescription;
+  readonly #house: LaneHouse;
+  readonly #queue: FairQueue<Waiting>;
+  readonly seats: Seats;
+  readonly #closed = new AbortController();
+  readonly #joins: boolean;
+  /** Milliseconds that requests have from arrival to deadline, the mean of late. */
+  #budgetMs: number | undefined;
+  #window: Disposable | undefined;
+  /** The queue may have something for a server: at most one round of sending in a tick. */
+  #pumping = false;
+
+  constructor(model: ModelDescription, house: LaneHouse) {
+    this.model = model;
+    this.#house = house;
+    this.#queue = new FairQueue(house.limits);
+    this.seats = new Seats(model, house, () => this.pump(), this.#closed.signal);
+    const texts = [...model.inputs, ...model.outputs].some(({ datatype }) => datatype === 'BYTES');
+    this.#joins = model.maxBatchSize > 1 && !texts;
+  }
+
+  get depth(): number {
+    return this.#queue.depth;
+  }
+
+  infer(inputs: readonly Tensor[], options: InferOptions): Promise<InferResult> {
+    const { clock } = this.#house.ctx;
+    if (options.signal.aborted) return Promise.reject(abortReason(options.signal));
+    if (this.#closed.signal.aborted) return Promise.reject(closedError());
+    const sinceMs = clock.mono();
+    const item: Waiting = {
+      inputs,
+      rows: this.model.maxBatchSize > 0 ? (inputs[0]?.shape[0] ?? 1) : 1,
+      options,
+      stream: options.stream,
+      priority: options.priority ?? 'live',
+      deadlineMs: options.deadlineMs,
+      sinceMs,
+      answer: Promise.withResolvers<InferResult>(),
+      tries: 0,
+      alone: false,
+      avoid: undefined,
+      over: false,
+      gone: undefined,
+    };
+    const budgetMs = options.deadlineMs - sinceMs;
+    if (budgetMs <= 0) {
+      this.#shed(item, 'deadline');
+      return item.answer.promise;
+    }
+    this.#budgetMs = this.#budgetMs === undefined ? budgetMs : this.#budgetMs + (budgetMs - this.#budgetMs) / 8;
+    const limit = clock.deadline(Math.min(budgetMs, longestTimerMs), options.signal);
+    const giveUp = () => {
+      item.over = true;
+      const waiting = this.#queue.remove(item);
+      if (waiting) this.#house.depthChanged();
+      if (options.signal.aborted) {
+        if (waiting) this.#house.metrics.shed.inc({ reason: 'aborted' });
+        item.gone?.();
+        item.answer.reject(abortReason(options.signal));
+      } else if (waiting) this.#shed(item, 'deadline');
+      else if (item.gone !== undefined) {
+        // The server goes on with it whatever we say: what it still has to do counts until it answers.
+        this.#house.metrics.failures.inc({ model: this.model.name });
+        item.answer.reject(lateError(this.model.name, item.stream, clock.mono() - sinceMs));
+      }
+    };
+    limit.signal.addEventListener('abort', giveUp, { once: true });
+    const tooMuch = this.#queue.push(item);
+    if (tooMuch !== undefined) this.#shed(tooMuch, 'overload');
+    this.#house.depthChanged();
+    this.pump();
+    return item.answer.promise.finally(() => {
+      limit.signal.removeEventListener('abort', giveUp);
+      limit[Symbol.dispose]();
+    });
+  }
+
+  /** Everything that waits is refused; what is under way is given up. */
+  close(): void {
+    this.#closed.abort();
+    this.#window?.[Symbol.dispose]();
+    for (const item of this.#queue.drain()) item.answer.reject(closedError());
+    this.seats.close();
+  }
+
+  /** Sends what can be sent. */
+  pump(): void {
+    if (this.#pumping || this.#closed.signal.aborted) return;
+    this.#pumping = true;
+    // What arrives in one turn of the loop can go together.
+    queueMicrotask(() => {
+      this.#pumping = false;
+      this.#send();
+    });
+  }
+
+  #send(): void {
+    if (this.#closed.signal.aborted || this.#queue.depth === 0) return;
+    this.seats.check();
+    /** Servers for which there is nothing but what failed there before. */
+    const passed = new Set<Seat>();
+    while (this.#queue.depth > 0) {
+      const seat = this.seats.choose(this.#budgetMs ?? 0, passed);
+      if (seat === undefined) return;
+      if (this.#waitsForCompany(seat)) {
+        this.#armWindow();
+        return;
+      }
+      const batch = this.#take(seat);
+      if (batch.length === 0) passed.add(seat);
+      else void this.#fly(seat, batch);
+    }
+    this.#window?.[Symbol.dispose]();
+    this.#window = undefined;
+  }
+
+  #joinable(item: Waiting): boolean {
+    return (
+      this.#joins &&
+      !item.alone &&
+      item.inputs.reduce((sum, { data }) => sum + data.byteLength, 0) <= largestJoinedRow * item.rows
+    );
+  }
+
+  #waitsForCompany(seat: Seat): boolean {
+    if (seat.rows === 0) return false;
+    const nowMs = this.#house.ctx.clock.mono();
+    let rows = 0;
+    for (const item of this.#queue.items()) {
+      if (!this.#joinable(item) || nowMs - item.sinceMs >= windowMs || item.tries > 0) return false;
+      rows += item.rows;
+      if (rows >= seat.ceiling) return false;
+    }
+    return true;
+  }
+
+  #armWindow(): void {
+    if (this.#window !== undefined) return;
+    const limit = this.#house.ctx.clock.deadline(windowMs);
+    this.#window = limit;
+    limit.signal.addEventListener(
+      'abort',
+      () => {
+        this.#window = undefined;
+        this.pump();
+      },
+      { once: true },
+    );
+  }
+
+  /** Requests that go together to a server, in turn of their streams; what cannot be answered in time is shed on the way. */
+  #take(seat: Seat): readonly Waiting[] {
+    const batch: Waiting[] = [];
+    const skipped: Waiting[] = [];
+    let rows = 0;
+    this.#shedUseless(seat);
+    while (batch.length === 0) {
+      const item = this.#queue.next();
+      if (item === undefined) break;
+      if (item.avoid === seat.server && this.seats.usable().length > 1) skipped.push(item);
+      else {
+        batch.push(item);
+        rows = item.rows;
+      }
+    }
+    for (const item of skipped.reverse()) this.#queue.putBack(item);
+    const [first] = batch;
+    if (first !== undefined && this.#joinable(first)) {
+      const most = Math.min(seat.ceiling, seat.room(this.#budgetMs ?? 0));
+      let endMs = first.deadlineMs;
+      const nowMs = this.#house.ctx.clock.mono();
+      while (rows < most) {
+        const more = this.#queue.nextThat(
+          (item) => rows + item.rows <= most && this.#joinable(item) && alike(first.inputs, item.inputs),
+        );
+        if (more === undefined) break;
+        // Everyone in a batch waits for all of it.
+        if (nowMs + seat.expectedMs(rows + more.rows) > Math.min(endMs, more.deadlineMs)) {
+          this.#queue.putBack(more);
+          break;
+        }
+        endMs = Math.min(endMs, more.deadlineMs);
+        batch.push(more);
+        rows += more.rows;
+      }
+    }
+    this.#house.depthChanged();
+    return batch;
+  }
+
+  /**
+   * Sheds what cannot make its deadline behind what is under way, and what has waited for half of its time while its stream has newer
+   * ones: those have more time left.
+   */
+  #shedUseless(seat: Seat): void {
+    const nowMs = this.#house.ctx.clock.mono();
+    const late = ({ deadlineMs, rows }: Waiting) =>
+      nowMs >= deadlineMs || (seat.rows > 0 && nowMs + seat.expectedMs(rows) > deadlineMs);
+    const givesWay = ({ deadlineMs, sinceMs, priority, tries }: Waiting) =>
+      priority === 'live' && tries === 0 && nowMs - sinceMs > (deadlineMs - sinceMs) / 2;
+    for (const item of this.#queue.dropOldest((item, more) => late(item) || (more && givesWay(item))))
+      this.#shed(item, late(item) ? 'deadline' : 'overload');
+  }
+
+  async #fly(seat: Seat, batch: readonly Waiting[]): Promise<void> {
+    const { ctx, metrics } = this.#house;
+    const { name } = this.model;
+    const [first] = batch;
+    if (first === undefined) return;
+    const rows = batch.reduce((sum, item) => sum + item.rows, 0);
+    const sentMs = ctx.clock.mono();
+    const stop = new AbortController();
+    let left: string | undefined;
+    const flight: Flight = {
+      rows,
+      sentMs,
+      leave: (reason) => {
+        left = reason;
+        stop.abort();
+      },
+    };
+    let here = batch.length;
+    for (const item of batch) {
+      item.gone = () => {
+        here -= 1;
+        if (here === 0) stop.abort();
+      };
+    }
+    seat.add(flight);
+    metrics.batch.observe({ model: name }, rows);
+    metrics.sent.inc({ model: name, server: seat.server.name });
+    const inputs = batch.length === 1 ? first.inputs : joinInputs(batch.map((item) => item.inputs));
+    const deadlineMs = Math.max(...batch.map((item) => item.deadlineMs));
+    const leftMs = Math.max(1, deadlineMs - sentMs);
+    const shared = this.#house.shared(seat.server);
+    const placed = shared?.place(inputs);
+    const request: InferRequest = {
+      model: name,
+      version: this.model.version,
+      inputs: placed?.inputs ?? inputs,
+      ...(this.#house.queueTimeout ? { parameters: { timeout: BigInt(Math.round(leftMs * 1000)) } } : {}),
+    };
+    const trace = first.options.trace;
+    let failure: unknown;
+    try {
+      const answer = await seat.server.client.infer(request, {
+        timeoutMs: leftMs + afterDeadlineMs,
+        signal: stop.signal,
+        ...(trace === undefined ? {} : { traceparent: trace }),
+      });
+      placed?.done();
+      const nowMs = ctx.clock.mono();
+      seat.remove(flight, nowMs, 'answered');
+      this.seats.answered(seat);
+      const outputs = new Map(answer.outputs.map((output) => [output.name, output]));
+      const problems = answerProblems(this.model, rows, outputs);
+      if (problems.length > 0)
+        throw new SightlineError(
+          'inference.failed',
+          `${name} on ${seat.server.name} answered otherwise: ${problems.join('; ')}`,
+          {
+            details: { model: name, server: seat.server.name, problems },
+          },
+        );
+      const computeMs = nowMs - sentMs;
+      let from = 0;
+      for (const item of batch) {
+        const queuedMs = sentMs - item.sinceMs;
+        metrics.queued.observe({ model: name }, queuedMs / 1000);
+        metrics.compute.observe({ model: name }, computeMs / 1000);
+        const own = batch.length === 1 ? outputs : cutOutputs(name, outputs, from, item.rows, rows);
+        item.answer.resolve({ outputs: own, queuedMs, computeMs });
+        from += item.rows;
+      }
+    } catch (error) {
+      placed?.failed(error);
+      failure = error;
+    } finally {
+      const late = left === undefined && failure !== undefined && failureKind(failure) === 'late';
+      seat.remove(flight, ctx.clock.mono(), late ? 'late' : 'failed');
+      for (const item of batch) item.gone = undefined;
+    }
+    if (failure !== undefined) this.#failed(seat, batch, failure, left);
+    this.pump();
+  }
+
+  /** What becomes of requests whose run failed, and of the server. */
+  #failed(seat: Seat, batch: readonly Waiting[], error: unknown, left: string | undefined): void {
+    const waiting = batch.filter((item) => !item.over);
+    if (this.#closed.signal.aborted) {
+      for (const item of batch) item.answer.reject(closedError());
+      return;
+    }
+    const kind = left !== undefined ? 'left' : failureKind(error);
+    const reason = left ?? firstLine(errorText(error));
+    const again = (why: string) => {
+      for (const item of waiting) this.#again(item, seat, why, error);
+    };
+    switch (kind) {
+      case 'left':
+        again('left');
+        return;
+      case 'server':
+        this.#house.pool.lost(seat.server, reason);
+        again('server');
+        return;
+      case 'model':
+        this.seats.leave(seat, reason);
+        again('model');
+        return;
+      case 'dead-model':
+        this.seats.leave(seat, `${reason} (unload and load the model, or start the server anew)`);
+        again('dead model');
+        return;
+      case 'no-region':
+        again('shared memory');
+        return;
+      case 'broken':
+        seat.failures += 1;
+        if (seat.failures >= failuresToLeave) this.seats.leave(seat, reason);
+        if (batch.length > 1) {
+          for (const item of waiting) item.alone = true;
+          again('alone');
+        } else if ((batch[0]?.tries ?? 0) === 0) again('broken');
+        else this.#refuse(waiting, inferenceError(error, this.model.name, seat.server.name));
+        return;
+      case 'shed':
+        for (const item of waiting) this.#shed(item, 'overload');
+        return;
+      case 'late':
+        seat.failures += 1;
+        for (const item of waiting) {
+          this.#house.metrics.failures.inc({ model: this.model.name });
+          item.answer.reject(lateError(this.model.name, item.stream, this.#house.ctx.clock.mono() - item.sinceMs));
+        }
+        return;
+      default:
+        // The served model may be another one than it was.
+        if (error instanceof TritonStatus && seat.state.is === 'ready') seat.state = { is: 'unknown' };
+        if (batch.length > 1 && error instanceof TritonStatus) {
+          for (const item of waiting) item.alone = true;
+          again('alone');
+        } else this.#refuse(waiting, inferenceError(error, this.model.name, seat.server.name));
+    }
+  }
+
+  #refuse(items: readonly Waiting[], error: SightlineError): void {
+    for (const item of items) {
+      this.#house.metrics.failures.inc({ model: this.model.name });
+      item.answer.reject(error);
+    }
+  }
+
+  /** Back to the front of its stream, as long as there is time and it was not tried too often. */
+  #again(item: Waiting, seat: Seat, reason: string, error: unknown): void {
+    item.tries += 1;
+    item.avoid = seat.server;
+    if (item.over || this.#house.ctx.clock.mono() >= item.deadlineMs) this.#shed(item, 'deadline');
+    else if (item.tries >= mostTries) this.#refuse([item], inferenceError(error, this.model.name, seat.server.name));
+    else {
+      this.#house.metrics.retries.inc({ model: this.model.name, reason });
+      this.#queue.putBack(item);
+      this.#house.depthChanged();
+    }
+  }
+
+  /** For what was not answered and will not be sent. */
+  #shed(item: Waiting, reason: 'deadline' | 'overload'): void {
+    const { metrics, flood, ctx } = this.#house;
+    const { name } = this.model;
+    const { stream } = item;
+    const nobody = reason === 'deadline' && this.seats.usable().length === 0;
+    metrics.shed.inc({ reason });
+    flood.warn('inference request shed', { model: name, stream, reason: nobody ? 'no server' : reason });
+    const waitedMs = ctx.clock.mono() - item.sinceMs;
+    if (nobody) item.answer.reject(this.seats.unavailable());
+    else item.answer.reject(reason === 'deadline' ? lateError(name, stream, waitedMs) : overloadError(name, stream));
+  }
+}

@@ -1,0 +1,219 @@
+import { lookup } from 'node:dns/promises';
+import { isIP } from 'node:net';
+import { Backoff } from '../core/backoff.ts';
+import type { Context } from '../core/context.ts';
+import { errorText, isAbort } from '../core/errors.ts';
+import { addressesOf, addressText, type TritonAddress, type TritonUrl } from './triton-address.ts';
+import { TritonClient, type TritonClientOptions } from './triton-client.ts';
+import { firstLine } from './triton-failures.ts';
+
+/**
+ * `ready`: asked for requests. `busy`: it lives but says that it is not ready, because a model is being loaded or is broken; models that
+ * are there answer. `away`: it cannot be reached, says that it ends, or does not answer.
+ */
+export type ServerState = 'unknown' | 'ready' | 'busy' | 'away';
+
+export interface PoolServer {
+  /** Its address in messages. */
+  readonly name: string;
+  readonly address: TritonAddress;
+  readonly client: TritonClient;
+  readonly state: ServerState;
+  /** Why it is not ready. */
+  readonly reason: string;
+}
+
+export interface PoolOptions {
+  readonly urls: readonly TritonUrl[];
+  readonly client?: TritonClientOptions;
+  /** Addresses of a name; absent: the system's. */
+  readonly resolve?: (host: string) => Promise<readonly string[]>;
+}
+
+/** A server is left within twice this and the time it may take to answer. */
+const askEveryMs = 500;
+const answerWithinMs = 1000;
+const resolveEveryMs = 10_000;
+/** Questions without an answer before a connection is made anew: nothing else ends one whose other end is gone without a word. */
+const reconnectAfter = 3;
+
+interface Member extends PoolServer {
+  state: ServerState;
+  reason: string;
+  readonly stop: AbortController;
+  /** Ends the pause before the next question. */
+  hurry: AbortController;
+  silent: number;
+}
+
+/**
+ * The servers of a configuration: each is asked all the time whether it is ready. Names are looked up again every 10 s; what they no
+ * longer lead to is left. `changed` is called after every change of a server's state and for those that are left.
+ */
+export class TritonPool implements AsyncDisposable {
+  readonly #options: PoolOptions;
+  readonly #ctx: Context;
+  readonly #members = new Map<string, Member>();
+  readonly #closed = new AbortController();
+  readonly #loops = new Set<Promise<void>>();
+  readonly #changed: (server: PoolServer, before: ServerState) => void;
+  /** Names that cannot be looked up, and why. */
+  readonly #unresolved = new Map<string, string>();
+  #deaths = 0;
+
+  constructor(options: PoolOptions, ctx: Context, changed: (server: PoolServer, before: ServerState) => void) {
+    this.#options = options;
+    this.#ctx = ctx;
+    this.#changed = changed;
+  }
+
+  /** Resolves when every server has been asked once. Rejects with what is wrong with certificates. */
+  async start(): Promise<void> {
+    await this.#resolve();
+    const signal = AbortSignal.any([this.#closed.signal, this.#ctx.signal]);
+    this.#track(this.#resolveAgain(signal));
+    await Promise.all([...this.#members.values()].map((member) => this.#ask(member)));
+    for (const member of this.#members.values()) this.#track(this.#watch(member));
+  }
+
+  get servers(): readonly PoolServer[] {
+    return [...this.#members.values()];
+  }
+
+  /** Times that a server which had been there was lost. */
+  get deaths(): number {
+    return this.#deaths;
+  }
+
+  /** `10.0.0.7:8001 is away (connect ECONNREFUSED), …` */
+  text(): string {
+    const names = [...this.#unresolved].map(([host, why]) => `${host} has no address (${why})`);
+    const servers = this.servers.map(({ name, state, reason }) => `${name} is ${state}${reason === '' ? '' : ` (${reason})`}`);
+    return [...servers, ...names].join(', ');
+  }
+
+  /** A request to it failed in a way that says it is gone: left at once, asked at once. */
+  lost(server: PoolServer, reason: string): void {
+    const member = this.#members.get(server.name);
+    if (member === undefined || member !== server) return;
+    this.#set(member, 'away', reason);
+    member.hurry.abort();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed.abort();
+    for (const member of this.#members.values()) {
+      member.stop.abort();
+      member.client[Symbol.dispose]();
+    }
+    await Promise.all(this.#loops);
+  }
+
+  #track(loop: Promise<void>): void {
+    this.#loops.add(loop);
+    void loop.finally(() => this.#loops.delete(loop));
+  }
+
+  async #resolveAgain(signal: AbortSignal): Promise<void> {
+    if (this.#options.urls.every(({ host }) => isIP(host) !== 0)) return;
+    while (!signal.aborted) {
+      try {
+        await this.#ctx.clock.sleep(resolveEveryMs, signal);
+        const before = new Set(this.#members.values());
+        await this.#resolve();
+        for (const member of this.#members.values()) if (!before.has(member)) this.#track(this.#watch(member));
+      } catch (error) {
+        if (!isAbort(error)) this.#ctx.log.error({ err: error }, 'addresses of triton servers cannot be looked up');
+      }
+    }
+  }
+
+  async #resolve(): Promise<void> {
+    const wanted = new Map<string, TritonAddress>();
+    for (const url of this.#options.urls) {
+      const before = [...this.#members.values()].map(({ address }) => address).filter(({ host }) => host === url.host);
+      const found = await this.#lookUp(url, before);
+      for (const address of found) wanted.set(addressText(address), address);
+    }
+    if (this.#closed.signal.aborted) return;
+    for (const [name, member] of this.#members) {
+      if (wanted.has(name)) continue;
+      this.#members.delete(name);
+      member.stop.abort();
+      this.#set(member, 'away', 'its name leads elsewhere now');
+      member.client[Symbol.dispose]();
+    }
+    for (const [name, address] of wanted) {
+      if (this.#members.has(name)) continue;
+      const client = new TritonClient(address, this.#options.client);
+      this.#members.set(name, {
+        name,
+        address,
+        client,
+        state: 'unknown',
+        reason: 'not asked yet',
+        stop: new AbortController(),
+        hurry: new AbortController(),
+        silent: 0,
+      });
+    }
+  }
+
+  /** A name that cannot be looked up keeps the addresses it had. */
+  async #lookUp(url: TritonUrl, before: readonly TritonAddress[]): Promise<readonly TritonAddress[]> {
+    if (isIP(url.host) !== 0) return addressesOf(url, [url.host]);
+    try {
+      const resolve = this.#options.resolve ?? systemAddresses;
+      const found = addressesOf(url, await resolve(url.host));
+      this.#unresolved.delete(url.host);
+      return found;
+    } catch (error) {
+      if (!this.#unresolved.has(url.host)) this.#ctx.log.warn({ host: url.host, err: error }, 'triton server has no address');
+      this.#unresolved.set(url.host, errorText(error));
+      return before.filter(({ port }) => port === url.port);
+    }
+  }
+
+  async #watch(member: Member): Promise<void> {
+    const signal = AbortSignal.any([member.stop.signal, this.#closed.signal, this.#ctx.signal]);
+    const backoff = new Backoff({ firstMs: 100, maxMs: askEveryMs });
+    while (!signal.aborted) {
+      const pauseMs = member.state === 'away' ? backoff.next() : askEveryMs;
+      if (member.state !== 'away') backoff.reset();
+      member.hurry = new AbortController();
+      await this.#ctx.clock.sleep(pauseMs, AbortSignal.any([signal, member.hurry.signal])).catch(() => {});
+      if (signal.aborted) return;
+      await this.#ask(member);
+    }
+  }
+
+  async #ask(member: Member): Promise<void> {
+    try {
+      const ready = await member.client.ready({ timeoutMs: answerWithinMs, signal: member.stop.signal });
+      member.silent = 0;
+      this.#set(member, ready ? 'ready' : 'busy', ready ? '' : 'a model is being loaded or is broken');
+    } catch (error) {
+      if (member.stop.signal.aborted || this.#closed.signal.aborted) return;
+      member.silent += 1;
+      if (member.silent % reconnectAfter === 0) member.client.reconnect();
+      this.#set(member, 'away', firstLine(errorText(error)));
+    }
+  }
+
+  #set(member: Member, state: ServerState, reason: string): void {
+    const before = member.state;
+    member.state = state;
+    member.reason = reason;
+    if (before === state) return;
+    if (state === 'away' && before !== 'unknown') this.#deaths += 1;
+    const fields = { server: member.name, reason };
+    if (state === 'ready') this.#ctx.log.info({ server: member.name }, 'triton server is ready');
+    else if (state === 'busy') this.#ctx.log.info(fields, 'triton server is not ready');
+    else this.#ctx.log.warn(fields, 'triton server is away');
+    this.#changed(member, before);
+  }
+}
+
+async function systemAddresses(host: string): Promise<readonly string[]> {
+  return (await lookup(host, { all: true })).map(({ address }) => address);
+}

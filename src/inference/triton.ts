@@ -1,0 +1,260 @@
+import type { Context } from '../core/context.ts';
+import { isSightlineError, SightlineError } from '../core/errors.ts';
+import type { InferenceEngine, InferOptions, InferResult, ModelDescription, ModelState, Tensor } from '../core/inference.ts';
+import { FloodGate } from '../core/log.ts';
+import { cutInputs, joinOutputs } from './batches.ts';
+import type { FairLimits } from './fair-queue.ts';
+import { createInferenceMetrics } from './metrics.ts';
+import { abortReason, closedError } from './refusals.ts';
+import { describeModel } from './repository.ts';
+import { checkInputs } from './tensor.ts';
+import { parseTritonUrl } from './triton-address.ts';
+import type { TritonClientOptions } from './triton-client.ts';
+import { describeServed } from './triton-contract.ts';
+import { Lane, type LaneHouse } from './triton-lane.ts';
+import { type PoolServer, TritonPool } from './triton-pool.ts';
+import { SharedTensors } from './triton-shared.ts';
+
+export interface TritonConfig {
+  /** One for each server, or one name with several addresses: `host:port`, `[::1]:8001`, `grpcs://host:port`. */
+  readonly urls: readonly string[];
+  /** Directory of the model repository: what models must be like. A model that is not there is described by the server. */
+  readonly repository: string;
+  readonly client?: TritonClientOptions;
+  /** How many requests of one model may wait; absent: 8 per stream, 128 in all. */
+  readonly limits?: FairLimits;
+  /** Sends the time that is left to the server, whose queue policy may use it; off: Sightline sheds, the server does not. */
+  readonly queueTimeout?: boolean;
+  /** Large tensors through /dev/shm, for a server on this machine. */
+  readonly sharedMemory?: boolean;
+  /** Addresses of a name; absent: the system's. */
+  readonly resolve?: (host: string) => Promise<readonly string[]>;
+}
+
+export interface TritonEngine extends InferenceEngine {
+  readonly name: 'triton';
+  servers(): readonly Pick<PoolServer, 'name' | 'state' | 'reason'>[];
+}
+
+const defaultLimits: FairLimits = { perStream: 8, total: 128 };
+const tickMs = 250;
+const describeWithinMs = 2000;
+
+/**
+ * Runs networks on Triton servers. Resolves when each server has been asked once whether it is ready, which none of them needs to be:
+ * requests wait for one until their deadlines. Rejects with `config.invalid` for an address that is none, and with what is wrong with
+ * certificates.
+ */
+export async function startTritonEngine(config: TritonConfig, ctx: Context): Promise<TritonEngine> {
+  const engine = new Engine(config, ctx);
+  try {
+    await engine.start();
+  } catch (error) {
+    await engine[Symbol.asyncDispose]();
+    throw error;
+  }
+  return engine;
+}
+
+class Engine implements TritonEngine {
+  readonly name = 'triton';
+  readonly #config: TritonConfig;
+  readonly #ctx: Context;
+  readonly #pool: TritonPool;
+  readonly #house: LaneHouse;
+  readonly #lanes = new Map<string, Lane>();
+  readonly #opening = new Map<string, Promise<Lane>>();
+  readonly #shared = new Map<PoolServer, SharedTensors>();
+  readonly #flood: FloodGate;
+  readonly #timer: Disposable;
+  readonly #closed = new AbortController();
+  #disposing: Promise<void> | undefined;
+
+  constructor(config: TritonConfig, ctx: Context) {
+    this.#config = config;
+    this.#ctx = ctx;
+    const urls = config.urls.map(parseTritonUrl);
+    if (urls.length === 0) throw new SightlineError('config.invalid', 'no address of a triton server is given');
+    this.#flood = new FloodGate(ctx.log, ctx.clock);
+    const metrics = createInferenceMetrics(ctx.metrics);
+    const sent = ctx.metrics.counter('sightline_triton_requests_total', 'Requests sent to a server, each with its batch', [
+      'model',
+      'server',
+    ]);
+    const retries = ctx.metrics.counter(
+      'sightline_triton_retries_total',
+      'Requests sent once more, by what the first try met',
+      ['model', 'reason'],
+    );
+    this.#pool = new TritonPool(
+      {
+        urls,
+        ...(config.client === undefined ? {} : { client: config.client }),
+        ...(config.resolve === undefined ? {} : { resolve: config.resolve }),
+      },
+      ctx,
+      (server) => this.#serverChanged(server),
+    );
+    ctx.metrics.counted('sightline_triton_servers_lost_total', 'Times that a server was lost', () => this.#pool.deaths);
+    this.#house = {
+      pool: this.#pool,
+      ctx,
+      metrics: { ...metrics, sent, retries },
+      flood: this.#flood,
+      limits: config.limits ?? defaultLimits,
+      queueTimeout: config.queueTimeout ?? false,
+      shared: (server) => this.#sharedOf(server),
+      depthChanged: () => metrics.depth.set([...this.#lanes.values()].reduce((sum, lane) => sum + lane.depth, 0)),
+    };
+    this.#timer = ctx.clock.every(tickMs, () => {
+      for (const lane of this.#lanes.values()) lane.seats.tick();
+    });
+  }
+
+  start(): Promise<void> {
+    return this.#pool.start();
+  }
+
+  get deaths(): number {
+    return this.#pool.deaths;
+  }
+
+  servers(): readonly Pick<PoolServer, 'name' | 'state' | 'reason'>[] {
+    return this.#pool.servers.map(({ name, state, reason }) => ({ name, state, reason }));
+  }
+
+  states(): readonly ModelState[] {
+    return [...this.#lanes.values()].map((lane) => lane.seats.state());
+  }
+
+  async describe(model: string): Promise<ModelDescription> {
+    try {
+      return await describeModel(this.#config.repository, model, 'triton');
+    } catch (error) {
+      if (!isSightlineError(error, 'model.unknown') && !isSightlineError(error, 'model.missing')) throw error;
+      return (await this.#describeServed(model)) ?? Promise.reject(error);
+    }
+  }
+
+  async #describeServed(model: string): Promise<ModelDescription | undefined> {
+    for (const { client, state } of this.#pool.servers) {
+      if (state !== 'ready' && state !== 'busy') continue;
+      const settings = { timeoutMs: describeWithinMs, signal: this.#closed.signal };
+      try {
+        const [metadata, served] = await Promise.all([
+          client.modelMetadata(model, '', settings),
+          client.modelConfig(model, '', settings),
+        ]);
+        return describeServed(metadata, served);
+      } catch {
+        // It does not have the model, or is on its way out: the next one may.
+      }
+    }
+    return undefined;
+  }
+
+  async load(model: string): Promise<boolean> {
+    const before = this.#lanes.get(model)?.seats.state();
+    const lane = await this.#lane(model);
+    await lane.seats.load();
+    return before?.state !== 'ready';
+  }
+
+  readonly infer = async (model: string, inputs: readonly Tensor[], options: InferOptions): Promise<InferResult> => {
+    try {
+      if (this.#closed.signal.aborted) throw closedError();
+      if (options.signal.aborted) throw abortReason(options.signal);
+      this.#house.metrics.requests.inc({ model });
+      const lane = this.#lanes.get(model) ?? (await this.#lane(model));
+      const rows = inputs[0]?.shape[0] ?? 0;
+      const parts =
+        lane.model.maxBatchSize > 0 && rows > lane.seats.ceiling ? split(inputs, rows, lane.seats.ceiling) : [inputs];
+      for (const part of parts) checkInputs(lane.model, part);
+      const [only] = parts;
+      return parts.length === 1 && only !== undefined ? await lane.infer(only, options) : await inParts(lane, parts, options);
+    } finally {
+      options.released?.();
+    }
+  };
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#disposing ??= this.#close();
+    return this.#disposing;
+  }
+
+  async #close(): Promise<void> {
+    this.#closed.abort();
+    this.#timer[Symbol.dispose]();
+    for (const lane of this.#lanes.values()) lane.close();
+    this.#house.metrics.depth.set(0);
+    await Promise.all([...this.#shared.values()].map((shared) => shared[Symbol.asyncDispose]()));
+    await this.#pool[Symbol.asyncDispose]();
+    this.#flood[Symbol.dispose]();
+  }
+
+  #lane(model: string): Promise<Lane> {
+    const lane = this.#lanes.get(model);
+    if (lane !== undefined) return Promise.resolve(lane);
+    let opening = this.#opening.get(model);
+    if (opening === undefined) {
+      opening = this.describe(model)
+        .then((description) => {
+          if (this.#closed.signal.aborted) throw closedError();
+          const made = new Lane(description, this.#house);
+          this.#lanes.set(model, made);
+          return made;
+        })
+        .finally(() => this.#opening.delete(model));
+      this.#opening.set(model, opening);
+    }
+    return opening;
+  }
+
+  #sharedOf(server: PoolServer): SharedTensors | undefined {
+    if (this.#config.sharedMemory !== true) return undefined;
+    let shared = this.#shared.get(server);
+    if (shared === undefined) {
+      shared = new SharedTensors(server.client, server.name, this.#ctx);
+      this.#shared.set(server, shared);
+    }
+    return shared;
+  }
+
+  #serverChanged(server: PoolServer): void {
+    const gone = !this.#pool.servers.includes(server);
+    if (server.state === 'away') this.#shared.get(server)?.forgotten();
+    if (gone) {
+      void this.#shared.get(server)?.[Symbol.asyncDispose]();
+      this.#shared.delete(server);
+    }
+    for (const lane of this.#lanes.values()) lane.seats.serverChanged(server, gone);
+  }
+}
+
+/** A request of more rows than a server takes, as several. */
+function split(inputs: readonly Tensor[], rows: number, ceiling: number): readonly (readonly Tensor[])[] {
+  const parts: (readonly Tensor[])[] = [];
+  for (let from = 0; from < rows; from += ceiling) {
+    const part = cutInputs(inputs, from, Math.min(ceiling, rows - from));
+    if (part === undefined) return [inputs];
+    parts.push(part);
+  }
+  return parts;
+}
+
+/** All parts or none: what remains is given up when one of them fails. */
+async function inParts(lane: Lane, parts: readonly (readonly Tensor[])[], options: InferOptions): Promise<InferResult> {
+  const others = new AbortController();
+  const signal = AbortSignal.any([options.signal, others.signal]);
+  try {
+    const answers = await Promise.all(parts.map((part) => lane.infer(part, { ...options, signal })));
+    return {
+      outputs: joinOutputs(answers.map(({ outputs }) => outputs)),
+      queuedMs: Math.max(...answers.map(({ queuedMs }) => queuedMs)),
+      computeMs: Math.max(...answers.map(({ computeMs }) => computeMs)),
+    };
+  } catch (error) {
+    others.abort();
+    throw error;
+  }
+}

@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { type FailureKind, failureKind, firstLine, inferenceError, TritonStatus } from '../../src/inference/triton-failures.ts';
+
+/** Status, text as Triton 2.51 and grpc-js 1.14 say it, and what follows from it. */
+const said: readonly (readonly [number, string, FailureKind])[] = [
+  [14, '[request id: <id_unknown>] Exceeds maximum queue size', 'shed'],
+  [14, 'Request timeout expired', 'shed'],
+  [14, 'Server exiting', 'server'],
+  [14, 'Server not ready', 'server'],
+  [14, 'GRPC server is shutting down and has stopped accepting new requests.', 'server'],
+  [14, "Request for unknown model: 'm' version 1 is not at ready state", 'model'],
+  [14, 'This protocol is restricted, expecting header "triton-grpc-protocol-key"', 'refused'],
+  [14, 'explicit model load / unload is not allowed if polling is enabled', 'refused'],
+  [14, 'No connection established. Last error: connect ECONNREFUSED 127.0.0.1:8001', 'server'],
+  [14, 'Connection dropped', 'server'],
+  [14, 'failing on demand with UNAVAILABLE', 'broken'],
+  [5, "Request for unknown model: 'm' is not found", 'model'],
+  [5, "Request for unknown model: 'm' has no available versions", 'model'],
+  [5, "Unable to find shared memory region: 'x'", 'no-region'],
+  [13, "Stub process 'm_0_0' is not healthy.", 'dead-model'],
+  [13, 'Failed to process the request(s) for model instance', 'broken'],
+  [13, 'Received RST_STREAM with code 2', 'server'],
+  [3, "unexpected shape for input 'x' for model 'm'", 'refused'],
+  [12, "ModelInfer RPC doesn't support models with decoupled transaction policy", 'refused'],
+  [8, 'Received message larger than max (9 vs 8)', 'refused'],
+  [4, 'Deadline exceeded', 'late'],
+  [1, 'Cancelled on client', 'cancelled'],
+  [2, 'anything', 'broken'],
+];
+
+describe('failures of Triton', () => {
+  for (const [status, text, kind] of said) {
+    it(`${text.slice(0, 60)} (${status}) is ${kind}`, () => assert.equal(failureKind(new TritonStatus(status, text)), kind));
+  }
+
+  it('reach whoever asked in the first line of the server’s words', () => {
+    const stack = 'RuntimeError: out of memory\n\nAt:\n  /models/m/1/model.py(12): execute\n';
+    const error = inferenceError(new TritonStatus(13, stack), 'm', '10.0.0.7:8001');
+    assert.equal(error.code, 'inference.failed');
+    assert.equal(error.message, 'm failed on 10.0.0.7:8001: internal: RuntimeError: out of memory');
+    assert.equal(firstLine(`${'x'.repeat(2000)}`).length, 500);
+    assert.match(inferenceError(new TritonStatus(8, 'too long'), 'm', 's').message, /receive limit/);
+  });
+});
