@@ -160,7 +160,7 @@ describe('one daemon through a night of faults, never started again', { skip, co
   fault('store full: alerts are told from memory and say so, and are kept again once there is room', async (t) => {
     if (typeof night.disk === 'string') return t.skip(night.disk);
     const { disk } = night;
-    // A clip that could not be written to its end is deleted, and leaves room once more.
+    // A clip that could not be written to its end is deleted and leaves room once more, as what expires does.
     const fullAgain = async () => {
       disk.fill();
       return (await night.place.ask('status', {})).parts.some(({ name, reason }) => name === 'store' && reason === 'full');
@@ -175,7 +175,10 @@ describe('one daemon through a night of faults, never started again', { skip, co
     for (const name of ['ada', 'ben'])
       await until(
         `${name} is told of`,
-        () => untold().some(({ entry, state }) => entry?.name === name && state === 'opened'),
+        () => {
+          disk.fill();
+          return untold().some(({ entry, state }) => entry?.name === name && state === 'opened');
+        },
         patience,
       );
     assert.ok((await night.daemon.metric('sightline_alert_unstored_total')) >= 2);
@@ -290,7 +293,8 @@ describe('one daemon through a night of faults, never started again', { skip, co
       [],
     );
     const opened = told.filter(({ state }) => state === 'opened');
-    const visits = Map.groupBy(opened, ({ camera, track }) => `${camera} ${track.epoch} ${track.id}`);
+    // While all cores are busy few frames are looked at, and one track may go from who leaves to who comes.
+    const visits = Map.groupBy(opened, ({ camera, track, entry }) => `${camera} ${track.epoch} ${track.id} ${entry?.name}`);
     for (const [visit, alerts] of visits) assert.equal(new Set(alerts.map(({ id }) => id)).size, 1, visit);
     await night.daemon.stop();
   });
