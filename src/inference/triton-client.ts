@@ -39,8 +39,6 @@ export interface CallSettings {
   readonly traceparent?: string;
 }
 
-export type ModelParameters = Readonly<Record<string, boolean | bigint | string | Uint8Array>>;
-
 interface Codec<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;

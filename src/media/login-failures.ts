@@ -1,4 +1,5 @@
 import type { Clock } from '../core/clock.ts';
+import { networkOf } from '../core/network.ts';
 
 /**
  * Who guesses stream passwords is not answered any more. One entry per address, or per network of an IPv6 address; the table is bounded.
@@ -52,15 +53,4 @@ export class LoginFailures {
     this.#of.delete(key);
     return undefined;
   }
-}
-
-/** An IPv4 address as it is; of an IPv6 address its first 64 bits, which one customer has to himself. */
-export function networkOf(address: string): string {
-  const plain = address.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '');
-  if (!plain.includes(':')) return plain;
-  const [head = '', tail] = plain.split('::');
-  const before = head === '' ? [] : head.split(':');
-  const after = tail === undefined || tail === '' ? [] : tail.split(':');
-  const zeros = tail === undefined ? 0 : Math.max(0, 8 - before.length - after.length);
-  return [...before, ...Array.from({ length: zeros }, () => '0'), ...after].slice(0, 4).join(':');
 }

@@ -2,19 +2,12 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { may, mayWatch, type Permission, type Principal, permissions, permissionsOf, roles } from '../../src/core/access.ts';
 import { SightlineError } from '../../src/core/errors.ts';
+import { plainAddress } from '../../src/core/network.ts';
 import { sameSecret } from '../../src/core/same-secret.ts';
 import type { AuditStore, UserRecord, UserStore } from '../../src/core/store.ts';
 import { streamHa1 } from '../../src/core/stream-login.ts';
 import { losesRights, startAccounts } from '../../src/http/auth/accounts.ts';
-import {
-  addressKind,
-  addressList,
-  isLoopbackHost,
-  isSameSite,
-  placeOf,
-  plainAddress,
-  seenAs,
-} from '../../src/http/auth/addresses.ts';
+import { addressKind, addressList, isLoopbackHost, isSameSite, placeOf, seenAs } from '../../src/http/auth/addresses.ts';
 import { readCookie, writeCookie } from '../../src/http/auth/cookie.ts';
 import { createPasswords, requireGoodPassword } from '../../src/http/auth/passwords.ts';
 import { csrfToken, newStreamPassword } from '../../src/http/auth/secrets.ts';

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';
 import type { StreamUser } from '../../src/core/media-door.ts';
+import { networkOf } from '../../src/core/network.ts';
 import { streamHa1 } from '../../src/core/stream-login.ts';
-import { LoginFailures, loginLimits, networkOf } from '../../src/media/login-failures.ts';
+import { LoginFailures, loginLimits } from '../../src/media/login-failures.ts';
 import { authParameters, ConnectionLogin, nonceLifeMs } from '../../src/media/rtsp-login.ts';
 import { ManualClock } from '../support/clock.ts';
 

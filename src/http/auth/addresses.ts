@@ -1,15 +1,9 @@
-import { BlockList, isIP, isIPv6 } from 'node:net';
+import { BlockList, isIPv6 } from 'node:net';
 import { SightlineError } from '../../core/errors.ts';
+import { networkOf, plainAddress } from '../../core/network.ts';
 import type { AddressKind } from '../../core/store.ts';
 
 /** Addresses of callers: which are ours to believe, and what counts as one place. Pure. */
-
-/** IPv4 in IPv6 (RFC 4291, section 2.5.5.2) as IPv4, no zone; undefined for what is no address. */
-export function plainAddress(text: string | undefined): string | undefined {
-  const [bare = ''] = (text ?? '').trim().split('%');
-  const address = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(bare)?.[1] ?? bare;
-  return isIP(address) === 0 ? undefined : address.toLowerCase();
-}
 
 function family(address: string): 'ipv4' | 'ipv6' {
   return isIPv6(address) ? 'ipv6' : 'ipv4';
@@ -45,16 +39,7 @@ export function addressKind(address: string): AddressKind {
 
 /** One customer of a provider has a whole /64 of IPv6: it counts as one place. */
 export function placeOf(address: string): string {
-  if (!isIPv6(address)) return address;
-  const [head = '', tail] = address.split('::');
-  const before = head === '' ? [] : head.split(':');
-  const after = tail === undefined || tail === '' ? [] : tail.split(':');
-  const zeros = tail === undefined ? 0 : 8 - before.length - after.length;
-  const groups = [...before, ...new Array<string>(Math.max(0, zeros)).fill('0'), ...after];
-  return `${groups
-    .slice(0, 4)
-    .map((group) => Number.parseInt(group, 16).toString(16))
-    .join(':')}::/64`;
+  return isIPv6(address) ? `${networkOf(address)}::/64` : address;
 }
 
 export interface Seen {

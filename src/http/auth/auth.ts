@@ -5,19 +5,10 @@ import { may, type Permission, type Principal } from '../../core/access.ts';
 import type { Context } from '../../core/context.ts';
 import { SightlineError } from '../../core/errors.ts';
 import { FloodGate } from '../../core/log.ts';
+import { plainAddress } from '../../core/network.ts';
 import { sameSecret } from '../../core/same-secret.ts';
 import { type Accounts, userPrincipal } from './accounts.ts';
-import {
-  addressKind,
-  addressList,
-  headerText,
-  isLoopbackHost,
-  isSameSite,
-  placeOf,
-  plainAddress,
-  type Seen,
-  seenAs,
-} from './addresses.ts';
+import { addressKind, addressList, headerText, isLoopbackHost, isSameSite, placeOf, type Seen, seenAs } from './addresses.ts';
 import type { AuditNotes } from './audit.ts';
 import { readCookie, writeCookie } from './cookie.ts';
 import { csrfToken } from './secrets.ts';

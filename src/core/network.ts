@@ -1,0 +1,25 @@
+import { isIP, isIPv6 } from 'node:net';
+
+/** Addresses of callers as what they are compared by. Pure. */
+
+/** IPv4 in IPv6 (RFC 4291, section 2.5.5.2) as IPv4, no zone; undefined for what is no address. */
+export function plainAddress(text: string | undefined): string | undefined {
+  const [bare = ''] = (text ?? '').trim().split('%');
+  const address = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(bare)?.[1] ?? bare;
+  return isIP(address) === 0 ? undefined : address.toLowerCase();
+}
+
+/** An IPv4 address as it is; of an IPv6 address its first 64 bits, which one customer has to himself. What is no address stays. */
+export function networkOf(address: string): string {
+  const plain = plainAddress(address) ?? address;
+  if (!isIPv6(plain)) return plain;
+  const [head = '', tail] = plain.split('::');
+  const before = head === '' ? [] : head.split(':');
+  const after = tail === undefined || tail === '' ? [] : tail.split(':');
+  const zeros = tail === undefined ? 0 : Math.max(0, 8 - before.length - after.length);
+  const groups = [...before, ...Array.from({ length: zeros }, () => '0'), ...after];
+  return groups
+    .slice(0, 4)
+    .map((group) => Number.parseInt(group, 16).toString(16))
+    .join(':');
+}
