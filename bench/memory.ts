@@ -23,7 +23,7 @@ const runs: Readonly<Record<string, { readonly picture: PictureName; readonly ca
 
 const usage = `usage: node bench/memory.ts [--runs ${Object.keys(runs).join(',')}] [--scene crowd] [--seconds 60]
 
-Memory of all processes of the program, daemon and workers, with cameras in real time, CenterFace at 5 looks a second, everybody
+Memory of all processes of the program, daemon, workers and media door, with cameras in real time, CenterFace at 5 looks a second, everybody
 enrolled: median of the last quarter of so many seconds from the first look. Prints a table, writes bench/results/memory.json.
 
   PSS    pages that processes share are counted once between them; less than it is where others on this machine run Node.js too

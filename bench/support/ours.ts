@@ -3,15 +3,15 @@ import { basename, join } from 'node:path';
 import type { ConfigInput } from '../../src/config/schema.ts';
 import { startBroker } from '../../test/support/broker.ts';
 import { enrollable, readManifest } from '../../test/support/clips.ts';
-import { type CameraInput, createWorkplace, processesOf, type RunningDaemon } from '../../test/support/daemon.ts';
+import { type CameraInput, createWorkplace, type RunningDaemon } from '../../test/support/daemon.ts';
 import { dataPath } from '../../test/support/data.ts';
 import { realRepository } from '../../test/support/repository.ts';
-import { cpuSeconds } from './processes.ts';
+import { cpuSeconds, familyOf } from './processes.ts';
 
 /** The program as its users run it, on the real models, everybody of the test data enrolled, alerts to a real broker. */
 export interface Ours extends AsyncDisposable {
   readonly daemon: RunningDaemon;
-  /** The daemon first, then its workers. */
+  /** The daemon first, then its workers and the media door. */
   pids(): readonly number[];
   /** Processor time of each process so far, in seconds. */
   cpu(): ReadonlyMap<number, number>;
@@ -55,7 +55,7 @@ export async function startOurs({ cameras, more = {} }: OursOptions): Promise<Ou
     await place.start({ env: { MALLOC_ARENA_MAX: '2', NODE_OPTIONS: '--max-semi-space-size=4 --disable-sigusr1' } }),
   );
   const parts = making.move();
-  const pids = () => [daemon.pid, ...processesOf(place.dataDir)];
+  const pids = () => familyOf(daemon.pid);
   return {
     daemon,
     pids,
@@ -78,7 +78,7 @@ function samplesOf(text: string): Samples {
   };
 }
 
-/** What a run took since `before`, in seconds: of the daemon and of all workers. */
+/** What a run took since `before`, in seconds: of the daemon and of its other processes. */
 export function spent(
   ours: Ours,
   before: ReadonlyMap<number, number>,

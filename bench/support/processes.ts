@@ -10,14 +10,19 @@ export function cpuSeconds(pid: number): number {
 
 /** The same of a process, its children and theirs. */
 export function familyCpuSeconds(root: number): number {
+  return familyOf(root).reduce((sum, pid) => sum + cpuSeconds(pid), 0);
+}
+
+/** A process, its children and theirs; the process itself first. */
+export function familyOf(root: number): readonly number[] {
   const pids = namesIn('/proc').filter((name) => /^\d+$/.test(name));
-  const stats = new Map(pids.map((pid) => [Number(pid), statOf(Number(pid))]));
+  const parents = pids.map((pid) => [Number(pid), Number(statOf(Number(pid))[1])] as const);
   const family = new Set([root]);
   for (let size = 0; size < family.size; ) {
     size = family.size;
-    for (const [pid, [, parent]] of stats) if (family.has(Number(parent))) family.add(pid);
+    for (const [pid, parent] of parents) if (family.has(parent)) family.add(pid);
   }
-  return family.values().reduce((sum, pid) => sum + secondsIn(stats.get(pid) ?? []), 0);
+  return [...family];
 }
 
 export interface Memory {
