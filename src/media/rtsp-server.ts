@@ -1,16 +1,15 @@
-import { readFile, stat } from 'node:fs/promises';
-import { createServer, type Server, type Socket } from 'node:net';
-import { createServer as createTlsServer } from 'node:tls';
+import { createServer, type Socket } from 'node:net';
 import { type Context, childContext } from '../core/context.ts';
-import { errorText, isSystemError, SightlineError } from '../core/errors.ts';
 import { FloodGate } from '../core/log.ts';
 import type { RtspCounters } from '../core/media-door.ts';
 import { networkOf } from '../core/network.ts';
 import { urlHost } from '../core/url-host.ts';
+import { listen } from './listen.ts';
 import { LoginFailures } from './login-failures.ts';
 import { type Connection, type RtspAccess, serveConnection, sessionTimeoutSeconds } from './rtsp-connection.ts';
 import { crowd, crowding } from './rtsp-places.ts';
 import { createUdpDoor } from './rtsp-udp.ts';
+import { type Rtsps, type RtspsFiles, startRtsps } from './rtsps.ts';
 import type { VideoStream } from './video-stream.ts';
 
 /**
@@ -29,8 +28,8 @@ export interface RtspServerOptions {
   readonly access?: RtspAccess;
   /** Media over UDP too; it is when this is absent. */
   readonly udp?: boolean;
-  /** RTSPS on a port of its own; 0 takes a free one. PEM files. */
-  readonly tls?: { readonly port: number; readonly certFile: string; readonly keyFile: string };
+  /** RTSPS on a port of its own; 0 takes a free one. */
+  readonly tls?: RtspsFiles & { readonly port: number };
   /** Connections at once, playing or not; more are closed. */
   readonly maxReaders?: number;
   readonly tuning?: Partial<RtspTuning>;
@@ -57,7 +56,6 @@ export const rtspTuning: RtspTuning = {
   strangerTimeoutMs: 15_000,
   introductionMs: 1000,
 };
-const renewEveryMs = 60_000;
 const maxReadersDefault = 256;
 /** Beyond these, strangers take each other's places: a share of all, and never so few that two players at once are too many. */
 const strangersShare = 1 / 4;
@@ -106,7 +104,6 @@ export async function startRtspServer(options: RtspServerOptions, ctx: Context):
   const counts = { turnedAway: 0, flooded: 0, loginsFailed: 0, handshakesFailed: 0 };
   const refusedBy: Record<string, number> = {};
   const handshakesFailed = metrics.counter('sightline_rtsp_handshakes_failed_total', 'RTSPS connections without a handshake');
-  const certificate = options.tls === undefined ? undefined : await readCertificate(options.tls);
   const udp = options.udp === false ? undefined : createUdpDoor(clock);
   const failures = new LoginFailures(clock);
   const flood = new FloodGate(room.log, clock);
@@ -227,55 +224,33 @@ export async function startRtspServer(options: RtspServerOptions, ctx: Context):
   }
 
   const plain = createServer({ allowHalfOpen: true }, (socket) => accept(socket, false));
-  const encrypted =
-    certificate === undefined
-      ? undefined
-      : createTlsServer({ ...certificate, minVersion: 'TLSv1.2', handshakeTimeout: tuning.handshakeTimeoutMs }, (socket) =>
-          accept(socket, true),
-        );
-  /** Whatever becomes of their handshakes. */
-  const encryptedSockets = new Set<Socket>();
-  encrypted?.on('connection', (socket: Socket) => {
-    encryptedSockets.add(socket);
-    socket.once('close', () => encryptedSockets.delete(socket));
-  });
-  encrypted?.on('tlsClientError', (error, socket) => {
-    handshakesFailed.inc();
-    counts.handshakesFailed += 1;
-    room.log.debug({ err: error }, 'rtsps handshake failed');
-    socket.destroy();
-  });
-  const servers: readonly Server[] = encrypted === undefined ? [plain] : [plain, encrypted];
-  // Those in a handshake are counted by nobody else.
-  for (const server of servers) server.maxConnections = 2 * maxReaders;
+  let rtsps: Rtsps | undefined;
   let sweeping: Disposable | undefined;
-  let renewing: Disposable | undefined;
-  let seenFiles = options.tls === undefined ? undefined : await stampOf(options.tls);
-
-  /** Certificates are replaced while video plays; connections keep theirs. */
-  async function renew(): Promise<void> {
-    const { tls } = options;
-    const stamp = tls === undefined ? undefined : await stampOf(tls);
-    if (tls === undefined || stamp === undefined || stamp === seenFiles) return;
-    seenFiles = stamp;
-    try {
-      encrypted?.setSecureContext({ ...(await readCertificate(tls)), minVersion: 'TLSv1.2' });
-      room.log.info('rtsps has a new certificate');
-    } catch (error) {
-      room.log.error({ reason: errorText(error) }, 'rtsps keeps its certificate, the new one cannot be used');
-    }
-  }
-
   let stopping: Promise<void> | undefined;
+
+  function openEncrypted(tls: NonNullable<RtspServerOptions['tls']>): Promise<Rtsps> {
+    return startRtsps(
+      {
+        ...tls,
+        host: options.host,
+        handshakes: { all: maxReaders, ofPlace: strangersLimit },
+        handshakeTimeoutMs: tuning.handshakeTimeoutMs,
+        onConnection: (socket) => accept(socket, true),
+        onHandshakeFailed() {
+          handshakesFailed.inc();
+          counts.handshakesFailed += 1;
+        },
+        onTurnedAway: turnAway,
+      },
+      room,
+    );
+  }
 
   async function stop(): Promise<void> {
     sweeping?.[Symbol.dispose]();
-    renewing?.[Symbol.dispose]();
-    const closed = servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
+    const closed = new Promise<void>((resolve) => plain.close(() => resolve()));
     for (const { connection } of clients) connection.destroy();
-    for (const socket of encryptedSockets) socket.destroy();
-    await udp?.[Symbol.asyncDispose]();
-    await Promise.all(closed);
+    await Promise.all([closed, rtsps?.[Symbol.asyncDispose](), udp?.[Symbol.asyncDispose]()]);
     for (const gate of [flood, ...slow.values()]) gate[Symbol.dispose]();
   }
 
@@ -287,20 +262,18 @@ export async function startRtspServer(options: RtspServerOptions, ctx: Context):
 
   const host = urlHost(options.host);
   let port: number;
-  let tlsPort: number | undefined;
   try {
-    port = await listen(plain, options.host, options.port);
-    if (encrypted !== undefined && options.tls !== undefined) tlsPort = await listen(encrypted, options.host, options.tls.port);
+    port = await listen(plain, { scheme: 'rtsp', host: options.host, port: options.port });
+    if (options.tls !== undefined) rtsps = await openEncrypted(options.tls);
   } catch (error) {
     await stop();
     throw error;
   }
-  for (const server of servers) server.on('error', (error) => room.log.error({ err: error }, 'rtsp server failed'));
+  plain.on('error', (error) => room.log.error({ err: error }, 'rtsp server failed'));
   sweeping = clock.every(tuning.sweepEveryMs, sweep);
-  if (encrypted !== undefined) renewing = clock.every(renewEveryMs, renew);
   return {
     port,
-    tlsPort,
+    tlsPort: rtsps?.port,
     get clients() {
       return clients.size;
     },
@@ -318,47 +291,4 @@ export async function startRtspServer(options: RtspServerOptions, ctx: Context):
       return stopping;
     },
   };
-}
-
-function listen(server: Server, host: string, port: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (cause) => {
-      const why = isSystemError(cause, 'EADDRINUSE') ? 'the port is taken' : 'that address cannot be used';
-      reject(new SightlineError('media.unavailable', `cannot serve rtsp on ${host}:${port}: ${why}`, { cause }));
-    });
-    server.listen(port, host, () => {
-      const address = server.address();
-      resolve(address === null || typeof address === 'string' ? port : address.port);
-    });
-  });
-}
-
-/** Changes with the files; undefined while one of them is not there. */
-async function stampOf(files: { readonly certFile: string; readonly keyFile: string }): Promise<string | undefined> {
-  try {
-    const found = await Promise.all([stat(files.certFile), stat(files.keyFile)]);
-    return found.map(({ ino, size, mtimeMs }) => `${ino} ${size} ${mtimeMs}`).join();
-  } catch {
-    return undefined;
-  }
-}
-
-async function readCertificate(files: { readonly certFile: string; readonly keyFile: string }) {
-  async function read(file: string): Promise<Buffer> {
-    try {
-      return await readFile(file);
-    } catch (cause) {
-      throw new SightlineError('media.unavailable', `cannot serve rtsps: ${file} cannot be read: ${errorText(cause)}`, {
-        cause,
-      });
-    }
-  }
-  const certificate = { cert: await read(files.certFile), key: await read(files.keyFile) };
-  try {
-    createTlsServer(certificate).close();
-  } catch (cause) {
-    const message = `cannot serve rtsps: ${files.certFile} and ${files.keyFile} are no certificate and its key, PEM: ${errorText(cause)}`;
-    throw new SightlineError('media.unavailable', message, { cause });
-  }
-  return certificate;
 }
