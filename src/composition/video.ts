@@ -183,7 +183,7 @@ async function compose(options: VideoOptions, scope: Scope, ctx: Context): Promi
       tellCameras(next);
     },
     workers: (workers) => door.workers(workers),
-    parts: () => [door.part(), clips.part(), ...(legacy === undefined ? [] : [legacy.part()])],
+    parts: () => [...door.parts(), clips.part(), ...(legacy === undefined ? [] : [legacy.part()])],
     [Symbol.asyncDispose]: () => scope[Symbol.asyncDispose](),
   };
 }

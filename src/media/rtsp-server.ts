@@ -3,13 +3,14 @@ import { type Context, childContext } from '../core/context.ts';
 import { FloodGate } from '../core/log.ts';
 import type { RtspCounters } from '../core/media-door.ts';
 import { networkOf } from '../core/network.ts';
+import type { CertificateFiles } from '../core/setting-files.ts';
 import { urlHost } from '../core/url-host.ts';
 import { listen } from './listen.ts';
 import { LoginFailures } from './login-failures.ts';
 import { type Connection, type RtspAccess, serveConnection, sessionTimeoutSeconds } from './rtsp-connection.ts';
 import { crowd, crowding } from './rtsp-places.ts';
 import { createUdpDoor } from './rtsp-udp.ts';
-import { type Rtsps, type RtspsFiles, startRtsps } from './rtsps.ts';
+import { type Rtsps, startRtsps } from './rtsps.ts';
 import type { VideoStream } from './video-stream.ts';
 
 /**
@@ -29,7 +30,9 @@ export interface RtspServerOptions {
   /** Media over UDP too; it is when this is absent. */
   readonly udp?: boolean;
   /** RTSPS on a port of its own; 0 takes a free one. */
-  readonly tls?: RtspsFiles & { readonly port: number };
+  readonly tls?: CertificateFiles & { readonly port: number };
+  /** `tlsPort` or `tlsTrouble` has become another, some time after the start. */
+  onTlsChange?(): void;
   /** Connections at once, playing or not; more are closed. */
   readonly maxReaders?: number;
   readonly tuning?: Partial<RtspTuning>;
@@ -64,6 +67,8 @@ const leastStrangers = crowd;
 export interface RtspServer extends AsyncDisposable {
   readonly port: number;
   readonly tlsPort: number | undefined;
+  /** Why RTSPS, which was asked for, is not served yet; it is tried again and again. */
+  readonly tlsTrouble: string | undefined;
   /** Connections, playing or not. */
   readonly clients: number;
   /** Those that play. */
@@ -87,7 +92,7 @@ interface Client {
   takenMono: number;
 }
 
-/** Rejects with `media.unavailable`: the address and why it cannot listen there, or the file and why it is of no use. */
+/** Rejects with `media.unavailable`, which names the address of RTSP and says why it cannot listen there. */
 export async function startRtspServer(options: RtspServerOptions, ctx: Context): Promise<RtspServer> {
   ctx.signal.throwIfAborted();
   const tuning = { ...rtspTuning, ...options.tuning };
@@ -231,8 +236,9 @@ export async function startRtspServer(options: RtspServerOptions, ctx: Context):
   function openEncrypted(tls: NonNullable<RtspServerOptions['tls']>): Promise<Rtsps> {
     return startRtsps(
       {
-        ...tls,
         host: options.host,
+        port: tls.port,
+        files: tls,
         handshakes: { all: maxReaders, ofPlace: strangersLimit },
         handshakeTimeoutMs: tuning.handshakeTimeoutMs,
         onConnection: (socket) => accept(socket, true),
@@ -241,6 +247,7 @@ export async function startRtspServer(options: RtspServerOptions, ctx: Context):
           counts.handshakesFailed += 1;
         },
         onTurnedAway: turnAway,
+        onChange: () => options.onTlsChange?.(),
       },
       room,
     );
@@ -273,7 +280,12 @@ export async function startRtspServer(options: RtspServerOptions, ctx: Context):
   sweeping = clock.every(tuning.sweepEveryMs, sweep);
   return {
     port,
-    tlsPort: rtsps?.port,
+    get tlsPort() {
+      return rtsps?.port;
+    },
+    get tlsTrouble() {
+      return rtsps?.trouble;
+    },
     get clients() {
       return clients.size;
     },

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { copyFile, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { connect as connectTls } from 'node:tls';
@@ -343,25 +343,56 @@ describe('rtsps', () => {
     assert.notEqual(await shown(), first);
   });
 
-  it('says which file it cannot use', async () => {
+  it('says which file it cannot use, serves rtsp meanwhile, and begins once the files are mended', async () => {
     await using certificates = await makeCertificates();
     await using directory = await temporaryDirectory();
-    const { certFile, keyFile } = certificates.server;
-    const wrong = join(directory.path, 'wrong.pem');
-    await writeFile(wrong, 'no certificate');
-    const missing = join(directory.path, 'missing.pem');
-    await assert.rejects(house({ tls: { port: 0, certFile: missing, keyFile } }), {
-      code: 'media.unavailable',
-      message: /^cannot serve rtsps: .*missing\.pem cannot be read$/,
-    });
-    for (const files of [
-      { certFile: wrong, keyFile },
-      { certFile, keyFile: certificates.client.keyFile },
-    ]) {
-      await assert.rejects(house({ tls: { port: 0, ...files } }), {
-        code: 'media.unavailable',
-        message: /are no certificate and its key, PEM$/,
+    const { server, client } = certificates;
+    const files = { certFile: join(directory.path, 'cert.pem'), keyFile: join(directory.path, 'key.pem') };
+    const clock = new ManualClock();
+    let changes = 0;
+    await using home = await house({ clock, tls: { port: 0, ...files }, onTlsChange: () => (changes += 1) });
+    const says = (words: string) =>
+      until(words, async () => {
+        await clock.advance(5000);
+        return home.server.tlsTrouble?.startsWith(`media.rtsp.tls${words}`);
       });
-    }
+    await says(`.certFile: ${files.certFile}: there is no such file; rtsp is served meanwhile`);
+    await writeFile(files.certFile, 'no certificate');
+    await says(`.keyFile: ${files.keyFile}: there is no such file`);
+    await copyFile(server.keyFile, files.keyFile);
+    await says(`.certFile: ${files.certFile}: it holds no certificate in PEM form`);
+    await copyFile(client.certFile, files.certFile);
+    await says(`: ${files.certFile} and ${files.keyFile}: they cannot be used together: `);
+    assert.deepEqual([changes, home.server.tlsPort], [3, undefined]);
+    using reader = await connectRtsp(home.server.port);
+    assert.equal((await reader.request('DESCRIBE', home.url)).status, 200);
+    await copyFile(server.certFile, files.certFile);
+    await until('it is open', async () => {
+      await clock.advance(5000);
+      return home.server.tlsPort;
+    });
+    assert.deepEqual([changes, home.server.tlsTrouble], [4, undefined]);
+    const socket = connectTls({ port: home.server.tlsPort ?? 0, host: '127.0.0.1', rejectUnauthorized: false });
+    await once(socket, 'secureConnect');
+    socket.destroy();
+    const said = home.ctx.lines.filter(({ msg }) => msg === 'rtsps is not open');
+    assert.equal(said.length, 4, 'each reason once');
+  });
+
+  it('is opened once its port is free; rtsp does not wait for it', async () => {
+    await using certificates = await makeCertificates();
+    const holder = createServer().listen(0, '127.0.0.1');
+    await once(holder, 'listening');
+    const { port } = holder.address() as AddressInfo;
+    const clock = new ManualClock();
+    await using home = await house({ clock, tls: { port, ...certificates.server } });
+    assert.match(home.server.tlsTrouble ?? '', new RegExp(`^cannot serve rtsps on 127.0.0.1:${port}: the port is taken: `));
+    using reader = await connectRtsp(home.server.port);
+    assert.equal((await reader.request('DESCRIBE', home.url)).status, 200);
+    holder.close();
+    await until('it is open', async () => {
+      await clock.advance(5000);
+      return home.server.tlsPort === port;
+    });
   });
 });
