@@ -65,7 +65,8 @@ export function createConnections({ limits, placeOf }: ConnectionsOptions, { log
         known.delete(connection);
         if (connections.get(peer) === connection) connections.delete(peer);
       });
-      const leaving = strangers.add(connection, connection.place);
+      const leaving = strangers.makeRoom(connection.place);
+      strangers.add(connection, connection.place);
       if (leaving !== undefined) turnAway(leaving);
     },
     known: (socket) => {

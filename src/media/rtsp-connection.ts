@@ -49,6 +49,8 @@ export interface ConnectionOptions {
   readonly failures?: LoginFailures;
   readonly cname: string;
   readonly describeTimeoutMs: number;
+  /** It is one of those that `established` says. */
+  onEstablished(): void;
   onRefused(status: RtspStatus): void;
   onLoginFailed(): void;
   /** It sent too much without a login, and is ended for it. */
@@ -122,10 +124,16 @@ export function serveConnection(options: ConnectionOptions, ctx: Context): Conne
   let answering = false;
   let leaving = false;
 
+  function establish(): void {
+    if (established) return;
+    established = true;
+    options.onEstablished();
+  }
+
   /** The new one first, so that a stream that is held already does not end in between. */
   function hold(stream: VideoStream, path: string): void {
     if (held?.stream === stream) return;
-    established = true;
+    establish();
     const before = held;
     held = { stream, path, hold: stream.hold() };
     before?.hold[Symbol.dispose]();
@@ -177,7 +185,7 @@ export function serveConnection(options: ConnectionOptions, ctx: Context): Conne
     }
     const principal = user?.principal ?? access.anonymous;
     const verdict = principal === undefined ? 'forbidden' : access.authorise(principal, target.stream);
-    if (user !== undefined) established = true;
+    if (user !== undefined) establish();
     if (verdict === 'ok') return undefined;
     return refuse(verdict === 'forbidden' ? 403 : 404);
   }

@@ -4,11 +4,11 @@ import { FloodGate } from '../core/log.ts';
 import type { RtspCounters } from '../core/media-door.ts';
 import { networkOf } from '../core/network.ts';
 import type { CertificateFiles } from '../core/setting-files.ts';
+import { crowd, Strangers } from '../core/strangers.ts';
 import { urlHost } from '../core/url-host.ts';
 import { listen } from './listen.ts';
 import { LoginFailures } from './login-failures.ts';
 import { type Connection, type RtspAccess, serveConnection, sessionTimeoutSeconds } from './rtsp-connection.ts';
-import { crowd, crowding } from './rtsp-places.ts';
 import { createUdpDoor } from './rtsp-udp.ts';
 import { type Rtsps, startRtsps } from './rtsps.ts';
 import type { VideoStream } from './video-stream.ts';
@@ -83,8 +83,6 @@ export interface RtspServer extends AsyncDisposable {
 
 interface Client {
   readonly connection: Connection;
-  readonly network: string;
-  readonly spoke: boolean;
   readonly socket: Socket;
   readonly openedMono: number;
   /** Bytes that had left for the client when it was last seen taking some. */
@@ -101,6 +99,12 @@ export async function startRtspServer(options: RtspServerOptions, ctx: Context):
   const { clock, metrics } = ctx;
   const room = childContext(ctx, { room: 'media' });
   const clients = new Set<Client>();
+  const strangers = new Strangers<Client>({
+    all: strangersLimit,
+    introductionMs: tuning.introductionMs,
+    spoke: ({ connection }) => connection.spoke,
+    mono: () => clock.mono(),
+  });
   const connected = metrics.gauge('sightline_rtsp_clients', 'RTSP connections');
   const refused = metrics.counter('sightline_rtsp_refused_total', 'RTSP requests that were not answered with 200', ['status']);
   const turnedAway = metrics.counter('sightline_rtsp_turned_away_total', 'Connections beyond the limit');
@@ -130,28 +134,17 @@ export async function startRtspServer(options: RtspServerOptions, ctx: Context):
     flood.warn('rtsp client turned away', { limit: maxReaders });
   }
 
-  /**
-   * Who has not shown for a while that he may read anything leaves first: places are for readers, and many may come at once. Where all are
-   * taken, an address that holds many gives up its own, new as they may be: whoever comes again and again keeps nobody else out.
-   */
-  function makeRoom(): void {
-    const strangers = [...clients].filter(({ connection }) => !connection.established);
-    const full = clients.size >= maxReaders;
-    if (!full && strangers.length < strangersLimit) return;
-    const leaving = (full ? crowding(strangers) : undefined) ?? strangers.find(isIntroduced);
+  function makeRoom(network: string): void {
+    const leaving = strangers.makeRoom(network, clients.size >= maxReaders);
     if (leaving === undefined) return;
     turnAway();
     clients.delete(leaving);
     leaving.connection.destroy();
   }
 
-  /** He has had his time. */
-  function isIntroduced({ openedMono }: Client): boolean {
-    return clock.mono() - openedMono >= tuning.introductionMs;
-  }
-
   function accept(socket: Socket, encrypted: boolean): void {
-    makeRoom();
+    const network = networkOf(socket.remoteAddress ?? '');
+    makeRoom(network);
     if (clients.size >= maxReaders) {
       turnAway();
       socket.on('error', () => {});
@@ -169,6 +162,7 @@ export async function startRtspServer(options: RtspServerOptions, ctx: Context):
         failures,
         cname: 'sightline',
         describeTimeoutMs: tuning.describeTimeoutMs,
+        onEstablished: () => void strangers.delete(client),
         onRefused(status) {
           refused.inc({ status: String(status) });
           refusedBy[status] = (refusedBy[status] ?? 0) + 1;
@@ -189,19 +183,17 @@ export async function startRtspServer(options: RtspServerOptions, ctx: Context):
     );
     const client: Client = {
       connection,
-      network: networkOf(socket.remoteAddress ?? ''),
-      get spoke() {
-        return connection.spoke;
-      },
       socket,
       openedMono: clock.mono(),
       taken: 0,
       takenMono: clock.mono(),
     };
     clients.add(client);
+    strangers.add(client, network);
     connected.set(clients.size);
     void connection.closed.then(() => {
       clients.delete(client);
+      strangers.delete(client);
       connected.set(clients.size);
     });
   }

@@ -18,7 +18,7 @@ export interface RtspsOptions {
   /** 0 takes a free one. */
   readonly port: number;
   readonly files: CertificateFiles;
-  /** Handshakes at once, and of one network; beyond these the oldest makes room. */
+  /** Handshakes at once, and of one network; beyond these one makes room for each that comes. */
   readonly handshakes: { readonly all: number; readonly ofPlace: number };
   readonly handshakeTimeoutMs: number;
   /** The handshake is over. */
@@ -111,7 +111,9 @@ async function openListener(options: RtspsOptions, { clock, log }: Context): Pro
       handshakes.delete(socket);
       if (sockets.get(peer) === socket) sockets.delete(peer);
     });
-    const leaving = handshakes.add(socket, networkOf(socket.remoteAddress ?? ''));
+    const network = networkOf(socket.remoteAddress ?? '');
+    const leaving = handshakes.makeRoom(network);
+    handshakes.add(socket, network);
     if (leaving === undefined) return;
     options.onTurnedAway();
     leaving.destroy();
