@@ -2,10 +2,15 @@ import { isIP, isIPv6, type Socket } from 'node:net';
 
 /** Addresses of callers as what they are compared by. Pure. */
 
-/** IPv4 in IPv6 (RFC 4291, section 2.5.5.2) as IPv4, no zone; undefined for what is no address. */
+/** IPv4 in IPv6 (RFC 4291, section 2.5.5.2) as IPv4. A zone stays: without it nothing can be sent to a link-local address. */
+export function unmapped(address: string): string {
+  return address.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, '');
+}
+
+/** What an address is compared by: `unmapped`, no zone; undefined for what is no address. */
 export function plainAddress(text: string | undefined): string | undefined {
   const [bare = ''] = (text ?? '').trim().split('%');
-  const address = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(bare)?.[1] ?? bare;
+  const address = unmapped(bare);
   return isIP(address) === 0 ? undefined : address.toLowerCase();
 }
 

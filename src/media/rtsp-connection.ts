@@ -4,6 +4,7 @@ import type { Principal } from '../core/access.ts';
 import type { Context } from '../core/context.ts';
 import { isSightlineError } from '../core/errors.ts';
 import type { StreamUser } from '../core/media-door.ts';
+import { plainAddress } from '../core/network.ts';
 import { LoginFailures } from './login-failures.ts';
 import { type Replay, replayFor } from './replay.ts';
 import { ConnectionLogin } from './rtsp-login.ts';
@@ -19,7 +20,7 @@ import {
 import { RtspParser, type RtspRequest } from './rtsp-parser.ts';
 import { createPlayer, maxQueuedBytes, type Player } from './rtsp-player.ts';
 import { interleavedTransport, type MediaTransport } from './rtsp-transport.ts';
-import { plainAddress, type UdpDoor } from './rtsp-udp.ts';
+import type { UdpDoor } from './rtsp-udp.ts';
 import { describeStream, trackControl } from './sdp.ts';
 import { rtpInfo, type VideoStream } from './video-stream.ts';
 
@@ -105,7 +106,7 @@ function refuse(status: RtspStatus, headers?: RtspAnswer['headers']): RtspAnswer
 export function serveConnection(options: ConnectionOptions, ctx: Context): Connection {
   const { socket, access } = options;
   const { clock, log } = ctx;
-  const address = plainAddress(socket.remoteAddress ?? '');
+  const address = plainAddress(socket.remoteAddress) ?? '';
   const failures = options.failures ?? new LoginFailures(clock);
   const parser = new RtspParser();
   const login = new ConnectionLogin(clock);
@@ -267,7 +268,7 @@ export function serveConnection(options: ConnectionOptions, ctx: Context): Conne
     try {
       const opened = await options.udp?.open({
         local: socket.localAddress ?? '',
-        remote: address,
+        remote: socket.remoteAddress ?? '',
         ports,
         onHeard() {
           heardMono = clock.mono();
