@@ -135,6 +135,7 @@ async function compose(options: VideoOptions, scope: Scope, ctx: Context): Promi
         startLegacyView(
           {
             view: config.media.legacyView,
+            dataDir: config.dataDir,
             rtspPort: () => door.ready?.rtspPort,
             onLogins: (lent) => {
               logins = lent;

@@ -16,6 +16,7 @@ import { makeCertificates } from '../support/certificates.ts';
 import { testContext } from '../support/context.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { encode } from '../support/encoded.ts';
+import { hasEnded } from '../support/ended-processes.ts';
 import { connectLive } from '../support/live-client.ts';
 import { admin, play, sockets, startMediaHouse, ticket, ticketKey, viewer } from '../support/media-house.ts';
 import { freePort } from '../support/port.ts';
@@ -191,14 +192,6 @@ async function startDoomed(settings: DoorSettings): Promise<{ readonly daemon: C
   const pid = Number(String(said));
   assert.ok(readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('media/main.ts'));
   return { daemon, pid };
-}
-
-function hasEnded(pid: number): boolean {
-  try {
-    return readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ');
-  } catch {
-    return true;
-  }
 }
 
 function doorIn(directory: string): DoorSettings {
