@@ -52,6 +52,8 @@ const remedies = {
   mqtt: 'Check that the broker runs and mqtt.url and its password are right. Alerts wait in the outbox meanwhile.',
   models: 'See “sightline models” for what is missing and how to get it.',
   store: 'Check that the disk of the data directory has space and is writable.',
+  rtsps:
+    'Players are served without encryption meanwhile. Put the certificate and its key where media.rtsp.tls says, readable for Sightline; RTSPS begins by itself.',
   media: 'Live pictures and streams are away; alerts go on. It is started again by itself.',
   workers: 'The worker is started again by itself; the log says why it ended.',
 };
