@@ -55,7 +55,7 @@ export interface UnitClockOptions {
 
 /** Units that may wait for a frame; a decoder holds no more (B-frames, frame threads). */
 const waitingUnits = 64;
-/** Units further ahead of the latest frame wait for their own: it may be a new time line. */
+/** Units further ahead of what was sent or shown last wait for their frame: it may be a new time line. */
 const aheadSeconds = 2;
 /** The codecs allow no more (H.264 max_num_reorder_frames, H.265 sps_max_num_reorder_pics). */
 const reorderMost = 16;
@@ -75,6 +75,8 @@ export function createUnitClock<T>(options: UnitClockOptions): UnitClock<T> {
   const decodeTimes = createDecodeTimes(options.reorder);
   let recent: bigint[] = [];
   let anchor: ShownFrame | undefined;
+  /** The highest that was sent in the epoch of the latest frame. Frames may be far behind it, or skipped. */
+  let highest: bigint | undefined;
   let dropped = 0;
 
   /** Frames keep the stamps that they come with. */
@@ -85,7 +87,7 @@ export function createUnitClock<T>(options: UnitClockOptions): UnitClock<T> {
   /** Frames come in the order in which they are shown: what is not behind the latest will get another stamp. */
   function mayLeaveEarly({ pts, renewed }: ArrivedUnit): boolean {
     if (anchor === undefined || pts === undefined || renewed || recent.includes(pts)) return false;
-    return pts > anchor.pts && pts <= anchor.pts + ahead;
+    return pts > anchor.pts && pts <= (highest === undefined || highest < anchor.pts ? anchor.pts : highest) + ahead;
   }
 
   function place(unit: ArrivedUnit, item: T, frame: ShownFrame, pts: bigint): ClockedUnit<T> | undefined {
@@ -97,6 +99,7 @@ export function createUnitClock<T>(options: UnitClockOptions): UnitClock<T> {
       dropped += 1;
       return undefined;
     }
+    if (highest === undefined || pts > highest) highest = pts;
     recent.push(given);
     if (recent.length > recentStamps) recent.shift();
     const cameraTimeUs = Math.round(frame.cameraTimeUs + Number(pts - frame.pts) * usPerTick);
@@ -134,6 +137,7 @@ export function createUnitClock<T>(options: UnitClockOptions): UnitClock<T> {
       if (before?.epoch !== frame.epoch) {
         decodeTimes.reset();
         recent = [];
+        highest = undefined;
       }
       if (isSteady() && (before === undefined || before.epoch === frame.epoch)) return takeSteady(frame, own + 1);
       // What was sent before the first unit of a new time line belongs to the old one, which is over; without sound stamps, what was

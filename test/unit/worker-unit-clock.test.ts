@@ -93,6 +93,20 @@ describe('units on the clock of frames', () => {
     assert.equal(made.dropped, 1);
   });
 
+  it('leave at once while frames are far behind them, or are not decoded at all', () => {
+    const { clock: made, unit, frame } = clock();
+    unit(0);
+    frame(0);
+    const [late, skipped] = [100, 400];
+    for (let index = 1; index < skipped; index += 1) {
+      assert.deepEqual(essence(unit(index * 3600)), [[index, 1, index * 3600]]);
+      if (index > late && index < 2 * late) assert.deepEqual(frame((index - late) * 3600), []);
+    }
+    assert.deepEqual(frame((skipped - 1) * 3600), []);
+    assert.deepEqual(unit(skipped * 3600 + 900_000), [], 'stamps that leap wait as ever');
+    assert.equal(made.dropped, 0);
+  });
+
   it('of a file leave with its frames, those that were read ahead for them too', () => {
     const { unit, frame } = clock({ live: false });
     for (const [pts, dts] of [
