@@ -58,6 +58,11 @@ export function createWorkerLink(
     'Frames of annotated video that were not drawn, because encoding was behind, or not taken by the media door',
     ['camera'],
   );
+  const skipped = metrics.gauge(
+    'sightline_camera_units_skipped',
+    'Encoded units that were not decoded because decoding was too far behind the camera, since the worker started',
+    ['camera'],
+  );
   const undecodable = metrics.gauge(
     'sightline_camera_undecodable',
     'Pictures that could not be decoded, or not in whole, since the source was opened',
@@ -165,6 +170,7 @@ export function createWorkerLink(
         crops.set(label, Number(camera.crops));
         videoDropped.set(label, Number(camera.videoDropped));
         annotatedDropped.set(label, Number(camera.annotatedDropped));
+        skipped.set(label, Number(camera.unitsSkipped));
         fps.set(label, camera.fps);
         undecodable.set(label, Number(camera.stream?.undecodable ?? 0));
         media.set(label, (camera.stream?.mediaMs ?? 0) / 1000);
@@ -177,7 +183,7 @@ export function createWorkerLink(
       watched.delete(camera);
       bridge.forget(camera);
       const gauges = [decoded, detected, gated, dropped, unsent, crops, fps, undecodable, media, ahead, videoDropped];
-      for (const gauge of [...gauges, annotatedDropped]) gauge.remove({ camera });
+      for (const gauge of [...gauges, annotatedDropped, skipped]) gauge.remove({ camera });
     },
     parts: () => {
       const reasons = new Map([...failing.values()].flatMap((models) => [...models].filter(([, reason]) => reason !== '')));

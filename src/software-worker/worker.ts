@@ -175,6 +175,7 @@ export function startWorker(options: WorkerOptions, ctx: Context): Worker {
           stream: entry.camera.stream(),
           videoDropped: BigInt(entry.camera.videoDropped()?.clean ?? 0),
           annotatedDropped: BigInt(entry.camera.videoDropped()?.annotated ?? 0),
+          unitsSkipped: BigInt(counters.unitsSkipped),
         };
       }),
       rssBytes: BigInt(process.memoryUsage.rss()),

@@ -209,6 +209,8 @@ export interface CameraStats {
   videoDropped: bigint;
   /** frames of annotated video not drawn, as encoding was behind, or not taken by the door */
   annotatedDropped: bigint;
+  /** access units of a live source that were not decoded, as decoding was too far behind it */
+  unitsSkipped: bigint;
 }
 
 /** What has arrived of a source since it was opened, before decoding. Media time is by the units' time stamps. */
@@ -2001,6 +2003,7 @@ function createBaseCameraStats(): CameraStats {
     stream: undefined,
     videoDropped: 0n,
     annotatedDropped: 0n,
+    unitsSkipped: 0n,
   };
 }
 
@@ -2062,6 +2065,12 @@ export const CameraStats: MessageFns<CameraStats> = {
         throw new globalThis.Error("value provided for field message.annotatedDropped of type uint64 too large");
       }
       writer.uint32(88).uint64(message.annotatedDropped);
+    }
+    if (message.unitsSkipped !== 0n) {
+      if (BigInt.asUintN(64, message.unitsSkipped) !== message.unitsSkipped) {
+        throw new globalThis.Error("value provided for field message.unitsSkipped of type uint64 too large");
+      }
+      writer.uint32(96).uint64(message.unitsSkipped);
     }
     return writer;
   },
@@ -2167,6 +2176,14 @@ export const CameraStats: MessageFns<CameraStats> = {
             message.annotatedDropped = reader.uint64() as bigint;
             continue;
           }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.unitsSkipped = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2210,6 +2227,9 @@ export const CameraStats: MessageFns<CameraStats> = {
       : 0n;
     message.annotatedDropped = (object.annotatedDropped !== undefined && object.annotatedDropped !== null)
       ? BigInt(object.annotatedDropped)
+      : 0n;
+    message.unitsSkipped = (object.unitsSkipped !== undefined && object.unitsSkipped !== null)
+      ? BigInt(object.unitsSkipped)
       : 0n;
     return message;
   },
