@@ -27,7 +27,13 @@ export function startSlowLoop(parts: Omit<Stages, 'waiting' | 'now' | 'batchDone
     'sightline_recognition_last_seconds',
     'When the slow loop last finished a batch, seconds since 1970',
   );
-  const waiting = new LatestByKey<TrackKey, Candidate>(tracksWaiting, (_key, _candidate, reason) => dropped.inc({ reason }));
+  /** Nothing can embed at the moment: of each track the best crop waits, not the newest. */
+  let later = false;
+  const waiting = new LatestByKey<TrackKey, Candidate>(
+    tracksWaiting,
+    (_key, _candidate, reason) => dropped.inc({ reason }),
+    (kept, newer) => later && kept.crop.quality.overall >= newer.crop.quality.overall,
+  );
   const failures = ctx.metrics.counter('sightline_recognition_failures_total', 'Batches of crops that failed as a whole');
   const flood = new FloodGate(ctx.log, ctx.clock);
   const stop = new AbortController();
@@ -44,7 +50,9 @@ export function startSlowLoop(parts: Omit<Stages, 'waiting' | 'now' | 'batchDone
       busy = true;
       beganMs = ctx.clock.mono();
       depth.set(waiting.depth);
-      return await parts.embed(batch, signal);
+      const embeddings = await parts.embed(batch, signal);
+      later = embeddings.includes('later');
+      return embeddings;
     },
     batchDone: (error) => {
       busy = false;

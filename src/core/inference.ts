@@ -86,6 +86,15 @@ export type ModelState =
   | { readonly state: 'loading'; readonly model: string }
   | { readonly state: 'unavailable'; readonly model: string; readonly reason: string };
 
+/** A server that runs networks, as it is now. */
+export interface InferenceServer {
+  readonly name: string;
+  /** `busy`: it says that it is not ready, because a model is being loaded or is broken; models that are there answer. */
+  readonly state: 'unknown' | 'ready' | 'busy' | 'away';
+  /** Why it is not ready. */
+  readonly reason: string;
+}
+
 export interface InferenceEngine extends AsyncDisposable {
   readonly name: 'embedded' | 'triton';
   readonly infer: Infer;
@@ -97,6 +106,8 @@ export interface InferenceEngine extends AsyncDisposable {
    */
   load(model: string): Promise<boolean>;
   states(): readonly ModelState[];
+  /** Those that it asks; absent where it runs networks itself. */
+  servers?(): readonly InferenceServer[];
   /** Times that it had to begin anew: its thread died, its server was gone. */
   readonly deaths: number;
 }

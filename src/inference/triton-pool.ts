@@ -3,7 +3,9 @@ import { isIP } from 'node:net';
 import { Backoff } from '../core/backoff.ts';
 import type { Context } from '../core/context.ts';
 import { errorText, isAbort } from '../core/errors.ts';
-import { addressesOf, addressText, type TritonAddress, type TritonUrl } from './triton-address.ts';
+import type { InferenceServer } from '../core/inference.ts';
+import type { TritonUrl } from '../core/triton-url.ts';
+import { addressesOf, addressText, type TritonAddress } from './triton-address.ts';
 import { TritonClient, type TritonClientOptions } from './triton-client.ts';
 import { firstLine } from './triton-failures.ts';
 
@@ -11,16 +13,11 @@ import { firstLine } from './triton-failures.ts';
  * `ready`: asked for requests. `busy`: it lives but says that it is not ready, because a model is being loaded or is broken; models that
  * are there answer. `away`: it cannot be reached, says that it ends, or does not answer.
  */
-export type ServerState = 'unknown' | 'ready' | 'busy' | 'away';
+export type ServerState = InferenceServer['state'];
 
-export interface PoolServer {
-  /** Its address in messages. */
-  readonly name: string;
+export interface PoolServer extends InferenceServer {
   readonly address: TritonAddress;
   readonly client: TritonClient;
-  readonly state: ServerState;
-  /** Why it is not ready. */
-  readonly reason: string;
 }
 
 export interface PoolOptions {
@@ -78,6 +75,13 @@ export class TritonPool implements AsyncDisposable {
 
   get servers(): readonly PoolServer[] {
     return [...this.#members.values()];
+  }
+
+  /** Names without an address that leads anywhere, as servers that are away. */
+  get unresolved(): readonly InferenceServer[] {
+    return [...this.#unresolved]
+      .filter(([host]) => !this.servers.some(({ address }) => address.host === host))
+      .map(([name, why]) => ({ name, state: 'away', reason: `it has no address (${why})` }));
   }
 
   /** Times that a server which had been there was lost. */

@@ -1,14 +1,22 @@
 import type { Context } from '../core/context.ts';
 import { isSightlineError, SightlineError } from '../core/errors.ts';
-import type { InferenceEngine, InferOptions, InferResult, ModelDescription, ModelState, Tensor } from '../core/inference.ts';
+import type {
+  InferenceEngine,
+  InferenceServer,
+  InferOptions,
+  InferResult,
+  ModelDescription,
+  ModelState,
+  Tensor,
+} from '../core/inference.ts';
 import { FloodGate } from '../core/log.ts';
+import { parseTritonUrl } from '../core/triton-url.ts';
 import { cutInputs, joinOutputs } from './batches.ts';
 import type { FairLimits } from './fair-queue.ts';
 import { createInferenceMetrics } from './metrics.ts';
 import { abortReason, closedError } from './refusals.ts';
 import { describeModel } from './repository.ts';
 import { checkInputs } from './tensor.ts';
-import { parseTritonUrl } from './triton-address.ts';
 import type { TritonClientOptions } from './triton-client.ts';
 import { describeServed } from './triton-contract.ts';
 import { Lane, type LaneHouse } from './triton-lane.ts';
@@ -33,7 +41,7 @@ export interface TritonConfig {
 
 export interface TritonEngine extends InferenceEngine {
   readonly name: 'triton';
-  servers(): readonly Pick<PoolServer, 'name' | 'state' | 'reason'>[];
+  servers(): readonly InferenceServer[];
 }
 
 const defaultLimits: FairLimits = { perStream: 8, total: 128 };
@@ -119,8 +127,8 @@ class Engine implements TritonEngine {
     return this.#pool.deaths;
   }
 
-  servers(): readonly Pick<PoolServer, 'name' | 'state' | 'reason'>[] {
-    return this.#pool.servers.map(({ name, state, reason }) => ({ name, state, reason }));
+  servers(): readonly InferenceServer[] {
+    return [...this.#pool.servers.map(({ name, state, reason }) => ({ name, state, reason })), ...this.#pool.unresolved];
   }
 
   states(): readonly ModelState[] {

@@ -370,9 +370,18 @@ export interface InferenceConfig {
   /** model repository directory */
   repository: string;
   threads: number;
-  url: string;
+  /** Triton servers: host:port, grpc:// or grpcs:// */
+  urls: string[];
   /** quota of this worker */
   inFlight: number;
+  /** PEM files for grpcs://; empty: none */
+  caFile: string;
+  certFile: string;
+  keyFile: string;
+  /** none | embedded: what runs a model that no server can run */
+  fallback: string;
+  /** large tensors through /dev/shm */
+  sharedMemory: boolean;
 }
 
 /** What the daemon knows of a track: drawn on annotated video, and the crop policy relaxes once it is decided. */
@@ -3779,7 +3788,18 @@ export const CropPolicy: MessageFns<CropPolicy> = {
 };
 
 function createBaseInferenceConfig(): InferenceConfig {
-  return { engine: "", repository: "", threads: 0, url: "", inFlight: 0 };
+  return {
+    engine: "",
+    repository: "",
+    threads: 0,
+    urls: [],
+    inFlight: 0,
+    caFile: "",
+    certFile: "",
+    keyFile: "",
+    fallback: "",
+    sharedMemory: false,
+  };
 }
 
 export const InferenceConfig: MessageFns<InferenceConfig> = {
@@ -3793,11 +3813,26 @@ export const InferenceConfig: MessageFns<InferenceConfig> = {
     if (message.threads !== 0) {
       writer.uint32(24).uint32(message.threads);
     }
-    if (message.url !== "") {
-      writer.uint32(34).string(message.url);
+    for (const v of message.urls) {
+      writer.uint32(34).string(v!);
     }
     if (message.inFlight !== 0) {
       writer.uint32(40).uint32(message.inFlight);
+    }
+    if (message.caFile !== "") {
+      writer.uint32(50).string(message.caFile);
+    }
+    if (message.certFile !== "") {
+      writer.uint32(58).string(message.certFile);
+    }
+    if (message.keyFile !== "") {
+      writer.uint32(66).string(message.keyFile);
+    }
+    if (message.fallback !== "") {
+      writer.uint32(74).string(message.fallback);
+    }
+    if (message.sharedMemory !== false) {
+      writer.uint32(80).bool(message.sharedMemory);
     }
     return writer;
   },
@@ -3844,7 +3879,7 @@ export const InferenceConfig: MessageFns<InferenceConfig> = {
               break;
             }
 
-            message.url = reader.string();
+            message.urls.push(reader.string());
             continue;
           }
           case 5: {
@@ -3853,6 +3888,46 @@ export const InferenceConfig: MessageFns<InferenceConfig> = {
             }
 
             message.inFlight = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.caFile = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.certFile = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.keyFile = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.fallback = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.sharedMemory = reader.bool();
             continue;
           }
         }
@@ -3875,8 +3950,13 @@ export const InferenceConfig: MessageFns<InferenceConfig> = {
     message.engine = object.engine ?? "";
     message.repository = object.repository ?? "";
     message.threads = object.threads ?? 0;
-    message.url = object.url ?? "";
+    message.urls = object.urls?.map((e) => e) || [];
     message.inFlight = object.inFlight ?? 0;
+    message.caFile = object.caFile ?? "";
+    message.certFile = object.certFile ?? "";
+    message.keyFile = object.keyFile ?? "";
+    message.fallback = object.fallback ?? "";
+    message.sharedMemory = object.sharedMemory ?? false;
     return message;
   },
 };
