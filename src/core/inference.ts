@@ -67,7 +67,7 @@ export interface TensorContract {
 /** A model as its `config.pbtxt` describes it. */
 export interface ModelDescription {
   readonly name: string;
-  /** Highest version folder present, e.g. `1`. */
+  /** Highest version folder present, e.g. `1`; empty for whichever a server has. */
   readonly version: string;
   /** 0: the graph has no batch axis of its own. */
   readonly maxBatchSize: number;
@@ -82,7 +82,8 @@ export interface ModelDescription {
 }
 
 export type ModelState =
-  | { readonly state: 'ready'; readonly model: string }
+  /** `reason`: it runs, but not where it should. */
+  | { readonly state: 'ready'; readonly model: string; readonly reason?: string }
   | { readonly state: 'loading'; readonly model: string }
   | { readonly state: 'unavailable'; readonly model: string; readonly reason: string };
 

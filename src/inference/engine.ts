@@ -18,8 +18,13 @@ export async function startEngine(settings: EngineSettings, ctx: Context): Promi
   if (settings.engine === 'embedded') return await startEmbedded({ repository, threads }, ctx);
   const tls = tritonTls(settings);
   // gRPC is loaded where it is used.
-  const { startTritonEngine } = await import('./triton.ts');
-  return await startTritonEngine({ urls, repository, sharedMemory, ...(tls === undefined ? {} : { client: { tls } }) }, ctx);
+  const [{ startTritonEngine }, { FallbackEngine }] = await Promise.all([import('./triton.ts'), import('./fallback.ts')]);
+  const triton = await startTritonEngine(
+    { urls, repository, sharedMemory, ...(tls === undefined ? {} : { client: { tls } }) },
+    ctx,
+  );
+  if (settings.fallback === 'none') return triton;
+  return new FallbackEngine(triton, () => startEmbedded({ repository, threads }, ctx), ctx);
 }
 
 /** What the files hold, read once; undefined where no server is asked by TLS. */

@@ -132,7 +132,7 @@ export class Lane {
       else if (item.gone !== undefined) {
         // The server goes on with it whatever we say: what it still has to do counts until it answers.
         this.#house.metrics.failures.inc({ model: this.model.name });
-        item.answer.reject(lateError(this.model.name, item.stream, clock.mono() - sinceMs));
+        item.answer.reject(this.#tooLate(item));
       }
     };
     limit.signal.addEventListener('abort', giveUp, { once: true });
@@ -402,7 +402,7 @@ export class Lane {
         seat.failures += 1;
         for (const item of waiting) {
           this.#house.metrics.failures.inc({ model: this.model.name });
-          item.answer.reject(lateError(this.model.name, item.stream, this.#house.ctx.clock.mono() - item.sinceMs));
+          item.answer.reject(this.#tooLate(item));
         }
         return;
       default:
@@ -413,6 +413,12 @@ export class Lane {
           again('alone');
         } else this.#refuse(waiting, inferenceError(error, this.model.name, seat.server.name));
     }
+  }
+
+  /** Out of time: whether there was a server that could have been in time makes the difference. */
+  #tooLate({ stream, sinceMs }: Waiting): SightlineError {
+    if (this.seats.usable().length === 0) return this.seats.unavailable();
+    return lateError(this.model.name, stream, this.#house.ctx.clock.mono() - sinceMs);
   }
 
   #refuse(items: readonly Waiting[], error: SightlineError): void {
@@ -437,14 +443,12 @@ export class Lane {
 
   /** For what was not answered and will not be sent. */
   #shed(item: Waiting, reason: 'deadline' | 'overload'): void {
-    const { metrics, flood, ctx } = this.#house;
+    const { metrics, flood } = this.#house;
     const { name } = this.model;
     const { stream } = item;
     const nobody = reason === 'deadline' && this.seats.usable().length === 0;
     metrics.shed.inc({ reason });
     flood.warn('inference request shed', { model: name, stream, reason: nobody ? 'no server' : reason });
-    const waitedMs = ctx.clock.mono() - item.sinceMs;
-    if (nobody) item.answer.reject(this.seats.unavailable());
-    else item.answer.reject(reason === 'deadline' ? lateError(name, stream, waitedMs) : overloadError(name, stream));
+    item.answer.reject(reason === 'deadline' ? this.#tooLate(item) : overloadError(name, stream));
   }
 }

@@ -46,11 +46,13 @@ export interface TritonEngine extends InferenceEngine {
 
 const defaultLimits: FairLimits = { perStream: 8, total: 128 };
 const tickMs = 250;
+/** Whoever has not answered by then is away. */
+const startWithinMs = 2500;
 const describeWithinMs = 2000;
 
 /**
- * Runs networks on Triton servers. Resolves when each server has been asked once whether it is ready, which none of them needs to be:
- * requests wait for one until their deadlines. Rejects with `config.invalid` for an address that is none, and with what is wrong with
+ * Runs networks on Triton servers. Resolves when each server has been asked once whether it is ready, or after a moment: none of them needs
+ * to be, and names may take long to be looked up. Requests wait for a server until their deadlines. Rejects with `config.invalid` for an address that is none, and with what is wrong with
  * certificates.
  */
 export async function startTritonEngine(config: TritonConfig, ctx: Context): Promise<TritonEngine> {
@@ -119,8 +121,14 @@ class Engine implements TritonEngine {
     });
   }
 
-  start(): Promise<void> {
-    return this.#pool.start();
+  async start(): Promise<void> {
+    const begun = this.#pool.start();
+    using limit = this.#ctx.clock.deadline(startWithinMs);
+    const late = new Promise<'late'>((resolve) =>
+      limit.signal.addEventListener('abort', () => resolve('late'), { once: true }),
+    );
+    if ((await Promise.race([begun, late])) !== 'late') return;
+    begun.catch((error: unknown) => this.#ctx.log.error({ err: error }, 'triton servers cannot be asked'));
   }
 
   get deaths(): number {
