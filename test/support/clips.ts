@@ -133,6 +133,8 @@ export interface SceneOptions {
   readonly cameras: Readonly<Record<string, string>>;
   /** Live sources never come to an end by themselves: the program is told to stop when this resolves. */
   readonly until?: Promise<void>;
+  /** Called once the cameras are being opened; awaited with the run. */
+  readonly during?: () => Promise<void>;
   /** What the cameras compare. */
   readonly kind?: 'face' | 'appearance';
   /** The real data by default. */
@@ -177,7 +179,7 @@ export async function playScene(options: SceneOptions): Promise<Scene> {
   const start = performance.now();
   await using running = startSightline('run', '--once', config);
   void options.until?.then(() => running.signal('SIGTERM'));
-  const run = await running.finished;
+  const [run] = await Promise.all([running.finished, options.during?.()]);
   assert.equal(run.code, 0, run.stderr);
   const messages = listener.messages
     .filter(({ topic }) => /\/(alerts|late)\//.test(topic))

@@ -244,6 +244,8 @@ export interface ModelStats {
   computeMsTotal: number;
   /** why the latest request failed, in words; empty when it did not */
   failing: string;
+  /** the embedded engine runs it, since no Triton server can */
+  fallback: boolean;
 }
 
 export interface LogLine {
@@ -2439,7 +2441,7 @@ export const StreamStats: MessageFns<StreamStats> = {
 };
 
 function createBaseModelStats(): ModelStats {
-  return { model: "", requests: 0n, failures: 0n, computeMsTotal: 0, failing: "" };
+  return { model: "", requests: 0n, failures: 0n, computeMsTotal: 0, failing: "", fallback: false };
 }
 
 export const ModelStats: MessageFns<ModelStats> = {
@@ -2464,6 +2466,9 @@ export const ModelStats: MessageFns<ModelStats> = {
     }
     if (message.failing !== "") {
       writer.uint32(42).string(message.failing);
+    }
+    if (message.fallback !== false) {
+      writer.uint32(48).bool(message.fallback);
     }
     return writer;
   },
@@ -2521,6 +2526,14 @@ export const ModelStats: MessageFns<ModelStats> = {
             message.failing = reader.string();
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.fallback = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2543,6 +2556,7 @@ export const ModelStats: MessageFns<ModelStats> = {
     message.failures = (object.failures !== undefined && object.failures !== null) ? BigInt(object.failures) : 0n;
     message.computeMsTotal = object.computeMsTotal ?? 0;
     message.failing = object.failing ?? "";
+    message.fallback = object.fallback ?? false;
     return message;
   },
 };
