@@ -35,6 +35,8 @@ export interface InferOptions {
   /** Whom fairness is counted for: the camera, or `enrolment`. */
   readonly stream: string;
   readonly priority?: 'live' | 'background';
+  /** Rejects with `inference.unavailable` as soon as no server can run it, instead of waiting for one until the deadline. */
+  readonly impatient?: boolean;
   readonly trace?: string;
   /**
    * Called at most once, when nobody reads the inputs any more, whether the request was answered, refused or given up; a run that was

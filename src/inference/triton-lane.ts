@@ -168,6 +168,10 @@ export class Lane {
   #send(): void {
     if (this.#closed.signal.aborted || this.#queue.depth === 0) return;
     this.seats.check();
+    if (this.seats.usable().length === 0) {
+      this.#turnAway();
+      return;
+    }
     /** Servers for which there is nothing but what failed there before. */
     const passed = new Set<Seat>();
     while (this.#queue.depth > 0) {
@@ -353,6 +357,13 @@ export class Lane {
     }
     if (failure !== undefined) this.#failed(seat, batch, failure, left);
     this.pump();
+  }
+
+  /** There is no server: who would not wait for one is told so. */
+  #turnAway(): void {
+    const leaving = [...this.#queue.items()].filter(({ options }) => options.impatient === true);
+    for (const item of leaving) if (this.#queue.remove(item)) this.#shed(item, 'deadline');
+    if (leaving.length > 0) this.#house.depthChanged();
   }
 
   /** What becomes of requests whose run failed, and of the server. */

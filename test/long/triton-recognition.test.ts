@@ -8,6 +8,7 @@ import type { InferenceEngine } from '../../src/core/inference.ts';
 import { startEmbedded } from '../../src/inference/embedded.ts';
 import { startTritonEngine } from '../../src/inference/triton.ts';
 import { hasMosquitto, listen, startBroker } from '../support/broker.ts';
+import { makeCertificates } from '../support/certificates.ts';
 import {
   assertVisits,
   drawnData,
@@ -169,6 +170,27 @@ describe('a server that comes and goes', { skip }, () => {
     await until('everything is ready again', async () => (await troubles(daemon)).size === 0, patience);
     assert.equal(workerOf(place.dataDir), worker, 'the worker went on');
     await daemon.stop();
+  });
+
+  test('over TLS with certificates on both sides, for the daemon and its workers', async () => {
+    await using certificates = await makeCertificates();
+    const { caFile, client, server: own } = certificates;
+    const [ca, cert, key] = [caFile, client.certFile, client.keyFile].map((file) => readFileSync(file));
+    assert.ok(ca && cert && key);
+    await using server = await startTriton({
+      repository: fixtureModelRepository,
+      flags: [
+        ...only(face, faceEmbedder),
+        ...['--grpc-use-ssl=1', '--grpc-use-ssl-mutual=1', `--grpc-root-cert=${caFile}`],
+        ...[`--grpc-server-cert=${own.certFile}`, `--grpc-server-key=${own.keyFile}`],
+      ],
+      tls: { ca, cert, key },
+    });
+    const clip = readClip('lobby', drawnData);
+    const inference = { engine: 'triton', url: server.url, caFile, ...client } as const;
+    const data = { ...servedData(drawnData, server, descriptions), inference };
+    const scene = await playScene({ data, gallery: { watch: clip.watchlist }, cameras: { clip: clip.path } });
+    assertVisits(clip, listedVisits(clip), scene.opened);
   });
 
   test('a film through kill -9 and a new start, twice: every visit alerts as if nothing had been', async () => {
