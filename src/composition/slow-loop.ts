@@ -17,6 +17,8 @@ export interface SlowLoop extends AsyncDisposable {
 
 /** Tracks that may wait at once; beyond it the one that waits longest is dropped and offers another crop later. */
 const tracksWaiting = 512;
+/** Crops that nothing can embed at the moment are tried again no sooner. */
+const tryAgainMs = 250;
 /** The deadline of an embedding is 2 s, a search takes milliseconds; what takes this long hangs. */
 const hangsAfterMs = 30_000;
 
@@ -52,6 +54,8 @@ export function startSlowLoop(parts: Omit<Stages, 'waiting' | 'now' | 'batchDone
       depth.set(waiting.depth);
       const embeddings = await parts.embed(batch, signal);
       later = embeddings.includes('later');
+      // They are offered again at once; whatever cannot run them may say so at once as well.
+      if (later) await ctx.clock.sleep(Math.max(0, beganMs + tryAgainMs - ctx.clock.mono()), stop.signal);
       return embeddings;
     },
     batchDone: (error) => {

@@ -7,7 +7,7 @@ import { type FairLimits, FairQueue } from './fair-queue.ts';
 import type { InferenceMetrics } from './metrics.ts';
 import { abortReason, closedError, lateError, overloadError } from './refusals.ts';
 import { answerProblems } from './triton-contract.ts';
-import { failureKind, firstLine, inferenceError, TritonStatus } from './triton-failures.ts';
+import { failureKind, firstLine, givenUp, inferenceError, TritonStatus } from './triton-failures.ts';
 import type { PoolServer, TritonPool } from './triton-pool.ts';
 import type { Flight, Seat } from './triton-seat.ts';
 import { Seats } from './triton-seats.ts';
@@ -444,7 +444,7 @@ export class Lane {
     item.tries += 1;
     item.avoid = seat.server;
     if (item.over || this.#house.ctx.clock.mono() >= item.deadlineMs) this.#shed(item, 'deadline');
-    else if (item.tries >= mostTries) this.#refuse([item], inferenceError(error, this.model.name, seat.server.name));
+    else if (item.tries >= mostTries) this.#refuse([item], givenUp(error, this.model.name, seat.server.name));
     else {
       this.#house.metrics.retries.inc({ model: this.model.name, reason });
       this.#queue.putBack(item);

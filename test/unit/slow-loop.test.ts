@@ -59,7 +59,7 @@ describe('the slow loop', () => {
 
   test('keeps the best crop of each track while no server can embed, and embeds it when one can', async () => {
     const runs: PromiseWithResolvers<'later' | 'now'>[] = [];
-    const { loop, put, seen, qualities } = start(async (batch) => {
+    const { clock, loop, put, seen, qualities } = start(async (batch) => {
       const run = Promise.withResolvers<'later' | 'now'>();
       runs.push(run);
       return (await run.promise) === 'later'
@@ -69,7 +69,10 @@ describe('the slow loop', () => {
     const answer = async (how: 'later' | 'now') => {
       const count = runs.length;
       runs.at(-1)?.resolve(how);
-      await until('the next batch', () => runs.length > count || loop.stages.waiting.depth === 0);
+      await until('the next batch', async () => {
+        await clock.advance(300);
+        return runs.length > count || loop.stages.waiting.depth === 0;
+      });
     };
     put(1, 0.5);
     await until('the first batch', () => runs.length === 1);
@@ -94,12 +97,19 @@ describe('the slow loop', () => {
   });
 
   test('does not wait for a server when it is told to stop', async () => {
-    const { ctx, loop, put, seen } = start(async (batch) => {
+    const { clock, ctx, loop, put, seen } = start(async (batch) => {
       await new Promise((resolve) => setImmediate(resolve));
       return batch.map(() => 'later' as const);
     });
     for (let track = 1; track <= 20; track += 1) put(track);
-    await loop[Symbol.asyncDispose]();
+    let stopped = false;
+    void loop[Symbol.asyncDispose]().then(() => {
+      stopped = true;
+    });
+    await until('the loop to have stopped', async () => {
+      await clock.advance(300);
+      return stopped;
+    });
     assert.deepEqual(seen, []);
     const dropped = await ctx.metrics.registry.getSingleMetric('sightline_candidates_dropped_total')?.get();
     assert.equal(
