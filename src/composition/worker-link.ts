@@ -83,7 +83,16 @@ export function createWorkerLink(
   const cpu = metrics.gauge('sightline_worker_cpu_seconds', 'CPU time of a worker process', ['worker']);
   const runs = metrics.gauge('sightline_detector_runs', 'Runs of a detector since the worker started', ['worker', 'model']);
   const failures = metrics.gauge('sightline_detector_failures', 'Runs of a detector that gave nothing', ['worker', 'model']);
-  const deaths = metrics.gauge('sightline_worker_inference_deaths', 'Times the inference thread of a worker died', ['worker']);
+  const fallback = metrics.gauge(
+    'sightline_detector_fallback',
+    '1 while the embedded engine runs a detector that no Triton server can run',
+    ['worker', 'model'],
+  );
+  const deaths = metrics.gauge(
+    'sightline_worker_inference_deaths',
+    'Times the inference thread of a worker died, or a Triton server was lost to it',
+    ['worker'],
+  );
   /** By worker: why a detector does not work. */
   const failing = new Map<string, ReadonlyMap<string, string>>();
   /** Cameras whose annotated video is watched. */
@@ -122,8 +131,7 @@ export function createWorkerLink(
         [Symbol.dispose]: () => {
           forget();
           for (const model of failing.get(name)?.keys() ?? []) {
-            runs.remove({ worker: name, model });
-            failures.remove({ worker: name, model });
+            for (const gauge of [runs, failures, fallback]) gauge.remove({ worker: name, model });
           }
           failing.delete(name);
           queue.remove({ worker: name });
@@ -151,12 +159,12 @@ export function createWorkerLink(
       deaths.set({ worker }, stats.inferenceDeaths);
       for (const model of failing.get(worker)?.keys() ?? []) {
         if (stats.models.some((known) => known.model === model)) continue;
-        runs.remove({ worker, model });
-        failures.remove({ worker, model });
+        for (const gauge of [runs, failures, fallback]) gauge.remove({ worker, model });
       }
       for (const { model, ...counts } of stats.models) {
         runs.set({ worker, model }, Number(counts.requests));
         failures.set({ worker, model }, Number(counts.failures));
+        fallback.set({ worker, model }, counts.fallback ? 1 : 0);
       }
       failing.set(worker, new Map(stats.models.map((model) => [model.model, model.failing])));
       for (const camera of stats.cameras) {
