@@ -22,8 +22,8 @@ Usage: sightline triton check URL [MODEL...] [--config FILE | --repository DIR] 
   render   writes a repository that a stock server can load: descriptions with what the hardware asks for, weights, ensembles
 
   URL                   host, host:port, [::1]:8001; grpcs:// in front for TLS. A name with several addresses is as many servers
-  MODEL                 check: must be served (default: those that have weights here)
-                        render: is written (default: those that have weights)
+  MODEL                 check: only these, which must be served (default: all; those must that have weights here)
+                        render: only these (default: all that have weights)
   -c, --config FILE     its inference.repository is meant (default $SIGHTLINE_CONFIG; without one the program's own repository)
       --repository DIR  this repository instead
       --json            one JSON object a line instead of text
@@ -87,7 +87,7 @@ render:
           url,
           repository,
           timeoutMs: timeoutS * 1000,
-          ...(models.length === 0 ? {} : { required: models }),
+          ...(models.length === 0 ? {} : { models }),
           ...(Object.keys(tls).length === 0 ? {} : { tls }),
         },
         io.signal,

@@ -4,8 +4,8 @@ export interface TritonCheckRequest {
   /** `host`, `host:port`, `[::1]:8001`, with `grpcs://` in front for TLS. A name with several addresses is as many servers. */
   readonly url: string;
   readonly repository: string;
-  /** Models that must be served; absent: those of the repository that have weights. */
-  readonly required?: readonly string[];
+  /** Only these, all of which must be served; absent: all of the repository, of which those must that have weights. */
+  readonly models?: readonly string[];
   /** PEM files. */
   readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
   /** For each answer of a server. */

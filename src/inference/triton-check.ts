@@ -16,13 +16,13 @@ type ModelIndex = RepositoryIndexResponse_ModelIndex;
 export async function checkTriton(request: TritonCheckRequest, signal: AbortSignal): Promise<readonly CheckedServer[]> {
   const url = readUrl(request.url);
   const tls = await readTls(request.tls, url.tls);
-  const names = await listModels(request.repository);
-  const unknown = request.required?.find((name) => !names.includes(name));
+  const all = await listModels(request.repository);
+  const unknown = request.models?.find((name) => !all.includes(name));
   // Rejects, naming the models that there are.
   if (unknown !== undefined) await describeModel(request.repository, unknown, 'triton');
   const found = isIP(url.host) === 0 ? await addresses(url.host) : [url.host];
   const servers: CheckedServer[] = [];
-  for (const address of addressesOf(url, found)) servers.push(await checkServer(address, tls, names, request, signal));
+  for (const address of addressesOf(url, found)) servers.push(await checkServer(address, tls, all, request, signal));
   const [first] = servers;
   if (first?.problem !== undefined && servers.every(({ problem }) => problem !== undefined))
     throw new SightlineError('inference.unavailable', servers.map(({ problem }) => problem).join('; '), {
@@ -69,7 +69,7 @@ async function readTls(files: TritonCheckRequest['tls'], encrypted: boolean): Pr
 async function checkServer(
   address: TritonAddress,
   tls: TritonTls | undefined,
-  names: readonly string[],
+  all: readonly string[],
   request: TritonCheckRequest,
   signal: AbortSignal,
 ): Promise<CheckedServer> {
@@ -96,8 +96,9 @@ async function checkServer(
       await repositoryIndex(client, settings),
     ];
     const models: CheckedModel[] = [];
-    for (const name of names) models.push(await checkModel(client, name, index, request, settings));
-    return { server, version, ready, models: [...models, ...onlyServed(index, names)] };
+    for (const name of request.models ?? all) models.push(await checkModel(client, name, index, request, settings));
+    const others = request.models === undefined ? onlyServed(index, all) : [];
+    return { server, version, ready, models: [...models, ...others] };
   } catch (error) {
     if (isAbort(error)) throw error;
     return { server, ready: false, problem: problemText(server, error, address.tls), models: [] };
@@ -122,7 +123,6 @@ async function checkModel(
   settings: CallSettings,
 ): Promise<CheckedModel> {
   const nothing = { differences: [], warnings: [] };
-  const required = request.required?.includes(name);
   const entries = index?.filter((entry) => entry.name === name);
   let model: Awaited<ReturnType<typeof describeModel>>;
   try {
@@ -130,10 +130,11 @@ async function checkModel(
   } catch (error) {
     if (!(error instanceof SightlineError)) throw error;
     // Nobody asked for it: a broken description of something else is no fault of the server.
-    if (required !== true && entries?.length === 0) return { model: name, versions: [], state: 'not needed', ...nothing };
+    if (request.models === undefined && entries?.length === 0)
+      return { model: name, versions: [], state: 'not needed', ...nothing };
     return { model: name, versions: [], state: 'invalid', differences: [error.message], warnings: [] };
   }
-  const isWanted = required ?? (request.required === undefined && model.weights !== undefined);
+  const isWanted = request.models !== undefined || model.weights !== undefined;
   const versions = [model.version];
   // Under --model-control-mode=explicit the index has what could be loaded, too.
   if (entries?.every(({ state, reason }) => state === '' || reason === 'unloaded')) {
@@ -165,7 +166,9 @@ async function checkModel(
 
 function reasons(entries: readonly ModelIndex[]): readonly string[] {
   const said = entries.map(({ version, state, reason }) =>
-    [version === '' ? '' : `version ${version}`, state, firstLine(reason)].filter((part) => part !== '').join(': '),
+    [version === '' ? '' : `version ${version}`, state === '' ? 'not loaded' : state, firstLine(reason)]
+      .filter((part) => part !== '')
+      .join(': '),
   );
   return said.length === 0 ? ['the server does not say why'] : said;
 }

@@ -38,7 +38,9 @@ def resize(image, width, height, interpolation):
     if interpolation == "bilinear":
         return resize_bilinear(image, width, height)
     filters = {"bilinear_antialias": Image.Resampling.BILINEAR, "bicubic_antialias": Image.Resampling.BICUBIC}
-    return np.asarray(Image.fromarray(image).resize((width, height), filters[interpolation]))
+    # Rows first. Pillow 13 chooses by the sizes which comes first, and each rounds.
+    narrowed = Image.fromarray(image).resize((width, image.shape[0]), filters[interpolation])
+    return np.asarray(narrowed.resize((width, height), filters[interpolation]))
 
 
 def resize_bilinear(image, width, height):
