@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { constants, copyFile, lstat, mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { fileURLToPath } from 'node:url';
 import { isSystemError, SightlineError } from '../core/errors.ts';
 import type { ModelDescription } from '../core/inference.ts';
 import { readTextIfThere } from '../core/read-text.ts';
@@ -70,9 +71,12 @@ export async function renderRepository(request: RenderRequest, signal: AbortSign
 function notesFor(request: RenderRequest): string[] {
   const notes: string[] = [];
   const usesPython = request.detectEmbed !== undefined || (request.embedImage !== undefined && request.decoder === 'python');
-  if (usesPython) notes.push('the ensembles decode pictures with Pillow, in the Python of the server: pip install Pillow');
+  if (usesPython)
+    notes.push('the ensembles decode pictures with Pillow, in the Python of the server: docs/triton-repository.md');
   if (request.embedImage !== undefined && request.decoder === 'dali')
-    notes.push('the decoder dali has never been run by us: compare some vectors with those of the decoder python first');
+    notes.push(
+      'the decoder dali was tried outside a server and on a CPU alone: compare some vectors with those of the decoder python',
+    );
   if (request.hardware === 'gpu-tensorrt')
     notes.push(
       `TensorRT builds its engines when a model is first loaded, which takes minutes; they are kept in ${request.engineCache} on the server, one for each kind of GPU`,
@@ -136,7 +140,7 @@ async function plan(request: RenderRequest): Promise<{
 }
 
 function fileOf(script: string): string {
-  return new URL(script, scripts).pathname;
+  return fileURLToPath(new URL(script, scripts));
 }
 
 /** Rejects with `model.missing` or `model.invalid` when a stock server could not run it. */
@@ -231,8 +235,9 @@ async function readList(directory: string): Promise<Hashes> {
   const text = await readTextIfThere(file);
   if (text === undefined) return new Map();
   try {
-    const { files } = JSON.parse(text);
-    const entries = Object.entries(files).filter((entry): entry is [string, string] => typeof entry[1] === 'string');
+    const list: unknown = JSON.parse(text);
+    if (list === null || typeof list !== 'object' || !('files' in list)) throw new TypeError('it has no files');
+    const entries = Object.entries(list.files ?? {}).filter(([, hash]) => typeof hash === 'string');
     // It may have been edited: nothing outside the folder is ours.
     return new Map(entries.filter(([path]) => !path.startsWith('/') && !path.split('/').includes('..')));
   } catch (cause) {

@@ -90,11 +90,9 @@ async function checkServer(
   using client = connected;
   try {
     // What cannot be asked at all is found by the first question, and said once.
-    const [ready, { version }, index] = [
-      await client.ready(settings),
-      await client.metadata(settings),
-      await repositoryIndex(client, settings),
-    ];
+    const ready = await client.ready(settings);
+    const { version } = await client.metadata(settings);
+    const index = await repositoryIndex(client, settings);
     const models: CheckedModel[] = [];
     for (const name of request.models ?? all) models.push(await checkModel(client, name, index, request, settings));
     const others = request.models === undefined ? onlyServed(index, all) : [];

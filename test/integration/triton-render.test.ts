@@ -121,6 +121,15 @@ describe('triton render', () => {
     );
     assert.equal((await render()).code, 0);
     assert.ok((await lstat(precious)).isFile());
+
+    for (const text of ['no JSON', '[]', 'null', '{"models": []}']) {
+      await writeFile(join(target, 'sightline-render.json'), text);
+      await assert.rejects(
+        Promise.reject((await render()).error),
+        { code: 'model.foreign', message: /not what an earlier run/ },
+        text,
+      );
+    }
   });
 
   it('refuses wrong usage in words', async () => {
