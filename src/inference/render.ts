@@ -256,9 +256,14 @@ async function readList(directory: string): Promise<Hashes> {
 async function put(path: string, content: RenderedFile['content']): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   const fresh = `${path}.sightline-new`;
-  if ('text' in content) await writeFile(fresh, content.text);
-  else await copyFile(content.copyOf, fresh, constants.COPYFILE_FICLONE);
-  await rename(fresh, path);
+  try {
+    if ('text' in content) await writeFile(fresh, content.text);
+    else await copyFile(content.copyOf, fresh, constants.COPYFILE_FICLONE);
+    await rename(fresh, path);
+  } catch (error) {
+    await rm(fresh, { force: true });
+    throw error;
+  }
 }
 
 async function removeEmpty(directory: string, folder: string): Promise<void> {

@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 import { renderRepository } from '../../src/inference/render.ts';
 import { describeModel, listModels } from '../../src/inference/repository.ts';
 import { checkTriton } from '../../src/inference/triton-check.ts';
-import { runCommand } from '../support/cli.ts';
+import { runCommand, runProgram } from '../support/cli.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { fixtureModelRepository } from '../support/fixtures.ts';
 import { freePort } from '../support/port.ts';
@@ -43,6 +43,25 @@ describe('triton render', () => {
     const { parameters: _, weights: __, ...mine } = await describeModel(fixtureModelRepository, 'fixture_face');
     const { parameters: ___, weights: ____, ...theirs } = await describeModel(target, 'fixture_face');
     assert.deepEqual(theirs, mine);
+  });
+
+  it('is a command of the program, of the repository that a configuration names', async () => {
+    await using directory = await temporaryDirectory();
+    const config = join(directory.path, 'sightline.yaml');
+    await writeFile(config, `inference: { repository: ${fixtureModelRepository} }\ncameras: {}\n`);
+    const args = ['render', 'served', '--hardware', 'cpu', 'fixture_face', '--config', 'sightline.yaml'];
+    const { code, stdout, stderr } = await runProgram(['triton', ...args], { cwd: directory.path });
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /1 model \(fixture_face\)/);
+    assert.deepEqual(await listModels(join(directory.path, 'served')), ['fixture_face']);
+
+    const port = await freePort();
+    const check = await runProgram(['triton', 'check', `127.0.0.1:${port}`, '--repository', 'served'], { cwd: directory.path });
+    assert.equal(check.code, 1);
+    assert.match(check.stderr, /^sightline triton: no answer from a Triton server at .*ECONNREFUSED/);
+    const nowhere = await runProgram(['triton', 'check', 'localhost', '--repository', 'nowhere'], { cwd: directory.path });
+    assert.equal(nowhere.code, 1);
+    assert.match(nowhere.stderr, /no model repository at .*nowhere/);
   });
 
   it('does the same once more without writing, follows a change, and takes away what belongs to nothing', async () => {

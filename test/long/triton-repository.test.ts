@@ -412,9 +412,11 @@ describe('triton check of a server that serves something else', { skip }, () => 
     const { caFile, client, server: own } = certificates;
     const [ca, cert, key] = await Promise.all([caFile, client.certFile, client.keyFile].map((file) => readFile(file)));
     assert.ok(ca !== undefined && cert !== undefined && key !== undefined);
+    assert.equal((await triton(repository.directory, 'render', directory.path, '--hardware', 'cpu', 'centerface')).code, 0);
     await using server = await startTriton({
       repository: directory.path,
       flags: [
+        '--model-control-mode=explicit',
         '--grpc-use-ssl=1',
         '--grpc-use-ssl-mutual=1',
         `--grpc-server-cert=${own.certFile}`,
@@ -428,7 +430,10 @@ describe('triton check of a server that serves something else', { skip }, () => 
     const mutual = ['--ca', caFile, '--cert', client.certFile, '--key', client.keyFile];
     const { out, code } = await check(`grpcs://${url}`, ...mutual);
     assert.equal(code, 1);
-    assert.match(out.join('\n'), /centerface\s+1\s+not served/);
+    assert.match(
+      out.join('\n'),
+      /centerface\s+1\s+not served\s+the server has not loaded it; start it with --load-model=centerface/,
+    );
     const { error } = await check(`grpcs://${url}`);
     await assert.rejects(Promise.reject(error), {
       code: 'inference.unavailable',
