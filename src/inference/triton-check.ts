@@ -3,9 +3,10 @@ import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { errorText, isAbort, isSightlineError, SightlineError } from '../core/errors.ts';
 import type { CheckedModel, CheckedServer, TritonCheckRequest } from '../core/triton-tools.ts';
+import { parseTritonUrl, type TritonUrl } from '../core/triton-url.ts';
 import type { RepositoryIndexResponse_ModelIndex } from '../gen/inference/grpc_service.ts';
 import { describeModel, listModels } from './repository.ts';
-import { addressesOf, addressText, parseTritonUrl, type TritonAddress, type TritonUrl } from './triton-address.ts';
+import { addressesOf, addressText, type TritonAddress } from './triton-address.ts';
 import { type CallSettings, TritonClient, type TritonTls } from './triton-client.ts';
 import { servedContract } from './triton-contract.ts';
 import { firstLine, grpcCodes, TritonStatus } from './triton-failures.ts';
@@ -133,7 +134,7 @@ async function checkModel(
     return { model: name, versions: [], state: 'invalid', differences: [error.message], warnings: [] };
   }
   const isWanted = request.models !== undefined || model.weights !== undefined;
-  const versions = [model.version];
+  const versions = model.version === '' ? [] : [model.version];
   // Under --model-control-mode=explicit the index has what could be loaded, too.
   if (entries?.every(({ state, reason }) => state === '' || reason === 'unloaded')) {
     if (!isWanted) return { model: name, versions, state: 'not needed', ...nothing };
