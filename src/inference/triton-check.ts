@@ -134,7 +134,7 @@ async function checkModel(
     return { model: name, versions: [], state: 'invalid', differences: [error.message], warnings: [] };
   }
   const isWanted = request.models !== undefined || model.weights !== undefined;
-  const versions = [model.version];
+  const versions = model.version === '' ? [] : [model.version];
   // Under --model-control-mode=explicit the index has what could be loaded, too.
   if (entries?.every(({ state, reason }) => state === '' || reason === 'unloaded')) {
     if (!isWanted) return { model: name, versions, state: 'not needed', ...nothing };
