@@ -20,6 +20,7 @@ interface Golden {
     readonly box: readonly [number, number, number, number];
     readonly stroke: number;
     readonly text: readonly [number, number];
+    readonly plate: readonly [number, number];
     readonly planes: readonly string[];
   }[];
 }
@@ -61,14 +62,14 @@ describe('drawing into 4:2:0', () => {
   });
 
   for (const padding of [0, 16]) {
-    for (const [index, { box, stroke, text, planes }] of golden.cases.entries()) {
+    for (const [index, { box, stroke, text, plate, planes }] of golden.cases.entries()) {
       it(`gives pixel for pixel what an independent computation gives: case ${index}, ${padding} bytes between rows`, () => {
         const picture = canvas(golden.width, golden.height, padding);
         const [left, top, width, height] = box;
         const at = { left, top, width, height };
         const ink = inkOf('#e69f00', reading);
         drawBox(picture, at, stroke, ink);
-        drawPlate(picture, at, [textMask(...text)], ink, reading);
+        drawPlate(picture, { left: plate[0], top: plate[1] }, [textMask(...text)], ink, reading);
         for (const [plane, expected] of planes.entries()) {
           const drawn = picture.planes[plane];
           assert.ok(drawn);
@@ -130,7 +131,7 @@ it('annotation: names with their similarity in the list colour, others by what t
     model: 'm',
     label: 'face',
     score: 0.9,
-    box: { left: trackId * 200, top: 200, width: 100, height: 100 },
+    box: { left: trackId * 600, top: 200, width: 100, height: 100 },
   });
   const labels = new Map([
     [1, Label.create({ trackId: 1, text: 'Ada', colour: '#d55e00', score: 0.7134 })],
@@ -143,12 +144,12 @@ it('annotation: names with their similarity in the list colour, others by what t
   await texts.ready(wording.texts, wording.size);
   // The picture is half as large as the one that was looked at.
   const picture = canvas(1280, 720);
-  drawObjects(picture, objects, { labels, texts, reading, from: { width: 2560, height: 1440 } });
+  drawObjects(picture, objects, { labels, texts, reading, from: { width: 2560, height: 1440 }, spots: new Map() });
   const luma = (x: number, y: number) => picture.planes[0]?.data[y * 1280 + x];
   for (const [left, colour, stroke] of [
-    [100, '#d55e00', 4],
-    [200, '#9a9a9a', 2],
-    [300, '#ffffff', 4],
+    [300, '#d55e00', 4],
+    [600, '#9a9a9a', 2],
+    [900, '#ffffff', 4],
   ] as const) {
     const ink = inkOf(colour, reading).y;
     assert.equal(luma(left + stroke - 1, 130), ink);
