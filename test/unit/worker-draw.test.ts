@@ -124,20 +124,16 @@ describe('texts as masks', () => {
   });
 });
 
+function object(trackId: number, left: number, predicted = false): TrackedObject {
+  return { trackId, predicted, model: 'm', label: 'face', score: 0.9, box: { left, top: 200, width: 100, height: 100 } };
+}
+
 it('annotation: names with their similarity in the list colour, others by what they are; predictions are drawn thinner', async () => {
-  const object = (trackId: number, predicted: boolean): TrackedObject => ({
-    trackId,
-    predicted,
-    model: 'm',
-    label: 'face',
-    score: 0.9,
-    box: { left: trackId * 600, top: 200, width: 100, height: 100 },
-  });
   const labels = new Map([
     [1, Label.create({ trackId: 1, text: 'Ada', colour: '#d55e00', score: 0.7134 })],
     [2, Label.create({ trackId: 2, text: '', colour: '#9a9a9a' })],
   ]);
-  const objects = [object(1, false), object(2, true), object(3, false)];
+  const objects = [object(1, 600), object(2, 1200, true), object(3, 1800)];
   const wording = textsOf(objects, labels, { height: 720 });
   assert.deepEqual(wording, { texts: ['Ada', 'similarity 0.71', 'face', 'face'], size: 20 });
   const texts = createTextMasks(() => {});
@@ -156,4 +152,22 @@ it('annotation: names with their similarity in the list colour, others by what t
     assert.notEqual(luma(left + stroke, 130), ink);
     assert.equal(luma(left, 100 - lineHeight(20)), ink, 'the plate stands on the box');
   }
+});
+
+it('annotation: of people side by side the name of the one on no list stands below, also in the frame after, and none covers another', async () => {
+  const labels = new Map([[2, Label.create({ trackId: 2, text: 'Ada', colour: '#d55e00', score: 0.7134 })]]);
+  const objects = [object(1, 400), object(2, 300)];
+  const texts = createTextMasks(() => {});
+  const { texts: words, size } = textsOf(objects, labels, { height: 720 });
+  await texts.ready(words, size);
+  let spots: ReadonlyMap<number, number> = new Map();
+  for (const apart of [0, 4]) {
+    const picture = canvas(1280, 720);
+    const moved = objects.map((one) => (one.trackId === 1 ? { ...one, box: { ...one.box, left: one.box.left + apart } } : one));
+    spots = drawObjects(picture, moved, { labels, texts, reading, from: picture, spots });
+    const luma = (x: number, y: number) => picture.planes[0]?.data[y * 1280 + x];
+    assert.equal(luma(300, 200 - lineHeight(size)), inkOf('#d55e00', reading).y);
+    assert.equal(luma(400 + apart, 300 + lineHeight(size) - 1), inkOf('#ffffff', reading).y);
+  }
+  assert.deepEqual([...spots.keys()], [2, 1]);
 });

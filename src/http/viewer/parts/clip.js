@@ -1,7 +1,7 @@
 import { drawBoxes, labelOf, placeOf } from '../live/overlay.js';
 import { ApiError, get, words } from './api.js';
 import { at } from './base.js';
-import { boxesAt } from './clip-index.js';
+import { boxesAt, sightedTrack } from './clip-index.js';
 import { makeDialog } from './dialog.js';
 import { add, el, fill } from './dom.js';
 import { moment } from './format.js';
@@ -101,8 +101,7 @@ function show(view, alert, index, { camera, masked }) {
   video.addEventListener('error', () => {
     note.textContent = 'This browser cannot play the clip; it can be downloaded and played elsewhere. ';
   });
-  // Numbers of tracks are those of one camera.
-  const sighted = index.camera === alert.track.camera ? alert.track.trackId : undefined;
+  const sighted = sightedTrack(index, alert);
   /** @type {ReadonlyMap<number, number>} */
   let spots = new Map();
   const paint = () => {
