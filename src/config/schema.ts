@@ -1,66 +1,11 @@
 import { z } from 'zod';
-import { parseDuration } from '../core/duration.ts';
+import { readTritonUrl, tritonUrlForms } from '../core/triton-url.ts';
+import { duration, oneOrMore, section, setting, worded } from './declare.ts';
 
 /**
  * Every setting once: type, range, default, one sentence, and what a reload does to it. Types, defaults, `config/schema.json`,
  * `docs/configuration.md` and `config/sightline.example.yaml` follow from this file.
  */
-
-/** What changing a setting costs at reload: nothing, one camera, one worker process, or a restart of the daemon by hand. */
-export type ReloadClass = 'live' | 'camera' | 'worker' | 'daemon';
-
-export interface SettingMeta {
-  readonly description: string;
-  readonly reload?: ReloadClass;
-  /** The value is shown nowhere: no message, no log line. */
-  readonly secret?: boolean;
-  /** A path: relative ones lie beside the configuration file (`config`), or there or beside the program (`program`). */
-  readonly path?: 'config' | 'program';
-  /** Shown in the example file where there is no default. */
-  readonly example?: unknown;
-}
-
-export const settingMeta = z.registry<SettingMeta>();
-
-/** What a value must look like where its type does not say it, for messages and documentation. */
-export type ValueForm =
-  | { readonly kind: 'words'; readonly expected: string }
-  | { readonly kind: 'duration'; readonly min: string | undefined; readonly max: string | undefined };
-
-export const valueForms = z.registry<ValueForm>();
-
-function setting<T extends z.ZodType>(
-  schema: T,
-  reload: ReloadClass,
-  description: string,
-  more: Pick<SettingMeta, 'secret' | 'path' | 'example'> = {},
-): T {
-  settingMeta.add(schema, { description, reload, ...more });
-  return schema;
-}
-
-function worded<T extends z.ZodType>(schema: T, expected: string): T {
-  valueForms.add(schema, { kind: 'words', expected });
-  return schema;
-}
-
-function section<T extends z.ZodType>(schema: T, description: string): T {
-  settingMeta.add(schema, { description });
-  return schema;
-}
-
-/** A duration in the file, milliseconds in the program. */
-function duration(options: { min?: string; max?: string } = {}) {
-  const min = parseDuration(options.min ?? '0s') ?? 0;
-  const max = parseDuration(options.max ?? '36500d') ?? Number.POSITIVE_INFINITY;
-  const schema = z.string().transform((text, ctx) => {
-    const ms = parseDuration(text);
-    if (ms === undefined || ms < min || ms > max) ctx.addIssue({ code: 'custom', message: 'not a duration in range' });
-    return ms ?? 0;
-  });
-  valueForms.add(schema, { kind: 'duration', min: options.min, max: options.max });
-  return schema;
-}
 
 const name = worded(
   z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/),
@@ -471,6 +416,11 @@ const threshold = z.strictObject({
   }),
 });
 
+const tritonUrl = worded(
+  z.string().refine((text) => readTritonUrl(text) !== undefined),
+  `a Triton server as ${tritonUrlForms}`,
+);
+
 export const configSchema = z.strictObject({
   dataDir: setting(
     z.string().min(1).default('./sightline-data'),
@@ -485,16 +435,50 @@ export const configSchema = z.strictObject({
         engine: setting(
           z.enum(['embedded', 'triton']).default('embedded'),
           'daemon',
-          'embedded runs in process; triton asks a server.',
+          'embedded runs in process; triton asks servers.',
         ),
-        url: setting(z.string().default('localhost:8001'), 'daemon', 'Triton, gRPC host:port.'),
+        url: setting(
+          oneOrMore(tritonUrl, 16).prefault('localhost:8001'),
+          'daemon',
+          'Triton servers, gRPC; a name with several addresses is as many servers. grpcs:// is TLS.',
+        ),
+        caFile: setting(
+          z.string().min(1).optional(),
+          'daemon',
+          'Certificate authority of the Triton servers, PEM; absent: those that Node.js trusts.',
+          { path: 'config', example: 'ca.pem' },
+        ),
+        certFile: setting(
+          z.string().min(1).optional(),
+          'daemon',
+          'Client certificate for the Triton servers, PEM; needs keyFile.',
+          { path: 'config', example: 'client.pem' },
+        ),
+        keyFile: setting(z.string().min(1).optional(), 'daemon', 'Key of the client certificate, PEM.', {
+          path: 'config',
+          example: 'client.key',
+        }),
+        fallback: setting(
+          z.enum(['none', 'embedded']).default('none'),
+          'daemon',
+          'What runs a model that no Triton server can run at the moment; none: crops wait for a server. embedded takes memory for the networks once it is needed.',
+        ),
+        sharedMemory: setting(
+          z.boolean().default(false),
+          'daemon',
+          'Large tensors through /dev/shm, for Triton servers on this machine that share it.',
+        ),
         repository: setting(
           z.string().min(1).default('model_repository'),
           'daemon',
           'Model repository; relative paths are tried beside this file, then beside the program.',
           { path: 'program' },
         ),
-        threads: setting(z.number().int().min(1).max(64).default(1), 'daemon', 'Threads of one network run, per process.'),
+        threads: setting(
+          z.number().int().min(1).max(64).default(1),
+          'daemon',
+          'Threads of one network run of the embedded engine, per process.',
+        ),
       })
       .prefault({}),
     'Who runs the networks.',
