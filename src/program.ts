@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import type { CommandIo, ProgramServices, Terminal } from './cli/command.ts';
+import { type CommandIo, type ProgramServices, present, type Terminal } from './cli/command.ts';
 import { commands, overview } from './cli/commands.ts';
 import { printable } from './cli/printable.ts';
 import { systemClock } from './core/clock.ts';
@@ -147,14 +147,21 @@ async function services(signals: Signals): Promise<ProgramServices> {
   return {
     ...house,
     triton: async ({ repository, config }) => {
-      const [{ checkTriton }, { renderRepository }, { loadRepository }] = await Promise.all([
+      const [{ checkTriton }, { renderRepository }, { loadConfigFile, loadRepository }, { modelsInUse }] = await Promise.all([
         import('./inference/triton-check.ts'),
         import('./inference/render.ts'),
         import('./config/load.ts'),
+        import('./config/check-inference.ts'),
       ]);
+      const configured = (file: string) => {
+        const { config: loaded } = loadConfigFile(file, process.env);
+        const { url: urls, caFile: ca, certFile: cert, keyFile: key } = loaded.inference;
+        return { urls, tls: present({ ca, cert, key }), models: modelsInUse(loaded) };
+      };
       const own = fileURLToPath(new URL('../model_repository', import.meta.url));
       return {
         repository: repository ?? (config === undefined ? own : loadRepository(config, process.env)),
+        ...(config === undefined ? {} : { configured: () => configured(config) }),
         check: checkTriton,
         render: renderRepository,
       };
