@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { type CommandIo, type ProgramServices, present, type Terminal } from './cli/command.ts';
+import type { CommandIo, ProgramServices, Terminal } from './cli/command.ts';
 import { commands, overview } from './cli/commands.ts';
 import { printable } from './cli/printable.ts';
 import { systemClock } from './core/clock.ts';
@@ -147,12 +147,14 @@ async function services(signals: Signals): Promise<ProgramServices> {
   return {
     ...house,
     triton: async ({ repository, config }) => {
-      const [{ checkTriton }, { renderRepository }, { loadConfigFile, loadRepository }, { modelsInUse }] = await Promise.all([
-        import('./inference/triton-check.ts'),
-        import('./inference/render.ts'),
-        import('./config/load.ts'),
-        import('./config/check-inference.ts'),
-      ]);
+      const [{ checkTriton }, { renderRepository }, { loadConfigFile, loadRepository }, { modelsInUse }, { present }] =
+        await Promise.all([
+          import('./inference/triton-check.ts'),
+          import('./inference/render.ts'),
+          import('./config/load.ts'),
+          import('./config/check-inference.ts'),
+          import('./cli/command.ts'),
+        ]);
       const configured = (file: string) => {
         const { config: loaded } = loadConfigFile(file, process.env);
         const { url: urls, caFile: ca, certFile: cert, keyFile: key } = loaded.inference;
