@@ -122,6 +122,12 @@ describe('units of a live source between reading and decoding', () => {
         const what = `${decodeMs} ms, a key picture every ${keyEvery}`;
         assertWhole(handled, what);
         assert.ok(latestMs < 4000 + 2 * decodeMs, `${what}: ${latestMs} ms late`);
+        const begins = handled.filter((unit, index) => !unit.skipped && handled[index - 1]?.skipped !== false);
+        const ends = handled.filter((unit, index) => unit.skipped && handled[index - 1]?.skipped === false);
+        for (const [index, end] of ends.entries()) {
+          const lastsMs = end.atMs - (begins[index]?.atMs ?? Number.NaN);
+          assert.ok(lastsMs > 3000 - decodeMs, `${what}: decodes ${lastsMs} ms on end`);
+        }
         const share = ((handled.length - skipped.length) * decodeMs) / 120_000;
         assert.ok(share > 0.5 && share < 1.05, `${what}: ${share} of the time was used`);
       }

@@ -110,7 +110,9 @@ export const figuresView = z.strictObject({
   drops: z
     .number()
     .int()
-    .describe('Frames since the worker started that were due for detection and found the detector busy, or were not taken.'),
+    .describe(
+      'Frames since the worker started that were due for detection and found the detector busy, were not decoded, or were not taken.',
+    ),
   lastFrameAt: at('When the newest frame came').optional(),
   usableFaces: fraction.optional().describe('Share of the faces of the last minutes that were good enough to be compared.'),
 });
