@@ -290,7 +290,7 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
         file: options.configFile,
         config,
         load: options.loadConfig,
-        apply: (next) => {
+        apply: async (next) => {
           config = next;
           log.level = next.logLevel;
           watchlist.configure({
@@ -300,7 +300,7 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
           outputs.configure(next);
           alerts.configure(alertRules());
           candidates.configure(next.cameras);
-          video?.configure(next);
+          const shown = video?.configure(next);
           for (const camera of cameras.configure(enabledCameras(), clock.now())) {
             link.forgetCamera(camera);
             const changes = tracks.endCamera(camera);
@@ -308,6 +308,7 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
             alerts.endSource(camera, changes);
           }
           supervisor.apply(desiredWorkers(next.cameras));
+          await shown;
         },
       },
       ctx,
