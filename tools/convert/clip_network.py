@@ -126,8 +126,9 @@ def text_network(weights: Weights, activation: str, heads: int | None = None) ->
     mask = graph.constant(np.triu(np.full((length, length), -10000.0), 1))
     x = graph.add("Add", graph.add("Gather", graph.weight("token_embedding.weight"), "input", axis=0), graph.weight("positional_embedding"))
     x = graph.norm(graph.transformer(x, "transformer", width, mask), "ln_final")
-    # TensorRT finds the largest of floats only.
-    end = graph.add("ArgMax", graph.add("Cast", "input", to=TensorProto.FLOAT), axis=1, keepdims=1)
+    # TensorRT finds the largest of floats only; as they are, start and end of a text are the same number in 16 bits.
+    above = graph.add("Sub", "input", graph.constant(VOCABULARY - 2, np.int32))
+    end = graph.add("ArgMax", graph.add("Cast", above, to=TensorProto.FLOAT), axis=1, keepdims=1)
     x = graph.add("GatherND", x, end, batch_dims=1)
     graph.add("MatMul", x, graph.weight("text_projection"), name="output")
     return graph.finish("clip_text", "input", TensorProto.INT32, ["N", length], weights["text_projection"].shape[1])

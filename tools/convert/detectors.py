@@ -9,8 +9,8 @@ import onnx
 from boxes import Boxes, decode, suppress
 from description import LOOKS, THRESHOLDS, agreed_labels, class_map, read_labels
 from gate import LIMITS, Verdict, compare_boxes, require_equal
-from heads import Head, Output, recognise, settle
-from network import Running, Tensor, declare, halved, inputs_of, keep, outputs_of, true_shapes
+from heads import Head, Output, centerface, recognise, settle
+from network import Running, Tensor, declare, halved, inputs_of, keep, outputs_of, rounding, settled, true_shapes
 from onnx import TensorProto
 from pictures import planes
 from refusal import Refused
@@ -45,12 +45,12 @@ def convert_detector(model: onnx.ModelProto, reference, pictures, options: Names
     notes = list(head.notes)
     if not subject.batched and head.batched:
         notes.append("the network takes one picture at a time: its exporter fixed the batch inside (max_batch_size 0)")
-    network = keep(subject.freed, head.outputs)
-    if options.precision == "fp16":
-        network = halved(network)
-    network = _declared(network, subject, pictures)
+    whole = _declared(keep(subject.freed, head.outputs), subject, pictures)
+    narrow = options.precision == "fp16"
+    network = _declared(halved(whole), subject, pictures) if narrow else whole
     parameters = _parameters(head, options)
-    figures = _gate(model, reference, network, subject, parameters, pictures, options)
+    held = [Running(network), *([Running(rounding(whole))] if narrow else [])]
+    figures = _gate(model, reference, held, subject, parameters, pictures, options)
     most = (options.max_batch or 8) if subject.batched and head.batched else 0
     return Result(head.kind, head.form, network, most, parameters, figures, subject.labels, notes)
 
@@ -72,8 +72,8 @@ def _examine(model, pictures, options) -> Subject:
             "export it with a free batch or one of 1, and with --size where its size is another"
         )
     labels = _labels(model, options)
-    classes = 1 if labels is None else len(labels)
     outputs = [Output(name, value.shape) for name, value in zip(running.outputs, alone, strict=True)]
+    classes = len(labels or agreed_labels(None, None)) if centerface(outputs, size) is None else 1
     head = recognise(outputs, classes, size)
     if head.form == "undecided":
         # Pixels of 0 to 255, as most YOLOX want them: the smaller ones of the legacy kind make boxes as well.
@@ -83,8 +83,6 @@ def _examine(model, pictures, options) -> Subject:
         raise Refused(f"--kind {options.kind}, but by its outputs ({', '.join(head.outputs)}) this is {head.kind} ({head.form})")
     if head.kind == "centerface":
         labels = None
-    elif labels is None:
-        labels = agreed_labels(None, None)
     fixed = options.size is not None or not (free or head.kind == "centerface")
     if head.kind == "centerface" and not fixed:
         size = LANDSCAPE
@@ -133,7 +131,7 @@ def _declared(network, subject: Subject, pictures) -> onnx.ModelProto:
     whole = subject.batched and subject.head.batched
     shapes = [(-1, 7)] if subject.head.form == "listed" else true_shapes(runs, whole)
     own = (-1 if whole else 1, 3, *(subject.size if subject.fixed else (-1, -1)))
-    return declare(network, {subject.input.name: own, **dict(zip(running.outputs, shapes, strict=True))})
+    return settled(network, {subject.input.name: own, **dict(zip(running.outputs, shapes, strict=True))})
 
 
 def _parameters(head: Head, options) -> dict[str, str]:
@@ -142,26 +140,33 @@ def _parameters(head: Head, options) -> dict[str, str]:
     return {"kind": head.kind, **LOOKS[head.kind], **head.parameters, **anchors, "score_threshold": f"{threshold:g}"}
 
 
-def _gate(model, reference, network, subject, parameters, pictures, options) -> dict:
+def _gate(model, reference, held: list[Running], subject, parameters, pictures, options) -> dict:
+    """`held` are the networks that must answer as the source does."""
     source, verdict = _source(model, reference, subject, pictures), Verdict(LIMITS[options.precision])
-    converted = Running(network)
     for name, picture in pictures:
         feeds = {subject.input.name: planes(picture, subject.size, parameters)}
-        both = [_boxes(subject, parameters, side.run(feeds), side.outputs, name) for side in (source, converted)]
-        reported = [found.take(np.flatnonzero(found.scores >= float(parameters["score_threshold"]))) for found in both]
-        overlap = 0.3 if subject.head.kind == "centerface" else 0.45
-        inside = subject.head.kind == "yolo_end2end"
-        for mine, theirs, side in ((0, 1, "source"), (1, 0, "converted")):
-            compare_boxes(verdict, name, reported[mine] if inside else suppress(reported[mine], overlap), both[theirs], side)
+        wanted = _boxes(subject, parameters, source, feeds, name)
+        verdict.boxes += len(_reported(subject, parameters, wanted).scores)
+        for converted in held:
+            found = _boxes(subject, parameters, converted, feeds, name)
+            compare_boxes(verdict, name, _reported(subject, parameters, wanted), found, "source")
+            compare_boxes(verdict, name, _reported(subject, parameters, found), wanted, "converted")
         verdict.pictures += 1
-    # Each box was counted from both sides.
-    verdict.boxes //= 2
     verdict.finish(detector=True)
     return verdict.figures(detector=True)
 
 
-def _boxes(subject: Subject, parameters, values, names, picture) -> Boxes:
-    by_name = dict(zip(names, values, strict=True))
+def _reported(subject: Subject, parameters, found: Boxes) -> Boxes:
+    """What the daemon would be told."""
+    sure = found.take(np.flatnonzero(found.scores >= float(parameters["score_threshold"])))
+    if subject.head.kind == "yolo_end2end":
+        return sure
+    return suppress(sure, 0.3 if subject.head.kind == "centerface" else 0.45)
+
+
+def _boxes(subject: Subject, parameters, side, feeds, picture) -> Boxes:
+    """Candidates, some below the threshold."""
+    by_name = dict(zip(side.outputs, side.run(feeds), strict=True))
     anchors = tuple(float(x) for x in parameters["anchors"].split(",")) if "anchors" in parameters else ()
     least = max(0.0, float(parameters["score_threshold"]) - SLACK)
     found = decode(subject.head, [by_name[name] for name in subject.head.outputs], subject.size, least, anchors)

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from description import BATCHES, LOOKS
 from gate import LIMITS, Verdict, compare_vectors, require_equal
-from network import Running, Tensor, declare, halved, inputs_of, outputs_of, true_shapes
+from network import Running, Tensor, declare, halved, inputs_of, outputs_of, rounding, settled, true_shapes
 from onnx import TensorProto
 from pictures import planes
 from refusal import Refused
@@ -71,13 +71,16 @@ def _convert(kind, model, reference, rows, shapes, look, options) -> Result:
         raise Refused(f"one output is wanted, a vector per row; this network gives {', '.join(str(list(value.shape)) for value in alone)}")
     _require_batches(running, rows, alone, options.precision)
     [output] = true_shapes([alone], batched=True)
-    network = declare(network, {**shapes, running.outputs[0]: output})
-    source, converted = reference or Running(model), Running(network)
+    network = settled(network, {**shapes, running.outputs[0]: output})
+    source, held = reference or Running(model), [Running(network)]
+    if options.precision == "fp16":
+        held.append(Running(rounding(freed)))
     if reference is None and source.tries(rows[0][1]) is None:
         raise Refused("the network declares a batch other than 1 and cannot be compared with itself: export it with a free batch or one of 1")
     verdict = Verdict(LIMITS[options.precision])
     for name, feeds in rows:
-        compare_vectors(verdict, name, source.run(feeds)[0], converted.run(feeds)[0])
+        for converted in held:
+            compare_vectors(verdict, name, source.run(feeds)[0], converted.run(feeds)[0])
         verdict.pictures += 1
     verdict.finish(detector=False)
     parameters = {"kind": kind, "space": options.space, "space_version": options.space_version, **look}

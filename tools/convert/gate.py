@@ -76,7 +76,6 @@ class Verdict:
 def compare_boxes(verdict: Verdict, picture: str, reported: Boxes, candidates: Boxes, side: str) -> None:
     """Every box of `reported` (after suppression) must be among `candidates` (before it, and a little below the threshold), so that two
     boxes of nearly one score may change places. `side` names whose the reported boxes are."""
-    verdict.boxes += len(reported.scores)
     for index in range(len(reported.scores)):
         label = f"{picture}: a box of class {reported.classes[index]} and score {reported.scores[index]:.3f} of the {side} network"
         same = np.flatnonzero(candidates.classes == reported.classes[index])

@@ -41,8 +41,8 @@ class Head:
 def recognise(outputs: list[Output], classes: int, size: tuple[int, int]) -> Head:
     """`size` is height and width of the input in that run. A head of one row per cell whose values decide is `undecided`: see
     `settle`. Raises `Refused` for every head without a kind, and for one that does not fit the number of `classes`."""
-    for recogniser in (_end2end, _centerface, _listed, _tables, _levels):
-        head = recogniser(outputs, classes, size)
+    for recogniser in (_end2end, _listed, _tables, _levels):
+        head = centerface(outputs, size) or recogniser(outputs, classes, size)
         if head is not None:
             return head
     raise Refused(f"the head is unknown: its outputs are {text(outputs)}. {_guess(outputs)}Known are {KNOWN}")
@@ -76,7 +76,8 @@ def _end2end(outputs, _classes, _size):
     return Head("yolo_end2end", "fixed", END2END)
 
 
-def _centerface(outputs, _classes, size):
+def centerface(outputs: list[Output], size: tuple[int, int]) -> Head | None:
+    """The one detector whose classes need no names."""
     maps = [output for output in outputs if len(output.shape) == 4 and output.shape[2:] == (size[0] // 4, size[1] // 4)]
     if [output.shape[1] for output in maps] != [1, 2, 2, 10]:
         return None

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
-from onnx import TensorProto
+from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
+from onnxruntime.transformers.onnx_model import OnnxModel
 from refusal import Refused
 
 NUMPY = {
@@ -74,6 +76,12 @@ def declare(model: onnx.ModelProto, shapes: dict[str, tuple[int, ...] | None]) -
     return changed
 
 
+def settled(model: onnx.ModelProto, shapes: dict[str, tuple[int, ...]]) -> onnx.ModelProto:
+    """Declared so, and where the runtime knows better, as it says: a description must agree with it."""
+    declared = declare(model, shapes)
+    return declare(declared, Running(declared).shapes)
+
+
 def keep(model: onnx.ModelProto, outputs: tuple[str, ...]) -> onnx.ModelProto:
     """The network with these outputs in this order, and without what only the others needed."""
     changed = copy.deepcopy(model)
@@ -108,20 +116,46 @@ def _outer_names(node) -> set[str]:
     return names
 
 
+# Weights of 8 bits are widened by scales that are finer than 16 bits hold.
+WIDE = [*DEFAULT_OP_BLOCK_LIST, "DequantizeLinear", "QuantizeLinear"]
+"""Operations that stay in 32 bits."""
+
+
 def halved(model: onnx.ModelProto) -> onnx.ModelProto:
     """Arithmetic and weights of 16 bits. Inputs and outputs keep their types, as the contract has them."""
-    from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
-    from onnxruntime.transformers.onnx_model import OnnxModel
-
-    # Weights of 8 bits are widened by scales that are finer than 16 bits hold.
-    blocked = [*DEFAULT_OP_BLOCK_LIST, "DequantizeLinear", "QuantizeLinear"]
     try:
-        half = OnnxModel(convert_float_to_float16(copy.deepcopy(model), keep_io_types=True, op_block_list=blocked))
+        half = OnnxModel(convert_float_to_float16(copy.deepcopy(model), keep_io_types=True, op_block_list=WIDE))
         # The converter puts its casts at the end; a file must name what it uses before.
         half.topological_sort()
         return half.model
     except Exception as problem:  # the library raises whatever it likes
         raise Refused(f"the network cannot be written in 16 bits: {problem}") from problem
+
+
+def rounding(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A network of 32 bits that rounds weights and every value between to 16. On a CPU the runtime computes what `halved` gives in 32
+    bits, rounding nothing on the way; a GPU does not. This is what the accuracy gate runs instead."""
+    changed = onnx.shape_inference.infer_shapes(model)
+    kinds = {value.name: value.type.tensor_type.elem_type for value in [*changed.graph.value_info, *changed.graph.output]}
+    with np.errstate(over="ignore"):
+        for weight in changed.graph.initializer:
+            if weight.data_type == TensorProto.FLOAT:
+                near = numpy_helper.to_array(weight).astype(np.float16).astype(np.float32)
+                weight.CopyFrom(numpy_helper.from_array(near, weight.name))
+    nodes = []
+    for node in changed.graph.node:
+        nodes.append(node)
+        for at, name in enumerate(node.output):
+            if node.op_type in WIDE or kinds.get(name) != TensorProto.FLOAT:
+                continue
+            exact, near = f"{name}.exact", f"{name}.near"
+            node.output[at] = exact
+            nodes.append(helper.make_node("Cast", [exact], [near], to=TensorProto.FLOAT16))
+            nodes.append(helper.make_node("Cast", [near], [name], to=TensorProto.FLOAT))
+    kept = [copy.deepcopy(node) for node in nodes]
+    del changed.graph.node[:]
+    changed.graph.node.extend(kept)
+    return changed
 
 
 class Running:
@@ -137,6 +171,9 @@ class Running:
             raise Refused(f"ONNX Runtime does not load the network: {problem}") from problem
         self._types = {one.name: one.type for one in self._session.get_inputs()}
         self.outputs = [one.name for one in self._session.get_outputs()]
+        known = {one.name: one.shape for one in self._session.get_outputs()}
+        self.shapes = {name: tuple(size if isinstance(size, int) else -1 for size in shape) for name, shape in known.items()}
+        """What the runtime makes of the declared shapes: it may know a size that was left free."""
 
     def run(self, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
         kinds = {"tensor(float16)": np.float16, "tensor(float)": np.float32, "tensor(int64)": np.int64, "tensor(int32)": np.int32}

@@ -7,6 +7,7 @@ vectors say does not matter and what they cost does. It resembles nothing and fi
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,11 @@ from clip_network import ARCHITECTURES, LENGTH, random_weights, text_network, vi
 from description import BATCHES, LOOKS
 from embedders import END
 from gate import LIMITS, Verdict, compare_vectors
-from network import Running, halved
+from network import Running, halved, rounding
 from result import Result, write
 
 
-def main() -> None:
+def main(words: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="random_clip.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--as", dest="name", required=True, metavar="MODEL")
     parser.add_argument("--repository", required=True, metavar="DIR")
@@ -26,7 +27,7 @@ def main() -> None:
     parser.add_argument("--architecture", default="ViT-B-32", choices=list(ARCHITECTURES))
     parser.add_argument("--precision", default="fp32", choices=sorted(LIMITS))
     parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
+    options = parser.parse_args(words)
 
     kind = f"clip_{options.side}"
     weights = random_weights(options.architecture, options.side, options.seed)
@@ -34,7 +35,7 @@ def main() -> None:
     network, verdict = whole, Verdict(LIMITS[options.precision])
     if options.precision == "fp16":
         network = halved(whole)
-    wide, narrow = Running(whole), Running(network)
+    wide, narrow = Running(whole), Running(rounding(whole) if network is not whole else whole)
     for at, feeds in enumerate(noise(options)):
         compare_vectors(verdict, f"noise {at}", wide.run(feeds)[0], narrow.run(feeds)[0])
         verdict.pictures += 1
@@ -59,4 +60,4 @@ def noise(options) -> list[dict[str, np.ndarray]]:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

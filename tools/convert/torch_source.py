@@ -118,6 +118,7 @@ def main_output(answer):
     first = answer[0] if isinstance(answer, (list, tuple)) and len(answer) > 0 else None
     if isinstance(first, torch.Tensor):
         return first
-    if isinstance(first, (list, tuple)) and len(first) == 2 and all(isinstance(one, torch.Tensor) for one in first):
+    pair = isinstance(first, (list, tuple)) and len(first) == 2 and all(isinstance(one, torch.Tensor) for one in first)
+    if pair and first[0].shape == first[1].shape:
         return first[1]
     raise Refused(f"the network answers with {type(answer).__name__} of {type(first).__name__}; wanted is one tensor of boxes: export it to ONNX with its own project")
