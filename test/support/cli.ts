@@ -108,6 +108,7 @@ export async function runCommand(
     models: unexpected,
     demo: unexpected,
     probe: unexpected,
+    benchTriton: unexpected,
     ...some,
   };
   const entry = commands[name];
