@@ -2,6 +2,7 @@ import type { Context } from '../core/context.ts';
 import { errorText, SightlineError } from '../core/errors.ts';
 import type { InferOptions, InferResult, ModelDescription, Tensor } from '../core/inference.ts';
 import type { FloodGate } from '../core/log.ts';
+import { giveTensorBack } from '../core/tensor-memory.ts';
 import { alike, cutOutputs, joinInputs } from './batches.ts';
 import { type FairLimits, FairQueue } from './fair-queue.ts';
 import type { InferenceMetrics } from './metrics.ts';
@@ -355,6 +356,9 @@ export class Lane {
         item.answer.resolve({ outputs: own, queuedMs, computeMs });
         from += item.rows;
       }
+      // The server has read them. Of who gave up before nobody knows what they do with theirs.
+      const joined = batch.length === 1 ? [] : inputs;
+      for (const { data } of [...joined, ...batch.flatMap((item) => (item.over ? [] : item.inputs))]) giveTensorBack(data);
     } catch (error) {
       placed?.failed(error);
       failure = error;
