@@ -6,6 +6,7 @@ import { SightlineError } from '../core/errors.ts';
 import type { ModelShelf } from '../core/model-shelf.ts';
 import type { ProbeProgress, ProbeReport, ProbeRequest } from '../core/probe.ts';
 import type { TritonTools } from '../core/triton-tools.ts';
+import type { TritonBenchProgress, TritonBenchReport, TritonBenchRequest } from '../core/triton-bench.ts';
 
 /** What a command is, and all it may touch of the process that runs it. */
 
@@ -67,6 +68,11 @@ export interface CommandServices {
   demo(): Promise<DemoService>;
   /** Watches a camera once. Rejects with `source.*` when there is no video, with `model.*`, `config.invalid` or `cli.usage` for what was asked. */
   probe(request: ProbeRequest, onProgress: (progress: ProbeProgress) => void): Promise<ProbeReport>;
+  /**
+   * Puts load on a Triton server until all is measured or the process is told to stop; gives what was measured by then. Rejects with
+   * `inference.*` when the server does not answer, with `model.*`, `config.invalid` or `cli.usage` for what was asked.
+   */
+  benchTriton(request: TritonBenchRequest, onProgress: (progress: TritonBenchProgress) => void): Promise<TritonBenchReport>;
   /** Weights of a repository: the one named, else the one of the configuration file, else the program's own. Rejects with `config.invalid`. */
   models(where: { readonly repository?: string; readonly config?: string }): Promise<ModelShelf & Disposable>;
 }

@@ -43,6 +43,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'look at a camera before it is configured: what comes, and whether its faces are worth comparing',
     load: async () => (await import('./camera.ts')).camera,
   },
+  bench: {
+    summary: 'how much a Triton server can do, and what cameras get of it',
+    load: async () => (await import('./bench.ts')).bench,
+  },
   reload: {
     summary: 'make the running daemon read its configuration again',
     load: async () => (await import('./reload.ts')).reload,

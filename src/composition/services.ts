@@ -88,6 +88,10 @@ export function createServices(options: ServiceOptions): CommandServices {
       const { probeCamera } = await import('./probe.ts');
       return probeCamera(request, { env, clock, stop, onProgress });
     },
+    benchTriton: async (request, onProgress) => {
+      const { benchTriton } = await import('../inference/triton-bench.ts');
+      return benchTriton(request, context('error', stop), onProgress);
+    },
     demo: async () => {
       const { createDemoService } = await import('./demo.ts');
       return createDemoService(options);

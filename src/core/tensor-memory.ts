@@ -1,17 +1,62 @@
 /**
  * Memory for tensors that may be sent to a server: room in front of the elements takes the head of the message, so that the tensor
- * need not be copied into one.
+ * need not be copied into one. What was sent is given back and lent again: fresh pages, and collecting old ones, cost more than the
+ * rest of a request.
  */
 
 /** Bytes in front of the elements: enough for the head of a request with one input, and keeps elements of 8 bytes aligned. */
 const headRoom = 512;
-const buffersWithRoom = new WeakSet<ArrayBuffer>();
+/** Of what was given back and waits to be lent. */
+const mostKeptBytes = 32 * 2 ** 20;
+/** Lent, and not given back. */
+const lent = new WeakSet<ArrayBuffer>();
+/** Given back, by size; the size that was lent or given back longest ago comes first. */
+const kept = new Map<number, ArrayBuffer[]>();
+let keptBytes = 0;
 
 /** Zeroed memory for the elements of one tensor; make a typed array on its `buffer` at its `byteOffset`. */
 export function tensorMemory(byteLength: number): Uint8Array<ArrayBuffer> {
-  const buffer = new ArrayBuffer(headRoom + byteLength);
-  buffersWithRoom.add(buffer);
-  return new Uint8Array(buffer, headRoom, byteLength);
+  const size = headRoom + byteLength;
+  const again = take(size);
+  const buffer = again ?? new ArrayBuffer(size);
+  lent.add(buffer);
+  const memory = new Uint8Array(buffer, headRoom, byteLength);
+  return again === undefined ? memory : memory.fill(0);
+}
+
+/**
+ * For whoever owns a tensor that nobody reads or writes any more. Takes the whole of a `tensorMemory`, once; everything else is left
+ * alone.
+ */
+export function giveTensorBack(data: ArrayBufferView): void {
+  if (!isWhole(data)) return;
+  const { buffer } = data;
+  lent.delete(buffer);
+  const same = kept.get(buffer.byteLength) ?? [];
+  same.push(buffer);
+  kept.delete(buffer.byteLength);
+  kept.set(buffer.byteLength, same);
+  keptBytes += buffer.byteLength;
+  while (keptBytes > mostKeptBytes) {
+    const [size] = kept.keys();
+    if (size !== undefined) take(size);
+  }
+}
+
+function take(size: number): ArrayBuffer | undefined {
+  const same = kept.get(size);
+  const buffer = same?.pop();
+  if (same === undefined || buffer === undefined) return undefined;
+  keptBytes -= size;
+  kept.delete(size);
+  if (same.length > 0) kept.set(size, same);
+  return buffer;
+}
+
+function isWhole(data: ArrayBufferView): data is ArrayBufferView<ArrayBuffer> {
+  const { buffer, byteOffset, byteLength } = data;
+  if (!(buffer instanceof ArrayBuffer) || !lent.has(buffer)) return false;
+  return byteOffset === headRoom && byteOffset + byteLength === buffer.byteLength;
 }
 
 /**
@@ -19,8 +64,6 @@ export function tensorMemory(byteLength: number): Uint8Array<ArrayBuffer> {
  * much room; else undefined. What is written in front is the caller's until the tensor's owner has it back.
  */
 export function withHead(data: ArrayBufferView, before: number): Uint8Array<ArrayBuffer> | undefined {
-  const { buffer, byteOffset, byteLength } = data;
-  if (!(buffer instanceof ArrayBuffer) || !buffersWithRoom.has(buffer)) return undefined;
-  if (byteOffset !== headRoom || byteOffset + byteLength !== buffer.byteLength || before > headRoom) return undefined;
-  return new Uint8Array(buffer, byteOffset - before, before + byteLength);
+  if (!isWhole(data) || before > headRoom) return undefined;
+  return new Uint8Array(data.buffer, data.byteOffset - before, before + data.byteLength);
 }

@@ -109,7 +109,7 @@ export class FairQueue<T extends FairItem> {
   }
 
   /** Everything that waits, in no order that matters. */
-  *items(): IterableIterator<T> {
+  *items(): Generator<T, void, undefined> {
     for (const ring of [this.#rings.live, this.#rings.background]) for (const queue of ring.values()) yield* queue;
   }
 

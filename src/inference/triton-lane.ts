@@ -2,6 +2,7 @@ import type { Context } from '../core/context.ts';
 import { errorText, SightlineError } from '../core/errors.ts';
 import type { InferOptions, InferResult, ModelDescription, Tensor } from '../core/inference.ts';
 import type { FloodGate } from '../core/log.ts';
+import { giveTensorBack } from '../core/tensor-memory.ts';
 import { alike, cutOutputs, joinInputs } from './batches.ts';
 import { type FairLimits, FairQueue } from './fair-queue.ts';
 import type { InferenceMetrics } from './metrics.ts';
@@ -228,9 +229,9 @@ export class Lane {
     const batch: Waiting[] = [];
     const skipped: Waiting[] = [];
     let rows = 0;
-    this.#shedUseless(seat);
+    const hope = this.#shedUseless(seat);
     while (batch.length === 0) {
-      const item = this.#queue.next();
+      const item = hope ? this.#queue.next() : this.#takeFreshest();
       if (item === undefined) break;
       if (item.avoid === seat.server && this.seats.usable().length > 1) skipped.push(item);
       else {
@@ -263,18 +264,30 @@ export class Lane {
     return batch;
   }
 
+  /** The one with most time left. */
+  #takeFreshest(): Waiting | undefined {
+    let freshest: Waiting | undefined;
+    for (const item of this.#queue.items())
+      if (freshest === undefined || item.deadlineMs > freshest.deadlineMs) freshest = item;
+    if (freshest !== undefined) this.#queue.remove(freshest);
+    return freshest;
+  }
+
   /**
-   * Sheds what cannot make its deadline behind what is under way, and what has waited for half of its time while its stream has newer
-   * ones: those have more time left.
+   * Sheds what cannot make its deadline, and what has waited for half of its time while its stream has newer ones: those have more time
+   * left. False where nothing that waits is expected to make it and the server has nothing to do: it may still prove to be faster.
    */
-  #shedUseless(seat: Seat): void {
+  #shedUseless(seat: Seat): boolean {
     const nowMs = this.#house.ctx.clock.mono();
-    const late = ({ deadlineMs, rows }: Waiting) =>
-      nowMs >= deadlineMs || (seat.rows > 0 && nowMs + seat.expectedMs(rows) > deadlineMs);
+    const idle = seat.rows === 0;
+    const inTime = ({ deadlineMs, rows }: Waiting) => nowMs + seat.expectedMs(rows, idle ? 1 : 2) <= deadlineMs;
+    const hope = !idle || this.#queue.items().some(inTime);
+    const late = (item: Waiting) => nowMs >= item.deadlineMs || (hope && !inTime(item));
     const givesWay = ({ deadlineMs, sinceMs, priority, tries }: Waiting) =>
       priority === 'live' && tries === 0 && nowMs - sinceMs > (deadlineMs - sinceMs) / 2;
     for (const item of this.#queue.dropOldest((item, more) => late(item) || (more && givesWay(item))))
       this.#shed(item, late(item) ? 'deadline' : 'overload');
+    return hope;
   }
 
   async #fly(seat: Seat, batch: readonly Waiting[]): Promise<void> {
@@ -347,6 +360,9 @@ export class Lane {
         item.answer.resolve({ outputs: own, queuedMs, computeMs });
         from += item.rows;
       }
+      // The server has read them. Of who gave up before nobody knows what they do with theirs.
+      const joined = batch.length === 1 ? [] : inputs;
+      for (const { data } of [...joined, ...batch.flatMap((item) => (item.over ? [] : item.inputs))]) giveTensorBack(data);
     } catch (error) {
       placed?.failed(error);
       failure = error;

@@ -94,9 +94,12 @@ export class Seat {
     this.#rowMs += gain * (rowMs - this.#rowMs);
   }
 
-  /** When so many rows more would be done, from now; 0 where nothing is known. Cautious: the mean and twice its deviation. */
-  expectedMs(rows: number): number {
-    return this.#rowMs === undefined ? 0 : (this.#rows + rows) * (this.#rowMs + 2 * this.#deviationMs);
+  /**
+   * When so many rows more would be done, from now; 0 where nothing is known. Cautious: the mean and twice its deviation, unless the
+   * caller says how often.
+   */
+  expectedMs(rows: number, deviations = 2): number {
+    return this.#rowMs === undefined ? 0 : (this.#rows + rows) * (this.#rowMs + deviations * this.#deviationMs);
   }
 
   /** For the choice between servers: the one that would be done first. One that is not known comes before all others. */

@@ -211,6 +211,31 @@ describe('Triton engine', { skip }, () => {
       await Promise.all([first, ...running]);
     });
 
+    it('goes on answering in time when it is asked for four times what the server can do', async () => {
+      using ctx = testContext();
+      await using engine = await engineFor(ctx, [server.url]);
+      await engine.load('double');
+      // A run takes more than half of the time that a request has: one that has waited cannot make it any more.
+      const [pauseMs, budgetMs, seconds, cameras] = [120, 200, 4, 8];
+      const possible = (1000 * seconds) / pauseMs;
+      const beginMs = ctx.clock.mono();
+      const everyMs = pauseMs / 4;
+      const outcomes: Promise<boolean>[] = [];
+      for (let at = 0; at * everyMs < 1000 * seconds; at += 1) {
+        const pause = beginMs + at * everyMs - ctx.clock.mono();
+        if (pause > 0) await ctx.clock.sleep(pause, ctx.signal);
+        const answer = ask(engine, ctx, row(at, { pauseMs }), budgetMs, `camera ${at % cameras}`);
+        outcomes.push(
+          answer.then(
+            () => true,
+            () => false,
+          ),
+        );
+      }
+      const inTime = (await Promise.all(outcomes)).filter((one) => one).length;
+      assert.ok(inTime >= possible / 3, `${inTime} of ${Math.floor(possible)} that are possible`);
+    });
+
     it('gives up a request at its deadline and when it is told to', async () => {
       using ctx = testContext();
       await using engine = await engineFor(ctx, [server.url]);

@@ -109,6 +109,7 @@ export async function runCommand(
     demo: unexpected,
     probe: unexpected,
     triton: unexpected,
+    benchTriton: unexpected,
     ...some,
   };
   const entry = commands[name];

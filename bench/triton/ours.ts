@@ -1,0 +1,123 @@
+import { createInterface } from 'node:readline';
+import { systemClock } from '../../src/core/clock.ts';
+import type { Context } from '../../src/core/context.ts';
+import { type InferenceEngine, isShed, type Tensor } from '../../src/core/inference.ts';
+import { createLogger } from '../../src/core/log.ts';
+import { createMetrics } from '../../src/core/metrics.ts';
+import { tensorMemory } from '../../src/core/tensor-memory.ts';
+import { startTritonEngine } from '../../src/inference/triton.ts';
+import type { FlightAnswer, FlightAsk, OverloadAnswer, OverloadAsk, Target, TurnAnswer, TurnAsk } from './side.ts';
+
+/** Our side of bench/triton.ts: the engine as the daemon has it. Arguments: address of the server, folder of the model repository. */
+
+const [url = '', repository = ''] = process.argv.slice(2);
+const over = new AbortController();
+/** No request of these is late. */
+const patienceMs = 60_000;
+const clock = systemClock;
+const ctx: Context = {
+  log: createLogger({ level: 'error', destination: process.stderr }),
+  clock,
+  metrics: createMetrics(),
+  signal: over.signal,
+};
+const patterns = new Map<number, Float32Array>();
+
+/** As peer.py has it. */
+function pattern(count: number): Float32Array {
+  let values = patterns.get(count);
+  if (values === undefined) {
+    values = Float32Array.from({ length: count }, (_, at) => ((at * 37) % 255) / 255);
+    patterns.set(count, values);
+  }
+  return values;
+}
+
+function inputOf({ input, shape }: Target): Tensor {
+  const values = pattern(shape.reduce((product, size) => product * size, 1));
+  const bytes = tensorMemory(values.byteLength);
+  const data = new Float32Array(bytes.buffer, bytes.byteOffset, values.length);
+  data.set(values);
+  return { name: input, datatype: 'FP32', shape: [1, ...shape], data };
+}
+
+function cpuMs(since?: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(since);
+  return (user + system) / 1000;
+}
+
+async function turn(engine: InferenceEngine, ask: TurnAsk): Promise<TurnAnswer> {
+  const run = () =>
+    engine.infer(ask.model, [inputOf(ask)], {
+      signal: over.signal,
+      deadlineMs: clock.mono() + patienceMs,
+      stream: 'bench',
+    });
+  for (let warm = 0; warm < 3; warm += 1) await run();
+  const ms: number[] = [];
+  const before = process.cpuUsage();
+  for (let at = 0; at < ask.count; at += 1) {
+    const beginMs = performance.now();
+    await run();
+    ms.push(performance.now() - beginMs);
+  }
+  return { ms, cpuMs: cpuMs(before) / ask.count };
+}
+
+async function flight(engine: InferenceEngine, ask: FlightAsk): Promise<FlightAnswer> {
+  const beginMs = performance.now();
+  const endMs = beginMs + 1000 * ask.seconds;
+  const before = process.cpuUsage();
+  let rows = 0;
+  const keep = async (_: unknown, at: number) => {
+    while (performance.now() < endMs) {
+      await engine.infer(ask.model, [inputOf(ask)], {
+        signal: over.signal,
+        deadlineMs: clock.mono() + patienceMs,
+        stream: `camera ${at % ask.cameras}`,
+      });
+      rows += 1;
+    }
+  };
+  await Promise.all(Array.from({ length: ask.waiting }, keep));
+  return { rows, seconds: (performance.now() - beginMs) / 1000, cpuMs: cpuMs(before) };
+}
+
+async function overload(engine: InferenceEngine, ask: OverloadAsk): Promise<OverloadAnswer> {
+  const inTime = new Array<number>(ask.cameras).fill(0);
+  const count = Math.floor(ask.rate * ask.seconds);
+  const beginMs = clock.mono() + 50;
+  const answers: Promise<void>[] = [];
+  const one = async (camera: number, dueMs: number) => {
+    const deadlineMs = dueMs + ask.deadlineMs;
+    try {
+      await engine.infer(ask.model, [inputOf(ask)], { signal: over.signal, deadlineMs, stream: `camera ${camera}` });
+    } catch (error) {
+      if (!isShed(error)) throw error;
+      return;
+    }
+    if (clock.mono() <= deadlineMs) inTime[camera] = (inTime[camera] ?? 0) + 1;
+  };
+  for (let at = 0; at < count; at += 1) {
+    const dueMs = beginMs + (1000 * at) / ask.rate;
+    const pauseMs = dueMs - clock.mono();
+    if (pauseMs > 0) await clock.sleep(pauseMs, over.signal);
+    answers.push(one(at % ask.cameras, dueMs));
+  }
+  await Promise.all(answers);
+  // What the server still computes is over before it answers this.
+  await turn(engine, { ...ask, do: 'turn', way: 'grpc', count: 1 });
+  return { offered: count, inTime, seconds: ask.seconds };
+}
+
+await using plain = await startTritonEngine({ urls: [url], repository }, ctx);
+await using shared = await startTritonEngine({ urls: [url], repository, sharedMemory: true }, ctx);
+for await (const line of createInterface({ input: process.stdin })) {
+  const ask: TurnAsk | FlightAsk | OverloadAsk = JSON.parse(line);
+  let answer: TurnAnswer | FlightAnswer | OverloadAnswer;
+  if (ask.do === 'turn') answer = await turn(ask.way === 'shm' ? shared : plain, ask);
+  else if (ask.do === 'flight') answer = await flight(plain, ask);
+  else answer = await overload(plain, ask);
+  process.stdout.write(`${JSON.stringify(answer)}\n`);
+}
+over.abort();

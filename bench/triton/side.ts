@@ -1,0 +1,86 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+
+/** The sides of bench/triton.ts: each a process of its own that reads one JSON object a line and answers each with one. */
+
+/** Which model is run, on the same values by all sides. */
+export interface Target {
+  readonly model: string;
+  readonly input: string;
+  readonly output: string;
+  /** Of one row. */
+  readonly shape: readonly number[];
+}
+
+/** One request after another; the tensor is filled anew for each. */
+export interface TurnAsk extends Target {
+  readonly do: 'turn';
+  readonly way: 'grpc' | 'shm' | 'direct';
+  readonly count: number;
+}
+
+export interface TurnAnswer {
+  /** Of each request. */
+  readonly ms: readonly number[];
+  /** Processor time of the client's process, a request. */
+  readonly cpuMs: number;
+}
+
+/** So many requests of one row under way, of eight cameras where the side knows cameras; with `batch` one after another of so many rows. */
+export interface FlightAsk extends Target {
+  readonly do: 'flight';
+  readonly waiting: number;
+  readonly cameras: number;
+  readonly seconds: number;
+  readonly batch?: number;
+}
+
+export interface FlightAnswer {
+  readonly rows: number;
+  readonly seconds: number;
+  readonly cpuMs: number;
+}
+
+/** `rate` requests a second of all cameras together, in turn, whatever becomes of them. */
+export interface OverloadAsk extends Target {
+  readonly do: 'overload';
+  readonly rate: number;
+  readonly cameras: number;
+  readonly deadlineMs: number;
+  readonly seconds: number;
+}
+
+export interface OverloadAnswer {
+  readonly offered: number;
+  /** Answered within the deadline, by camera. */
+  readonly inTime: readonly number[];
+  readonly seconds: number;
+}
+
+export interface Side extends AsyncDisposable {
+  turn(ask: Omit<TurnAsk, 'do'>): Promise<TurnAnswer>;
+  flight(ask: Omit<FlightAsk, 'do'>): Promise<FlightAnswer>;
+  overload(ask: Omit<OverloadAsk, 'do'>): Promise<OverloadAnswer>;
+}
+
+export function startSide(program: string, args: readonly string[]): Side {
+  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const ended = once(child, 'close');
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const ask = async (question: TurnAsk | FlightAsk | OverloadAsk) => {
+    child.stdin.write(`${JSON.stringify(question)}\n`);
+    const { value, done } = await lines.next();
+    if (done === true) throw new Error(`${program} ${args.join(' ')} ended within ${question.do}`);
+    return JSON.parse(value);
+  };
+  return {
+    turn: (question) => ask({ do: 'turn', ...question }),
+    flight: (question) => ask({ do: 'flight', ...question }),
+    overload: (question) => ask({ do: 'overload', ...question }),
+    async [Symbol.asyncDispose]() {
+      child.stdin.end();
+      await ended;
+    },
+  };
+}
