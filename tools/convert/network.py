@@ -164,6 +164,8 @@ class Running:
     def __init__(self, model: onnx.ModelProto | Path):
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
+        # Threads that wait by turning in circles take the processor from everything beside.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         source = str(model) if isinstance(model, Path) else model.SerializeToString()
         try:
             self._session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
