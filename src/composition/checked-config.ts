@@ -5,7 +5,7 @@ import { loadConfigFile } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { errorText, isSightlineError, SightlineError } from '../core/errors.ts';
 import type { ModelDescription } from '../core/inference.ts';
-import type { MatchKind } from '../core/types.ts';
+import type { CropKind } from '../core/types.ts';
 import { describeModel, listModels, requireWeights } from '../inference/repository.ts';
 import { createDetector, createEmbedder, createTextEmbedder, modelRole } from '../models/kinds.ts';
 import { credentialTroubles } from '../outputs/mqtt-settings.ts';
@@ -50,14 +50,15 @@ export async function loadCheckedConfig(
   return { config, warnings: [...loaded.warnings, ...warnings] };
 }
 
-function modelsInUse({ cameras, models }: Config): ReadonlySet<string> {
+function modelsInUse({ cameras, models, watchlist }: Config): ReadonlySet<string> {
   const used = Object.values(cameras);
   const detectors = used.flatMap(({ detect }) => detect.map(({ model }) => model));
-  const recognises = (kind: MatchKind) => used.some(({ recognise }) => recognise.includes(kind));
+  const recognises = (kind: CropKind) => used.some(({ recognise }) => recognise.includes(kind));
   return new Set([
     ...detectors,
     ...(recognises('face') ? [models.face, models.enrolment] : []),
     ...(recognises('appearance') ? [models.appearance, models.enrolmentBody] : []),
+    ...(watchlist.text ? [models.appearance, models.text] : []),
   ]);
 }
 
@@ -82,10 +83,11 @@ export function modelFacts(repository: string, description: ModelDescription): M
     return { kind: 'detector', labels, landmarks, ...weights };
   }
   if (role === 'text_embedder') {
-    createTextEmbedder(description, notToBeRun, notToBeRun);
-    return { kind: 'text', labels: [], landmarks: false, ...weights };
+    const { space } = createTextEmbedder(description, notToBeRun, notToBeRun);
+    return { kind: 'text', labels: [], landmarks: false, space, ...weights };
   }
-  return { kind: createEmbedder(description, notToBeRun).kind, labels: [], landmarks: false, ...weights };
+  const { kind, space } = createEmbedder(description, notToBeRun);
+  return { kind, labels: [], landmarks: false, space, ...weights };
 }
 
 function missingWeights(repository: string, description: ModelDescription): string | undefined {

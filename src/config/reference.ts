@@ -1,5 +1,5 @@
 import { stringify } from 'yaml';
-import type { ReloadClass } from './schema.ts';
+import type { ReloadClass } from './declare.ts';
 import { allowedText, pathText, type SettingNode, type SettingPath, settingTree } from './settings.ts';
 
 /**

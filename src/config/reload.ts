@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Config, ReloadClass } from './schema.ts';
+import type { ReloadClass } from './declare.ts';
+import type { Config } from './schema.ts';
 import { childOf, pathText, type SettingNode, type SettingPath, settingTree } from './settings.ts';
 
 /** What a reload would do, setting by setting; paths without values, so that it can be logged. */

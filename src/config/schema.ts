@@ -1,66 +1,11 @@
 import { z } from 'zod';
-import { parseDuration } from '../core/duration.ts';
+import { cropKinds, matchKinds } from '../core/types.ts';
+import { duration, section, setting, worded } from './declare.ts';
 
 /**
  * Every setting once: type, range, default, one sentence, and what a reload does to it. Types, defaults, `config/schema.json`,
  * `docs/configuration.md` and `config/sightline.example.yaml` follow from this file.
  */
-
-/** What changing a setting costs at reload: nothing, one camera, one worker process, or a restart of the daemon by hand. */
-export type ReloadClass = 'live' | 'camera' | 'worker' | 'daemon';
-
-export interface SettingMeta {
-  readonly description: string;
-  readonly reload?: ReloadClass;
-  /** The value is shown nowhere: no message, no log line. */
-  readonly secret?: boolean;
-  /** A path: relative ones lie beside the configuration file (`config`), or there or beside the program (`program`). */
-  readonly path?: 'config' | 'program';
-  /** Shown in the example file where there is no default. */
-  readonly example?: unknown;
-}
-
-export const settingMeta = z.registry<SettingMeta>();
-
-/** What a value must look like where its type does not say it, for messages and documentation. */
-export type ValueForm =
-  | { readonly kind: 'words'; readonly expected: string }
-  | { readonly kind: 'duration'; readonly min: string | undefined; readonly max: string | undefined };
-
-export const valueForms = z.registry<ValueForm>();
-
-function setting<T extends z.ZodType>(
-  schema: T,
-  reload: ReloadClass,
-  description: string,
-  more: Pick<SettingMeta, 'secret' | 'path' | 'example'> = {},
-): T {
-  settingMeta.add(schema, { description, reload, ...more });
-  return schema;
-}
-
-function worded<T extends z.ZodType>(schema: T, expected: string): T {
-  valueForms.add(schema, { kind: 'words', expected });
-  return schema;
-}
-
-function section<T extends z.ZodType>(schema: T, description: string): T {
-  settingMeta.add(schema, { description });
-  return schema;
-}
-
-/** A duration in the file, milliseconds in the program. */
-function duration(options: { min?: string; max?: string } = {}) {
-  const min = parseDuration(options.min ?? '0s') ?? 0;
-  const max = parseDuration(options.max ?? '36500d') ?? Number.POSITIVE_INFINITY;
-  const schema = z.string().transform((text, ctx) => {
-    const ms = parseDuration(text);
-    if (ms === undefined || ms < min || ms > max) ctx.addIssue({ code: 'custom', message: 'not a duration in range' });
-    return ms ?? 0;
-  });
-  valueForms.add(schema, { kind: 'duration', min: options.min, max: options.max });
-  return schema;
-}
 
 const name = worded(
   z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/),
@@ -201,7 +146,7 @@ const camera = z.strictObject({
     'Detectors of this camera.',
   ),
   recognise: setting(
-    z.array(z.enum(['face', 'appearance'])).default(['face']),
+    z.array(z.enum(cropKinds)).default(['face']),
     'camera',
     'What is compared with the watchlist; each needs a detector that feeds it.',
   ),
@@ -288,7 +233,7 @@ const rule = z.strictObject({
           'Instead of entries: a usable face that matched nobody for this long.',
           { example: '10s' },
         ),
-        kinds: setting(z.array(z.enum(['face', 'appearance'])).default([]), 'live', 'Kinds of match that count; empty: both.'),
+        kinds: setting(z.array(z.enum(matchKinds)).default([]), 'live', 'Kinds of match that count; empty: all.'),
         cameras: setting(z.array(name).default([]), 'live', 'Cameras; empty: all.', { example: ['lobby'] }),
         zones: setting(z.array(name).default([]), 'live', 'Zones of those cameras; empty: anywhere.', { example: ['door'] }),
         dwell: setting(duration({ max: '1h' }).prefault('0s'), 'live', 'Only after this long inside the zone.'),
@@ -456,6 +401,20 @@ const media = z.strictObject({
   ),
 });
 
+const descriptionThreshold = z.strictObject({
+  open: setting(
+    fraction.optional(),
+    'live',
+    "Cosine from which a sighting speaks for a description; absent: the model's default.",
+    {
+      example: 0.28,
+    },
+  ),
+  keep: setting(fraction.optional(), 'live', "Cosine that keeps an open episode; absent: the model's default.", {
+    example: 0.25,
+  }),
+});
+
 const threshold = z.strictObject({
   open: setting(
     fraction.optional(),
@@ -504,6 +463,11 @@ export const configSchema = z.strictObject({
       .strictObject({
         face: setting(z.string().min(1).default('face_embed'), 'daemon', 'Embedder for faces.'),
         appearance: setting(z.string().min(1).default('person_embed'), 'daemon', 'Embedder for bodies and clothes.'),
+        text: setting(
+          z.string().min(1).default('clip_text'),
+          'daemon',
+          'Embedder for descriptions, in the embedding space of `appearance`; only used with `watchlist.text`.',
+        ),
         enrolment: setting(z.string().min(1).default('centerface'), 'daemon', 'Face detector for photos.'),
         enrolmentBody: setting(z.string().min(1).default('yolox_nano'), 'daemon', 'Person detector for photos of bodies.'),
         thresholds: section(
@@ -511,6 +475,10 @@ export const configSchema = z.strictObject({
             .strictObject({
               face: section(threshold.prefault({}), 'Of the embedder for faces.'),
               appearance: section(threshold.prefault({}), 'Of the embedder for bodies and clothes.'),
+              description: section(
+                descriptionThreshold.prefault({}),
+                'Of bodies beside descriptions. There is no margin: several descriptions may fit one body.',
+              ),
             })
             .prefault({}),
           'Instead of the calibrated thresholds of the embedders (docs/models.md).',
@@ -576,6 +544,18 @@ export const configSchema = z.strictObject({
     'Pictures of alerts.',
   ),
   retention: section(retention.prefault({}), 'How long what is kept. Unmatched crops and vectors are never on disk.'),
+  watchlist: section(
+    z
+      .strictObject({
+        text: setting(
+          z.boolean().default(false),
+          'daemon',
+          'Experimental: entries described in words (`sightline enroll --text`). What they match resembles a description; it is nobody in particular.',
+        ),
+      })
+      .prefault({}),
+    'What else may be on the lists.',
+  ),
   lists: section(z.record(name, list).default({}), 'Lists that entries belong to, by name.'),
   cameras: section(z.record(name, camera).default({}), 'Cameras, by name.'),
   alerting: section(alerting.prefault({}), 'When an alert begins, goes on and ends.'),

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { parseDuration } from '../core/duration.ts';
-import { configSchema, type ReloadClass, settingMeta, valueForms } from './schema.ts';
+import { type ReloadClass, settingMeta, valueForms } from './declare.ts';
+import { configSchema } from './schema.ts';
 
 /**
  * The schema as a tree that can be walked: the loader reads a file along it, messages and documentation are written from it,

@@ -1,7 +1,7 @@
 import type { Box, FivePoints, Quality } from '../core/types.ts';
 import type { PhotoTools } from './photos.ts';
 import { choose, inReadingOrder, judge } from './quality.ts';
-import type { EntryKind } from './spaces.ts';
+import type { PhotoKind } from './spaces.ts';
 
 /** What enrolling a photo would say of it, found out without keeping anything. */
 export interface PhotoCheck {
@@ -24,7 +24,7 @@ export interface PhotoCheck {
 export async function checkPhoto(
   photos: Pick<PhotoTools, 'analyse'>,
   photo: Uint8Array,
-  kind: EntryKind,
+  kind: PhotoKind,
   signal: AbortSignal,
 ): Promise<PhotoCheck> {
   const analysis = await photos.analyse(photo, kind, signal);

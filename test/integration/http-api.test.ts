@@ -31,6 +31,8 @@ function requestOf(
     .replace('{id}', path.includes('/watchlist/') ? entry.id : alertIds.lobby);
   if (path === '/api/v1/watchlist' && method === 'POST')
     return { path: filled, json: { photoBase64, name: 'Bo', list: 'staff', notes: 'n', expiresAt: Date.now() + 1e9 } };
+  if (path === '/api/v1/watchlist/descriptions')
+    return { path: filled, json: { text: 'red jacket, black cap', name: 'Cap', list: 'staff' } };
   if (path === '/api/v1/watchlist/check') return { path: filled, json: { photoBase64 } };
   if (path === '/api/v1/why') return { path: `${filled}?camera=lobby&at=${begin}` };
   if (path === '/api/v1/alerts/{id}/acknowledge')

@@ -20,7 +20,7 @@ function start(embed?: Embed) {
       tracks: { update: () => [] },
       candidates: { see: () => {}, of: () => [] },
       embed: embed ?? (async (batch) => batch.map(({ track }) => look({ at: 0, track: track.trackId }).embedding)),
-      match: async (queries) => queries.map(() => look({ at: 0 }).result),
+      match: async (queries) => queries.map(() => [look({ at: 0 }).result]),
       alerts: {
         seeFrame: () => {},
         seeSighting: ({ track }: Sighting) => {
@@ -33,7 +33,7 @@ function start(embed?: Embed) {
     ctx,
   );
   const put = (track: number) => {
-    const candidate: Candidate = look({ at: 0, track });
+    const candidate: Candidate = { ...look({ at: 0, track }), kind: 'face' };
     loop.stages.waiting.put(trackKey(candidate.track), candidate);
   };
   return { clock, ctx, loop, put, seen, poisonous };

@@ -76,6 +76,7 @@ export interface ApiServices {
     | 'alerts.act'
     | 'config.reload'
     | 'why'
+    | 'watchlist.describe'
     | 'watchlist.enrol'
     | 'watchlist.list'
     | 'watchlist.show'

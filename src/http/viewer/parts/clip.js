@@ -4,6 +4,7 @@ import { boxesAt } from './clip-index.js';
 import { makeDialog } from './dialog.js';
 import { add, el, fill } from './dom.js';
 import { moment } from './format.js';
+import { meaningOf } from './score.js';
 import { similarWords } from './severity.js';
 
 /**
@@ -149,7 +150,10 @@ function drawBoxes(canvas, video, boxes, sighted) {
     paper.strokeRect(x, y, w, h);
     // At the sighting itself its box may not have been named yet.
     if (match === undefined && track !== sighted) continue;
-    const text = match === undefined ? 'this alert' : `${match.name}  similarity ${match.similarity.toFixed(2)}`;
+    const text =
+      match === undefined
+        ? 'this alert'
+        : `${match.name}  similarity ${match.similarity.toFixed(2)}${match.kind === 'description' ? `  ${meaningOf(match).toLowerCase()}` : ''}`;
     const wide = paper.measureText(text).width + 8 * dots;
     const from = Math.max(left, Math.min(x, left + width - wide));
     paper.fillStyle = 'rgb(0 0 0 / 75%)';
@@ -170,7 +174,7 @@ export function openClip(alert, session) {
   );
   add(
     foot,
-    el('p', { class: 'meaning' }, 'Similarity, not identity'),
+    el('p', { class: 'meaning' }, meaningOf(alert)),
     el('a', { class: 'button', href: at(`alerts/${alert.id}`) }, 'Page of this alert'),
     el('button', { type: 'button', onclick: close }, 'Close'),
   );
