@@ -122,6 +122,13 @@ export async function startWatchlist(options: WatchlistOptions, ctx: Context): P
     log.warn({ lists: names, entries: unknown.length }, 'entries are on lists that the configuration does not have');
   }
 
+  function warnOfKinds(): void {
+    const idle = members.all().filter(({ entry }) => spaces[matchKinds[entry.kind]] === undefined);
+    if (idle.length === 0) return;
+    const kinds = [...new Set(idle.map(({ entry }) => entry.kind))];
+    log.warn({ kinds, entries: idle.length }, 'entries are kept and compared with nothing: there is no embedder of their kind');
+  }
+
   function until(signal: AbortSignal | undefined): AbortSignal {
     return signal === undefined ? stopping : AbortSignal.any([signal, stopping]);
   }
@@ -174,6 +181,7 @@ export async function startWatchlist(options: WatchlistOptions, ctx: Context): P
     room,
   );
   warnOfLists();
+  warnOfKinds();
   changed();
   log.info({ entries: members.size, references: loaded.references.length, index: searcher.info.kind }, 'watchlist loaded');
 
