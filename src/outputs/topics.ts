@@ -109,8 +109,14 @@ export const alertMessage = z.strictObject({
     .number()
     .describe('Cosine of the best reference, -1 to 1. Beside a description it is far lower than beside a picture.'),
   threshold: z.number().describe('Score from which a sighting speaks for the entry.'),
-  margin: z.number().describe('Score minus that of the next entry; where there is none, that counts as -1.'),
-  space: z.string().describe('Embedding space: model and version. Scores of different spaces do not compare.'),
+  margin: z
+    .number()
+    .describe('Score minus that of the next entry; where there is none, as beside a description, that counts as -1.'),
+  space: z
+    .string()
+    .describe(
+      'Embedding space: model and version. Scores of different spaces do not compare, nor do those of different kinds.',
+    ),
   top: z
     .array(z.strictObject({ entryId: z.string(), entryName: z.string(), list: z.string(), score: z.number() }))
     .describe('The best entries, by falling score; as many as `mqtt.topK` says.'),
