@@ -95,8 +95,7 @@ export function createRecognition({ settings, policy, isListed, commit, visits }
     moveTrack(state, changed, settings().config.cameras[changed.track.camera]?.zones ?? {});
     const person = personOf(state);
     if (person !== undefined) person.faced = true;
-    if (state.pictured.steady && settings().rules.some(({ zones }) => zones.length > 0))
-      followZones(state, changed.eventTimeMs);
+    if (settings().rules.some(({ zones }) => zones.length > 0)) followZones(state, changed.eventTimeMs);
   }
 
   function personOf(state: TrackState): TrackState | undefined {
@@ -111,10 +110,8 @@ export function createRecognition({ settings, policy, isListed, commit, visits }
 
   /** A rule with zones may begin to hold between two sightings. */
   function followZones(state: TrackState, nowMs: number): void {
-    const keys = [
-      ...comparisonsOf(state).flatMap(({ bound }) => [...bound.keys()]),
-      ...(state.unknownEpisode === undefined ? [] : [state.unknownEpisode]),
-    ];
+    const keys = comparisonsOf(state).flatMap(({ steady, bound }) => (steady ? [...bound.keys()] : []));
+    if (state.pictured.steady && state.unknownEpisode !== undefined) keys.push(state.unknownEpisode);
     for (const key of keys) {
       const episode = visits.open(key);
       if (episode !== undefined) visits.follow(episode, state.track.camera, staysOf(state), nowMs);
@@ -150,7 +147,8 @@ export function createRecognition({ settings, policy, isListed, commit, visits }
       vector: sighting.embedding.vector,
     };
     // Whether two looks show the same person is a matter of pictures, whatever they are compared with.
-    const same = samePerson(state.kind, thresholds[state.kind]);
+    const kind = sighting.kind === 'description' ? 'appearance' : sighting.kind;
+    const same = samePerson(kind, thresholds[kind]);
     const { keep, margin } = thresholds[sighting.kind];
     const judgement = weigh(comparison.evidence, look, { keep, margin, same, lapseMs: leaveAfterMs }, policy);
     comparison.evidence = judgement.evidence;

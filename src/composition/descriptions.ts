@@ -15,8 +15,8 @@ export interface Descriptions {
   /** The space that descriptions share with bodies; absent where they are off or cannot be had. */
   readonly space?: Space;
   readonly tools?: DescriptionTools;
-  /** Why there are none. */
-  readonly noDescriptions: () => SightlineError;
+  /** Why there are none; absent where there can be. */
+  readonly missing?: SightlineError;
   /** Of a body beside a description; where there are none nothing is ever like one. */
   thresholds(config: Config['models']): Thresholds;
 }
@@ -37,7 +37,7 @@ export async function createDescriptions(
     const { open = own.open, keep } = config.thresholds.description;
     return { open, keep: keep ?? Math.min(own.keep, open), margin: 0 };
   };
-  if (embedder instanceof SightlineError) return { noDescriptions: () => embedder, thresholds };
+  if (embedder instanceof SightlineError) return { missing: embedder, thresholds };
   return {
     space: { name: embedder.space, dimensions: embedder.dimensions, threshold: thresholds(models).open },
     tools: {
@@ -51,7 +51,6 @@ export async function createDescriptions(
         return { vector: await embedDescription(embedder, text, options), space: embedder.space };
       },
     },
-    noDescriptions: () => new SightlineError('control.request', 'entries can be described'),
     thresholds,
   };
 }

@@ -93,7 +93,7 @@ export async function startKeep(config: Config, ctx: Context): Promise<Keep> {
             ...(appearance === undefined ? {} : { appearance: spaceOf(appearance, thresholds.appearance) }),
             ...(descriptions.space === undefined ? {} : { description: descriptions.space }),
           },
-          noSpace: (kind) => (kind === 'description' ? descriptions.noDescriptions() : recognition.noModels(kind)),
+          noSpace: (kind) => (kind === 'description' ? descriptions.missing : recognition.noModels(kind)),
           photos: recognition.photos,
           descriptions: descriptions.tools,
           audit: (row) => store.audit.add(row),

@@ -57,7 +57,7 @@ export interface ChangesOptions {
   readonly lists: () => Lists;
   readonly spaces: () => Spaces;
   /** Why a kind has none. */
-  readonly noSpace: ((kind: MatchKind) => SightlineError) | undefined;
+  readonly noSpace: ((kind: MatchKind) => SightlineError | undefined) | undefined;
   /** Called after every change. */
   readonly changed: () => void;
 }
@@ -83,8 +83,8 @@ export function createChanges(options: ChangesOptions, ctx: Context) {
   function spaceOf({ kind }: EntryRecord): Space {
     const space = spaces()[matchKinds[kind]];
     if (space !== undefined) return space;
-    if (options.noSpace !== undefined) throw options.noSpace(matchKinds[kind]);
-    throw new SightlineError('control.request', `no embedder for entries of kind ${kind} is configured`);
+    const why = options.noSpace?.(matchKinds[kind]);
+    throw why ?? new SightlineError('control.request', `no embedder for entries of kind ${kind} is configured`);
   }
 
   /** The entry a request is about, as it will be. */

@@ -21,7 +21,7 @@ export interface WatchlistOptions {
   /** The embedding spaces in use; entries of a kind without one are kept and not searched. */
   readonly spaces: Spaces;
   /** Why a kind has none: for whoever wants to enrol an entry of it. */
-  readonly noSpace?: (kind: MatchKind) => SightlineError;
+  readonly noSpace?: (kind: MatchKind) => SightlineError | undefined;
   readonly photos: PhotoTools;
   /** Absent while descriptions are off, or cannot be had. */
   readonly descriptions?: DescriptionTools | undefined;

@@ -97,6 +97,34 @@ describe('a description', () => {
     assert.deepEqual([s.alerts.label(track).text, s.alerts.label(track).decided], ['anna', false]);
   });
 
+  test('alerts in a zone when the body gets there, also while the person in pictures is not sure', () => {
+    const s = scene({
+      cameras: {
+        lobby: {
+          source: 'x.mp4',
+          recognise: ['appearance'],
+          zones: {
+            door: [
+              [0.6, 0],
+              [1, 0],
+              [1, 1],
+              [0.6, 1],
+            ],
+          },
+        },
+      },
+      alerts: [{ name: 'door', when: { zones: ['door'], kinds: ['description'] } }],
+    });
+    const stand = (at: number, x: number) => s.frame(at, { changes: [moved(at, { label: 'person' }, { x, y: 0.5 })] });
+    stand(0, 0.2);
+    walk(s, 2000, () => ({ jacket: 0.31 }), { anna: 0.95 });
+    s.see({ at: 2200, kind: 'appearance', of: 'somebody', threshold: 0.8, scores: { anna: 0.3 } });
+    stand(2300, 0.4);
+    assert.deepEqual(s.story, []);
+    stand(2400, 0.8);
+    assert.deepEqual(s.story, ['opened jacket']);
+  });
+
   test('on an ignore list alerts nobody and silences nobody', () => {
     const s = scene();
     walk(s, 2000, () => ({ 'staff/vest': 0.33, jacket: 0.3 }), { anna: 0.95 });

@@ -98,6 +98,7 @@ describe('whether entries can be described', () => {
 
   test('they can where it is switched on and both models share a space; thresholds are those of words, not of pictures', async () => {
     const { config, descriptions } = await descriptionsOf({ watchlist: { text: true }, models }, models.appearance);
+    assert.equal(descriptions.missing, undefined);
     assert.deepEqual(descriptions.space, { name: 'fixture_clip@1', dimensions: 512, threshold: 0.28 });
     assert.deepEqual(descriptions.thresholds(config.models), { open: 0.28, keep: 0.25, margin: 0 });
     const set = configSchema.parse({ models: { thresholds: { description: { open: 0.2 } } } }).models;
@@ -139,9 +140,8 @@ describe('whether entries can be described', () => {
       const { config, descriptions } = await descriptionsOf(over, appearance);
       assert.equal(descriptions.space, undefined);
       assert.equal(descriptions.tools, undefined);
-      const error = descriptions.noDescriptions();
-      assert.equal(error.code, code);
-      assert.match(error.message, says);
+      assert.equal(descriptions.missing?.code, code);
+      assert.match(descriptions.missing?.message ?? '', says);
       assert.equal(descriptions.thresholds(config.models).open, 1, 'nothing is like a description');
     });
 });
