@@ -17,8 +17,8 @@ export interface Stages {
   readonly candidates: { see(changes: readonly TrackChange[]): void; of(frame: FrameMeta): readonly Candidate[] };
   /** One waiting candidate per track; a newer one replaces it. */
   readonly waiting: LatestByKey<TrackKey, Candidate>;
-  /** In order; undefined where a crop could not be embedded (counted by whoever could not). */
-  embed(batch: readonly Candidate[], signal: AbortSignal): Promise<readonly (Embedding | undefined)[]>;
+  /** In order; undefined where a crop could not be embedded (counted by whoever could not), `later` where nothing can do it at the moment. */
+  embed(batch: readonly Candidate[], signal: AbortSignal): Promise<readonly (Embedding | 'later' | undefined)[]>;
   /** In order, one answer for each kind of entry that the crop is compared with; none at all when the watchlist cannot be searched (counted there). */
   match(
     embeddings: readonly { readonly kind: Candidate['kind']; readonly embedding: Embedding }[],
@@ -59,7 +59,8 @@ async function recogniseBatch(stages: Stages, batch: readonly Candidate[], signa
   const embeddedMs = stages.now.mono();
   const embedded = batch.flatMap((candidate, index) => {
     const embedding = embeddings[index];
-    return embedding === undefined ? [] : [{ candidate, embedding }];
+    if (embedding === 'later') stages.waiting.putBack(trackKey(candidate.track), candidate);
+    return embedding === undefined || embedding === 'later' ? [] : [{ candidate, embedding }];
   });
   if (embedded.length === 0) return;
   const results = await stages.match(embedded.map(({ candidate, embedding }) => ({ kind: candidate.kind, embedding })));

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
-import type { CommandIo, CommandServices, Terminal } from './cli/command.ts';
+import { fileURLToPath } from 'node:url';
+import type { CommandIo, ProgramServices, Terminal } from './cli/command.ts';
 import { commands, overview } from './cli/commands.ts';
 import { printable } from './cli/printable.ts';
 import { systemClock } from './core/clock.ts';
@@ -128,12 +129,12 @@ function listenToProcess(command: string): Signals {
   };
 }
 
-async function services(signals: Signals): Promise<CommandServices> {
+async function services(signals: Signals): Promise<ProgramServices> {
   const { createServices } = await import('./composition/services.ts');
   const logTo = process.stderr.isTTY
     ? (await import('pino-pretty')).default({ destination: 2, sync: true })
     : createLogStream(process.stderr, 2);
-  return createServices({
+  const house = createServices({
     version: version(),
     env: process.env,
     user: userName(),
@@ -143,6 +144,22 @@ async function services(signals: Signals): Promise<CommandServices> {
     onHangup: signals.onHangup,
     logTo,
   });
+  return {
+    ...house,
+    triton: async ({ repository, config }) => {
+      const [{ checkTriton }, { renderRepository }, { loadRepository }] = await Promise.all([
+        import('./inference/triton-check.ts'),
+        import('./inference/render.ts'),
+        import('./config/load.ts'),
+      ]);
+      const own = fileURLToPath(new URL('../model_repository', import.meta.url));
+      return {
+        repository: repository ?? (config === undefined ? own : loadRepository(config, process.env)),
+        check: checkTriton,
+        render: renderRepository,
+      };
+    },
+  };
 }
 
 /** A person at stdout; colours unless NO_COLOR (no-color.org) or a terminal without them says otherwise. */

@@ -5,6 +5,7 @@ import type { DemoService } from '../core/demo.ts';
 import { SightlineError } from '../core/errors.ts';
 import type { ModelShelf } from '../core/model-shelf.ts';
 import type { ProbeProgress, ProbeReport, ProbeRequest } from '../core/probe.ts';
+import type { TritonTools } from '../core/triton-tools.ts';
 
 /** What a command is, and all it may touch of the process that runs it. */
 
@@ -70,10 +71,16 @@ export interface CommandServices {
   models(where: { readonly repository?: string; readonly config?: string }): Promise<ModelShelf & Disposable>;
 }
 
+/** With what needs no more than a repository and a network, which `program.ts` puts beside them. */
+export interface ProgramServices extends CommandServices {
+  /** The repository named, else that of the configuration file, else the program's own. Rejects with `config.invalid`. */
+  triton(where: { readonly repository?: string; readonly config?: string }): Promise<TritonTools>;
+}
+
 export interface Command {
   readonly help: string;
   /** Returns the exit code; what goes wrong is thrown. */
-  run(args: readonly string[], io: CommandIo, services: CommandServices): Promise<number>;
+  run(args: readonly string[], io: CommandIo, services: ProgramServices): Promise<number>;
 }
 
 export function usage(message: string): SightlineError {

@@ -35,6 +35,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'get, add and check the weights of models',
     load: async () => (await import('./models.ts')).models,
   },
+  triton: {
+    summary: 'compare a Triton server with the model repository, and write a repository for one',
+    load: async () => (await import('./triton.ts')).triton,
+  },
   camera: {
     summary: 'look at a camera before it is configured: what comes, and whether its faces are worth comparing',
     load: async () => (await import('./camera.ts')).camera,

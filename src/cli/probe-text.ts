@@ -37,13 +37,14 @@ function keyFrameText({ keyFrames, bFrames }: StreamFigures): string {
 }
 
 function transportText(stream: StreamFigures): string {
-  const { transport, arrival, lostFrames, frames, undecodable, interruptions } = stream;
+  const { transport, arrival, lostFrames, frames, skipped, undecodable, interruptions } = stream;
   return [
     transport,
     ...(arrival === undefined
       ? []
       : [`arrival jitter ${spanText(arrival.jitterMs)} (95 %), longest gap ${spanText(arrival.longestGapMs)}`]),
-    ...(lostFrames === undefined ? ['frame rate varies'] : [`${lostFrames} of ${frames + lostFrames} frames lost`]),
+    ...(lostFrames === undefined ? ['frame rate varies'] : [`${lostFrames} of ${frames + lostFrames + skipped} frames lost`]),
+    ...(skipped === 0 ? [] : [`${skipped} not decoded`]),
     ...(undecodable === 0 ? [] : [`${undecodable} undecodable`]),
     ...(interruptions === 0 ? [] : [count(interruptions, 'interruption')]),
   ].join(', ');

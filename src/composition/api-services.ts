@@ -3,6 +3,7 @@ import type { Config } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Context } from '../core/context.ts';
 import type { ControlHandlers, PartState, StatusView } from '../core/control.ts';
+import type { InferenceServer } from '../core/inference.ts';
 import type { LiveFrame } from '../core/live-messages.ts';
 import type { DoorStats, OverlayFrame } from '../core/media-door.ts';
 import { severityColours } from '../core/severity-colours.ts';
@@ -98,6 +99,7 @@ export function createApiServices(given: ApiParts, ctx: Context): ApiServices {
         queues: [...queues, { ...waitingEvents, dropped: feed.dropped }],
         models: engine.states().map((model) => ({ ...model })),
         engine: engine.name,
+        ...(engine.servers === undefined ? {} : { servers: engine.servers().map(serverView) }),
         index: { kind: index.kind, ...(index.reason === undefined ? {} : { reason: index.reason }) },
         watchlist: { entries, references, outdated },
         ...(stats === undefined ? {} : { media: mediaOf(stats) }),
@@ -158,6 +160,10 @@ function onceAWhile(audit: AuditNotes, clock: Clock): AuditNotes {
 
 function toLiveFrame({ epoch: _epoch, pts90k, ...frame }: OverlayFrame): LiveFrame {
   return { type: 'frame', pts: Number(pts90k), ...frame };
+}
+
+function serverView({ name, state, reason }: InferenceServer) {
+  return { name, state, ...(state === 'ready' ? {} : { reason }) };
 }
 
 function mediaOf({ rtspReaders, liveSubscribers, rssBytes, cpuSeconds, ringBytes }: DoorStats) {

@@ -85,10 +85,10 @@ export function createCameraFigures(clock: Clock): CameraFigures {
       }
     },
     stats: ({ cameras }) => {
-      for (const { camera, fps, framesDropped, batchesDropped } of cameras) {
+      for (const { camera, fps, framesDropped, batchesDropped, unitsSkipped } of cameras) {
         const of = at(camera);
         of.fps = fps;
-        of.drops = Number(framesDropped) + Number(batchesDropped);
+        of.drops = Number(framesDropped) + Number(batchesDropped) + Number(unitsSkipped);
       }
     },
     forget: (camera) => void kept.delete(camera),

@@ -58,8 +58,13 @@ export function configureMessage(cameras: ReadonlyMap<CameraId, WorkerCamera>, i
     engine: inference.engine,
     repository: inference.repository,
     threads: inference.threads,
-    url: inference.url,
+    urls: inference.url,
     inFlight: cameras.size,
+    caFile: inference.caFile ?? '',
+    certFile: inference.certFile ?? '',
+    keyFile: inference.keyFile ?? '',
+    fallback: inference.fallback,
+    sharedMemory: inference.sharedMemory,
   };
   return { cameras: [...cameras].map(([camera, settings]) => cameraMessage(camera, settings)), inference: engine };
 }

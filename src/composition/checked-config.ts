@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs';
 import { type CheckLookups, checkConfig, type ModelFacts } from '../config/check.ts';
+import { modelsInUse } from '../config/check-inference.ts';
 import { ConfigError, type ConfigIssue } from '../config/issues.ts';
 import { loadConfigFile } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { errorText, isSightlineError, SightlineError } from '../core/errors.ts';
 import type { ModelDescription } from '../core/inference.ts';
-import type { CropKind } from '../core/types.ts';
+import { type FileTrouble, readPemFiles } from '../core/pem-files.ts';
 import { describeModel, listModels, requireWeights } from '../inference/repository.ts';
 import { createDetector, createEmbedder, createTextEmbedder, modelRole } from '../models/kinds.ts';
 import { credentialTroubles } from '../outputs/mqtt-settings.ts';
@@ -22,16 +23,17 @@ export async function loadCheckedConfig(
 ): Promise<CheckedConfig> {
   const loaded = loadConfigFile(path, env);
   const { config, issueAt } = loaded;
+  const { repository, engine } = config.inference;
   const facts = new Map<string, ModelFacts>();
   const broken: ConfigIssue[] = [];
   try {
-    for (const name of await listModels(config.inference.repository)) {
+    for (const name of await listModels(repository)) {
       try {
-        facts.set(name, modelFacts(config.inference.repository, await describeModel(config.inference.repository, name)));
+        facts.set(name, modelFacts(repository, await describeModel(repository, name, engine)));
       } catch (error) {
         // A model that nobody uses may be broken; one that is used is then not in the repository, and this says why.
         if (!isSightlineError(error, 'model.invalid')) throw error;
-        if (modelsInUse(config).has(name)) broken.push(issueAt(['inference', 'repository'], error.message));
+        if (modelsInUse(config).includes(name)) broken.push(issueAt(['inference', 'repository'], error.message));
       }
     }
   } catch (error) {
@@ -43,6 +45,7 @@ export async function loadCheckedConfig(
     modelNames: [...facts.keys()],
     hasFile,
     brokerFiles,
+    tritonFiles,
     issueAt,
   };
   const { issues, warnings } = checkConfig(config, lookups);
@@ -50,27 +53,26 @@ export async function loadCheckedConfig(
   return { config, warnings: [...loaded.warnings, ...warnings] };
 }
 
-function modelsInUse({ cameras, models, watchlist }: Config): ReadonlySet<string> {
-  const used = Object.values(cameras);
-  const detectors = used.flatMap(({ detect }) => detect.map(({ model }) => model));
-  const recognises = (kind: CropKind) => used.some(({ recognise }) => recognise.includes(kind));
-  return new Set([
-    ...detectors,
-    ...(recognises('face') ? [models.face, models.enrolment] : []),
-    ...(recognises('appearance') ? [models.appearance, models.enrolmentBody] : []),
-    ...(watchlist.text ? [models.appearance, models.text] : []),
-  ]);
-}
-
 function hasFile(source: string): boolean | undefined {
   return /^([a-z][a-z0-9+.-]*:\/\/|gst:)/i.test(source) ? undefined : existsSync(source);
 }
 
-function brokerFiles(mqtt: Config['mqtt']): readonly { readonly setting: string; readonly says: string }[] {
-  return credentialTroubles(mqtt).map(({ setting, path, says, cause }) => {
-    const why = cause === undefined ? '' : `: ${errorText(cause)}`;
-    return { setting, says: `${path} ${says}${why}` };
-  });
+interface SaidFile {
+  readonly setting: string;
+  readonly says: string;
+}
+
+function brokerFiles(mqtt: Config['mqtt']): readonly SaidFile[] {
+  return credentialTroubles(mqtt).map(fileText);
+}
+
+function tritonFiles(inference: Config['inference']): readonly SaidFile[] {
+  return readPemFiles(inference, 'inference').troubles.map(fileText);
+}
+
+function fileText({ setting, path, says, cause }: FileTrouble<string>): SaidFile {
+  const why = cause === undefined ? '' : `: ${errorText(cause)}`;
+  return { setting, says: `${path} ${says}${why}` };
 }
 
 /** What is known of a model without running it. Throws `model.invalid`. */

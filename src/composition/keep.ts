@@ -8,7 +8,7 @@ import { Scope } from '../core/scope.ts';
 import { refuseServed } from '../core/socket-file.ts';
 import type { EntryRecord, Store } from '../core/store.ts';
 import type { MatchKind } from '../core/types.ts';
-import { startEmbedded } from '../inference/embedded.ts';
+import { startEngine } from '../inference/engine.ts';
 import { startImageDecoding } from '../models/image.ts';
 import { startStore } from '../store/store.ts';
 import type { Space } from '../watchlist/spaces.ts';
@@ -46,17 +46,16 @@ export async function startKeep(config: Config, ctx: Context): Promise<Keep> {
     const gone = (await findIdentity(join(config.dataDir, 'sightline.db'))) === undefined;
     if (gone) await refuseServed(join(config.dataDir, 'control.sock'));
     startImageDecoding();
-    const { repository, threads } = config.inference;
     // Beside one another: each loads native code, in a thread of its own.
-    const [stored, embedded] = await Promise.allSettled([
+    const [stored, started] = await Promise.allSettled([
       startStore({ directory: config.dataDir }, ctx),
-      startEmbedded({ repository, threads }, ctx),
+      startEngine(config.inference, ctx),
     ]);
     if (stored.status === 'fulfilled') scope.use('store', stored.value);
-    if (embedded.status === 'fulfilled') scope.use('inference', embedded.value);
+    if (started.status === 'fulfilled') scope.use('inference', started.value);
     if (stored.status === 'rejected') throw stored.reason;
-    if (embedded.status === 'rejected') throw embedded.reason;
-    const [store, engine] = [stored.value, embedded.value];
+    if (started.status === 'rejected') throw started.reason;
+    const [store, engine] = [stored.value, started.value];
     const erasing = scope.use('erasing', await startErasing(store.clock, ctx));
     const recognition = scope.use('recognition', await createRecognition(config.models, engine, ctx));
     const descriptions = await createDescriptions(config, recognition.embedders.appearance, engine, ctx);

@@ -6,13 +6,15 @@ import { fileURLToPath } from 'node:url';
 import type { Config } from '../config/schema.ts';
 import type { Context } from '../core/context.ts';
 import type { PartState } from '../core/control.ts';
+import { errorText, isAbort } from '../core/errors.ts';
 import type { FromLegacyView, ToLegacyView } from '../core/legacy-view.ts';
 import type { StreamUser } from '../core/media-door.ts';
 import { noDebugger } from '../core/node-flags.ts';
+import { endOrphans, removePidFile, writePidFile } from '../core/orphans.ts';
 import { streamHa1 } from '../core/stream-login.ts';
 import type { CameraId } from '../core/types.ts';
 import { relayOutput } from '../workers/output.ts';
-import { workerEnvironment } from '../workers/process.ts';
+import { signalGroup, workerEnvironment } from '../workers/process.ts';
 
 /** The program of the legacy view (media/legacy-view.ts), started again when it ends. */
 export interface LegacyView extends AsyncDisposable {
@@ -23,6 +25,8 @@ export interface LegacyView extends AsyncDisposable {
 
 export interface LegacyViewOptions {
   readonly view: Config['media']['legacyView'];
+  /** Ours alone by now: what an earlier daemon left there is ended. */
+  readonly dataDir: string;
   rtspPort(): number | undefined;
   /** Logins of our own that the RTSP server must take; the whole list. */
   onLogins(logins: readonly StreamUser[]): void;
@@ -51,6 +55,8 @@ export function startLegacyView(options: LegacyViewOptions, ctx: Context): Legac
     'sightline_legacy_view_logins_failed_total',
     'Logins at the legacy view with a wrong name or password',
   );
+  const pidFile = join(options.dataDir, 'legacy-view.json');
+  const marker = { SIGHTLINE_LEGACY_VIEW: pidFile };
   const stopping = new AbortController();
   const logins = new Set<StreamUser>();
   let users: readonly StreamUser[] = [];
@@ -68,7 +74,11 @@ export function startLegacyView(options: LegacyViewOptions, ctx: Context): Legac
     options.onLogins([...logins]);
   }
 
+  /** Its own group, as its ffmpegs are of it: what a killed daemon leaves behind is found by that. */
   async function life(rtspPort: number): Promise<void> {
+    const pids = await endOrphans(pidFile, marker, { clock, signal: stopping.signal });
+    if (pids.length > 0) log.warn({ pids }, 'legacy view of an earlier run was ended');
+    if (stopping.signal.aborted) return;
     const environment = workerEnvironment(process.env, {
       name: 'legacy-view',
       token: '',
@@ -78,7 +88,8 @@ export function startLegacyView(options: LegacyViewOptions, ctx: Context): Legac
     });
     const child = fork(fileURLToPath(new URL('../media/legacy-view.ts', import.meta.url)), [], {
       execArgv: [noDebugger],
-      env: environment,
+      env: { ...environment, ...marker },
+      detached: true,
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       serialization: 'advanced',
     });
@@ -89,8 +100,12 @@ export function startLegacyView(options: LegacyViewOptions, ctx: Context): Legac
         clock,
         onSkipped: (lines) => skipped.inc(lines),
       });
+    const { pid } = child;
     const ended = new Promise<void>((resolve) => {
-      child.once('exit', () => resolve());
+      child.once('exit', () => {
+        if (pid !== undefined) signalGroup(pid, 'SIGKILL');
+        resolve();
+      });
       child.once('error', () => resolve());
     });
     const end = () => void child.kill('SIGKILL');
@@ -110,12 +125,23 @@ export function startLegacyView(options: LegacyViewOptions, ctx: Context): Legac
         log.warn({ count: message.count }, 'legacy view login failed');
       } else void lend(message.id, message.camera);
     });
+    if (pid !== undefined)
+      await writePidFile(pidFile, pid).catch((error: unknown) => {
+        log.warn({ err: error }, 'pid file was not written, a crash of the daemon could leave this legacy view behind');
+      });
     send({ type: 'users', users });
     send({ type: 'cameras', cameras });
     send({ type: 'configure', host, port, rtspPort, modules });
     await ended;
     stopping.signal.removeEventListener('abort', end);
     send = () => {};
+    await removePidFile(pidFile).catch((error: unknown) => log.warn({ err: error }, 'pid file was not removed'));
+  }
+
+  function failed(error: unknown): void {
+    if (isAbort(error)) return;
+    reason = `it cannot be started: ${errorText(error)}`;
+    log.error({ reason, retryInMs: againMs }, 'legacy view cannot be served');
   }
 
   async function run(): Promise<void> {
@@ -127,7 +153,7 @@ export function startLegacyView(options: LegacyViewOptions, ctx: Context): Legac
     while (!stopping.signal.aborted) {
       const rtspPort = options.rtspPort();
       if (rtspPort === undefined) reason = 'the RTSP server that it reads from is not open';
-      else await life(rtspPort);
+      else await life(rtspPort).catch(failed);
       if (stopping.signal.aborted) return;
       reason ??= 'its process ended; it is started again';
       await clock.sleep(againMs, stopping.signal).catch(() => {});

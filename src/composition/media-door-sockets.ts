@@ -24,7 +24,7 @@ const refuseWithinMs = 2000;
 
 /** Connections of TLS: their video passes through this process, twice encrypted and copied. */
 const tunnelLimit = 64;
-/** Those of them that have not said hello: the oldest make room for newer ones, and for anybody where all are taken. */
+/** Those of them that have not said hello make room for newer ones, and for anybody where all are taken. */
 const strangerTunnels = { all: tunnelLimit, ofPlace: 16 } as const;
 
 /** What the door needs of the request. Cookies and logins stay here. */
@@ -112,8 +112,9 @@ export function createSocketHandover(options: HandoverOptions): SocketHandover {
 
   /** False: all are taken by people who have shown a ticket. */
   function dig(id: number, { socket, place }: Upgrade): boolean {
-    if (tunnels.size >= tunnelLimit && !sendAway(strangers.takeOldest())) return false;
-    sendAway(strangers.add(id, place));
+    const full = tunnels.size >= tunnelLimit;
+    if (!sendAway(strangers.makeRoom(place, full)) && full) return false;
+    strangers.add(id, place);
     tunnels.set(id, socket);
     options.tunnels(tunnels.size);
     return true;

@@ -38,7 +38,7 @@ export interface MediaDoorOptions {
   onWant(camera: CameraId, annotated: boolean): void;
   /** Each request of `clip` is answered once, also when the door ends meanwhile. */
   onClip(answer: ClipAnswer): void;
-  /** After every start of the process. */
+  /** After every start of the process, and when what it says has changed. */
   onReady?(ready: DoorReady): void;
   /** Program that Node runs; `media/main.ts` by default. */
   readonly program?: string;
@@ -67,7 +67,7 @@ export interface MediaDoor extends AsyncDisposable {
   readonly ready: DoorReady | undefined;
   readonly stats: DoorStats | undefined;
   readonly pid: number | undefined;
-  part(): PartState;
+  parts(): readonly PartState[];
 }
 
 /** Messages that the door has not read, above which boxes are dropped: a few seconds of many cameras. */
@@ -76,7 +76,11 @@ const readyWithinMs = 15_000;
 /** A door that ran for so long was sound. */
 const soundAfterMs = 30_000;
 
-/** Resolves when the door is ready, or when it is clear that it is not yet: `part` says why. */
+function partOf(name: string, reason: string | undefined): PartState {
+  return { name, ready: reason === undefined, ...(reason === undefined ? {} : { reason }) };
+}
+
+/** Resolves when the door is ready, or when it is clear that it is not yet: `parts` says why. */
 export async function startMediaDoor(options: MediaDoorOptions, ctx: Context): Promise<MediaDoor> {
   const { clock, log, metrics } = ctx;
   const flood = new FloodGate(log, clock);
@@ -126,8 +130,8 @@ export async function startMediaDoor(options: MediaDoorOptions, ctx: Context): P
     switch (message.type) {
       case 'ready': {
         const { type: _type, ...what } = message;
+        if (ready === undefined) sockets.open((live, socket) => door?.send(live, socket));
         ready = what;
-        sockets.open((live, socket) => door?.send(live, socket));
         log.info({ ...what }, 'media door ready');
         firstTry.resolve();
         options.onReady?.(what);
@@ -308,9 +312,10 @@ export async function startMediaDoor(options: MediaDoorOptions, ctx: Context): P
     get pid() {
       return door?.pid;
     },
-    part: () => {
+    parts: () => {
       const reason = ready === undefined ? trouble : ready.rtspError;
-      return { name: 'media door', ready: reason === undefined, ...(reason === undefined ? {} : { reason }) };
+      const door = partOf('media door', reason);
+      return settings.rtsp?.tls === undefined ? [door] : [door, partOf('rtsps', reason ?? ready?.rtspsError)];
     },
     [Symbol.asyncDispose]: async () => {
       stopping.abort(new DOMException('the daemon stops', 'AbortError'));

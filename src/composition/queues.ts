@@ -29,6 +29,7 @@ const sources: readonly QueueSource[] = [
     not: { reason: 'replaced' },
   },
   { name: 'network runs', waiting: 'sightline_inference_queue_depth', dropped: 'sightline_inference_shed_total' },
+  { name: 'video to decode', dropped: 'sightline_camera_units_skipped' },
   { name: 'frames to detect', waiting: 'sightline_worker_infer_queue', dropped: 'sightline_camera_frames_dropped' },
   { name: 'alerts to store', waiting: 'sightline_alert_owed', dropped: 'sightline_alert_dropped_total' },
   { name: 'boxes to the media door', dropped: 'sightline_media_frames_dropped_total' },

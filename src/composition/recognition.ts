@@ -19,8 +19,11 @@ export interface Recognition extends Disposable {
   /** The embedders' thresholds with what the configuration says instead; without an embedder nothing is ever like anything. */
   thresholds(config: Config['models']): Readonly<Record<CropKind, Thresholds>>;
   readonly photos: PhotoTools;
-  /** For the slow loop: in order, undefined where a crop gave none. A run that fails as a whole is counted and gives none at all. */
-  embed(batch: readonly Candidate[], signal: AbortSignal): Promise<readonly (Embedding | undefined)[]>;
+  /**
+   * For the slow loop: in order, undefined where a crop gave none. A run that fails as a whole is counted and gives none at all, or `later`
+   * where no server can run it at the moment.
+   */
+  embed(batch: readonly Candidate[], signal: AbortSignal): Promise<readonly (Embedding | 'later' | undefined)[]>;
   /** Loads ahead what `kinds` need; what cannot be is said by `parts` and tried again, every half minute and with the next request. */
   warm(kinds: readonly CropKind[]): Promise<void>;
   parts(): readonly PartState[];
@@ -64,7 +67,9 @@ export async function createRecognition(config: Config['models'], engine: Infere
     found(kind, kind, async () => {
       const model = config[kind];
       const description = await engine.describe(model);
-      const made = createEmbedder(description, createBatcher(engine.infer, description, ctx));
+      // Triton's engine puts requests together itself, for each of its servers.
+      const infer = engine.name === 'triton' ? engine.infer : createBatcher(engine.infer, description, ctx);
+      const made = createEmbedder(description, infer);
       if (made.kind === kind) return made;
       throw new SightlineError('model.invalid', `models.${kind}: ${model} is an embedder for ${made.kind}, not for ${kind}`, {
         details: { model, kind: made.kind },
@@ -110,7 +115,7 @@ export async function createRecognition(config: Config['models'], engine: Infere
     kind: CropKind,
     batch: readonly Candidate[],
     signal: AbortSignal,
-  ): Promise<readonly (Embedding | undefined)[]> {
+  ): Promise<readonly (Embedding | 'later' | undefined)[]> {
     if (batch.length === 0) return [];
     try {
       const cropper = there(kind, croppers[kind]);
@@ -126,6 +131,10 @@ export async function createRecognition(config: Config['models'], engine: Infere
       } else if (embeddings.some((embedding) => embedding !== undefined)) bad.delete(kind);
       return embeddings;
     } catch (error) {
+      if (isSightlineError(error, 'inference.unavailable')) {
+        failedRuns.inc({ kind });
+        return batch.map(() => 'later');
+      }
       if (!isAbort(error)) {
         failedRuns.inc({ kind });
         const reason = errorText(error);
@@ -168,6 +177,11 @@ export async function createRecognition(config: Config['models'], engine: Infere
         if (await engine.load(there(kind, embedders[kind]).model)) bad.delete(kind);
         unavailable.delete(kind);
       } catch (error) {
+        // Until a server can run it, the engine's state says why not.
+        if (isSightlineError(error, 'inference.unavailable')) {
+          unavailable.delete(kind);
+          continue;
+        }
         const reason = errorText(error);
         if (unavailable.get(kind) !== reason)
           ctx.log.error({ kind, model: config[kind], err: error }, 'embedder cannot be loaded');
@@ -183,13 +197,22 @@ export async function createRecognition(config: Config['models'], engine: Infere
     });
   }
 
-  /** Embedders that wait for the engine to come back. */
-  function withoutThread(): (readonly [CropKind, string])[] {
+  /** Embedders that wait for the engine, or for a server, to come back. */
+  function withoutEngine(): (readonly [CropKind, string])[] {
     const states = engine.states();
     return kinds.flatMap((kind) => {
       const state = states.find(({ model }) => model === embedders[kind]?.model);
       return state?.state === 'unavailable' ? [[kind, state.reason]] : [];
     });
+  }
+
+  /** Servers that are not as they should be. */
+  function serverParts(): readonly PartState[] {
+    return (engine.servers?.() ?? []).map(({ name, state, reason }) => ({
+      name: `${engine.name} ${name}`,
+      ready: state === 'ready',
+      ...(state === 'ready' ? {} : { reason: `it is ${state}: ${reason}` }),
+    }));
   }
 
   const retrying = ctx.clock.every(retryMs, () => warm([...new Set([...unavailable.keys(), ...bad.keys()])]));
@@ -224,12 +247,14 @@ export async function createRecognition(config: Config['models'], engine: Infere
       return batch.map(({ kind }) => (kind === 'face' ? faces[next.face++] : bodies[next.appearance++]));
     },
     warm,
-    parts: () =>
-      [...new Map([...uselessOnes(), ...unavailable, ...withoutThread()])].map(([kind, reason]) => ({
+    parts: () => [
+      ...serverParts(),
+      ...[...new Map([...uselessOnes(), ...unavailable, ...withoutEngine()])].map(([kind, reason]) => ({
         name: `embedder ${kind}`,
         ready: false,
         reason,
       })),
+    ],
     [Symbol.dispose]: () => {
       retrying[Symbol.dispose]();
       for (const cropper of Object.values(croppers)) cropper?.[Symbol.dispose]();

@@ -17,6 +17,8 @@ export interface SlowLoop extends AsyncDisposable {
 
 /** Tracks that may wait at once; beyond it the one that waits longest is dropped and offers another crop later. */
 const tracksWaiting = 512;
+/** Crops that nothing can embed at the moment are tried again no sooner. */
+const tryAgainMs = 250;
 /** The deadline of an embedding is 2 s, a search takes milliseconds; what takes this long hangs. */
 const hangsAfterMs = 30_000;
 
@@ -27,7 +29,13 @@ export function startSlowLoop(parts: Omit<Stages, 'waiting' | 'now' | 'batchDone
     'sightline_recognition_last_seconds',
     'When the slow loop last finished a batch, seconds since 1970',
   );
-  const waiting = new LatestByKey<TrackKey, Candidate>(tracksWaiting, (_key, _candidate, reason) => dropped.inc({ reason }));
+  /** Nothing can embed at the moment: of each track the best crop waits, not the newest. */
+  let later = false;
+  const waiting = new LatestByKey<TrackKey, Candidate>(
+    tracksWaiting,
+    (_key, _candidate, reason) => dropped.inc({ reason }),
+    (kept, newer) => later && kept.crop.quality.overall >= newer.crop.quality.overall,
+  );
   const failures = ctx.metrics.counter('sightline_recognition_failures_total', 'Batches of crops that failed as a whole');
   const flood = new FloodGate(ctx.log, ctx.clock);
   const stop = new AbortController();
@@ -44,7 +52,11 @@ export function startSlowLoop(parts: Omit<Stages, 'waiting' | 'now' | 'batchDone
       busy = true;
       beganMs = ctx.clock.mono();
       depth.set(waiting.depth);
-      return await parts.embed(batch, signal);
+      const embeddings = await parts.embed(batch, signal);
+      later = embeddings.includes('later');
+      // They are offered again at once; whatever cannot run them may say so at once as well.
+      if (later) await ctx.clock.sleep(Math.max(0, beganMs + tryAgainMs - ctx.clock.mono()), stop.signal);
+      return embeddings;
     },
     batchDone: (error) => {
       busy = false;

@@ -135,6 +135,7 @@ async function compose(options: VideoOptions, scope: Scope, ctx: Context): Promi
         startLegacyView(
           {
             view: config.media.legacyView,
+            dataDir: config.dataDir,
             rtspPort: () => door.ready?.rtspPort,
             onLogins: (lent) => {
               logins = lent;
@@ -183,7 +184,7 @@ async function compose(options: VideoOptions, scope: Scope, ctx: Context): Promi
       tellCameras(next);
     },
     workers: (workers) => door.workers(workers),
-    parts: () => [door.part(), clips.part(), ...(legacy === undefined ? [] : [legacy.part()])],
+    parts: () => [...door.parts(), clips.part(), ...(legacy === undefined ? [] : [legacy.part()])],
     [Symbol.asyncDispose]: () => scope[Symbol.asyncDispose](),
   };
 }

@@ -65,6 +65,11 @@ export function createWorkerLink(
     'Frames of annotated video that were not drawn, because encoding was behind, or not taken by the media door',
     ['camera'],
   );
+  const skipped = metrics.gauge(
+    'sightline_camera_units_skipped',
+    'Encoded units that were not decoded because decoding was too far behind the camera, since the worker started',
+    ['camera'],
+  );
   const undecodable = metrics.gauge(
     'sightline_camera_undecodable',
     'Pictures that could not be decoded, or not in whole, since the source was opened',
@@ -85,7 +90,16 @@ export function createWorkerLink(
   const cpu = metrics.gauge('sightline_worker_cpu_seconds', 'CPU time of a worker process', ['worker']);
   const runs = metrics.gauge('sightline_detector_runs', 'Runs of a detector since the worker started', ['worker', 'model']);
   const failures = metrics.gauge('sightline_detector_failures', 'Runs of a detector that gave nothing', ['worker', 'model']);
-  const deaths = metrics.gauge('sightline_worker_inference_deaths', 'Times the inference thread of a worker died', ['worker']);
+  const fallback = metrics.gauge(
+    'sightline_detector_fallback',
+    '1 while the embedded engine runs a detector that no Triton server can run',
+    ['worker', 'model'],
+  );
+  const deaths = metrics.gauge(
+    'sightline_worker_inference_deaths',
+    'Times the inference thread of a worker died, or a Triton server was lost to it',
+    ['worker'],
+  );
   /** By worker: why a detector does not work. */
   const failing = new Map<string, ReadonlyMap<string, string>>();
   /** Cameras whose annotated video is watched. */
@@ -124,8 +138,7 @@ export function createWorkerLink(
         [Symbol.dispose]: () => {
           forget();
           for (const model of failing.get(name)?.keys() ?? []) {
-            runs.remove({ worker: name, model });
-            failures.remove({ worker: name, model });
+            for (const gauge of [runs, failures, fallback]) gauge.remove({ worker: name, model });
           }
           failing.delete(name);
           queue.remove({ worker: name });
@@ -154,12 +167,12 @@ export function createWorkerLink(
       deaths.set({ worker }, stats.inferenceDeaths);
       for (const model of failing.get(worker)?.keys() ?? []) {
         if (stats.models.some((known) => known.model === model)) continue;
-        runs.remove({ worker, model });
-        failures.remove({ worker, model });
+        for (const gauge of [runs, failures, fallback]) gauge.remove({ worker, model });
       }
       for (const { model, ...counts } of stats.models) {
         runs.set({ worker, model }, Number(counts.requests));
         failures.set({ worker, model }, Number(counts.failures));
+        fallback.set({ worker, model }, counts.fallback ? 1 : 0);
       }
       failing.set(worker, new Map(stats.models.map((model) => [model.model, model.failing])));
       for (const camera of stats.cameras) {
@@ -173,6 +186,7 @@ export function createWorkerLink(
         crops.set(label, Number(camera.crops));
         videoDropped.set(label, Number(camera.videoDropped));
         annotatedDropped.set(label, Number(camera.annotatedDropped));
+        skipped.set(label, Number(camera.unitsSkipped));
         fps.set(label, camera.fps);
         undecodable.set(label, Number(camera.stream?.undecodable ?? 0));
         media.set(label, (camera.stream?.mediaMs ?? 0) / 1000);
@@ -185,7 +199,7 @@ export function createWorkerLink(
       watched.delete(camera);
       bridge.forget(camera);
       const gauges = [decoded, detected, gated, dropped, unsent, crops, fps, undecodable, media, ahead, videoDropped];
-      for (const gauge of [...gauges, annotatedDropped]) gauge.remove({ camera });
+      for (const gauge of [...gauges, annotatedDropped, skipped]) gauge.remove({ camera });
     },
     parts: () => {
       const reasons = new Map([...failing.values()].flatMap((models) => [...models].filter(([, reason]) => reason !== '')));

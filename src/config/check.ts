@@ -1,6 +1,7 @@
 import { isLoopback } from '../core/loopback.ts';
 import { nearest } from '../core/nearest.ts';
 import { type CropKind, matchKinds } from '../core/types.ts';
+import { checkInference } from './check-inference.ts';
 import { type ConfigIssue, inFileOrder } from './issues.ts';
 import type { CameraConfig, Config, DetectConfig, RuleConfig } from './schema.ts';
 import type { SettingPath } from './settings.ts';
@@ -19,7 +20,7 @@ export interface ModelFacts {
   readonly landmarks: boolean;
   /** Embedding space of an embedder. */
   readonly space?: string;
-  /** Why it cannot run yet: its weights are not there. */
+  /** Why the embedded engine cannot run it yet: its weights are not there. */
   readonly missing?: string;
 }
 
@@ -29,6 +30,8 @@ export interface CheckLookups {
   hasFile?(source: string): boolean | undefined;
   /** What is wrong with the files that the broker's settings name. */
   brokerFiles?(mqtt: Config['mqtt']): readonly { readonly setting: string; readonly says: string }[];
+  /** What is wrong with the files that the settings of Triton name. */
+  tritonFiles?(inference: Config['inference']): readonly { readonly setting: string; readonly says: string }[];
   /** For suggestions. */
   readonly modelNames: readonly string[];
   issueAt(path: SettingPath, message: string): ConfigIssue;
@@ -58,6 +61,7 @@ export function checkConfig(config: Config, lookups: CheckLookups): CheckResult 
     warn: (path, message) => warnings.push(lookups.issueAt(path, message)),
   };
   checkPrograms(check);
+  checkInference(check);
   checkDoors(check);
   for (const [name, camera] of Object.entries(config.cameras)) checkCamera(check, camera, ['cameras', name]);
   checkPresence(check);
@@ -67,9 +71,7 @@ export function checkConfig(config: Config, lookups: CheckLookups): CheckResult 
   return { issues: inFileOrder(issues), warnings: inFileOrder(warnings) };
 }
 
-function checkPrograms({ config, refuse, warn }: Check): void {
-  if (config.inference.engine === 'triton')
-    refuse(['inference', 'engine'], 'triton is not part of this version yet; use embedded');
+function checkPrograms({ config, warn }: Check): void {
   if (Object.values(config.cameras).every((camera) => !camera.enabled))
     warn(['cameras'], 'there is no camera to watch; add one under cameras');
   if (Object.values(config.lists).every((list) => list.kind === 'ignore'))
@@ -192,9 +194,15 @@ function checkDetect({ lookups, refuse }: Check, detect: DetectConfig, path: Set
   }
 }
 
-function checkSight({ lookups, warn }: Check, camera: CameraConfig, path: SettingPath): void {
+/** Why a model cannot run yet. Triton has weights of its own. */
+function missingWeights({ config, lookups }: Check, model: string): string | undefined {
+  return config.inference.engine === 'triton' ? undefined : lookups.describeModel(model)?.missing;
+}
+
+function checkSight(check: Check, camera: CameraConfig, path: SettingPath): void {
+  const { lookups, warn } = check;
   for (const [index, { model }] of camera.detect.entries()) {
-    const missing = lookups.describeModel(model)?.missing;
+    const missing = missingWeights(check, model);
     if (missing !== undefined) warn([...path, 'detect', index, 'model'], `finds nothing yet: ${missing}`);
   }
   // Without the source: an address whose scheme was forgotten may hold a password.
@@ -247,14 +255,16 @@ function checkModels(check: Check): void {
       refuse(['models', kind], lacks(lookups, model, `which compares ${things[kind]} on ${comparing(config, kind)}`));
     else if (facts.kind !== kind)
       refuse(['models', kind], `${model} is of kind ${facts.kind}; expected an embedder of kind ${kind}`);
-    else if (facts.missing !== undefined) warn(['models', kind], `nobody is recognised yet: ${facts.missing}`);
+    const missing = missingWeights(check, model);
+    if (facts?.kind === kind && missing !== undefined) warn(['models', kind], `nobody is recognised yet: ${missing}`);
   }
   checkEnrolment(check, used);
   checkDescriptions(check);
 }
 
 /** Detectors for photos are needed for the kinds that some camera compares. */
-function checkEnrolment({ config, lookups, refuse, warn }: Check, used: ReadonlySet<CropKind>): void {
+function checkEnrolment(check: Check, used: ReadonlySet<CropKind>): void {
+  const { config, lookups, refuse, warn } = check;
   const detectors = [
     { kind: 'face', key: 'enrolment', does: 'gives no five points; expected a face detector such as centerface or yunet' },
     { kind: 'appearance', key: 'enrolmentBody', does: 'does not find person; expected a detector such as yolox_nano' },
@@ -266,12 +276,14 @@ function checkEnrolment({ config, lookups, refuse, warn }: Check, used: Readonly
     const suits = kind === 'face' ? facts?.landmarks : facts?.labels.includes('person');
     if (facts === undefined) refuse(['models', key], lacks(lookups, model, `which finds ${things[kind]} on photos to enrol`));
     else if (suits !== true) refuse(['models', key], `${model} ${does}`);
-    else if (facts.missing !== undefined) warn(['models', key], `nobody can be enrolled yet: ${facts.missing}`);
+    const missing = missingWeights(check, model);
+    if (suits === true && missing !== undefined) warn(['models', key], `nobody can be enrolled yet: ${missing}`);
   }
 }
 
 /** Whether entries described in words can be compared with anything. */
-function checkDescriptions({ config, lookups, refuse, warn }: Check): void {
+function checkDescriptions(check: Check): void {
+  const { config, lookups, refuse, warn } = check;
   if (!config.watchlist.text) return;
   const { appearance, text } = config.models;
   const pictures = lookups.describeModel(appearance);
@@ -282,7 +294,8 @@ function checkDescriptions({ config, lookups, refuse, warn }: Check): void {
       ['models', 'text'],
       `${text} is of kind ${words.kind}; watchlist.text needs an embedder of texts, such as clip_text`,
     );
-  else if (words.missing !== undefined) warn(['models', 'text'], `nobody can be described yet: ${words.missing}`);
+  const missing = missingWeights(check, text);
+  if (words?.kind === 'text' && missing !== undefined) warn(['models', 'text'], `nobody can be described yet: ${missing}`);
   const compares = Object.values(config.cameras).some(({ recognise }) => recognise.includes('appearance'));
   if (!compares)
     warn(

@@ -26,6 +26,9 @@ export type ValueForm =
 
 export const valueForms = z.registry<ValueForm>();
 
+/** Of what may be one value or a list of them: the list. */
+export const listForms = new WeakMap<z.ZodType, z.ZodType>();
+
 export function setting<T extends z.ZodType>(
   schema: T,
   reload: ReloadClass,
@@ -46,6 +49,8 @@ export function section<T extends z.ZodType>(schema: T, description: string): T 
   return schema;
 }
 
+export const fraction = z.number().min(0).max(1);
+
 /** A duration in the file, milliseconds in the program. */
 export function duration(options: { min?: string; max?: string } = {}) {
   const min = parseDuration(options.min ?? '0s') ?? 0;
@@ -56,5 +61,13 @@ export function duration(options: { min?: string; max?: string } = {}) {
     return ms ?? 0;
   });
   valueForms.add(schema, { kind: 'duration', min: options.min, max: options.max });
+  return schema;
+}
+
+/** One value or a list of them in the file, a list in the program. */
+export function oneOrMore(item: z.ZodString, max: number) {
+  const list = z.array(item).min(1).max(max);
+  const schema = z.union([item, list]).transform((value) => (typeof value === 'string' ? [value] : value));
+  listForms.set(schema, list);
   return schema;
 }

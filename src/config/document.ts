@@ -145,7 +145,7 @@ class Reader {
     if (path.length > depthLimit) throw new RangeError('nested too deeply');
     if (isAlias(node)) return this.#readAlias(node, setting, path, keyOffset);
     const offset = (isMap(node) || isSeq(node) || isScalar(node) ? node.range?.[0] : undefined) ?? keyOffset;
-    if (isScalar(node)) return this.#readScalar(node, setting, path, keyOffset, offset);
+    if (isScalar(node)) return this.#readScalar(node, oneOf(setting), path, keyOffset, offset);
     this.places.set(pathKey(path), { key: keyOffset, value: offset });
     if (isMap(node)) return this.#guarded(node, () => this.#readMap(node.items, setting, path));
     if (isSeq(node)) {
@@ -306,6 +306,11 @@ function aliasTargets(document: Document): ReadonlyMap<Alias, unknown> {
     },
   });
   return targets;
+}
+
+/** What a value without a list around it is, where both may stand. */
+function oneOf(setting: SettingNode | undefined): SettingNode | undefined {
+  return setting?.kind === 'list' && setting.single ? setting.item : setting;
 }
 
 /** Unquoted `${PORT}` may stand where a number or true and false belong. */

@@ -118,7 +118,7 @@ function doorFindings(source: SourceDocument): Finding[] {
 function schemaFindings(issues: readonly z.core.$ZodIssue[], source: SourceDocument, root: SettingNode): Finding[] {
   const known = new Set(source.findings.map(({ path }) => JSON.stringify(path)));
   const found: Finding[] = [];
-  for (const issue of issues) {
+  for (const issue of issues.flatMap((each) => unfolded(each, source.value))) {
     const path = issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step));
     const setting = nodeAt(root, path);
     if (setting === undefined || issue.code === 'unrecognized_keys' || known.has(JSON.stringify(path))) continue;
@@ -132,6 +132,14 @@ function schemaFindings(issues: readonly z.core.$ZodIssue[], source: SourceDocum
     }
   }
   return found.filter(({ offset }) => !source.isBroken(offset));
+}
+
+/** Of one value or a list of them: what is wrong with whichever was written. */
+function unfolded(issue: z.core.$ZodIssue, value: unknown): readonly z.core.$ZodIssue[] {
+  if (issue.code !== 'invalid_union') return [issue];
+  const [, ofList = []] = issue.errors;
+  if (!Array.isArray(valueAt(value, issue.path as SettingPath))) return [issue];
+  return ofList.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }));
 }
 
 /** A mistake under an anchor is one mistake, however often the anchor is used. */

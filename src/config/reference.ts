@@ -133,13 +133,15 @@ function schemaOf(node: SettingNode): Readonly<Record<string, unknown>> {
         ...(node.key.kind === 'text' && node.key.pattern !== undefined ? { propertyNames: { pattern: node.key.pattern } } : {}),
         additionalProperties: jsonOf(node.item),
       };
-    case 'list':
-      return {
+    case 'list': {
+      const list = {
         type: ['array', 'null'],
         items: jsonOf(node.item),
         ...(node.min > 0 ? { minItems: node.min } : {}),
         ...(Number.isFinite(node.max) ? { maxItems: node.max } : {}),
       };
+      return node.single ? { anyOf: [jsonOf(node.item), list] } : list;
+    }
     case 'tuple':
       return { type: 'array', items: node.items.map(jsonOf), minItems: node.items.length, maxItems: node.items.length };
     case 'choice':

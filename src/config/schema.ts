@@ -1,17 +1,18 @@
 import { z } from 'zod';
+import { readTritonUrl, tritonUrlForms } from '../core/triton-url.ts';
 import { cropKinds, matchKinds } from '../core/types.ts';
-import { duration, section, setting, worded } from './declare.ts';
+import { duration, fraction, oneOrMore, section, setting, worded } from './declare.ts';
+import { models } from './schema-models.ts';
 
 /**
  * Every setting once: type, range, default, one sentence, and what a reload does to it. Types, defaults, `config/schema.json`,
- * `docs/configuration.md` and `config/sightline.example.yaml` follow from this file.
+ * `docs/configuration.md` and `config/sightline.example.yaml` follow from this file and `schema-models.ts`.
  */
 
 const name = worded(
   z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/),
   'a name of 1 to 64 of a-z, 0-9, _ and -, beginning with a letter or digit',
 );
-const fraction = z.number().min(0).max(1);
 const corner = worded(z.tuple([fraction, fraction]), 'a corner [x, y], both from 0 to 1');
 const polygon = worded(z.array(corner).min(3).max(64), 'a polygon of 3 to 64 corners [x, y], both from 0 to 1');
 export const severities = ['low', 'medium', 'high', 'critical'] as const;
@@ -401,34 +402,10 @@ const media = z.strictObject({
   ),
 });
 
-const descriptionThreshold = z.strictObject({
-  open: setting(
-    fraction.optional(),
-    'live',
-    "Cosine from which a sighting speaks for a description; absent: the model's default.",
-    {
-      example: 0.28,
-    },
-  ),
-  keep: setting(fraction.optional(), 'live', "Cosine that keeps an open episode; absent: the model's default.", {
-    example: 0.25,
-  }),
-});
-
-const threshold = z.strictObject({
-  open: setting(
-    fraction.optional(),
-    'live',
-    "Cosine from which a sighting speaks for an entry; absent: the model's calibrated default.",
-    { example: 0.5 },
-  ),
-  keep: setting(fraction.optional(), 'live', "Cosine that keeps an open episode; absent: the model's default.", {
-    example: 0.4,
-  }),
-  margin: setting(fraction.optional(), 'live', "Least distance to the next entry; absent: the model's default.", {
-    example: 0.05,
-  }),
-});
+const tritonUrl = worded(
+  z.string().refine((text) => readTritonUrl(text) !== undefined),
+  `a Triton server as ${tritonUrlForms}`,
+);
 
 export const configSchema = z.strictObject({
   dataDir: setting(
@@ -444,49 +421,55 @@ export const configSchema = z.strictObject({
         engine: setting(
           z.enum(['embedded', 'triton']).default('embedded'),
           'daemon',
-          'embedded runs in process; triton asks a server.',
+          'embedded runs in process; triton asks servers.',
         ),
-        url: setting(z.string().default('localhost:8001'), 'daemon', 'Triton, gRPC host:port.'),
+        url: setting(
+          oneOrMore(tritonUrl, 16).prefault('localhost:8001'),
+          'daemon',
+          'Triton servers, gRPC; a name with several addresses is as many servers. grpcs:// is TLS.',
+        ),
+        caFile: setting(
+          z.string().min(1).optional(),
+          'daemon',
+          'Certificate authority of the Triton servers, PEM; absent: those that Node.js trusts.',
+          { path: 'config', example: 'ca.pem' },
+        ),
+        certFile: setting(
+          z.string().min(1).optional(),
+          'daemon',
+          'Client certificate for the Triton servers, PEM; needs keyFile.',
+          { path: 'config', example: 'client.pem' },
+        ),
+        keyFile: setting(z.string().min(1).optional(), 'daemon', 'Key of the client certificate, PEM.', {
+          path: 'config',
+          example: 'client.key',
+        }),
+        fallback: setting(
+          z.enum(['none', 'embedded']).default('none'),
+          'daemon',
+          'What runs a model that no Triton server can run at the moment; none: crops wait for a server. embedded takes memory for the networks once it is needed.',
+        ),
+        sharedMemory: setting(
+          z.boolean().default(false),
+          'daemon',
+          'Large tensors through /dev/shm, for Triton servers on this machine that share it.',
+        ),
         repository: setting(
           z.string().min(1).default('model_repository'),
           'daemon',
           'Model repository; relative paths are tried beside this file, then beside the program.',
           { path: 'program' },
         ),
-        threads: setting(z.number().int().min(1).max(64).default(1), 'daemon', 'Threads of one network run, per process.'),
+        threads: setting(
+          z.number().int().min(1).max(64).default(1),
+          'daemon',
+          'Threads of one network run of the embedded engine, per process.',
+        ),
       })
       .prefault({}),
     'Who runs the networks.',
   ),
-  models: section(
-    z
-      .strictObject({
-        face: setting(z.string().min(1).default('face_embed'), 'daemon', 'Embedder for faces.'),
-        appearance: setting(z.string().min(1).default('person_embed'), 'daemon', 'Embedder for bodies and clothes.'),
-        text: setting(
-          z.string().min(1).default('clip_text'),
-          'daemon',
-          'Embedder for descriptions, in the embedding space of `appearance`; only used with `watchlist.text`.',
-        ),
-        enrolment: setting(z.string().min(1).default('centerface'), 'daemon', 'Face detector for photos.'),
-        enrolmentBody: setting(z.string().min(1).default('yolox_nano'), 'daemon', 'Person detector for photos of bodies.'),
-        thresholds: section(
-          z
-            .strictObject({
-              face: section(threshold.prefault({}), 'Of the embedder for faces.'),
-              appearance: section(threshold.prefault({}), 'Of the embedder for bodies and clothes.'),
-              description: section(
-                descriptionThreshold.prefault({}),
-                'Of bodies beside descriptions. There is no margin: several descriptions may fit one body.',
-              ),
-            })
-            .prefault({}),
-          'Instead of the calibrated thresholds of the embedders (docs/models.md).',
-        ),
-      })
-      .prefault({}),
-    'Which models are used for what.',
-  ),
+  models: section(models.prefault({}), 'Which models are used for what.'),
   mqtt: section(mqtt.prefault({}), 'Where alerts go.'),
   http: section(
     z

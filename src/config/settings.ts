@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { parseDuration } from '../core/duration.ts';
-import { type ReloadClass, settingMeta, valueForms } from './declare.ts';
+import { listForms, type ReloadClass, settingMeta, valueForms } from './declare.ts';
 import { configSchema } from './schema.ts';
 
 /**
@@ -29,7 +29,14 @@ export type SettingNode = NodeBase &
   (
     | { readonly kind: 'section'; readonly fields: ReadonlyMap<string, SettingNode> }
     | { readonly kind: 'map'; readonly key: SettingNode; readonly item: SettingNode }
-    | { readonly kind: 'list'; readonly item: SettingNode; readonly min: number; readonly max: number }
+    | {
+        readonly kind: 'list';
+        readonly item: SettingNode;
+        readonly min: number;
+        readonly max: number;
+        /** One item may stand there without a list around it. */
+        readonly single: boolean;
+      }
     | { readonly kind: 'tuple'; readonly items: readonly SettingNode[] }
     | {
         readonly kind: 'text';
@@ -53,6 +60,7 @@ export type SettingNode = NodeBase &
 export type SettingPath = readonly (string | number)[];
 
 type Shape = DistributiveOmit<SettingNode, keyof NodeBase>;
+type ListShape = Extract<Shape, { kind: 'list' }>;
 type DistributiveOmit<T, K extends keyof T> = T extends unknown ? Omit<T, K> : never;
 
 function limits(schema: z.ZodType): { min: number; max: number; above: number; step: number; whole: boolean } {
@@ -94,6 +102,8 @@ function limits(schema: z.ZodType): { min: number; max: number; above: number; s
 function shapeOf(schema: z.ZodType, inherited: Inherited): Shape {
   const form = valueForms.get(schema);
   if (form?.kind === 'duration') return { kind: 'duration', min: form.min, max: form.max };
+  const list = listForms.get(schema);
+  if (list !== undefined) return { ...(shapeOf(list, inherited) as ListShape), single: true };
   const { min, max, above, step, whole } = limits(schema);
   if (schema instanceof z.ZodObject) {
     const fields = Object.entries(schema.shape as Record<string, z.ZodType>);
@@ -107,7 +117,7 @@ function shapeOf(schema: z.ZodType, inherited: Inherited): Shape {
     };
   }
   if (schema instanceof z.ZodArray)
-    return { kind: 'list', item: nodeOf(schema.element as z.ZodType, inherited), min: Math.max(0, min), max };
+    return { kind: 'list', item: nodeOf(schema.element as z.ZodType, inherited), min: Math.max(0, min), max, single: false };
   if (schema instanceof z.ZodTuple)
     return { kind: 'tuple', items: schema._zod.def.items.map((item) => nodeOf(item as z.ZodType, inherited)) };
   if (schema instanceof z.ZodEnum) return { kind: 'choice', choices: schema.options.map(String) };
@@ -205,7 +215,9 @@ export function allowedText(node: SettingNode): string {
     case 'map':
       return `a section of names, each ${allowedText(node.item)}`;
     case 'list':
-      return `a list${count(node.min, node.max)}, each ${allowedText(node.item)}`;
+      return node.single
+        ? `${allowedText(node.item)}, or a list${count(node.min, node.max)} of them`
+        : `a list${count(node.min, node.max)}, each ${allowedText(node.item)}`;
     case 'tuple':
       return `a list of ${node.items.length}: ${node.items.map(allowedText).join(', ')}`;
     case 'choice':

@@ -33,6 +33,7 @@ export const errorCodes = [
   'media.unavailable',
   'model.catalogue',
   'model.download',
+  'model.foreign',
   'model.invalid',
   'model.missing',
   'model.unknown',

@@ -35,6 +35,8 @@ export interface InferOptions {
   /** Whom fairness is counted for: the camera, or `enrolment`. */
   readonly stream: string;
   readonly priority?: 'live' | 'background';
+  /** Rejects with `inference.unavailable` as soon as no server can run it, instead of waiting for one until the deadline. */
+  readonly impatient?: boolean;
   readonly trace?: string;
   /**
    * Called at most once, when nobody reads the inputs any more, whether the request was answered, refused or given up; a run that was
@@ -67,7 +69,7 @@ export interface TensorContract {
 /** A model as its `config.pbtxt` describes it. */
 export interface ModelDescription {
   readonly name: string;
-  /** Highest version folder present, e.g. `1`. */
+  /** Highest version folder present, e.g. `1`; empty for whichever a server has. */
   readonly version: string;
   /** 0: the graph has no batch axis of its own. */
   readonly maxBatchSize: number;
@@ -82,9 +84,19 @@ export interface ModelDescription {
 }
 
 export type ModelState =
-  | { readonly state: 'ready'; readonly model: string }
+  /** `reason`: it runs, but not where it should. */
+  | { readonly state: 'ready'; readonly model: string; readonly reason?: string }
   | { readonly state: 'loading'; readonly model: string }
   | { readonly state: 'unavailable'; readonly model: string; readonly reason: string };
+
+/** A server that runs networks, as it is now. */
+export interface InferenceServer {
+  readonly name: string;
+  /** `busy`: it says that it is not ready, because a model is being loaded or is broken; models that are there answer. */
+  readonly state: 'unknown' | 'ready' | 'busy' | 'away';
+  /** Why it is not ready. */
+  readonly reason: string;
+}
 
 export interface InferenceEngine extends AsyncDisposable {
   readonly name: 'embedded' | 'triton';
@@ -97,6 +109,8 @@ export interface InferenceEngine extends AsyncDisposable {
    */
   load(model: string): Promise<boolean>;
   states(): readonly ModelState[];
+  /** Those that it asks; absent where it runs networks itself. */
+  servers?(): readonly InferenceServer[];
   /** Times that it had to begin anew: its thread died, its server was gone. */
   readonly deaths: number;
 }

@@ -113,10 +113,16 @@ export type ToDoor =
 
 export type FromDoor =
   /**
-   * What of `configure` came true. `rtspError`: why the RTSP server could not be opened; the rest works all the same, it is tried again, and
-   * this is said again once it is open.
+   * What of `configure` came true. `rtspError`: why the RTSP server could not be opened; `rtspsError`: why RTSPS beside it could not. The
+   * rest works all the same, it is tried again, and this is said again whenever it has changed.
    */
-  | { readonly type: 'ready'; readonly rtspPort?: number; readonly rtspsPort?: number; readonly rtspError?: string }
+  | {
+      readonly type: 'ready';
+      readonly rtspPort?: number;
+      readonly rtspsPort?: number;
+      readonly rtspError?: string;
+      readonly rtspsError?: string;
+    }
   /** Without what `configure` asked for the process is of no use, and ends. */
   | { readonly type: 'failed'; readonly reason: string }
   /** The socket of `live` has arrived: the daemon sends the next one. */

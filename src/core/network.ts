@@ -1,11 +1,16 @@
-import { isIP, isIPv6 } from 'node:net';
+import { isIP, isIPv6, type Socket } from 'node:net';
 
 /** Addresses of callers as what they are compared by. Pure. */
 
-/** IPv4 in IPv6 (RFC 4291, section 2.5.5.2) as IPv4, no zone; undefined for what is no address. */
+/** IPv4 in IPv6 (RFC 4291, section 2.5.5.2) as IPv4. A zone stays: without it nothing can be sent to a link-local address. */
+export function unmapped(address: string): string {
+  return address.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, '');
+}
+
+/** What an address is compared by: `unmapped`, no zone; undefined for what is no address. */
 export function plainAddress(text: string | undefined): string | undefined {
   const [bare = ''] = (text ?? '').trim().split('%');
-  const address = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(bare)?.[1] ?? bare;
+  const address = unmapped(bare);
   return isIP(address) === 0 ? undefined : address.toLowerCase();
 }
 
@@ -22,4 +27,9 @@ export function networkOf(address: string): string {
     .slice(0, 4)
     .map((group) => Number.parseInt(group, 16).toString(16))
     .join(':');
+}
+
+/** Who is at the other end: the same for a connection and for the TLS in it; undefined for one that is over. */
+export function peerOf({ remoteAddress, remotePort }: Pick<Socket, 'remoteAddress' | 'remotePort'>): string | undefined {
+  return remoteAddress === undefined ? undefined : `${remoteAddress} ${remotePort}`;
 }

@@ -56,6 +56,8 @@ export interface StreamFigures {
   readonly bFrames: { readonly depth: number; readonly delayMs: number };
   /** Gaps in the time stamps, in frames; undefined when the frame rate varies, so that nobody can tell. */
   readonly lostFrames?: number;
+  /** Frames that came and were not decoded, because this machine was too far behind. */
+  readonly skipped: number;
   readonly undecodable: number;
   /** Times that the source went away and came back. */
   readonly interruptions: number;

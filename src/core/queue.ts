@@ -62,17 +62,25 @@ export class BoundedQueue<T> implements AsyncIterable<T> {
   }
 }
 
-/** The newest item per key, oldest key first; a newer item of a key replaces the waiting one in its place. */
+export type WhyDropped = 'replaced' | 'full' | 'closed';
+
+/** One item per key, oldest key first; a newer one of a key replaces the waiting one in its place, unless `prefers` the waiting one. */
 export class LatestByKey<K, T> {
   readonly #items = new Map<K, T>();
   readonly #limit: number;
-  readonly #onDrop: (key: K, item: T, why: 'replaced' | 'full') => void;
+  readonly #onDrop: (key: K, item: T, why: WhyDropped) => void;
+  readonly #prefers: (waiting: T, newer: T) => boolean;
   #wake: (() => void) | undefined;
   #closed = false;
 
-  constructor(limit: number, onDrop: (key: K, item: T, why: 'replaced' | 'full') => void = () => {}) {
+  constructor(
+    limit: number,
+    onDrop: (key: K, item: T, why: WhyDropped) => void = () => {},
+    prefers: (waiting: T, newer: T) => boolean = () => false,
+  ) {
     this.#limit = limit;
     this.#onDrop = onDrop;
+    this.#prefers = prefers;
   }
 
   get depth(): number {
@@ -82,6 +90,10 @@ export class LatestByKey<K, T> {
   put(key: K, item: T): void {
     if (this.#closed) return;
     const waiting = this.#items.get(key);
+    if (waiting !== undefined && this.#prefers(waiting, item)) {
+      this.#onDrop(key, item, 'replaced');
+      return;
+    }
     if (waiting !== undefined) this.#onDrop(key, waiting, 'replaced');
     else if (this.#items.size >= this.#limit) {
       const oldest = this.#items.entries().next().value;
@@ -92,6 +104,18 @@ export class LatestByKey<K, T> {
     }
     this.#items.set(key, item);
     this.#wake?.();
+  }
+
+  /** For what was taken and could not be used yet: newer ones have come meanwhile. Once closed, nothing that waits can be used any more. */
+  putBack(key: K, item: T): void {
+    if (this.#closed) {
+      for (const [waitingKey, waiting] of [...this.#items, [key, item] as const]) this.#onDrop(waitingKey, waiting, 'closed');
+      this.#items.clear();
+      return;
+    }
+    const newer = this.#items.get(key);
+    if (newer === undefined || this.#prefers(item, newer)) this.put(key, item);
+    else this.#onDrop(key, item, 'replaced');
   }
 
   close(): void {

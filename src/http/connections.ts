@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Context } from '../core/context.ts';
 import { FloodGate } from '../core/log.ts';
+import { peerOf } from '../core/network.ts';
 import { Strangers } from '../core/strangers.ts';
 
 /**
@@ -37,11 +38,6 @@ interface Connection {
   readonly place: string | undefined;
 }
 
-/** The same for a connection and for the TLS in it; undefined for one that is over. */
-function keyOf({ remoteAddress, remotePort }: Socket): string | undefined {
-  return remoteAddress === undefined ? undefined : `${remoteAddress} ${remotePort}`;
-}
-
 export function createConnections({ limits, placeOf }: ConnectionsOptions, { log, clock, metrics }: Context): Connections {
   const turnedAway = metrics.counter(
     'sightline_http_turned_away_total',
@@ -60,20 +56,21 @@ export function createConnections({ limits, placeOf }: ConnectionsOptions, { log
 
   return {
     accept: (socket) => {
-      const key = keyOf(socket);
-      if (key === undefined) return;
+      const peer = peerOf(socket);
+      if (peer === undefined) return;
       const connection: Connection = { socket, place: placeOf(socket.remoteAddress) };
-      connections.set(key, connection);
+      connections.set(peer, connection);
       socket.once('close', () => {
         strangers.delete(connection);
         known.delete(connection);
-        if (connections.get(key) === connection) connections.delete(key);
+        if (connections.get(peer) === connection) connections.delete(peer);
       });
-      const leaving = strangers.add(connection, connection.place);
+      const leaving = strangers.makeRoom(connection.place);
+      strangers.add(connection, connection.place);
       if (leaving !== undefined) turnAway(leaving);
     },
     known: (socket) => {
-      const connection = connections.get(keyOf(socket) ?? '');
+      const connection = connections.get(peerOf(socket) ?? '');
       if (connection === undefined || known.has(connection) || known.size >= limits.known) return;
       const { place } = connection;
       if (place !== undefined) {

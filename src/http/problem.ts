@@ -41,6 +41,7 @@ const statuses: Readonly<Record<string, number>> = {
   'inference.deadline': 503,
   'inference.failed': 503,
   'inference.closed': 503,
+  'inference.unavailable': 503,
   'model.missing': 503,
   'model.invalid': 503,
   'media.unavailable': 503,

@@ -31,7 +31,7 @@ export async function listModels(directory: string): Promise<readonly string[]> 
 
 /**
  * Describes one model. Rejects with `model.unknown` (naming the models there are) or `model.invalid` (naming file and line).
- * With `triton` the model may be of any backend, and an ensemble: the server runs it. A model whose weights are not there is described
+ * With `triton` the model may be of any backend, and an ensemble: the server runs it, in its latest version where none is here. A model whose weights are not there is described
  * without `weights`; `requireWeights` gives the reason for that.
  */
 export async function describeModel(
@@ -53,7 +53,7 @@ export async function describeModel(
     throw new SightlineError('model.invalid', `${file}: name "${config.name}" differs from its folder "${model}"`, {
       details: { model, file },
     });
-  const { version, weights } = await findVersion(join(directory, model), config);
+  const { version, weights } = await findVersion(join(directory, model), config, engine);
   const { labelFile } = config;
   const labels = labelFile === undefined ? undefined : await readLabels(join(directory, model, labelFile), model);
   return {
@@ -86,7 +86,7 @@ async function readLabels(file: string, model: string): Promise<readonly string[
 /** The path of a described model's weights, or `model.missing` with the remedy. */
 export function requireWeights(directory: string, model: ModelDescription): string {
   if (model.weights !== undefined) return model.weights;
-  const file = join(directory, model.name, model.version, 'model.onnx');
+  const file = join(directory, model.name, model.version || '1', 'model.onnx');
   throw new SightlineError(
     'model.missing',
     `${model.name} has no weights at ${file}; get them with "sightline models fetch ${model.name}" or "sightline models add FILE --as ${model.name}"`,
@@ -94,7 +94,11 @@ export function requireWeights(directory: string, model: ModelDescription): stri
   );
 }
 
-async function findVersion(folder: string, config: ModelConfig): Promise<{ version: string; weights?: string }> {
+async function findVersion(
+  folder: string,
+  config: ModelConfig,
+  engine: 'embedded' | 'triton',
+): Promise<{ version: string; weights?: string }> {
   const versions = (await readdir(folder))
     .filter((name) => versionName.test(name) && (config.versions?.includes(Number(name)) ?? true))
     .sort((a, b) => Number(b) - Number(a));
@@ -102,7 +106,8 @@ async function findVersion(folder: string, config: ModelConfig): Promise<{ versi
     const weights = join(folder, version, config.fileName);
     if (await isFile(weights)) return { version, weights };
   }
-  return { version: versions[0] ?? String(config.versions?.[0] ?? 1) };
+  const [stated = engine === 'triton' ? '' : 1] = config.versions ?? [];
+  return { version: versions[0] ?? String(stated) };
 }
 
 async function unknownModel(directory: string, model: string): Promise<SightlineError> {

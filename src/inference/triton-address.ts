@@ -1,38 +1,11 @@
 import { isIP, isIPv6 } from 'node:net';
-import { SightlineError } from '../core/errors.ts';
+import type { TritonUrl } from '../core/triton-url.ts';
 
 /** Where servers of the configuration are. Pure. */
-
-/** A name or an address as it is configured. */
-export interface TritonUrl {
-  readonly host: string;
-  readonly port: number;
-  readonly tls: boolean;
-}
 
 /** One server: an address of a name. */
 export interface TritonAddress extends TritonUrl {
   readonly ip: string;
-}
-
-/** Triton's own: [server:src/command_line_parser.h]. */
-const defaultPort = 8001;
-
-/**
- * `host`, `host:port`, `[::1]:8001`, each with `grpc://` or, for TLS, `grpcs://` in front. Throws `config.invalid`.
- */
-export function parseTritonUrl(text: string): TritonUrl {
-  const [, scheme = 'grpc', bracketed, plain, digits] =
-    /^(?:(grpcs?):\/\/)?(?:\[([0-9a-fA-F:.]+)\]|([^[\]:/@?#\s]+))(?::(\d{1,5}))?\/?$/.exec(text) ?? [];
-  const host = bracketed ?? plain;
-  const port = digits === undefined ? defaultPort : Number(digits);
-  if (host === undefined || port < 1 || port > 65_535 || (bracketed !== undefined && !isIPv6(bracketed)))
-    throw new SightlineError(
-      'config.invalid',
-      // The text may hold a password that does not belong there.
-      `"${text.replace(/\/\/[^/]*@/, '//***@')}" is not the address of a Triton server; allowed is host:port, [::1]:8001, grpc://host:port or grpcs://host:port`,
-    );
-  return { host, port, tls: scheme === 'grpcs' };
 }
 
 /**

@@ -19,7 +19,7 @@ export interface ServedContract {
 export function servedContract(model: ModelDescription, metadata: ModelMetadataResponse, config: ModelConfig): ServedContract {
   const differences: string[] = [];
   const warnings: string[] = [];
-  if (!metadata.versions.includes(model.version))
+  if (model.version !== '' && !metadata.versions.includes(model.version))
     differences.push(`version ${model.version} is not served; served are ${metadata.versions.join(', ') || 'none'}`);
   if (model.maxBatchSize > 0 !== config.maxBatchSize > 0)
     differences.push(

@@ -100,6 +100,20 @@ export function inferenceError(error: unknown, model: string, server: string): S
   });
 }
 
+/** The same after the last try: servers that go away again and again, or do not have the model, say nothing about the request. */
+export function givenUp(error: unknown, model: string, server: string): SightlineError {
+  const kind = failureKind(error);
+  if (kind !== 'server' && kind !== 'model') return inferenceError(error, model, server);
+  const text = error instanceof Error ? error.message : String(error);
+  return new SightlineError(
+    'inference.unavailable',
+    `no triton server could run ${model}; the last was ${server}: ${firstLine(text)}`,
+    {
+      details: { model, server },
+    },
+  );
+}
+
 /** Python stacks of the server stay out of messages. */
 export function firstLine(text: string): string {
   const [line = ''] = text.split(/\n\s*\n?At:|\n/);

@@ -7,7 +7,7 @@ import { type FairLimits, FairQueue } from './fair-queue.ts';
 import type { InferenceMetrics } from './metrics.ts';
 import { abortReason, closedError, lateError, overloadError } from './refusals.ts';
 import { answerProblems } from './triton-contract.ts';
-import { failureKind, firstLine, inferenceError, TritonStatus } from './triton-failures.ts';
+import { failureKind, firstLine, givenUp, inferenceError, TritonStatus } from './triton-failures.ts';
 import type { PoolServer, TritonPool } from './triton-pool.ts';
 import type { Flight, Seat } from './triton-seat.ts';
 import { Seats } from './triton-seats.ts';
@@ -132,7 +132,7 @@ export class Lane {
       else if (item.gone !== undefined) {
         // The server goes on with it whatever we say: what it still has to do counts until it answers.
         this.#house.metrics.failures.inc({ model: this.model.name });
-        item.answer.reject(lateError(this.model.name, item.stream, clock.mono() - sinceMs));
+        item.answer.reject(this.#tooLate(item));
       }
     };
     limit.signal.addEventListener('abort', giveUp, { once: true });
@@ -168,6 +168,10 @@ export class Lane {
   #send(): void {
     if (this.#closed.signal.aborted || this.#queue.depth === 0) return;
     this.seats.check();
+    if (this.seats.usable().length === 0) {
+      this.#turnAway();
+      return;
+    }
     /** Servers for which there is nothing but what failed there before. */
     const passed = new Set<Seat>();
     while (this.#queue.depth > 0) {
@@ -355,6 +359,13 @@ export class Lane {
     this.pump();
   }
 
+  /** There is no server: who would not wait for one is told so. */
+  #turnAway(): void {
+    const leaving = [...this.#queue.items()].filter(({ options }) => options.impatient === true);
+    for (const item of leaving) if (this.#queue.remove(item)) this.#shed(item, 'deadline');
+    if (leaving.length > 0) this.#house.depthChanged();
+  }
+
   /** What becomes of requests whose run failed, and of the server. */
   #failed(seat: Seat, batch: readonly Waiting[], error: unknown, left: string | undefined): void {
     const waiting = batch.filter((item) => !item.over);
@@ -402,7 +413,7 @@ export class Lane {
         seat.failures += 1;
         for (const item of waiting) {
           this.#house.metrics.failures.inc({ model: this.model.name });
-          item.answer.reject(lateError(this.model.name, item.stream, this.#house.ctx.clock.mono() - item.sinceMs));
+          item.answer.reject(this.#tooLate(item));
         }
         return;
       default:
@@ -413,6 +424,12 @@ export class Lane {
           again('alone');
         } else this.#refuse(waiting, inferenceError(error, this.model.name, seat.server.name));
     }
+  }
+
+  /** Out of time: whether there was a server that could have been in time makes the difference. */
+  #tooLate({ stream, sinceMs }: Waiting): SightlineError {
+    if (this.seats.usable().length === 0) return this.seats.unavailable();
+    return lateError(this.model.name, stream, this.#house.ctx.clock.mono() - sinceMs);
   }
 
   #refuse(items: readonly Waiting[], error: SightlineError): void {
@@ -427,7 +444,7 @@ export class Lane {
     item.tries += 1;
     item.avoid = seat.server;
     if (item.over || this.#house.ctx.clock.mono() >= item.deadlineMs) this.#shed(item, 'deadline');
-    else if (item.tries >= mostTries) this.#refuse([item], inferenceError(error, this.model.name, seat.server.name));
+    else if (item.tries >= mostTries) this.#refuse([item], givenUp(error, this.model.name, seat.server.name));
     else {
       this.#house.metrics.retries.inc({ model: this.model.name, reason });
       this.#queue.putBack(item);
@@ -437,14 +454,12 @@ export class Lane {
 
   /** For what was not answered and will not be sent. */
   #shed(item: Waiting, reason: 'deadline' | 'overload'): void {
-    const { metrics, flood, ctx } = this.#house;
+    const { metrics, flood } = this.#house;
     const { name } = this.model;
     const { stream } = item;
     const nobody = reason === 'deadline' && this.seats.usable().length === 0;
     metrics.shed.inc({ reason });
     flood.warn('inference request shed', { model: name, stream, reason: nobody ? 'no server' : reason });
-    const waitedMs = ctx.clock.mono() - item.sinceMs;
-    if (nobody) item.answer.reject(this.seats.unavailable());
-    else item.answer.reject(reason === 'deadline' ? lateError(name, stream, waitedMs) : overloadError(name, stream));
+    item.answer.reject(reason === 'deadline' ? this.#tooLate(item) : overloadError(name, stream));
   }
 }

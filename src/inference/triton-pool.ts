@@ -3,7 +3,9 @@ import { isIP } from 'node:net';
 import { Backoff } from '../core/backoff.ts';
 import type { Context } from '../core/context.ts';
 import { errorText, isAbort } from '../core/errors.ts';
-import { addressesOf, addressText, type TritonAddress, type TritonUrl } from './triton-address.ts';
+import type { InferenceServer } from '../core/inference.ts';
+import type { TritonUrl } from '../core/triton-url.ts';
+import { addressesOf, addressText, type TritonAddress } from './triton-address.ts';
 import { TritonClient, type TritonClientOptions } from './triton-client.ts';
 import { firstLine } from './triton-failures.ts';
 
@@ -11,16 +13,11 @@ import { firstLine } from './triton-failures.ts';
  * `ready`: asked for requests. `busy`: it lives but says that it is not ready, because a model is being loaded or is broken; models that
  * are there answer. `away`: it cannot be reached, says that it ends, or does not answer.
  */
-export type ServerState = 'unknown' | 'ready' | 'busy' | 'away';
+export type ServerState = InferenceServer['state'];
 
-export interface PoolServer {
-  /** Its address in messages. */
-  readonly name: string;
+export interface PoolServer extends InferenceServer {
   readonly address: TritonAddress;
   readonly client: TritonClient;
-  readonly state: ServerState;
-  /** Why it is not ready. */
-  readonly reason: string;
 }
 
 export interface PoolOptions {
@@ -34,6 +31,8 @@ export interface PoolOptions {
 const askEveryMs = 500;
 const answerWithinMs = 1000;
 const resolveEveryMs = 10_000;
+const resolveAgainMs = 2000;
+const lookUpWithinMs = 1000;
 /** Questions without an answer before a connection is made anew: nothing else ends one whose other end is gone without a word. */
 const reconnectAfter = 3;
 
@@ -47,8 +46,8 @@ interface Member extends PoolServer {
 }
 
 /**
- * The servers of a configuration: each is asked all the time whether it is ready. Names are looked up again every 10 s; what they no
- * longer lead to is left. `changed` is called after every change of a server's state and for those that are left.
+ * The servers of a configuration: each is asked all the time whether it is ready. Names are looked up again every 10 s, every 2 s while one
+ * leads nowhere; what they no longer lead to is left. `changed` is called after every change of a server's state and for those that are left.
  */
 export class TritonPool implements AsyncDisposable {
   readonly #options: PoolOptions;
@@ -57,6 +56,10 @@ export class TritonPool implements AsyncDisposable {
   readonly #closed = new AbortController();
   readonly #loops = new Set<Promise<void>>();
   readonly #changed: (server: PoolServer, before: ServerState) => void;
+  /** Addresses that names led to when they were last looked up. */
+  readonly #found = new Map<string, readonly string[]>();
+  /** Names that are being looked up: nothing ends that but the system. */
+  readonly #looking = new Map<string, Promise<void>>();
   /** Names that cannot be looked up, and why. */
   readonly #unresolved = new Map<string, string>();
   #deaths = 0;
@@ -78,6 +81,13 @@ export class TritonPool implements AsyncDisposable {
 
   get servers(): readonly PoolServer[] {
     return [...this.#members.values()];
+  }
+
+  /** Names without an address that leads anywhere, as servers that are away. */
+  get unresolved(): readonly InferenceServer[] {
+    return [...this.#unresolved]
+      .filter(([host]) => !this.servers.some(({ address }) => address.host === host))
+      .map(([name, why]) => ({ name, state: 'away', reason: `it has no address (${why})` }));
   }
 
   /** Times that a server which had been there was lost. */
@@ -118,7 +128,7 @@ export class TritonPool implements AsyncDisposable {
     if (this.#options.urls.every(({ host }) => isIP(host) !== 0)) return;
     while (!signal.aborted) {
       try {
-        await this.#ctx.clock.sleep(resolveEveryMs, signal);
+        await this.#ctx.clock.sleep(this.#unresolved.size > 0 ? resolveAgainMs : resolveEveryMs, signal);
         const before = new Set(this.#members.values());
         await this.#resolve();
         for (const member of this.#members.values()) if (!before.has(member)) this.#track(this.#watch(member));
@@ -130,11 +140,8 @@ export class TritonPool implements AsyncDisposable {
 
   async #resolve(): Promise<void> {
     const wanted = new Map<string, TritonAddress>();
-    for (const url of this.#options.urls) {
-      const before = [...this.#members.values()].map(({ address }) => address).filter(({ host }) => host === url.host);
-      const found = await this.#lookUp(url, before);
+    for (const found of await Promise.all(this.#options.urls.map((url) => this.#lookUp(url))))
       for (const address of found) wanted.set(addressText(address), address);
-    }
     if (this.#closed.signal.aborted) return;
     for (const [name, member] of this.#members) {
       if (wanted.has(name)) continue;
@@ -159,18 +166,29 @@ export class TritonPool implements AsyncDisposable {
     }
   }
 
-  /** A name that cannot be looked up keeps the addresses it had. */
-  async #lookUp(url: TritonUrl, before: readonly TritonAddress[]): Promise<readonly TritonAddress[]> {
-    if (isIP(url.host) !== 0) return addressesOf(url, [url.host]);
+  /** A name that cannot be looked up, or takes long, keeps the addresses it had. */
+  async #lookUp(url: TritonUrl): Promise<readonly TritonAddress[]> {
+    const { host } = url;
+    if (isIP(host) !== 0) return addressesOf(url, [host]);
+    let looked = this.#looking.get(host);
+    if (looked === undefined) {
+      looked = this.#askName(host).finally(() => this.#looking.delete(host));
+      this.#looking.set(host, looked);
+    }
+    using limit = this.#ctx.clock.deadline(lookUpWithinMs);
+    const late = new Promise<void>((done) => limit.signal.addEventListener('abort', () => done(), { once: true }));
+    await Promise.race([looked, late]);
+    if (!this.#found.has(host) && !this.#unresolved.has(host)) this.#unresolved.set(host, 'it is still being looked up');
+    return addressesOf(url, this.#found.get(host) ?? []);
+  }
+
+  async #askName(host: string): Promise<void> {
     try {
-      const resolve = this.#options.resolve ?? systemAddresses;
-      const found = addressesOf(url, await resolve(url.host));
-      this.#unresolved.delete(url.host);
-      return found;
+      this.#found.set(host, await (this.#options.resolve ?? systemAddresses)(host));
+      this.#unresolved.delete(host);
     } catch (error) {
-      if (!this.#unresolved.has(url.host)) this.#ctx.log.warn({ host: url.host, err: error }, 'triton server has no address');
-      this.#unresolved.set(url.host, errorText(error));
-      return before.filter(({ port }) => port === url.port);
+      if (!this.#unresolved.has(host)) this.#ctx.log.warn({ host, err: error }, 'triton server has no address');
+      this.#unresolved.set(host, errorText(error));
     }
   }
 

@@ -41,6 +41,8 @@ export class Seat {
   failures = 0;
   /** It hangs, and there is no other to go to. */
   stalled = false;
+  /** It counts as hanging no longer than this while nothing is under way there. */
+  stalledUntilMs = 0;
   #rows = 0;
   #rowMs: number | undefined;
   #deviationMs = 0;

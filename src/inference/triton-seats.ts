@@ -99,6 +99,8 @@ export class Seats {
     for (const seat of this.#seats.values()) {
       if (seat.server.state === 'away' && this.usable().length > 0)
         for (const flight of seat.flights) flight.leave(seat.server.reason);
+      // Nobody may ask it any more: it gets another chance.
+      if (seat.stalled && seat.flights.length === 0 && nowMs >= seat.stalledUntilMs) seat.stalled = false;
       const silentMs = seat.state.is === 'ready' ? seat.stalledMs(nowMs) : undefined;
       if (silentMs === undefined) continue;
       const reason = `has not answered for ${(silentMs / 1000).toFixed(1)} s`;
@@ -106,6 +108,7 @@ export class Seats {
       if (!elsewhere) {
         if (!seat.stalled) this.#flood.warn('model hangs', { model: this.#model.name, server: seat.server.name, reason });
         seat.stalled = true;
+        seat.stalledUntilMs = nowMs + tryAgainMs;
         continue;
       }
       // One request at a time until it answers again.

@@ -1,14 +1,22 @@
 import type { Context } from '../core/context.ts';
 import { isSightlineError, SightlineError } from '../core/errors.ts';
-import type { InferenceEngine, InferOptions, InferResult, ModelDescription, ModelState, Tensor } from '../core/inference.ts';
+import type {
+  InferenceEngine,
+  InferenceServer,
+  InferOptions,
+  InferResult,
+  ModelDescription,
+  ModelState,
+  Tensor,
+} from '../core/inference.ts';
 import { FloodGate } from '../core/log.ts';
+import { parseTritonUrl } from '../core/triton-url.ts';
 import { cutInputs, joinOutputs } from './batches.ts';
 import type { FairLimits } from './fair-queue.ts';
 import { createInferenceMetrics } from './metrics.ts';
 import { abortReason, closedError } from './refusals.ts';
 import { describeModel } from './repository.ts';
 import { checkInputs } from './tensor.ts';
-import { parseTritonUrl } from './triton-address.ts';
 import type { TritonClientOptions } from './triton-client.ts';
 import { describeServed } from './triton-contract.ts';
 import { Lane, type LaneHouse } from './triton-lane.ts';
@@ -33,16 +41,18 @@ export interface TritonConfig {
 
 export interface TritonEngine extends InferenceEngine {
   readonly name: 'triton';
-  servers(): readonly Pick<PoolServer, 'name' | 'state' | 'reason'>[];
+  servers(): readonly InferenceServer[];
 }
 
 const defaultLimits: FairLimits = { perStream: 8, total: 128 };
 const tickMs = 250;
+/** Whoever has not answered by then is away. */
+const startWithinMs = 2500;
 const describeWithinMs = 2000;
 
 /**
- * Runs networks on Triton servers. Resolves when each server has been asked once whether it is ready, which none of them needs to be:
- * requests wait for one until their deadlines. Rejects with `config.invalid` for an address that is none, and with what is wrong with
+ * Runs networks on Triton servers. Resolves when each server has been asked once whether it is ready, or after a moment: none of them needs
+ * to be, and names may take long to be looked up. Requests wait for a server until their deadlines. Rejects with `config.invalid` for an address that is none, and with what is wrong with
  * certificates.
  */
 export async function startTritonEngine(config: TritonConfig, ctx: Context): Promise<TritonEngine> {
@@ -111,16 +121,22 @@ class Engine implements TritonEngine {
     });
   }
 
-  start(): Promise<void> {
-    return this.#pool.start();
+  async start(): Promise<void> {
+    const begun = this.#pool.start();
+    using limit = this.#ctx.clock.deadline(startWithinMs);
+    const late = new Promise<'late'>((resolve) =>
+      limit.signal.addEventListener('abort', () => resolve('late'), { once: true }),
+    );
+    if ((await Promise.race([begun, late])) !== 'late') return;
+    begun.catch((error: unknown) => this.#ctx.log.error({ err: error }, 'triton servers cannot be asked'));
   }
 
   get deaths(): number {
     return this.#pool.deaths;
   }
 
-  servers(): readonly Pick<PoolServer, 'name' | 'state' | 'reason'>[] {
-    return this.#pool.servers.map(({ name, state, reason }) => ({ name, state, reason }));
+  servers(): readonly InferenceServer[] {
+    return [...this.#pool.servers.map(({ name, state, reason }) => ({ name, state, reason })), ...this.#pool.unresolved];
   }
 
   states(): readonly ModelState[] {

@@ -54,6 +54,7 @@ export function createDoor(send: (message: FromDoor) => void, ctx: Context): Doo
         udp,
         maxReaders,
         ...(tls === undefined ? {} : { tls }),
+        onTlsChange: sayReady,
         find: (path) => hub.stream(path)?.stream,
         access: {
           user: (name) => users.get(name),
@@ -91,6 +92,17 @@ export function createDoor(send: (message: FromDoor) => void, ctx: Context): Doo
     await serve(settings.rtsp);
   }
 
+  function sayReady(): void {
+    if (rtsp === undefined) return;
+    const { port, tlsPort, tlsTrouble } = rtsp;
+    send({
+      type: 'ready',
+      rtspPort: port,
+      ...(tlsPort === undefined ? {} : { rtspsPort: tlsPort }),
+      ...(tlsTrouble === undefined ? {} : { rtspsError: tlsTrouble }),
+    });
+  }
+
   /** Says `ready`, with an RTSP server or without, and goes on until there is one if there should be. */
   async function serve(wanted: DoorSettings['rtsp']): Promise<void> {
     if (wanted === undefined) {
@@ -99,8 +111,7 @@ export function createDoor(send: (message: FromDoor) => void, ctx: Context): Doo
     }
     try {
       rtsp = await openRtsp(wanted);
-      const { port, tlsPort } = rtsp;
-      send({ type: 'ready', rtspPort: port, ...(tlsPort === undefined ? {} : { rtspsPort: tlsPort }) });
+      sayReady();
     } catch (error) {
       if (ctx.signal.aborted) return;
       const rtspError = errorText(error);

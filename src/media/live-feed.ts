@@ -30,7 +30,7 @@ import { textFrame } from './websocket-frame.ts';
  * connection; it lives for as long as its client renews that, until the client or the daemon (`revoke`) ends it.
  */
 
-/** Connections of those who have said hello, and those that have not, of which the oldest make room for newer ones. */
+/** Connections of those who have said hello, and those that have not, which make room for newer ones. */
 const connectionsLimit = 768;
 const strangersLimits = { all: 256, ofPlace: 16 } as const;
 /** What is said to a refused one is small and leaves at once. */
@@ -232,7 +232,8 @@ export function createLiveFeed({ hub, onKnown }: LiveFeedOptions, ctx: Context):
   function attach({ id, place }: Handover, socket: Socket, webSocket: WebSocket): void {
     const connection = new LiveConnection(socket, webSocket, clock);
     connections.add(connection);
-    const leaving = strangers.add(connection, place);
+    const leaving = strangers.makeRoom(place);
+    strangers.add(connection, place);
     if (leaving !== undefined) {
       flood.warn('live connection made room for a newer one', { strangers: strangers.size, place });
       refused += 1;

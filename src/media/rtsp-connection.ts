@@ -4,6 +4,7 @@ import type { Principal } from '../core/access.ts';
 import type { Context } from '../core/context.ts';
 import { isSightlineError } from '../core/errors.ts';
 import type { StreamUser } from '../core/media-door.ts';
+import { plainAddress } from '../core/network.ts';
 import { LoginFailures } from './login-failures.ts';
 import { type Replay, replayFor } from './replay.ts';
 import { ConnectionLogin } from './rtsp-login.ts';
@@ -19,7 +20,7 @@ import {
 import { RtspParser, type RtspRequest } from './rtsp-parser.ts';
 import { createPlayer, maxQueuedBytes, type Player } from './rtsp-player.ts';
 import { interleavedTransport, type MediaTransport } from './rtsp-transport.ts';
-import { plainAddress, type UdpDoor } from './rtsp-udp.ts';
+import type { UdpDoor } from './rtsp-udp.ts';
 import { describeStream, trackControl } from './sdp.ts';
 import { rtpInfo, type VideoStream } from './video-stream.ts';
 
@@ -49,6 +50,8 @@ export interface ConnectionOptions {
   readonly failures?: LoginFailures;
   readonly cname: string;
   readonly describeTimeoutMs: number;
+  /** It is one of those that `established` says. */
+  onEstablished(): void;
   onRefused(status: RtspStatus): void;
   onLoginFailed(): void;
   /** It sent too much without a login, and is ended for it. */
@@ -103,7 +106,7 @@ function refuse(status: RtspStatus, headers?: RtspAnswer['headers']): RtspAnswer
 export function serveConnection(options: ConnectionOptions, ctx: Context): Connection {
   const { socket, access } = options;
   const { clock, log } = ctx;
-  const address = plainAddress(socket.remoteAddress ?? '');
+  const address = plainAddress(socket.remoteAddress) ?? '';
   const failures = options.failures ?? new LoginFailures(clock);
   const parser = new RtspParser();
   const login = new ConnectionLogin(clock);
@@ -122,10 +125,16 @@ export function serveConnection(options: ConnectionOptions, ctx: Context): Conne
   let answering = false;
   let leaving = false;
 
+  function establish(): void {
+    if (established) return;
+    established = true;
+    options.onEstablished();
+  }
+
   /** The new one first, so that a stream that is held already does not end in between. */
   function hold(stream: VideoStream, path: string): void {
     if (held?.stream === stream) return;
-    established = true;
+    establish();
     const before = held;
     held = { stream, path, hold: stream.hold() };
     before?.hold[Symbol.dispose]();
@@ -177,7 +186,7 @@ export function serveConnection(options: ConnectionOptions, ctx: Context): Conne
     }
     const principal = user?.principal ?? access.anonymous;
     const verdict = principal === undefined ? 'forbidden' : access.authorise(principal, target.stream);
-    if (user !== undefined) established = true;
+    if (user !== undefined) establish();
     if (verdict === 'ok') return undefined;
     return refuse(verdict === 'forbidden' ? 403 : 404);
   }
@@ -259,7 +268,7 @@ export function serveConnection(options: ConnectionOptions, ctx: Context): Conne
     try {
       const opened = await options.udp?.open({
         local: socket.localAddress ?? '',
-        remote: address,
+        remote: socket.remoteAddress ?? '',
         ports,
         onHeard() {
           heardMono = clock.mono();

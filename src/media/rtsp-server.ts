@@ -1,16 +1,16 @@
-import { readFile, stat } from 'node:fs/promises';
-import { createServer, type Server, type Socket } from 'node:net';
-import { createServer as createTlsServer } from 'node:tls';
+import { createServer, type Socket } from 'node:net';
 import { type Context, childContext } from '../core/context.ts';
-import { errorText, isSystemError, SightlineError } from '../core/errors.ts';
 import { FloodGate } from '../core/log.ts';
 import type { RtspCounters } from '../core/media-door.ts';
 import { networkOf } from '../core/network.ts';
+import type { CertificateFiles } from '../core/setting-files.ts';
+import { crowd, Strangers } from '../core/strangers.ts';
 import { urlHost } from '../core/url-host.ts';
+import { listen } from './listen.ts';
 import { LoginFailures } from './login-failures.ts';
 import { type Connection, type RtspAccess, serveConnection, sessionTimeoutSeconds } from './rtsp-connection.ts';
-import { crowd, crowding } from './rtsp-places.ts';
 import { createUdpDoor } from './rtsp-udp.ts';
+import { type Rtsps, startRtsps } from './rtsps.ts';
 import type { VideoStream } from './video-stream.ts';
 
 /**
@@ -29,8 +29,10 @@ export interface RtspServerOptions {
   readonly access?: RtspAccess;
   /** Media over UDP too; it is when this is absent. */
   readonly udp?: boolean;
-  /** RTSPS on a port of its own; 0 takes a free one. PEM files. */
-  readonly tls?: { readonly port: number; readonly certFile: string; readonly keyFile: string };
+  /** RTSPS on a port of its own; 0 takes a free one. */
+  readonly tls?: CertificateFiles & { readonly port: number };
+  /** `tlsPort` or `tlsTrouble` has become another, some time after the start. */
+  onTlsChange?(): void;
   /** Connections at once, playing or not; more are closed. */
   readonly maxReaders?: number;
   readonly tuning?: Partial<RtspTuning>;
@@ -57,7 +59,6 @@ export const rtspTuning: RtspTuning = {
   strangerTimeoutMs: 15_000,
   introductionMs: 1000,
 };
-const renewEveryMs = 60_000;
 const maxReadersDefault = 256;
 /** Beyond these, strangers take each other's places: a share of all, and never so few that two players at once are too many. */
 const strangersShare = 1 / 4;
@@ -66,6 +67,8 @@ const leastStrangers = crowd;
 export interface RtspServer extends AsyncDisposable {
   readonly port: number;
   readonly tlsPort: number | undefined;
+  /** Why RTSPS, which was asked for, is not served yet; it is tried again and again. */
+  readonly tlsTrouble: string | undefined;
   /** Connections, playing or not. */
   readonly clients: number;
   /** Those that play. */
@@ -80,8 +83,6 @@ export interface RtspServer extends AsyncDisposable {
 
 interface Client {
   readonly connection: Connection;
-  readonly network: string;
-  readonly spoke: boolean;
   readonly socket: Socket;
   readonly openedMono: number;
   /** Bytes that had left for the client when it was last seen taking some. */
@@ -89,7 +90,7 @@ interface Client {
   takenMono: number;
 }
 
-/** Rejects with `media.unavailable`: the address and why it cannot listen there, or the file and why it is of no use. */
+/** Rejects with `media.unavailable`, which names the address of RTSP and says why it cannot listen there. */
 export async function startRtspServer(options: RtspServerOptions, ctx: Context): Promise<RtspServer> {
   ctx.signal.throwIfAborted();
   const tuning = { ...rtspTuning, ...options.tuning };
@@ -98,6 +99,12 @@ export async function startRtspServer(options: RtspServerOptions, ctx: Context):
   const { clock, metrics } = ctx;
   const room = childContext(ctx, { room: 'media' });
   const clients = new Set<Client>();
+  const strangers = new Strangers<Client>({
+    all: strangersLimit,
+    introductionMs: tuning.introductionMs,
+    spoke: ({ connection }) => connection.spoke,
+    mono: () => clock.mono(),
+  });
   const connected = metrics.gauge('sightline_rtsp_clients', 'RTSP connections');
   const refused = metrics.counter('sightline_rtsp_refused_total', 'RTSP requests that were not answered with 200', ['status']);
   const turnedAway = metrics.counter('sightline_rtsp_turned_away_total', 'Connections beyond the limit');
@@ -106,7 +113,6 @@ export async function startRtspServer(options: RtspServerOptions, ctx: Context):
   const counts = { turnedAway: 0, flooded: 0, loginsFailed: 0, handshakesFailed: 0 };
   const refusedBy: Record<string, number> = {};
   const handshakesFailed = metrics.counter('sightline_rtsp_handshakes_failed_total', 'RTSPS connections without a handshake');
-  const certificate = options.tls === undefined ? undefined : await readCertificate(options.tls);
   const udp = options.udp === false ? undefined : createUdpDoor(clock);
   const failures = new LoginFailures(clock);
   const flood = new FloodGate(room.log, clock);
@@ -128,28 +134,17 @@ export async function startRtspServer(options: RtspServerOptions, ctx: Context):
     flood.warn('rtsp client turned away', { limit: maxReaders });
   }
 
-  /**
-   * Who has not shown for a while that he may read anything leaves first: places are for readers, and many may come at once. Where all are
-   * taken, an address that holds many gives up its own, new as they may be: whoever comes again and again keeps nobody else out.
-   */
-  function makeRoom(): void {
-    const strangers = [...clients].filter(({ connection }) => !connection.established);
-    const full = clients.size >= maxReaders;
-    if (!full && strangers.length < strangersLimit) return;
-    const leaving = (full ? crowding(strangers) : undefined) ?? strangers.find(isIntroduced);
+  function makeRoom(network: string): void {
+    const leaving = strangers.makeRoom(network, clients.size >= maxReaders);
     if (leaving === undefined) return;
     turnAway();
     clients.delete(leaving);
     leaving.connection.destroy();
   }
 
-  /** He has had his time. */
-  function isIntroduced({ openedMono }: Client): boolean {
-    return clock.mono() - openedMono >= tuning.introductionMs;
-  }
-
   function accept(socket: Socket, encrypted: boolean): void {
-    makeRoom();
+    const network = networkOf(socket.remoteAddress ?? '');
+    makeRoom(network);
     if (clients.size >= maxReaders) {
       turnAway();
       socket.on('error', () => {});
@@ -167,6 +162,7 @@ export async function startRtspServer(options: RtspServerOptions, ctx: Context):
         failures,
         cname: 'sightline',
         describeTimeoutMs: tuning.describeTimeoutMs,
+        onEstablished: () => void strangers.delete(client),
         onRefused(status) {
           refused.inc({ status: String(status) });
           refusedBy[status] = (refusedBy[status] ?? 0) + 1;
@@ -187,19 +183,17 @@ export async function startRtspServer(options: RtspServerOptions, ctx: Context):
     );
     const client: Client = {
       connection,
-      network: networkOf(socket.remoteAddress ?? ''),
-      get spoke() {
-        return connection.spoke;
-      },
       socket,
       openedMono: clock.mono(),
       taken: 0,
       takenMono: clock.mono(),
     };
     clients.add(client);
+    strangers.add(client, network);
     connected.set(clients.size);
     void connection.closed.then(() => {
       clients.delete(client);
+      strangers.delete(client);
       connected.set(clients.size);
     });
   }
@@ -227,55 +221,35 @@ export async function startRtspServer(options: RtspServerOptions, ctx: Context):
   }
 
   const plain = createServer({ allowHalfOpen: true }, (socket) => accept(socket, false));
-  const encrypted =
-    certificate === undefined
-      ? undefined
-      : createTlsServer({ ...certificate, minVersion: 'TLSv1.2', handshakeTimeout: tuning.handshakeTimeoutMs }, (socket) =>
-          accept(socket, true),
-        );
-  /** Whatever becomes of their handshakes. */
-  const encryptedSockets = new Set<Socket>();
-  encrypted?.on('connection', (socket: Socket) => {
-    encryptedSockets.add(socket);
-    socket.once('close', () => encryptedSockets.delete(socket));
-  });
-  encrypted?.on('tlsClientError', (error, socket) => {
-    handshakesFailed.inc();
-    counts.handshakesFailed += 1;
-    room.log.debug({ err: error }, 'rtsps handshake failed');
-    socket.destroy();
-  });
-  const servers: readonly Server[] = encrypted === undefined ? [plain] : [plain, encrypted];
-  // Those in a handshake are counted by nobody else.
-  for (const server of servers) server.maxConnections = 2 * maxReaders;
+  let rtsps: Rtsps | undefined;
   let sweeping: Disposable | undefined;
-  let renewing: Disposable | undefined;
-  let seenFiles = options.tls === undefined ? undefined : await stampOf(options.tls);
-
-  /** Certificates are replaced while video plays; connections keep theirs. */
-  async function renew(): Promise<void> {
-    const { tls } = options;
-    const stamp = tls === undefined ? undefined : await stampOf(tls);
-    if (tls === undefined || stamp === undefined || stamp === seenFiles) return;
-    seenFiles = stamp;
-    try {
-      encrypted?.setSecureContext({ ...(await readCertificate(tls)), minVersion: 'TLSv1.2' });
-      room.log.info('rtsps has a new certificate');
-    } catch (error) {
-      room.log.error({ reason: errorText(error) }, 'rtsps keeps its certificate, the new one cannot be used');
-    }
-  }
-
   let stopping: Promise<void> | undefined;
+
+  function openEncrypted(tls: NonNullable<RtspServerOptions['tls']>): Promise<Rtsps> {
+    return startRtsps(
+      {
+        host: options.host,
+        port: tls.port,
+        files: tls,
+        handshakes: { all: maxReaders, ofPlace: strangersLimit },
+        handshakeTimeoutMs: tuning.handshakeTimeoutMs,
+        onConnection: (socket) => accept(socket, true),
+        onHandshakeFailed() {
+          handshakesFailed.inc();
+          counts.handshakesFailed += 1;
+        },
+        onTurnedAway: turnAway,
+        onChange: () => options.onTlsChange?.(),
+      },
+      room,
+    );
+  }
 
   async function stop(): Promise<void> {
     sweeping?.[Symbol.dispose]();
-    renewing?.[Symbol.dispose]();
-    const closed = servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
+    const closed = new Promise<void>((resolve) => plain.close(() => resolve()));
     for (const { connection } of clients) connection.destroy();
-    for (const socket of encryptedSockets) socket.destroy();
-    await udp?.[Symbol.asyncDispose]();
-    await Promise.all(closed);
+    await Promise.all([closed, rtsps?.[Symbol.asyncDispose](), udp?.[Symbol.asyncDispose]()]);
     for (const gate of [flood, ...slow.values()]) gate[Symbol.dispose]();
   }
 
@@ -287,20 +261,23 @@ export async function startRtspServer(options: RtspServerOptions, ctx: Context):
 
   const host = urlHost(options.host);
   let port: number;
-  let tlsPort: number | undefined;
   try {
-    port = await listen(plain, options.host, options.port);
-    if (encrypted !== undefined && options.tls !== undefined) tlsPort = await listen(encrypted, options.host, options.tls.port);
+    port = await listen(plain, { scheme: 'rtsp', host: options.host, port: options.port });
+    if (options.tls !== undefined) rtsps = await openEncrypted(options.tls);
   } catch (error) {
     await stop();
     throw error;
   }
-  for (const server of servers) server.on('error', (error) => room.log.error({ err: error }, 'rtsp server failed'));
+  plain.on('error', (error) => room.log.error({ err: error }, 'rtsp server failed'));
   sweeping = clock.every(tuning.sweepEveryMs, sweep);
-  if (encrypted !== undefined) renewing = clock.every(renewEveryMs, renew);
   return {
     port,
-    tlsPort,
+    get tlsPort() {
+      return rtsps?.port;
+    },
+    get tlsTrouble() {
+      return rtsps?.trouble;
+    },
     get clients() {
       return clients.size;
     },
@@ -318,47 +295,4 @@ export async function startRtspServer(options: RtspServerOptions, ctx: Context):
       return stopping;
     },
   };
-}
-
-function listen(server: Server, host: string, port: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (cause) => {
-      const why = isSystemError(cause, 'EADDRINUSE') ? 'the port is taken' : 'that address cannot be used';
-      reject(new SightlineError('media.unavailable', `cannot serve rtsp on ${host}:${port}: ${why}`, { cause }));
-    });
-    server.listen(port, host, () => {
-      const address = server.address();
-      resolve(address === null || typeof address === 'string' ? port : address.port);
-    });
-  });
-}
-
-/** Changes with the files; undefined while one of them is not there. */
-async function stampOf(files: { readonly certFile: string; readonly keyFile: string }): Promise<string | undefined> {
-  try {
-    const found = await Promise.all([stat(files.certFile), stat(files.keyFile)]);
-    return found.map(({ ino, size, mtimeMs }) => `${ino} ${size} ${mtimeMs}`).join();
-  } catch {
-    return undefined;
-  }
-}
-
-async function readCertificate(files: { readonly certFile: string; readonly keyFile: string }) {
-  async function read(file: string): Promise<Buffer> {
-    try {
-      return await readFile(file);
-    } catch (cause) {
-      throw new SightlineError('media.unavailable', `cannot serve rtsps: ${file} cannot be read: ${errorText(cause)}`, {
-        cause,
-      });
-    }
-  }
-  const certificate = { cert: await read(files.certFile), key: await read(files.keyFile) };
-  try {
-    createTlsServer(certificate).close();
-  } catch (cause) {
-    const message = `cannot serve rtsps: ${files.certFile} and ${files.keyFile} are no certificate and its key, PEM: ${errorText(cause)}`;
-    throw new SightlineError('media.unavailable', message, { cause });
-  }
-  return certificate;
 }

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { isIPv6 } from 'node:net';
 import type { Clock } from '../core/clock.ts';
 import { SightlineError } from '../core/errors.ts';
+import { unmapped } from '../core/network.ts';
 import { packetAt } from './rtp.ts';
 import type { Channels } from './rtsp-messages.ts';
 import type { MediaTransport } from './rtsp-transport.ts';
@@ -53,11 +54,6 @@ interface Paced {
   pump(now: number): boolean;
 }
 
-/** Without the form that an IPv4 client has on a socket of both families. */
-export function plainAddress(address: string): string {
-  return address.replace(/^::ffff:(?=\d+\.)/i, '');
-}
-
 export function createUdpDoor(clock: Clock): UdpDoor {
   const pairs = new Map<string, { readonly opening: Promise<Pair>; users: number }>();
   const busy = new Set<Paced>();
@@ -103,8 +99,8 @@ export function createUdpDoor(clock: Clock): UdpDoor {
       return pairs.size;
     },
     async open(peer) {
-      const local = plainAddress(peer.local);
-      const remote = plainAddress(peer.remote);
+      const local = unmapped(peer.local);
+      const remote = unmapped(peer.remote);
       const pair = await join(local);
       const key = `${remote} ${peer.ports.rtcp}`;
       const peers = pair.peers.get(key) ?? new Set();
@@ -239,7 +235,7 @@ async function openPair(local: string): Promise<Pair> {
       await bind(rtcp, port + 1, local);
       const pair: Pair = { rtp, rtcp, ports: { rtp: port, rtcp: port + 1 }, peers: new Map() };
       rtcp.on('message', (_bytes, { address, port: from }) => {
-        for (const peer of pair.peers.get(`${plainAddress(address)} ${from}`) ?? []) peer.onHeard();
+        for (const peer of pair.peers.get(`${unmapped(address)} ${from}`) ?? []) peer.onHeard();
       });
       // Nothing of a datagram's fate is known here; who is gone is seen by his silence.
       for (const socket of [rtp, rtcp]) socket.on('error', () => {});

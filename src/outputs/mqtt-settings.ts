@@ -1,9 +1,9 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import type { IClientOptions } from 'mqtt';
 import type { MqttConfig } from '../config/schema.ts';
 import { SightlineError } from '../core/errors.ts';
+import { type FileTrouble, type PemSetting, type PemTexts, readPemFiles } from '../core/pem-files.ts';
 
 /** The broker's address and credentials as the client library wants them. */
 
@@ -56,6 +56,15 @@ export function brokerAddress(url: string): BrokerAddress {
   };
 }
 
+function isBrokerAddress(url: string): boolean {
+  try {
+    brokerAddress(url);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function isLoopback(host: string): boolean {
   return host === 'localhost' || host.endsWith('.localhost') || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 }
@@ -79,72 +88,35 @@ export function brokerWarnings(config: MqttConfig): readonly string[] {
   return warnings;
 }
 
-type FileSetting = 'passwordFile' | 'caFile' | 'certFile' | 'keyFile';
+type BrokerFileTrouble = FileTrouble<PemSetting | 'passwordFile'>;
 
-export interface FileTrouble {
-  readonly setting: FileSetting;
-  readonly path: string;
-  /** As the rest of a sentence about the file. */
-  readonly says: string;
-  readonly cause?: unknown;
-}
-
-interface Credentials {
+interface Credentials extends PemTexts {
   readonly password?: string;
-  readonly ca?: Buffer;
-  readonly cert?: Buffer;
-  readonly key?: Buffer;
-}
-
-function parsed<T>(parse: () => T): T | undefined {
-  try {
-    return parse();
-  } catch {
-    return undefined;
-  }
-}
-
-/** A file holds PEM when the TLS library would find something in it: of a CA file without any it says nothing. */
-function certificateIn(pem: Buffer): X509Certificate | undefined {
-  return pem.includes('-----BEGIN') ? parsed(() => new X509Certificate(pem)) : undefined;
 }
 
 /** The files that the broker's settings name, and what is wrong with them. */
-function readCredentials(config: MqttConfig): { readonly credentials: Credentials; readonly troubles: readonly FileTrouble[] } {
-  const troubles: FileTrouble[] = [];
-  const read = (setting: FileSetting) => {
-    const path = config[setting];
-    if (path === undefined) return undefined;
+function readCredentials(config: MqttConfig): {
+  readonly credentials: Credentials;
+  readonly troubles: readonly BrokerFileTrouble[];
+} {
+  const troubles: BrokerFileTrouble[] = [];
+  const credentials: { -readonly [Name in keyof Credentials]: Credentials[Name] } = {};
+  const { passwordFile } = config;
+  if (passwordFile !== undefined) {
     try {
-      return { setting, path, bytes: readFileSync(path) };
+      credentials.password = readFileSync(passwordFile, 'utf8').split(/\r?\n/, 1)[0] ?? '';
     } catch (cause) {
-      troubles.push({ setting, path, says: 'cannot be read', cause });
-      return undefined;
+      troubles.push({ setting: 'passwordFile', path: passwordFile, says: 'cannot be read', cause });
     }
-  };
-  const password = read('passwordFile')?.bytes.toString('utf8').split(/\r?\n/, 1)[0];
-  const withPassword = password === undefined ? {} : { password };
-  if (!secured(brokerAddress(config.url))) return { credentials: withPassword, troubles };
-  const ca = read('caFile');
-  const cert = read('certFile');
-  const key = read('keyFile');
-  const certificate = cert && certificateIn(cert.bytes);
-  const privateKey = key && parsed(() => createPrivateKey(key.bytes));
-  for (const file of [ca, cert])
-    if (file !== undefined && certificateIn(file.bytes) === undefined)
-      troubles.push({ ...file, says: 'holds no certificate in PEM' });
-  if (key !== undefined && privateKey === undefined)
-    troubles.push({ ...key, says: 'holds no private key in PEM that needs no passphrase' });
-  if (key !== undefined && privateKey !== undefined && certificate?.checkPrivateKey(privateKey) === false)
-    troubles.push({ ...key, says: 'is not the key of the certificate in mqtt.certFile' });
-  const files = { ca: ca?.bytes, cert: cert?.bytes, key: key?.bytes };
-  const given = Object.fromEntries(Object.entries(files).filter(([, bytes]) => bytes !== undefined));
-  return { credentials: { ...withPassword, ...given }, troubles };
+  }
+  if (!secured(brokerAddress(config.url))) return { credentials, troubles };
+  const pem = readPemFiles(config, 'mqtt');
+  return { credentials: { ...credentials, ...pem.texts }, troubles: [...troubles, ...pem.troubles] };
 }
 
 /** What is wrong with the files that the settings name, now. */
-export function credentialTroubles(config: MqttConfig): readonly FileTrouble[] {
-  return parsed(() => brokerAddress(config.url)) === undefined ? [] : readCredentials(config).troubles;
+export function credentialTroubles(config: MqttConfig): readonly BrokerFileTrouble[] {
+  return isBrokerAddress(config.url) ? readCredentials(config).troubles : [];
 }
 
 /**

@@ -17,7 +17,8 @@ export interface FrameTally {
   readonly frames: number;
   /** Media time seen so far. */
   readonly mediaMs: number;
-  figures(): FrameFigures;
+  /** `skipped`: frames that came and that this machine did not decode, for lack of time. */
+  figures(skipped: number): FrameFigures;
 }
 
 /**
@@ -94,14 +95,15 @@ export function createFrameTally(): FrameTally {
     get mediaMs() {
       return mediaMs;
     },
-    figures: () => {
-      const lostFrames = lost();
+    figures: (skipped) => {
+      const gaps = lost();
+      const lostFrames = gaps === undefined ? undefined : Math.max(0, gaps - skipped);
       const jitter = jitterMs();
       const total = intervalsMs.reduce((sum, interval) => sum + interval, 0);
       return {
         frames,
         mediaMs,
-        ...(total > 0 ? { fps: (1000 * intervalsMs.length) / total } : {}),
+        ...(total > 0 ? { fps: (1000 * (intervalsMs.length + skipped)) / total } : {}),
         ...(lostFrames === undefined ? {} : { lostFrames }),
         epochs: epochs.length,
         ...(jitter === undefined ? {} : { arrival: { jitterMs: jitter, longestGapMs } }),

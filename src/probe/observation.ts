@@ -66,7 +66,7 @@ export function createObservation(options: ObservationOptions): Observation {
   let firstFrameMs: number | undefined;
   let stream: StreamStats | undefined;
   let latestFrameMs = 0;
-  let counts = { detected: 0, missed: 0 };
+  let counts = { detected: 0, missed: 0, skipped: 0 };
   let missedAtStart = 0;
   let model: WorkerStats['models'][number] | undefined;
   /** Since the sender's clock was set last. */
@@ -123,7 +123,11 @@ export function createObservation(options: ObservationOptions): Observation {
     stats: (stats) => {
       const [camera] = stats.cameras;
       if (camera === undefined) return;
-      counts = { detected: Number(camera.framesDetected), missed: Number(camera.framesDropped) };
+      counts = {
+        detected: Number(camera.framesDetected),
+        missed: Number(camera.framesDropped),
+        skipped: Number(camera.unitsSkipped),
+      };
       if (firstFrameMs === undefined || latestFrameMs - firstFrameMs < settlingMs) missedAtStart = counts.missed;
       model = stats.models.find((each) => each.model === options.detector?.model);
       if (camera.stream === undefined) return;
@@ -148,7 +152,7 @@ export function createObservation(options: ObservationOptions): Observation {
     }),
     streamFigures: () => {
       if (live === undefined || stream === undefined) throw new TypeError('nothing was observed yet');
-      const { epochs, arrival, ...seen } = frames.figures();
+      const { epochs, arrival, ...seen } = frames.figures(counts.skipped);
       const keyFrames = Number(stream.keyFrames);
       const fps = seen.fps ?? stream.declaredFps;
       return {
@@ -167,6 +171,7 @@ export function createObservation(options: ObservationOptions): Observation {
           longestIntervalMs: stream.longestKeyIntervalMs,
         },
         bFrames: { depth: stream.reorderUnits, delayMs: fps > 0 ? (1000 * stream.reorderUnits) / fps : 0 },
+        skipped: counts.skipped,
         undecodable: Number(stream.undecodable),
         interruptions,
         newTimeLines: Math.max(0, epochs - 1 - interruptions),

@@ -84,6 +84,11 @@ function streamFindings(stream: StreamFigures): Finding[] {
       'lost_frames',
       `${lostFrames} frames did not come (${((100 * lostFrames) / (stream.frames + lostFrames)).toFixed(1)} %): ${stream.transport === 'udp' ? 'use transport tcp' : 'look at network and load of the camera'}`,
     );
+  if (stream.skipped > 0)
+    warn(
+      'decoding_slow',
+      `${stream.skipped} frames were not decoded (${percent(stream.skipped / (stream.frames + stream.skipped))}): this machine was too slow for this stream, or busy; decode on hardware, or take a smaller stream of the camera`,
+    );
   if (stream.undecodable > 0) note('undecodable', `${stream.undecodable} parts of the stream could not be decoded`);
   if (arrival !== undefined && arrival.jitterMs > longJitterMs)
     note('jitter', `frames come up to ${spanText(arrival.jitterMs)} late: a busy network or camera delays alerts as much`);

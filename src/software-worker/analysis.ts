@@ -45,6 +45,8 @@ export interface CameraCounters {
   framesDropped: number;
   batchesDropped: number;
   crops: number;
+  /** Units of live sources that were not decoded, because decoding was too far behind. */
+  unitsSkipped: number;
 }
 
 export interface AnalysisOptions {
@@ -71,7 +73,7 @@ export interface AnalysisOptions {
 interface LaneFrame extends LaneItem {
   readonly picture: Picture;
   readonly sequence: number;
-  /** Media time since the frame before. */
+  /** Media time since the frame before, or what it usually is. */
   readonly frameMs: number;
   /** False once its pixels were given up. */
   readonly held: boolean;
@@ -116,6 +118,7 @@ export function createAnalysis(options: AnalysisOptions, ctx: Context): Analysis
   const cutter = createCutter();
   let sequence = 0;
   let lastMediaMs: number | undefined;
+  let usualFrameMs: number = assumedFrameMs;
   /** Detectors that wait for the main frame that goes with the substream's next one. */
   let carried: readonly number[] = [];
   const kept: LaneFrame[] = [];
@@ -235,8 +238,9 @@ export function createAnalysis(options: AnalysisOptions, ctx: Context): Analysis
   });
 
   function toItem(picture: Picture, due: readonly number[]): LaneFrame {
-    const frameMs = picture.mediaMs - (lastMediaMs ?? picture.mediaMs - assumedFrameMs);
+    if (lastMediaMs !== undefined && !picture.afterSkip) usualFrameMs = picture.mediaMs - lastMediaMs;
     lastMediaMs = picture.mediaMs;
+    const frameMs = usualFrameMs;
     let held = true;
     return {
       picture,

@@ -4,21 +4,21 @@ import type { SourceStatus } from '../gen/sightline/bridge/v1/bridge.ts';
 import type { CameraCounters } from './analysis.ts';
 import type { DetectorHealth } from './detector-health.ts';
 import { breaksOff, type FileLength, playedMs } from './file-length.ts';
-import { createKeepingUp } from './keeping-up.ts';
+import { createKeepingUp, decodeLimits, type KeepingUpVerdict, lookLimits } from './keeping-up.ts';
 import type { CameraSettings } from './settings.ts';
 import type { FrameClock } from './times.ts';
 import { joined, type Trouble } from './troubles.ts';
 
-/** What is not as it should be with a camera that is live: its clock, its stamps, its length, its detectors. Said in words and logged. */
+/** What is not as it should be with a camera that is live: its clock, its stamps, its length, decoder, detectors. Said in words and logged. */
 export interface CameraTroubles {
   joined(): Pick<SourceStatus, 'reason' | 'code' | 'otherCodes'>;
   /** Of the source itself. */
   readonly source: Trouble | undefined;
   /** The source was opened anew. */
   opened(kind: 'live' | 'file'): void;
-  /** How often it was looked at says nothing about what comes next. */
+  /** How much was decoded and looked at says nothing about what comes next. */
   forgetPace(): void;
-  /** Once a second while it is live: whether the detectors work and keep up. True when that has changed. */
+  /** Once a second while it is live: whether decoder and detectors keep up, and the detectors work. True when that has changed. */
   judge(): boolean;
   /** What a frame's times say. True when that has changed. */
   times(clock: Pick<FrameClock, 'clockOffBySeconds' | 'stampsJump'>): boolean;
@@ -33,33 +33,56 @@ export interface CameraTroublesOptions {
   readonly flood: FloodGate;
 }
 
+const decodeRemedy = 'hardware decoding, a smaller stream of the camera or fewer cameras would help';
+
 export function createCameraTroubles(options: CameraTroublesOptions, ctx: Context): CameraTroubles {
   const { settings, counters, health, flood } = options;
   const { camera } = settings;
   const { log, clock } = ctx;
-  const keepingUp = createKeepingUp();
+  const looking = createKeepingUp(lookLimits);
+  const decoding = createKeepingUp(decodeLimits);
   /** What is not as it should be with the source while there are pictures. */
   let trouble: Trouble | undefined;
   /** Time stamps that jump. */
   let jumping: Trouble | undefined;
   /** Detectors that do not keep up. */
   let late: Trouble | undefined;
+  /** A decoder that does not keep up. */
+  let behind: Trouble | undefined;
   /** Detectors that do not work. */
   let failing: Trouble | undefined;
 
-  function forgetPace(): void {
-    keepingUp.reset();
+  function forgetLooks(): void {
+    looking.reset();
     late = undefined;
   }
 
-  function judgePace(): void {
-    const verdict = keepingUp.add({ looked: counters.framesInTime, missed: counters.framesDropped }, clock.mono());
+  function forgetPace(): void {
+    forgetLooks();
+    decoding.reset();
+    behind = undefined;
+  }
+
+  function judgeDecoding(): void {
+    const verdict = decoding.add({ done: counters.framesDecoded, missed: counters.unitsSkipped }, clock.mono());
     if (verdict === undefined) return;
     if (verdict.late) {
-      const [fps, due] = [verdict.fps, verdict.dueFps].map((value) => value.toFixed(value < 1 ? 2 : 1));
-      const reason = `${fps} of ${due} frames a second are looked at: this machine has no time for more`;
-      late = { reason, code: 'camera.late' };
-      log.warn({ camera, fps: Number(fps), dueFps: Number(due) }, 'camera is looked at less often than asked');
+      const { words, rates } = paceOf(verdict);
+      behind = { reason: `${words} are decoded: this machine has no time for more; ${decodeRemedy}`, code: 'camera.late' };
+      log.warn({ camera, ...rates, remedy: decodeRemedy }, 'camera sends more than is decoded, video is skipped');
+    } else {
+      behind = undefined;
+      log.info({ camera }, 'camera is decoded in whole again');
+    }
+  }
+
+  function judgeLooks(): void {
+    const verdict = looking.add({ done: counters.framesInTime, missed: counters.framesDropped }, clock.mono());
+    if (verdict === undefined) return;
+    if (verdict.late) {
+      const { words, rates } = paceOf(verdict);
+      late = { reason: `${words} are looked at: this machine has no time for more`, code: 'camera.late' };
+      log.warn({ camera, ...rates }, 'camera is looked at less often than asked');
     } else {
       late = undefined;
       log.info({ camera }, 'camera is looked at as often as asked again');
@@ -90,7 +113,7 @@ export function createCameraTroubles(options: CameraTroublesOptions, ctx: Contex
   }
 
   return {
-    joined: () => joined([failing, trouble, jumping, late]),
+    joined: () => joined([failing, trouble, jumping, behind, late]),
     get source() {
       return trouble;
     },
@@ -101,11 +124,12 @@ export function createCameraTroubles(options: CameraTroublesOptions, ctx: Contex
     },
     forgetPace,
     judge: () => {
-      const before = [failing, late];
+      const before = { failing, late, behind };
       judgeDetectors();
-      if (settings.detect.some(({ model }) => health.works(model))) judgePace();
-      else forgetPace();
-      return failing?.reason !== before[0]?.reason || late !== before[1];
+      judgeDecoding();
+      if (settings.detect.some(({ model }) => health.works(model))) judgeLooks();
+      else forgetLooks();
+      return failing?.reason !== before.failing?.reason || late !== before.late || behind !== before.behind;
     },
     times: ({ clockOffBySeconds, stampsJump }) => {
       if (clockOffBySeconds !== undefined) judgeClock(clockOffBySeconds);
@@ -120,6 +144,14 @@ export function createCameraTroubles(options: CameraTroublesOptions, ctx: Contex
       flood.warn('file breaks off', { camera, reason: trouble.reason });
     },
   };
+}
+
+function paceOf({ fps, dueFps }: Extract<KeepingUpVerdict, { late: true }>): {
+  readonly words: string;
+  readonly rates: { readonly fps: number; readonly dueFps: number };
+} {
+  const [some, all] = [fps, dueFps].map((value) => value.toFixed(value < 1 ? 2 : 1));
+  return { words: `${some} of ${all} frames a second`, rates: { fps: Number(some), dueFps: Number(all) } };
 }
 
 function clockError(seconds: number): string {

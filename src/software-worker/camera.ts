@@ -19,6 +19,7 @@ import { type DetectStream, startDetectStream } from './detect-stream.ts';
 import { createDetectorHealth } from './detector-health.ts';
 import { openPipeline } from './gst.ts';
 import { openPictures, type Picture, type PictureStream } from './pictures.ts';
+import { readAhead } from './read-ahead.ts';
 import { createSourceRetry } from './retry.ts';
 import type { CameraSettings } from './settings.ts';
 import type { Slots } from './slots.ts';
@@ -80,6 +81,7 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
     framesDropped: 0,
     batchesDropped: 0,
     crops: 0,
+    unitsSkipped: 0,
   };
   let epoch = 0;
   let analysis: Analysis | undefined;
@@ -144,12 +146,15 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
 
   async function decode(units: UnitSource, source: string): Promise<PictureStream> {
     return await openPictures(
-      units,
+      units.kind === 'live' ? readAhead(units, own) : units,
       {
         decode: settings.decode,
         hardware: services.hardware,
         realtime: settings.realtime,
         silenceTimeoutMs: parseSource(source).kind === 'file' ? undefined : settings.silenceTimeoutMs,
+        onSkipped: () => {
+          counters.unitsSkipped += 1;
+        },
       },
       own,
     );

@@ -59,6 +59,8 @@ export interface Decoder extends Disposable {
   readonly path: 'software' | HardwarePath;
   /** Frames that are complete with this unit, as I420 in memory; the caller frees them. `undefined` flushes what is left. */
   decode(packet: Packet | undefined): Promise<readonly Frame[]>;
+  /** Frames that are left. What comes next does not go on from them: it begins with a key picture. */
+  breakOff(): Promise<readonly Frame[]>;
   /** Units that could not be decoded. */
   readonly errors: number;
 }
@@ -224,6 +226,19 @@ export async function openDecoder(parameters: CodecParameters, choice: DecodeCho
     path = 'software';
   }
 
+  async function decode(packet: Packet | undefined): Promise<readonly Frame[]> {
+    const received: Frame[] = [];
+    try {
+      await pass(packet, received);
+    } catch (error) {
+      for (const frame of received.splice(0)) frame.free();
+      if (!mayFallBack()) throw error;
+      await fallBack();
+      await pass(packet, received);
+    }
+    return received;
+  }
+
   return {
     codec,
     get path() {
@@ -232,17 +247,11 @@ export async function openDecoder(parameters: CodecParameters, choice: DecodeCho
     get errors() {
       return errors;
     },
-    decode: async (packet) => {
-      const received: Frame[] = [];
-      try {
-        await pass(packet, received);
-      } catch (error) {
-        for (const frame of received.splice(0)) frame.free();
-        if (!mayFallBack()) throw error;
-        await fallBack();
-        await pass(packet, received);
-      }
-      return received;
+    decode,
+    breakOff: async () => {
+      const left = await decode(undefined);
+      context.flushBuffers();
+      return left;
     },
     [Symbol.dispose]: () => {
       decoded.free();

@@ -48,6 +48,8 @@ export interface VideoUnit extends Arrival {
   readonly packet: Packet;
   /** The stream ended with it, perhaps in its midst. */
   readonly last?: boolean;
+  /** It is not to be decoded: decoding has fallen too far behind a live source. What comes next is, from a key picture on. */
+  readonly skipped?: boolean;
 }
 
 export interface OpenOptions {

@@ -39,6 +39,8 @@ export function startDetectStream(options: DetectStreamOptions, ctx: Context): D
   const signal = AbortSignal.any([ctx.signal, closing.signal]);
   let state: 'opening' | 'live' | 'away' = 'opening';
   let changed = Promise.withResolvers<void>();
+  /** The latest frame that made room for newer ones. */
+  let lostMs: number | undefined;
 
   function tell(): void {
     changed.resolve();
@@ -58,11 +60,17 @@ export function startDetectStream(options: DetectStreamOptions, ctx: Context): D
       if (state !== 'live') ctx.log.info({ camera, width: picture.width, height: picture.height }, 'substream live');
       state = 'live';
       // Another time line: nothing before it can be compared with anything after.
-      if (picture.restarted) discard(ring.length);
+      if (picture.restarted) {
+        discard(ring.length);
+        lostMs = undefined;
+      }
       ring.push({ picture, atMs: timeOf(picture, stream.timeBase) });
       tell();
       while (paced && ring.length >= ringFrames && !signal.aborted) await changed.promise;
-      if (ring.length > ringFrames) discard(1);
+      if (ring.length > ringFrames) {
+        lostMs = ring[0]?.atMs;
+        discard(1);
+      }
     }
   }
 
@@ -116,7 +124,8 @@ export function startDetectStream(options: DetectStreamOptions, ctx: Context): D
           tell();
           if (found !== undefined) return found.picture;
         }
-        if (pairing.kind === 'later') return 'later';
+        // The main stream is far behind: what was filmed with its frames is gone, and will be for all of the next ones.
+        if (pairing.kind === 'later') return lostMs !== undefined && lostMs >= atMs - frameMs / 2 ? 'away' : 'later';
         tell();
         if (state === 'away' || limit?.signal.aborted === true || signal.aborted) return 'away';
         await changed.promise;

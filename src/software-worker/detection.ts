@@ -85,6 +85,7 @@ export function createDetection(options: DetectionOptions, ctx: Context): Detect
             signal,
             deadlineMs: ctx.clock.mono() + detectWithinMs[options.paced ? 'paced' : 'live'],
             stream: settings.camera,
+            impatient: !options.paced,
             ...(wanted.minScore === undefined ? {} : { minScore: wanted.minScore }),
           });
           health.worked(wanted.model);

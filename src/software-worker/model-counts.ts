@@ -1,6 +1,6 @@
 import type { Context } from '../core/context.ts';
 import { errorText, isAbort } from '../core/errors.ts';
-import { type InferenceEngine, isShed } from '../core/inference.ts';
+import { type InferenceEngine, isShed, type ModelState } from '../core/inference.ts';
 import type { Detector } from '../core/models.ts';
 import { redact } from '../core/redact.ts';
 import type { ModelStats } from '../gen/sightline/bridge/v1/bridge.ts';
@@ -39,9 +39,8 @@ export function createModelCounts(engine: Pick<InferenceEngine, 'load' | 'states
   }
 
   /** Why a model cannot be used now; empty when it can. */
-  function failing(model: string, { failing: latest }: Counts): string {
+  function failing({ failing: latest }: Counts, state: ModelState | undefined): string {
     if (latest !== undefined && ctx.clock.mono() < latest.atMs + evidenceMs) return latest.reason;
-    const state = engine.states().find((known) => known.model === model);
     return state?.state === 'unavailable' ? redact(state.reason) : '';
   }
 
@@ -74,15 +73,21 @@ export function createModelCounts(engine: Pick<InferenceEngine, 'load' | 'states
         },
       };
     },
-    stats: (inUse) =>
-      [...models]
+    stats: (inUse) => {
+      const states = new Map(engine.states().map((state) => [state.model, state]));
+      return [...models]
         .filter(([model]) => inUse.has(model))
-        .map(([model, counts]) => ({
-          model,
-          requests: BigInt(counts.requests),
-          failures: BigInt(counts.failures),
-          computeMsTotal: counts.computeMs,
-          failing: failing(model, counts),
-        })),
+        .map(([model, counts]) => {
+          const state = states.get(model);
+          return {
+            model,
+            requests: BigInt(counts.requests),
+            failures: BigInt(counts.failures),
+            computeMsTotal: counts.computeMs,
+            failing: failing(counts, state),
+            fallback: state?.state === 'ready' && state.reason !== undefined,
+          };
+        });
+    },
   };
 }

@@ -12,6 +12,8 @@ export interface Picture extends FrameClock {
   readonly height: number;
   readonly receivedMonoUs: bigint;
   readonly decodedMonoUs: bigint;
+  /** Units before it were skipped: the time since the frame before is no frame interval. */
+  readonly afterSkip: boolean;
 }
 
 /** Decoded frames of one open source, in the order of presentation. One caller at a time. */
@@ -38,6 +40,8 @@ export interface PictureOptions {
   readonly realtime: boolean;
   /** Undefined for a file of this machine: it may take its time, and to begin anew would play it twice. */
   readonly silenceTimeoutMs: number | undefined;
+  /** Called for each unit that is not decoded because decoding is too far behind. */
+  onSkipped?(): void;
 }
 
 /** Arrival times kept for frames that the decoder still holds (B-frames, frame threads). */
@@ -58,12 +62,14 @@ export async function openPictures(source: UnitSource, options: PictureOptions, 
     openedWallUs: ctx.clock.now() * 1000,
   });
   const arrivals = new Map<bigint, VideoUnitTimes>();
-  const ready: { readonly frame: Frame; readonly times: VideoUnitTimes; readonly decodedMonoUs: bigint }[] = [];
+  const ready: DecodedFrame[] = [];
   let latest: VideoUnitTimes | undefined;
   let damaged = 0;
   let ended = false;
   let silent = false;
   let interrupted = false;
+  let skipping = false;
+  let afterSkip = false;
   let begunMonoMs: number | undefined;
   let waitingSinceMs: number | undefined;
   /** How long the source was waited for without a frame. */
@@ -107,27 +113,49 @@ export async function openPictures(source: UnitSource, options: PictureOptions, 
     return known ?? latest ?? { receivedMonoUs: nowUs(), wallUs: ctx.clock.now() * 1000, ntpUs: undefined };
   }
 
+  function heard(): void {
+    waitingSinceMs = undefined;
+    silentMs = 0;
+  }
+
+  function take(frames: readonly Frame[], last = false): void {
+    const decodedMonoUs = nowUs();
+    for (const frame of frames) {
+      // What was cut off is made up from the picture before: nobody shall be seen in that.
+      if (last && frame.decodeErrorFlags !== 0) {
+        damaged += 1;
+        frame.free();
+        continue;
+      }
+      ready.push({ frame, times: arrivalOf(stamp(frame.pts)), decodedMonoUs, afterSkip });
+      afterSkip = false;
+    }
+  }
+
+  async function skip(): Promise<void> {
+    // The source is not silent: it sends more than can be decoded.
+    heard();
+    options.onSkipped?.();
+    if (!skipping) take(await decoder.breakOff());
+    skipping = true;
+    afterSkip = true;
+  }
+
   async function fill(): Promise<void> {
     while (ready.length === 0 && !ended) {
       waitingSinceMs ??= ctx.clock.mono();
       const unit = await source.read();
-      if (unit !== undefined) remember(unit);
-      else ended = true;
+      if (unit === undefined) ended = true;
       if (interrupted || silent) return;
-      const frames = await decoder.decode(unit?.packet);
-      const decodedMonoUs = nowUs();
-      for (const frame of frames) {
-        // What was cut off is made up from the picture before: nobody shall be seen in that.
-        if (unit?.last === true && frame.decodeErrorFlags !== 0) {
-          damaged += 1;
-          frame.free();
-          continue;
-        }
-        ready.push({ frame, times: arrivalOf(stamp(frame.pts)), decodedMonoUs });
+      if (unit?.skipped === true) {
+        await skip();
+        continue;
       }
+      skipping = false;
+      if (unit !== undefined) remember(unit);
+      take(await decoder.decode(unit?.packet), unit?.last);
     }
-    waitingSinceMs = undefined;
-    silentMs = 0;
+    heard();
   }
 
   async function paced(clock: FrameClock): Promise<bigint> {
@@ -171,6 +199,7 @@ export async function openPictures(source: UnitSource, options: PictureOptions, 
         height: frame.height,
         receivedMonoUs,
         decodedMonoUs: isPaced ? receivedMonoUs : next.decodedMonoUs,
+        afterSkip: next.afterSkip,
       };
     },
     interrupt: () => {
@@ -187,4 +216,8 @@ export async function openPictures(source: UnitSource, options: PictureOptions, 
   };
 }
 
-type VideoUnitTimes = Omit<VideoUnit, 'packet' | 'last'>;
+type VideoUnitTimes = Omit<VideoUnit, 'packet' | 'last' | 'skipped'>;
+
+interface DecodedFrame extends Pick<Picture, 'frame' | 'decodedMonoUs' | 'afterSkip'> {
+  readonly times: VideoUnitTimes;
+}

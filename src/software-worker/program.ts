@@ -5,9 +5,10 @@ import { errorText, isSightlineError, SightlineError } from '../core/errors.ts';
 import { createLogger, type LogLevel } from '../core/log.ts';
 import { createMetrics } from '../core/metrics.ts';
 import type { Configure } from '../gen/sightline/bridge/v1/bridge.ts';
-import { startEmbedded } from '../inference/embedded.ts';
+import { startEngine } from '../inference/engine.ts';
 import { createDetector } from '../models/kinds.ts';
 import { type BridgeClient, type Command, connectBridge, protocolVersion } from './bridge-client.ts';
+import { readEngine } from './settings.ts';
 import type { Worker } from './worker.ts';
 
 /**
@@ -127,15 +128,9 @@ async function run(ctx: Context, log: ReturnType<typeof createLogDestination>, s
     }
     const { inference } = first;
     if (inference === undefined) throw new SightlineError('worker.settings', 'the daemon named no inference engine');
-    if (inference.engine !== 'embedded') {
-      throw new SightlineError(
-        'worker.settings',
-        `inference engine ${inference.engine} is not known to this worker; embedded is`,
-      );
-    }
     const socket = process.env['SIGHTLINE_MEDIA'];
     const [engine, { startWorker }, { startMediaSender }] = await Promise.all([
-      startEmbedded({ repository: inference.repository, threads: inference.threads || 1 }, ctx),
+      startEngine(readEngine(inference), ctx),
       import('./worker.ts'),
       import('./media-sender.ts'),
     ]);

@@ -1,4 +1,6 @@
-import type { CameraConfig } from '../gen/sightline/bridge/v1/bridge.ts';
+import { SightlineError } from '../core/errors.ts';
+import type { CameraConfig, InferenceConfig } from '../gen/sightline/bridge/v1/bridge.ts';
+import type { EngineSettings } from '../inference/engine.ts';
 import type { DecodeChoice } from './decoder.ts';
 import type { Corner } from './masks.ts';
 import type { MotionGateOptions } from './motion.ts';
@@ -94,5 +96,27 @@ export function readSettings(wire: CameraConfig): CameraSettings {
       jpegQuality: crops?.jpegQuality || defaults.jpegQuality,
       maxSide: crops?.maxSide || defaults.maxSide,
     },
+  };
+}
+
+/** Throws `worker.settings` for an engine that this worker does not have. */
+export function readEngine(wire: InferenceConfig): EngineSettings {
+  const { engine, repository, threads, urls, caFile, certFile, keyFile, fallback, sharedMemory } = wire;
+  if (engine !== 'embedded' && engine !== 'triton') {
+    throw new SightlineError(
+      'worker.settings',
+      `inference engine ${engine} is not known to this worker; embedded and triton are`,
+    );
+  }
+  return {
+    engine,
+    repository,
+    threads: threads || 1,
+    url: urls,
+    ...(caFile === '' ? {} : { caFile }),
+    ...(certFile === '' ? {} : { certFile }),
+    ...(keyFile === '' ? {} : { keyFile }),
+    fallback: fallback === 'embedded' ? 'embedded' : 'none',
+    sharedMemory,
   };
 }

@@ -53,10 +53,10 @@ export interface UnitClockOptions {
   readonly reorder: number;
 }
 
-/** Units that may wait for a frame; a decoder holds no more (B-frames, frame threads). */
-const waitingUnits = 64;
-/** Units further ahead of the latest frame wait for their own: it may be a new time line. */
-const aheadSeconds = 2;
+/** Units that may wait for a frame: what a decoder holds (B-frames, frame threads), and of a live source what waits to be decoded. */
+const waitingUnits = { file: 64, live: 512 } as const;
+/** Units further ahead of what was sent or shown last, or so far back, wait for their frame: it may be a new time line. */
+const leapSeconds = { ahead: 2, back: 0.5 } as const;
 /** The codecs allow no more (H.264 max_num_reorder_frames, H.265 sps_max_num_reorder_pics). */
 const reorderMost = 16;
 /** Time stamps looked back at for twins. */
@@ -70,11 +70,19 @@ interface Waiting<T> {
 export function createUnitClock<T>(options: UnitClockOptions): UnitClock<T> {
   const timeBase = { numerator: options.timeBase.num, denominator: options.timeBase.den };
   const usPerTick = (1e6 * options.timeBase.num) / options.timeBase.den;
-  const ahead = BigInt(Math.round((aheadSeconds * 1e6) / usPerTick));
+  const ahead = BigInt(Math.round((leapSeconds.ahead * 1e6) / usPerTick));
+  const back = BigInt(Math.round((leapSeconds.back * 1e6) / usPerTick));
+  const mostWaiting = waitingUnits[options.live ? 'live' : 'file'];
   const waiting: Waiting<T>[] = [];
   const decodeTimes = createDecodeTimes(options.reorder);
   let recent: bigint[] = [];
   let anchor: ShownFrame | undefined;
+  /** The highest that was sent in the epoch of the latest frame. Frames may be far behind it, or skipped. */
+  let highest: bigint | undefined;
+  /** Stamps of units that were sent and whose frames have not been shown. */
+  let unshown: bigint[] = [];
+  /** Units are sent before such that are shown earlier. Where they are not, a stamp that goes back is a hiccup, and will be another. */
+  let reordered = options.reorder > 0;
   let dropped = 0;
 
   /** Frames keep the stamps that they come with. */
@@ -85,7 +93,8 @@ export function createUnitClock<T>(options: UnitClockOptions): UnitClock<T> {
   /** Frames come in the order in which they are shown: what is not behind the latest will get another stamp. */
   function mayLeaveEarly({ pts, renewed }: ArrivedUnit): boolean {
     if (anchor === undefined || pts === undefined || renewed || recent.includes(pts)) return false;
-    return pts > anchor.pts && pts <= anchor.pts + ahead;
+    const latest = highest === undefined || highest < anchor.pts ? anchor.pts : highest;
+    return pts > anchor.pts && pts > (reordered ? latest - back : latest) && pts <= latest + ahead;
   }
 
   function place(unit: ArrivedUnit, item: T, frame: ShownFrame, pts: bigint): ClockedUnit<T> | undefined {
@@ -97,8 +106,11 @@ export function createUnitClock<T>(options: UnitClockOptions): UnitClock<T> {
       dropped += 1;
       return undefined;
     }
+    if (highest === undefined || pts > highest) highest = pts;
     recent.push(given);
     if (recent.length > recentStamps) recent.shift();
+    if (frame.given !== given) unshown.push(given);
+    if (unshown.length > mostWaiting) unshown.shift();
     const cameraTimeUs = Math.round(frame.cameraTimeUs + Number(pts - frame.pts) * usPerTick);
     return { item, epoch: frame.epoch, pts: pts90k, dts: dts90k, cameraTimeUs };
   }
@@ -123,17 +135,28 @@ export function createUnitClock<T>(options: UnitClockOptions): UnitClock<T> {
   return {
     push: (unit, item) => {
       waiting.push({ unit, item });
-      if (waiting.length > waitingUnits) drop(1);
+      reordered ||= unit.pts !== undefined && unit.dts !== undefined && unit.dts < unit.pts;
+      if (waiting.length > mostWaiting) drop(1);
       if (!options.live || anchor === undefined || waiting.length > 1 || !isSteady()) return [];
       return takeSteady(anchor, 0);
     },
     shown: (frame) => {
-      let own = waiting.findIndex(({ unit }) => unit.pts === frame.given);
+      const { given } = frame;
+      const sent = given === undefined ? -1 : unshown.indexOf(given);
+      // Where it was sent, one that waits only has the same stamp.
+      let own = sent < 0 ? waiting.findIndex(({ unit }) => unit.pts === given) : -1;
+      if (given !== undefined && (sent >= 0 || own >= 0)) {
+        const earlier = sent < 0 ? unshown : unshown.slice(0, sent);
+        reordered ||= earlier.some((pts) => pts > given);
+        unshown = unshown.filter((pts) => pts > given);
+      }
       const before = anchor;
       anchor = frame;
       if (before?.epoch !== frame.epoch) {
         decodeTimes.reset();
         recent = [];
+        highest = undefined;
+        unshown = [];
       }
       if (isSteady() && (before === undefined || before.epoch === frame.epoch)) return takeSteady(frame, own + 1);
       // What was sent before the first unit of a new time line belongs to the old one, which is over; without sound stamps, what was

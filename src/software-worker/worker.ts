@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import type { Context } from '../core/context.ts';
 import { SightlineError } from '../core/errors.ts';
 import type { InferenceEngine } from '../core/inference.ts';
@@ -135,15 +136,8 @@ export function startWorker(options: WorkerOptions, ctx: Context): Worker {
   function configure({ cameras, inference }: Configure): void {
     if (inference !== undefined) {
       slots.resize(inference.inFlight || 1);
-      const { engine: name, repository, threads, url } = options.inference;
-      if (
-        inference.engine !== name ||
-        inference.repository !== repository ||
-        inference.threads !== threads ||
-        inference.url !== url
-      ) {
+      if (!isDeepStrictEqual({ ...inference, inFlight: 0 }, { ...options.inference, inFlight: 0 }))
         ctx.log.warn({}, 'inference settings changed, they count from the next start of the worker');
-      }
     }
     reconciling = reconciling.then(() => reconcile(cameras));
   }
@@ -175,6 +169,7 @@ export function startWorker(options: WorkerOptions, ctx: Context): Worker {
           stream: entry.camera.stream(),
           videoDropped: BigInt(entry.camera.videoDropped()?.clean ?? 0),
           annotatedDropped: BigInt(entry.camera.videoDropped()?.annotated ?? 0),
+          unitsSkipped: BigInt(counters.unitsSkipped),
         };
       }),
       rssBytes: BigInt(process.memoryUsage.rss()),

@@ -75,7 +75,7 @@ export function workerEnvironment(
 }
 
 /** Sends to a whole group; false when nobody is left in it. */
-function signalGroup(pid: number, name: NodeJS.Signals | 0): boolean {
+export function signalGroup(pid: number, name: NodeJS.Signals | 0): boolean {
   try {
     process.kill(-pid, name);
     return true;

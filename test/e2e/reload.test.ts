@@ -8,10 +8,10 @@ import {
   createWorkplace,
   cutClip,
   patience,
-  processesOf,
   statesIn,
   type WorkplaceOptions,
   workerOf,
+  workersOf,
 } from '../support/daemon.ts';
 import { missingTool } from '../support/data.ts';
 import { installedProgram } from '../support/programs.ts';
@@ -179,7 +179,7 @@ test('a camera moves to another group, is switched off and on again; settings of
 
   place.configure({ ...config, cameras: { lobby: { ...camera, enabled: false } } });
   await place.succeed('reload');
-  await until('no worker is left', () => processesOf(place.dataDir).length === 0, patience);
+  await until('no worker is left', () => workersOf(place.dataDir).length === 0, patience);
   assert.equal(statesIn(listener, 'lobby').at(-1), undefined, 'its state is taken back');
   const closed = await until(
     'her alert ends',

@@ -4,7 +4,17 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { statusMessage } from '../../src/outputs/topics.ts';
 import { hasMosquitto, type Listener, listen, startBroker } from '../support/broker.ts';
-import { alertsIn, alertWith, createWorkplace, cutClip, kill, patience, processesOf, workerOf } from '../support/daemon.ts';
+import {
+  alertsIn,
+  alertWith,
+  createWorkplace,
+  cutClip,
+  kill,
+  patience,
+  processesOf,
+  workerOf,
+  workersOf,
+} from '../support/daemon.ts';
 import { missingTool } from '../support/data.ts';
 import { installedProgram } from '../support/programs.ts';
 import { until } from '../support/until.ts';
@@ -103,12 +113,12 @@ test('a second SIGTERM ends at once; what it leaves behind is ended by the next 
   const { code } = await daemon.finished;
   assert.equal(code, 143);
   assert.equal(daemon.said('stopped'), undefined);
-  assert.deepEqual(processesOf(place.dataDir), [worker]);
+  assert.deepEqual(workersOf(place.dataDir), [worker]);
   await until('the last will', () => statuses(listener).at(-1) === 'offline: connection_lost', patience);
 
   await using next = await place.start();
   assert.deepEqual(next.said('worker of an earlier run was ended')?.['pids'], [worker]);
-  assert.ok(!processesOf(place.dataDir).includes(worker));
+  assert.ok(!workersOf(place.dataDir).includes(worker));
   await until(
     'the camera is live',
     async () => {

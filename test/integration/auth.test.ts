@@ -574,6 +574,12 @@ test('what was done is written down, read page by page by admins, changed by nob
     assert.equal((await read('?actor=bo')).items.length, 2);
     const at = Number(all[4]?.['at']);
     assert.equal((await read(`?from=${at + 1}`)).items.length + (await read(`?to=${at + 1}`)).items.length, all.length);
+    const iso = new Date(at + 1).toISOString();
+    for (const end of ['from', 'to'])
+      assert.deepEqual(await read(`?${end}=${iso}`), await read(`?${end}=${at + 1}`), `${end} as alerts take it`);
+    const wrong = await ada.ask('GET', '/api/v1/audit?from=yesterday');
+    assert.equal(wrong.status, 400);
+    assert.match(wrong.text, /from: expected milliseconds since 1970, or a time with its zone/);
     assert.equal((await ada.ask('GET', '/api/v1/audit?cursor=x')).status, 400);
   }
   const db = new Sqlite(join(directory.path, 'sightline.db'));

@@ -1,12 +1,18 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { test } from 'node:test';
 import { WebSocket } from 'ws';
+import { startLegacyView } from '../../src/composition/legacy-view.ts';
+import { testContext } from '../support/context.ts';
 import { createWorkplace, cutClip, patience } from '../support/daemon.ts';
 import { missingTool } from '../support/data.ts';
+import { temporaryDirectory } from '../support/directory.ts';
+import { hasEnded } from '../support/ended-processes.ts';
+import { freePort } from '../support/port.ts';
 import { installedProgram } from '../support/programs.ts';
 import { connectRtsp } from '../support/rtsp-client.ts';
 import { until } from '../support/until.ts';
@@ -105,4 +111,35 @@ test('the legacy view gives MPEG-1 of our own stream to whoever has a stream pas
   assert.equal(socket.readyState, WebSocket.OPEN);
   socket.close();
   await daemon.stop();
+});
+
+test('a legacy view that hangs when its daemon is killed is ended by the next one, which has its port', { skip }, async () => {
+  await using directory = await temporaryDirectory();
+  const port = await freePort();
+  const view = { enabled: true, host: '127.0.0.1', port };
+  const root = resolve(import.meta.dirname, '../..');
+  const program = `
+    import { startLegacyView } from '${root}/src/composition/legacy-view.ts';
+    import { testContext } from '${root}/test/support/context.ts';
+    import { until } from '${root}/test/support/until.ts';
+    const options = { view: ${JSON.stringify(view)}, dataDir: '${directory.path}', rtspPort: () => 1, onLogins: () => {} };
+    const legacy = startLegacyView(options, testContext());
+    await until('it is open', () => legacy.part().ready);
+    console.log('open');`;
+  const daemon = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const killed = once(daemon, 'exit');
+  const [said] = await Promise.race([once(daemon.stdout, 'data'), killed]);
+  assert.match(String(said), /open/);
+  const { pid } = JSON.parse(readFileSync(join(directory.path, 'legacy-view.json'), 'utf8'));
+  process.kill(pid, 'SIGSTOP');
+  daemon.kill('SIGKILL');
+  await killed;
+  assert.equal(hasEnded(pid), false);
+  using ctx = testContext();
+  await using legacy = startLegacyView({ view, dataDir: directory.path, rtspPort: () => 1, onLogins: () => {} }, ctx);
+  await until('the next one is open', () => legacy.part().ready, patience);
+  assert.equal(hasEnded(pid), true);
+  assert.ok(ctx.lines.some(({ msg, pids }) => msg === 'legacy view of an earlier run was ended' && String(pids) === `${pid}`));
+  await legacy[Symbol.asyncDispose]();
+  assert.deepEqual(readdirSync(directory.path), [], 'nothing of it is left');
 });

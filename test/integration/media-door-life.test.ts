@@ -2,20 +2,25 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
+import { copyFile } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { connect as connectTls } from 'node:tls';
 import { createClipFiles } from '../../src/composition/clip-files.ts';
 import { startClips } from '../../src/composition/clips.ts';
 import { startMediaDoor } from '../../src/composition/media-door.ts';
 import type { DoorSettings } from '../../src/core/media-door.ts';
 import { startStore } from '../../src/store/store.ts';
+import { makeCertificates } from '../support/certificates.ts';
 import { testContext } from '../support/context.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { encode } from '../support/encoded.ts';
+import { hasEnded } from '../support/ended-processes.ts';
 import { connectLive } from '../support/live-client.ts';
 import { admin, play, sockets, startMediaHouse, ticket, ticketKey, viewer } from '../support/media-house.ts';
 import { freePort } from '../support/port.ts';
+import { connectRtsp } from '../support/rtsp-client.ts';
 import { exampleEvent } from '../support/store.ts';
 import { until } from '../support/until.ts';
 
@@ -40,7 +45,7 @@ test('a killed door is started again and knows everything; a stopped one costs t
   await until('started again', () => ready.length === 2);
   assert.deepEqual(all.wants, ['lobby true', 'lobby false']);
   assert.deepEqual(all.clips, ['a1 gone']);
-  assert.equal(door.part().ready, true);
+  assert.deepEqual(door.parts(), [{ name: 'media door', ready: true }]);
   using back = await all.worker();
   using again = await connectLive(all.url, { ticket: ticket(admin) });
   again.say({ type: 'subscribe', stream: 1, camera: 'lobby' });
@@ -85,13 +90,43 @@ test('a door whose RTSP port is taken says so, serves the live feed, and has the
   await once(holder, 'listening');
   const { port } = holder.address() as AddressInfo;
   await using all = await startMediaHouse({}, { port });
-  assert.equal(all.door.part().ready, false);
-  assert.match(all.door.part().reason ?? '', new RegExp(`^cannot serve rtsp on 127.0.0.1:${port}: the port is taken: `));
+  const part = () => all.door.parts().find(({ name }) => name === 'media door');
+  assert.equal(part()?.ready, false);
+  assert.match(part()?.reason ?? '', new RegExp(`^cannot serve rtsp on 127.0.0.1:${port}: the port is taken: `));
   using client = await connectLive(all.url, { ticket: ticket(admin) });
   await until('it is served', () => client.said('welcome')[0]);
   holder.close();
-  await until('the port is open', () => all.door.part().ready, 60_000);
+  await until('the port is open', () => part()?.ready, 60_000);
   assert.deepEqual(all.door.ready, { rtspPort: port });
+});
+
+test('a door whose RTSPS certificate is of no use says so, serves RTSP, and RTSPS once it is mended', async () => {
+  await using certificates = await makeCertificates();
+  await using made = await temporaryDirectory();
+  const files = { certFile: join(made.path, 'cert.pem'), keyFile: join(made.path, 'key.pem') };
+  await copyFile(certificates.server.keyFile, files.keyFile);
+  await using all = await startMediaHouse({}, { tls: { port: 0, ...files } });
+  const { rtspPort = 0 } = all.door.ready ?? {};
+  const reason = `media.rtsp.tls.certFile: ${files.certFile}: there is no such file; rtsp is served meanwhile, rtsps as soon as this is mended`;
+  assert.deepEqual(all.door.parts(), [
+    { name: 'media door', ready: true },
+    { name: 'rtsps', ready: false, reason },
+  ]);
+  assert.equal(all.ctx.lines.filter(({ msg }) => msg === 'rtsps is not open').length, 1);
+  using client = await connectRtsp(rtspPort);
+  assert.equal((await client.request('OPTIONS', `rtsp://127.0.0.1:${rtspPort}/lobby`)).status, 200);
+  using live = await connectLive(all.url, { ticket: ticket(admin) });
+  await until('welcome', () => live.said('welcome')[0]);
+  await copyFile(certificates.server.certFile, files.certFile);
+  await until('rtsps is served', () => all.door.parts().every(({ ready }) => ready));
+  const { rtspsPort = 0 } = all.door.ready ?? {};
+  assert.deepEqual(all.door.ready, { rtspPort, rtspsPort });
+  const socket = connectTls({ port: rtspsPort, host: '127.0.0.1', rejectUnauthorized: false });
+  await once(socket, 'secureConnect');
+  socket.destroy();
+  assert.equal((await client.request('OPTIONS', `rtsp://127.0.0.1:${rtspPort}/lobby`)).status, 200, 'the same server');
+  using again = await connectLive(all.url, { ticket: ticket(admin) });
+  await until('live feeds are handed over as before', () => again.said('welcome')[0]);
 });
 
 test('clients that reset their connections on the way cost the door nothing', async () => {
@@ -157,14 +192,6 @@ async function startDoomed(settings: DoorSettings): Promise<{ readonly daemon: C
   const pid = Number(String(said));
   assert.ok(readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('media/main.ts'));
   return { daemon, pid };
-}
-
-function hasEnded(pid: number): boolean {
-  try {
-    return readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ');
-  } catch {
-    return true;
-  }
 }
 
 function doorIn(directory: string): DoorSettings {

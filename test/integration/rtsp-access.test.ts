@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { copyFile, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { connect as connectTls } from 'node:tls';
 import type { Principal } from '../../src/core/access.ts';
+import { systemClock } from '../../src/core/clock.ts';
 import type { StreamUser } from '../../src/core/media-door.ts';
 import { streamHa1 } from '../../src/core/stream-login.ts';
 import { loginLimits } from '../../src/media/login-failures.ts';
@@ -264,6 +265,50 @@ describe('rtsps', () => {
     await until('nothing is left open', () => after() <= before);
   });
 
+  it('lets in others while handshakes that nobody ends come without end, of one network and of many', async () => {
+    await using certificates = await makeCertificates();
+    await using home = await house({ tls: { port: 0, ...certificates.server }, maxReaders: 40 });
+    const port = home.server.tlsPort ?? 0;
+    using hanging = new DisposableStack();
+    let ended = 0;
+    /** Connects and says nothing. */
+    async function hang(localAddress: string): Promise<void> {
+      const socket = connect({ port, host: '127.0.0.1', localAddress });
+      hanging.adopt(socket, () => void socket.destroy());
+      socket.on('error', () => {}).once('close', () => (ended += 1));
+      await once(socket, 'connect');
+    }
+    const isServed = async () => {
+      const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false });
+      hanging.adopt(socket, () => void socket.destroy());
+      socket.write('OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n');
+      const [said] = await once(socket, 'data');
+      assert.match(String(said), /^RTSP\/1\.0 200 OK\r\n/);
+    };
+    await hang('127.0.0.3');
+    for (let count = 0; count < 30; count++) await hang('127.0.0.2');
+    await until('a quarter of the places is left to one network', () => ended === 20);
+    await isServed();
+    for (let count = 0; count < 60; count++) await hang(`127.0.1.${count + 1}`);
+    await until('all of them hold as many places as there are', () => ended === 20 + 11 + 60 - 40);
+    await isServed();
+    await until('one more has made room', () => ended === 52);
+    assert.equal(home.server.counters.turnedAway, ended);
+    assert.equal(home.server.clients, 2, 'none of them is a connection yet');
+  });
+
+  it('ends a handshake that does not get on, however often something of it comes', async () => {
+    await using certificates = await makeCertificates();
+    const tuning = { handshakeTimeoutMs: 500 };
+    await using home = await house({ tls: { port: 0, ...certificates.server }, tuning });
+    using client = await connectRtsp(home.server.tlsPort ?? 0);
+    // A record of 16 KiB, a byte at a time.
+    client.socket.write(Buffer.from('1603014000', 'hex'));
+    using _trickle = systemClock.every(20, () => void client.socket.write(Buffer.of(1)));
+    await until('it is ended', () => client.closed);
+    assert.equal(home.server.counters.handshakesFailed, 1);
+  });
+
   it('takes a new certificate without a restart, and keeps the old one while the new one is of no use', async () => {
     await using certificates = await makeCertificates();
     await using others = await makeCertificates();
@@ -298,25 +343,56 @@ describe('rtsps', () => {
     assert.notEqual(await shown(), first);
   });
 
-  it('says which file it cannot use', async () => {
+  it('says which file it cannot use, serves rtsp meanwhile, and begins once the files are mended', async () => {
     await using certificates = await makeCertificates();
     await using directory = await temporaryDirectory();
-    const { certFile, keyFile } = certificates.server;
-    const wrong = join(directory.path, 'wrong.pem');
-    await writeFile(wrong, 'no certificate');
-    const missing = join(directory.path, 'missing.pem');
-    await assert.rejects(house({ tls: { port: 0, certFile: missing, keyFile } }), {
-      code: 'media.unavailable',
-      message: /^cannot serve rtsps: .*missing\.pem cannot be read: ENOENT/,
-    });
-    for (const files of [
-      { certFile: wrong, keyFile },
-      { certFile, keyFile: certificates.client.keyFile },
-    ]) {
-      await assert.rejects(house({ tls: { port: 0, ...files } }), {
-        code: 'media.unavailable',
-        message: /are no certificate and its key, PEM: /,
+    const { server, client } = certificates;
+    const files = { certFile: join(directory.path, 'cert.pem'), keyFile: join(directory.path, 'key.pem') };
+    const clock = new ManualClock();
+    let changes = 0;
+    await using home = await house({ clock, tls: { port: 0, ...files }, onTlsChange: () => (changes += 1) });
+    const says = (words: string) =>
+      until(words, async () => {
+        await clock.advance(5000);
+        return home.server.tlsTrouble?.startsWith(`media.rtsp.tls${words}`);
       });
-    }
+    await says(`.certFile: ${files.certFile}: there is no such file; rtsp is served meanwhile`);
+    await writeFile(files.certFile, 'no certificate');
+    await says(`.keyFile: ${files.keyFile}: there is no such file`);
+    await copyFile(server.keyFile, files.keyFile);
+    await says(`.certFile: ${files.certFile}: it holds no certificate in PEM form`);
+    await copyFile(client.certFile, files.certFile);
+    await says(`: ${files.certFile} and ${files.keyFile}: they cannot be used together: `);
+    assert.deepEqual([changes, home.server.tlsPort], [3, undefined]);
+    using reader = await connectRtsp(home.server.port);
+    assert.equal((await reader.request('DESCRIBE', home.url)).status, 200);
+    await copyFile(server.certFile, files.certFile);
+    await until('it is open', async () => {
+      await clock.advance(5000);
+      return home.server.tlsPort;
+    });
+    assert.deepEqual([changes, home.server.tlsTrouble], [4, undefined]);
+    const socket = connectTls({ port: home.server.tlsPort ?? 0, host: '127.0.0.1', rejectUnauthorized: false });
+    await once(socket, 'secureConnect');
+    socket.destroy();
+    const said = home.ctx.lines.filter(({ msg }) => msg === 'rtsps is not open');
+    assert.equal(said.length, 4, 'each reason once');
+  });
+
+  it('is opened once its port is free; rtsp does not wait for it', async () => {
+    await using certificates = await makeCertificates();
+    const holder = createServer().listen(0, '127.0.0.1');
+    await once(holder, 'listening');
+    const { port } = holder.address() as AddressInfo;
+    const clock = new ManualClock();
+    await using home = await house({ clock, tls: { port, ...certificates.server } });
+    assert.match(home.server.tlsTrouble ?? '', new RegExp(`^cannot serve rtsps on 127.0.0.1:${port}: the port is taken: `));
+    using reader = await connectRtsp(home.server.port);
+    assert.equal((await reader.request('DESCRIBE', home.url)).status, 200);
+    holder.close();
+    await until('it is open', async () => {
+      await clock.advance(5000);
+      return home.server.tlsPort === port;
+    });
   });
 });

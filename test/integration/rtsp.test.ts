@@ -288,6 +288,7 @@ describe('rtsp server', () => {
           find: () => stream,
           cname: 'x',
           describeTimeoutMs: 60_000,
+          onEstablished() {},
           onRefused() {},
           onLoginFailed() {},
           onFlood() {},

@@ -316,7 +316,7 @@ describe('a software worker and its daemon', { skip }, () => {
       {
         env: {},
         configure: { cameras: [], inference: { ...inference, engine: 'abacus' } },
-        reason: /abacus is not known to this worker; embedded is/,
+        reason: /abacus is not known to this worker; embedded and triton are/,
       },
       {
         env: {},

@@ -52,7 +52,7 @@ test('an alert is named by when it was first seen, its picture by when that was 
   assert.doesNotMatch((await page.getByRole('dialog').getByRole('heading').textContent()) ?? '', / on /);
 });
 
-test('a camera that is away says when it is tried next, each time anew; health says where inference is behind', {
+test('a camera that is away says when it is tried next, each time anew; health says where inference is behind and which servers are away', {
   skip,
 }, async () => {
   await using stub = await startViewerStub(at.material);
@@ -73,6 +73,8 @@ test('a camera that is away says when it is tried next, each time anew; health s
   await page.goto(`${stub.url}/health`);
   await page.getByText(/inference behind at 1 camera/).waitFor();
   await page.getByRole('row', { name: /lift/ }).getByText('Live, inference behind').waitFor();
+  await page.getByRole('row', { name: /^10\.0\.0\.7:8001 Ready/ }).waitFor();
+  await page.getByRole('row', { name: /^10\.0\.0\.8:8001 Away .*ECONNREFUSED/ }).waitFor();
 });
 
 test('the watchlist says who is ignored, what a picture is of, and the same of matches beside and below', {

@@ -277,6 +277,8 @@ describe('Triton engine', { skip }, () => {
       await using engine = await engineFor(ctx, [`127.0.0.1:${port}`]);
       await assert.rejects(engine.load('double'), { code: 'inference.unavailable', message: /127\.0\.0\.1:\d+ is away/ });
       await assert.rejects(ask(engine, ctx, row(1), 200), { code: 'inference.unavailable' });
+      const hurried = { ...within(ctx, 120_000), impatient: true };
+      await assert.rejects(engine.infer('double', [row(1)], hurried), { code: 'inference.unavailable' });
       const waiting = ask(engine, ctx, row(3), 120_000);
       await start(port);
       assert.deepEqual(await waiting, [6]);
@@ -370,6 +372,28 @@ describe('Triton engine', { skip }, () => {
       });
       assert.deepEqual(engine.servers(), [{ name: `127.0.0.1:${server.port}`, state: 'ready', reason: '' }]);
       assert.deepEqual(await ask(engine, ctx, row(1)), [2]);
+    });
+
+    it('waits for no name, says which leads nowhere, and takes it when it does', async () => {
+      using ctx = testContext();
+      const server = await start();
+      const answer = Promise.withResolvers<readonly string[]>();
+      await using engine = await engineFor(ctx, [`slow.test:${server.port}`, `gone.test:${server.port}`], {
+        resolve: (host) => (host === 'slow.test' ? answer.promise : Promise.reject(new Error('no such name'))),
+      });
+      assert.deepEqual(
+        new Map(engine.servers().map(({ name, state, reason }) => [name, `${state}: ${reason}`])),
+        new Map([
+          ['slow.test', 'away: it has no address (it is still being looked up)'],
+          ['gone.test', 'away: it has no address (no such name)'],
+        ]),
+      );
+      answer.resolve(['127.0.0.1']);
+      assert.deepEqual(await ask(engine, ctx, row(1)), [2]);
+      assert.deepEqual(
+        engine.servers().map(({ name }) => name),
+        [`127.0.0.1:${server.port}`, 'gone.test'],
+      );
     });
   });
 });

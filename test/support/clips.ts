@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import type { ConfigInput } from '../../src/config/schema.ts';
 import { type AlertMessage, alertMessage } from '../../src/outputs/topics.ts';
 import { listen, startBroker } from './broker.ts';
 import { dataPath } from './data.ts';
@@ -58,6 +59,8 @@ interface Manifest {
 export interface ClipData {
   path(file: string): string;
   repository(): Promise<TestRepository>;
+  /** Settings of `inference` beside the repository. */
+  readonly inference?: ConfigInput['inference'];
   /** Lines of the configuration beside the shipped defaults. */
   readonly settings: readonly string[];
   /** Settings of a camera that compares faces, and of one that compares bodies; YAML flow style, empty for the defaults. */
@@ -132,6 +135,8 @@ export interface SceneOptions {
   readonly cameras: Readonly<Record<string, string>>;
   /** Live sources never come to an end by themselves: the program is told to stop when this resolves. */
   readonly until?: Promise<void>;
+  /** Called once the cameras are being opened; awaited with the run. */
+  readonly during?: () => Promise<void>;
   /** What the cameras compare. */
   readonly kind?: 'face' | 'appearance';
   /** The real data by default. */
@@ -162,7 +167,7 @@ export async function playScene(options: SceneOptions): Promise<Scene> {
     config,
     [
       'dataDir: data',
-      `inference: { repository: ${JSON.stringify(repository.directory)} }`,
+      `inference: ${JSON.stringify({ ...data.inference, repository: repository.directory })}`,
       `mqtt: { url: "${broker.url}", snapshot: "off" }`,
       'http: { enabled: false }',
       ...data.settings,
@@ -177,7 +182,7 @@ export async function playScene(options: SceneOptions): Promise<Scene> {
   const start = performance.now();
   await using running = startSightline('run', '--once', config);
   void options.until?.then(() => running.signal('SIGTERM'));
-  const run = await running.finished;
+  const [run] = await Promise.all([running.finished, options.during?.()]);
   assert.equal(run.code, 0, run.stderr);
   const messages = listener.messages
     .filter(({ topic }) => /\/(alerts|late)\//.test(topic))

@@ -209,18 +209,28 @@ function follow(program: ReturnType<typeof startProgram>): RunningDaemon {
   };
 }
 
-/** Workers, and what they started, of daemons on this data directory. */
+/** Workers, what they started, and media doors of daemons on this data directory. */
 export function processesOf(dataDir: string): readonly number[] {
-  const marker = `SIGHTLINE_BRIDGE=${join(dataDir, 'bridge.sock')}`;
+  const door = `SIGHTLINE_DOOR=${join(dataDir, 'media.sock')}`;
+  return [...workersOf(dataDir), ...marked(door)];
+}
+
+/** Workers, and what they started. */
+export function workersOf(dataDir: string): readonly number[] {
+  return marked(`SIGHTLINE_BRIDGE=${join(dataDir, 'bridge.sock')}`);
+}
+
+/** Processes that have this line in their environment. */
+function marked(line: string): readonly number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
-    .filter((name) => readProcess(name, 'environ').split('\0').includes(marker))
+    .filter((name) => readProcess(name, 'environ').split('\0').includes(line))
     .map(Number);
 }
 
 /** The worker process of a group of cameras. */
 export function workerOf(dataDir: string, group = 'main'): number | undefined {
-  return processesOf(dataDir).find((pid) =>
+  return workersOf(dataDir).find((pid) =>
     readProcess(pid, 'environ').split('\0').includes(`SIGHTLINE_WORKER=software-${group}`),
   );
 }

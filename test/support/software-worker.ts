@@ -230,7 +230,18 @@ export function detectConfig(model: string, more: Partial<Detect> = {}): Detect 
 }
 
 export function inferenceConfig(repository: string): InferenceConfig {
-  return { engine: 'embedded', repository, threads: 1, url: '', inFlight: 4 };
+  return {
+    engine: 'embedded',
+    repository,
+    threads: 1,
+    urls: [],
+    inFlight: 4,
+    caFile: '',
+    certFile: '',
+    keyFile: '',
+    fallback: 'none',
+    sharedMemory: false,
+  };
 }
 
 /** Waits for a state of a camera; `from` skips that many earlier reports. */

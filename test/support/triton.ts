@@ -3,8 +3,10 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { parseTritonUrl, type TritonAddress } from '../../src/inference/triton-address.ts';
+import { parseTritonUrl } from '../../src/core/triton-url.ts';
+import type { TritonAddress } from '../../src/inference/triton-address.ts';
 import { TritonClient, type TritonClientOptions } from '../../src/inference/triton-client.ts';
+import type { ClipData } from './clips.ts';
 import { dataDirectory, missingData } from './data.ts';
 import { freePort } from './port.ts';
 import { until } from './until.ts';
@@ -93,6 +95,21 @@ class TritonPythonModel:
 ${indented}
 `,
   );
+}
+
+/** The same clips and people, with networks that are run by `server` alone: `descriptions` has no weights. */
+export function servedData(data: ClipData, server: Pick<TritonServer, 'url'>, descriptions: string): ClipData {
+  return {
+    ...data,
+    repository: async () => ({ directory: descriptions, [Symbol.asyncDispose]: async () => {} }),
+    inference: { engine: 'triton', url: server.url },
+  };
+}
+
+/** A copy of a model repository without its weights. */
+export async function withoutWeights(repository: string, directory: string): Promise<string> {
+  await cp(repository, directory, { recursive: true, filter: (path) => !path.endsWith('.onnx') });
+  return directory;
 }
 
 export interface TritonServer extends AsyncDisposable {

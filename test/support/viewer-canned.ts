@@ -176,7 +176,11 @@ export function statusOf(now: number) {
       { model: 'centerface', state: 'ready' },
       { model: 'person_embed', state: 'unavailable', reason: 'its weights are not there; sightline models fetch --set person' },
     ],
-    engine: 'embedded (onnxruntime, 1 thread)',
+    engine: 'triton',
+    servers: [
+      { name: '10.0.0.7:8001', state: 'ready' },
+      { name: '10.0.0.8:8001', state: 'away', reason: 'unavailable: connect ECONNREFUSED 10.0.0.8:8001' },
+    ],
     index: { kind: 'flat', reason: '312 vectors; a graph from 100 000 on' },
     watchlist: { entries: 104, references: 312, outdated: 0 },
     alerts: { open: 3 },

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { may, mayWatch, type Permission, type Principal, permissions, permissionsOf, roles } from '../../src/core/access.ts';
 import { SightlineError } from '../../src/core/errors.ts';
-import { plainAddress } from '../../src/core/network.ts';
+import { plainAddress, unmapped } from '../../src/core/network.ts';
 import { sameSecret } from '../../src/core/same-secret.ts';
 import type { AuditStore, UserRecord, UserStore } from '../../src/core/store.ts';
 import { streamHa1 } from '../../src/core/stream-login.ts';
@@ -90,6 +90,13 @@ describe('addresses', () => {
       undefined,
       undefined,
       undefined,
+    ]);
+    assert.deepEqual(['::ffff:10.0.0.1', '::FFFF:10.0.0.1', 'fe80::1%eth0', '::ffff:0:1', '10.0.0.1'].map(unmapped), [
+      '10.0.0.1',
+      '10.0.0.1',
+      'fe80::1%eth0',
+      '::ffff:0:1',
+      '10.0.0.1',
     ]);
     const has = addressList(['172.30.32.0/23', '::1', 'fd00::/8'], 'x');
     assert.deepEqual(['172.30.33.255', '172.30.34.0', '::1', '::2', 'fd12::1', '127.0.0.1'].map(has), [

@@ -19,6 +19,7 @@ function check(text: string, known = models, hasFile?: (source: string) => boole
     describeModel: (name) => known[name],
     modelNames: Object.keys(known),
     ...(hasFile === undefined ? {} : { hasFile }),
+    tritonFiles: ({ caFile }) => (caFile === undefined ? [] : [{ setting: 'caFile', says: `${caFile} cannot be read` }]),
     issueAt,
   });
   const short = (issue: (typeof result.issues)[number]) => issueText(issue).replace('/etc/sightline/s.yaml:', '');
@@ -122,12 +123,14 @@ const refused: readonly { readonly name: string; readonly text: string; readonly
     ],
   },
   {
-    name: 'runtimes and engines of later versions',
-    text: `inference: { engine: triton }\n${camera('    runtime: deepstream')}`,
-    issues: [
-      '1:22 inference.engine: triton is not part of this version yet; use embedded',
-      '6:14 cameras.lobby.runtime: deepstream is not part of this version yet; use software',
-    ],
+    name: 'runtimes of later versions',
+    text: camera('    runtime: deepstream'),
+    issues: ['5:14 cameras.lobby.runtime: deepstream is not part of this version yet; use software'],
+  },
+  {
+    name: 'certificates of Triton that cannot be used',
+    text: `inference: { engine: triton, url: "grpcs://triton", caFile: /ca.pem, certFile: /client.pem }\n${camera()}`,
+    issues: ['1:61 inference.caFile: /ca.pem cannot be read', '1:80 inference.certFile: needs inference.keyFile'],
   },
   {
     name: 'sources that nothing reads',
@@ -262,6 +265,25 @@ test('what is lived with is warned of', () => {
     '1:1 cameras: there is no camera to watch; add one under cameras',
     '1:15 http.host: passwords and pictures cross the network of 0.0.0.0 in the clear; set http.tls, or put a proxy with HTTPS before 127.0.0.1',
     '2:8 lists: there is no watch list, so nobody can be enrolled to be alerted on; add one under lists',
+  ]);
+});
+
+test('Triton needs no weights here, unless embedded stands in for it; what others can read is warned of', () => {
+  const known = { ...models, centerface: { ...models['centerface'], missing: 'no weights' } as ModelFacts };
+  const servers = 'engine: triton, url: [localhost, "10.0.0.7:8001", grpcs://triton]';
+  const warnings = ['1:47 inference.url[1]: pictures cross the network of 10.0.0.7 in the clear; grpcs:// is TLS'];
+  const sound = (more = '') => {
+    const { issues, warnings: found } = check(`inference: { ${servers}${more} }\n${camera()}`, known);
+    assert.deepEqual(issues, []);
+    return found;
+  };
+  assert.deepEqual(sound(), warnings);
+  assert.deepEqual(sound(', fallback: embedded'), [
+    ...warnings,
+    '1:91 inference.fallback: embedded cannot run centerface yet: no weights',
+  ]);
+  assert.deepEqual(check(`inference: { engine: triton, caFile: /ca.pem }\n${camera()}`).warnings, [
+    '1:38 inference.caFile: is not used: no address in inference.url is grpcs://',
   ]);
 });
 

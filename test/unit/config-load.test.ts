@@ -35,6 +35,20 @@ const refused: readonly {
     issues: ['1:11 logLevel: "loud" is not allowed; expected one of debug, info, warn, error'],
   },
   {
+    name: 'addresses of Triton servers, one or in a list',
+    text: 'inference: { url: "http://triton:8000" }',
+    issues: [
+      '1:19 inference.url: "http://triton:8000" is not allowed; expected a Triton server as host:port, [::1]:8001, grpc://host:port or grpcs://host:port, or a list of 1 to 16 of them',
+    ],
+  },
+  {
+    name: 'one of several addresses of Triton servers',
+    text: 'inference:\n  url: [triton, "triton:99999"]',
+    issues: [
+      '2:17 inference.url[1]: "triton:99999" is not allowed; expected a Triton server as host:port, [::1]:8001, grpc://host:port or grpcs://host:port',
+    ],
+  },
+  {
     name: 'a number out of range',
     text: 'cameras:\n  lobby:\n    source: x.mp4\n    detect:\n      - { model: centerface, fps: 500 }',
     issues: ['5:35 cameras.lobby.detect[0].fps: 500 is not allowed; expected a number above 0, at most 60'],
@@ -529,4 +543,11 @@ test('an alias stands for the last anchor of its name above it', () => {
     Object.values(config.lists).map(({ severity }) => severity),
     ['low', 'low', 'high', 'high'],
   );
+});
+
+test('Triton servers are one address or a list of them', () => {
+  const urls = (text: string) => configOf(`inference: ${text}`).config.inference.url;
+  assert.deepEqual(urls('{}'), ['localhost:8001']);
+  assert.deepEqual(urls('{ url: triton }'), ['triton']);
+  assert.deepEqual(urls('{ url: ["a:1", grpcs://b] }'), ['a:1', 'grpcs://b']);
 });

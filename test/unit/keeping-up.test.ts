@@ -1,21 +1,21 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { createKeepingUp, type KeepingUpVerdict } from '../../src/software-worker/keeping-up.ts';
+import { createKeepingUp, decodeLimits, type KeepingUpVerdict, lookLimits } from '../../src/software-worker/keeping-up.ts';
 
 type Second = readonly [looked: number, missed: number] | 'away';
 
 /** Verdicts by second, of frames looked at and missed in each second. */
-function verdicts(seconds: readonly Second[]): ReadonlyMap<number, KeepingUpVerdict> {
-  const keeping = createKeepingUp();
+function verdicts(seconds: readonly Second[], limits = lookLimits): ReadonlyMap<number, KeepingUpVerdict> {
+  const keeping = createKeepingUp(limits);
   const told = new Map<number, KeepingUpVerdict>();
-  const totals = { looked: 0, missed: 0 };
+  const totals = { done: 0, missed: 0 };
   keeping.add({ ...totals }, 0);
   for (const [second, counts] of seconds.entries()) {
     if (counts === 'away') {
       keeping.reset();
       continue;
     }
-    totals.looked += counts[0];
+    totals.done += counts[0];
     totals.missed += counts[1];
     const verdict = keeping.add({ ...totals }, (second + 1) * 1000);
     if (verdict !== undefined) told.set(second + 1, verdict);
@@ -121,5 +121,19 @@ describe('keeping up', () => {
       [10, 1],
       [71, 2],
     ]);
+  });
+
+  it('has one verdict of video that is skipped two seconds at once, every minute or two', () => {
+    const burst = (wellFor: number) => [...seconds(wellFor, 25, 0), [0, 25], [0, 25]] as const;
+    const told = rates(
+      verdicts([...burst(30), ...burst(60), ...burst(120), ...burst(60), ...seconds(200, 25, 0)], decodeLimits),
+    );
+    assert.deepEqual(
+      told.filter(([, fps]) => fps === 'well'),
+      [[458, 'well']],
+      'three minutes after the last',
+    );
+    assert.equal(told[0]?.[0], 31, 'the first is said at once');
+    assert.ok(told.length <= 4, JSON.stringify(told));
   });
 });

@@ -65,6 +65,7 @@ const stream: StreamFigures = {
   keyFrames: { count: 31, meanIntervalMs: 2000, longestIntervalMs: 2000 },
   bFrames: { depth: 0, delayMs: 0 },
   lostFrames: 0,
+  skipped: 0,
   undecodable: 0,
   interruptions: 0,
   newTimeLines: 0,
@@ -138,10 +139,10 @@ describe('probe - faces', () => {
 });
 
 describe('probe - frames', () => {
-  const seen = (all: readonly FrameMeta[]) => {
+  const seen = (all: readonly FrameMeta[], skipped = 0) => {
     const tally = createFrameTally();
     for (const each of all) tally.see(each);
-    return tally.figures();
+    return tally.figures(skipped);
   };
   const steady = Array.from({ length: 101 }, (_, n) => frame(n));
 
@@ -156,6 +157,13 @@ describe('probe - frames', () => {
     const renumbered = without(50, 51, 80).map((each, sequence) => ({ ...each, sequence }));
     assert.equal(seen(renumbered).lostFrames, 3);
     assert.equal(seen(without(50, 51, 80)).lostFrames, 0);
+  });
+
+  it('takes frames that this machine did not decode neither for losses nor for a lower rate', () => {
+    const decoded = steady.filter((_, n) => n < 30 || n >= 60).map((each, sequence) => ({ ...each, sequence }));
+    const figures = seen(decoded, 30);
+    assert.deepEqual([figures.lostFrames, Math.round(figures.fps ?? 0)], [0, 25]);
+    assert.equal(seen(decoded, 28).lostFrames, 2);
   });
 
   it('does not count losses where the rate varies', () => {
@@ -208,8 +216,9 @@ describe('probe - observation', () => {
       stream: { ...wire, ...more },
       videoDropped: 0n,
       annotatedDropped: 0n,
+      unitsSkipped: 0n,
     };
-    const model = { model: 'm', requests: 20n, failures: 0n, computeMsTotal: 1000, failing: '' };
+    const model = { model: 'm', requests: 20n, failures: 0n, computeMsTotal: 1000, failing: '', fallback: false };
     return { cameras: [camera], rssBytes: 0n, cpuSeconds: 0, inferQueue: 0, inferenceDeaths: 0, models: [model] };
   }
   const observe = (transport: 'tcp' | 'file' = 'tcp') =>
@@ -344,6 +353,10 @@ describe('probe - verdict', () => {
       [{ lostFrames: 50 }, /^50 frames did not come \(3\.2 %\): look at network/],
       [{ lostFrames: 50, transport: 'udp' }, /use transport tcp/],
       [{ undecodable: 4 }, /^4 parts/],
+      [
+        { skipped: 500 },
+        /^500 frames were not decoded \(25 %\): this machine was too slow for this stream, or busy; decode on hardware/,
+      ],
       [{ arrival: { jitterMs: 300, longestGapMs: 900 } }, /up to 300 ms late/],
     ];
     for (const [more, expected] of said) {

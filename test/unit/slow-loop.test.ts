@@ -6,6 +6,7 @@ import { trackKey } from '../../src/core/types.ts';
 import { ManualClock } from '../support/clock.ts';
 import { testContext } from '../support/context.ts';
 import { look } from '../support/sightings.ts';
+import { until } from '../support/until.ts';
 
 type Embed = Parameters<typeof startSlowLoop>[0]['embed'];
 
@@ -14,6 +15,7 @@ function start(embed?: Embed) {
   const clock = new ManualClock();
   const ctx = testContext(clock);
   const seen: number[] = [];
+  const qualities: number[] = [];
   const poisonous = new Set<number>();
   const loop = startSlowLoop(
     {
@@ -23,20 +25,21 @@ function start(embed?: Embed) {
       match: async (queries) => queries.map(() => [look({ at: 0 }).result]),
       alerts: {
         seeFrame: () => {},
-        seeSighting: ({ track }: Sighting) => {
+        seeSighting: ({ track, crop }: Sighting) => {
           if (poisonous.has(track.trackId)) throw new TypeError('a reducer has a bug');
           seen.push(track.trackId);
+          qualities.push(crop.quality.overall);
         },
       },
       batchSize: 8,
     },
     ctx,
   );
-  const put = (track: number) => {
-    const candidate: Candidate = { ...look({ at: 0, track }), kind: 'face' };
+  const put = (track: number, quality = 0.6) => {
+    const candidate: Candidate = { ...look({ at: 0, track, quality }), kind: 'face' };
     loop.stages.waiting.put(trackKey(candidate.track), candidate);
   };
-  return { clock, ctx, loop, put, seen, poisonous };
+  return { clock, ctx, loop, put, seen, qualities, poisonous };
 }
 
 describe('the slow loop', () => {
@@ -52,6 +55,67 @@ describe('the slow loop', () => {
     await loop.idle(1000);
     assert.deepEqual(seen, [2]);
     assert.deepEqual(loop.part(), { name: 'recognition', ready: true });
+  });
+
+  test('keeps the best crop of each track while no server can embed, and embeds it when one can', async () => {
+    const runs: PromiseWithResolvers<'later' | 'now'>[] = [];
+    const { clock, loop, put, seen, qualities } = start(async (batch) => {
+      const run = Promise.withResolvers<'later' | 'now'>();
+      runs.push(run);
+      return (await run.promise) === 'later'
+        ? batch.map(() => 'later' as const)
+        : batch.map(({ track }) => look({ at: 0, track: track.trackId }).embedding);
+    });
+    const answer = async (how: 'later' | 'now') => {
+      const count = runs.length;
+      runs.at(-1)?.resolve(how);
+      await until('the next batch', async () => {
+        await clock.advance(300);
+        return runs.length > count || loop.stages.waiting.depth === 0;
+      });
+    };
+    put(1, 0.5);
+    await until('the first batch', () => runs.length === 1);
+    await answer('later');
+    // Under way again: these two come meanwhile, and a track that has not been seen before.
+    put(1, 0.9);
+    put(1, 0.4);
+    put(2, 0.3);
+    await answer('later');
+    put(1, 0.7);
+    await answer('later');
+    await answer('now');
+    await loop.idle(1000);
+    assert.deepEqual(
+      new Map(seen.map((track, at) => [track, qualities[at]])),
+      new Map([
+        [1, 0.9],
+        [2, 0.3],
+      ]),
+    );
+    await loop[Symbol.asyncDispose]();
+  });
+
+  test('does not wait for a server when it is told to stop', async () => {
+    const { clock, ctx, loop, put, seen } = start(async (batch) => {
+      await new Promise((resolve) => setImmediate(resolve));
+      return batch.map(() => 'later' as const);
+    });
+    for (let track = 1; track <= 20; track += 1) put(track);
+    let stopped = false;
+    void loop[Symbol.asyncDispose]().then(() => {
+      stopped = true;
+    });
+    await until('the loop to have stopped', async () => {
+      await clock.advance(300);
+      return stopped;
+    });
+    assert.deepEqual(seen, []);
+    const dropped = await ctx.metrics.registry.getSingleMetric('sightline_candidates_dropped_total')?.get();
+    assert.equal(
+      dropped?.values.reduce((sum, { value }) => sum + value, 0),
+      20,
+    );
   });
 
   test('is not ready while a batch hangs', async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { addressesOf, addressText, grpcTarget, parseTritonUrl } from '../../src/inference/triton-address.ts';
+import { parseTritonUrl } from '../../src/core/triton-url.ts';
+import { addressesOf, addressText, grpcTarget } from '../../src/inference/triton-address.ts';
 
 describe('addresses of Triton servers', () => {
   it('are read with and without scheme and port', () => {

@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type FailureKind, failureKind, firstLine, inferenceError, TritonStatus } from '../../src/inference/triton-failures.ts';
+import {
+  type FailureKind,
+  failureKind,
+  firstLine,
+  givenUp,
+  inferenceError,
+  TritonStatus,
+} from '../../src/inference/triton-failures.ts';
 
 /** Status, text as Triton 2.51 and grpc-js 1.14 say it, and what follows from it. */
 const said: readonly (readonly [number, string, FailureKind])[] = [
@@ -41,5 +48,14 @@ describe('failures of Triton', () => {
     assert.equal(error.message, 'm failed on 10.0.0.7:8001: internal: RuntimeError: out of memory');
     assert.equal(firstLine(`${'x'.repeat(2000)}`).length, 500);
     assert.match(inferenceError(new TritonStatus(8, 'too long'), 'm', 's').message, /receive limit/);
+  });
+
+  it('after the last try tell a request that failed from servers that were not there', () => {
+    assert.equal(givenUp(new TritonStatus(13, 'failing on demand'), 'm', 's').code, 'inference.failed');
+    assert.equal(givenUp(new TritonStatus(14, 'Server exiting'), 'm', 's').code, 'inference.unavailable');
+    assert.equal(
+      givenUp(new TritonStatus(5, "Request for unknown model: 'm' is not found"), 'm', 's').code,
+      'inference.unavailable',
+    );
   });
 });

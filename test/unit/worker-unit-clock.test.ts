@@ -93,6 +93,20 @@ describe('units on the clock of frames', () => {
     assert.equal(made.dropped, 1);
   });
 
+  it('leave at once while frames are far behind them, or are not decoded at all', () => {
+    const { clock: made, unit, frame } = clock();
+    unit(0);
+    frame(0);
+    const [late, skipped] = [100, 400];
+    for (let index = 1; index < skipped; index += 1) {
+      assert.deepEqual(essence(unit(index * 3600)), [[index, 1, index * 3600]]);
+      if (index > late && index < 2 * late) assert.deepEqual(frame((index - late) * 3600), []);
+    }
+    assert.deepEqual(frame((skipped - 1) * 3600), []);
+    assert.deepEqual(unit(skipped * 3600 + 900_000), [], 'stamps that leap wait as ever');
+    assert.equal(made.dropped, 0);
+  });
+
   it('of a file leave with its frames, those that were read ahead for them too', () => {
     const { unit, frame } = clock({ live: false });
     for (const [pts, dts] of [
@@ -118,8 +132,8 @@ describe('units on the clock of frames', () => {
   it('are bounded where nothing can be decoded', () => {
     const { clock: made, unit, frame } = clock();
     for (let i = 0; i < 1000; i += 1) assert.deepEqual(unit(i * 3600), []);
-    assert.equal(made.dropped, 1000 - 64);
-    assert.equal(frame(999 * 3600).length, 64);
+    assert.equal(made.dropped, 1000 - 512);
+    assert.equal(frame(999 * 3600).length, 512);
   });
 
   it('shown out of order have decoding times that rise and never pass their own, also where nobody said how many are reordered', () => {
@@ -156,27 +170,34 @@ describe('units on the clock of frames', () => {
     );
   });
 
-  it('meet the metadata of their frames by equal numbers, whatever the stamps of a live source do', () => {
+  it('meet the metadata of their frames by equal numbers, whatever the stamps of a live source do and however late it is decoded', () => {
     const step = fc.oneof(
       { weight: 20, arbitrary: fc.constant(3600) },
       { weight: 1, arbitrary: fc.constantFrom(0, -1, 1, -90_000, 900_000, 2_000_000, -2_000_000) },
     );
     fc.assert(
-      fc.property(fc.array(step, { minLength: 1, maxLength: 200 }), (steps) => {
+      fc.property(fc.array(step, { minLength: 1, maxLength: 200 }), fc.integer({ min: 0, max: 100 }), (steps, late) => {
         const times = createFrameTimes({ timeBase: ticks, kind: 'live', frameRate: 25, openedWallUs: 0 });
         const made = createUnitClock<number>({ timeBase: ticks, live: true, reorder: 0 });
         const frames = new Map<number, { readonly epoch: number; readonly pts: bigint }>();
+        const stamps: bigint[] = [];
         let pts = 0n;
         let epoch = 1;
         const units: ClockedUnit<number>[] = [];
-        for (const [index, ahead] of steps.entries()) {
-          pts += BigInt(ahead);
-          units.push(...made.push({ pts, dts: undefined, renewed: false }, index));
-          const receivedMonoUs = BigInt(index) * 40_000n;
-          const clocked = times.next({ pts, receivedMonoUs, wallUs: Number(receivedMonoUs), ntpUs: undefined });
+        for (let index = 0; index < steps.length + late; index += 1) {
+          const ahead = steps[index];
+          if (ahead !== undefined) {
+            pts += BigInt(ahead);
+            stamps.push(pts);
+            units.push(...made.push({ pts, dts: undefined, renewed: false }, index));
+          }
+          const given = stamps[index - late];
+          if (given === undefined) continue;
+          const receivedMonoUs = BigInt(index - late) * 40_000n;
+          const clocked = times.next({ pts: given, receivedMonoUs, wallUs: Number(receivedMonoUs), ntpUs: undefined });
           if (clocked.restarted) epoch += 1;
-          frames.set(index, { epoch, pts: toPts90k(clocked.pts, { numerator: 1, denominator: 90_000 }) });
-          units.push(...made.shown({ epoch, given: pts, pts: clocked.pts, cameraTimeUs: clocked.cameraTimeUs }));
+          frames.set(index - late, { epoch, pts: toPts90k(clocked.pts, { numerator: 1, denominator: 90_000 }) });
+          units.push(...made.shown({ epoch, given, pts: clocked.pts, cameraTimeUs: clocked.cameraTimeUs }));
         }
         assert.equal(units.length + made.dropped, steps.length, 'every unit leaves or is counted');
         for (const { item, epoch: of, pts: at } of units)

@@ -113,7 +113,9 @@ export const figuresView = z.strictObject({
   drops: z
     .number()
     .int()
-    .describe('Frames since the worker started that were due for detection and found the detector busy, or were not taken.'),
+    .describe(
+      'Frames since the worker started that were due for detection and found the detector busy, were not decoded, or were not taken.',
+    ),
   lastFrameAt: at('When the newest frame came').optional(),
   usableFaces: fraction.optional().describe('Share of the faces of the last minutes that were good enough to be compared.'),
 });
@@ -262,6 +264,16 @@ export const statusView = z
       z.strictObject({ model: z.string(), state: z.enum(['ready', 'loading', 'unavailable']), reason: z.string().optional() }),
     ),
     engine: z.string(),
+    servers: z
+      .array(
+        z.strictObject({
+          name: z.string(),
+          state: z.enum(['unknown', 'ready', 'busy', 'away']),
+          reason: z.string().optional().describe('Why it is not ready.'),
+        }),
+      )
+      .optional()
+      .describe('Triton servers; absent where the program itself runs the networks.'),
     index: z.strictObject({ kind: z.string(), reason: z.string().optional() }),
     watchlist: z.strictObject({ entries: z.number(), references: z.number(), outdated: z.number() }),
     alerts: z.strictObject({ open: z.number() }).describe("Those of the caller's cameras."),

@@ -14,6 +14,7 @@ import {
   userView,
 } from '../../core/users.ts';
 import { json, nothing, type Route, type RouteRequest, routesOf } from '../api/route.ts';
+import { time } from '../api/shared.ts';
 import type { Accounts, Actor } from './accounts.ts';
 import { addressKind } from './addresses.ts';
 import type { Auth, Caller } from './auth.ts';
@@ -342,8 +343,8 @@ export const authRoutes: readonly Route<AuthServices>[] = [
     group,
     says: 'Who did what, newest first.',
     query: z.strictObject({
-      from: z.coerce.number().min(0).max(8.64e15).exactOptional().describe('Milliseconds since 1970.'),
-      to: z.coerce.number().min(0).max(8.64e15).exactOptional(),
+      from: time.exactOptional(),
+      to: time.exactOptional(),
       actor: z.string().min(1).max(200).exactOptional(),
       limit: z.coerce.number().int().min(1).max(1000).default(100),
       cursor: z.string().max(1000).exactOptional(),

@@ -32,6 +32,7 @@ import { makeTable } from '../parts/table.js';
  * @property {readonly { name: string, waiting: number, limit?: number, dropped: number }[]} queues
  * @property {readonly { model: string, state: 'ready' | 'loading' | 'unavailable', reason?: string }[]} models
  * @property {string} engine
+ * @property {readonly { name: string, state: 'unknown' | 'ready' | 'busy' | 'away', reason?: string }[]} [servers]
  * @property {{ kind: string, reason?: string }} index
  * @property {{ entries: number, references: number, outdated: number }} watchlist
  * @property {{ open: number }} alerts
@@ -49,9 +50,12 @@ function word(kind, text) {
 /** What helps, by the name of the part. @type {Readonly<Record<string, string>>} */
 const remedies = {
   camera: 'See its line under Cameras; check its address, login, cable and power. It comes back by itself.',
+  triton: 'See whether the server runs, its log and inference.url. It is asked again all the time; crops wait for it.',
   mqtt: 'Check that the broker runs and mqtt.url and its password are right. Alerts wait in the outbox meanwhile.',
   models: 'See “sightline models” for what is missing and how to get it.',
   store: 'Check that the disk of the data directory has space and is writable.',
+  rtsps:
+    'Players are served without encryption meanwhile. Put the certificate and its key where media.rtsp.tls says, readable for Sightline; RTSPS begins by itself.',
   media: 'Live pictures and streams are away; alerts go on. It is started again by itself.',
   workers: 'The worker is started again by itself; the log says why it ended.',
 };
@@ -119,6 +123,7 @@ start(async () => {
     { name: 'Dropped', number: true },
   ]);
   const models = makeTable('Models', [{ name: 'Model' }, { name: 'State' }, { name: 'Why' }]);
+  const servers = makeTable('Triton servers', [{ name: 'Server' }, { name: 'State' }, { name: 'Why' }]);
   const cells = el('dl', { class: 'cells' });
   const main = byId('main');
   fill(
@@ -133,6 +138,7 @@ start(async () => {
       cameras.element,
       queues.element,
       models.element,
+      servers.element,
     ),
   );
 
@@ -221,7 +227,18 @@ start(async () => {
     models.rows(
       status.models.map(({ model, state, reason }) => [
         model,
-        word(state === 'ready' ? 'good' : state === 'loading' ? 'warn' : 'bad', capital(state)),
+        word(
+          state === 'ready' ? (reason === undefined ? 'good' : 'warn') : state === 'loading' ? 'warn' : 'bad',
+          capital(state),
+        ),
+        reason ?? '',
+      ]),
+    );
+    servers.element.hidden = status.servers === undefined;
+    servers.rows(
+      (status.servers ?? []).map(({ name, state, reason }) => [
+        name,
+        word(state === 'ready' ? 'good' : state === 'away' ? 'bad' : 'warn', capital(state)),
         reason ?? '',
       ]),
     );

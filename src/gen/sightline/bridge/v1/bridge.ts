@@ -209,6 +209,8 @@ export interface CameraStats {
   videoDropped: bigint;
   /** frames of annotated video not drawn, as encoding was behind, or not taken by the door */
   annotatedDropped: bigint;
+  /** access units of a live source that were not decoded, as decoding was too far behind it */
+  unitsSkipped: bigint;
 }
 
 /** What has arrived of a source since it was opened, before decoding. Media time is by the units' time stamps. */
@@ -244,6 +246,8 @@ export interface ModelStats {
   computeMsTotal: number;
   /** why the latest request failed, in words; empty when it did not */
   failing: string;
+  /** the embedded engine runs it, since no Triton server can */
+  fallback: boolean;
 }
 
 export interface LogLine {
@@ -370,9 +374,18 @@ export interface InferenceConfig {
   /** model repository directory */
   repository: string;
   threads: number;
-  url: string;
+  /** Triton servers: host:port, grpc:// or grpcs:// */
+  urls: string[];
   /** quota of this worker */
   inFlight: number;
+  /** PEM files for grpcs://; empty: none */
+  caFile: string;
+  certFile: string;
+  keyFile: string;
+  /** none | embedded: what runs a model that no server can run */
+  fallback: string;
+  /** large tensors through /dev/shm */
+  sharedMemory: boolean;
 }
 
 /** What the daemon knows of a track: drawn on annotated video, and the crop policy relaxes once it is decided. */
@@ -2001,6 +2014,7 @@ function createBaseCameraStats(): CameraStats {
     stream: undefined,
     videoDropped: 0n,
     annotatedDropped: 0n,
+    unitsSkipped: 0n,
   };
 }
 
@@ -2062,6 +2076,12 @@ export const CameraStats: MessageFns<CameraStats> = {
         throw new globalThis.Error("value provided for field message.annotatedDropped of type uint64 too large");
       }
       writer.uint32(88).uint64(message.annotatedDropped);
+    }
+    if (message.unitsSkipped !== 0n) {
+      if (BigInt.asUintN(64, message.unitsSkipped) !== message.unitsSkipped) {
+        throw new globalThis.Error("value provided for field message.unitsSkipped of type uint64 too large");
+      }
+      writer.uint32(96).uint64(message.unitsSkipped);
     }
     return writer;
   },
@@ -2167,6 +2187,14 @@ export const CameraStats: MessageFns<CameraStats> = {
             message.annotatedDropped = reader.uint64() as bigint;
             continue;
           }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.unitsSkipped = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2210,6 +2238,9 @@ export const CameraStats: MessageFns<CameraStats> = {
       : 0n;
     message.annotatedDropped = (object.annotatedDropped !== undefined && object.annotatedDropped !== null)
       ? BigInt(object.annotatedDropped)
+      : 0n;
+    message.unitsSkipped = (object.unitsSkipped !== undefined && object.unitsSkipped !== null)
+      ? BigInt(object.unitsSkipped)
       : 0n;
     return message;
   },
@@ -2430,7 +2461,7 @@ export const StreamStats: MessageFns<StreamStats> = {
 };
 
 function createBaseModelStats(): ModelStats {
-  return { model: "", requests: 0n, failures: 0n, computeMsTotal: 0, failing: "" };
+  return { model: "", requests: 0n, failures: 0n, computeMsTotal: 0, failing: "", fallback: false };
 }
 
 export const ModelStats: MessageFns<ModelStats> = {
@@ -2455,6 +2486,9 @@ export const ModelStats: MessageFns<ModelStats> = {
     }
     if (message.failing !== "") {
       writer.uint32(42).string(message.failing);
+    }
+    if (message.fallback !== false) {
+      writer.uint32(48).bool(message.fallback);
     }
     return writer;
   },
@@ -2512,6 +2546,14 @@ export const ModelStats: MessageFns<ModelStats> = {
             message.failing = reader.string();
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.fallback = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2534,6 +2576,7 @@ export const ModelStats: MessageFns<ModelStats> = {
     message.failures = (object.failures !== undefined && object.failures !== null) ? BigInt(object.failures) : 0n;
     message.computeMsTotal = object.computeMsTotal ?? 0;
     message.failing = object.failing ?? "";
+    message.fallback = object.fallback ?? false;
     return message;
   },
 };
@@ -3779,7 +3822,18 @@ export const CropPolicy: MessageFns<CropPolicy> = {
 };
 
 function createBaseInferenceConfig(): InferenceConfig {
-  return { engine: "", repository: "", threads: 0, url: "", inFlight: 0 };
+  return {
+    engine: "",
+    repository: "",
+    threads: 0,
+    urls: [],
+    inFlight: 0,
+    caFile: "",
+    certFile: "",
+    keyFile: "",
+    fallback: "",
+    sharedMemory: false,
+  };
 }
 
 export const InferenceConfig: MessageFns<InferenceConfig> = {
@@ -3793,11 +3847,26 @@ export const InferenceConfig: MessageFns<InferenceConfig> = {
     if (message.threads !== 0) {
       writer.uint32(24).uint32(message.threads);
     }
-    if (message.url !== "") {
-      writer.uint32(34).string(message.url);
+    for (const v of message.urls) {
+      writer.uint32(34).string(v!);
     }
     if (message.inFlight !== 0) {
       writer.uint32(40).uint32(message.inFlight);
+    }
+    if (message.caFile !== "") {
+      writer.uint32(50).string(message.caFile);
+    }
+    if (message.certFile !== "") {
+      writer.uint32(58).string(message.certFile);
+    }
+    if (message.keyFile !== "") {
+      writer.uint32(66).string(message.keyFile);
+    }
+    if (message.fallback !== "") {
+      writer.uint32(74).string(message.fallback);
+    }
+    if (message.sharedMemory !== false) {
+      writer.uint32(80).bool(message.sharedMemory);
     }
     return writer;
   },
@@ -3844,7 +3913,7 @@ export const InferenceConfig: MessageFns<InferenceConfig> = {
               break;
             }
 
-            message.url = reader.string();
+            message.urls.push(reader.string());
             continue;
           }
           case 5: {
@@ -3853,6 +3922,46 @@ export const InferenceConfig: MessageFns<InferenceConfig> = {
             }
 
             message.inFlight = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.caFile = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.certFile = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.keyFile = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.fallback = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.sharedMemory = reader.bool();
             continue;
           }
         }
@@ -3875,8 +3984,13 @@ export const InferenceConfig: MessageFns<InferenceConfig> = {
     message.engine = object.engine ?? "";
     message.repository = object.repository ?? "";
     message.threads = object.threads ?? 0;
-    message.url = object.url ?? "";
+    message.urls = object.urls?.map((e) => e) || [];
     message.inFlight = object.inFlight ?? 0;
+    message.caFile = object.caFile ?? "";
+    message.certFile = object.certFile ?? "";
+    message.keyFile = object.keyFile ?? "";
+    message.fallback = object.fallback ?? "";
+    message.sharedMemory = object.sharedMemory ?? false;
     return message;
   },
 };

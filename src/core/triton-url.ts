@@ -1,0 +1,37 @@
+import { isIPv6 } from 'node:net';
+import { SightlineError } from './errors.ts';
+
+/** Where a Triton server is, as it is written in a configuration. */
+export interface TritonUrl {
+  /** A name or an address. */
+  readonly host: string;
+  readonly port: number;
+  readonly tls: boolean;
+}
+
+/** What is allowed, for messages. */
+export const tritonUrlForms = 'host:port, [::1]:8001, grpc://host:port or grpcs://host:port';
+
+/** Triton's own: [server:src/command_line_parser.h]. */
+const defaultPort = 8001;
+
+/** `host`, `host:port`, `[::1]:8001`, each with `grpc://` or, for TLS, `grpcs://` in front; undefined for anything else. */
+export function readTritonUrl(text: string): TritonUrl | undefined {
+  const [, scheme = 'grpc', bracketed, plain, digits] =
+    /^(?:(grpcs?):\/\/)?(?:\[([0-9a-fA-F:.]+)\]|([^[\]:/@?#\s]+))(?::(\d{1,5}))?\/?$/.exec(text) ?? [];
+  const host = bracketed ?? plain;
+  const port = digits === undefined ? defaultPort : Number(digits);
+  if (host === undefined || port < 1 || port > 65_535 || (bracketed !== undefined && !isIPv6(bracketed))) return undefined;
+  return { host, port, tls: scheme === 'grpcs' };
+}
+
+/** The same; throws `config.invalid` for anything else. */
+export function parseTritonUrl(text: string): TritonUrl {
+  const url = readTritonUrl(text);
+  if (url !== undefined) return url;
+  throw new SightlineError(
+    'config.invalid',
+    // The text may hold a password that does not belong there.
+    `"${text.replace(/\/\/[^/]*@/, '//***@')}" is not the address of a Triton server; allowed is ${tritonUrlForms}`,
+  );
+}

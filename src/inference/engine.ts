@@ -1,0 +1,38 @@
+import type { Config } from '../config/schema.ts';
+import type { Context } from '../core/context.ts';
+import { SightlineError } from '../core/errors.ts';
+import type { InferenceEngine } from '../core/inference.ts';
+import { readPemFiles } from '../core/pem-files.ts';
+import { readTritonUrl } from '../core/triton-url.ts';
+import { startEmbedded } from './embedded.ts';
+import type { TritonTls } from './triton-client.ts';
+
+export type EngineSettings = Config['inference'];
+
+/**
+ * Starts the engine that the settings name, for the daemon and for its workers. Waits for no server. Rejects with `model.missing` when the embedded
+ * engine has no repository, with `config.invalid` for addresses and certificates that cannot be used.
+ */
+export async function startEngine(settings: EngineSettings, ctx: Context): Promise<InferenceEngine> {
+  const { repository, threads, url: urls, sharedMemory } = settings;
+  if (settings.engine === 'embedded') return await startEmbedded({ repository, threads }, ctx);
+  const tls = tritonTls(settings);
+  // gRPC is loaded where it is used.
+  const [{ startTritonEngine }, { FallbackEngine }] = await Promise.all([import('./triton.ts'), import('./fallback.ts')]);
+  const triton = await startTritonEngine(
+    { urls, repository, sharedMemory, ...(tls === undefined ? {} : { client: { tls } }) },
+    ctx,
+  );
+  if (settings.fallback === 'none') return triton;
+  return new FallbackEngine(triton, () => startEmbedded({ repository, threads }, ctx), ctx);
+}
+
+/** What the files hold, read once; undefined where no server is asked by TLS. */
+function tritonTls(settings: EngineSettings): TritonTls | undefined {
+  if (!settings.url.some((url) => readTritonUrl(url)?.tls === true)) return undefined;
+  const { texts, troubles } = readPemFiles(settings, 'inference');
+  const [trouble] = troubles;
+  if (trouble === undefined) return texts;
+  const { setting, path, says, cause } = trouble;
+  throw new SightlineError('config.invalid', `inference.${setting} ${path} ${says}`, { cause, details: { path } });
+}

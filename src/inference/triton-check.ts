@@ -1,0 +1,202 @@
+import { lookup } from 'node:dns/promises';
+import { readFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
+import { errorText, isAbort, isSightlineError, SightlineError } from '../core/errors.ts';
+import type { CheckedModel, CheckedServer, TritonCheckRequest } from '../core/triton-tools.ts';
+import { parseTritonUrl, type TritonUrl } from '../core/triton-url.ts';
+import type { RepositoryIndexResponse_ModelIndex } from '../gen/inference/grpc_service.ts';
+import { describeModel, listModels } from './repository.ts';
+import { addressesOf, addressText, type TritonAddress } from './triton-address.ts';
+import { type CallSettings, TritonClient, type TritonTls } from './triton-client.ts';
+import { servedContract } from './triton-contract.ts';
+import { firstLine, grpcCodes, TritonStatus } from './triton-failures.ts';
+
+type ModelIndex = RepositoryIndexResponse_ModelIndex;
+
+/** Holds every server behind an address against a repository. Rejects as `TritonTools.check` says. */
+export async function checkTriton(request: TritonCheckRequest, signal: AbortSignal): Promise<readonly CheckedServer[]> {
+  const url = readUrl(request.url);
+  const tls = await readTls(request.tls, url.tls);
+  const all = await listModels(request.repository);
+  const unknown = request.models?.find((name) => !all.includes(name));
+  // Rejects, naming the models that there are.
+  if (unknown !== undefined) await describeModel(request.repository, unknown, 'triton');
+  const found = isIP(url.host) === 0 ? await addresses(url.host) : [url.host];
+  const servers: CheckedServer[] = [];
+  for (const address of addressesOf(url, found)) servers.push(await checkServer(address, tls, all, request, signal));
+  const [first] = servers;
+  if (first?.problem !== undefined && servers.every(({ problem }) => problem !== undefined))
+    throw new SightlineError('inference.unavailable', servers.map(({ problem }) => problem).join('; '), {
+      details: { servers: servers.map(({ server }) => server) },
+    });
+  return servers;
+}
+
+/** Here it is an argument, not a setting. */
+function readUrl(text: string): TritonUrl {
+  try {
+    return parseTritonUrl(text);
+  } catch (error) {
+    if (isSightlineError(error, 'config.invalid')) throw new SightlineError('cli.usage', error.message);
+    throw error;
+  }
+}
+
+async function addresses(host: string): Promise<readonly string[]> {
+  try {
+    return (await lookup(host, { all: true })).map(({ address }) => address);
+  } catch (cause) {
+    throw new SightlineError('inference.unavailable', `${host} has no address; is the name right, does the network know it`, {
+      cause,
+      details: { host },
+    });
+  }
+}
+
+async function readTls(files: TritonCheckRequest['tls'], encrypted: boolean): Promise<TritonTls | undefined> {
+  if (files === undefined) return undefined;
+  if (!encrypted) throw new SightlineError('cli.usage', 'certificates go with TLS; write grpcs://host:port, or leave them out');
+  const read = async (option: string, file: string | undefined) => {
+    if (file === undefined) return {};
+    try {
+      return { [option]: await readFile(file) };
+    } catch (cause) {
+      throw new SightlineError('cli.usage', `--${option} ${file} cannot be read`, { cause, details: { file } });
+    }
+  };
+  return { ...(await read('ca', files.ca)), ...(await read('cert', files.cert)), ...(await read('key', files.key)) };
+}
+
+async function checkServer(
+  address: TritonAddress,
+  tls: TritonTls | undefined,
+  all: readonly string[],
+  request: TritonCheckRequest,
+  signal: AbortSignal,
+): Promise<CheckedServer> {
+  const server = addressText(address);
+  const settings: CallSettings = { timeoutMs: request.timeoutMs, signal };
+  let connected: TritonClient;
+  try {
+    connected = new TritonClient(address, tls === undefined ? {} : { tls });
+  } catch (cause) {
+    throw new SightlineError(
+      'cli.usage',
+      'the certificates cannot be used; PEM is expected, and a key that fits its certificate',
+      {
+        cause,
+      },
+    );
+  }
+  using client = connected;
+  try {
+    // What cannot be asked at all is found by the first question, and said once.
+    const ready = await client.ready(settings);
+    const { version } = await client.metadata(settings);
+    const index = await repositoryIndex(client, settings);
+    const models: CheckedModel[] = [];
+    for (const name of request.models ?? all) models.push(await checkModel(client, name, index, request, settings));
+    const others = request.models === undefined ? onlyServed(index, all) : [];
+    return { server, version, ready, models: [...models, ...others] };
+  } catch (error) {
+    if (isAbort(error)) throw error;
+    return { server, ready: false, problem: problemText(server, error, address.tls), models: [] };
+  }
+}
+
+/** Undefined for servers that speak the protocol and have no such call. */
+async function repositoryIndex(client: TritonClient, settings: CallSettings): Promise<readonly ModelIndex[] | undefined> {
+  try {
+    return await client.repositoryIndex(settings);
+  } catch (error) {
+    if (error instanceof TritonStatus && error.status === grpcCodes.unimplemented) return undefined;
+    throw error;
+  }
+}
+
+async function checkModel(
+  client: TritonClient,
+  name: string,
+  index: readonly ModelIndex[] | undefined,
+  request: TritonCheckRequest,
+  settings: CallSettings,
+): Promise<CheckedModel> {
+  const nothing = { differences: [], warnings: [] };
+  const entries = index?.filter((entry) => entry.name === name);
+  let model: Awaited<ReturnType<typeof describeModel>>;
+  try {
+    model = await describeModel(request.repository, name, 'triton');
+  } catch (error) {
+    if (!(error instanceof SightlineError)) throw error;
+    // Nobody asked for it: a broken description of something else is no fault of the server.
+    if (request.models === undefined && entries?.length === 0)
+      return { model: name, versions: [], state: 'not needed', ...nothing };
+    return { model: name, versions: [], state: 'invalid', differences: [error.message], warnings: [] };
+  }
+  const isWanted = request.models !== undefined || model.weights !== undefined;
+  const versions = model.version === '' ? [] : [model.version];
+  // Under --model-control-mode=explicit the index has what could be loaded, too.
+  if (entries?.every(({ state, reason }) => state === '' || reason === 'unloaded')) {
+    if (!isWanted) return { model: name, versions, state: 'not needed', ...nothing };
+    const remedy =
+      entries.length > 0
+        ? `the server has not loaded it; start it with --load-model=${name}`
+        : 'put its folder into the server’s repository; sightline triton render writes one';
+    return { model: name, versions, state: 'not served', differences: [remedy], warnings: [] };
+  }
+  if (!(await client.modelReady(name, '', settings))) {
+    if (entries === undefined && !isWanted) return { model: name, versions, state: 'not needed', ...nothing };
+    return { model: name, versions, state: 'not ready', differences: reasons(entries ?? []), warnings: [] };
+  }
+  const { differences, warnings } = servedContract(
+    model,
+    await client.modelMetadata(name, '', settings),
+    await client.modelConfig(name, '', settings),
+  );
+  const served = (entries ?? []).filter(({ state }) => state === 'READY').map(({ version }) => version);
+  return {
+    model: name,
+    versions: served.length === 0 ? versions : served,
+    state: differences.length === 0 ? 'fits' : 'differs',
+    differences,
+    warnings,
+  };
+}
+
+function reasons(entries: readonly ModelIndex[]): readonly string[] {
+  const said = entries.map(({ version, state, reason }) =>
+    [version === '' ? '' : `version ${version}`, state === '' ? 'not loaded' : state, firstLine(reason)]
+      .filter((part) => part !== '')
+      .join(': '),
+  );
+  return said.length === 0 ? ['the server does not say why'] : said;
+}
+
+function onlyServed(index: readonly ModelIndex[] | undefined, names: readonly string[]): readonly CheckedModel[] {
+  const others = new Set((index ?? []).map(({ name }) => name).filter((name) => !names.includes(name)));
+  return [...others].sort().map((model) => {
+    const entries = (index ?? []).filter(({ name }) => name === model);
+    const versions = entries.map(({ version }) => version).filter((version) => version !== '');
+    const unready = entries.filter(({ state }) => state !== 'READY');
+    return { model, versions, state: 'server only', differences: [], warnings: unready.length === 0 ? [] : reasons(unready) };
+  });
+}
+
+/** Why a server could not be asked, and what to do about it. Pure. */
+export function problemText(server: string, error: unknown, tls: boolean): string {
+  // What grpc-js puts round the reason of a connection that it could not make.
+  const text = firstLine(errorText(error)).replace(
+    /No connection established\. Last error: (?:Error: )?|\.?\s*Resolution note:\s*/g,
+    '',
+  );
+  if (!(error instanceof TritonStatus)) return `${server} gave an answer that cannot be read: ${text}`;
+  const said = `no answer from a Triton server at ${server}: ${text}`;
+  if (/certificate|altnames|self.signed/i.test(text))
+    return `${said}; --ca FILE names the authority of its certificate, --cert and --key are what it may ask for`;
+  if (/wrong version number|EPROTO|SSL routines/i.test(text)) return `${said}; it speaks no TLS there: leave grpcs:// out`;
+  if (/protocol is restricted/.test(text)) return `${said}; its --grpc-restricted-protocol keeps health and metadata from us`;
+  if (error.status === grpcCodes.deadlineExceeded) return `${said}; it may be busy or hang: --timeout SECONDS waits longer`;
+  if (error.status !== grpcCodes.unavailable) return said;
+  const other = tls ? '' : ', and with grpcs:// in front where it wants TLS';
+  return `${said}; start it, wait until it has loaded its models, or name its gRPC port (8001 unless set, 8000 is HTTP)${other}`;
+}

@@ -1,0 +1,261 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { createRecognition } from '../../src/composition/recognition.ts';
+import { configSchema } from '../../src/config/schema.ts';
+import type { InferenceEngine } from '../../src/core/inference.ts';
+import { startEmbedded } from '../../src/inference/embedded.ts';
+import { startTritonEngine } from '../../src/inference/triton.ts';
+import { hasMosquitto, listen, startBroker } from '../support/broker.ts';
+import { makeCertificates } from '../support/certificates.ts';
+import {
+  assertVisits,
+  drawnData,
+  enrollable,
+  listedVisits,
+  playScene,
+  readClip,
+  readManifest,
+  realData,
+} from '../support/clips.ts';
+import { testContext } from '../support/context.ts';
+import { alertsIn, alertWith, createWorkplace, cutClip, patience, type RunningDaemon, workerOf } from '../support/daemon.ts';
+import { dataPath, missingTool } from '../support/data.ts';
+import { temporaryDirectory } from '../support/directory.ts';
+import { untilMetric } from '../support/faults.ts';
+import { fixtureModelRepository, fixtureModels } from '../support/fixtures.ts';
+import { freePort } from '../support/port.ts';
+import { installedProgram } from '../support/programs.ts';
+import { missingModels, realRepository, shippedRepository, type TestRepository } from '../support/repository.ts';
+import { missingTriton, servedData, startTriton, type TritonServer, withoutWeights } from '../support/triton.ts';
+import { until } from '../support/until.ts';
+
+/** `engine: triton` through the whole program, on a real server that comes and goes. */
+const skip =
+  missingModels('centerface', 'face_embed') ||
+  missingTool(hasMosquitto, 'mosquitto') ||
+  missingTool(installedProgram('ffmpeg'), 'ffmpeg') ||
+  (await missingTriton());
+
+function only(...models: readonly string[]): readonly string[] {
+  return ['--model-control-mode=explicit', ...models.map((model) => `--load-model=${model}`)];
+}
+
+describe('real people through Triton', { skip }, () => {
+  let repository: TestRepository;
+  let server: TritonServer;
+  before(async () => {
+    repository = await realRepository();
+    server = await startTriton({ repository: repository.directory, flags: only('centerface', 'face_embed') });
+  });
+  after(async () => {
+    await server?.[Symbol.asyncDispose]();
+    await repository?.[Symbol.asyncDispose]();
+  });
+
+  for (const name of ['real_tilt_m', 'synth_crowd_a']) {
+    test(`${name}: the alerts of the embedded engine, with no weights here`, async () => {
+      const clip = readClip(name);
+      const data = servedData(realData, server, shippedRepository);
+      const scene = await playScene({ data, gallery: { watch: clip.watchlist }, cameras: { clip: clip.path } });
+      assertVisits(clip, listedVisits(clip), scene.opened);
+    });
+  }
+
+  test('gives the embeddings of the embedded engine', async () => {
+    using ctx = testContext();
+    const directory = repository.directory;
+    const photos = enrollable()
+      .slice(0, 8)
+      .flatMap((person) => readManifest().people[person]?.enrol[0] ?? []);
+    async function embeddings(engine: InferenceEngine): Promise<readonly Float32Array[]> {
+      using recognition = await createRecognition(configSchema.parse({}).models, engine, ctx);
+      const { photos: tools } = recognition;
+      const found: Float32Array[] = [];
+      for (const photo of photos) {
+        const bytes = readFileSync(dataPath(photo));
+        const [subject] = (await tools.analyse(bytes, 'face', ctx.signal)).subjects;
+        assert.ok(subject, photo);
+        const cutout = await tools.cut(bytes, subject, 'face', ctx.signal);
+        found.push((await tools.embed(cutout, 'face', ctx.signal)).vector);
+      }
+      return found;
+    }
+    await using embedded = await startEmbedded({ repository: directory, threads: 1 }, ctx);
+    const own = await embeddings(embedded);
+    for (const sharedMemory of [false, true]) {
+      await using triton = await startTritonEngine({ urls: [server.url], repository: directory, sharedMemory }, ctx);
+      const theirs = await embeddings(triton);
+      for (const [at, vector] of own.entries()) {
+        const cosine = vector.reduce((sum, value, axis) => sum + value * (theirs[at]?.[axis] ?? 0), 0);
+        assert.ok(1 - cosine < 1e-4, `${photos[at]}: ${cosine}`);
+      }
+    }
+    assert.equal(own.length, 8);
+  });
+});
+
+describe('a server that comes and goes', { skip }, () => {
+  let folder: Awaited<ReturnType<typeof temporaryDirectory>>;
+  let descriptions: string;
+  const servers: TritonServer[] = [];
+  const { face, faceEmbedder } = fixtureModels;
+  const start = async (port: number): Promise<TritonServer> => {
+    const server = await startTriton({ repository: fixtureModelRepository, port, flags: only(face, faceEmbedder) });
+    servers.push(server);
+    return server;
+  };
+  before(async () => {
+    folder = await temporaryDirectory();
+    descriptions = await withoutWeights(fixtureModelRepository, join(folder.path, 'models'));
+  });
+  after(async () => {
+    await Promise.all(servers.map((server) => server[Symbol.asyncDispose]()));
+    await folder?.[Symbol.asyncDispose]();
+  });
+
+  async function troubles(daemon: RunningDaemon): Promise<ReadonlyMap<string, string>> {
+    const { parts } = (await (await fetch(daemon.url('/readyz'))).json()) as {
+      readonly parts: readonly { readonly name: string; readonly ready: boolean; readonly reason?: string }[];
+    };
+    return new Map(parts.flatMap(({ name, ready, reason }) => (ready ? [] : [[name, reason ?? '']])));
+  }
+
+  /** One of the drawn people in front of a camera, again and again. */
+  const film = (source: string) => ({ source, loop: true, realtime: true, motion: { enabled: false } });
+
+  test('a daemon starts without one, says so, and works by itself as soon as there is one; the same after kill -9', async () => {
+    await using broker = await startBroker();
+    await using listener = await listen(broker.port);
+    await using place = await createWorkplace();
+    const port = await freePort();
+    const name = `triton 127.0.0.1:${port}`;
+    place.configure({
+      inference: { engine: 'triton', url: `127.0.0.1:${port}`, repository: descriptions },
+      mqtt: { url: broker.url, snapshot: 'off' },
+      lists: { watch: {} },
+      alerting: { leaveAfter: '5s' },
+      cameras: { lobby: { ...film(cutClip(place.directory, 'ada', 17, 55)), detect: [{ model: face, fps: 5 }] } },
+    });
+    await using daemon = await place.start();
+    const decoded = 'sightline_camera_frames_decoded{camera="lobby"}';
+    await untilMetric(daemon, decoded, (frames) => frames > 10);
+    const said = await until(
+      'the parts that wait for a server',
+      async () => {
+        const found = await troubles(daemon);
+        return found.size >= 3 && found;
+      },
+      patience,
+    );
+    assert.match(said.get(name) ?? '', /^it is away: .*ECONNREFUSED/);
+    assert.match(said.get('embedder face') ?? '', /127\.0\.0\.1:\d+ is away/);
+    assert.match(said.get(`detector ${face}`) ?? '', /127\.0\.0\.1:\d+ is away/);
+
+    const first = await start(port);
+    await until('everything is ready', async () => (await troubles(daemon)).size === 0, patience);
+    await place.enrol('watch', 'ada');
+    await alertWith(listener, { name: 'ada', state: 'opened' });
+
+    first.signal('SIGKILL');
+    await first.ended;
+    await until('the server to be missed', async () => (await troubles(daemon)).has(name), patience);
+    await alertWith(listener, { name: 'ada', state: 'closed' });
+    const frames = await daemon.metric(decoded);
+    await untilMetric(daemon, decoded, (count) => count > frames + 20);
+    const worker = workerOf(place.dataDir);
+    await start(port);
+    await until('another alert', () => alertsIn(listener).filter(({ state }) => state === 'opened').length > 1, patience);
+    await until('everything is ready again', async () => (await troubles(daemon)).size === 0, patience);
+    assert.equal(workerOf(place.dataDir), worker, 'the worker went on');
+    await daemon.stop();
+  });
+
+  test('over TLS with certificates on both sides, for the daemon and its workers', async () => {
+    await using certificates = await makeCertificates();
+    const { caFile, client, server: own } = certificates;
+    const [ca, cert, key] = [caFile, client.certFile, client.keyFile].map((file) => readFileSync(file));
+    assert.ok(ca && cert && key);
+    await using server = await startTriton({
+      repository: fixtureModelRepository,
+      flags: [
+        ...only(face, faceEmbedder),
+        ...['--grpc-use-ssl=1', '--grpc-use-ssl-mutual=1', `--grpc-root-cert=${caFile}`],
+        ...[`--grpc-server-cert=${own.certFile}`, `--grpc-server-key=${own.keyFile}`],
+      ],
+      tls: { ca, cert, key },
+    });
+    const clip = readClip('lobby', drawnData);
+    const inference = { engine: 'triton', url: server.url, caFile, ...client } as const;
+    const data = { ...servedData(drawnData, server, descriptions), inference };
+    const scene = await playScene({ data, gallery: { watch: clip.watchlist }, cameras: { clip: clip.path } });
+    assertVisits(clip, listedVisits(clip), scene.opened);
+  });
+
+  test('a film through kill -9 and a new start, twice: every visit alerts as if nothing had been', async () => {
+    const clip = readClip('lobby', drawnData);
+    const port = await freePort();
+    let server = await start(port);
+    const runs = async () => {
+      const [counts] = await server.client().statistics({ timeoutMs: 10_000 }, faceEmbedder);
+      return Number(counts?.inferenceCount ?? 0n);
+    };
+    const scene = await playScene({
+      data: servedData(drawnData, server, descriptions),
+      gallery: { watch: clip.watchlist },
+      cameras: { clip: clip.path },
+      during: async () => {
+        for (let kills = 0; kills < 2; kills += 1) {
+          const before = await runs();
+          await until('crops to be embedded', async () => (await runs()) > before + 3, patience);
+          server.signal('SIGKILL');
+          await server.ended;
+          server = await start(port);
+        }
+      },
+    });
+    const names = (list: readonly (string | undefined)[]) => [...list].sort();
+    assert.deepEqual(names(scene.opened.map(({ entry }) => entry?.name)), names(listedVisits(clip).map(({ id }) => id)));
+  });
+
+  test('embedded as a fallback: alerts go on without a server, and Triton is taken back', async () => {
+    await using broker = await startBroker();
+    await using listener = await listen(broker.port);
+    await using place = await createWorkplace();
+    const port = await freePort();
+    const server = await start(port);
+    place.configure({
+      inference: { engine: 'triton', url: `127.0.0.1:${port}`, fallback: 'embedded' },
+      mqtt: { url: broker.url, snapshot: 'off' },
+      lists: { watch: {} },
+      alerting: { leaveAfter: '5s' },
+      cameras: { lobby: { ...film(cutClip(place.directory, 'ada', 17, 55)), detect: [{ model: face, fps: 5 }] } },
+    });
+    await place.enrol('watch', 'ada');
+    await using daemon = await place.start();
+    await alertWith(listener, { name: 'ada', state: 'opened' });
+    const over = (worker?: string) =>
+      daemon
+        .lines()
+        .filter(({ msg, worker: of }) => msg === 'embedded engine runs a model that no triton server can run' && of === worker);
+    assert.deepEqual([...over(), ...over('software-main')], []);
+
+    server.signal('SIGKILL');
+    await server.ended;
+    await until('both engines to be embedded', () => over().length > 0 && over('software-main').length > 0, patience);
+    const sightings = 'sightline_sightings_total{kind="face"}';
+    const seen = await daemon.metric(sightings);
+    await untilMetric(daemon, sightings, (count) => count > seen + 10);
+    assert.equal(await daemon.metric(`sightline_inference_fallbacks_total{model="${faceEmbedder}"}`), 1);
+    const missed = await troubles(daemon);
+    assert.deepEqual([...missed.keys()], [`triton 127.0.0.1:${port}`], 'nothing else is amiss');
+
+    const again = await start(port);
+    await until('everything is ready', async () => (await troubles(daemon)).size === 0, patience);
+    const runs = async () => Number((await again.client().statistics({ timeoutMs: 10_000 }, face))[0]?.inferenceCount ?? 0n);
+    await until('the server to be asked again', async () => (await runs()) > 5, patience);
+    assert.deepEqual([over().length, over('software-main').length], [1, 1], 'each said once');
+    await daemon.stop();
+  });
+});
