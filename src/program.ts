@@ -147,14 +147,23 @@ async function services(signals: Signals): Promise<ProgramServices> {
   return {
     ...house,
     triton: async ({ repository, config }) => {
-      const [{ checkTriton }, { renderRepository }, { loadRepository }] = await Promise.all([
-        import('./inference/triton-check.ts'),
-        import('./inference/render.ts'),
-        import('./config/load.ts'),
-      ]);
+      const [{ checkTriton }, { renderRepository }, { loadConfigFile, loadRepository }, { modelsInUse }, { present }] =
+        await Promise.all([
+          import('./inference/triton-check.ts'),
+          import('./inference/render.ts'),
+          import('./config/load.ts'),
+          import('./config/check-inference.ts'),
+          import('./cli/command.ts'),
+        ]);
+      const configured = (file: string) => {
+        const { config: loaded } = loadConfigFile(file, process.env);
+        const { url: urls, caFile: ca, certFile: cert, keyFile: key } = loaded.inference;
+        return { urls, tls: present({ ca, cert, key }), models: modelsInUse(loaded) };
+      };
       const own = fileURLToPath(new URL('../model_repository', import.meta.url));
       return {
         repository: repository ?? (config === undefined ? own : loadRepository(config, process.env)),
+        ...(config === undefined ? {} : { configured: () => configured(config) }),
         check: checkTriton,
         render: renderRepository,
       };

@@ -1,26 +1,19 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import sharp from 'sharp';
-import { cannedAlert } from '../test/support/viewer-canned.ts';
-import { viewerMaterial } from '../test/support/viewer-material.ts';
-import { startViewerStub, type ViewerStub } from '../test/support/viewer-stub.ts';
+import { severityColours } from '../src/core/severity-colours.ts';
+import { startBrowser } from '../test/support/browser.ts';
+import { until } from '../test/support/until.ts';
+import { liveCameras, type PicturedDemo, startPicturedDemo } from './pictured-demo.ts';
 
 /**
- * Pictures of every page of the viewer: node tools/screenshots.ts [--url http://127.0.0.1:8080 --user NAME --password-file FILE]
- * [--out docs]. Without --url against the stub of the tests, whose pictures are drawn.
+ * Pictures of every page of the viewer for docs/, of a demo of its own: node tools/screenshots.ts [--out FOLDER] [--only NAME,NAME].
+ * What it needs besides the program: Chromium and ffmpeg. It takes some minutes, because it waits until the right people are in view.
  */
 
 const { values } = parseArgs({
-  options: {
-    url: { type: 'string' },
-    user: { type: 'string', default: 'nadia' },
-    'password-file': { type: 'string' },
-    out: { type: 'string', default: resolve(import.meta.dirname, '../docs') },
-    only: { type: 'string' },
-  },
+  options: { out: { type: 'string', default: resolve(import.meta.dirname, '../docs') }, only: { type: 'string' } },
 });
 
 interface Look {
@@ -30,132 +23,229 @@ interface Look {
   readonly scheme: 'light' | 'dark';
 }
 
-const wide: readonly Look[] = [
-  { name: '', width: 1440, height: 900, scheme: 'light' },
-  { name: '-dark', width: 1440, height: 900, scheme: 'dark' },
-];
-const phone: Look = { name: '-phone', width: 360, height: 760, scheme: 'light' };
-
-async function settled(page: Page): Promise<void> {
-  await page.waitForLoadState('load');
-  // Pictures come after the page; there is nothing that says the last of them is drawn.
-  await page.waitForTimeout(700);
-}
-
 interface Shot {
   readonly name: string;
-  readonly path: string;
+  path?(demo: PicturedDemo): string;
   readonly looks: readonly Look[];
-  readonly open: boolean;
-  act?(page: Page, stub: ViewerStub | undefined): Promise<void>;
+  /** Without a login. */
+  readonly open?: boolean;
+  /** Until what is to be seen is there. */
+  ready(page: Page, demo: PicturedDemo): Promise<unknown>;
+  /** Whether the picture shows what passes by. */
+  holds?(page: Page, picture: Buffer): Promise<boolean>;
 }
 
+/** A laptop, less what the browser itself takes. */
+const light: Look = { name: '', width: 1440, height: 780, scheme: 'light' };
+const darkness = { name: '-dark', scheme: 'dark' } as const;
+const dark: Look = { ...light, ...darkness };
+const tall: Look = { ...light, height: 1000 };
+const phone: Look = { name: '-phone', width: 360, height: 760, scheme: 'light' };
+const patienceMs = 60_000;
+/** What passes by comes round three times a minute. */
+const passingMs = 240_000;
+
+/** More than lines have: so much of the colour of a list is a name. */
+const leastOfName = 400;
+const listColours = Object.values(severityColours).map((colour) => Number.parseInt(colour.slice(1), 16));
+
+/** Whether each of these cameras plays and shows a name in the colour of its list. */
+async function named(page: Page, picture: Buffer, cameras: readonly string[]): Promise<boolean> {
+  for (const camera of cameras) {
+    const tile = page.locator(`[data-camera="${camera}"][data-state=live]`);
+    const box = (await tile.count()) === 0 ? null : await tile.boundingBox();
+    if (box === null) return false;
+    const area = {
+      left: Math.ceil(box.x),
+      top: Math.ceil(box.y),
+      width: Math.floor(box.width),
+      height: Math.floor(box.height),
+    };
+    const pixels = await sharp(picture).extract(area).removeAlpha().raw().toBuffer();
+    let found = 0;
+    for (let at = 0; at < pixels.length; at += 3) if (listColours.includes(pixels.readUIntBE(at, 3))) found += 1;
+    if (found < leastOfName) return false;
+  }
+  return true;
+}
+
+/** All of them play, and people are in view now. */
+async function playing(page: Page, demo: PicturedDemo, cameras: readonly string[]): Promise<void> {
+  for (const camera of cameras)
+    await page.locator(`[data-camera="${camera}"][data-state=live]`).filter({ hasText: / fps/ }).waitFor();
+  await demo.inView(cameras);
+}
+
+/** The clip is at the frame of its sighting, and nothing moves on it any more: browsers show for a while that they load. */
+async function atSighting(page: Page): Promise<void> {
+  const clip = page.locator('.clip-stage');
+  await clip.waitFor();
+  let before: Buffer | undefined;
+  await until(
+    'the frame of the sighting',
+    async () => {
+      const isThere = await page.evaluate(
+        "(([video]) => video.readyState === 4 && video.currentTime > 0 && !video.seeking)(document.querySelectorAll('video'))",
+      );
+      const now = await clip.screenshot();
+      const isStill = isThere === true && before?.equals(now) === true;
+      before = now;
+      return isStill;
+    },
+    patienceMs,
+  );
+}
+
+const seen = (page: Page, selector: string) => page.locator(selector).first().waitFor();
+
 const shots: readonly Shot[] = [
-  { name: 'login', path: 'login', looks: [...wide, phone], open: true },
-  { name: 'live', path: '', looks: [...wide, phone], open: false },
+  // Before the audit trail is full of looks at pictures.
+  {
+    name: 'users',
+    path: () => 'users',
+    looks: [tall, { ...tall, ...darkness }, phone],
+    ready: (page) => seen(page, 'text=session.login'),
+  },
+  {
+    name: 'login',
+    path: () => 'login',
+    looks: [light, dark, phone],
+    open: true,
+    ready: (page) => seen(page, 'input[type=password]'),
+  },
+  {
+    name: 'live',
+    looks: [light, dark],
+    ready: async (page, demo) => {
+      await seen(page, '[data-camera=yard][data-state=away]');
+      await playing(page, demo, liveCameras);
+    },
+    holds: (page, picture) => named(page, picture, liveCameras),
+  },
+  {
+    name: 'live',
+    looks: [phone],
+    ready: (page, demo) => playing(page, demo, liveCameras.slice(0, 2)),
+    holds: (page, picture) => named(page, picture, liveCameras.slice(0, 2)),
+  },
   {
     name: 'alerts',
-    path: '#alerts',
+    path: () => '#alerts',
     looks: [phone, { ...phone, name: '-phone-dark', scheme: 'dark' }],
-    open: false,
+    ready: (page) => seen(page, '.cards article img'),
   },
-  { name: 'single', path: '#camera=lobby', looks: wide.slice(1), open: false },
+  {
+    name: 'single',
+    path: () => '#camera=lobby',
+    looks: [dark],
+    ready: (page, demo) => playing(page, demo, liveCameras.slice(0, 1)),
+    holds: (page, picture) => named(page, picture, liveCameras.slice(0, 1)),
+  },
   {
     name: 'clip',
-    path: '',
-    looks: wide.slice(0, 1),
-    open: false,
-    act: async (page) => {
-      await page.getByRole('button', { name: 'Evidence clip' }).first().click();
-      await page.waitForSelector('dialog video');
-      await page.waitForTimeout(700);
+    looks: [light],
+    ready: async (page, { alert }) => {
+      await page.locator(`[data-alert="${alert}"] [data-action=clip]`).click();
+      await atSighting(page);
     },
   },
   {
     name: 'reject',
-    path: '',
-    looks: wide.slice(0, 1),
-    open: false,
-    act: async (page) => await page.getByRole('button', { name: 'Not this person' }).first().click(),
+    looks: [light],
+    ready: async (page, { alert }) => {
+      await page.locator(`[data-alert="${alert}"] [data-action=reject]`).click();
+      await seen(page, 'dialog[open]');
+    },
   },
   {
     name: 'watchlist',
-    path: 'watchlist',
-    looks: [...wide, phone],
-    open: false,
-    act: async (page) => {
-      if ((page.viewportSize()?.width ?? 0) > 700) await page.locator('.entries button').first().click();
-    },
+    path: ({ entry }) => `watchlist#${entry}`,
+    looks: [light, dark],
+    ready: (page) => seen(page, '.detail img'),
   },
+  { name: 'watchlist', path: () => 'watchlist', looks: [phone], ready: (page) => seen(page, '.entries button') },
   {
     name: 'enrol',
-    path: 'watchlist',
-    looks: [...wide.slice(0, 1), phone],
-    open: false,
-    act: async (page, stub) => {
+    path: () => 'watchlist',
+    looks: [light, phone],
+    ready: async (page, { photo }) => {
       await page.getByRole('button', { name: 'Enrol' }).click();
-      if (stub === undefined) return;
-      await page
-        .locator('input[type=file]')
-        .setInputFiles({ name: 'two.jpg', mimeType: 'image/jpeg', buffer: Buffer.from(photo) });
+      await page.locator('input[type=file]').setInputFiles({ name: 'two.jpg', mimeType: 'image/jpeg', buffer: photo });
       await page.getByRole('radio').last().check();
     },
   },
-  { name: 'health', path: 'health', looks: [...wide, phone], open: false },
-  { name: 'users', path: 'users', looks: [...wide, phone], open: false },
-  { name: 'alert', path: 'alerts/a-ada', looks: [...wide.slice(0, 1), phone], open: false },
+  {
+    name: 'health',
+    path: () => 'health',
+    looks: [tall, { ...tall, ...darkness }, phone],
+    ready: (page) => seen(page, 'text=yard'),
+  },
+  {
+    name: 'alert',
+    path: ({ alert }) => `alerts/${alert}`,
+    looks: [light, phone],
+    ready: async (page) => {
+      await seen(page, '.alert-card img');
+      await atSighting(page);
+    },
+  },
 ];
-let photo: Uint8Array = new Uint8Array();
 
-async function take(browser: Browser, url: string, password: string, stub: ViewerStub | undefined): Promise<void> {
-  for (const { name, path, looks, open, act } of shots) {
-    if (values.only !== undefined && !values.only.split(',').includes(name)) continue;
-    if (stub === undefined && name === 'alert') continue;
-    for (const look of looks) {
-      const context = await browser.newContext({ viewport: look, colorScheme: look.scheme });
-      const page = await context.newPage();
-      page.on('console', (message) => {
-        if (message.type() === 'error') console.log(`${name}${look.name}: ${message.text()}`);
-      });
-      page.on('pageerror', (error) => console.log(`${name}${look.name}: ${error.message}`));
-      if (!open) await context.request.post(`${url}/api/v1/session`, { data: { user: values.user, password } });
-      await page.goto(`${url}/${path}`);
-      await settled(page);
-      await act?.(page, stub);
-      await settled(page);
-      const picture = await page.screenshot();
-      await sharp(picture)
-        .png({ palette: true, quality: 92, effort: 8 })
-        .toFile(join(values.out, `viewer-${name}${look.name}.png`));
-      await context.close();
-    }
-  }
+/** What the page asked for has come and is drawn: nothing has been on its way for as long as two looks. */
+async function settled(page: Page, underWay: ReadonlySet<unknown>): Promise<void> {
+  let quiet = 0;
+  await until(
+    `${page.url()} has everything`,
+    async () => {
+      quiet = underWay.size === 0 ? quiet + 1 : 0;
+      await page.evaluate('new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))');
+      return quiet > 2;
+    },
+    patienceMs,
+  );
 }
 
-const directory = await mkdtemp(join(tmpdir(), 'screenshots-'));
-const root = process.getuid?.() === 0 ? ['--no-sandbox'] : [];
-const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: [...root, '--force-color-profile=srgb'] });
-try {
-  if (values.url !== undefined) {
-    const password = values['password-file'] === undefined ? '' : (await readFile(values['password-file'], 'utf8')).trim();
-    await take(browser, values.url.replace(/\/$/, ''), password, undefined);
-  } else {
-    const material = await viewerMaterial(directory);
-    photo = material.photo;
-    await using stub = await startViewerStub(material);
-    const now = Date.now();
-    stub.alert(
-      cannedAlert('a-old', 'bruno', now - 3_900_000, { severity: 'critical', camera: 'lift', score: 0.58, state: 'closed' }),
-    );
-    stub.alert(cannedAlert('a-unknown', undefined, now - 1_500_000, { severity: 'low', camera: 'cashdesk', score: 0 }));
-    stub.alert(
-      cannedAlert('a-low', 'ada', now - 300_000, { severity: 'medium', camera: 'cashdesk', score: 0.51, kind: 'appearance' }),
-    );
-    stub.alert(cannedAlert('a-bruno', 'bruno', now - 140_000, { severity: 'critical', camera: 'lift', score: 0.74 }));
-    stub.alert(cannedAlert('a-ada', 'ada', now - 90_000));
-    await take(browser, stub.url, 'a quiet night', stub);
-  }
-} finally {
-  await browser.close();
-  await rm(directory, { recursive: true, force: true });
+async function take(browser: Browser, demo: PicturedDemo, shot: Shot, look: Look): Promise<void> {
+  const file = `viewer-${shot.name}${look.name}.png`;
+  await using context = await browser.newContext({
+    viewport: look,
+    colorScheme: look.scheme,
+    locale: 'en-GB',
+    timezoneId: 'UTC',
+  });
+  const page = await context.newPage();
+  page.setDefaultTimeout(patienceMs);
+  page.on('console', (message) => {
+    if (message.type() === 'error') console.log(`${file}: ${message.text()}`);
+  });
+  page.on('pageerror', (error) => console.log(`${file}: ${error.message}`));
+  const underWay = new Set<unknown>();
+  page.on('request', (request) => {
+    if (['fetch', 'image', 'script', 'stylesheet'].includes(request.resourceType()) && !request.url().endsWith('/events'))
+      underWay.add(request);
+  });
+  for (const over of ['requestfinished', 'requestfailed'] as const)
+    page.on(over as 'request', (request) => underWay.delete(request));
+  const [name = '', value = ''] = demo.cookie.split('=');
+  if (shot.open !== true) await context.addCookies([{ name, value, url: demo.url }]);
+  await page.goto(`${demo.url}/${shot.path?.(demo) ?? ''}`);
+  await settled(page, underWay);
+  const picture = await until(
+    `${file} shows what it should`,
+    async () => {
+      await shot.ready(page, demo);
+      await settled(page, underWay);
+      const taken = await page.screenshot();
+      return (await shot.holds?.(page, taken)) !== false && taken;
+    },
+    passingMs,
+  );
+  await sharp(picture).png({ palette: true, quality: 92, effort: 8 }).toFile(join(values.out, file));
+  console.log(file);
 }
+
+await using chromium = await startBrowser();
+await using demo = await startPicturedDemo();
+const only = values.only?.split(',');
+for (const shot of shots)
+  if (only?.includes(shot.name) ?? true) for (const look of shot.looks) await take(chromium.browser, demo, shot, look);

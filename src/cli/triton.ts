@@ -1,10 +1,13 @@
 import { resolve } from 'node:path';
+import { isSightlineError } from '../core/errors.ts';
 import {
   type CheckedModel,
   type CheckedServer,
   hardwareClasses,
   type RenderReport,
   type RenderRequest,
+  type TritonCheckRequest,
+  type TritonTools,
 } from '../core/triton-tools.ts';
 import { type Command, noPositionals, numberOption, onlyPositional, parse, present, usage } from './command.ts';
 import { count, table } from './text.ts';
@@ -15,14 +18,16 @@ const defaultEngineCache = '/tmp/sightline-tensorrt';
 export const triton: Command = {
   help: `Looks at a running Triton server, and writes the model repository for one.
 
-Usage: sightline triton check URL [MODEL...] [--config FILE | --repository DIR] [options]
+Usage: sightline triton check [URL [MODEL...]] [--config FILE | --repository DIR] [options]
        sightline triton render DIR --hardware CLASS [MODEL...] [--config FILE | --repository DIR] [options]
 
   check    compares what a server serves with the repository, and names every difference; exit code 1 when there is one
   render   writes a repository that a stock server can load: descriptions with what the hardware asks for, weights, ensembles
 
   URL                   host, host:port, [::1]:8001; grpcs:// in front for TLS. A name with several addresses is as many servers
-  MODEL                 check: only these, which must be served (default: all; those must that have weights here)
+                        (default: those of the configuration, with its certificates)
+  MODEL                 check: only these, which must be served (default: those that the configuration uses; without one all, of
+                        which those must that have weights here)
                         render: only these (default: all that have weights)
   -c, --config FILE     its inference.repository is meant (default $SIGHTLINE_CONFIG; without one the program's own repository)
       --repository DIR  this repository instead
@@ -75,29 +80,36 @@ render:
     if (misplaced !== undefined) throw usage(`--${misplaced} belongs to sightline triton ${optionsOf[misplaced]}`);
 
     if (verb === 'check') {
-      const url = onlyPositional(target === undefined ? [] : [target], 'URL');
       const { ca, cert, key } = values;
       if ((cert === undefined) !== (key === undefined)) throw usage('--cert and --key go together');
       const timeoutS = numberOption(values.timeout, 'timeout', { min: 0.1, max: 3600 }) ?? defaultTimeoutS;
-      const tls = present({ ca, cert, key });
+      const given = present({ ca, cert, key });
+      const hasGiven = Object.keys(given).length > 0;
       const tools = await open();
       const { repository } = tools;
-      const servers = await tools.check(
-        {
+      const configured = models.length > 0 && target !== undefined ? undefined : tools.configured?.();
+      if (target === undefined && configured === undefined)
+        throw usage('URL is missing: which server, or --config FILE that names some');
+      const wanted = models.length > 0 ? models : configured?.models;
+      const urls = target === undefined ? (configured?.urls ?? []) : [target];
+      const requests = urls.map((url): TritonCheckRequest => {
+        const tls = hasGiven ? given : target === undefined && url.startsWith('grpcs://') ? (configured?.tls ?? {}) : {};
+        return {
           url,
           repository,
           timeoutMs: timeoutS * 1000,
-          ...(models.length === 0 ? {} : { models }),
+          ...(wanted === undefined ? {} : { models: wanted }),
           ...(Object.keys(tls).length === 0 ? {} : { tls }),
-        },
-        io.signal,
-      );
+        };
+      });
+      const servers = await checkAll(tools, requests, io.signal);
       for (const server of servers) {
         if (values.json === true) io.out(JSON.stringify(server));
         else for (const line of serverLines(server)) io.out(line);
       }
+      const isAsked = servers.some(({ problem }) => problem === undefined);
       const compared = servers.some(({ models: found }) => found.some(({ state }) => state === 'fits' || bad.includes(state)));
-      if (!compared)
+      if (isAsked && !compared)
         io.say(`nothing was compared: no model of ${repository} is served, and none has weights here; name those that must be`);
       return compared && servers.every(isWell) ? 0 : 1;
     }
@@ -115,6 +127,24 @@ render:
     return 0;
   },
 };
+
+async function checkAll(
+  tools: TritonTools,
+  requests: readonly TritonCheckRequest[],
+  signal: AbortSignal,
+): Promise<readonly CheckedServer[]> {
+  const servers: CheckedServer[] = [];
+  for (const request of requests) {
+    try {
+      servers.push(...(await tools.check(request, signal)));
+    } catch (error) {
+      // The others are asked all the same.
+      if (requests.length === 1 || !isSightlineError(error, 'inference.unavailable')) throw error;
+      servers.push({ server: request.url, ready: false, problem: error.message, models: [] });
+    }
+  }
+  return servers;
+}
 
 /** Options that one of the two has. */
 const optionsOf: Readonly<Record<string, 'check' | 'render'>> = {

@@ -79,9 +79,19 @@ export interface RenderReport {
   readonly notes: readonly string[];
 }
 
+/** What a configuration says of its servers. */
+export interface ConfiguredTriton {
+  readonly urls: readonly string[];
+  readonly tls: NonNullable<TritonCheckRequest['tls']>;
+  /** Those in use. */
+  readonly models: readonly string[];
+}
+
 export interface TritonTools {
   /** The model repository that is meant. */
   readonly repository: string;
+  /** Absent where no configuration file is meant. Throws `config.invalid`. */
+  readonly configured?: () => ConfiguredTriton;
   /** Rejects with `inference.unavailable` when no server of the address answers, `cli.usage` for an address or a certificate that is none. */
   check(request: TritonCheckRequest, signal: AbortSignal): Promise<readonly CheckedServer[]>;
   /** Rejects with `model.foreign` before anything is written when a file is in the way that an earlier run did not leave so. */

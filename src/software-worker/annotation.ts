@@ -1,5 +1,6 @@
 import type { Label } from '../gen/sightline/bridge/v1/bridge.ts';
-import { type Drawable, drawBox, drawPlate, drawText, fillRect, inkOf } from './draw.ts';
+import { type Drawable, drawBox, drawPlate, drawText, fillRect, inkOf, plateSize } from './draw.ts';
+import { placeLabels } from './label-places.ts';
 import type { ColourReading } from './pixels.ts';
 import { lineHeight, type TextMasks } from './text-masks.ts';
 import type { TrackedObject } from './track.ts';
@@ -40,11 +41,17 @@ export interface Annotation {
   readonly reading: ColourReading;
   /** The picture whose pixels the boxes count in. */
   readonly from: { readonly width: number; readonly height: number };
+  /** Where names stood in the frame before, by track. */
+  readonly spots: ReadonlyMap<number, number>;
 }
 
-/** Boxes first, then names, so that no box crosses a name. A name that is not rendered is left out. */
-export function drawObjects(picture: Drawable, objects: readonly TrackedObject[], annotation: Annotation): void {
-  const { labels, texts, reading, from } = annotation;
+/** Boxes first, then names, so that no box crosses a name. A name that is not rendered is left out. Gives where names stand now, by track. */
+export function drawObjects(
+  picture: Drawable,
+  objects: readonly TrackedObject[],
+  annotation: Annotation,
+): ReadonlyMap<number, number> {
+  const { labels, texts, reading, from, spots } = annotation;
   const x = picture.width / from.width;
   const y = picture.height / from.height;
   const size = textSize(picture);
@@ -52,13 +59,29 @@ export function drawObjects(picture: Drawable, objects: readonly TrackedObject[]
     const { left, top, width, height } = object.box;
     const label = labels.get(object.trackId);
     const box = { left: left * x, top: top * y, width: width * x, height: height * y };
-    return { object, label, box, ink: inkOf(label?.colour ?? undecided, reading) };
+    const masks = wordsOf(object, label).flatMap((text) => texts.find(text, size) ?? []);
+    return { object, label, box, masks, ink: inkOf(label?.colour ?? undecided, reading) };
   });
   for (const { object, box, ink } of drawn) drawBox(picture, box, strokes[object.predicted ? 'predicted' : 'detected'], ink);
-  for (const { object, label, box, ink } of drawn) {
-    const masks = wordsOf(object, label).flatMap((text) => texts.find(text, size) ?? []);
-    if (masks.length > 0) drawPlate(picture, box, masks, ink, reading);
+  const named = drawn.filter(({ masks }) => masks.length > 0);
+  const places = placeLabels(
+    named.map(({ object, label, box, masks }) => ({
+      track: object.trackId,
+      box,
+      ...plateSize(masks),
+      listed: label !== undefined && label.text !== '',
+    })),
+    { left: 0, top: 0, width: picture.width, height: picture.height },
+    spots,
+    2,
+  );
+  const byTrack = new Map(named.map((one) => [one.object.trackId, one]));
+  // Where names cover each other those of listed people lie above.
+  for (const [track, place] of [...places].toReversed()) {
+    const one = byTrack.get(track);
+    if (one !== undefined) drawPlate(picture, place, one.masks, one.ink, reading);
   }
+  return new Map([...places].map(([track, { spot }]) => [track, spot]));
 }
 
 /** Local time of the day, as 14:03:05. */

@@ -90,6 +90,7 @@ export function createAnnotator(options: AnnotatorOptions, ctx: Context): Annota
   const closing = new AbortController();
   const signal = AbortSignal.any([ctx.signal, closing.signal]);
   const labels = new Map<number, Label>();
+  let spots: ReadonlyMap<number, number> = new Map();
   const held: HeldFrame[] = [];
   const waiting: { readonly frame: HeldFrame; readonly objects: readonly TrackedObject[]; readonly sinceMs: number }[] = [];
   const scaler = scaleContext(SWS_BILINEAR);
@@ -199,7 +200,7 @@ export function createAnnotator(options: AnnotatorOptions, ctx: Context): Annota
     await texts.ready(wording.texts, wording.size);
     if (scaled) FFmpegError.throwIfError(await scaler.scaleFrame(canvas.frame, frame), 'sws_scale_frame');
     else FFmpegError.throwIfError(canvas.frame.copy(frame), 'av_frame_copy');
-    drawObjects(canvas, objects, { labels, texts, reading: readingOf(canvas.frame), from: frame });
+    spots = drawObjects(canvas, objects, { labels, texts, reading: readingOf(canvas.frame), from: frame, spots });
     await send(to, moment);
   }
 

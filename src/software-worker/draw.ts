@@ -98,19 +98,23 @@ export function drawText(canvas: Drawable, left: number, top: number, text: Text
   }
 }
 
-/** A plate of several texts side by side, above the box or, where that has no room, inside it; moved to be seen whole where it can be. */
+/** Size of a plate of several texts side by side. */
+export function plateSize(texts: readonly TextMask[]): { readonly width: number; readonly height: number } {
+  return {
+    width: texts.reduce((sum, text) => sum + text.width, 0),
+    height: Math.max(0, ...texts.map((text) => text.height)),
+  };
+}
+
+/** A plate of several texts side by side; `left` and `top` are even. */
 export function drawPlate(
   canvas: Drawable,
-  box: Box,
+  { left, top }: Pick<Box, 'left' | 'top'>,
   texts: readonly TextMask[],
   ink: Ink,
   reading: Pick<ColourReading, 'fullRange'>,
 ): void {
-  const width = texts.reduce((sum, text) => sum + text.width, 0);
-  const height = Math.max(0, ...texts.map((text) => text.height));
-  const above = evenBelow(box.top) - height;
-  const top = Math.max(0, above >= 0 ? above : evenBelow(box.top));
-  const left = Math.max(0, Math.min(evenBelow(box.left), evenBelow(canvas.width - width)));
+  const { width, height } = plateSize(texts);
   fillRect(canvas, left, top, left + width, top + height, ink);
   let at = left;
   for (const text of texts) {

@@ -59,6 +59,13 @@ describe('triton render', () => {
     const check = await runProgram(['triton', 'check', `127.0.0.1:${port}`, '--repository', 'served'], { cwd: directory.path });
     assert.equal(check.code, 1);
     assert.match(check.stderr, /^sightline triton: no answer from a Triton server at .*ECONNREFUSED/);
+    const other = await freePort();
+    const url = `[127.0.0.1:${port}, 127.0.0.1:${other}]`;
+    await writeFile(config, `inference: { engine: triton, url: ${url}, repository: served }\ncameras: {}\n`);
+    const both = await runProgram(['triton', 'check', '--config', config], { cwd: directory.path });
+    assert.equal(both.code, 1, both.stderr);
+    for (const each of [port, other])
+      assert.match(both.stdout, new RegExp(`^127\\.0\\.0\\.1:${each}: no answer.*ECONNREFUSED`, 'm'));
     const nowhere = await runProgram(['triton', 'check', 'localhost', '--repository', 'nowhere'], { cwd: directory.path });
     assert.equal(nowhere.code, 1);
     assert.match(nowhere.stderr, /no model repository at .*nowhere/);
@@ -164,7 +171,7 @@ describe('triton render', () => {
       [['render', 'x', '--hardware', 'gpu-tensorrt', '--engine-cache', 'here'], /--engine-cache here is not an absolute path/],
       [['render', 'x', '--hardware', 'cpu', '--ca', 'f'], /--ca belongs to sightline triton check/],
       [['check', 'x', '--hardware', 'cpu'], /--hardware belongs to sightline triton render/],
-      [['check'], /URL is missing/],
+      [['check'], /URL is missing: which server, or --config FILE that names some/],
       [['check', 'http://x'], /"http:\/\/x" is not the address of a Triton server/],
       [['check', 'x', '--cert', 'f'], /--cert and --key go together/],
       [['check', '127.0.0.1', '--ca', 'f'], /write grpcs:\/\/host:port/],

@@ -16,7 +16,7 @@ import { decodeImage } from '../../src/models/image.ts';
 import { createDetector, createEmbedder } from '../../src/models/kinds.ts';
 import { resize } from '../../src/models/resize.ts';
 import { makeCertificates } from '../support/certificates.ts';
-import { runCommand } from '../support/cli.ts';
+import { runCommand, runProgram } from '../support/cli.ts';
 import { type TestContext, testContext } from '../support/context.ts';
 import { dataPath } from '../support/data.ts';
 import { temporaryDirectory } from '../support/directory.ts';
@@ -408,6 +408,7 @@ describe('triton check of a server that serves something else', { skip }, () => 
   it('speaks TLS with an authority and a certificate of its own, and says what is wrong without', async () => {
     await using certificates = await makeCertificates();
     await using directory = await temporaryDirectory();
+    await using settings = await temporaryDirectory();
     await using repository = await realRepository();
     const { caFile, client, server: own } = certificates;
     const [ca, cert, key] = await Promise.all([caFile, client.certFile, client.keyFile].map((file) => readFile(file)));
@@ -434,6 +435,16 @@ describe('triton check of a server that serves something else', { skip }, () => 
       out.join('\n'),
       /centerface\s+1\s+not served\s+the server has not loaded it; start it with --load-model=centerface/,
     );
+    const file = join(settings.path, 'sightline.yaml');
+    await writeFile(
+      file,
+      `inference: { engine: triton, url: 'grpcs://${url}', caFile: ${caFile}, certFile: ${client.certFile}, keyFile: ${client.keyFile} }
+cameras: { door: { source: door.mp4 } }
+`,
+    );
+    const byConfig = await runProgram(['triton', 'check', '--config', file, '--repository', repository.directory]);
+    assert.equal(byConfig.code, 1);
+    assert.match(byConfig.stdout, /Triton 2\.51\.0.*\nMODEL.*\ncenterface .*not loaded it.*\nface_embed .*not served .*\n$/);
     const { error } = await check(`grpcs://${url}`);
     await assert.rejects(Promise.reject(error), {
       code: 'inference.unavailable',

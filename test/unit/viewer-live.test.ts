@@ -316,7 +316,7 @@ test('labels of people who cross lie beside each other, those of listed people i
     box: [left, 0.4, 0.15, 0.3] as [number, number, number, number],
   });
   const frame = { ...metadata(0), boxes: [box(1, true, 0.42), box(2, false, 0.4), box(3, true, 0.1)] };
-  drawBoxes(context, frame, placeOf(640, 360, 640, 360), 1, []);
+  drawBoxes(context, frame, placeOf(640, 360, 640, 360), 1, { spots: new Map() });
   assert.equal(grounds.length, 3);
   for (const [index, [x = 0, y = 0, width = 0, height = 0]] of grounds.entries())
     for (const [otherX = 0, otherY = 0, otherWidth = 0, otherHeight = 0] of grounds.slice(index + 1))

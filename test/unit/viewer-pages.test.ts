@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { AlertStore, passes } from '../../src/http/viewer/parts/alert-store.js';
 import { ApiError, isCsrfRefusal } from '../../src/http/viewer/parts/api.js';
 import { decoded } from '../../src/http/viewer/parts/base.js';
-import { boxesAt } from '../../src/http/viewer/parts/clip-index.js';
+import { boxesAt, sightedTrack } from '../../src/http/viewer/parts/clip-index.js';
 import { eventParser } from '../../src/http/viewer/parts/events.js';
 import { columnsFor } from '../../src/http/viewer/parts/layout.js';
 import { type Session, sameRights } from '../../src/http/viewer/parts/session.js';
@@ -88,6 +88,30 @@ test('boxes of a clip at a time are those of the frame that is shown then', () =
   assert.deepEqual([at(0), at(0.04), at(0.079), at(0.08)], [[0], [1], [2], [2]]);
   assert.deepEqual(at(1.5), [], 'a second without boxes is one without boxes');
   assert.deepEqual(at(2), [50]);
+});
+
+test('the sighting of a clip is known before it has a name, also when its alert goes on elsewhere', () => {
+  const box = (track: number, entryId?: string) => ({
+    track,
+    label: 'face',
+    box: [0, 0, 1, 1] as [number, number, number, number],
+    score: 1,
+    ...(entryId === undefined ? {} : { match: { entryId, name: '', list: '', kind: 'face' as const, similarity: 1 } }),
+    colour: '#fff',
+    decided: true,
+  });
+  const frames = [
+    { time: 0, boxes: [box(3, 'ada')] },
+    { time: 1, boxes: [box(7), box(8)] },
+    { time: 2, boxes: [box(7, 'bruno'), box(8, 'ada'), box(9, 'ada')] },
+  ];
+  const alert = cannedAlert('a', 'ada', 1000);
+  const sighted = (camera: string, trackId: number) =>
+    sightedTrack({ frames, at: 1, camera }, { ...alert, track: { ...alert.track, trackId } });
+  assert.equal(sighted('lobby', 7), 7, 'the alert knows');
+  assert.equal(sighted('lobby', 9), 8, 'a later visit to the same camera');
+  assert.equal(sighted('lift', 7), 8, 'numbers of tracks are those of one camera');
+  assert.equal(sightedTrack({ frames: frames.slice(0, 2), at: 1, camera: 'lift' }, alert), undefined);
 });
 
 test('what is asked again after a login elsewhere, and what makes a page load anew', () => {

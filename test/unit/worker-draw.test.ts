@@ -20,6 +20,7 @@ interface Golden {
     readonly box: readonly [number, number, number, number];
     readonly stroke: number;
     readonly text: readonly [number, number];
+    readonly plate: readonly [number, number];
     readonly planes: readonly string[];
   }[];
 }
@@ -61,14 +62,14 @@ describe('drawing into 4:2:0', () => {
   });
 
   for (const padding of [0, 16]) {
-    for (const [index, { box, stroke, text, planes }] of golden.cases.entries()) {
+    for (const [index, { box, stroke, text, plate, planes }] of golden.cases.entries()) {
       it(`gives pixel for pixel what an independent computation gives: case ${index}, ${padding} bytes between rows`, () => {
         const picture = canvas(golden.width, golden.height, padding);
         const [left, top, width, height] = box;
         const at = { left, top, width, height };
         const ink = inkOf('#e69f00', reading);
         drawBox(picture, at, stroke, ink);
-        drawPlate(picture, at, [textMask(...text)], ink, reading);
+        drawPlate(picture, { left: plate[0], top: plate[1] }, [textMask(...text)], ink, reading);
         for (const [plane, expected] of planes.entries()) {
           const drawn = picture.planes[plane];
           assert.ok(drawn);
@@ -123,36 +124,50 @@ describe('texts as masks', () => {
   });
 });
 
+function object(trackId: number, left: number, predicted = false): TrackedObject {
+  return { trackId, predicted, model: 'm', label: 'face', score: 0.9, box: { left, top: 200, width: 100, height: 100 } };
+}
+
 it('annotation: names with their similarity in the list colour, others by what they are; predictions are drawn thinner', async () => {
-  const object = (trackId: number, predicted: boolean): TrackedObject => ({
-    trackId,
-    predicted,
-    model: 'm',
-    label: 'face',
-    score: 0.9,
-    box: { left: trackId * 200, top: 200, width: 100, height: 100 },
-  });
   const labels = new Map([
     [1, Label.create({ trackId: 1, text: 'Ada', colour: '#d55e00', score: 0.7134 })],
     [2, Label.create({ trackId: 2, text: '', colour: '#9a9a9a' })],
   ]);
-  const objects = [object(1, false), object(2, true), object(3, false)];
+  const objects = [object(1, 600), object(2, 1200, true), object(3, 1800)];
   const wording = textsOf(objects, labels, { height: 720 });
   assert.deepEqual(wording, { texts: ['Ada', 'similarity 0.71', 'face', 'face'], size: 20 });
   const texts = createTextMasks(() => {});
   await texts.ready(wording.texts, wording.size);
   // The picture is half as large as the one that was looked at.
   const picture = canvas(1280, 720);
-  drawObjects(picture, objects, { labels, texts, reading, from: { width: 2560, height: 1440 } });
+  drawObjects(picture, objects, { labels, texts, reading, from: { width: 2560, height: 1440 }, spots: new Map() });
   const luma = (x: number, y: number) => picture.planes[0]?.data[y * 1280 + x];
   for (const [left, colour, stroke] of [
-    [100, '#d55e00', 4],
-    [200, '#9a9a9a', 2],
-    [300, '#ffffff', 4],
+    [300, '#d55e00', 4],
+    [600, '#9a9a9a', 2],
+    [900, '#ffffff', 4],
   ] as const) {
     const ink = inkOf(colour, reading).y;
     assert.equal(luma(left + stroke - 1, 130), ink);
     assert.notEqual(luma(left + stroke, 130), ink);
     assert.equal(luma(left, 100 - lineHeight(20)), ink, 'the plate stands on the box');
   }
+});
+
+it('annotation: of people side by side the name of the one on no list stands below, also in the frame after, and none covers another', async () => {
+  const labels = new Map([[2, Label.create({ trackId: 2, text: 'Ada', colour: '#d55e00', score: 0.7134 })]]);
+  const objects = [object(1, 400), object(2, 300)];
+  const texts = createTextMasks(() => {});
+  const { texts: words, size } = textsOf(objects, labels, { height: 720 });
+  await texts.ready(words, size);
+  let spots: ReadonlyMap<number, number> = new Map();
+  for (const apart of [0, 4]) {
+    const picture = canvas(1280, 720);
+    const moved = objects.map((one) => (one.trackId === 1 ? { ...one, box: { ...one.box, left: one.box.left + apart } } : one));
+    spots = drawObjects(picture, moved, { labels, texts, reading, from: picture, spots });
+    const luma = (x: number, y: number) => picture.planes[0]?.data[y * 1280 + x];
+    assert.equal(luma(300, 200 - lineHeight(size)), inkOf('#d55e00', reading).y);
+    assert.equal(luma(400 + apart, 300 + lineHeight(size) - 1), inkOf('#ffffff', reading).y);
+  }
+  assert.deepEqual([...spots.keys()], [2, 1]);
 });

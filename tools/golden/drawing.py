@@ -12,12 +12,12 @@ WIDTH, HEIGHT = 64, 48
 KR_KB = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722)}
 COLOURS = ["#56b4e9", "#f0e442", "#e69f00", "#d55e00", "#9a9a9a", "#ffffff", "#000000", "#0000ff", "#ff0000"]
 BOXES = [
-    {"box": [10, 12, 20, 16], "stroke": 4, "text": [14, 8]},
-    {"box": [10.7, 13.2, 19.9, 15.4], "stroke": 2, "text": [14, 8]},
-    {"box": [-6.5, -3, 30, 20], "stroke": 4, "text": [14, 8]},
-    {"box": [50, 30, 40, 40], "stroke": 4, "text": [20, 10]},
-    {"box": [30, 20, 3, 2], "stroke": 4, "text": [70, 8]},
-    {"box": [4, 6, 40, 30], "stroke": 2, "text": [12, 8]},
+    {"box": [10, 12, 20, 16], "stroke": 4, "text": [14, 8], "plate": [10, 4]},
+    {"box": [10.7, 13.2, 19.9, 15.4], "stroke": 2, "text": [14, 8], "plate": [10, 4]},
+    {"box": [-6.5, -3, 30, 20], "stroke": 4, "text": [14, 8], "plate": [0, 0]},
+    {"box": [50, 30, 40, 40], "stroke": 4, "text": [20, 10], "plate": [44, 20]},
+    {"box": [30, 20, 3, 2], "stroke": 4, "text": [70, 8], "plate": [0, 12]},
+    {"box": [4, 6, 40, 30], "stroke": 2, "text": [12, 8], "plate": [4, 6]},
 ]
 
 
@@ -63,8 +63,7 @@ def draw(case: dict) -> list[np.ndarray]:
     colour = ink("#e69f00", "bt601", False)
     paint(planes, inside & ~core, colour)
     text_width, text_height = case["text"]
-    at_y = max(0, t - text_height if t >= text_height else t)
-    at_x = max(0, min(l, 2 * np.floor((WIDTH - text_width) / 2)))
+    at_x, at_y = case["plate"]
     plate = (x >= at_x) & (x < at_x + text_width) & (y >= at_y) & (y < at_y + text_height)
     paint(planes, plate, colour)
     alpha = (((x - at_x) * 29 + (y - at_y) * 53).astype(int) & 255)[plate]

@@ -1,3 +1,5 @@
+import { placeLabels } from './label-places.js';
+
 /**
  * The picture and its boxes onto one canvas, in one go. Nothing here asks the page for its layout.
  *
@@ -85,12 +87,16 @@ export function drawPicture(context, source, place) {
 
 /**
  * @param {CanvasRenderingContext2D} context
- * @param {LiveFrame} frame
+ * @param {{ readonly boxes: readonly LiveBox[], readonly predicted: boolean }} frame
  * @param {Place} place
  * @param {number} ratio pixels of the canvas for each of the page
- * @param {readonly LiveFrame[]} before the frames that led here, for the trails; none: no trails
+ * @param {object} more
+ * @param {readonly LiveFrame[]} [more.before] the frames that led here, for the trails; none: no trails
+ * @param {ReadonlyMap<number, number>} more.spots where labels stood in what was drawn before, by track
+ * @param {(box: LiveBox) => readonly string[]} [more.words] lines at a box; none: no label
+ * @returns {ReadonlyMap<number, number>} where they stand now
  */
-export function drawBoxes(context, frame, place, ratio, before) {
+export function drawBoxes(context, frame, place, ratio, { before = [], spots, words = labelOf }) {
   const trails = trailsOf(before);
   context.lineJoin = 'round';
   for (const { track, colour } of frame.boxes) drawTrail(context, trails.get(track) ?? [], colour, place, ratio);
@@ -105,7 +111,14 @@ export function drawBoxes(context, frame, place, ratio, before) {
     );
   }
   // Texts lie above all lines; those of listed people above the rest.
-  for (const label of labelsOf(context, frame.boxes, place, ratio).toReversed()) drawLabel(context, label, ratio);
+  const labels = labelsOf(context, frame.boxes, words, place, ratio);
+  const places = placeLabels(labels, { left: place.x, top: place.y, width: place.width, height: place.height }, spots, 1);
+  const byTrack = new Map(labels.map((label) => [label.track, label]));
+  for (const [track, { left, top }] of [...places].toReversed()) {
+    const label = byTrack.get(track);
+    if (label !== undefined) drawLabel(context, label, left, top, ratio);
+  }
+  return new Map([...places].map(([track, { spot }]) => [track, spot]));
 }
 
 /**
@@ -128,58 +141,61 @@ function drawTrail(context, points, colour, place, ratio) {
   context.globalAlpha = 1;
 }
 
-/** What is written at a box, and where on the canvas. @typedef {Place & { colour: string, lines: readonly string[] }} PlacedLabel */
+/** What is written at a box, and how large that is. @typedef {import('./label-places.js').WantedLabel & { colour: string, lines: readonly string[] }} Label */
 
 /**
- * Above their boxes, or below where there is no room or another one is there already; of several those of listed people choose first.
+ * In one line, or in two where that would be half of the picture.
  *
  * @param {CanvasRenderingContext2D} context
  * @param {readonly LiveBox[]} boxes
+ * @param {(box: LiveBox) => readonly string[]} words
  * @param {Place} place
  * @param {number} ratio
- * @returns {PlacedLabel[]} those of listed people first
+ * @returns {Label[]}
  */
-function labelsOf(context, boxes, place, ratio) {
+function labelsOf(context, boxes, words, place, ratio) {
   const px = Math.round(fontPx * ratio);
   const padding = Math.round(paddingPx * ratio);
   context.font = font(px);
-  /** @type {PlacedLabel[]} */
-  const placed = [];
-  for (const box of boxes.toSorted((a, b) => Number(b.match !== undefined) - Number(a.match !== undefined))) {
-    const parts = labelOf(box);
+  return boxes.flatMap((box) => {
+    const parts = words(box);
+    if (parts.length === 0) return [];
     const oneLine = parts.join('  ');
     const lines = widthOf(context, oneLine, px) + 2 * padding <= place.width / 2 ? [oneLine] : parts;
-    const width = Math.max(...lines.map((line) => widthOf(context, line, px))) + 2 * padding;
-    const height = lines.length * Math.round(px * 1.25) + padding;
-    const top = place.y + box.box[1] * place.height;
-    const bottom = top + box.box[3] * place.height;
-    const x = Math.round(Math.max(place.x, Math.min(place.x + box.box[0] * place.width, place.x + place.width - width)));
-    const isFree = (/** @type {number} */ y) =>
-      !placed.some(
-        (other) => x < other.x + other.width && other.x < x + width && y < other.y + other.height && other.y < y + height,
-      );
-    const above = Math.round(top - height);
-    const below = Math.round(Math.min(bottom, place.y + place.height - height));
-    const y = above >= place.y && (isFree(above) || !isFree(below)) ? above : below;
-    placed.push({ x, y, width, height, colour: box.colour, lines });
-  }
-  return placed;
+    const [left, top, width, height] = box.box;
+    return {
+      track: box.track,
+      box: {
+        left: place.x + left * place.width,
+        top: place.y + top * place.height,
+        width: width * place.width,
+        height: height * place.height,
+      },
+      width: Math.ceil(Math.max(...lines.map((line) => widthOf(context, line, px)))) + 2 * padding,
+      height: lines.length * Math.round(px * 1.25) + padding,
+      listed: box.match !== undefined,
+      colour: box.colour,
+      lines,
+    };
+  });
 }
 
 /**
  * @param {CanvasRenderingContext2D} context
- * @param {PlacedLabel} label
+ * @param {Label} label
+ * @param {number} left
+ * @param {number} top
  * @param {number} ratio
  */
-function drawLabel(context, { x, y, width, height, colour, lines }, ratio) {
+function drawLabel(context, { width, height, colour, lines }, left, top, ratio) {
   const padding = Math.round(paddingPx * ratio);
   const lineHeight = (height - padding) / lines.length;
   context.fillStyle = colour;
-  context.fillRect(x, y, width, height);
+  context.fillRect(left, top, width, height);
   context.fillStyle = inkOn(colour);
   context.textBaseline = 'middle';
   for (const [index, line] of lines.entries())
-    context.fillText(line, x + padding, y + padding / 2 + (index + 0.5) * lineHeight);
+    context.fillText(line, left + padding, top + padding / 2 + (index + 0.5) * lineHeight);
 }
 
 /** @param {CanvasRenderingContext2D} context @param {string} text @param {number} px */

@@ -88,6 +88,8 @@ export class Player {
   #fresh = true;
   /** @type {Place} */
   #place = { x: 0, y: 0, width: 1, height: 1 };
+  /** Where labels stand, by track. @type {ReadonlyMap<number, number>} */
+  #spots = new Map();
   #ratio = 1;
   /** @type {LiveState | undefined} */
   #cameraState;
@@ -368,7 +370,7 @@ export class Player {
     const boxed = frame !== undefined && this.#boxes && this.#effective === 'clean';
     if (boxed) {
       const before = this.#trails && !stage().reducedMotion ? this.#pairing.before(picture.pts) : [];
-      drawBoxes(this.#context, frame, this.#place, this.#ratio, before);
+      this.#spots = drawBoxes(this.#context, frame, this.#place, this.#ratio, { before, spots: this.#spots });
     }
     this.#fresh = true;
     this.#onDraw({ pts: picture.pts, captureMs: picture.captureMs, boxes: boxed ? frame.boxes : undefined, frame });

@@ -1,6 +1,7 @@
 /**
  * Boxes of a clip. Pure.
  *
+ * @import { Alert } from '../../../core/alerts.ts'
  * @import { LiveBox } from '../../../core/live-messages.ts'
  */
 
@@ -25,4 +26,21 @@ export function boxesAt({ frames, fps = 25 }, seconds) {
   }
   const frame = frames[low - 1];
   return frame === undefined || until - frame.time > 1 ? [] : frame.boxes;
+}
+
+/**
+ * The track of the sighting, which may have no name yet in its frame: that of the alert, or, where the alert goes on with another one by now,
+ * the one in that frame to which this clip gives the alert's entry later.
+ *
+ * @param {ClipIndex} index
+ * @param {Pick<Alert, 'camera' | 'track' | 'entry'>} alert
+ * @returns {number | undefined}
+ */
+export function sightedTrack(index, { camera, track, entry }) {
+  const there = new Set(boxesAt(index, index.at).map((box) => box.track));
+  if ((index.camera ?? camera) === track.camera && there.has(track.trackId)) return track.trackId;
+  for (const { boxes } of index.frames)
+    for (const box of boxes)
+      if (there.has(box.track) && entry !== undefined && box.match?.entryId === entry.id) return box.track;
+  return undefined;
 }

@@ -1,6 +1,7 @@
+import { drawBoxes, labelOf, placeOf } from '../live/overlay.js';
 import { ApiError, get, words } from './api.js';
 import { at } from './base.js';
-import { boxesAt } from './clip-index.js';
+import { boxesAt, sightedTrack } from './clip-index.js';
 import { makeDialog } from './dialog.js';
 import { add, el, fill } from './dom.js';
 import { moment } from './format.js';
@@ -101,9 +102,12 @@ function show(view, alert, index, { camera, masked }) {
   video.addEventListener('error', () => {
     note.textContent = 'This browser cannot play the clip; it can be downloaded and played elsewhere. ';
   });
-  // Numbers of tracks are those of one camera.
-  const sighted = index.camera === alert.track.camera ? alert.track.trackId : undefined;
-  const paint = () => drawBoxes(canvas, video, boxesAt(index, video.currentTime), sighted);
+  const sighted = sightedTrack(index, alert);
+  /** @type {ReadonlyMap<number, number>} */
+  let spots = new Map();
+  const paint = () => {
+    spots = paintBoxes(canvas, video, boxesAt(index, video.currentTime), sighted, spots);
+  };
   const follow = () => {
     if (!video.isConnected) return;
     paint();
@@ -130,37 +134,24 @@ function show(view, alert, index, { camera, masked }) {
   );
 }
 
-/** @param {HTMLCanvasElement} canvas @param {HTMLVideoElement} video @param {readonly LiveBox[]} boxes @param {number | undefined} sighted track of the alert */
-function drawBoxes(canvas, video, boxes, sighted) {
+/**
+ * @param {HTMLCanvasElement} canvas
+ * @param {HTMLVideoElement} video
+ * @param {readonly LiveBox[]} boxes
+ * @param {number | undefined} sighted track of the alert
+ * @param {ReadonlyMap<number, number>} spots of the labels that were drawn before
+ */
+function paintBoxes(canvas, video, boxes, sighted, spots) {
   const { videoWidth, videoHeight, clientWidth, clientHeight } = video;
-  const dots = devicePixelRatio;
-  canvas.width = Math.round(clientWidth * dots);
-  canvas.height = Math.round(clientHeight * dots);
-  const paper = canvas.getContext('2d');
-  if (paper === null || videoWidth === 0) return;
-  const scale = Math.min(canvas.width / videoWidth, canvas.height / videoHeight);
-  const [width, height] = [videoWidth * scale, videoHeight * scale];
-  const [left, top] = [(canvas.width - width) / 2, (canvas.height - height) / 2];
-  paper.lineWidth = 2 * dots;
-  paper.font = `600 ${13 * dots}px system-ui, sans-serif`;
-  paper.textBaseline = 'bottom';
-  for (const { track, box, match, colour } of boxes) {
-    const [x, y, w, h] = [left + box[0] * width, top + box[1] * height, box[2] * width, box[3] * height];
-    paper.strokeStyle = colour;
-    paper.strokeRect(x, y, w, h);
-    // At the sighting itself its box may not have been named yet.
-    if (match === undefined && track !== sighted) continue;
-    const text =
-      match === undefined
-        ? 'this alert'
-        : `${match.name}  similarity ${match.similarity.toFixed(2)}${match.kind === 'description' ? `  ${meaningOf(match).toLowerCase()}` : ''}`;
-    const wide = paper.measureText(text).width + 8 * dots;
-    const from = Math.max(left, Math.min(x, left + width - wide));
-    paper.fillStyle = 'rgb(0 0 0 / 75%)';
-    paper.fillRect(from, y - 18 * dots, wide, 18 * dots);
-    paper.fillStyle = '#fff';
-    paper.fillText(text, from + 4 * dots, y - 2 * dots);
-  }
+  canvas.width = Math.round(clientWidth * devicePixelRatio);
+  canvas.height = Math.round(clientHeight * devicePixelRatio);
+  const context = canvas.getContext('2d');
+  if (context === null || videoWidth === 0) return spots;
+  const place = placeOf(canvas.width, canvas.height, videoWidth, videoHeight);
+  // At the sighting itself its box may not have been named yet.
+  const lines = (/** @type {LiveBox} */ box) =>
+    box.match !== undefined ? labelOf(box) : box.track === sighted ? ['this alert'] : [];
+  return drawBoxes(context, { boxes, predicted: false }, place, devicePixelRatio, { spots, words: lines });
 }
 
 /** @param {Alert} alert @param {Session} session */

@@ -136,7 +136,8 @@ export function showEntry(place, { entry, references }, { ignored, session, chan
               : noPicture('Not granted'),
           reference.negative && el('span', { class: 'word warn' }, icon('not'), 'Not this person'),
           reference.accepted && !reference.negative && el('span', { class: 'word warn' }, icon('warn'), 'Poor, accepted'),
-          words === undefined && el('span', { class: 'hint' }, `Quality ${percent(reference.quality)}, ${reference.source}`),
+          words === undefined &&
+            el('span', { class: 'hint' }, `Quality ${percent(reference.quality)}`, el('br'), reference.source),
           writes &&
             el(
               'div',

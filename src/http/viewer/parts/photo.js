@@ -32,7 +32,9 @@ export function photoView({ url, alt, width, height, faces, chosen, choose }) {
     );
     // Through the object model: the policy of the page takes no style attributes.
     const left = (box.left / width) * 100;
-    if (left > 55) tag.style.right = `${100 - ((box.left + box.width) / width) * 100}%`;
+    const ends = left > 55;
+    tag.classList.toggle('ends', ends);
+    if (ends) tag.style.right = `${100 - ((box.left + box.width) / width) * 100}%`;
     else tag.style.left = `${left}%`;
     // That of the chosen one above, the others below: they come between faces of one height otherwise.
     const above = (index === chosen && box.top > height * 0.25) || box.top + box.height > height * 0.82;

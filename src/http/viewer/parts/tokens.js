@@ -61,14 +61,18 @@ export async function tokensSection(cameras) {
         token.expiresAt === undefined ? 'never' : time(token.expiresAt, { day: true }),
         token.lastUsedAt === undefined ? 'never' : time(token.lastUsedAt),
         el(
-          'button',
-          {
-            type: 'button',
-            class: 'quiet square',
-            'aria-label': `Remove token ${token.name}`,
-            onclick: () => void remove(token),
-          },
-          icon('remove'),
+          'div',
+          { class: 'row' },
+          el(
+            'button',
+            {
+              type: 'button',
+              class: 'quiet square',
+              'aria-label': `Remove token ${token.name}`,
+              onclick: () => void remove(token),
+            },
+            icon('remove'),
+          ),
         ),
       ]),
     );
