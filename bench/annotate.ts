@@ -20,7 +20,8 @@ import { until } from '../test/support/until.ts';
 import { decodeMs } from './support/decode.ts';
 import { film720, tiled } from './support/media.ts';
 import { cpuSeconds } from './support/processes.ts';
-import { progress, publish, quantile } from './support/table.ts';
+import { quantile } from './support/quantile.ts';
+import { progress, publish } from './support/table.ts';
 
 const detector = 'centerface';
 const usage = `usage: node bench/annotate.ts [--seconds 20] [--rounds 2] [--fps 5] [--kinds without,with,watched]

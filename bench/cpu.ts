@@ -13,7 +13,8 @@ import { film720, type SceneName, scenes } from './support/media.ts';
 import { type PathRun, runPath } from './support/path.ts';
 import { missingPeer } from './support/peer.ts';
 import { type PeerRun, runPeer } from './support/python.ts';
-import { progress, publish, quantile } from './support/table.ts';
+import { quantile } from './support/quantile.ts';
+import { progress, publish } from './support/table.ts';
 
 const names = Object.keys(scenes) as SceneName[];
 const usage = `usage: node bench/cpu.ts [--scenes ${names.join(',')}] [--seconds 60] [--rounds 3]

@@ -18,6 +18,7 @@ import { type Play, playOurs, playPeer } from './latency/sides.ts';
 import { publishFigures } from './publish/publish.ts';
 import { known } from './support/known.ts';
 import { missingPeer, peerPython } from './support/peer.ts';
+import { quantile } from './support/quantile.ts';
 import { machine } from './support/table.ts';
 
 const clipNames = ['real_headpose_m', 'real_tilt_m', 'synth_crowd_a', 'synth_shots_a'];
@@ -81,10 +82,6 @@ function listed<T extends string>(text: string, allowed: readonly T[], what: str
   return allowed.filter((item) => names.includes(item));
 }
 
-function quantile(sorted: readonly number[], share: number): number {
-  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
-}
-
 interface Spread {
   readonly count: number;
   readonly median: number;
@@ -94,9 +91,8 @@ interface Spread {
 }
 
 function spread(values: readonly number[]): Spread {
-  const sorted = values.toSorted((a, b) => a - b);
-  const at = (share: number) => Math.round(10 * quantile(sorted, share)) / 10;
-  return { count: sorted.length, median: at(0.5), p90: at(0.9), p99: at(0.99), max: at(1) };
+  const at = (share: number) => Math.round(10 * quantile(values, share)) / 10;
+  return { count: values.length, median: at(0.5), p90: at(0.9), p99: at(0.99), max: at(1) };
 }
 
 function cells({ count, median, p90, p99, max }: Spread, digits: number): readonly string[] {
@@ -215,10 +211,7 @@ async function bareDetector(repository: string, clip: ClipTruth): Promise<number
     await detector.detect(scaled, image, { signal: ctx.signal, deadlineMs: ctx.clock.mono() + 60_000, stream: 'bench' });
     times.push(performance.now() - begin);
   }
-  return quantile(
-    times.toSorted((a, b) => a - b),
-    0.5,
-  );
+  return quantile(times, 0.5);
 }
 
 async function measureAlerts(clips: readonly string[], sides: readonly Side[], from: number, rounds: number) {

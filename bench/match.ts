@@ -13,7 +13,8 @@ import { type TestContext, testContext } from '../test/support/context.ts';
 import { until } from '../test/support/until.ts';
 import { dimensions, drawFaces, type Faces, picturesEach } from './match/faces.ts';
 import { missingPeer, peerPython } from './support/peer.ts';
-import { progress, publish, quantile } from './support/table.ts';
+import { quantile } from './support/quantile.ts';
+import { progress, publish } from './support/table.ts';
 
 const usage = `usage: node bench/match.ts [--sizes 1000,10000,100000] [--graph 250000] [--rounds 7] [--no-peer]
 

@@ -66,7 +66,7 @@ async function measure(count: number): Promise<Measured> {
     },
     ctx,
   );
-  door.cameras([{ camera, masked: false }]);
+  door.cameras([{ camera, masked: false, revision: '' }]);
   const server = createServer();
   server.on('upgrade', (request, socket, head) => door.live(request, socket, head));
   server.listen(0, '127.0.0.1');

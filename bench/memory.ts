@@ -8,7 +8,8 @@ import { until } from '../test/support/until.ts';
 import { filmOf, type PictureName, pictures, type SceneName, scenes } from './support/media.ts';
 import { startOurs } from './support/ours.ts';
 import { type Memory, memoryOf } from './support/processes.ts';
-import { progress, publish, quantile } from './support/table.ts';
+import { quantile } from './support/quantile.ts';
+import { progress, publish } from './support/table.ts';
 
 const detector = 'centerface';
 const sceneNames = Object.keys(scenes) as SceneName[];

@@ -7,7 +7,8 @@ import { createMetrics } from '../src/core/metrics.ts';
 import { startEmbedded } from '../src/inference/embedded.ts';
 import { describeModel, listModels } from '../src/inference/repository.ts';
 import { realRepository } from '../test/support/repository.ts';
-import { progress, publish, quantile } from './support/table.ts';
+import { quantile } from './support/quantile.ts';
+import { progress, publish } from './support/table.ts';
 
 const usage = `usage: node bench/models.ts [--repository DIR]
 

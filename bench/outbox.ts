@@ -25,7 +25,7 @@ import { exampleCommit, exampleEpisode } from '../test/support/store.ts';
 import { until } from '../test/support/until.ts';
 import { cpuMs, createStopwatch, type Load, openLoop, type Times, waitedMs } from './outbox/load.ts';
 import { publishFigures } from './publish/publish.ts';
-import { quantile } from './recognition/statistics.ts';
+import { quantile } from './support/quantile.ts';
 import { machine } from './support/table.ts';
 
 const usage = `usage: node bench/outbox.ts [--seconds N] [--rate N] [--cameras N] [--picture BYTES] [--parts alone,load,bare] [--quick] [--publish]

@@ -9,7 +9,8 @@ import { temporaryDirectory } from '../test/support/directory.ts';
 import { freePort } from '../test/support/port.ts';
 import { missingModels, realRepository } from '../test/support/repository.ts';
 import { familyCpuSeconds } from './support/processes.ts';
-import { progress, publish, quantile } from './support/table.ts';
+import { quantile } from './support/quantile.ts';
+import { progress, publish } from './support/table.ts';
 
 const usage = `usage: node bench/start.ts [--runs 5] [--profile DIR]
 

@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { hasMosquitto } from '../test/support/broker.ts';
 import { missingTool } from '../test/support/data.ts';
 import { publishFigures } from './publish/publish.ts';
-import { quantile } from './recognition/statistics.ts';
+import { quantile } from './support/quantile.ts';
 import { machine, progress } from './support/table.ts';
 import { filmSeconds, torture } from './torture/run.ts';
 import { complaintsOf, tableOf } from './torture/table.ts';

@@ -5,7 +5,8 @@ import { startLiveServer } from '../test/support/live-server.ts';
 import { numberedVideo } from '../test/support/numbered-video.ts';
 import { type Reading, tally, ViewerPage, viewerPage } from '../test/support/viewer-page.ts';
 import { cpuSeconds, familyCpuSeconds } from './support/processes.ts';
-import { progress, publish, quantile } from './support/table.ts';
+import { quantile } from './support/quantile.ts';
+import { progress, publish } from './support/table.ts';
 
 const usage = `usage: node bench/viewer.ts [--seconds 60] [--hours N] [--parts one,nine]
 

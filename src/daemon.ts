@@ -291,7 +291,7 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
         file: options.configFile,
         config,
         load: options.loadConfig,
-        apply: (next) => {
+        apply: async (next) => {
           config = next;
           log.level = next.logLevel;
           watchlist.configure({
@@ -301,7 +301,7 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
           outputs.configure(next);
           alerts.configure(alertRules());
           candidates.configure(next.cameras);
-          video?.configure(next);
+          const shown = video?.configure(next);
           for (const camera of cameras.configure(enabledCameras(), clock.now())) {
             link.forgetCamera(camera);
             const changes = tracks.endCamera(camera);
@@ -309,6 +309,7 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
             alerts.endSource(camera, changes);
           }
           supervisor.apply(desiredWorkers(next.cameras));
+          await shown;
         },
       },
       ctx,

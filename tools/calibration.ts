@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { median, quantile, upperShare } from '../bench/recognition/statistics.ts';
+import { median, upperShare } from '../bench/recognition/statistics.ts';
+import { quantile } from '../bench/support/quantile.ts';
 
 /**
  * The rule by which default thresholds follow from measured scores. Pure; `tools/calibrate.ts` applies it, `bench/recognition.ts`

@@ -1,6 +1,6 @@
 import { WebSocket } from 'ws';
 import { liveProtocol } from '../../src/core/live-messages.ts';
-import { quantile } from '../support/table.ts';
+import { quantile } from '../support/quantile.ts';
 
 /** Subscribers of metadata in a process of their own; the first one stops reading once it is told to begin. */
 

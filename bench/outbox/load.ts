@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as wait } from 'node:timers/promises';
-import { quantile } from '../recognition/statistics.ts';
+import { quantile } from '../support/quantile.ts';
 
 /** Load on a fixed schedule: what is late because something before it took long counts its waiting. */
 

@@ -1,4 +1,5 @@
 import { seeded } from '../../test/support/seeded.ts';
+import { quantile } from '../support/quantile.ts';
 
 /**
  * What few observations allow to say: intervals for shares and rates, and a bootstrap over people for pairs that are not independent.
@@ -71,15 +72,6 @@ export function upperRate(count: number, units: number, level = 0.95): number {
   if (units <= 0) return Number.POSITIVE_INFINITY;
   const limit = count + 10 * Math.sqrt(count + 1) + 10;
   return crossing((mean) => poissonAtMost(count, mean), 1 - level, 0, limit) / units;
-}
-
-/** Value below which the share `part` of `values` lies, linear between neighbours; NaN for none. */
-export function quantile(values: readonly number[], part: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const at = part * (sorted.length - 1);
-  const below = sorted[Math.floor(at)] ?? Number.NaN;
-  const above = sorted[Math.ceil(at)] ?? Number.NaN;
-  return below + (above - below) * (at - Math.floor(at));
 }
 
 export function median(values: readonly number[]): number {

@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { film720 } from './media.ts';
 import { startOurs } from './ours.ts';
 import { handlesOf, memoryOf } from './processes.ts';
-import { quantile } from './table.ts';
+import { quantile } from './quantile.ts';
 
 /** What the processes hold, all of them together, at some point of a soak. */
 export interface Held {

@@ -1,4 +1,4 @@
-import { quantile } from '../recognition/statistics.ts';
+import { quantile } from '../support/quantile.ts';
 import type { TortureResult } from './run.ts';
 
 /** The torture table, and what in it must not be. Pure. */

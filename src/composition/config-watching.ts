@@ -14,7 +14,7 @@ export function startConfigWatching(
     readonly file: string;
     readonly config: Config;
     readonly load: () => Promise<Config>;
-    readonly apply: (next: Config) => void;
+    readonly apply: (next: Config) => Promise<void>;
   },
   ctx: Context,
 ): ConfigWatching {

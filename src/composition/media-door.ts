@@ -47,8 +47,8 @@ export interface MediaDoorOptions {
 export interface MediaDoor extends AsyncDisposable {
   /** Restarts the process: its sockets and rings are those of its start. */
   configure(settings: DoorSettings): void;
-  /** Whole lists, each in place of the one before. */
-  cameras(cameras: readonly DoorCamera[]): void;
+  /** Whole lists, each in place of the one before. Resolves when nothing is given out any more that this one does not allow. */
+  cameras(cameras: readonly DoorCamera[]): Promise<void>;
   users(users: readonly StreamUser[]): void;
   workers(workers: readonly DoorWorker[]): void;
   /** Dropped and counted when the door does not keep up. */
@@ -111,6 +111,9 @@ export async function startMediaDoor(options: MediaDoorOptions, ctx: Context): P
   const wanted = new Set<CameraId>();
   const clips = new Set<string>();
   const forgetting = new Map<string, (() => void)[]>();
+  /** Lists of cameras that the door has not taken yet, by id. */
+  const telling = new Map<number, () => void>();
+  let lists = 0;
   let door: DoorProcess | undefined;
   let ready: DoorReady | undefined;
   let stats: DoorStats | undefined;
@@ -146,6 +149,10 @@ export async function startMediaDoor(options: MediaDoorOptions, ctx: Context): P
       case 'liveKnown':
         sockets.known(message.id);
         return;
+      case 'camerasTaken':
+        telling.get(message.id)?.();
+        telling.delete(message.id);
+        return;
       case 'want':
         if (message.annotated) wanted.add(message.camera);
         else wanted.delete(message.camera);
@@ -170,7 +177,7 @@ export async function startMediaDoor(options: MediaDoorOptions, ctx: Context): P
 
   /** The lists come first: whoever connects is known. */
   function brief(to: DoorProcess): void {
-    to.send({ type: 'cameras', cameras });
+    to.send({ type: 'cameras', id: lists, cameras });
     to.send({ type: 'users', users });
     to.send({ type: 'workers', workers });
     for (const [user, atMono] of revoked) {
@@ -198,6 +205,8 @@ export async function startMediaDoor(options: MediaDoorOptions, ctx: Context): P
     for (const id of [...clips]) failClip(id);
     for (const resolve of [...forgetting.values()].flat()) resolve();
     forgetting.clear();
+    for (const resolve of telling.values()) resolve();
+    telling.clear();
   }
 
   /** One life of the process; resolves to why it ended. */
@@ -253,15 +262,20 @@ export async function startMediaDoor(options: MediaDoorOptions, ctx: Context): P
       settings = next;
       void door?.stop();
     },
-    cameras: (list) => {
+    cameras: async (list) => {
       const before = new Set(cameras.map(({ camera }) => camera));
       const named = new Set(list.map(({ camera }) => camera));
       cameras = list;
       for (const camera of states.keys()) if (!named.has(camera)) states.delete(camera);
       for (const camera of wanted) if (!named.has(camera)) wanted.delete(camera);
-      door?.send({ type: 'cameras', cameras });
+      if (door === undefined) return;
+      lists += 1;
+      const taken = Promise.withResolvers<void>();
+      telling.set(lists, taken.resolve);
+      door.send({ type: 'cameras', id: lists, cameras });
       // What was said of a camera before it was on the list.
-      for (const [camera, state] of states) if (!before.has(camera)) door?.send({ type: 'state', camera, state });
+      for (const [camera, state] of states) if (!before.has(camera)) door.send({ type: 'state', camera, state });
+      await taken.promise;
     },
     users: (list) => {
       users = list;

@@ -8,6 +8,7 @@ import type { PartState } from '../core/control.ts';
 import type { DoorCamera, DoorSettings, OverlayFrame, StreamUser } from '../core/media-door.ts';
 import { Scope } from '../core/scope.ts';
 import type { CameraId, CameraState, FrameMeta } from '../core/types.ts';
+import { cameraMessage } from './camera-message.ts';
 import { type ClipSettings, type Clips, startClips } from './clips.ts';
 import type { DoorWorker } from './door-workers.ts';
 import type { Keep } from './keep.ts';
@@ -27,7 +28,8 @@ export interface Video extends AsyncDisposable {
   state(camera: CameraId, state: CameraState | undefined): void;
   /** Alerts that have left. */
   alerts(events: readonly AlertEvent[]): void;
-  configure(config: Config): void;
+  /** Resolves when nothing is shown any more that this configuration hides. */
+  configure(config: Config): Promise<void>;
   workers(workers: readonly DoorWorker[]): void;
   parts(): readonly PartState[];
 }
@@ -80,7 +82,11 @@ function clipSettings({ media, retention }: Config): ClipSettings {
 function doorCameras(config: Config): readonly DoorCamera[] {
   return Object.entries(config.cameras)
     .filter(([, { enabled }]) => enabled)
-    .map(([camera, { masks }]) => ({ camera, masked: masks.length > 0 }));
+    .map(([camera, settings]) => ({
+      camera,
+      masked: settings.masks.length > 0,
+      revision: cameraMessage(camera, settings).revision,
+    }));
 }
 
 export async function startVideo(options: VideoOptions, ctx: Context): Promise<Video> {
@@ -147,14 +153,14 @@ async function compose(options: VideoOptions, scope: Scope, ctx: Context): Promi
       )
     : undefined;
 
-  function tellCameras(now: Config): void {
+  async function tellCameras(now: Config): Promise<void> {
     const cameras = doorCameras(now);
     masked = new Set(cameras.filter((camera) => camera.masked).map(({ camera }) => camera));
-    door.cameras(cameras);
     legacy?.cameras(cameras.map(({ camera }) => camera));
+    await door.cameras(cameras);
   }
 
-  tellCameras(config);
+  void tellCameras(config);
   tellUsers();
   legacy?.users(users.streamUsers());
   users.onChange((changed) => {
@@ -178,10 +184,10 @@ async function compose(options: VideoOptions, scope: Scope, ctx: Context): Promi
       door.state(camera, state);
     },
     alerts: (events) => clips.alerts(events),
-    configure: (next) => {
+    configure: async (next) => {
       lists = next.lists;
       clips.configure(clipSettings(next));
-      tellCameras(next);
+      await tellCameras(next);
     },
     workers: (workers) => door.workers(workers),
     parts: () => [...door.parts(), clips.part(), ...(legacy === undefined ? [] : [legacy.part()])],

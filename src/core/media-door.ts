@@ -22,6 +22,8 @@ export interface DoorCamera {
   readonly camera: CameraId;
   /** Some of the picture is masked: the clean stream is for admins. */
   readonly masked: boolean;
+  /** Of its settings (`bridge.proto`): annotated video that was made with others is shown to nobody. */
+  readonly revision: string;
 }
 
 export interface DoorSettings {
@@ -72,8 +74,8 @@ export interface OverlayFrame extends Omit<LiveFrame, 'type' | 'pts'> {
 
 export type ToDoor =
   | { readonly type: 'configure'; readonly settings: DoorSettings }
-  /** The whole list, whenever it changes. */
-  | { readonly type: 'cameras'; readonly cameras: readonly DoorCamera[] }
+  /** The whole list, whenever it changes; answered by `camerasTaken`. */
+  | { readonly type: 'cameras'; readonly id: number; readonly cameras: readonly DoorCamera[] }
   | { readonly type: 'users'; readonly users: readonly StreamUser[] }
   /** Workers that may send video, with the secrets of their bridges and their cameras; the whole list. */
   | {
@@ -129,6 +131,8 @@ export type FromDoor =
   | { readonly type: 'liveTaken'; readonly id: number }
   /** Its ticket was right. */
   | { readonly type: 'liveKnown'; readonly id: number }
+  /** From now on nothing is given out that the cameras of this id do not allow. */
+  | { readonly type: 'camerasTaken'; readonly id: number }
   /** Whether somebody watches the annotated stream of a camera. */
   | { readonly type: 'want'; readonly camera: CameraId; readonly annotated: boolean }
   | {

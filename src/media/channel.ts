@@ -16,7 +16,7 @@ export interface RtspStream {
     readonly key: boolean;
   }): void;
   announce(format: { readonly codec: IntakeFormat['codec']; readonly parameterSets: readonly Uint8Array[] }): void;
-  cut(): void;
+  cut(withdrawn?: boolean): void;
   end(): void;
 }
 
@@ -93,10 +93,10 @@ export class Channel {
     return { unit: served, configured };
   }
 
-  /** What follows does not continue what was. */
-  cut(): void {
+  /** What follows does not continue what was. `withdrawn`: what was may not be shown any more. */
+  cut(withdrawn = false): void {
     this.#forget();
-    this.rtsp.cut();
+    this.rtsp.cut(withdrawn);
   }
 
   #learn(nals: readonly Uint8Array[]): boolean {

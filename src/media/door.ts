@@ -162,6 +162,7 @@ export function createDoor(send: (message: FromDoor) => void, ctx: Context): Doo
           for (const camera of hub.setCameras(message.cameras)) clips.cut(camera);
           clips.keepOnly(message.cameras.map(({ camera }) => camera));
           rtsp?.recheck();
+          send({ type: 'camerasTaken', id: message.id });
           return;
         case 'users':
           users = new Map(message.users.map((user) => [user.principal.user, user]));

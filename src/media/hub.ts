@@ -31,8 +31,8 @@ export interface HubSink {
   /** Before the first unit that it describes. */
   configured(camera: CameraId, variant: StreamVariant): void;
   unit(camera: CameraId, variant: StreamVariant, unit: ServedUnit): void;
-  /** Units until the next key frame cannot be decoded by those who had the ones before. */
-  cut(camera: CameraId, variant: StreamVariant): void;
+  /** Units until the next key frame cannot be decoded by those who had the ones before; `withdrawn`: which may not be shown any more. */
+  cut(camera: CameraId, variant: StreamVariant, withdrawn: boolean): void;
   frame(frame: LiveFrame): void;
   state(state: LiveState): void;
   /** Cameras were added or removed, or who may watch them has changed. */
@@ -52,7 +52,7 @@ export interface Hub<S extends RtspStream = RtspStream> extends Disposable {
   listen(sink: HubSink): void;
   /**
    * Returns those that masks were put on or taken off: other people may watch them now, and of them nothing is kept that shows what these
-   * may not see.
+   * may not see. Of a camera with other settings no annotated picture is kept, and none is taken that was made with the ones before.
    */
   setCameras(cameras: readonly DoorCamera[]): readonly CameraId[];
   format(format: IntakeFormat): void;
@@ -81,6 +81,8 @@ interface HubCamera {
   readonly wanted: Wanted;
   readonly held: { readonly frame: OverlayFrame; readonly sinceMono: number }[];
   cleanFormat: RingUnit['format'] | undefined;
+  /** Of the settings that annotated units are made with. */
+  annotatedRevision: string | undefined;
   state: CameraState | undefined;
   /** Newest joined times of video and of metadata. */
   newestUnit: number | undefined;
@@ -127,6 +129,7 @@ export function createHub<S extends RtspStream>(
       wanted,
       held: [],
       cleanFormat: undefined,
+      annotatedRevision: undefined,
       state: undefined,
       newestUnit: undefined,
       newestFrame: undefined,
@@ -147,9 +150,9 @@ export function createHub<S extends RtspStream>(
     }
   }
 
-  function cut(camera: CameraId, variant: StreamVariant): void {
-    cameras.get(camera)?.channels[variant].cut();
-    sink?.cut(camera, variant);
+  function cut(camera: CameraId, variant: StreamVariant, withdrawn = false): void {
+    cameras.get(camera)?.channels[variant].cut(withdrawn);
+    sink?.cut(camera, variant, withdrawn);
   }
 
   function loseFrame(camera: CameraId, reason: string): void {
@@ -228,18 +231,19 @@ export function createHub<S extends RtspStream>(
         const known = cameras.get(info.camera) ?? add(info);
         if (known.info.masked !== info.masked) {
           remasked.push(info.camera);
-          for (const variant of variants) cut(info.camera, variant);
-        }
+          for (const variant of variants) cut(info.camera, variant, true);
+        } else if (known.info.revision !== info.revision) cut(info.camera, 'annotated', true);
         known.info = info;
       }
       sink?.cameras();
       return remasked;
     },
-    format: ({ camera, variant, codec, width, height, parameterSets }) => {
+    format: ({ camera, variant, codec, width, height, parameterSets, revision }) => {
       const known = cameras.get(camera);
       if (known === undefined) return;
       const sets = splitAnnexB(parameterSets);
       if (variant === 'clean') known.cleanFormat = { codec, width, height, parameterSets: sets };
+      else known.annotatedRevision = revision;
       if (known.channels[variant].announce({ codec, width, height }, sets)) sink?.configured(camera, variant);
     },
     unit: ({ camera, variant, epoch, key, pts, dts, captureMs, data }) => {
@@ -247,6 +251,8 @@ export function createHub<S extends RtspStream>(
       if (known === undefined) return 'camera';
       // Workers hear of the last one's leaving a moment later.
       if (variant === 'annotated' && !known.wanted.now) return 'unwanted';
+      // Masks may be other ones: what was drawn before the worker knew of it ends here.
+      if (variant === 'annotated' && known.annotatedRevision !== known.info.revision) return 'epoch';
       const time = known.clock.unit(epoch, { pts, dts, captureMs });
       if (time === undefined) return 'epoch';
       if (time.began) {

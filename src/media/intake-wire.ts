@@ -21,6 +21,8 @@ export interface IntakeFormat {
   readonly height: number;
   /** Annex B; empty where only the units have them. */
   readonly parameterSets: Uint8Array;
+  /** Of the camera's settings that the units are made with. */
+  readonly revision: string;
 }
 
 export interface IntakeUnit {
@@ -108,12 +110,13 @@ function named(camera: string, variant: Variant): StreamVariant {
 }
 
 function soundFormat(format: Format): IntakeFormat {
-  const { camera, epoch, codec, width, height, parameterSets } = format;
+  const { camera, epoch, codec, width, height, parameterSets, revision } = format;
   const variant = named(camera, format.variant);
   if (codec !== 'h264' && codec !== 'h265') throw new Error('its codec is neither h264 nor h265');
   for (const side of [width, height]) if (side < 1 || side > sideLimit) throw new Error(`a side of ${side} pixels`);
   if (parameterSets.length > parameterSetsLimitBytes) throw new Error('its parameter sets are too long');
-  return { camera, epoch, variant, codec, width, height, parameterSets };
+  if (revision.length > nameLimit) throw new Error('its revision is too long');
+  return { camera, epoch, variant, codec, width, height, parameterSets, revision };
 }
 
 function soundUnit(unit: ReadUnit): IntakeUnit {

@@ -73,6 +73,11 @@ export class LiveConnection {
     return this.#webSocket.readyState === this.#webSocket.OPEN;
   }
 
+  /** It has not taken all that it was given. */
+  get waits(): boolean {
+    return this.#socket.writableLength > 0;
+  }
+
   add(subscription: Subscription): void {
     this.subscriptions.set(subscription.stream, subscription);
     if (subscription.video) this.#video += 1;

@@ -321,8 +321,12 @@ export function createLiveFeed({ hub, onKnown }: LiveFeedOptions, ctx: Context):
       if (watchers === undefined || channel?.config === undefined) return;
       for (const [subscription, connection] of watchers) if (connection.unit(subscription, unit)) channel.lost += 1;
     },
-    cut: (camera, variant) => {
-      for (const subscription of video.get(path(camera, variant))?.keys() ?? []) subscription.pace.cut();
+    cut: (camera, variant, withdrawn) => {
+      for (const [subscription, connection] of video.get(path(camera, variant)) ?? []) {
+        subscription.pace.cut();
+        // What waits in its socket cannot be taken back.
+        if (withdrawn && connection.waits) connection.terminate();
+      }
     },
     frame: (frame) => {
       const watchers = metadata.get(frame.camera);

@@ -134,7 +134,8 @@ export function createPlayer(options: PlayerOptions): Player {
       queuedBytes += unit.bytes.length;
       if (queuedBytes > options.maxQueuedBytes + replayBytes) overflow();
     },
-    cut() {
+    cut(withdrawn) {
+      if (withdrawn) forget();
       waitingForKey = true;
       slow = false;
       reportedAt = Number.NEGATIVE_INFINITY;

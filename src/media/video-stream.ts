@@ -37,8 +37,8 @@ export interface PacketisedUnit extends Packets {
 export interface StreamReader {
   /** Must not block and must not throw; a reader that cannot keep up drops by itself, and says so by `lose`. */
   take(unit: PacketisedUnit): void;
-  /** What follows does not continue what was. */
-  cut(): void;
+  /** What follows does not continue what was. `withdrawn`: what was may not be shown any more, and what waits is given up. */
+  cut(withdrawn: boolean): void;
   ended(): void;
 }
 
@@ -63,8 +63,11 @@ export interface VideoStream {
   push(unit: AccessUnit): void;
   /** Parameter sets may be known before the first key frame. Another codec than before ends the readers: their description is void. */
   announce(format: VideoFormat): void;
-  /** What follows does not continue what was: the kept pictures are forgotten, and readers get nothing before the next key frame. */
-  cut(): void;
+  /**
+   * What follows does not continue what was: the kept pictures are forgotten, and readers get nothing before the next key frame; when those
+   * were `withdrawn` nothing that waits for them either.
+   */
+  cut(withdrawn?: boolean): void;
   /** The newest parameter sets; rejects when the signal fires before there are any, or at once when the stream has ended. */
   parameters(signal: AbortSignal): Promise<ParameterSets>;
   /** Somebody is about to read; counted by `onReaders` until disposed. */
@@ -210,9 +213,9 @@ export function createVideoStream(options: VideoStreamOptions, ctx: Context): Vi
       }
       learn(parameterSets);
     },
-    cut() {
+    cut(withdrawn = false) {
       forget();
-      for (const reader of readers) reader.cut();
+      for (const reader of readers) reader.cut(withdrawn);
     },
     parameters(signal) {
       if (isComplete(sets) && !over) return Promise.resolve(sets);

@@ -37,6 +37,8 @@ export interface VideoEpoch {
 
 export interface CameraVideoOptions {
   readonly camera: string;
+  /** Of its settings. */
+  readonly revision: string;
   readonly sender: MediaSender;
   readonly texts: TextMasks;
   readonly flood: FloodGate;
@@ -71,9 +73,9 @@ interface Clean {
 }
 
 export function startCameraVideo(options: CameraVideoOptions, ctx: Context): CameraVideo {
-  const { camera, sender, flood } = options;
-  const stream = sender.stream(camera, 'clean');
-  const annotator = createAnnotator({ ...options, stream: sender.stream(camera, 'annotated') }, ctx);
+  const { camera, revision, sender, flood } = options;
+  const stream = sender.stream({ camera, variant: 'clean', revision });
+  const annotator = createAnnotator({ ...options, stream: sender.stream({ camera, variant: 'annotated', revision }) }, ctx);
   let clean: Clean | undefined;
   let droppedBefore = 0;
   let current: VideoEpoch | undefined;

@@ -96,7 +96,10 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
   const video =
     services.video === undefined
       ? undefined
-      : startCameraVideo({ camera, ...services.video, flood: services.flood, epoch: nextEpoch }, own);
+      : startCameraVideo(
+          { camera, revision: settings.revision, ...services.video, flood: services.flood, epoch: nextEpoch },
+          own,
+        );
   /** Says the state anew, while it is live. */
   let sayLive: (() => void) | undefined;
   /** Why it has failed, until it is live again or away. */

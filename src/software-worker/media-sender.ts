@@ -11,7 +11,12 @@ import { framedMessage, framedUnit } from './media-wire.ts';
  * is looked for with growing delays; it gets what waited from a key frame on, each stream with its format before.
  */
 export interface MediaSender extends AsyncDisposable {
-  stream(camera: string, variant: 'clean' | 'annotated'): SentStream;
+  stream(of: {
+    readonly camera: string;
+    readonly variant: 'clean' | 'annotated';
+    /** Of the settings that its units are made with. */
+    readonly revision: string;
+  }): SentStream;
 }
 
 export interface SentStream extends Disposable {
@@ -63,6 +68,7 @@ const steadyMs = 2000;
 interface Stream {
   readonly camera: string;
   readonly variant: Variant;
+  readonly revision: string;
   dropped: number;
   /** What the door knows of it, on this connection. */
   format: SentFormat | undefined;
@@ -111,11 +117,11 @@ export function startMediaSender(options: MediaSenderOptions, ctx: Context): Med
   }
 
   function write(to: Socket, { stream, unit, format }: Item): void {
-    const { camera, variant } = stream;
+    const { camera, variant, revision } = stream;
     to.cork();
     if (stream.format !== format) {
       stream.format = format;
-      to.write(framedMessage({ $case: 'format', value: { camera, variant, ...format } }));
+      to.write(framedMessage({ $case: 'format', value: { camera, variant, revision, ...format } }));
     }
     const { key, pts, dts, captureTimeUs, receivedMonoUs, data } = unit;
     const head = Unit.encode({
@@ -203,10 +209,11 @@ export function startMediaSender(options: MediaSenderOptions, ctx: Context): Med
   const running = run();
 
   return {
-    stream: (camera, variant) => {
+    stream: ({ camera, variant, revision }) => {
       const stream: Stream = {
         camera,
         variant: variant === 'clean' ? Variant.CLEAN : Variant.ANNOTATED,
+        revision,
         dropped: 0,
         format: undefined,
         broken: false,

@@ -8,6 +8,7 @@ import type { MotionGateOptions } from './motion.ts';
 /** A camera's settings as the worker uses them; what the wire leaves at zero has its default. Pure. */
 export interface CameraSettings {
   readonly camera: string;
+  readonly revision: string;
   readonly source: string;
   readonly detectSource: string | undefined;
   readonly properties: Readonly<Record<string, string>>;
@@ -59,6 +60,7 @@ export function readSettings(wire: CameraConfig): CameraSettings {
   const { motion, crops } = wire;
   return {
     camera: wire.camera,
+    revision: wire.revision,
     source: wire.source,
     detectSource: wire.detectSource === '' ? undefined : wire.detectSource,
     properties: wire.properties,

@@ -1,11 +1,12 @@
 import type { Context } from '../core/context.ts';
 import type { PortableEntry } from '../core/control.ts';
 import { errorText, SightlineError } from '../core/errors.ts';
+import type { PhotoCheck } from '../core/photo-check.ts';
 import type { AuditRow, EntryRecord, WatchlistStore } from '../core/store.ts';
 import { matchKinds as kindsOfMatch, type MatchKind, type MatchResult } from '../core/types.ts';
 import { exportMembers } from './archive.ts';
 import { createChanges, type Enrolled, type ImportResult, pictureless, type RemovalCause } from './changes.ts';
-import { checkPhoto, type PhotoCheck } from './check.ts';
+import { checkPhoto } from './check.ts';
 import type { DescribeRequest, EnrolRequest } from './enrolment.ts';
 import type { IndexInfo } from './faiss-thread.ts';
 import { createMembers, type Lists, type Member } from './members.ts';

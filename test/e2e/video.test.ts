@@ -4,12 +4,14 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
+import type { ConfigInput } from '../../src/config/schema.ts';
 import { createWorkplace, cutClip, patience, type RunningDaemon, type Workplace } from '../support/daemon.ts';
 import { missingTool } from '../support/data.ts';
 import { connectLive } from '../support/live-client.ts';
 import { ask, Person } from '../support/login.ts';
 import { installedProgram } from '../support/programs.ts';
 import { missingRtspCamera, type RtspCamera, startRtspCamera } from '../support/rtsp-camera.ts';
+import { connectRtsp, depacketise } from '../support/rtsp-client.ts';
 import { until } from '../support/until.ts';
 
 /** What people see, through the whole program: camera, worker, media door, daemon, and those who look. */
@@ -24,11 +26,23 @@ interface Player {
   kill(): void;
 }
 
+/** A mask from top to bottom, a fifth of the picture wide. */
+function strip(left: number): [number, number][] {
+  const right = left + 0.2;
+  return [
+    [left, 0],
+    [right, 0],
+    [right, 1],
+    [left, 1],
+  ];
+}
+
 describe('video for people', { skip }, () => {
   let place: Workplace;
   let daemon: RunningDaemon;
   let camera: RtspCamera;
   let clip: string;
+  let config: ConfigInput & { readonly cameras: { readonly yard: NonNullable<ConfigInput['cameras']>[string] } };
   let admin: Person;
   let rtspPort: number;
   const streamPasswords = new Map<string, string>();
@@ -110,27 +124,16 @@ describe('video for people', { skip }, () => {
     place = await createWorkplace();
     clip = cutClip(place.directory, 'ada', 12, 58);
     camera = await startRtspCamera(clip);
-    place.configure({
+    config = {
       lists: { watch: { severity: 'high' } },
       cameras: {
         lobby: { source: camera.url, silenceTimeout: '60s' },
-        yard: {
-          source: clip,
-          realtime: true,
-          loop: true,
-          masks: [
-            [
-              [0, 0],
-              [0.2, 0],
-              [0.2, 1],
-              [0, 1],
-            ],
-          ],
-        },
+        yard: { source: clip, realtime: true, loop: true, masks: [strip(0)] },
       },
       alerting: { leaveAfter: '4s' },
       media: { rtsp: { port: 0 }, clips: { before: '1s', after: '2s' } },
-    });
+    };
+    place.configure(config);
     await place.enrol('watch', 'ada');
     daemon = await place.start();
     rtspPort = Number(daemon.said('media door ready')?.['rtspPort']);
@@ -175,6 +178,36 @@ describe('video for people', { skip }, () => {
       },
       { guardMasked: 403, guardAnnotated: 200, adminMasked: 200, other: 404, none: 404, stranger: 401 },
     );
+  });
+
+  test('from the moment that other masks are confirmed nobody gets a picture with the ones before', async () => {
+    const watching = player('guard', 'yard/annotated');
+    await until('it plays', () => watching.units > 10, patience);
+    // Ready to play, so that the first pictures are those that are kept at the moment of the confirmation.
+    using client = await connectRtsp(rtspPort);
+    const url = `rtsp://127.0.0.1:${rtspPort}/yard/annotated`;
+    const login = Buffer.from(`guard:${streamPasswords.get('guard') ?? ''}`).toString('base64');
+    const setup = await client.request('SETUP', `${url}/trackID=0`, {
+      Transport: 'RTP/AVP/TCP;unicast;interleaved=0-1',
+      Authorization: `Basic ${login}`,
+    });
+    place.configure({ ...config, cameras: { ...config.cameras, yard: { ...config.cameras.yard, masks: [strip(0.8)] } } });
+    const { state } = await place.ask('config.reload', {});
+    assert.equal(state, 'applied');
+    await client.request('PLAY', url, { Session: setup.headers['session']?.split(';')[0] ?? '' });
+    const pictures = () => depacketise(client.packets).filter(({ nal }) => [1, 5].includes((nal[0] ?? 0) & 31)).length;
+    await until('pictures', () => pictures() > 5, patience);
+    const film = join(place.directory, 'masked.h264');
+    writeFileSync(film, Buffer.concat(depacketise(client.packets).flatMap(({ nal }) => [Buffer.of(0, 0, 0, 1), nal])));
+    const first = ['-v', 'error', '-f', 'h264', '-i', film, '-frames:v', '1', '-vf', 'scale=10:1:flags=area'];
+    const { stdout } = await promisify(execFile)('ffmpeg', [...first, '-pix_fmt', 'gray', '-f', 'rawvideo', '-'], {
+      encoding: 'buffer',
+    });
+    const [left = 0, right = 0] = [stdout[0], stdout[9]];
+    assert.ok(right < 24 && left > 40, `the new mask is at the right: ${[...stdout]}`);
+    const { units } = watching;
+    await until('who watched goes on', () => watching.units > units + 10, patience);
+    watching.kill();
   });
 
   test('the live feed has every picture and its boxes under one time stamp, with the name once it is known', async () => {

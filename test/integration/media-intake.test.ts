@@ -56,7 +56,7 @@ test('a worker is taken at its token, with its cameras, its newest epoch, and no
     framed({ $case: 'hello', value: { protocolVersion: 2, worker: 'w1', token: 'one' } }),
     framed({
       $case: 'format',
-      value: { camera: 'lobby', epoch: 1, variant: 1, ...format, parameterSets: Buffer.alloc(0) },
+      value: { camera: 'lobby', epoch: 1, variant: 1, ...format, parameterSets: Buffer.alloc(0), revision: '' },
     }),
   ];
   for (const bytes of wrong) {
@@ -89,7 +89,14 @@ test('a worker is taken at its token, with its cameras, its newest epoch, and no
   assert.deepEqual(taken.splice(0), ['door 1 is h264', 'door 1 5']);
   // What a camera sends can make a format or unit that cannot be: that is not taken, and costs the worker's other cameras nothing.
   const before = intake.refused.protocol;
-  const value = { camera: 'lobby', epoch: 5, variant: Variant.CLEAN, ...format, parameterSets: Buffer.alloc(70_000) };
+  const value = {
+    camera: 'lobby',
+    epoch: 5,
+    variant: Variant.CLEAN,
+    ...format,
+    parameterSets: Buffer.alloc(70_000),
+    revision: '',
+  };
   worker.send({ $case: 'format', value });
   worker.unit(unit('lobby', 5, 7n));
   worker.send({ $case: 'format', value: { ...value, epoch: 6, parameterSets: Buffer.alloc(0), width: 0 } });

@@ -32,8 +32,8 @@ test('media sender: says hello, each format before its units, and every unit as 
   using ctx = testContext();
   await using door = await startTestDoor();
   await using sender = startMediaSender({ socketPath: door.socketPath, worker: 'main', token: 'secret' }, ctx);
-  using clean = sender.stream('lobby', 'clean');
-  using annotated = sender.stream('lobby', 'annotated');
+  using clean = sender.stream({ camera: 'lobby', variant: 'clean', revision: 'r1' });
+  using annotated = sender.stream({ camera: 'lobby', variant: 'annotated', revision: '' });
   // Before the connection stands, and negative and large values.
   sendAll(clean, 0, 25);
   clean.send({ ...unit(30), pts: -7n, dts: -9n, data: Buffer.alloc(3_000_000, 1) }, format);
@@ -47,7 +47,7 @@ test('media sender: says hello, each format before its units, and every unit as 
     assert.equal(got.epoch, 3);
     assert.deepEqual(
       [got.key, got.pts, got.dts, got.captureTimeUs, got.receivedMonoUs, got.format],
-      [key, pts, dts, BigInt(captureTimeUs), receivedMonoUs, { camera: 'lobby', variant: 1, ...format }],
+      [key, pts, dts, BigInt(captureTimeUs), receivedMonoUs, { camera: 'lobby', variant: 1, revision: 'r1', ...format }],
     );
     assert.deepEqual(got.data, data);
   }
@@ -61,7 +61,10 @@ test('media sender: a door that does not read costs the oldest units up to a key
   using ctx = testContext();
   await using door = await startTestDoor();
   await using sender = startMediaSender({ socketPath: door.socketPath, worker: 'main', token: 't' }, ctx);
-  const streams = [sender.stream('a', 'clean'), sender.stream('b', 'clean')] as const;
+  const streams = [
+    sender.stream({ camera: 'a', variant: 'clean', revision: '' }),
+    sender.stream({ camera: 'b', variant: 'clean', revision: '' }),
+  ] as const;
   sendAll(streams[0], 0, 1);
   await until('the first unit', () => door.units('a', 'clean').length === 1);
   door.pause();
@@ -89,7 +92,7 @@ test('media sender: a door that comes back gets formats anew and each stream fro
   using ctx = testContext();
   await using door = await startTestDoor();
   await using sender = startMediaSender({ socketPath: door.socketPath, worker: 'main', token: 't' }, ctx);
-  const stream = sender.stream('a', 'clean');
+  const stream = sender.stream({ camera: 'a', variant: 'clean', revision: '' });
   let connections = 0;
   stream.onConnected = () => {
     connections += 1;
@@ -127,7 +130,7 @@ test('media sender: a door that ends every connection is asked ever less often, 
   await once(server, 'listening');
   {
     await using sender = startMediaSender({ socketPath, worker: 'main', token: 't' }, ctx);
-    using stream = sender.stream('a', 'clean');
+    using stream = sender.stream({ camera: 'a', variant: 'clean', revision: '' });
     const end = performance.now() + 1500;
     for (let index = 0; performance.now() < end; index += 1) {
       sendAll(stream, index, index + 1);

@@ -179,6 +179,21 @@ describe('rtsp server', () => {
     );
   });
 
+  it('gives nothing of what was withdrawn to a reader that is behind', async () => {
+    await using home = await house();
+    using slow = await connectRtsp(home.server.port);
+    await play(slow, home.url);
+    slow.socket.pause();
+    // More than the system holds of a connection: what comes then waits here.
+    for (let index = 0; home.stream.lost === 0; index++) home.frame(index === 0, 200_000);
+    for (const key of [true, false, false]) home.frame(key, 50_000);
+    home.stream.cut(true);
+    home.frame(true, 30);
+    slow.socket.resume();
+    await until('what came after', () => depacketise(slow.packets).at(-1)?.nal.length === 30, 30_000);
+    assert.equal(depacketise(slow.packets).filter(({ nal }) => nal.length === 50_000).length, 0);
+  });
+
   it('says of each stream once a second how slow its readers are', async () => {
     const clock = new ManualClock();
     await using home = await house({ clock });

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Context } from '../../src/core/context.ts';
-import type { InferOptions, Tensor } from '../../src/core/inference.ts';
+import type { InferenceEngine, InferOptions, Tensor } from '../../src/core/inference.ts';
 import { startEmbedded } from '../../src/inference/embedded.ts';
+import { FallbackEngine } from '../../src/inference/fallback.ts';
 import { startTritonEngine, type TritonConfig, type TritonEngine } from '../../src/inference/triton.ts';
 import { type TestContext, testContext } from '../support/context.ts';
 import { temporaryDirectory } from '../support/directory.ts';
@@ -321,6 +322,44 @@ describe('Triton engine', { skip }, () => {
       await work.more();
       await work.stop();
       assert.equal(work.counts.failed, 0, work.counts.lastFailure);
+    });
+
+    it('says of a request to the only server, which hangs, that there was none', async () => {
+      using ctx = testContext();
+      const server = await start();
+      await using engine = await engineFor(ctx, [server.url]);
+      await engine.load('double');
+      server.signal('SIGSTOP');
+      await assert.rejects(ask(engine, ctx, row(1), 5000), { code: 'inference.unavailable', message: /is away/ });
+      server.signal('SIGCONT');
+      assert.deepEqual(await ask(engine, ctx, row(2)), [4]);
+    });
+
+    it('gives a model that hangs to the fallback, and takes it back when it answers again', async () => {
+      using ctx = testContext();
+      const server = await start();
+      const answers = new Map([['out', { name: 'out', datatype: 'FP32', shape: [1], data: Float32Array.of(-1) } as const]]);
+      const standIn: InferenceEngine = {
+        name: 'embedded',
+        infer: async () => ({ outputs: answers, queuedMs: 0, computeMs: 0 }),
+        describe: () => assert.fail('not asked'),
+        load: async () => true,
+        states: () => [{ state: 'ready', model: 'double' }],
+        deaths: 0,
+        [Symbol.asyncDispose]: async () => {},
+      };
+      await using engine = new FallbackEngine(await engineFor(ctx, [server.url]), async () => standIn, ctx);
+      const value = async () =>
+        Number((await engine.infer('double', [row(3)], within(ctx, 30_000))).outputs.get('out')?.data[0]);
+      assert.equal(await value(), 6);
+      // Around the engine: its model is busy for long.
+      const stuck = server
+        .client()
+        .infer({ model: 'double', inputs: [row(0, { pauseMs: 8000 })] }, { timeoutMs: 40_000 })
+        .catch(() => {});
+      await until('the stand-in to answer', async () => (await value()) === -1);
+      await stuck;
+      await until('the server to answer', async () => (await value()) === 6, 60_000);
     });
 
     it('leaves a server whose model hangs while the server says that it is ready', async () => {

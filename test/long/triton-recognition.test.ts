@@ -187,7 +187,7 @@ describe('a server that comes and goes', { skip }, () => {
       tls: { ca, cert, key },
     });
     const clip = readClip('lobby', drawnData);
-    const inference = { engine: 'triton', url: server.url, caFile, ...client } as const;
+    const inference = { engine: 'triton', url: `grpcs://localhost:${server.port}`, caFile, ...client } as const;
     const data = { ...servedData(drawnData, server, descriptions), inference };
     const scene = await playScene({ data, gallery: { watch: clip.watchlist }, cameras: { clip: clip.path } });
     assertVisits(clip, listedVisits(clip), scene.opened);

@@ -65,7 +65,7 @@ export async function startMediaHouse(
     ctx,
   );
   door.workers([{ worker: 'w1', token: 'secret', cameras: houseCameras }]);
-  const list = houseCameras.map((camera) => ({ camera, masked: camera === 'vault' }));
+  const list = houseCameras.map((camera) => ({ camera, masked: camera === 'vault', revision: '' }));
   door.cameras(list);
   const server = createServer((_request, response) => response.end());
   server.on('upgrade', (request, socket, head) => door.live(request, socket, head));

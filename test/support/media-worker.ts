@@ -25,6 +25,7 @@ export interface MediaWorker extends Disposable {
     epoch: number,
     encoded: Pick<Encoded, 'codec' | 'width' | 'height'>,
     variant?: 'clean' | 'annotated',
+    revision?: string,
   ): void;
   unit(unit: SentUnit): void;
   readonly closed: Promise<void>;
@@ -51,10 +52,10 @@ export async function connectMediaWorker(socketPath: string, worker: string, tok
   return {
     socket,
     send,
-    format: (camera, epoch, { codec, width, height }, variant = 'clean') =>
+    format: (camera, epoch, { codec, width, height }, variant = 'clean', revision = '') =>
       send({
         $case: 'format',
-        value: { camera, epoch, variant: variantOf[variant], codec, width, height, parameterSets: Buffer.alloc(0) },
+        value: { camera, epoch, variant: variantOf[variant], codec, width, height, parameterSets: Buffer.alloc(0), revision },
       }),
     unit: ({ camera, epoch, variant = 'clean', key, pts, dts = pts, captureMs, nals }) =>
       send({

@@ -21,6 +21,7 @@ const format = (change: Partial<IntakeFormat> = {}): IntakeFormat => ({
   width: 320,
   height: 180,
   parameterSets: annexB(sps, pps),
+  revision: '',
   ...change,
 });
 const unit = (index: number, change: Partial<IntakeUnit> = {}): IntakeUnit => ({
@@ -61,7 +62,7 @@ function fixture() {
           lost: 0,
           push: ({ key, pts90k }) => said.push(`${name} ${key ? 'key' : 'unit'} ${pts90k}`),
           announce: ({ codec, parameterSets }) => said.push(`${name} is ${codec} with ${parameterSets.length}`),
-          cut: () => said.push(`${name} cut`),
+          cut: (withdrawn) => said.push(`${name} ${withdrawn === true ? 'withdrawn' : 'cut'}`),
           end: () => said.push(`${name} ended`),
         };
       },
@@ -78,7 +79,7 @@ function fixture() {
     state: (state) => states.push(state),
     cameras: () => {},
   });
-  hub.setCameras([{ camera: 'lobby', masked: false }]);
+  hub.setCameras([{ camera: 'lobby', masked: false, revision: '' }]);
   return {
     clock,
     hub,
@@ -102,20 +103,38 @@ test('of a camera that masks are put on or taken off nothing is kept, and those 
   hub.unit(unit(0));
   hub.unit(unit(1));
   assert.equal(kept(), 2);
-  assert.deepEqual(hub.setCameras([{ camera: 'lobby', masked: false }]), [], 'nothing has changed');
+  assert.deepEqual(hub.setCameras([{ camera: 'lobby', masked: false, revision: '' }]), [], 'nothing has changed');
   assert.equal(kept(), 2);
   for (const masked of [true, false]) {
     said.length = 0;
-    assert.deepEqual(hub.setCameras([{ camera: 'lobby', masked }]), ['lobby']);
+    assert.deepEqual(hub.setCameras([{ camera: 'lobby', masked, revision: '' }]), ['lobby']);
     assert.deepEqual(
-      said.filter((line) => line.endsWith(' cut')),
-      ['lobby cut', 'lobby/annotated cut'],
+      said.filter((line) => line.endsWith(' withdrawn')),
+      ['lobby withdrawn', 'lobby/annotated withdrawn'],
     );
     hub.unit(unit(2));
     assert.equal(kept(), 0);
     hub.unit(unit(25));
     assert.equal(kept(), 1);
   }
+});
+
+test('of a camera with other settings no annotated picture is kept, and none is taken that was made with the ones before', () => {
+  using all = fixture();
+  const { hub, said } = all;
+  hub.watch('lobby', 'annotated', 1);
+  hub.format(format());
+  hub.format(format({ variant: 'annotated' }));
+  const kept = (variant: 'clean' | 'annotated') => hub.channel('lobby', variant)?.kept.length;
+  for (const variant of ['clean', 'annotated'] as const) assert.equal(hub.unit(unit(0, { variant })), undefined);
+  said.length = 0;
+  assert.deepEqual(hub.setCameras([{ camera: 'lobby', masked: false, revision: 'new' }]), []);
+  assert.deepEqual([said, kept('clean'), kept('annotated')], [['lobby/annotated withdrawn'], 1, 0]);
+  assert.equal(hub.unit(unit(25, { variant: 'annotated' })), 'epoch', 'drawn before the worker knew');
+  assert.equal(hub.unit(unit(1)), undefined, 'the clean stream is as before');
+  hub.format(format({ variant: 'annotated', epoch: 2, revision: 'new' }));
+  assert.equal(hub.unit(unit(0, { variant: 'annotated', epoch: 2 })), undefined);
+  assert.equal(kept('annotated'), 1);
 });
 
 test('boxes and video of a camera meet on one clock, in whatever order they come', () => {
@@ -236,7 +255,7 @@ test('people are told when boxes do not keep up with the video, and when a camer
   await clock.advance(600);
   assert.equal(states.at(-1)?.inferenceBehindMs, undefined);
   said.length = 0;
-  hub.setCameras([{ camera: 'door', masked: true }]);
+  hub.setCameras([{ camera: 'door', masked: true, revision: '' }]);
   assert.deepEqual(said, ['lobby ended', 'lobby/annotated ended']);
   assert.equal(hub.stream('lobby'), undefined);
   assert.equal(hub.stream('door/annotated')?.camera.masked, true);

@@ -1,16 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { isGenuine, type Pair, ratesOf } from '../../bench/recognition/scores.ts';
-import {
-  binomialAtMost,
-  median,
-  quantile,
-  resamples,
-  shareInterval,
-  upperRate,
-  upperShare,
-} from '../../bench/recognition/statistics.ts';
+import { binomialAtMost, median, resamples, shareInterval, upperRate, upperShare } from '../../bench/recognition/statistics.ts';
 import { assign, overlap } from '../../bench/recognition/truth.ts';
+import { quantile } from '../../bench/support/quantile.ts';
 import { seeded } from '../support/seeded.ts';
 
 function near(actual: number, expected: number, tolerance: number): void {

@@ -2,10 +2,11 @@ import { z } from 'zod';
 import { may, maySee, type Principal, seesBehindMasks } from '../../core/access.ts';
 import type { Alert } from '../../core/alerts.ts';
 import { isSightlineError, SightlineError } from '../../core/errors.ts';
+import type { PhotoCheck } from '../../core/photo-check.ts';
 import type { CameraId } from '../../core/types.ts';
 import { type Answer, jpeg, json, type Route } from './route.ts';
 import { alertDetail, alertStates, alertView, clipIndex, rejectedAlert } from './schemas.ts';
-import type { ApiServices, PhotoCheck } from './services.ts';
+import type { ApiServices } from './services.ts';
 import {
   alertFor,
   anAlert,

@@ -4,8 +4,9 @@ import type { Principal } from '../../core/access.ts';
 import type { Alert } from '../../core/alerts.ts';
 import type { AlertEventView, ControlHandlers, PartState } from '../../core/control.ts';
 import type { LiveBox, LiveFrame } from '../../core/live-messages.ts';
+import type { PhotoCheck } from '../../core/photo-check.ts';
 import type { AlertStore, LedgerStore } from '../../core/store.ts';
-import type { Box, CameraId, CameraState, FivePoints, Quality } from '../../core/types.ts';
+import type { CameraId, CameraState } from '../../core/types.ts';
 import type { AnswerFile } from './route.ts';
 import type { clipIndex, figuresView, listView, statusView } from './schemas.ts';
 
@@ -25,19 +26,6 @@ export type FeedItem =
   | { readonly type: 'alert'; readonly event: AlertEventView }
   | { readonly type: 'camera'; readonly camera: CameraId; readonly state: CameraState | undefined }
   | { readonly type: 'lost'; readonly count: number };
-
-export interface PhotoCheck {
-  readonly width: number;
-  readonly height: number;
-  /** In words. */
-  readonly refusals: readonly string[];
-  readonly subjects: readonly {
-    readonly box: Box;
-    readonly landmarks?: FivePoints;
-    readonly quality: Quality;
-    readonly refusals: readonly string[];
-  }[];
-}
 
 export interface ClipIndexView extends Omit<z.output<typeof clipIndex>, 'frames'> {
   readonly frames: readonly { readonly time: number; readonly pts: number; readonly boxes: readonly LiveBox[] }[];

@@ -54,6 +54,8 @@ export interface Format {
   height: number;
   /** Annex B; empty where only the units have them */
   parameterSets: Buffer;
+  /** CameraConfig.revision that the units were made with: annotated ones of another than the newest are dropped */
+  revision: string;
 }
 
 /** One access unit. */
@@ -253,7 +255,16 @@ export const MediaHello: MessageFns<MediaHello> = {
 };
 
 function createBaseFormat(): Format {
-  return { camera: "", epoch: 0, variant: 0, codec: "", width: 0, height: 0, parameterSets: Buffer.alloc(0) };
+  return {
+    camera: "",
+    epoch: 0,
+    variant: 0,
+    codec: "",
+    width: 0,
+    height: 0,
+    parameterSets: Buffer.alloc(0),
+    revision: "",
+  };
 }
 
 export const Format: MessageFns<Format> = {
@@ -278,6 +289,9 @@ export const Format: MessageFns<Format> = {
     }
     if (message.parameterSets.length !== 0) {
       writer.uint32(58).bytes(message.parameterSets);
+    }
+    if (message.revision !== "") {
+      writer.uint32(66).string(message.revision);
     }
     return writer;
   },
@@ -351,6 +365,14 @@ export const Format: MessageFns<Format> = {
             message.parameterSets = Buffer.from(reader.bytes());
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.revision = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -375,6 +397,7 @@ export const Format: MessageFns<Format> = {
     message.width = object.width ?? 0;
     message.height = object.height ?? 0;
     message.parameterSets = object.parameterSets ?? Buffer.alloc(0);
+    message.revision = object.revision ?? "";
     return message;
   },
 };
