@@ -13,6 +13,7 @@ import { tellWorkers } from './composition/door-workers.ts';
 import { createEpochs } from './composition/epochs.ts';
 import { createEventFeed } from './composition/event-feed.ts';
 import { startKeep } from './composition/keep.ts';
+import { matchCrops } from './composition/matching.ts';
 import { startSlowLoop } from './composition/slow-loop.ts';
 import { createSourceEnds } from './composition/source-ends.ts';
 import { createUserHandlers } from './composition/user-handlers.ts';
@@ -27,7 +28,7 @@ import type { PartState, ReloadView, StatusView } from './core/control.ts';
 import { errorText } from './core/errors.ts';
 import { FloodGate } from './core/log.ts';
 import { Scope } from './core/scope.ts';
-import type { MatchKind } from './core/types.ts';
+import type { CropKind, MatchKind } from './core/types.ts';
 import { startAccounts } from './http/auth/accounts.ts';
 import { blurFaces } from './models/blur.ts';
 import type { DaemonState } from './outputs/output.ts';
@@ -105,7 +106,7 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
     cameras: config.cameras,
     leaveAfterMs: config.alerting.leaveAfter,
     updateEveryMs: config.alerting.updateEvery,
-    thresholds: recognition.thresholds(config.models),
+    thresholds: keep.thresholds(config.models),
     outputs: outputs.names,
   });
   const alerts: AlertRoom = scope.use(
@@ -154,9 +155,9 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
         alerts,
         batchSize,
         embed: recognition.embed,
-        match: async (queries) => {
+        match: async (crops) => {
           try {
-            return await watchlist.search(queries, Math.max(2, config.mqtt.topK));
+            return await matchCrops(watchlist, crops, Math.max(2, config.mqtt.topK));
           } catch (error) {
             unsearched.inc();
             flood.warn('crops were not compared with the watchlist', { reason: errorText(error) });
@@ -278,7 +279,7 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
   );
 
   const kinds = () => {
-    const used = new Set<MatchKind>(Object.values(config.cameras).flatMap(({ recognise }) => recognise));
+    const used = new Set<CropKind>(Object.values(config.cameras).flatMap(({ recognise }) => recognise));
     return [...used];
   };
   void recognition.warm(kinds());
@@ -295,7 +296,7 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
           log.level = next.logLevel;
           watchlist.configure({
             lists: next.lists,
-            thresholds: mapThresholds(recognition.thresholds(next.models)),
+            thresholds: mapThresholds(keep.thresholds(next.models)),
           });
           outputs.configure(next);
           alerts.configure(alertRules());
@@ -416,7 +417,7 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
       return {
         index: watchlist.health.index,
         engine: keep.engine.name,
-        thresholds: mapThresholds(recognition.thresholds(config.models)),
+        thresholds: mapThresholds(keep.thresholds(config.models)),
       };
     },
     reload: () => reload('signal'),
@@ -444,8 +445,10 @@ function startHealth(
   });
 }
 
-function mapThresholds(
-  thresholds: ReturnType<Awaited<ReturnType<typeof startKeep>>['recognition']['thresholds']>,
-): Record<MatchKind, number> {
-  return { face: thresholds.face.open, appearance: thresholds.appearance.open };
+function mapThresholds(thresholds: ReturnType<Awaited<ReturnType<typeof startKeep>>['thresholds']>): Record<MatchKind, number> {
+  return {
+    face: thresholds.face.open,
+    appearance: thresholds.appearance.open,
+    description: thresholds.description.open,
+  };
 }

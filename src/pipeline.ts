@@ -19,10 +19,10 @@ export interface Stages {
   readonly waiting: LatestByKey<TrackKey, Candidate>;
   /** In order; undefined where a crop could not be embedded (counted by whoever could not), `later` where nothing can do it at the moment. */
   embed(batch: readonly Candidate[], signal: AbortSignal): Promise<readonly (Embedding | 'later' | undefined)[]>;
-  /** In order; none at all when the watchlist cannot be searched (counted there). */
+  /** In order, one answer for each kind of entry that the crop is compared with; none at all when the watchlist cannot be searched (counted there). */
   match(
     embeddings: readonly { readonly kind: Candidate['kind']; readonly embedding: Embedding }[],
-  ): Promise<readonly MatchResult[]>;
+  ): Promise<readonly (readonly MatchResult[])[]>;
   readonly alerts: {
     seeFrame(frame: FrameMeta, changes: readonly TrackChange[]): void;
     seeSighting(sighting: Sighting): void;
@@ -66,8 +66,15 @@ async function recogniseBatch(stages: Stages, batch: readonly Candidate[], signa
   const results = await stages.match(embedded.map(({ candidate, embedding }) => ({ kind: candidate.kind, embedding })));
   const matchedMs = stages.now.mono();
   for (const [index, { candidate, embedding }] of embedded.entries()) {
-    const result = results[index];
-    if (result === undefined) continue;
-    stages.alerts.seeSighting({ ...candidate, embedding, result, stages: { ...candidate.stages, embeddedMs, matchedMs } });
+    for (const result of results[index] ?? []) {
+      const { kind } = result;
+      stages.alerts.seeSighting({
+        ...candidate,
+        kind,
+        embedding,
+        result,
+        stages: { ...candidate.stages, embeddedMs, matchedMs },
+      });
+    }
   }
 }

@@ -59,7 +59,7 @@ await using alerts = await startAlerts(
     cameras: config.cameras,
     leaveAfterMs: config.alerting.leaveAfter,
     updateEveryMs: config.alerting.updateEvery,
-    thresholds: { face: similar, appearance: similar },
+    thresholds: { face: similar, appearance: similar, description: similar },
     outputs: [],
     newId: randomUUID,
     isListed: () => true,

@@ -1,6 +1,6 @@
 import { lookMs } from '../core/looks.ts';
 import type { Thresholds } from '../core/models.ts';
-import type { Match, MatchKind, MatchResult } from '../core/types.ts';
+import type { CropKind, Match, MatchResult } from '../core/types.ts';
 
 /**
  * Weighs the sightings of one track, in event time, and says when they decide for an entry.
@@ -186,9 +186,9 @@ export function decidedEntry(subject: Subject): Tally | undefined {
 }
 
 /** Share of the open threshold below which two looks of a track show different people; measured, see docs/decisions/evidence.md. */
-const sameShare: Readonly<Record<MatchKind, number>> = { face: 0.6, appearance: 0.8 };
+const sameShare: Readonly<Record<CropKind, number>> = { face: 0.6, appearance: 0.8 };
 
-export function samePerson(kind: MatchKind, { open }: Pick<Thresholds, 'open'>): number {
+export function samePerson(kind: CropKind, { open }: Pick<Thresholds, 'open'>): number {
   return sameShare[kind] * open;
 }
 

@@ -14,6 +14,7 @@ export interface TrackLedger {
 
 export interface Note {
   readonly atMs: number;
+  readonly kind: MatchKind;
   readonly reason: LedgerReason;
   readonly match?: Match;
   readonly details: LedgerRow['details'];
@@ -22,11 +23,11 @@ export interface Note {
 /** Entries that a track resembles in passing are many; the first ones tell enough. */
 const rowsPerTrack = 16;
 
-export function createTrackLedger(track: TrackRef, label: string, kind: MatchKind): TrackLedger {
+export function createTrackLedger(track: TrackRef, label: string): TrackLedger {
   const rows = new Map<string, LedgerRow>();
   let taken = 0;
   return {
-    note: ({ atMs, reason, match, details }) => {
+    note: ({ atMs, kind, reason, match, details }) => {
       const key = `${reason}|${match?.entryId ?? ''}`;
       const before = rows.get(key);
       if (before === undefined && rows.size >= rowsPerTrack) return;

@@ -1,9 +1,20 @@
 import type { Match, MatchKind, Sighting, TrackChange, TrackRef } from '../core/types.ts';
 import type { CommitBuilder } from './commit.ts';
+import { comparedAlone } from './descriptions.ts';
 import { decidedEntry, type EvidencePolicy, forgetEntry, isUsable, type Judgement, samePerson, weigh } from './evidence.ts';
 import { isIgnored, type Rule } from './rules.ts';
 import type { AlertRules } from './settings.ts';
-import { beginTrack, lastRows, moveTrack, note, noteUnknown, rounded, type TrackState } from './track-state.ts';
+import {
+  beginTrack,
+  type Comparison,
+  comparisonsOf,
+  lastRows,
+  moveTrack,
+  note,
+  noteUnknown,
+  rounded,
+  type TrackState,
+} from './track-state.ts';
 import { createTrackTable } from './track-table.ts';
 import type { Seen, Visits } from './visits.ts';
 import type { Stays } from './zones.ts';
@@ -84,7 +95,7 @@ export function createRecognition({ settings, policy, isListed, commit, visits }
     moveTrack(state, changed, settings().config.cameras[changed.track.camera]?.zones ?? {});
     const person = personOf(state);
     if (person !== undefined) person.faced = true;
-    if (state.steady && settings().rules.some(({ zones }) => zones.length > 0)) followZones(state, changed.eventTimeMs);
+    if (settings().rules.some(({ zones }) => zones.length > 0)) followZones(state, changed.eventTimeMs);
   }
 
   function personOf(state: TrackState): TrackState | undefined {
@@ -99,7 +110,8 @@ export function createRecognition({ settings, policy, isListed, commit, visits }
 
   /** A rule with zones may begin to hold between two sightings. */
   function followZones(state: TrackState, nowMs: number): void {
-    const keys = [...state.bound.keys(), ...(state.unknownEpisode === undefined ? [] : [state.unknownEpisode])];
+    const keys = comparisonsOf(state).flatMap(({ steady, bound }) => (steady ? [...bound.keys()] : []));
+    if (state.pictured.steady && state.unknownEpisode !== undefined) keys.push(state.unknownEpisode);
     for (const key of keys) {
       const episode = visits.open(key);
       if (episode !== undefined) visits.follow(episode, state.track.camera, staysOf(state), nowMs);
@@ -112,54 +124,67 @@ export function createRecognition({ settings, policy, isListed, commit, visits }
     const { eventTimeMs } = sighting.frame.time;
     const state = trackOf(sighting.track, sighting.label, eventTimeMs);
     state.touchedMs = Math.max(state.touchedMs, eventTimeMs);
-    state.sightings += 1;
     const best = sighting.result.top[0];
+    if (sighting.kind === 'description') {
+      if (best !== undefined && best.score > (state.nearestDescription?.score ?? -2)) state.nearestDescription = best;
+      for (const [comparison, alone] of comparedAlone(state.described, sighting, settings().config.thresholds.description.keep))
+        compare(state, comparison, alone);
+      return;
+    }
+    state.sightings += 1;
     if (best !== undefined && best.score > (state.nearest?.score ?? -2)) state.nearest = best;
-    const thresholds = settings().config.thresholds[sighting.kind];
+    const judgement = compare(state, state.pictured, sighting);
+    if (sighting.kind === 'face') judgeUnknown(state, sighting, judgement);
+  }
+
+  function compare(state: TrackState, comparison: Comparison, sighting: Sighting): Judgement {
+    const { eventTimeMs } = sighting.frame.time;
+    const { thresholds, leaveAfterMs } = settings().config;
     const look = {
       atMs: eventTimeMs,
       result: sighting.result,
       quality: sighting.crop.quality.overall,
       vector: sighting.embedding.vector,
     };
-    const judgement = weigh(
-      state.evidence,
-      look,
-      { ...thresholds, same: samePerson(sighting.kind, thresholds), lapseMs: settings().config.leaveAfterMs },
-      policy,
-    );
-    state.evidence = judgement.evidence;
+    // Whether two looks show the same person is a matter of pictures, whatever they are compared with.
+    const kind = sighting.kind === 'description' ? 'appearance' : sighting.kind;
+    const same = samePerson(kind, thresholds[kind]);
+    const { keep, margin } = thresholds[sighting.kind];
+    const judgement = weigh(comparison.evidence, look, { keep, margin, same, lapseMs: leaveAfterMs }, policy);
+    comparison.evidence = judgement.evidence;
     for (const entryId of judgement.retracted) {
-      state.bound.delete(entryId);
+      comparison.bound.delete(entryId);
       visits.withdraw(entryId, state.key);
     }
-    if (best !== undefined) judgeNamed(state, sighting, judgement, best);
-    if (sighting.kind === 'face') judgeUnknown(state, sighting, judgement);
+    const best = sighting.result.top[0];
+    if (best !== undefined) judgeNamed(state, comparison, sighting, judgement, best);
+    return judgement;
   }
 
-  function judgeNamed(state: TrackState, sighting: Sighting, judgement: Judgement, best: Match): void {
+  function judgeNamed(state: TrackState, comparison: Comparison, sighting: Sighting, judgement: Judgement, best: Match): void {
+    const { bound } = comparison;
     const { verdict, subject, share } = judgement;
     const speaks = verdict === 'supports';
     const decided = speaks && subject?.tallies.get(best.entryId)?.decided === true;
     const ignored = isIgnored(settings().config.lists, best.list);
     const known = ignored || visits.open(best.entryId) !== undefined;
     const keep = Math.min(settings().config.thresholds[sighting.kind].keep, best.threshold);
-    const holds = known && state.bound.has(best.entryId) && best.score >= keep;
+    const holds = known && bound.has(best.entryId) && best.score >= keep;
     // Whoever was here a moment ago is known again by one good look; it can only carry an episode on, never open one.
     const resumes = speaks && known && !ignored && share >= policy.openShare;
     if (decided || holds || resumes) {
-      state.bound.set(best.entryId, best);
-      state.steady = decided || holds;
+      bound.set(best.entryId, best);
+      comparison.steady = decided || holds;
       state.ledger.drop(best.entryId, 'evidence');
-      present(state, sighting, best, speaks);
+      present(state, comparison, sighting, best, speaks);
       return;
     }
-    if (verdict !== 'poor') state.steady = state.bound.size === 0;
-    if (!known) state.bound.delete(best.entryId);
+    if (verdict !== 'poor') comparison.steady = bound.size === 0;
+    if (!known) bound.delete(best.entryId);
     explain(state, sighting, judgement, best);
   }
 
-  function present(state: TrackState, sighting: Sighting, best: Match, speaks: boolean): void {
+  function present(state: TrackState, { evidence }: Comparison, sighting: Sighting, best: Match, speaks: boolean): void {
     if (!isListed(best.entryId)) {
       note(state, 'expired', sighting);
       return;
@@ -172,7 +197,7 @@ export function createRecognition({ settings, policy, isListed, commit, visits }
     const open = visits.open(best.entryId);
     if (open !== undefined) visits.carryOn(open, seen);
     else {
-      const tally = state.evidence.subjects[0]?.tallies.get(best.entryId);
+      const tally = evidence.subjects[0]?.tallies.get(best.entryId);
       const entry = { id: best.entryId, name: best.entryName, list: best.list };
       visits.begin(seen, { entry, startedMs: tally?.firstMs ?? sighting.frame.time.eventTimeMs, looks: tally?.looks ?? 1 });
     }
@@ -216,9 +241,10 @@ export function createRecognition({ settings, policy, isListed, commit, visits }
   // ---- faces that match nobody ----
 
   function judgeUnknown(state: TrackState, sighting: Sighting, judgement: Judgement): void {
-    if (judgement.verdict === 'supports' || state.bound.size > 0) {
+    const bound = state.pictured.bound.size > 0;
+    if (judgement.verdict === 'supports' || bound) {
       state.unknown = undefined;
-      if (state.bound.size > 0 && state.unknownEpisode !== undefined) visits.withdraw(state.unknownEpisode, state.key);
+      if (bound && state.unknownEpisode !== undefined) visits.withdraw(state.unknownEpisode, state.key);
       return;
     }
     const needed = settings().rules.flatMap(({ unknownMs }) => unknownMs ?? []);
@@ -285,31 +311,37 @@ export function createRecognition({ settings, policy, isListed, commit, visits }
     },
     removeEntry: (entryId) => {
       for (const state of tracks.all()) {
-        state.evidence = forgetEntry(state.evidence, entryId);
-        state.bound.delete(entryId);
+        state.pictured.evidence = forgetEntry(state.pictured.evidence, entryId);
+        state.pictured.bound.delete(entryId);
+        state.described.delete(entryId);
         state.ledger.drop(entryId);
         if (state.nearest?.entryId === entryId) state.nearest = undefined;
+        if (state.nearestDescription?.entryId === entryId) state.nearestDescription = undefined;
       }
     },
     label: (track) => {
       const state = tracks.get(track);
-      const subject = state?.evidence.subjects[0];
-      if (state === undefined || subject === undefined) return { decided: false, text: '', score: 0 };
-      const tally = decidedEntry(subject);
-      const stands = tally !== undefined && state.bound.has(tally.match.entryId);
-      const named = stands ? tally.match : state.steady ? [...state.bound.values()].at(-1) : undefined;
-      if (named === undefined) return { decided: subject.unknown >= policy.settledNeed, text: '', score: 0 };
-      return {
-        decided: stands && state.steady,
-        text: named.entryName,
-        score: named.score,
-        list: named.list,
-        entryId: named.entryId,
-        kind: state.kind,
-      };
+      if (state === undefined) return nobody;
+      const labels = comparisonsOf(state).map((comparison) => labelOf(comparison, policy));
+      const named = labels.find(({ text }) => text !== '') ?? nobody;
+      return { ...named, decided: labels.every(({ decided }) => decided) };
     },
     get size() {
       return tracks.size;
     },
   };
+}
+
+const nobody: TrackLabel = { decided: false, text: '', score: 0 };
+
+/** What is known by one comparison. */
+function labelOf({ kind, evidence, bound, steady }: Comparison, policy: EvidencePolicy): TrackLabel {
+  const subject = evidence.subjects[0];
+  if (subject === undefined) return nobody;
+  const tally = decidedEntry(subject);
+  const stands = tally !== undefined && bound.has(tally.match.entryId);
+  const named = stands ? tally.match : steady ? [...bound.values()].at(-1) : undefined;
+  if (named === undefined) return { decided: subject.unknown >= policy.settledNeed, text: '', score: 0 };
+  const { entryId, entryName, list, score } = named;
+  return { decided: stands && steady, text: entryName, score, list, entryId, kind };
 }

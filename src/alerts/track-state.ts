@@ -1,6 +1,6 @@
 import type { CameraConfig } from '../config/schema.ts';
 import type { LedgerReason, LedgerRow } from '../core/alerts.ts';
-import type { Match, MatchKind, Sighting, TrackChange, TrackKey, TrackRef, TrackSummary } from '../core/types.ts';
+import type { CropKind, Match, MatchKind, Sighting, TrackChange, TrackKey, TrackRef, TrackSummary } from '../core/types.ts';
 import { trackKey } from '../core/types.ts';
 import { noEvidence, type TrackEvidence } from './evidence.ts';
 import { createTrackLedger, type Note, summarise, type TrackLedger } from './ledger.ts';
@@ -13,18 +13,27 @@ export interface UnknownRun {
   readonly looks: number;
 }
 
-/** What the alerts know of one track. */
-export interface TrackState {
-  readonly track: TrackRef;
-  readonly key: TrackKey;
-  readonly label: string;
+/** One question asked of a track's looks: which of the entries that exclude one another it is. */
+export interface Comparison {
   readonly kind: MatchKind;
-  readonly ledger: TrackLedger;
   evidence: TrackEvidence;
   /** Entries this track was decided or recognised as, with the last look that held. */
   readonly bound: Map<string, Match>;
   /** Whether the newest look agrees with what is decided. */
   steady: boolean;
+}
+
+/** What the alerts know of one track. */
+export interface TrackState {
+  readonly track: TrackRef;
+  readonly key: TrackKey;
+  readonly label: string;
+  readonly kind: CropKind;
+  readonly ledger: TrackLedger;
+  /** With everybody who has pictures. */
+  readonly pictured: Comparison;
+  /** With one description each, by entry: several may fit one person. */
+  readonly described: Map<string, Comparison>;
   stays: Stays;
   personTrackId: number | undefined;
   /** A face was seen on this person. */
@@ -34,10 +43,19 @@ export interface TrackState {
   unknownEpisode: string | undefined;
   sightings: number;
   nearest: Match | undefined;
+  nearestDescription: Match | undefined;
   /** Last word of it, event time. */
   touchedMs: number;
   flushedMs: number;
   ended: { readonly atMs: number; readonly summary: TrackSummary } | undefined;
+}
+
+export function beginComparison(kind: MatchKind): Comparison {
+  return { kind, evidence: noEvidence, bound: new Map(), steady: true };
+}
+
+export function comparisonsOf(state: TrackState): readonly Comparison[] {
+  return [state.pictured, ...state.described.values()];
 }
 
 export function beginTrack(track: TrackRef, label: string, nowMs: number): TrackState {
@@ -47,10 +65,9 @@ export function beginTrack(track: TrackRef, label: string, nowMs: number): Track
     key: trackKey(track),
     label,
     kind,
-    ledger: createTrackLedger(track, label, kind),
-    evidence: noEvidence,
-    bound: new Map(),
-    steady: true,
+    ledger: createTrackLedger(track, label),
+    pictured: beginComparison(kind),
+    described: new Map(),
     stays: new Map(),
     personTrackId: undefined,
     faced: false,
@@ -58,6 +75,7 @@ export function beginTrack(track: TrackRef, label: string, nowMs: number): Track
     unknownEpisode: undefined,
     sightings: 0,
     nearest: undefined,
+    nearestDescription: undefined,
     touchedMs: nowMs,
     flushedMs: nowMs,
     ended: undefined,
@@ -86,9 +104,10 @@ export function noteUnknown(state: TrackState, reason: LedgerReason, sighting: S
   state.ledger.note(noteOf(reason, sighting, details));
 }
 
-function noteOf(reason: LedgerReason, { frame, crop, result }: Sighting, details: LedgerRow['details']): Note {
+function noteOf(reason: LedgerReason, { kind, frame, crop, result }: Sighting, details: LedgerRow['details']): Note {
   return {
     atMs: frame.time.eventTimeMs,
+    kind,
     reason,
     details: {
       heightPx: Math.round(crop.quality.heightPx),
@@ -112,25 +131,27 @@ export interface SummaryContext {
 export function lastRows(state: TrackState, { camera, qualityFloor }: SummaryContext): readonly LedgerRow[] {
   const told = state.ledger.noted;
   const rows = state.ledger.take();
-  const known = state.bound.size > 0 || state.unknownEpisode !== undefined;
+  const known = comparisonsOf(state).some(({ bound }) => bound.size > 0) || state.unknownEpisode !== undefined;
   if (told || known || state.ended === undefined || camera === undefined) return rows;
   if (state.label !== 'face' && state.label !== 'person') return rows;
   const faceless = state.label === 'person' && !camera.recognise.includes('appearance');
   if (faceless ? state.faced || !camera.recognise.includes('face') : !camera.recognise.includes(state.kind)) return rows;
+  const nearest = state.nearest ?? state.nearestDescription;
+  const kind = state.nearest === undefined && nearest !== undefined ? 'description' : state.kind;
   const minHeightPx = state.kind === 'face' ? camera.crops.minFaceHeight : camera.crops.minBodyHeight;
   return [
     ...rows,
     summarise({
       track: state.track,
       label: state.label,
-      kind: faceless ? 'face' : state.kind,
+      kind: faceless ? 'face' : kind,
       summary: state.ended.summary,
       sightings: state.sightings,
-      bestScore: state.nearest?.score,
-      nearest: state.nearest,
+      bestScore: nearest?.score,
+      nearest,
       minHeightPx: faceless ? camera.crops.minFaceHeight : minHeightPx,
       qualityFloor,
-      anybodyEnrolled: state.nearest !== undefined,
+      anybodyEnrolled: nearest !== undefined,
       faceless,
     }),
   ];

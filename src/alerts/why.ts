@@ -1,4 +1,5 @@
 import type { Alert, LedgerReason, LedgerRow } from '../core/alerts.ts';
+import { descriptionMeaning } from '../core/descriptions.ts';
 import type { CameraId } from '../core/types.ts';
 
 /** A time in which a camera gave no pictures. Milliseconds since 1970; without `to` it goes on. */
@@ -65,7 +66,7 @@ function outageLine({ from, to, reason }: Outage, formatTime: WhyQuestion['forma
 
 function alertLine(alert: Alert, formatTime: WhyQuestion['formatTime']): string {
   const who = alert.entry === undefined ? 'an unknown face' : alert.entry.name;
-  const similarity = alert.entry === undefined ? '' : `, ${alert.kind} similarity ${score(alert.score)}`;
+  const similarity = alert.entry === undefined ? '' : `, ${alert.kind} similarity ${score(alert.score)}${meaningOf(alert)}`;
   const last = alert.steps.at(-1);
   const state = last?.reason === undefined ? alert.state : `${alert.state} (${last.reason})`;
   return `alert ${alert.id}: ${who}${similarity}, rule ${alert.rule}, in view ${formatTime(alert.firstSeenAt)} to ${formatTime(alert.lastSeenAt)}, ${state}`;
@@ -114,7 +115,12 @@ const reasons: Readonly<Record<LedgerReason, (row: LedgerRow, formatTime: WhyQue
 };
 
 function who(row: LedgerRow): string {
-  return row.entryName === undefined ? 'an unknown face' : `${row.entryName} (${score(row.score)})`;
+  return row.entryName === undefined ? 'an unknown face' : `${row.entryName} (${score(row.score)}${meaningOf(row)})`;
+}
+
+/** What must be said beside the score of a description. */
+function meaningOf({ kind }: { readonly kind: Alert['kind'] }): string {
+  return kind === 'description' ? `, ${descriptionMeaning}` : '';
 }
 
 function score(value: number | undefined): string {

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import type { Alert } from '../core/alerts.ts';
 import type { AlertEventView, ControlRequest } from '../core/control.ts';
+import { descriptionMeaning } from '../core/descriptions.ts';
 import { isAbort } from '../core/errors.ts';
 import { type Command, type CommandIo, noPositionals, numberOption, onlyPositional, parse, present, usage } from './command.ts';
 import { oneLine } from './printable.ts';
@@ -113,10 +114,15 @@ function who({ entry }: Alert): string {
 function eventLine({ alert, step }: AlertEventView, io: CommandIo): string {
   const by = step.actor === 'sightline' ? '' : ` by ${step.actor}`;
   const reason = step.reason === undefined ? '' : ` (${step.reason})`;
-  const similarity = alert.entry === undefined ? '' : ` ${alert.kind} similarity ${alert.score.toFixed(2)}`;
+  const similarity = alert.entry === undefined ? '' : ` ${alert.kind} similarity ${alert.score.toFixed(2)}${meaningOf(alert)}`;
   return oneLine(
     `${timeOfDay(step.at, io.timeZone)} ${step.state}${by}${reason}: ${alert.severity} ${alert.camera} ${who(alert)}${similarity} [${alert.rule}] ${alert.id}`,
   );
+}
+
+/** What must be said beside the score of a description. */
+function meaningOf({ kind }: Alert): string {
+  return kind === 'description' ? `, ${descriptionMeaning}` : '';
 }
 
 function alertRow(alert: Alert, io: CommandIo): string[] {
@@ -126,7 +132,7 @@ function alertRow(alert: Alert, io: CommandIo): string[] {
     alert.severity,
     alert.cameras.join(','),
     who(alert),
-    alert.entry === undefined ? '' : `${alert.kind} ${alert.score.toFixed(2)}`,
+    alert.entry === undefined ? '' : `${alert.kind} ${alert.score.toFixed(2)}${meaningOf(alert)}`,
     alert.rule,
     alert.id,
   ];
@@ -147,6 +153,7 @@ function details(alert: Alert, io: CommandIo): string[] {
       ...(others.length === 0
         ? []
         : [['next', others.map((other) => `${other.entryName} ${other.score.toFixed(3)}`).join(', ')]]),
+      ...(alert.kind === 'description' ? [['meaning', descriptionMeaning]] : []),
       ['sightings', String(alert.sightings)],
       ['quality', `${alert.quality.overall.toFixed(2)}, ${Math.round(alert.quality.heightPx)} px high`],
     ]),

@@ -1,6 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { type Control, type ControlRequest, type EnrolView, photoLimitBytes } from '../core/control.ts';
+import { tidyDescription } from '../core/descriptions.ts';
 import { entryName } from '../core/entry-name.ts';
 import { isSightlineError, isSystemError, SightlineError } from '../core/errors.ts';
 import { type Command, type CommandIo, numberOption, parse, present, usage } from './command.ts';
@@ -9,17 +10,24 @@ import { parseExpiry } from './text.ts';
 
 const pictures = ['.jpg', '.jpeg', '.png', '.webp', '.avif', '.tif', '.tiff', '.gif'];
 
+const photoOptions = ['kind', 'face', 'accept-quality', 'negative'] as const;
+
 export const enroll: Command = {
   help: `Puts somebody on a list, by one or several photos.
 
 Usage: sightline enroll FILE|DIR... --name NAME --list LIST [options]
        sightline enroll DIR --list LIST [options]
+       sightline enroll --text DESCRIPTION --list LIST [--name NAME] [options]
 
 A folder stands for the pictures in it. Without --name each subfolder of DIR is a person of that name.
 A photo that would recognise badly is refused with the reason and what would help.
 
-      --name NAME       who it is
+--text "red jacket, black cap" lists whoever looks like that instead of a person: experimental, matches a description, not a
+person. It needs watchlist.text in the configuration and the models of CLIP; docs/models.md says what to expect.
+
+      --name NAME       who it is; with --text the description unless given
       --list LIST       a list of the configuration
+      --text TEXT       attributes in English, separated by commas, instead of photos
       --kind KIND       face (default) or body
       --face N          which of several faces or bodies on the photo, counted from 1 from the left
       --accept-quality  takes a photo of poor quality too, marked, with a raised threshold
@@ -36,8 +44,9 @@ Exit codes: 0 every photo was taken, 1 some photo was refused.`,
     const { values, positionals } = parse(args, {
       ...sessionOptions,
       name: { type: 'string' },
+      text: { type: 'string' },
       list: { type: 'string' },
-      kind: { type: 'string', default: 'face' },
+      kind: { type: 'string' },
       face: { type: 'string' },
       'accept-quality': { type: 'boolean' },
       negative: { type: 'boolean' },
@@ -47,26 +56,46 @@ Exit codes: 0 every photo was taken, 1 some photo was refused.`,
       expires: { type: 'string' },
       threshold: { type: 'string' },
     });
-    if (positionals.length === 0) throw usage('FILE is missing');
+    if (values.text !== undefined) {
+      const stray = photoOptions.find((option) => values[option] !== undefined);
+      if (stray !== undefined) throw usage(`--${stray} is about photos and cannot stand beside --text`);
+      if (positionals.length > 0)
+        throw usage(`${positionals[0]} cannot stand beside --text: an entry has photos or is described`);
+    } else if (positionals.length === 0) throw usage('FILE is missing');
     if (values.list === undefined) throw usage('--list is missing');
-    const { kind } = values;
+    const { kind = 'face' } = values;
     if (kind !== 'face' && kind !== 'body') throw usage(`--kind ${kind} is unknown; expected face or body`);
-    const photos = (await Promise.all(positionals.map((path) => photosAt(path, values.name)))).flat();
-    // Before anything is enrolled: of a folder of people none is left over because the name of another is none.
-    if (values.entry === undefined) for (const { name, unreadable } of photos) if (unreadable === undefined) entryName(name);
-    const common: Omit<Details, 'name'> = {
+    const shared = {
       list: values.list,
-      kind,
       actor: io.user,
       ...present({
         entryId: values.entry,
-        pick: numberOption(values.face, 'face', { min: 1, max: 1000, whole: true }),
-        acceptQuality: values['accept-quality'],
-        negative: values.negative,
         notes: values.notes,
         reason: values.reason,
         expiresAt: values.expires === undefined ? undefined : parseExpiry(values.expires, io.clock.now(), io.timeZone),
         threshold: numberOption(values.threshold, 'threshold', { min: 0, max: 1 }),
+      }),
+    };
+    if (values.text !== undefined) {
+      const text = tidyDescription(values.text);
+      const name = entryName(values.name ?? text);
+      return await withStore(values, io, services, async (control) => {
+        const result = await control.call('watchlist.describe', { ...shared, text, name }, io.signal);
+        if (values.json === true) io.out(JSON.stringify(result));
+        else sayDescribed(text, result, io);
+        return 0;
+      });
+    }
+    const photos = (await Promise.all(positionals.map((path) => photosAt(path, values.name)))).flat();
+    // Before anything is enrolled: of a folder of people none is left over because the name of another is none.
+    if (values.entry === undefined) for (const { name, unreadable } of photos) if (unreadable === undefined) entryName(name);
+    const common: Omit<Details, 'name'> = {
+      ...shared,
+      kind,
+      ...present({
+        pick: numberOption(values.face, 'face', { min: 1, max: 1000, whole: true }),
+        acceptQuality: values['accept-quality'],
+        negative: values.negative,
       }),
     };
     return await withStore(values, io, services, async (control) => {
@@ -191,6 +220,11 @@ function say(path: string, result: EnrolView | SightlineError, io: CommandIo): v
   const { entry, reference, warnings } = result;
   io.out(`${path}: enrolled as ${entry.name} (${entry.list}), quality ${reference.quality.toFixed(2)}, entry ${entry.id}`);
   for (const warning of warnings) io.say(`${path}: warning: ${warning}`);
+}
+
+function sayDescribed(text: string, { entry, warnings }: EnrolView, io: CommandIo): void {
+  io.out(`${JSON.stringify(text)}: enrolled as ${entry.name} (${entry.list}), entry ${entry.id}`);
+  for (const warning of warnings) io.say(`${JSON.stringify(text)}: warning: ${warning}`);
 }
 
 function asJson(path: string, result: EnrolView | SightlineError): object {

@@ -2,7 +2,8 @@ import { createReadStream } from 'node:fs';
 import { mkdir, open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { type Control, type EntryView, parsePortableEntry } from '../core/control.ts';
+import { type Control, type EntryView, parsePortableEntry, type ReferenceSummary } from '../core/control.ts';
+import { descriptionMeaning } from '../core/descriptions.ts';
 import { isSystemError, SightlineError } from '../core/errors.ts';
 import { type Command, type CommandIo, noPositionals, onlyPositional, parse, present, usage } from './command.ts';
 import { sessionHelp, sessionOptions, withStore } from './session.ts';
@@ -23,7 +24,7 @@ ENTRY is the id of an entry, or its name where only one has it.
 
   show      with --save its pictures are written to DIR
   remove    erases the entry with everything that is of it: pictures, vectors, snapshots, clips, rows;
-            --picture erases one of its pictures only
+            --picture erases one of its pictures or descriptions only
   export    entries with their pictures, one a line, readable by the owner only; the file holds biometric data
   import    adds what is not there yet
 
@@ -110,7 +111,15 @@ ${sessionHelp}`,
 
 function row({ entry, references }: EntryView, io: CommandIo): string[] {
   const expires = entry.expiresAt === undefined ? '' : `until ${dateTime(entry.expiresAt, io.timeZone)}`;
-  return [entry.name, entry.list, entry.kind, count(references.length, 'picture'), expires, entry.id];
+  const known =
+    entry.kind === 'description'
+      ? `${references.map(quoted).join(' or ')} (${descriptionMeaning})`
+      : count(references.length, 'picture');
+  return [entry.name, entry.list, entry.kind, known, expires, entry.id];
+}
+
+function quoted({ text }: ReferenceSummary): string {
+  return JSON.stringify(text ?? '');
 }
 
 function details({ entry, references }: EntryView, io: CommandIo): string[] {
@@ -125,20 +134,29 @@ function details({ entry, references }: EntryView, io: CommandIo): string[] {
     ['threshold', entry.threshold === undefined ? '' : String(entry.threshold)],
     ['reason', entry.reason],
     ['notes', entry.notes],
+    ['meaning', entry.kind === 'description' ? descriptionMeaning : ''],
   ];
-  const pictures = references.map((reference) => [
-    'picture',
-    reference.id,
-    reference.source,
-    `quality ${reference.quality.toFixed(2)}`,
-    [reference.negative ? 'negative' : '', reference.accepted ? 'accepted despite its quality' : ''].filter(Boolean).join(', '),
-  ]);
-  return [...table(rows.filter(([, value]) => value !== '')), ...table(pictures)];
+  const words = references
+    .filter(({ text }) => text !== undefined)
+    .map((reference) => ['description', reference.id, quoted(reference)]);
+  const pictures = references
+    .filter(({ text }) => text === undefined)
+    .map((reference) => [
+      'picture',
+      reference.id,
+      reference.source,
+      `quality ${reference.quality.toFixed(2)}`,
+      [reference.negative ? 'negative' : '', reference.accepted ? 'accepted despite its quality' : '']
+        .filter(Boolean)
+        .join(', '),
+    ]);
+  return [...table(rows.filter(([, value]) => value !== '')), ...table(pictures), ...table(words)];
 }
 
 async function savePictures(control: Control, view: EntryView, folder: string, io: CommandIo): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  for (const { id } of view.references) {
+  for (const { id, text } of view.references) {
+    if (text !== undefined) continue;
     const { jpegBase64 } = await control.call('watchlist.image', { referenceId: id }, io.signal);
     await writeFile(join(folder, `${id}.jpg`), Buffer.from(jpegBase64, 'base64'), { mode: 0o600 });
   }

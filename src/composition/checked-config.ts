@@ -85,10 +85,11 @@ export function modelFacts(repository: string, description: ModelDescription): M
     return { kind: 'detector', labels, landmarks, ...weights };
   }
   if (role === 'text_embedder') {
-    createTextEmbedder(description, notToBeRun, notToBeRun);
-    return { kind: 'text', labels: [], landmarks: false, ...weights };
+    const { space } = createTextEmbedder(description, notToBeRun, notToBeRun);
+    return { kind: 'text', labels: [], landmarks: false, space, ...weights };
   }
-  return { kind: createEmbedder(description, notToBeRun).kind, labels: [], landmarks: false, ...weights };
+  const { kind, space } = createEmbedder(description, notToBeRun);
+  return { kind, labels: [], landmarks: false, space, ...weights };
 }
 
 function missingWeights(repository: string, description: ModelDescription): string | undefined {

@@ -102,6 +102,10 @@ export function createControlHandlers({ keep, running, users, now }: ControlPart
       );
       return { entry, reference: summary(reference), warnings };
     },
+    'watchlist.describe': async (request, signal) => {
+      const { entry, reference, warnings } = await watchlist.describe(request, signal);
+      return { entry, reference: summary(reference), warnings };
+    },
     'watchlist.list': async ({ list }) => ({
       entries: watchlist
         .list()

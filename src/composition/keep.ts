@@ -7,12 +7,14 @@ import type { Embedder, Thresholds } from '../core/models.ts';
 import { Scope } from '../core/scope.ts';
 import { refuseServed } from '../core/socket-file.ts';
 import type { EntryRecord, Store } from '../core/store.ts';
+import type { MatchKind } from '../core/types.ts';
 import { startEngine } from '../inference/engine.ts';
 import { startImageDecoding } from '../models/image.ts';
 import { startStore } from '../store/store.ts';
 import type { Space } from '../watchlist/spaces.ts';
 import { startWatchlist, type Watchlist } from '../watchlist/watchlist.ts';
 import { type ClipFiles, createClipFiles } from './clip-files.ts';
+import { createDescriptions } from './descriptions.ts';
 import { type Erasing, startErasing } from './erasing.ts';
 import { createRecognition, type Recognition } from './recognition.ts';
 
@@ -22,6 +24,8 @@ export interface Keep extends AsyncDisposable {
   readonly engine: InferenceEngine;
   readonly recognition: Recognition;
   readonly watchlist: Watchlist;
+  /** As the configuration says, or the models. */
+  thresholds(config: Config['models']): Readonly<Record<MatchKind, Thresholds>>;
   readonly erasing: Erasing;
   readonly clips: ClipFiles;
   /** Called with entries that are no longer matched, before they are erased. */
@@ -54,6 +58,7 @@ export async function startKeep(config: Config, ctx: Context): Promise<Keep> {
     const [store, engine] = [stored.value, started.value];
     const erasing = scope.use('erasing', await startErasing(store.clock, ctx));
     const recognition = scope.use('recognition', await createRecognition(config.models, engine, ctx));
+    const descriptions = await createDescriptions(config, recognition.embedders.appearance, engine, ctx);
     let removed: (entry: EntryRecord) => void = () => {};
     let erased = () => {};
     let beforeErase: (entryId: string) => Promise<void> = async () => {};
@@ -85,9 +90,11 @@ export async function startKeep(config: Config, ctx: Context): Promise<Keep> {
           spaces: {
             ...(face === undefined ? {} : { face: spaceOf(face, thresholds.face) }),
             ...(appearance === undefined ? {} : { appearance: spaceOf(appearance, thresholds.appearance) }),
+            ...(descriptions.space === undefined ? {} : { description: descriptions.space }),
           },
-          noSpace: recognition.noModels,
+          noSpace: (kind) => (kind === 'description' ? descriptions.missing : recognition.noModels(kind)),
           photos: recognition.photos,
+          descriptions: descriptions.tools,
           audit: (row) => store.audit.add(row),
           onRemove: (entry) => removed(entry),
           mayExpire: erasing.allowed,
@@ -101,6 +108,7 @@ export async function startKeep(config: Config, ctx: Context): Promise<Keep> {
       engine,
       recognition,
       watchlist,
+      thresholds: (models) => ({ ...recognition.thresholds(models), description: descriptions.thresholds(models) }),
       clips,
       onRemove: (listener) => {
         removed = listener;

@@ -4,7 +4,7 @@ import type { PartState } from '../core/control.ts';
 import { errorText, isAbort, isSightlineError, SightlineError } from '../core/errors.ts';
 import type { InferenceEngine, InferOptions } from '../core/inference.ts';
 import type { Embedder, Thresholds } from '../core/models.ts';
-import type { Candidate, Embedding, MatchKind } from '../core/types.ts';
+import type { Candidate, CropKind, Embedding } from '../core/types.ts';
 import { createBatcher } from '../inference/batcher.ts';
 import { type CropEmbedder, createCropEmbedder } from '../models/embed-crops.ts';
 import { createDetector, createEmbedder } from '../models/kinds.ts';
@@ -13,11 +13,11 @@ import { createPhotoTools, type PhotoTools } from '../models/photo-tools.ts';
 /** The models that the daemon itself uses: embedders for crops, detectors for photos. */
 export interface Recognition extends Disposable {
   /** Absent where the repository has none that serves: of a kind that no camera compares, for the others are checked before. */
-  readonly embedders: Readonly<Partial<Record<MatchKind, Embedder>>>;
+  readonly embedders: Readonly<Partial<Record<CropKind, Embedder>>>;
   /** Which models are missing for a kind, all of them: `model.missing`, or `model.invalid` where the first is there and cannot serve. */
-  readonly noModels: (kind: MatchKind) => SightlineError;
+  readonly noModels: (kind: CropKind) => SightlineError;
   /** The embedders' thresholds with what the configuration says instead; without an embedder nothing is ever like anything. */
-  thresholds(config: Config['models']): Readonly<Record<MatchKind, Thresholds>>;
+  thresholds(config: Config['models']): Readonly<Record<CropKind, Thresholds>>;
   readonly photos: PhotoTools;
   /**
    * For the slow loop: in order, undefined where a crop gave none. A run that fails as a whole is counted and gives none at all, or `later`
@@ -25,13 +25,13 @@ export interface Recognition extends Disposable {
    */
   embed(batch: readonly Candidate[], signal: AbortSignal): Promise<readonly (Embedding | 'later' | undefined)[]>;
   /** Loads ahead what `kinds` need; what cannot be is said by `parts` and tried again, every half minute and with the next request. */
-  warm(kinds: readonly MatchKind[]): Promise<void>;
+  warm(kinds: readonly CropKind[]): Promise<void>;
   parts(): readonly PartState[];
 }
 
 /** What is compared of the subject of a photo. */
-const compared = { face: 'face', body: 'appearance' } as const satisfies Record<string, MatchKind>;
-const kinds: readonly MatchKind[] = ['face', 'appearance'];
+const compared = { face: 'face', body: 'appearance' } as const satisfies Record<string, CropKind>;
+const kinds: readonly CropKind[] = ['face', 'appearance'];
 /** A crop that waited longer is worth less than the track's next one. */
 const liveDeadlineMs = 2000;
 /** A person waits for an enrolment, the first one perhaps for the model to load. */
@@ -51,9 +51,9 @@ const nothing: Thresholds = { open: 1, keep: 1, margin: 1 };
 export async function createRecognition(config: Config['models'], engine: InferenceEngine, ctx: Context): Promise<Recognition> {
   const failedRuns = ctx.metrics.counter('sightline_embed_failures_total', 'Embedding runs that failed as a whole', ['kind']);
   /** By kind and by the setting that names them: models that cannot serve. */
-  const lacking: Record<MatchKind, Map<string, SightlineError>> = { face: new Map(), appearance: new Map() };
+  const lacking: Record<CropKind, Map<string, SightlineError>> = { face: new Map(), appearance: new Map() };
 
-  async function found<T>(kind: MatchKind, setting: keyof Config['models'], make: () => Promise<T>): Promise<T | undefined> {
+  async function found<T>(kind: CropKind, setting: keyof Config['models'], make: () => Promise<T>): Promise<T | undefined> {
     try {
       return await make();
     } catch (error) {
@@ -63,7 +63,7 @@ export async function createRecognition(config: Config['models'], engine: Infere
     }
   }
 
-  const embedder = (kind: MatchKind) =>
+  const embedder = (kind: CropKind) =>
     found(kind, kind, async () => {
       const model = config[kind];
       const description = await engine.describe(model);
@@ -75,16 +75,16 @@ export async function createRecognition(config: Config['models'], engine: Infere
         details: { model, kind: made.kind },
       });
     });
-  const detector = (kind: MatchKind, setting: 'enrolment' | 'enrolmentBody') =>
+  const detector = (kind: CropKind, setting: 'enrolment' | 'enrolmentBody') =>
     found(kind, setting, async () => createDetector(await engine.describe(config[setting]), engine.infer));
   const embedders = { face: await embedder('face'), appearance: await embedder('appearance') };
   const detectors = { face: await detector('face', 'enrolment'), appearance: await detector('appearance', 'enrolmentBody') };
-  const croppers: Record<MatchKind, CropEmbedder | undefined> = {
+  const croppers: Record<CropKind, CropEmbedder | undefined> = {
     face: embedders.face && createCropEmbedder(embedders.face, ctx),
     appearance: embedders.appearance && createCropEmbedder(embedders.appearance, ctx),
   };
 
-  function noModels(kind: MatchKind): SightlineError {
+  function noModels(kind: CropKind): SightlineError {
     const [first, ...others] = lacking[kind];
     const all = first === undefined ? [] : [first, ...others];
     const what = kind === 'face' ? 'faces' : 'bodies';
@@ -96,23 +96,23 @@ export async function createRecognition(config: Config['models'], engine: Infere
     );
   }
 
-  function there<T>(kind: MatchKind, part: T | undefined): T {
+  function there<T>(kind: CropKind, part: T | undefined): T {
     if (part === undefined) throw noModels(kind);
     return part;
   }
 
   /** Why embedders cannot be used. */
-  const unavailable = new Map<MatchKind, string>();
+  const unavailable = new Map<CropKind, string>();
   /** Runs since the last good vector that gave nothing usable, and why the latest did not. */
-  const bad = new Map<MatchKind, { readonly runs: number; readonly reason: string; readonly atMs: number }>();
-  const mendedMs: Record<MatchKind, number> = { face: Number.NEGATIVE_INFINITY, appearance: Number.NEGATIVE_INFINITY };
+  const bad = new Map<CropKind, { readonly runs: number; readonly reason: string; readonly atMs: number }>();
+  const mendedMs: Record<CropKind, number> = { face: Number.NEGATIVE_INFINITY, appearance: Number.NEGATIVE_INFINITY };
 
   function options(stream: string, withinMs: number, priority: 'live' | 'background', signal: AbortSignal): InferOptions {
     return { signal, deadlineMs: ctx.clock.mono() + withinMs, stream, priority };
   }
 
   async function embedKind(
-    kind: MatchKind,
+    kind: CropKind,
     batch: readonly Candidate[],
     signal: AbortSignal,
   ): Promise<readonly (Embedding | 'later' | undefined)[]> {
@@ -145,18 +145,18 @@ export async function createRecognition(config: Config['models'], engine: Infere
     }
   }
 
-  function mend(kind: MatchKind): void {
+  function mend(kind: CropKind): void {
     const nowMs = ctx.clock.mono();
     if (nowMs < mendedMs[kind] + mendEveryMs) return;
     mendedMs[kind] = nowMs;
     void warm([kind]);
   }
 
-  function sayFailed(kind: MatchKind, error: unknown): void {
+  function sayFailed(kind: CropKind, error: unknown): void {
     ctx.log.error({ kind, model: config[kind], err: error }, 'crops cannot be embedded');
   }
 
-  function gaveNothing(kind: MatchKind, error: unknown): void {
+  function gaveNothing(kind: CropKind, error: unknown): void {
     failedRuns.inc({ kind });
     const before = useless(kind);
     bad.set(kind, { runs: (bad.get(kind)?.runs ?? 0) + 1, reason: errorText(error), atMs: ctx.clock.mono() });
@@ -164,13 +164,13 @@ export async function createRecognition(config: Config['models'], engine: Infere
   }
 
   /** Why an embedder that runs is of no use; undefined while it may be. */
-  function useless(kind: MatchKind): string | undefined {
+  function useless(kind: CropKind): string | undefined {
     const known = bad.get(kind);
     if (known === undefined || known.runs < uselessRuns) return undefined;
     return ctx.clock.mono() < known.atMs + evidenceMs ? known.reason : undefined;
   }
 
-  async function warm(wanted: readonly MatchKind[]): Promise<void> {
+  async function warm(wanted: readonly CropKind[]): Promise<void> {
     for (const kind of wanted) {
       try {
         // What was of no use is judged anew once it is another.
@@ -190,7 +190,7 @@ export async function createRecognition(config: Config['models'], engine: Infere
     }
   }
 
-  function uselessOnes(): (readonly [MatchKind, string])[] {
+  function uselessOnes(): (readonly [CropKind, string])[] {
     return kinds.flatMap((kind) => {
       const reason = useless(kind);
       return reason === undefined ? [] : [[kind, reason]];
@@ -198,7 +198,7 @@ export async function createRecognition(config: Config['models'], engine: Infere
   }
 
   /** Embedders that wait for the engine, or for a server, to come back. */
-  function withoutEngine(): (readonly [MatchKind, string])[] {
+  function withoutEngine(): (readonly [CropKind, string])[] {
     const states = engine.states();
     return kinds.flatMap((kind) => {
       const state = states.find(({ model }) => model === embedders[kind]?.model);
@@ -224,7 +224,7 @@ export async function createRecognition(config: Config['models'], engine: Infere
     },
     noModels,
     thresholds: ({ thresholds }) => {
-      const merged = (kind: MatchKind): Thresholds => {
+      const merged = (kind: CropKind): Thresholds => {
         const { open, keep, margin } = thresholds[kind];
         const own = embedders[kind]?.thresholds ?? nothing;
         const opens = open ?? own.open;
@@ -238,7 +238,7 @@ export async function createRecognition(config: Config['models'], engine: Infere
       options: (signal) => options('enrolment', photoDeadlineMs, 'background', signal),
     }),
     embed: async (batch, signal) => {
-      const of = (kind: MatchKind) => batch.filter((candidate) => candidate.kind === kind);
+      const of = (kind: CropKind) => batch.filter((candidate) => candidate.kind === kind);
       const [faces, bodies] = await Promise.all([
         embedKind('face', of('face'), signal),
         embedKind('appearance', of('appearance'), signal),

@@ -1,9 +1,10 @@
 import type { Bridge, BridgeWorker } from '../bridge/server.ts';
 import type { Config, ListConfig } from '../config/schema.ts';
 import type { PartState } from '../core/control.ts';
+import { descriptionMeaning } from '../core/descriptions.ts';
 import type { Metrics } from '../core/metrics.ts';
 import { nobodyColour, severityColours } from '../core/severity-colours.ts';
-import type { CameraId, TrackRef } from '../core/types.ts';
+import type { CameraId, MatchKind, TrackRef } from '../core/types.ts';
 import type { WorkerStats } from '../gen/sightline/bridge/v1/bridge.ts';
 import type { WorkerLink } from '../workers/life.ts';
 import type { WorkerCamera } from '../workers/plan.ts';
@@ -14,7 +15,13 @@ export interface DaemonLink extends WorkerLink {
   /** What is known of a track, for its crop policy and for drawing. */
   label(
     track: TrackRef,
-    label: { readonly decided: boolean; readonly text: string; readonly score: number; readonly list?: string },
+    label: {
+      readonly decided: boolean;
+      readonly text: string;
+      readonly score: number;
+      readonly list?: string;
+      readonly kind?: MatchKind;
+    },
     lists: Readonly<Record<string, ListConfig>>,
   ): void;
   /** Whether somebody watches the camera's annotated video. Said again to whichever worker has the camera next. */
@@ -141,8 +148,9 @@ export function createWorkerLink(
         },
       };
     },
-    label: ({ camera, epoch, trackId }, { decided, text, score, list }, lists) => {
+    label: ({ camera, epoch, trackId }, { decided, text: name, score, list, kind }, lists) => {
       const colour = colourOf(list, lists);
+      const text = kind === 'description' ? `${name}: ${descriptionMeaning}` : name;
       workerOf.get(camera)?.send({
         $case: 'labels',
         value: { camera, epoch, labels: [{ trackId, decided, text, colour, score }] },

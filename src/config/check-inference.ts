@@ -1,6 +1,6 @@
 import { isLoopback } from '../core/loopback.ts';
 import { readTritonUrl } from '../core/triton-url.ts';
-import type { MatchKind } from '../core/types.ts';
+import type { CropKind } from '../core/types.ts';
 import type { Config } from './schema.ts';
 import type { SettingPath } from './settings.ts';
 
@@ -39,15 +39,20 @@ export function checkInference({ config, lookups, refuse, warn }: InferenceCheck
     );
 }
 
-/** Models that cameras look with, and those that what they recognise is compared and enrolled with. */
-export function modelsInUse({ cameras, models }: Pick<Config, 'cameras' | 'models'>): readonly string[] {
+/** Models that cameras look with, and those that what they recognise is compared and enrolled with, in pictures or words. */
+export function modelsInUse({
+  cameras,
+  models,
+  watchlist,
+}: Pick<Config, 'cameras' | 'models' | 'watchlist'>): readonly string[] {
   const used = Object.values(cameras);
   const detectors = used.flatMap(({ detect }) => detect.map(({ model }) => model));
-  const recognises = (kind: MatchKind) => used.some(({ recognise }) => recognise.includes(kind));
+  const recognises = (kind: CropKind) => used.some(({ recognise }) => recognise.includes(kind));
   const all = [
     ...detectors,
     ...(recognises('face') ? [models.face, models.enrolment] : []),
     ...(recognises('appearance') ? [models.appearance, models.enrolmentBody] : []),
+    ...(watchlist.text ? [models.appearance, models.text] : []),
   ];
   return [...new Set(all)];
 }

@@ -1,6 +1,6 @@
 import { isLoopback } from '../core/loopback.ts';
 import { nearest } from '../core/nearest.ts';
-import type { MatchKind } from '../core/types.ts';
+import { type CropKind, matchKinds } from '../core/types.ts';
 import { checkInference } from './check-inference.ts';
 import { type ConfigIssue, inFileOrder } from './issues.ts';
 import type { CameraConfig, Config, DetectConfig, RuleConfig } from './schema.ts';
@@ -13,11 +13,13 @@ import type { SettingPath } from './settings.ts';
 
 /** What the check needs to know of a model in the repository. */
 export interface ModelFacts {
-  readonly kind: 'detector' | 'text' | MatchKind;
+  readonly kind: 'detector' | 'text' | CropKind;
   /** Classes of a detector, in its own words. */
   readonly labels: readonly string[];
   /** Whether a detector gives the five points that face embedders need. */
   readonly landmarks: boolean;
+  /** Embedding space of an embedder. */
+  readonly space?: string;
   /** Why the embedded engine cannot run it yet: its weights are not there. */
   readonly missing?: string;
 }
@@ -166,9 +168,9 @@ function lacks(lookups: CheckLookups, name: string, wants?: string): string {
   return `the model repository has no ${name}${wants === undefined ? '' : `, ${wants}`}; ${known(lookups, name)}`;
 }
 
-const things: Readonly<Record<MatchKind, string>> = { face: 'faces', appearance: 'bodies' };
+const things: Readonly<Record<CropKind, string>> = { face: 'faces', appearance: 'bodies' };
 
-function comparing({ cameras }: Config, kind: MatchKind): string {
+function comparing({ cameras }: Config, kind: CropKind): string {
   return Object.keys(cameras)
     .filter((name) => cameras[name]?.recognise.includes(kind))
     .join(', ');
@@ -239,14 +241,14 @@ function checkFeeding({ lookups, refuse }: Check, camera: CameraConfig, path: Se
 function checkModels(check: Check): void {
   const { config, lookups, refuse, warn } = check;
   const used = new Set(Object.values(config.cameras).flatMap((camera) => camera.recognise));
-  for (const kind of ['face', 'appearance'] as const) {
+  for (const kind of matchKinds) {
     const { open, keep } = config.models.thresholds[kind];
     if (open !== undefined && keep !== undefined && keep > open)
       refuse(
         ['models', 'thresholds', kind, 'keep'],
         `${keep} is above open (${open}): an episode would be harder to keep than to open`,
       );
-    if (!used.has(kind)) continue;
+    if (kind === 'description' || !used.has(kind)) continue;
     const model = config.models[kind];
     const facts = lookups.describeModel(model);
     if (facts === undefined)
@@ -257,10 +259,11 @@ function checkModels(check: Check): void {
     if (facts?.kind === kind && missing !== undefined) warn(['models', kind], `nobody is recognised yet: ${missing}`);
   }
   checkEnrolment(check, used);
+  checkDescriptions(check);
 }
 
 /** Detectors for photos are needed for the kinds that some camera compares. */
-function checkEnrolment(check: Check, used: ReadonlySet<MatchKind>): void {
+function checkEnrolment(check: Check, used: ReadonlySet<CropKind>): void {
   const { config, lookups, refuse, warn } = check;
   const detectors = [
     { kind: 'face', key: 'enrolment', does: 'gives no five points; expected a face detector such as centerface or yunet' },
@@ -276,6 +279,39 @@ function checkEnrolment(check: Check, used: ReadonlySet<MatchKind>): void {
     const missing = missingWeights(check, model);
     if (suits === true && missing !== undefined) warn(['models', key], `nobody can be enrolled yet: ${missing}`);
   }
+}
+
+/** Whether entries described in words can be compared with anything. */
+function checkDescriptions(check: Check): void {
+  const { config, lookups, refuse, warn } = check;
+  if (!config.watchlist.text) return;
+  const { appearance, text } = config.models;
+  const pictures = lookups.describeModel(appearance);
+  const words = lookups.describeModel(text);
+  if (words === undefined) refuse(['models', 'text'], lacks(lookups, text, 'which watchlist.text needs'));
+  else if (words.kind !== 'text')
+    refuse(
+      ['models', 'text'],
+      `${text} is of kind ${words.kind}; watchlist.text needs an embedder of texts, such as clip_text`,
+    );
+  const missing = missingWeights(check, text);
+  if (words?.kind === 'text' && missing !== undefined) warn(['models', 'text'], `nobody can be described yet: ${missing}`);
+  const compares = Object.values(config.cameras).some(({ recognise }) => recognise.includes('appearance'));
+  if (!compares)
+    warn(
+      ['watchlist', 'text'],
+      'no camera compares bodies, so no description is ever matched; add appearance to cameras.*.recognise',
+    );
+  if (pictures === undefined) {
+    // Where a camera compares bodies this is said already.
+    if (!compares) refuse(['models', 'appearance'], lacks(lookups, appearance, 'which watchlist.text needs'));
+    return;
+  }
+  if (words?.kind !== 'text' || pictures.space === undefined || pictures.space === words.space) return;
+  refuse(
+    ['models', 'appearance'],
+    `${appearance} gives vectors of ${pictures.space}, ${text} those of ${words.space}, and these cannot be compared; for watchlist.text set an embedder of the same space, such as clip_visual for clip_text, or set watchlist.text to false`,
+  );
 }
 
 function checkBroker({ config: { mqtt, http }, lookups, refuse, warn }: Check): void {
@@ -329,8 +365,8 @@ function checkSubject(check: Check, { when }: RuleConfig, path: SettingPath): vo
       if (when[other].length > 0)
         refuse([...path, other], 'cannot stand beside unknown: a rule is about entries or about unknown faces');
     if (when.minScore !== undefined) refuse([...path, 'minScore'], 'cannot stand beside unknown: an unknown face has no score');
-    if (when.kinds.includes('appearance'))
-      refuse([...path, 'kinds'], 'cannot hold appearance beside unknown: only faces can be unknown');
+    for (const kind of when.kinds)
+      if (kind !== 'face') refuse([...path, 'kinds'], `cannot hold ${kind} beside unknown: only faces can be unknown`);
     if (cameras.length > 0 && !recognised.has('face')) refuse([...path, 'unknown'], 'needs a camera that recognises face');
     return;
   }
@@ -339,7 +375,10 @@ function checkSubject(check: Check, { when }: RuleConfig, path: SettingPath): vo
     refuse([...path, 'lists'], 'holds ignore lists only, which never alert; name a watch list');
   if (cameras.length === 0) return;
   for (const [index, kind] of when.kinds.entries())
-    if (!recognised.has(kind)) refuse([...path, 'kinds', index], `no camera of this rule recognises ${kind}`);
+    if (kind === 'description' && !config.watchlist.text)
+      refuse([...path, 'kinds', index], 'nothing is compared with descriptions; set watchlist.text to true');
+    else if (!recognised.has(kind === 'description' ? 'appearance' : kind))
+      refuse([...path, 'kinds', index], `no camera of this rule recognises ${kind}`);
 }
 
 function checkPlace(check: Check, { when }: RuleConfig, path: SettingPath): void {

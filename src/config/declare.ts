@@ -49,6 +49,8 @@ export function section<T extends z.ZodType>(schema: T, description: string): T 
   return schema;
 }
 
+export const fraction = z.number().min(0).max(1);
+
 /** A duration in the file, milliseconds in the program. */
 export function duration(options: { min?: string; max?: string } = {}) {
   const min = parseDuration(options.min ?? '0s') ?? 0;

@@ -1,17 +1,18 @@
 import { z } from 'zod';
 import { readTritonUrl, tritonUrlForms } from '../core/triton-url.ts';
-import { duration, oneOrMore, section, setting, worded } from './declare.ts';
+import { cropKinds, matchKinds } from '../core/types.ts';
+import { duration, fraction, oneOrMore, section, setting, worded } from './declare.ts';
+import { models } from './schema-models.ts';
 
 /**
  * Every setting once: type, range, default, one sentence, and what a reload does to it. Types, defaults, `config/schema.json`,
- * `docs/configuration.md` and `config/sightline.example.yaml` follow from this file.
+ * `docs/configuration.md` and `config/sightline.example.yaml` follow from this file and `schema-models.ts`.
  */
 
 const name = worded(
   z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/),
   'a name of 1 to 64 of a-z, 0-9, _ and -, beginning with a letter or digit',
 );
-const fraction = z.number().min(0).max(1);
 const corner = worded(z.tuple([fraction, fraction]), 'a corner [x, y], both from 0 to 1');
 const polygon = worded(z.array(corner).min(3).max(64), 'a polygon of 3 to 64 corners [x, y], both from 0 to 1');
 export const severities = ['low', 'medium', 'high', 'critical'] as const;
@@ -146,7 +147,7 @@ const camera = z.strictObject({
     'Detectors of this camera.',
   ),
   recognise: setting(
-    z.array(z.enum(['face', 'appearance'])).default(['face']),
+    z.array(z.enum(cropKinds)).default(['face']),
     'camera',
     'What is compared with the watchlist; each needs a detector that feeds it.',
   ),
@@ -233,7 +234,7 @@ const rule = z.strictObject({
           'Instead of entries: a usable face that matched nobody for this long.',
           { example: '10s' },
         ),
-        kinds: setting(z.array(z.enum(['face', 'appearance'])).default([]), 'live', 'Kinds of match that count; empty: both.'),
+        kinds: setting(z.array(z.enum(matchKinds)).default([]), 'live', 'Kinds of match that count; empty: all.'),
         cameras: setting(z.array(name).default([]), 'live', 'Cameras; empty: all.', { example: ['lobby'] }),
         zones: setting(z.array(name).default([]), 'live', 'Zones of those cameras; empty: anywhere.', { example: ['door'] }),
         dwell: setting(duration({ max: '1h' }).prefault('0s'), 'live', 'Only after this long inside the zone.'),
@@ -401,21 +402,6 @@ const media = z.strictObject({
   ),
 });
 
-const threshold = z.strictObject({
-  open: setting(
-    fraction.optional(),
-    'live',
-    "Cosine from which a sighting speaks for an entry; absent: the model's calibrated default.",
-    { example: 0.5 },
-  ),
-  keep: setting(fraction.optional(), 'live', "Cosine that keeps an open episode; absent: the model's default.", {
-    example: 0.4,
-  }),
-  margin: setting(fraction.optional(), 'live', "Least distance to the next entry; absent: the model's default.", {
-    example: 0.05,
-  }),
-});
-
 const tritonUrl = worded(
   z.string().refine((text) => readTritonUrl(text) !== undefined),
   `a Triton server as ${tritonUrlForms}`,
@@ -483,26 +469,7 @@ export const configSchema = z.strictObject({
       .prefault({}),
     'Who runs the networks.',
   ),
-  models: section(
-    z
-      .strictObject({
-        face: setting(z.string().min(1).default('face_embed'), 'daemon', 'Embedder for faces.'),
-        appearance: setting(z.string().min(1).default('person_embed'), 'daemon', 'Embedder for bodies and clothes.'),
-        enrolment: setting(z.string().min(1).default('centerface'), 'daemon', 'Face detector for photos.'),
-        enrolmentBody: setting(z.string().min(1).default('yolox_nano'), 'daemon', 'Person detector for photos of bodies.'),
-        thresholds: section(
-          z
-            .strictObject({
-              face: section(threshold.prefault({}), 'Of the embedder for faces.'),
-              appearance: section(threshold.prefault({}), 'Of the embedder for bodies and clothes.'),
-            })
-            .prefault({}),
-          'Instead of the calibrated thresholds of the embedders (docs/models.md).',
-        ),
-      })
-      .prefault({}),
-    'Which models are used for what.',
-  ),
+  models: section(models.prefault({}), 'Which models are used for what.'),
   mqtt: section(mqtt.prefault({}), 'Where alerts go.'),
   http: section(
     z
@@ -560,6 +527,18 @@ export const configSchema = z.strictObject({
     'Pictures of alerts.',
   ),
   retention: section(retention.prefault({}), 'How long what is kept. Unmatched crops and vectors are never on disk.'),
+  watchlist: section(
+    z
+      .strictObject({
+        text: setting(
+          z.boolean().default(false),
+          'daemon',
+          'Experimental: entries described in words (`sightline enroll --text`). What they match resembles a description; it is nobody in particular.',
+        ),
+      })
+      .prefault({}),
+    'What else may be on the lists.',
+  ),
   lists: section(z.record(name, list).default({}), 'Lists that entries belong to, by name.'),
   cameras: section(z.record(name, camera).default({}), 'Cameras, by name.'),
   alerting: section(alerting.prefault({}), 'When an alert begins, goes on and ends.'),

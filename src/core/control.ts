@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Alert, AlertEvent, AlertStep, LedgerRow } from './alerts.ts';
+import { longestDescription } from './descriptions.ts';
 import { SightlineError } from './errors.ts';
 import type { EntryRecord, ReferenceRecord } from './store.ts';
 import type { CameraState } from './types.ts';
@@ -79,7 +80,7 @@ const entry = z.strictObject({
   id,
   name: text,
   list: text,
-  kind: z.enum(['face', 'body']),
+  kind: z.enum(['face', 'body', 'description']),
   notes: note,
   reason: note,
   addedBy: z.string().max(200),
@@ -98,6 +99,8 @@ const portableReference = z.strictObject({
   accepted: z.boolean(),
   source: z.string().max(1000),
   addedAt: timeMs,
+  /** Words instead of a picture, which is then empty. */
+  text: z.string().min(1).max(longestDescription).exactOptional(),
   imageBase64: base64,
 });
 const portableEntry = z.strictObject({ entry, references: z.array(portableReference).max(1000) });
@@ -217,6 +220,23 @@ export const controlMethods = {
       actor,
     }),
     photoBody,
+  ),
+  /** An entry known by words alone. Errors: `text.refused`, `watchlist.unknown`, `control.request` while descriptions are off. */
+  'watchlist.describe': unary<EnrolView>()(
+    z.strictObject({
+      text: z
+        .string()
+        .min(1)
+        .max(2 * longestDescription),
+      name: text,
+      list: text,
+      entryId: text.exactOptional(),
+      notes: note.exactOptional(),
+      reason: note.exactOptional(),
+      expiresAt: timeMs.exactOptional(),
+      threshold: z.number().min(0).max(1).exactOptional(),
+      actor,
+    }),
   ),
   'watchlist.list': unary<{ readonly entries: readonly EntryView[] }>()(z.strictObject({ list: text.exactOptional() })),
   /** By id, or by name where one entry has it. */

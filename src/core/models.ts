@@ -1,5 +1,5 @@
 import type { InferOptions } from './inference.ts';
-import type { Box, FivePoints, MatchKind } from './types.ts';
+import type { Box, CropKind, FivePoints } from './types.ts';
 
 /** Detectors and embedders as their users see them; `models/` makes them from a model's description. */
 
@@ -63,7 +63,7 @@ export interface Thresholds {
 
 export interface Embedder {
   readonly model: string;
-  readonly kind: MatchKind;
+  readonly kind: CropKind;
   /** Name of the embedding space, e.g. `mobilefacenet@1`. */
   readonly space: string;
   readonly dimensions: number;

@@ -135,7 +135,8 @@ export interface EntryRecord {
   readonly id: string;
   readonly name: string;
   readonly list: string;
-  readonly kind: 'face' | 'body';
+  /** How it is known: by faces, by clothed bodies, or by words alone. */
+  readonly kind: 'face' | 'body' | 'description';
   readonly notes: string;
   readonly reason: string;
   readonly addedBy: string;
@@ -145,13 +146,15 @@ export interface EntryRecord {
   readonly threshold?: number;
 }
 
-/** One enrolled photo; `negative` examples lower matches of this entry that look more like them. */
+/** One enrolled photo or description; `negative` examples lower matches of this entry that look more like them. */
 export interface ReferenceRecord {
   readonly id: string;
   readonly entryId: string;
   readonly negative: boolean;
   readonly space: string;
   readonly vector: Float32Array;
+  /** What to look for, in words. Then there is no picture: `image` is empty, `box` is nowhere, `quality` is 1. */
+  readonly text?: string;
   /** JPEG of the enrolled crop. */
   readonly image: Uint8Array;
   /** The object in pixels of `image`, so that it can be embedded again; faces have their five points. */

@@ -5,8 +5,14 @@
 
 /** Key of a camera in the configuration. */
 export type CameraId = string;
-/** What was compared: a `face` match is a similarity of faces, an `appearance` match one of clothed bodies. Neither is an identification. */
-export const matchKinds = ['face', 'appearance'] as const;
+/** What a crop is embedded as. */
+export const cropKinds = ['face', 'appearance'] as const;
+export type CropKind = (typeof cropKinds)[number];
+/**
+ * What was compared: a `face` match is a similarity of faces, an `appearance` match one of clothed bodies, a `description` match one of
+ * a clothed body and words. None is an identification.
+ */
+export const matchKinds = [...cropKinds, 'description'] as const;
 export type MatchKind = (typeof matchKinds)[number];
 
 export interface Point {
@@ -143,7 +149,7 @@ export interface FrameMeta extends SourceEpoch {
 /** A track with a crop that deserves an embedding. */
 export interface Candidate {
   readonly track: TrackRef;
-  readonly kind: MatchKind;
+  readonly kind: CropKind;
   readonly crop: Crop;
   /** Where there are faces of others in `crop`. */
   readonly faces?: CropFaces;

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { descriptionMeaning } from '../core/descriptions.ts';
 import { type AnswerSpec, type AnyRoute, routeName } from './api/route.ts';
 import { createSchemaWriter, type Json, type SchemaWriter } from './json-schema.ts';
 import { problemMedia, problemSchema } from './problem.ts';
@@ -130,7 +131,7 @@ serves it as \`/api/v1/openapi.json\`; \`docs/asyncapi.json\` has MQTT, the live
   which is its midnight UTC.
 - **Pages.** \`{items, cursor}\`: the cursor gives the next page; the last one has none.
 - **Pictures and clips** have an \`ETag\`; clips take \`Range\`.
-- **A similarity, not an identification.** Show it as such wherever a name is shown.
+- **A similarity, not an identification.** Show it as such wherever a name is shown. Of kind \`description\` it is ${descriptionMeaning}.
 
 ## An example
 

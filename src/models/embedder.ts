@@ -2,7 +2,7 @@ import { SightlineError } from '../core/errors.ts';
 import type { Infer, InferOptions, ModelDescription, TensorContract } from '../core/inference.ts';
 import type { Embedder, EmbedInput, Thresholds } from '../core/models.ts';
 import { tensorMemory } from '../core/tensor-memory.ts';
-import type { MatchKind } from '../core/types.ts';
+import type { CropKind } from '../core/types.ts';
 import { fixedSize, imageInput } from './detector.ts';
 import type { Size } from './fit.ts';
 import type { Parameters } from './parameters.ts';
@@ -11,7 +11,7 @@ import { failed, floatOutput, inputTensor } from './tensors.ts';
 
 /** What tells one kind of embedder from another: how a crop fills its place in the input. */
 export interface EmbedderKind {
-  readonly kind: MatchKind;
+  readonly kind: CropKind;
   /** May throw `inference.failed` when the crop lacks what it needs. */
   prepare(input: EmbedInput, target: PixelTarget, format: PixelFormat): void;
 }

@@ -40,7 +40,7 @@ export function wholeOutput(
 }
 
 /** The error for a result that cannot be read: a shape that is not the contract's, or a value that is not finite. */
-export function failed(model: ModelDescription, message: string): SightlineError {
+export function failed(model: Pick<ModelDescription, 'name'>, message: string): SightlineError {
   return new SightlineError('inference.failed', `${model.name}: ${message}`, { details: { model: model.name } });
 }
 

@@ -1,4 +1,5 @@
 import type { AlertEvent, AlertStep } from '../core/alerts.ts';
+import { descriptionMeaning } from '../core/descriptions.ts';
 import type { Box, CameraId, CameraState, StageTimes } from '../core/types.ts';
 import { type AlertMessage, type CameraMessage, contractVersion, maxSteps, stageNames } from './topics.ts';
 
@@ -7,6 +8,7 @@ import { type AlertMessage, type CameraMessage, contractVersion, maxSteps, stage
 const meanings: Readonly<Record<AlertMessage['kind'], string>> = {
   face: 'a similarity of faces, not an identification',
   appearance: 'a similarity of bodies and clothes, not an identification',
+  description: `${descriptionMeaning}; not an identification`,
   unknown: 'a face that resembles nobody on the lists; not an identification',
 };
 

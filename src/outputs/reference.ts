@@ -192,6 +192,7 @@ ${Object.values(topics)
   A consumer that was away gets live messages from the broker only until they expire (MQTT 5); with MQTT 3.1.1 compare \`times.expires\`
   with your clock before acting.
 - **A similarity, not an identification.** \`score\` says how alike two pictures are. Show \`meaning\` wherever the name is shown.
+  With \`kind\` \`description\` it says how like words a body is: experimental, and about no person ([models.md](models.md)).
 - **States.** \`status\` and the camera states are retained and published again after every connect. \`status\` turns to offline at a clean
   stop, or by the last will when the connection is lost; until it is online again the camera states are old. A camera that was taken out of
   the configuration while the daemon was not running loses its retained state at the next start, provided that the daemon may subscribe to

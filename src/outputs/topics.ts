@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { CameraId } from '../core/types.ts';
+import { type CameraId, matchKinds } from '../core/types.ts';
 
 /**
  * The public contract on MQTT: every topic with its payload, quality of service, retention and expiry. `docs/mqtt.md` is
@@ -93,7 +93,11 @@ export const alertMessage = z.strictObject({
   durable: z.boolean().describe('False when the disk was full: a restart of the daemon forgets this alert.'),
   rule: z.string(),
   severity: z.enum(['low', 'medium', 'high', 'critical']),
-  kind: z.enum(['face', 'appearance', 'unknown']).describe('What was compared. unknown: a usable face that matched nobody.'),
+  kind: z
+    .enum([...matchKinds, 'unknown'])
+    .describe(
+      'What was compared. description: a body with words, which is experimental and about nobody in particular. unknown: a usable face that matched nobody.',
+    ),
   similarity: z.literal(true).describe('Always true: the score is a similarity, never an identification.'),
   meaning: z.string().describe('The same in words, to be shown beside the name.'),
   entry: z
@@ -101,10 +105,18 @@ export const alertMessage = z.strictObject({
     .optional()
     .describe('The entry of the watchlist; absent for unknown.'),
   episode: z.string().describe("One presence of one entry, across tracks and cameras; several rules' alerts may share it."),
-  score: z.number().describe('Cosine of the best reference, -1 to 1.'),
+  score: z
+    .number()
+    .describe('Cosine of the best reference, -1 to 1. Beside a description it is far lower than beside a picture.'),
   threshold: z.number().describe('Score from which a sighting speaks for the entry.'),
-  margin: z.number().describe('Score minus that of the next entry; where there is none, that counts as -1.'),
-  space: z.string().describe('Embedding space: model and version. Scores of different spaces do not compare.'),
+  margin: z
+    .number()
+    .describe('Score minus that of the next entry; where there is none, as beside a description, that counts as -1.'),
+  space: z
+    .string()
+    .describe(
+      'Embedding space: model and version. Scores of different spaces do not compare, nor do those of different kinds.',
+    ),
   top: z
     .array(z.strictObject({ entryId: z.string(), entryName: z.string(), list: z.string(), score: z.number() }))
     .describe('The best entries, by falling score; as many as `mqtt.topK` says.'),

@@ -266,6 +266,11 @@ export const migrations: readonly Migration[] = [
       UPDATE users SET last_seen_at = (SELECT max(last_seen_at) FROM sessions WHERE user = name);
     `,
   },
+  {
+    version: 6,
+    // Entries of kind description: words instead of a picture, which is then empty.
+    sql: 'ALTER TABLE entry_references ADD COLUMN text TEXT',
+  },
 ];
 
 /** `sightline.db.v1.bak`: the file as it was before it was taken beyond that version. */

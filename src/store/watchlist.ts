@@ -30,6 +30,7 @@ interface ReferenceRow {
   readonly source: string;
   readonly added_at: number;
   readonly geometry: string;
+  readonly text: string | null;
   readonly vector: Uint8Array;
 }
 
@@ -57,6 +58,7 @@ function toReference(row: ReferenceRow): ReferenceHead {
     accepted: row.accepted === 1,
     source: row.source,
     addedAt: row.added_at,
+    ...(row.text === null ? {} : { text: row.text }),
     ...(JSON.parse(row.geometry) as Pick<ReferenceRecord, 'box' | 'landmarks'>),
   };
 }
@@ -97,7 +99,7 @@ export function createWatchlist(
     'SELECT * FROM entries WHERE id NOT IN (SELECT entry_id FROM removals) ORDER BY added_at, id',
   );
   const references = db.prepare<[], ReferenceRow>(`
-    SELECT id, entry_id, negative, space, quality, accepted, source, added_at, geometry, vector
+    SELECT id, entry_id, negative, space, quality, accepted, source, added_at, geometry, text, vector
     FROM entry_references WHERE entry_id NOT IN (SELECT entry_id FROM removals) ORDER BY added_at, id`);
   const removals = db.prepare<[], EntryRow>(
     'SELECT entries.* FROM entries JOIN removals ON entry_id = entries.id ORDER BY added_at, id',
@@ -110,10 +112,10 @@ export function createWatchlist(
     ON CONFLICT (id) DO UPDATE SET name = @name, list = @list, kind = @kind, notes = @notes, reason = @reason,
       added_by = @addedBy, added_at = @addedAt, expires_at = @expiresAt, threshold = @threshold`);
   const putReference = db.prepare(`
-    INSERT INTO entry_references (id, entry_id, negative, space, quality, accepted, source, added_at, geometry, guard, vector, image)
-    VALUES (@id, @entryId, @negative, @space, @quality, @accepted, @source, @addedAt, @geometry, zeroblob(4096), @vector, @image)
+    INSERT INTO entry_references (id, entry_id, negative, space, quality, accepted, source, added_at, geometry, guard, text, vector, image)
+    VALUES (@id, @entryId, @negative, @space, @quality, @accepted, @source, @addedAt, @geometry, zeroblob(4096), @text, @vector, @image)
     ON CONFLICT (id) DO UPDATE SET negative = @negative, space = @space, quality = @quality, accepted = @accepted,
-      source = @source, geometry = @geometry, vector = @vector, image = @image`);
+      source = @source, geometry = @geometry, text = @text, vector = @vector, image = @image`);
   const putVector = db.prepare('UPDATE entry_references SET space = ?, vector = ? WHERE id = ?');
   const dropReference = db.prepare('DELETE FROM entry_references WHERE id = ?');
   const flag = db.prepare('INSERT OR IGNORE INTO flags (name) VALUES (?)');
@@ -213,6 +215,7 @@ export function createWatchlist(
             box: reference.box,
             ...(reference.landmarks === undefined ? {} : { landmarks: reference.landmarks }),
           }),
+          text: reference.text ?? null,
           vector: vectorBytes(reference.vector),
           image: Buffer.from(reference.image),
         });

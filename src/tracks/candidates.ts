@@ -1,5 +1,5 @@
 import type { CameraConfig } from '../config/schema.ts';
-import type { CameraId, Candidate, Detection, FrameMeta, MatchKind, TrackChange, TrackKey, TrackRef } from '../core/types.ts';
+import type { CameraId, Candidate, CropKind, Detection, FrameMeta, TrackChange, TrackKey, TrackRef } from '../core/types.ts';
 import { trackKey } from '../core/types.ts';
 import { createOtherFaces } from './other-faces.ts';
 
@@ -107,11 +107,11 @@ export function createCandidates(options: CandidatesOptions): Candidates {
 }
 
 /** Faces are compared as faces, persons by their appearance, other things not at all. */
-function kindOf(detection: Detection): MatchKind | undefined {
+function kindOf(detection: Detection): CropKind | undefined {
   if (detection.label === 'face') return 'face';
   return detection.label === 'person' ? 'appearance' : undefined;
 }
 
-function leastHeightPx(camera: CandidateCamera, kind: MatchKind): number {
+function leastHeightPx(camera: CandidateCamera, kind: CropKind): number {
   return kind === 'face' ? camera.crops.minFaceHeight : camera.crops.minBodyHeight;
 }

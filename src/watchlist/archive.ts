@@ -3,10 +3,10 @@ import type { PortableEntry, PortableReference } from '../core/control.ts';
 import { errorText, isAbort, isSightlineError, SightlineError } from '../core/errors.ts';
 import type { EntryRecord, ReferenceRecord, WatchlistStore } from '../core/store.ts';
 import type { Member, MemberReference } from './members.ts';
-import { embedPicture, type PhotoTools } from './photos.ts';
+import { type Embedders, embedReference } from './photos.ts';
 import type { Space } from './spaces.ts';
 
-/** The watchlist on its way to another machine: pictures instead of vectors, so that any embedder can take them in. */
+/** The watchlist on its way to another machine: pictures and words instead of vectors, so that any embedder can take them in. */
 
 function toPortable(reference: MemberReference, image: Uint8Array): PortableReference {
   const { space: _space, landmarks, ...portable } = reference;
@@ -50,7 +50,7 @@ export async function importEntry(
   { entry, references }: PortableEntry,
   before: Member | undefined,
   options: {
-    readonly photos: PhotoTools;
+    readonly embedders: Embedders;
     readonly space: Space;
     /** Whether a reference of this id belongs to somebody already. */
     readonly taken: (referenceId: string) => boolean;
@@ -68,9 +68,7 @@ export async function importEntry(
     known.add(reference.id);
     const image = Buffer.from(imageBase64, 'base64');
     try {
-      const { box, landmarks } = reference;
-      const picture = { jpeg: image, box, ...(landmarks === undefined ? {} : { landmarks }) };
-      const vector = await embedPicture(options.photos, picture, entry.kind, options.space, options.signal);
+      const vector = await embedReference(options.embedders, reference, image, entry.kind, options.space, options.signal);
       const id = options.taken(reference.id) ? randomUUID() : reference.id;
       added.push({ ...reference, id, entryId: entry.id, space: options.space.name, vector, image });
     } catch (error) {

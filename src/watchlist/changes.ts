@@ -1,17 +1,26 @@
 import { randomUUID } from 'node:crypto';
 import type { Context } from '../core/context.ts';
 import type { PortableEntry } from '../core/control.ts';
+import { descriptionMeaning, tidyDescription } from '../core/descriptions.ts';
 import { entryName } from '../core/entry-name.ts';
 import { isSightlineError, SightlineError } from '../core/errors.ts';
 import type { AuditRow, EntryRecord, ReferenceHead, ReferenceRecord, WatchlistStore } from '../core/store.ts';
-import type { MatchKind } from '../core/types.ts';
+import type { MatchKind, MatchResult } from '../core/types.ts';
 import { importEntry } from './archive.ts';
-import { checkEntry, type EnrolRequest, embedPhoto, warningsOf } from './enrolment.ts';
+import {
+  checkEntry,
+  type DescribeRequest,
+  type EnrolRequest,
+  type EntryRequest,
+  embedPhoto,
+  warningsOf,
+  warningsOfDescription,
+} from './enrolment.ts';
 import { endOf, type Lists, type Member, type MemberReference, type Members } from './members.ts';
-import type { PhotoTools } from './photos.ts';
+import { type DescriptionTools, embedReference, type PhotoTools } from './photos.ts';
 import type { Outdated } from './reembed.ts';
 import type { Searcher } from './searcher.ts';
-import { matchKinds, type Space, type Spaces } from './spaces.ts';
+import { type EntryKind, matchKinds, type Space, type Spaces } from './spaces.ts';
 
 /** What changes the watchlist. Each change is carried out alone (`turns.ts`) and leaves an audit row. */
 
@@ -36,6 +45,7 @@ export interface ChangesOptions {
   readonly searcher: Searcher;
   readonly store: WatchlistStore;
   readonly photos: PhotoTools;
+  readonly descriptions: DescriptionTools | undefined;
   /** Never rejects. */
   readonly audit: (row: AuditRow) => Promise<void>;
   readonly onRemove?: ((entry: EntryRecord, cause: RemovalCause) => void | Promise<void>) | undefined;
@@ -47,7 +57,7 @@ export interface ChangesOptions {
   readonly lists: () => Lists;
   readonly spaces: () => Spaces;
   /** Why a kind has none. */
-  readonly noSpace: ((kind: MatchKind) => SightlineError) | undefined;
+  readonly noSpace: ((kind: MatchKind) => SightlineError | undefined) | undefined;
   /** Called after every change. */
   readonly changed: () => void;
 }
@@ -61,7 +71,7 @@ export function pictureless(reference: ReferenceHead | ReferenceRecord): MemberR
 }
 
 export function createChanges(options: ChangesOptions, ctx: Context) {
-  const { members, searcher, store, photos, lists, spaces, changed } = options;
+  const { members, searcher, store, photos, descriptions, lists, spaces, changed } = options;
   const { clock, log } = ctx;
   /** No longer matched but not yet erased, because the store could not. */
   const unfinished = new Map(options.removed.map((entry) => [entry.id, entry]));
@@ -73,13 +83,15 @@ export function createChanges(options: ChangesOptions, ctx: Context) {
   function spaceOf({ kind }: EntryRecord): Space {
     const space = spaces()[matchKinds[kind]];
     if (space !== undefined) return space;
-    if (options.noSpace !== undefined) throw options.noSpace(matchKinds[kind]);
-    throw new SightlineError('control.request', `no embedder for entries of kind ${kind} is configured`);
+    const why = options.noSpace?.(matchKinds[kind]);
+    throw why ?? new SightlineError('control.request', `no embedder for entries of kind ${kind} is configured`);
   }
 
   /** The entry a request is about, as it will be. */
-  function entryFor(request: EnrolRequest): { readonly entry: EntryRecord; readonly before: Member | undefined } {
-    const kind = request.kind ?? 'face';
+  function entryFor(
+    request: EntryRequest & Pick<EnrolRequest, 'negative'>,
+    kind: EntryKind,
+  ): { readonly entry: EntryRecord; readonly before: Member | undefined } {
     const same = members.find(request.name).filter(({ entry }) => entry.list === request.list && entry.kind === kind);
     const before = request.entryId === undefined ? same[0] : members.named(request.entryId);
     // One that is there keeps its name, whatever was allowed when it came.
@@ -114,12 +126,14 @@ export function createChanges(options: ChangesOptions, ctx: Context) {
     return { entry, before };
   }
 
-  async function compare(reference: ReferenceRecord, entry: EntryRecord, before: Member | undefined, threshold: number) {
+  async function compare(
+    { vector, space }: ReferenceRecord,
+    kind: EntryKind,
+    warnings: (result: MatchResult) => readonly string[],
+  ): Promise<readonly string[]> {
     try {
-      const { vector, space, negative } = reference;
-      const query = { kind: matchKinds[entry.kind], embedding: { vector, space } };
-      const [result] = await searcher.search([query], comparedEntries);
-      return result === undefined ? [] : warningsOf(result, entry, before, { negative, threshold });
+      const [result] = await searcher.search([{ kind: matchKinds[kind], embedding: { vector, space } }], comparedEntries);
+      return result === undefined ? [] : warnings(result);
     } catch (error) {
       if (!isSightlineError(error, 'thread.exited')) throw error;
       return ['could not be compared with the other entries, the vector index is starting again'];
@@ -137,9 +151,9 @@ export function createChanges(options: ChangesOptions, ctx: Context) {
   }
 
   async function enrol(request: EnrolRequest, signal: AbortSignal): Promise<Enrolled> {
-    const { entry, before } = entryFor(request);
+    const { entry, before } = entryFor(request, request.kind ?? 'face');
     const space = spaceOf(entry);
-    const { picture, vector, quality, refusals } = await embedPhoto(photos, request, entry.kind, space, signal);
+    const { picture, vector, quality, refusals } = await embedPhoto(photos, request, request.kind ?? 'face', space, signal);
     const reference: ReferenceRecord = {
       id: randomUUID(),
       entryId: entry.id,
@@ -156,18 +170,48 @@ export function createChanges(options: ChangesOptions, ctx: Context) {
     };
     const warnings = [
       ...refusals.map(({ message }) => `enrolled all the same, with a raised threshold: ${message}`),
-      ...(await compare(reference, entry, before, space.threshold)),
+      ...(await compare(reference, entry.kind, (result) =>
+        warningsOf(result, entry, before, { negative: reference.negative, threshold: space.threshold }),
+      )),
     ];
-    await put(entry, [reference]);
-    const details = {
-      list: entry.list,
-      kind: entry.kind,
-      reference: reference.id,
-      accepted: reference.accepted,
-      negative: reference.negative,
+    return await keep(entry, reference, request.actor, warnings);
+  }
+
+  /** An entry known by words alone. They are kept with it, shown wherever it is, and erased with it. */
+  async function describe(request: DescribeRequest, signal: AbortSignal): Promise<Enrolled> {
+    const text = tidyDescription(request.text);
+    const { entry } = entryFor(request, 'description');
+    const space = spaceOf(entry);
+    const source = { text, box: { left: 0, top: 0, width: 0, height: 0 } };
+    const image = new Uint8Array(0);
+    const reference: ReferenceRecord = {
+      ...source,
+      id: randomUUID(),
+      entryId: entry.id,
+      negative: false,
+      space: space.name,
+      vector: await embedReference({ photos, descriptions }, source, image, entry.kind, space, signal),
+      image,
+      quality: 1,
+      accepted: false,
+      source: 'description',
+      addedAt: clock.now(),
     };
-    await note({ actor: request.actor, action: 'watchlist.enrol', subject: entry.id, details });
-    log.info({ entry: entry.id, list: entry.list, warnings: warnings.length }, 'enrolled');
+    const same = await compare(reference, entry.kind, (result) => warningsOfDescription(result, entry));
+    return await keep(entry, reference, request.actor, [descriptionMeaning, ...same]);
+  }
+
+  async function keep(
+    entry: EntryRecord,
+    reference: ReferenceRecord,
+    actor: string,
+    warnings: readonly string[],
+  ): Promise<Enrolled> {
+    await put(entry, [reference]);
+    const { id, accepted, negative } = reference;
+    const details = { list: entry.list, kind: entry.kind, reference: id, accepted, negative };
+    await note({ actor, action: 'watchlist.enrol', subject: entry.id, details });
+    log.info({ entry: entry.id, list: entry.list, kind: entry.kind, warnings: warnings.length }, 'enrolled');
     return { entry, reference: pictureless(reference), warnings };
   }
 
@@ -177,7 +221,12 @@ export function createChanges(options: ChangesOptions, ctx: Context) {
     checkEntry(before?.entry ?? record.entry, lists(), clock.now());
     const taken = (id: string) => members.reference(id) !== undefined;
     const space = spaceOf(record.entry);
-    const { entry, references, warnings } = await importEntry(record, before, { photos, space, taken, signal });
+    const { entry, references, warnings } = await importEntry(record, before, {
+      embedders: { photos, descriptions },
+      space,
+      taken,
+      signal,
+    });
     await put(entry, references);
     const details = { list: entry.list, kind: entry.kind, references: references.length };
     await note({ actor, action: 'watchlist.import', subject: entry.id, details });
@@ -274,5 +323,5 @@ export function createChanges(options: ChangesOptions, ctx: Context) {
     ];
   }
 
-  return { note, enrol, import: importOne, remove, removeReference, replaceVector, overdue };
+  return { note, enrol, describe, import: importOne, remove, removeReference, replaceVector, overdue };
 }

@@ -1,13 +1,13 @@
 import type { PhotoCheck } from '../core/photo-check.ts';
 import type { PhotoTools } from './photos.ts';
 import { choose, inReadingOrder, judge } from './quality.ts';
-import type { EntryKind } from './spaces.ts';
+import type { PhotoKind } from './spaces.ts';
 
 /** Throws `photo.undecodable`, and what the models throw. */
 export async function checkPhoto(
   photos: Pick<PhotoTools, 'analyse'>,
   photo: Uint8Array,
-  kind: EntryKind,
+  kind: PhotoKind,
   signal: AbortSignal,
 ): Promise<PhotoCheck> {
   const analysis = await photos.analyse(photo, kind, signal);

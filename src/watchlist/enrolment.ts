@@ -2,31 +2,40 @@ import { SightlineError } from '../core/errors.ts';
 import type { EntryRecord } from '../core/store.ts';
 import type { MatchResult } from '../core/types.ts';
 import type { Lists, Member } from './members.ts';
-import { embedPicture, type PhotoTools, type ReferencePicture } from './photos.ts';
+import { embedReference, type PhotoTools, type ReferencePicture } from './photos.ts';
 import { choose, inReadingOrder, judge, type Refusal } from './quality.ts';
-import type { EntryKind, Space } from './spaces.ts';
+import type { PhotoKind, Space } from './spaces.ts';
 
-export interface EnrolRequest {
-  readonly photo: Uint8Array;
-  /** Where the photo came from, for people: a file name. Kept with the reference and erased with it. */
-  readonly source: string;
+/** What any enrolment says of its entry. */
+export interface EntryRequest {
   readonly name: string;
   readonly list: string;
-  readonly kind?: EntryKind;
   /** Adds to this entry; otherwise to the one of the same name, list and kind, or to a new one. */
   readonly entryId?: string;
-  /** Which face or body of several, counted from 1 from the left. */
-  readonly pick?: number;
-  /** Enrols a photo of poor quality, marked, with a raised threshold. */
-  readonly acceptQuality?: boolean;
-  /** A picture of somebody else who looks like this entry. */
-  readonly negative?: boolean;
   /** These describe a new entry; for one that exists, those given replace its own. */
   readonly notes?: string;
   readonly reason?: string;
   readonly expiresAt?: number;
   readonly threshold?: number;
   readonly actor: string;
+}
+
+export interface DescribeRequest extends EntryRequest {
+  /** Attributes, separated by commas. */
+  readonly text: string;
+}
+
+export interface EnrolRequest extends EntryRequest {
+  readonly photo: Uint8Array;
+  /** Where the photo came from, for people: a file name. Kept with the reference and erased with it. */
+  readonly source: string;
+  readonly kind?: PhotoKind;
+  /** Which face or body of several, counted from 1 from the left. */
+  readonly pick?: number;
+  /** Enrols a photo of poor quality, marked, with a raised threshold. */
+  readonly acceptQuality?: boolean;
+  /** A picture of somebody else who looks like this entry. */
+  readonly negative?: boolean;
 }
 
 /** A photo that became a vector. */
@@ -72,7 +81,7 @@ export function checkEntry(entry: EntryRecord, lists: Lists, now: number): void 
 export async function embedPhoto(
   photos: PhotoTools,
   request: Pick<EnrolRequest, 'photo' | 'source' | 'pick' | 'acceptQuality'>,
-  kind: EntryKind,
+  kind: PhotoKind,
   space: Space,
   signal: AbortSignal,
 ): Promise<Embedded> {
@@ -84,8 +93,18 @@ export async function embedPhoto(
   if (refusals.length > 0 && request.acceptQuality !== true)
     throw refused(request.source, refusals, { boxes, quality: subject.quality });
   const picture = await photos.cut(request.photo, subject, kind, signal);
-  const vector = await embedPicture(photos, picture, kind, space, signal);
+  const vector = await embedReference({ photos }, picture, picture.jpeg, kind, space, signal);
   return { picture, vector, quality: subject.quality.overall, refusals };
+}
+
+/** What a person should know before relying on a new description of `entry`, from the nearest descriptions. */
+export function warningsOfDescription({ top }: MatchResult, entry: EntryRecord): readonly string[] {
+  const same = top.filter(({ score }) => score >= sameCosine);
+  return same.map(({ entryId, entryName, list }) =>
+    entryId === entry.id
+      ? 'the entry has this description already'
+      : `${entryName} (${entryId}) on list ${list} has this description too`,
+  );
 }
 
 /** What a person should look at before relying on a new picture of `entry`, from its nearest entries. */

@@ -59,7 +59,11 @@ export function createMembers(): Members {
   const entries = new Map<string, EntryRecord>();
   const references = new Map<string, MemberReference>();
   const byEntry = new Map<string, Set<string>>();
-  const counts: Record<EntryKind, Count> = { face: { entries: 0, references: 0 }, body: { entries: 0, references: 0 } };
+  const counts: Record<EntryKind, Count> = {
+    face: { entries: 0, references: 0 },
+    body: { entries: 0, references: 0 },
+    description: { entries: 0, references: 0 },
+  };
 
   function member(entry: EntryRecord): Member {
     const ids = byEntry.get(entry.id) ?? new Set();

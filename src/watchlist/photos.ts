@@ -1,6 +1,6 @@
 import { SightlineError } from '../core/errors.ts';
 import type { Box, Embedding, FivePoints, Quality } from '../core/types.ts';
-import { type EntryKind, type Space, unitVector } from './spaces.ts';
+import { type EntryKind, ofSpace, type PhotoKind, type Space } from './spaces.ts';
 
 /** What enrolment needs of image decoding and models; whoever wires the daemon provides it. */
 
@@ -29,28 +29,44 @@ export interface ReferencePicture {
 
 export interface PhotoTools {
   /** Finds the faces or bodies of a photo. Throws `photo.undecodable` for bytes that are no picture. */
-  analyse(photo: Uint8Array, kind: EntryKind, signal: AbortSignal): Promise<PhotoAnalysis>;
+  analyse(photo: Uint8Array, kind: PhotoKind, signal: AbortSignal): Promise<PhotoAnalysis>;
   /** Cuts one out, wide enough for the embedder, as JPEG. */
-  cut(photo: Uint8Array, subject: PhotoSubject, kind: EntryKind, signal: AbortSignal): Promise<ReferencePicture>;
+  cut(photo: Uint8Array, subject: PhotoSubject, kind: PhotoKind, signal: AbortSignal): Promise<ReferencePicture>;
   /** Embeds a cut-out; at enrolment the very one that is kept, so that embedding it again gives the same. */
-  embed(picture: ReferencePicture, kind: EntryKind, signal: AbortSignal): Promise<Embedding>;
+  embed(picture: ReferencePicture, kind: PhotoKind, signal: AbortSignal): Promise<Embedding>;
 }
 
-/** The unit vector of a cut-out. Throws `watchlist.dimension` when the embedder's space is not the one expected. */
-export async function embedPicture(
-  photos: PhotoTools,
-  picture: ReferencePicture,
+/** Turns words into vectors that may be compared with those of bodies. */
+export interface DescriptionTools {
+  embed(text: string, signal: AbortSignal): Promise<Embedding>;
+}
+
+export interface Embedders {
+  readonly photos: Pick<PhotoTools, 'embed'>;
+  /** Absent while descriptions are off, or cannot be had. */
+  readonly descriptions?: DescriptionTools | undefined;
+}
+
+/** What there is of a reference that can be embedded. */
+export type ReferenceSource = Omit<ReferencePicture, 'jpeg'> & { readonly text?: string };
+
+/**
+ * The unit vector of a reference, by its words or else by its cut-out. Throws `watchlist.dimension` when the embedder's space is not the
+ * one expected.
+ */
+export async function embedReference(
+  { photos, descriptions }: Embedders,
+  { text, box, landmarks }: ReferenceSource,
+  jpeg: Uint8Array,
   kind: EntryKind,
   space: Space,
   signal: AbortSignal,
 ): Promise<Float32Array> {
-  const embedding = await photos.embed(picture, kind, signal);
-  if (embedding.space !== space.name) {
-    throw new SightlineError(
-      'watchlist.dimension',
-      `the embedder gave a vector of ${embedding.space}, the watchlist uses ${space.name}`,
-      { details: { space: embedding.space, expected: space.name } },
-    );
+  if (kind !== 'description') {
+    const picture = { jpeg, box, ...(landmarks === undefined ? {} : { landmarks }) };
+    return ofSpace(await photos.embed(picture, kind, signal), space);
   }
-  return unitVector(embedding.vector, space);
+  if (descriptions === undefined || text === undefined)
+    throw new SightlineError('model.missing', 'a description cannot be embedded: there is no embedder of texts, or no text');
+  return ofSpace(await descriptions.embed(text, signal), space);
 }

@@ -1,6 +1,6 @@
 import type { Quality } from '../core/types.ts';
 import type { PhotoAnalysis, PhotoSubject } from './photos.ts';
-import type { EntryKind } from './spaces.ts';
+import type { PhotoKind } from './spaces.ts';
 
 /** Which photos are refused, why, and what would help. Pure. */
 
@@ -42,7 +42,7 @@ export interface PhotoLimits {
  * sharpness 28, 0.2 at 10, 0.35 at 4; nothing up to 30 degrees, up to 0.5 at 40. Yaw, visible share and score are not measured: the
  * photos are frontal, whole and certain. Bodies: half the input height of the person embedder; the rest is taken over from faces.
  */
-export const photoLimits: Readonly<Record<EntryKind, PhotoLimits>> = {
+export const photoLimits: Readonly<Record<PhotoKind, PhotoLimits>> = {
   face: { minHeightPx: 80, minSharpness: 20, maxRollDegrees: 35, maxYaw: 0.5, minVisible: 0.95, minScore: 0.5 },
   body: {
     minHeightPx: 128,
@@ -64,7 +64,7 @@ export function inReadingOrder(subjects: readonly PhotoSubject[]): readonly Phot
 }
 
 /** The subject to enrol: the only one, or number `pick` counted from 1 from the left. */
-export function choose(analysis: PhotoAnalysis, kind: EntryKind, pick?: number): PhotoSubject | Refusal {
+export function choose(analysis: PhotoAnalysis, kind: PhotoKind, pick?: number): PhotoSubject | Refusal {
   const subjects = inReadingOrder(analysis.subjects);
   const [first] = subjects;
   const [one, many] = kind === 'face' ? ['face', 'faces'] : ['body', 'bodies'];
@@ -92,7 +92,7 @@ function whole(value: number): string {
 }
 
 /** Everything that is wrong with a photo of this quality; empty when it will do. */
-export function judge(quality: Quality, kind: EntryKind, limits: PhotoLimits = photoLimits[kind]): readonly Refusal[] {
+export function judge(quality: Quality, kind: PhotoKind, limits: PhotoLimits = photoLimits[kind]): readonly Refusal[] {
   const it = `the ${kind}`;
   const found: Refusal[] = [];
   const refuse = (reason: RefusalReason, message: string) => found.push({ reason, message });

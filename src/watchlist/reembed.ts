@@ -3,7 +3,7 @@ import type { Context } from '../core/context.ts';
 import { isAbort } from '../core/errors.ts';
 import type { WatchlistStore } from '../core/store.ts';
 import type { MemberReference } from './members.ts';
-import { embedPicture, type PhotoTools } from './photos.ts';
+import { type Embedders, embedReference } from './photos.ts';
 import type { EntryKind, Space } from './spaces.ts';
 
 export interface Outdated {
@@ -17,12 +17,12 @@ const retry = { firstMs: 1000, maxMs: 10 * 60_000 };
 
 export interface EmbedAnewOptions {
   readonly store: WatchlistStore;
-  readonly photos: PhotoTools;
+  readonly embedders: Embedders;
   readonly done: (item: Outdated, vector: Float32Array) => Promise<void>;
 }
 
 /**
- * Embeds references of another space anew from their pictures, one after the other, in rounds with growing delays until none is
+ * Embeds references of another space anew from their pictures or words, one after the other, in rounds with growing delays until none is
  * left or the signal fires. One that fails is named in the log by its id, the first time; one that was removed meanwhile is done.
  */
 export async function embedAnew(outdated: readonly Outdated[], options: EmbedAnewOptions, ctx: Context): Promise<void> {
@@ -56,11 +56,10 @@ async function embedRound(
   for (const [place, item] of items.entries()) {
     ctx.signal.throwIfAborted();
     try {
-      const { id, box, landmarks } = item.reference;
-      const jpeg = await options.store.image(id);
+      const { reference, kind, space } = item;
+      const jpeg = await options.store.image(reference.id);
       if (jpeg === undefined) continue;
-      const picture = { jpeg, box, ...(landmarks === undefined ? {} : { landmarks }) };
-      await options.done(item, await embedPicture(options.photos, picture, item.kind, item.space, ctx.signal));
+      await options.done(item, await embedReference(options.embedders, reference, jpeg, kind, space, ctx.signal));
     } catch (error) {
       if (ctx.signal.aborted) throw error;
       failed.push(item);

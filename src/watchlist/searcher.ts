@@ -3,7 +3,7 @@ import type { Context } from '../core/context.ts';
 import { isSightlineError, SightlineError } from '../core/errors.ts';
 import { FloodGate } from '../core/log.ts';
 import type { ReferenceHead, WatchlistStore } from '../core/store.ts';
-import type { Embedding, Match, MatchKind, MatchResult } from '../core/types.ts';
+import { type Embedding, type Match, type MatchKind, type MatchResult, matchKinds } from '../core/types.ts';
 import { startVectorIndex, type VectorIndex } from './faiss.ts';
 import type { IndexInfo } from './faiss-thread.ts';
 import { type Ranked, rank, toResult } from './ranking.ts';
@@ -41,6 +41,14 @@ export interface SearcherOptions {
   readonly indexed: (references: readonly ReferenceHead[], kind: MatchKind) => readonly ReferenceHead[];
 }
 
+/**
+ * Words lie apart from pictures in a space that both share: every picture is nearer to any other than to its description. They are
+ * therefore ranked among themselves.
+ */
+function indexName(kind: MatchKind, { name }: Space): string {
+  return kind === 'description' ? `${name} descriptions` : name;
+}
+
 /** Starts the index thread with the references given; keeps it alive. */
 export async function startSearcher(
   options: SearcherOptions,
@@ -69,12 +77,15 @@ export async function startSearcher(
   async function build(all: readonly ReferenceHead[]): Promise<VectorIndex> {
     const made = await startVectorIndex({ scanOnly: options.scanOnly, onInfo: () => sayKind(made) }, ctx);
     try {
-      for (const kind of ['face', 'appearance'] as const) {
+      for (const kind of matchKinds) {
         const space = spaces()[kind];
         if (space === undefined) continue;
-        await made.reset(space.name, space.dimensions);
+        await made.reset(indexName(kind, space), space.dimensions);
         const found = options.indexed(all, kind);
-        await made.change(space.name, { ids: found.map(({ id }) => id), vectors: found.map(({ vector }) => vector) });
+        await made.change(indexName(kind, space), {
+          ids: found.map(({ id }) => id),
+          vectors: found.map(({ vector }) => vector),
+        });
       }
     } catch (error) {
       await made[Symbol.asyncDispose]();
@@ -139,7 +150,7 @@ export async function startSearcher(
     let depth = Math.max(leastDepth, referencesPerEntry * wanted);
     while (open.length > 0) {
       const found = await index.search(
-        space.name,
+        indexName(kind, space),
         joinVectors(
           open.flatMap((at) => vectors[at] ?? []),
           space.dimensions,
@@ -167,7 +178,7 @@ export async function startSearcher(
       if (queries.length === 0) return [];
       const started = ctx.clock.mono();
       const results: MatchResult[] = new Array(queries.length);
-      for (const kind of ['face', 'appearance'] as const) {
+      for (const kind of matchKinds) {
         const places = [...queries.keys()].filter((at) => queries[at]?.kind === kind);
         if (places.length === 0) continue;
         const space = spaces()[kind];
@@ -197,12 +208,12 @@ export async function startSearcher(
       const space = spaces()[kind];
       if (space === undefined || added.length === 0) return;
       const vectors = added.map(({ vector }) => vector);
-      await change(() => index.change(space.name, { ids: added.map(({ id }) => id), vectors }));
+      await change(() => index.change(indexName(kind, space), { ids: added.map(({ id }) => id), vectors }));
     },
     remove: async (kind, referenceIds) => {
       const space = spaces()[kind];
       if (space === undefined || referenceIds.length === 0) return;
-      await change(() => index.change(space.name, { remove: referenceIds }));
+      await change(() => index.change(indexName(kind, space), { remove: referenceIds }));
     },
     get info() {
       return index.info;

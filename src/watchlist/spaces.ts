@@ -1,7 +1,9 @@
 import { SightlineError } from '../core/errors.ts';
-import type { MatchKind } from '../core/types.ts';
+import type { Embedding, MatchKind } from '../core/types.ts';
 
-export type EntryKind = 'face' | 'body';
+/** Of an entry that has pictures. */
+export type PhotoKind = 'face' | 'body';
+export type EntryKind = PhotoKind | 'description';
 
 /** An embedding space in use. */
 export interface Space {
@@ -14,7 +16,19 @@ export interface Space {
 
 export type Spaces = Readonly<Partial<Record<MatchKind, Space>>>;
 
-export const matchKinds: Readonly<Record<EntryKind, MatchKind>> = { face: 'face', body: 'appearance' };
+export const matchKinds: Readonly<Record<EntryKind, MatchKind>> = {
+  face: 'face',
+  body: 'appearance',
+  description: 'description',
+};
+
+/** Throws `watchlist.dimension` for an embedding of another space. */
+export function ofSpace({ vector, space: found }: Embedding, space: Space): Float32Array {
+  if (found === space.name) return unitVector(vector, space);
+  throw new SightlineError('watchlist.dimension', `the embedder gave a vector of ${found}, the watchlist uses ${space.name}`, {
+    details: { space: found, expected: space.name },
+  });
+}
 
 /** The vector at unit length. Throws `watchlist.dimension` for one of another length, with values that are no numbers, or zero. */
 export function unitVector(vector: Float32Array, space: Space): Float32Array {

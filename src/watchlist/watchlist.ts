@@ -3,17 +3,17 @@ import type { PortableEntry } from '../core/control.ts';
 import { errorText, SightlineError } from '../core/errors.ts';
 import type { PhotoCheck } from '../core/photo-check.ts';
 import type { AuditRow, EntryRecord, WatchlistStore } from '../core/store.ts';
-import type { MatchKind, MatchResult } from '../core/types.ts';
+import { matchKinds as kindsOfMatch, type MatchKind, type MatchResult } from '../core/types.ts';
 import { exportMembers } from './archive.ts';
 import { createChanges, type Enrolled, type ImportResult, pictureless, type RemovalCause } from './changes.ts';
 import { checkPhoto } from './check.ts';
-import type { EnrolRequest } from './enrolment.ts';
+import type { DescribeRequest, EnrolRequest } from './enrolment.ts';
 import type { IndexInfo } from './faiss-thread.ts';
 import { createMembers, type Lists, type Member } from './members.ts';
-import type { PhotoTools } from './photos.ts';
+import type { DescriptionTools, PhotoTools } from './photos.ts';
 import { embedAnew, type Outdated } from './reembed.ts';
 import { type Query, startSearcher } from './searcher.ts';
-import { type EntryKind, matchKinds, type Spaces } from './spaces.ts';
+import { matchKinds, type PhotoKind, type Space, type Spaces } from './spaces.ts';
 import { createTurns } from './turns.ts';
 
 export interface WatchlistOptions {
@@ -22,8 +22,10 @@ export interface WatchlistOptions {
   /** The embedding spaces in use; entries of a kind without one are kept and not searched. */
   readonly spaces: Spaces;
   /** Why a kind has none: for whoever wants to enrol an entry of it. */
-  readonly noSpace?: (kind: MatchKind) => SightlineError;
+  readonly noSpace?: (kind: MatchKind) => SightlineError | undefined;
   readonly photos: PhotoTools;
+  /** Absent while descriptions are off, or cannot be had. */
+  readonly descriptions?: DescriptionTools | undefined;
   readonly audit: (row: AuditRow) => Promise<void>;
   /** Called once an entry is no longer matched and before it is erased: open alerts of it end here. */
   readonly onRemove?: (entry: EntryRecord, cause: RemovalCause) => void | Promise<void>;
@@ -47,8 +49,10 @@ export interface Watchlist extends AsyncDisposable {
   search(queries: readonly Query[], k: number): Promise<readonly MatchResult[]>;
   /** Throws `photo.refused` (with `details.refusals`), `photo.undecodable`, `watchlist.unknown`, `control.request`, `store.full`. */
   enrol(request: EnrolRequest, signal?: AbortSignal): Promise<Enrolled>;
+  /** An entry known by words alone, or another description of one. Throws `text.refused`, `watchlist.unknown`, `control.request`. */
+  describe(request: DescribeRequest, signal?: AbortSignal): Promise<Enrolled>;
   /** What enrolling the photo would say; nothing is kept. Throws `photo.undecodable`. */
-  check(photo: Uint8Array, kind: EntryKind, signal?: AbortSignal): Promise<PhotoCheck>;
+  check(photo: Uint8Array, kind: PhotoKind, signal?: AbortSignal): Promise<PhotoCheck>;
   list(): readonly Member[];
   /** Whether the entry is on the watchlist now. */
   has(entryId: string): boolean;
@@ -65,6 +69,8 @@ export interface Watchlist extends AsyncDisposable {
   import(record: PortableEntry, actor: string, signal?: AbortSignal): Promise<ImportResult>;
   /** New list settings and thresholds; takes effect with the next search. */
   configure(settings: { readonly lists: Lists; readonly thresholds: Readonly<Partial<Record<MatchKind, number>>> }): void;
+  /** Whether any entry is known by words alone and can be compared. */
+  readonly hasDescriptions: boolean;
   readonly health: WatchlistHealth;
   /** Resolves when all references of other spaces have been embedded anew, or the watchlist stops. */
   readonly settled: Promise<void>;
@@ -81,13 +87,18 @@ const sweepEveryMs = 60_000;
  * pictures in the background; until then they are not found (`health.outdated`). Expired entries are erased at start and every minute.
  */
 export async function startWatchlist(options: WatchlistOptions, ctx: Context): Promise<Watchlist> {
-  const { store, photos } = options;
+  const { store, photos, descriptions } = options;
   const { clock, metrics } = ctx;
   const log = ctx.log.child({ room: 'watchlist' });
   const room: Context = { ...ctx, log };
   const entryCount = metrics.gauge('sightline_watchlist_entries', 'Entries on the watchlist.', ['kind']);
-  const referenceCount = metrics.gauge('sightline_watchlist_references', 'Pictures of the watchlist.', ['kind']);
-  const outdatedCount = metrics.gauge('sightline_watchlist_outdated_references', 'Pictures not embedded in the space in use.');
+  const referenceCount = metrics.gauge('sightline_watchlist_references', 'Pictures and descriptions of the watchlist.', [
+    'kind',
+  ]);
+  const outdatedCount = metrics.gauge(
+    'sightline_watchlist_outdated_references',
+    'Pictures and descriptions not embedded in the space in use.',
+  );
   const ended = new AbortController();
   const stopping = AbortSignal.any([ctx.signal, ended.signal]);
   const turns = createTurns(maxWaiting);
@@ -97,7 +108,7 @@ export async function startWatchlist(options: WatchlistOptions, ctx: Context): P
   let { lists, spaces } = options;
 
   function changed(): void {
-    for (const kind of ['face', 'body'] as const) {
+    for (const kind of ['face', 'body', 'description'] as const) {
       entryCount.set({ kind }, members.counts[kind].entries);
       referenceCount.set({ kind }, members.counts[kind].references);
     }
@@ -110,6 +121,13 @@ export async function startWatchlist(options: WatchlistOptions, ctx: Context): P
     if (unknown.length === 0) return;
     const names = [...new Set(unknown.map(({ entry }) => entry.list))];
     log.warn({ lists: names, entries: unknown.length }, 'entries are on lists that the configuration does not have');
+  }
+
+  function warnOfKinds(): void {
+    const idle = members.all().filter(({ entry }) => spaces[matchKinds[entry.kind]] === undefined);
+    if (idle.length === 0) return;
+    const kinds = [...new Set(idle.map(({ entry }) => entry.kind))];
+    log.warn({ kinds, entries: idle.length }, 'entries are kept and compared with nothing: there is no embedder of their kind');
   }
 
   function until(signal: AbortSignal | undefined): AbortSignal {
@@ -151,6 +169,7 @@ export async function startWatchlist(options: WatchlistOptions, ctx: Context): P
       searcher,
       store,
       photos,
+      descriptions,
       audit,
       onRemove,
       removed: loaded.removed,
@@ -163,6 +182,7 @@ export async function startWatchlist(options: WatchlistOptions, ctx: Context): P
     room,
   );
   warnOfLists();
+  warnOfKinds();
   changed();
   log.info({ entries: members.size, references: loaded.references.length, index: searcher.info.kind }, 'watchlist loaded');
 
@@ -193,7 +213,7 @@ export async function startWatchlist(options: WatchlistOptions, ctx: Context): P
     [...outdated.values()],
     {
       store,
-      photos,
+      embedders: { photos, descriptions },
       done: async (item, vector) => {
         await turns.take(() => changes.replaceVector(item, vector));
         outdated.delete(item.reference.id);
@@ -211,12 +231,16 @@ export async function startWatchlist(options: WatchlistOptions, ctx: Context): P
   return {
     search: (queries, k) => searcher.search(queries, k),
     enrol: (request, signal) => turns.take(() => changes.enrol(request, until(signal))),
+    describe: (request, signal) => turns.take(() => changes.describe(request, until(signal))),
     check: (photo, kind, signal) => checks.take(() => checkPhoto(photos, photo, kind, until(signal))),
     list: () => members.all(),
     has: (entryId) => members.get(entryId) !== undefined,
     get: (idOrName) => members.named(idOrName),
     image: async (referenceId) => {
-      const image = members.reference(referenceId) === undefined ? undefined : await store.image(referenceId);
+      const reference = members.reference(referenceId);
+      if (reference?.text !== undefined)
+        throw new SightlineError('watchlist.unknown', `reference ${referenceId} is a description and has no picture`);
+      const image = reference === undefined ? undefined : await store.image(referenceId);
       if (image !== undefined) return image;
       throw new SightlineError('watchlist.unknown', `there is no reference ${referenceId} on the watchlist`);
     },
@@ -226,23 +250,25 @@ export async function startWatchlist(options: WatchlistOptions, ctx: Context): P
     import: (record, actor, signal) => turns.take(() => changes.import(record, actor, until(signal))),
     configure: (settings) => {
       lists = settings.lists;
-      const { face, appearance } = spaces;
       const { thresholds } = settings;
-      spaces = {
-        ...(face === undefined ? {} : { face: { ...face, threshold: thresholds.face ?? face.threshold } }),
-        ...(appearance === undefined
-          ? {}
-          : { appearance: { ...appearance, threshold: thresholds.appearance ?? appearance.threshold } }),
-      };
+      const changed: Partial<Record<MatchKind, Space>> = {};
+      for (const kind of kindsOfMatch) {
+        const space = spaces[kind];
+        if (space !== undefined) changed[kind] = { ...space, threshold: thresholds[kind] ?? space.threshold };
+      }
+      spaces = changed;
       warnOfLists();
     },
+    get hasDescriptions() {
+      return spaces.description !== undefined && members.counts.description.references > 0;
+    },
     get health() {
-      const { face, body } = members.counts;
+      const { face, body, description } = members.counts;
       return {
         index: searcher.info,
         state: searcher.state,
-        entries: face.entries + body.entries,
-        references: face.references + body.references,
+        entries: face.entries + body.entries + description.entries,
+        references: face.references + body.references + description.references,
         outdated: outdated.size,
       };
     },

@@ -394,6 +394,65 @@ test('enroll takes files, says which photos were refused and why, and is then 1'
   });
 });
 
+test('enroll --text takes a description instead of photos, named after it unless told, and says what it is', async () => {
+  const asked: Parameters<ControlHandlers['watchlist.describe']>[0][] = [];
+  const meaning = 'experimental, matches a description, not a person';
+  await using daemon = await scriptedDaemon({
+    status: async () => status,
+    'watchlist.describe': async (request) => {
+      asked.push(request);
+      const described = { ...entry, name: request.name, kind: 'description' } as const;
+      return { entry: described, reference: view.references[0] as never, warnings: [meaning] };
+    },
+  });
+  const text = ['enroll', '--list', 'banned', '--text', ' red jacket,black cap, '] as const;
+  const plain = await daemon.run(...text);
+  assert.deepEqual(plain.out, ['"red jacket, black cap": enrolled as red jacket, black cap (banned), entry e1']);
+  assert.deepEqual(plain.said, [`"red jacket, black cap": warning: ${meaning}`]);
+  await daemon.run(...text, '--name', 'Cap', '--reason', 'theft', '--threshold', '0.3', '--entry', 'e1');
+  assert.deepEqual(asked, [
+    { text: 'red jacket, black cap', name: 'red jacket, black cap', list: 'banned', actor: 'operator' },
+    {
+      text: 'red jacket, black cap',
+      name: 'Cap',
+      list: 'banned',
+      entryId: 'e1',
+      reason: 'theft',
+      threshold: 0.3,
+      actor: 'operator',
+    },
+  ]);
+  for (const [args, says] of [
+    [['--kind', 'body'], /--kind is about photos and cannot stand beside --text/],
+    [['--negative'], /--negative is about photos/],
+    [['photo.jpg'], /photo\.jpg cannot stand beside --text/],
+  ] as const) {
+    const { error } = await daemon.run(...text, ...args);
+    assert.ok(isSightlineError(error, 'cli.usage') && says.test(error.message), String(error));
+  }
+  assert.equal(asked.length, 2);
+});
+
+test('alerts and entries of a description say so wherever their score or they are listed', async () => {
+  const meaning = 'experimental, matches a description, not a person';
+  const described = { ...alert, kind: 'description', score: 0.31 } as const;
+  const reference = { ...view.references[0], text: 'red jacket' } as never;
+  const listed = { entry: { ...entry, kind: 'description' } as const, references: [reference] };
+  await using daemon = await scriptedDaemon({
+    status: async () => status,
+    'alerts.list': async () => ({ alerts: [described] }),
+    'alerts.show': async () => ({ alert: described }),
+    'watchlist.list': async () => ({ entries: [listed] }),
+    'watchlist.show': async () => listed,
+  });
+  assert.match((await daemon.run('alerts', 'list')).out.join(), new RegExp(`description 0\\.31, ${meaning}`));
+  assert.match((await daemon.run('alerts', 'show', 'a1')).out.join('\n'), new RegExp(`^meaning +${meaning}$`, 'm'));
+  assert.deepEqual((await daemon.run('watchlist', 'list')).out, [`Ada  banned  description  "red jacket" (${meaning})    e1`]);
+  const shown = (await daemon.run('watchlist', 'show', 'Ada', '--save', daemon.path)).out.join('\n');
+  assert.match(shown, new RegExp(`^meaning +${meaning}$`, 'm'));
+  assert.match(shown, /^description .* "red jacket"$/m);
+});
+
 test('enroll refuses a name that is none before it enrols anybody, and whoever has an entry already is not asked for one', async () => {
   const asked: Parameters<ControlHandlers['watchlist.enrol']>[0][] = [];
   await using daemon = await scriptedDaemon(enrolling(asked));

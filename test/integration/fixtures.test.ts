@@ -1,15 +1,18 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import type { InferenceEngine } from '../../src/core/inference.ts';
 import type { DetectedObject, Detector, Embedder, RgbImage } from '../../src/core/models.ts';
 import type { Box } from '../../src/core/types.ts';
 import { startEmbedded } from '../../src/inference/embedded.ts';
+import { readClipVocabulary } from '../../src/models/clip-vocabulary.ts';
+import { embedDescription } from '../../src/models/describe.ts';
 import { detectInPhoto } from '../../src/models/detect-photo.ts';
 import { decodeImage } from '../../src/models/image.ts';
-import { createDetector, createEmbedder } from '../../src/models/kinds.ts';
+import { createDetector, createEmbedder, createTextEmbedder } from '../../src/models/kinds.ts';
 import { createPhotoTools } from '../../src/models/photo-tools.ts';
 import { type TestContext, testContext } from '../support/context.ts';
 import { missingTool } from '../support/data.ts';
@@ -187,6 +190,35 @@ describe('the drawn people of test/fixtures', () => {
       );
     }
     assert.deepEqual([...seen].toSorted(), ['ada', 'ben', 'cyd', 'dee', 'eve']);
+  });
+
+  it('are told apart by words too: near the description of their clothes, far from any other', { skip: noFfmpeg }, async () => {
+    const read = (name: string) => readClipVocabulary(join(fixtureModelRepository, fixtureModels.textEmbedder, name));
+    const texts = createTextEmbedder(await engine.describe(fixtureModels.textEmbedder), read, engine.infer);
+    assert.equal(texts.space, appearanceEmbedder.space);
+    const clothes = new Map<string, Float32Array>();
+    for (const [id, text] of Object.entries({
+      ada: 'blue jacket, black trousers',
+      ben: 'green jacket, white trousers',
+      cyd: 'purple jacket, turquoise trousers',
+      dee: 'white jacket, blue trousers',
+      eve: 'turquoise jacket, purple trousers',
+      nobody: 'red jacket',
+    }))
+      clothes.set(id, await embedDescription(texts, text, options()));
+    const [own, others]: [number[], number[]] = [[], []];
+    for (const [i, image] of await clipFrames()) {
+      const found = await detectInPhoto(personDetector, image, options());
+      for (const { id, box } of (truth.frames[i]?.persons ?? []).filter(({ visible }) => visible > 0.95)) {
+        const body = found.find((object) => overlap(object.box, box) > 0.7);
+        assert.ok(body, `frame ${i}: ${id} is not found`);
+        const [vector] = await appearanceEmbedder.embed([{ image, box: body.box }], options());
+        assert.ok(vector);
+        for (const [described, text] of clothes) (described === id ? own : others).push(dot(text, vector));
+      }
+    }
+    assert.ok(own.length > 15 && Math.min(...own) > 0.36 && Math.max(...own) < 0.41, `own: ${Math.min(...own)}`);
+    assert.ok(Math.max(...others) < 0.2, `others: ${Math.min(...others)} to ${Math.max(...others)}`);
   });
 
   it('have photos that are fit for enrolment, and bad ones that each lack one thing', async () => {

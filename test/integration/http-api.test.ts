@@ -12,6 +12,7 @@ import { testContext } from '../support/context.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { type FakeSubject, fakePhoto } from '../support/photos.ts';
 import { begin } from '../support/sightings.ts';
+import { exampleCommit, exampleEvent } from '../support/store.ts';
 import { until } from '../support/until.ts';
 
 /** The routes of the API against a real server with a real store. */
@@ -31,6 +32,8 @@ function requestOf(
     .replace('{id}', path.includes('/watchlist/') ? entry.id : alertIds.lobby);
   if (path === '/api/v1/watchlist' && method === 'POST')
     return { path: filled, json: { photoBase64, name: 'Bo', list: 'staff', notes: 'n', expiresAt: Date.now() + 1e9 } };
+  if (path === '/api/v1/watchlist/descriptions')
+    return { path: filled, json: { text: 'red jacket, black cap', name: 'Cap', list: 'staff' } };
   if (path === '/api/v1/watchlist/check') return { path: filled, json: { photoBase64 } };
   if (path === '/api/v1/why') return { path: `${filled}?camera=lobby&at=${begin}` };
   if (path === '/api/v1/alerts/{id}/acknowledge')
@@ -322,6 +325,38 @@ test('acknowledge, resolve, reject: each once, and "not this person" makes a neg
   const rows = await api.audited();
   assert.ok(rows.includes(`operator alert.rejected ${alertIds.yard}`), String(rows));
   assert.ok(rows.includes(`operator watchlist.enrol ${api.entry.id}`), String(rows));
+});
+
+test('a description is enrolled, listed with its words, has no picture and takes no negative example', async () => {
+  using ctx = testContext();
+  await using api = await startTestApi(ctx);
+  const post = (path: string, json: unknown) => api.ask('operator', path, { method: 'POST', json });
+  const words = { text: 'red jacket,black cap', name: 'Cap', list: 'banned' };
+  assert.equal(
+    await refused(await api.ask('viewer', '/api/v1/watchlist/descriptions', { method: 'POST', json: words })),
+    '403 http.forbidden',
+  );
+  const added = await ok(await post('/api/v1/watchlist/descriptions', words));
+  assert.deepEqual(added['warnings'], ['experimental, matches a description, not a person']);
+  const { id } = added['entry'] as { readonly id: string };
+  const { references } = (await ok(await api.ask('operator', `/api/v1/watchlist/${id}`))) as unknown as {
+    readonly references: readonly { readonly id: string; readonly text?: string }[];
+  };
+  assert.deepEqual(
+    references.map(({ text }) => text),
+    ['red jacket, black cap'],
+  );
+  const referenceId = references[0]?.id ?? '';
+  assert.equal(
+    await refused(await api.ask('admin', `/api/v1/watchlist/references/${referenceId}/picture`)),
+    '404 watchlist.unknown',
+  );
+  const alert = { id: 'alert-cap', kind: 'description', entry: { id, name: 'Cap', list: 'banned' }, referenceId } as const;
+  await api.store.alerts.commit(exampleCommit({ events: [exampleEvent(alert, 1, fakePhoto({ person: 'alex' }))] }));
+  const rejected = await ok(await post('/api/v1/alerts/alert-cap/reject', { negative: true }));
+  assert.equal(rejected['state'], 'rejected');
+  assert.deepEqual(rejected['negative'], { refused: 'a description has no negative examples' });
+  assert.equal(api.watchlist.get(id).references.length, 1);
 });
 
 test('the watchlist: enrolled with what would be refused said before, listed by pages, exported, erased', async () => {

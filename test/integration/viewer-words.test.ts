@@ -4,7 +4,7 @@ import sharp from 'sharp';
 import type { Alert } from '../../src/core/alerts.ts';
 import { missingBrowser } from '../support/browser.ts';
 import { until } from '../support/until.ts';
-import { cannedAlert } from '../support/viewer-canned.ts';
+import { cannedAlert, describedEntry } from '../support/viewer-canned.ts';
 import { desk, logIn, open, type Stage, stage } from '../support/viewer-desk.ts';
 import { startViewerStub } from '../support/viewer-stub.ts';
 
@@ -170,4 +170,40 @@ test('a photo that is empty or small is refused in words that can be read; the t
   await trail.getByText('Ada Lindqvist (ada-left)').waitFor();
   await trail.getByText('Ada Lindqvist (ada)', { exact: true }).waitFor();
   assert.match((await trail.getByRole('link', { name: 'alert a1' }).getAttribute('href')) ?? '', /alerts\/a1$/);
+});
+
+test('what resembles a description is said to be that, on the alert and on the watchlist, and never to be a person', {
+  skip,
+}, async () => {
+  await using stub = await startViewerStub(at.material);
+  const text = 'red jacket, black cap';
+  stub.described.push(describedEntry('cap', text, Date.now()));
+  const entry = { id: 'cap', name: text, list: 'banned' };
+  stub.alert({
+    ...cannedAlert('a1', 'ada', Date.now() - 60_000, { score: 0.31, kind: 'description' }),
+    entry,
+    threshold: 0.28,
+  });
+  const { page } = await open(at.browser, desk);
+  await logIn(page, stub, 'nadia');
+  const card = page.locator('[data-alert=a1]');
+  await card.getByRole('heading', { name: `Resembles the description ${text}` }).waitFor();
+  await card.getByText('Description in words (experimental)').waitFor();
+  await card.getByText('Experimental, matches a description, not a person', { exact: true }).waitFor();
+  await card.getByText('Described in words, without a picture').waitFor();
+  assert.equal(await card.getByText('Similarity, not identity').count(), 0);
+  assert.ok(!stub.asked.some((line) => line.includes('alerts/a1/reference')), 'no picture is asked for');
+  await card.getByRole('button', { name: 'Not this person' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByText('Reason (optional)').waitFor();
+  assert.equal(await dialog.getByText('Keep this picture as a negative example').count(), 0);
+
+  await page.goto(`${stub.url}/watchlist`);
+  await page.getByRole('button', { name: text }).click();
+  const detail = page.getByRole('region', { name: 'Entry' });
+  await detail.getByText('words: experimental, matches a description, not a person').waitFor();
+  await detail.getByRole('heading', { name: 'Descriptions' }).waitFor();
+  assert.equal(await detail.getByRole('listitem').filter({ hasText: text }).count(), 1);
+  assert.equal(await detail.getByRole('button', { name: 'Add a picture' }).count(), 0);
+  assert.match((await page.getByRole('button', { name: text }).locator('.facts').textContent()) ?? '', /^1 description · /);
 });

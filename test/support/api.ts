@@ -30,7 +30,7 @@ import { startStore } from '../../src/store/store.ts';
 import { startWatchlist, type Watchlist } from '../../src/watchlist/watchlist.ts';
 import { ManualClock } from './clock.ts';
 import { temporaryDirectory } from './directory.ts';
-import { fakePhoto, fakePhotoTools } from './photos.ts';
+import { fakeDescriptionTools, fakePhoto, fakePhotoTools } from './photos.ts';
 import { begin, rulesOf } from './sightings.ts';
 import { emptyStatus } from './status.ts';
 import { exampleCommit, exampleEvent, exampleLedgerRow } from './store.ts';
@@ -172,8 +172,12 @@ export async function startTestApi(ctx: Context, options: TestApiOptions = {}): 
     {
       store: store.watchlist,
       lists: config.lists,
-      spaces: { face: { name: 'test@1', dimensions: 64, threshold: 0.5 } },
+      spaces: {
+        face: { name: 'test@1', dimensions: 64, threshold: 0.5 },
+        description: { name: 'bodies@1', dimensions: 64, threshold: 0.3 },
+      },
       photos: fakePhotoTools('test@1'),
+      descriptions: fakeDescriptionTools('bodies@1'),
       audit: (row) => store.audit.add(row),
       scanOnly: true,
     },

@@ -80,7 +80,7 @@ export const drawnData: ClipData = {
   path: fixturePath,
   repository: async () => ({ directory: fixtureModelRepository, [Symbol.asyncDispose]: async () => {} }),
   settings: [
-    `models: { face: ${fixtureModels.faceEmbedder}, appearance: ${fixtureModels.appearanceEmbedder}, enrolment: ${fixtureModels.face}, enrolmentBody: ${fixtureModels.person} }`,
+    `models: { face: ${fixtureModels.faceEmbedder}, appearance: ${fixtureModels.appearanceEmbedder}, enrolment: ${fixtureModels.face}, enrolmentBody: ${fixtureModels.person}, text: ${fixtureModels.textEmbedder} }`,
   ],
   cameras: {
     face: `detect: [{ model: ${fixtureModels.face} }]`,
@@ -125,6 +125,8 @@ export interface Gallery {
   readonly ignore?: readonly string[];
   /** Bodies: pictures by name, all on `watch`. */
   readonly bodies?: Readonly<Record<string, readonly string[]>>;
+  /** In words, all on `watch`. */
+  readonly descriptions?: readonly string[];
 }
 
 export interface SceneOptions {
@@ -169,6 +171,7 @@ export async function playScene(options: SceneOptions): Promise<Scene> {
       `mqtt: { url: "${broker.url}", snapshot: "off" }`,
       'http: { enabled: false }',
       ...data.settings,
+      ...(options.gallery.descriptions === undefined ? [] : ['watchlist: { text: true }']),
       'lists: { watch: { kind: watch }, others: { kind: ignore } }',
       'cameras:',
       ...cameras,
@@ -208,6 +211,7 @@ async function enroll(config: string, directory: string, gallery: Gallery, data:
   for (const [name, pictures] of Object.entries(gallery.bodies ?? {})) {
     await expectEnrolled('--config', config, '--list', 'watch', '--kind', 'body', '--name', name, ...pictures);
   }
+  for (const text of gallery.descriptions ?? []) await expectEnrolled('--config', config, '--list', 'watch', '--text', text);
 }
 
 async function expectEnrolled(...args: readonly string[]): Promise<void> {
@@ -246,7 +250,7 @@ export function assertVisits(
   clip: ClipTruth,
   visits: readonly Visit[],
   opened: readonly AlertMessage[],
-  kind: 'face' | 'appearance' = 'face',
+  kind: AlertMessage['kind'] = 'face',
 ): void {
   const said = opened.map((alert) => ({ who: alert.entry?.name, frame: alert.frame.sequence, score: alert.score }));
   for (const visit of visits) {

@@ -7,7 +7,7 @@ import { join, resolve } from 'node:path';
  */
 export const fixtureDirectory = resolve(import.meta.dirname, '../fixtures');
 
-/** A model repository with the four networks of `fixtureModels`, weights included. */
+/** A model repository with the five networks of `fixtureModels`, weights included. */
 export const fixtureModelRepository = join(fixtureDirectory, 'model_repository');
 
 export const fixtureModels = {
@@ -19,6 +19,8 @@ export const fixtureModels = {
   faceEmbedder: 'fixture_embed',
   /** Appearance embedder; the tensors of CLIP's image side, 512 numbers. */
   appearanceEmbedder: 'fixture_clip',
+  /** Ten colours of jacket and trousers as words, in the space of `fixture_clip`; the tensors of CLIP's text side. */
+  textEmbedder: 'fixture_text',
 } as const;
 
 export type Rectangle = readonly [left: number, top: number, width: number, height: number];

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { SightlineError } from '../../src/core/errors.ts';
 import type { Quality } from '../../src/core/types.ts';
-import type { PhotoSubject, PhotoTools } from '../../src/watchlist/photos.ts';
+import type { DescriptionTools, PhotoSubject, PhotoTools } from '../../src/watchlist/photos.ts';
 
 /** A stand-in for decoding and models: its photos are JSON that says who is on them, and equal people give near vectors. */
 
@@ -87,6 +87,19 @@ export function fakePhotoTools(space: string, dimensions = 64): FakePhotoTools {
       const text = Buffer.from(jpeg);
       const { person, variant = 0 } = JSON.parse(text.subarray(0, text.indexOf('\n')).toString('utf8')) as FakeSubject;
       return { vector: fakeVector(space, person, dimensions, variant), space };
+    },
+  };
+}
+
+/** Equal words give equal vectors, and every word of a text has its share in it. */
+export function fakeDescriptionTools(space: string, dimensions = 64): DescriptionTools {
+  return {
+    embed: async (text) => {
+      const words = text.split(/[ ,]+/).map((word) => fakeVector(space, word, dimensions));
+      return {
+        vector: Float32Array.from({ length: dimensions }, (_, at) => words.reduce((sum, word) => sum + (word[at] ?? 0), 0)),
+        space,
+      };
     },
   };
 }

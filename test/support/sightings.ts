@@ -144,6 +144,7 @@ export function rulesOf(config: SceneConfig): Omit<AlertsOptions, 'newId' | 'clo
     thresholds: {
       face: { open: 0.5, keep: 0.42, margin: 0.05 },
       appearance: { open: 0.8, keep: 0.75, margin: 0.03 },
+      description: { open: 0.28, keep: 0.25, margin: 0 },
     },
     outputs: ['mqtt'],
   };

@@ -89,6 +89,15 @@ export function entryViews(now: number) {
   }));
 }
 
+/** An entry that is known by words alone. */
+export function describedEntry(id: string, text: string, now: number) {
+  const reference = { id: `${id}-1`, entryId: id, negative: false, space: 'demo_text/1', text, quality: 1, accepted: false };
+  return {
+    entry: { id, name: text, list: 'banned', kind: 'description', notes: '', reason: '', addedBy: 'nadia', addedAt: now },
+    references: [{ ...reference, box: { left: 0, top: 0, width: 0, height: 0 }, source: 'description', addedAt: now }],
+  };
+}
+
 /** @param at when it was first seen, milliseconds since 1970 */
 export function cannedAlert(
   id: string,

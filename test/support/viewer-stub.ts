@@ -6,7 +6,7 @@ import type { Principal, Role } from '../../src/core/access.ts';
 import { may, permissions } from '../../src/core/access.ts';
 import type { Alert, AlertEvent, AlertState, AlertStep } from '../../src/core/alerts.ts';
 import type { CameraState } from '../../src/core/types.ts';
-import { cameraViews, entryViews, lists, statusOf } from './viewer-canned.ts';
+import { cameraViews, type describedEntry, entryViews, lists, statusOf } from './viewer-canned.ts';
 import { pictureOf, type ViewerMaterial } from './viewer-material.ts';
 
 /**
@@ -79,6 +79,8 @@ export interface ViewerStub extends AsyncDisposable {
   proxyEnded: boolean;
   /** From the decision of an alert until its clip is there. */
   clipAfterMs: number;
+  /** On the watchlist beside those of `entryViews`. */
+  readonly described: ReturnType<typeof describedEntry>[];
   /** What the check of a photo says. */
   check: ViewerMaterial['check'];
 }
@@ -102,6 +104,7 @@ export async function startViewerStub(material: ViewerMaterial): Promise<ViewerS
   let failing = 0;
   let sessionLeftMs = 86_400_000 * 7;
   let proxyEnded = false;
+  const described: ReturnType<typeof describedEntry>[] = [];
   let clipAfterMs = 10_000;
   let check = material.check;
   let lastSession = 0;
@@ -245,7 +248,7 @@ export async function startViewerStub(material: ViewerMaterial): Promise<ViewerS
       take(after, step);
       return json({ ...after, ...(negative === true ? { negative: { referenceId: 'n1' } } : {}) });
     }
-    if (api === 'watchlist' && method === 'GET') return json({ items: entryViews(Date.now()) });
+    if (api === 'watchlist' && method === 'GET') return json({ items: [...entryViews(Date.now()), ...described] });
     if (api === 'watchlist/check') {
       const { width, height, faces } = check;
       return json({ width, height, refusals: [], faces });
@@ -370,6 +373,7 @@ export async function startViewerStub(material: ViewerMaterial): Promise<ViewerS
     set check(found) {
       check = found;
     },
+    described,
     get clipAfterMs() {
       return clipAfterMs;
     },

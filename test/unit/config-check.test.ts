@@ -8,8 +8,9 @@ const models: Readonly<Record<string, ModelFacts>> = {
   centerface: { kind: 'detector', labels: ['face'], landmarks: true },
   yolox_nano: { kind: 'detector', labels: ['person', 'bicycle', 'car'], landmarks: false },
   face_embed: { kind: 'face', labels: [], landmarks: false },
-  person_embed: { kind: 'appearance', labels: [], landmarks: false },
-  clip_text: { kind: 'text', labels: [], landmarks: false },
+  person_embed: { kind: 'appearance', labels: [], landmarks: false, space: 'person_embed@1' },
+  clip_text: { kind: 'text', labels: [], landmarks: false, space: 'clip_vit_b32@1' },
+  clip_visual: { kind: 'appearance', labels: [], landmarks: false, space: 'clip_vit_b32@1' },
 };
 
 function check(text: string, known = models, hasFile?: (source: string) => boolean) {
@@ -29,6 +30,8 @@ function check(text: string, known = models, hasFile?: (source: string) => boole
 const camera = (more = '') => `lists: { banned: {}, staff: { kind: ignore } }\ncameras:\n  lobby:\n    source: x.mp4\n${more}`;
 const rule = (when: string) =>
   `${camera('    zones: { door: [[0, 0], [1, 0], [1, 1]] }\n')}alerts:\n  - name: r\n    when: ${when}\n`;
+
+const bodies = camera('    detect: [{ model: yolox_nano }]\n    recognise: [appearance]\n');
 
 const refused: readonly { readonly name: string; readonly text: string; readonly issues: readonly string[] }[] = [
   {
@@ -53,6 +56,32 @@ const refused: readonly { readonly name: string; readonly text: string; readonly
     issues: [
       '6:23 cameras.lobby.recognise[1]: no detector feeds appearance: it needs one that finds person, such as yolox_nano; this camera has centerface, yolox_nano',
     ],
+  },
+  {
+    name: 'descriptions beside an embedder of bodies in another space, with the remedy',
+    text: `watchlist: { text: true }\n${bodies}`,
+    issues: [
+      '1:1 models.appearance: person_embed gives vectors of person_embed@1, clip_text those of clip_vit_b32@1, and these cannot be compared; for watchlist.text set an embedder of the same space, such as clip_visual for clip_text, or set watchlist.text to false',
+    ],
+  },
+  {
+    name: 'an embedder of texts that is none, or not there',
+    text: `watchlist: { text: true }\nmodels: { text: clip_visual, appearance: clip_visual }\n${bodies}`,
+    issues: [
+      '2:17 models.text: clip_visual is of kind appearance; watchlist.text needs an embedder of texts, such as clip_text',
+    ],
+  },
+  {
+    name: 'thresholds of descriptions the wrong way round',
+    text: `models: { thresholds: { description: { open: 0.2, keep: 0.3 } } }\n${camera()}`,
+    issues: [
+      '1:57 models.thresholds.description.keep: 0.3 is above open (0.2): an episode would be harder to keep than to open',
+    ],
+  },
+  {
+    name: 'a rule about descriptions while they are off',
+    text: rule('{ kinds: [description] }'),
+    issues: ['8:21 alerts[0].when.kinds[0]: nothing is compared with descriptions; set watchlist.text to true'],
   },
   {
     name: 'a model that the repository does not have, with the nearest one',
@@ -89,7 +118,7 @@ const refused: readonly { readonly name: string; readonly text: string; readonly
     name: 'models for bodies only where they are used',
     text: `models: { appearance: none, enrolmentBody: centerface }\n${camera('    detect: [{ model: centerface }, { model: yolox_nano }]\n    recognise: [appearance]')}`,
     issues: [
-      '1:23 models.appearance: the model repository has no none, which compares bodies on lobby; known: centerface, yolox_nano, face_embed, person_embed, clip_text',
+      '1:23 models.appearance: the model repository has no none, which compares bodies on lobby; known: centerface, yolox_nano, face_embed, person_embed, clip_text, clip_visual',
       '1:44 models.enrolmentBody: centerface does not find person; expected a detector such as yolox_nano',
     ],
   },

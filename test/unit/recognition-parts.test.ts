@@ -73,7 +73,7 @@ test('an embedder is of no use after three bad runs in a row, and while they com
     [70, 92],
   ].map(([x = 0, y = 0]) => ({ x, y }));
   assert.ok(a && b && c && d && e);
-  const { crop, ...rest }: Candidate = look({ at: 0 });
+  const { crop, ...rest } = look({ at: 0 });
   const candidate: Candidate = {
     ...rest,
     kind: 'face',

@@ -22,7 +22,7 @@ function start(embed?: Embed) {
       tracks: { update: () => [] },
       candidates: { see: () => {}, of: () => [] },
       embed: embed ?? (async (batch) => batch.map(({ track }) => look({ at: 0, track: track.trackId }).embedding)),
-      match: async (queries) => queries.map(() => look({ at: 0 }).result),
+      match: async (queries) => queries.map(() => [look({ at: 0 }).result]),
       alerts: {
         seeFrame: () => {},
         seeSighting: ({ track, crop }: Sighting) => {
@@ -36,7 +36,7 @@ function start(embed?: Embed) {
     ctx,
   );
   const put = (track: number, quality = 0.6) => {
-    const candidate: Candidate = look({ at: 0, track, quality });
+    const candidate: Candidate = { ...look({ at: 0, track, quality }), kind: 'face' };
     loop.stages.waiting.put(trackKey(candidate.track), candidate);
   };
   return { clock, ctx, loop, put, seen, qualities, poisonous };

@@ -288,6 +288,12 @@ test('a player says in words how it is', () => {
 test('boxes are named by similarity, in ink that can be read, and are found under the pointer', () => {
   assert.deepEqual(labelOf(numberedBox(3, false)), ['Number 3', 'similarity 0.71']);
   assert.deepEqual(labelOf(numberedBox(3, true)), ['person 7']);
+  const match = { entryId: 'cap', name: 'cap', list: 'l', kind: 'description', similarity: 0.31 } as const;
+  assert.deepEqual(labelOf({ ...numberedBox(3, true), match }), [
+    'cap',
+    'similarity 0.31, experimental,',
+    'matches a description, not a person',
+  ]);
   assert.deepEqual([inkOn('#ffd400'), inkOn('#1a237e'), inkOn('#808080')], ['#000000', '#ffffff', '#000000']);
   assert.deepEqual(placeOf(1000, 1000, 320, 180), { x: 0, y: 218, width: 1000, height: 563 });
   const place = placeOf(320, 180, 320, 180);

@@ -161,3 +161,20 @@ test('why has words for every reason', () => {
     assert.match(line ?? '', words, reason);
   }
 });
+
+test('why says of every score beside a description what it is', () => {
+  const s = scene();
+  const words = { kind: 'description', of: 'x', threshold: 0.28 } as const;
+  for (let at = 0; at <= 1000; at += 200) {
+    s.see({ at, kind: 'appearance', of: 'x' });
+    s.see({ ...words, at, scores: { cap: 0.31 } });
+    s.see({ at, track: 2, kind: 'appearance', of: 'x' });
+    s.see({ ...words, at, track: 2, scores: { cap: 0.2 } });
+  }
+  s.frame(2000, { changes: [trackEnded(2000, { trackId: 2, label: 'person' })] });
+  s.frame(30_000);
+  assert.deepEqual(why(s).slice(1), [
+    'alert id-2: cap, description similarity 0.31, experimental, matches a description, not a person, rule default, in view 12:00:00 to 12:00:01, closed (left)',
+    'track 2, person, 12:00:00 to 12:00:02: compared 6 times, nearest cap (0.20, experimental, matches a description, not a person), which needs 0.28',
+  ]);
+});

@@ -50,6 +50,7 @@ async function enrolNegative(alert: Alert, principal: Principal, services: ApiSe
   const { entry, kind } = alert;
   const crop = await services.alerts.snapshot(alert.id);
   if (entry === undefined || kind === 'unknown') return { refused: 'the alert is about nobody on the watchlist' };
+  if (kind === 'description') return { refused: 'a description has no negative examples' };
   if (crop === undefined) return { refused: "the alert's picture is past its retention" };
   const of = kind === 'face' ? 'face' : 'body';
   try {

@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import { descriptionMeaning } from '../../core/descriptions.ts';
 import { liveBox } from '../../core/live-messages.ts';
+import { matchKinds } from '../../core/types.ts';
 
 /** What the API answers, as JSON schemas. They describe the types of core/; a test holds real answers against them. */
 
@@ -30,7 +32,6 @@ const quality = z
 
 export const alertStates = ['opened', 'updated', 'acknowledged', 'resolved', 'rejected', 'closed'] as const;
 export const severities = ['low', 'medium', 'high', 'critical'] as const;
-const kinds = ['face', 'appearance'] as const;
 
 const step = z
   .strictObject({
@@ -47,7 +48,9 @@ export const alertView = z
     episodeId: z.string().describe('One presence of one entry, across tracks and cameras.'),
     rule: z.string(),
     severity: z.enum(severities),
-    kind: z.enum([...kinds, 'unknown']).describe('What was compared. A similarity, never an identification.'),
+    kind: z
+      .enum([...matchKinds, 'unknown'])
+      .describe(`What was compared. A similarity, never an identification. description: ${descriptionMeaning}.`),
     entry: z.strictObject({ id: z.string(), name: z.string(), list: z.string() }).optional(),
     state: z.enum(alertStates),
     steps: z.array(step).describe('Its history, oldest first.'),
@@ -138,6 +141,7 @@ const pictureOf = z
     entryId: z.string(),
     negative: z.boolean().describe('A picture of somebody else who looks like this entry.'),
     space: z.string(),
+    text: z.string().optional().describe('A description in words; then there is no picture, and the box is empty.'),
     box: boxView,
     landmarks: landmarks.optional(),
     quality: fraction,
@@ -151,7 +155,7 @@ const entry = z
     id: z.string(),
     name: z.string(),
     list: z.string(),
-    kind: z.enum(['face', 'body']),
+    kind: z.enum(['face', 'body', 'description']).describe(`description: ${descriptionMeaning}.`),
     notes: z.string(),
     reason: z.string(),
     addedBy: z.string(),
@@ -201,7 +205,7 @@ export const ledgerRow = z
     lastAt: at('Last'),
     track: alertView.shape.track,
     label: z.string(),
-    kind: z.enum(kinds),
+    kind: z.enum(matchKinds),
     reason: z.string(),
     entryId: z.string().optional(),
     entryName: z.string().optional(),

@@ -64,6 +64,7 @@ export interface ApiServices {
     | 'alerts.act'
     | 'config.reload'
     | 'why'
+    | 'watchlist.describe'
     | 'watchlist.enrol'
     | 'watchlist.list'
     | 'watchlist.show'

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Principal } from '../../core/access.ts';
 import { type EntryView, type PortableEntry, photoLimitBytes } from '../../core/control.ts';
+import { descriptionMeaning, longestDescription } from '../../core/descriptions.ts';
 import { SightlineError } from '../../core/errors.ts';
 import { type Answer, jpeg, json, nothing, type Route } from './route.ts';
 import { checkView, enrolledView, entryView } from './schemas.ts';
@@ -145,6 +146,30 @@ export const watchlistRoutes: readonly Route<ApiServices>[] = [
     answers: { 201: { says: 'Enrolled.', json: enrolledView } },
     handle: async ({ principal, body, signal }, { control }) =>
       json(await control['watchlist.enrol']({ ...body, actor: principal.user }, signal), 201),
+  }),
+  route({
+    method: 'POST',
+    path: '/api/v1/watchlist/descriptions',
+    access: 'watchlist.write',
+    group,
+    says: `Enrols a description instead of a photo: ${descriptionMeaning}. Refused while \`watchlist.text\` is off.`,
+    body: z.strictObject({
+      text: z
+        .string()
+        .min(1)
+        .max(2 * longestDescription)
+        .describe('Attributes, separated by commas: `red jacket, black cap`.'),
+      name: text,
+      list: text,
+      entryId: id.exactOptional(),
+      notes: note.exactOptional(),
+      reason: note.exactOptional(),
+      expiresAt: z.number().int().min(0).max(8.64e15).exactOptional(),
+      threshold: z.number().min(0).max(1).exactOptional(),
+    }),
+    answers: { 201: { says: 'Enrolled.', json: enrolledView } },
+    handle: async ({ principal, body, signal }, { control }) =>
+      json(await control['watchlist.describe']({ ...body, actor: principal.user }, signal), 201),
   }),
   route({
     method: 'POST',

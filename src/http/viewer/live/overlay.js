@@ -39,7 +39,10 @@ export function placeOf(width, height, pictureWidth, pictureHeight) {
  * @returns {string[]} lines
  */
 export function labelOf({ match, label, track }) {
-  return match === undefined ? [`${label} ${track}`] : [match.name, `similarity ${match.similarity.toFixed(2)}`];
+  if (match === undefined) return [`${label} ${track}`];
+  const similarity = `similarity ${match.similarity.toFixed(2)}`;
+  if (match.kind !== 'description') return [match.name, similarity];
+  return [match.name, `${similarity}, experimental,`, 'matches a description, not a person'];
 }
 
 /** Black or white, whichever is easier to read on `colour`. @param {string} colour #rrggbb */

@@ -45,6 +45,7 @@ export function reject(alert, session, done) {
     pictures(alert, session),
     el('p', {}, `The alert is closed as “not this person”. That is final and recorded under your name, ${session.user}.`),
     may(session, 'watchlist.write') &&
+      alert.kind !== 'description' &&
       el(
         'div',
         {},

@@ -3,7 +3,7 @@ import { el, fill } from './dom.js';
 import { isToday, moment } from './format.js';
 import { icon } from './icons.js';
 import { noPicture, picture } from './picture.js';
-import { scoreBar } from './score.js';
+import { meaningOf, scoreBar } from './score.js';
 import { may } from './session.js';
 import { kindWords, severityMark, similarWords, stateWords } from './severity.js';
 import { time } from './time.js';
@@ -26,7 +26,7 @@ export function spoken(alert) {
   const where = `on ${alert.camera} at ${moment(alert.firstSeenAt)}`;
   return alert.entry === undefined
     ? `${alert.severity} alert: unknown person ${where}`
-    : `${alert.severity} alert: ${alert.kind} similar to ${alert.entry.name} ${where}, score ${alert.score.toFixed(2)}`;
+    : `${alert.severity} alert: ${alert.kind} similar to ${alert.entry.name} ${where}, score ${alert.score.toFixed(2)}, ${meaningOf(alert).toLowerCase()}`;
 }
 
 /** Reference beside sighting. @param {Alert} alert @param {Session} session */
@@ -48,6 +48,7 @@ export function pictures(alert, session) {
 /** Never asked for without the right to it. @param {Alert} alert @param {Session} session */
 function reference(alert, session) {
   if (alert.entry === undefined) return noPicture('Nobody on a list is similar enough');
+  if (alert.kind === 'description') return noPicture('Described in words, without a picture');
   if (!may(session, 'pictures')) return noPicture('Reference pictures are not granted to you');
   return picture({
     path: `alerts/${alert.id}/reference`,
@@ -119,7 +120,7 @@ export function fillCard(alert, needs, card) {
     pictures(alert, needs.session),
     alert.entry === undefined
       ? el('p', { class: 'meaning' }, 'A usable face that is similar to nobody on a list.')
-      : scoreBar(alert.score, alert.threshold),
+      : scoreBar(alert.score, alert.threshold, meaningOf(alert)),
     el(
       'p',
       { class: 'state' },

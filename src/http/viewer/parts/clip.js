@@ -5,6 +5,7 @@ import { boxesAt, sightedTrack } from './clip-index.js';
 import { makeDialog } from './dialog.js';
 import { add, el, fill } from './dom.js';
 import { moment } from './format.js';
+import { meaningOf } from './score.js';
 import { similarWords } from './severity.js';
 
 /**
@@ -164,7 +165,7 @@ export function openClip(alert, session) {
   );
   add(
     foot,
-    el('p', { class: 'meaning' }, 'Similarity, not identity'),
+    el('p', { class: 'meaning' }, meaningOf(alert)),
     el('a', { class: 'button', href: at(`alerts/${alert.id}`) }, 'Page of this alert'),
     el('button', { type: 'button', onclick: close }, 'Close'),
   );

@@ -6,6 +6,7 @@ import { el, fill } from './dom.js';
 import { capital, counted, percent } from './format.js';
 import { icon } from './icons.js';
 import { noPicture, picture } from './picture.js';
+import { meaningOf } from './score.js';
 import { may } from './session.js';
 import { stateWords } from './severity.js';
 import { time } from './time.js';
@@ -26,8 +27,17 @@ import { time } from './time.js';
  * @property {{ alertId: string, camera: string, at: number }} [lastSighting]
  */
 
+/** How an entry is compared, in words. @type {Readonly<Record<EntryRecord['kind'], string>>} */
+const comparedWords = {
+  face: 'face',
+  body: 'body (clothes and build)',
+  description: 'words: experimental, matches a description, not a person',
+};
+
 /** Examples of others are no pictures of the entry. @param {EntryView['references']} references */
 export function pictureWords(references) {
+  const texts = references.filter(({ text }) => text !== undefined).length;
+  if (texts > 0) return counted(texts, 'description');
   const others = references.filter(({ negative }) => negative).length;
   const own = counted(references.length - others, 'picture');
   return others === 0 ? own : `${own}, ${counted(others, 'negative example')}`;
@@ -63,7 +73,7 @@ export function showEntry(place, { entry, references }, { ignored, session, chan
   };
   /** @param {string} id @param {string} what */
   const removeReference = async (id, what) => {
-    const says = ['The picture and what was computed from it are erased. The entry stays.'];
+    const says = [`The ${what} and what was computed from it are erased. The entry stays.`];
     if (!(await confirmed({ title: `Remove this ${what}?`, says, action: 'Erase', danger: true }))) return;
     change('DELETE', `watchlist/${entry.id}/references/${id}`).then(changed, (error) => toast(words(error), 'bad'));
   };
@@ -86,7 +96,8 @@ export function showEntry(place, { entry, references }, { ignored, session, chan
         el(
           'div',
           { class: 'row' },
-          el('button', { type: 'button', onclick: () => addPicture(entry) }, icon('add'), 'Add a picture'),
+          entry.kind !== 'description' &&
+            el('button', { type: 'button', onclick: () => addPicture(entry) }, icon('add'), 'Add a picture'),
           el('button', { type: 'button', onclick: () => void remove() }, icon('remove'), 'Remove'),
         ),
     ),
@@ -94,33 +105,39 @@ export function showEntry(place, { entry, references }, { ignored, session, chan
       'dl',
       { class: 'pairs' },
       pair('List', ignored ? `${entry.list}: who is on it is ignored` : entry.list),
-      pair('Compared by', entry.kind === 'face' ? 'face' : 'body (clothes and build)'),
+      pair('Compared by', comparedWords[entry.kind]),
       entry.reason !== '' && pair('Reason', entry.reason),
       entry.notes !== '' && pair('Notes', entry.notes),
       pair('Added', el('span', {}, time(entry.addedAt), ` by ${entry.addedBy}`)),
       entry.expiresAt !== undefined && pair('Expires', time(entry.expiresAt, { day: true })),
       entry.threshold !== undefined && pair('Own threshold', entry.threshold.toFixed(2)),
     ),
-    el('h3', {}, 'Pictures'),
-    !may(session, 'pictures') && el('p', { class: 'hint' }, 'Pictures of the watchlist are not granted to you; an admin can.'),
+    el('h3', {}, entry.kind === 'description' ? 'Descriptions' : 'Pictures'),
+    entry.kind !== 'description' &&
+      !may(session, 'pictures') &&
+      el('p', { class: 'hint' }, 'Pictures of the watchlist are not granted to you; an admin can.'),
     el(
       'ul',
       { class: 'references' },
       references.map((reference, index) => {
-        const what = reference.negative ? 'negative example' : 'picture';
+        const words = reference.text;
+        const what = words !== undefined ? 'description' : reference.negative ? 'negative example' : 'picture';
         return el(
           'li',
           {},
-          may(session, 'pictures')
-            ? picture({
-                path: `watchlist/references/${reference.id}/picture`,
-                alt: `${reference.negative ? 'Somebody else who looks like' : 'Picture of'} ${entry.name}, ${index + 1}`,
-                missing: 'Gone',
-              })
-            : noPicture('Not granted'),
+          words !== undefined
+            ? el('p', {}, words)
+            : may(session, 'pictures')
+              ? picture({
+                  path: `watchlist/references/${reference.id}/picture`,
+                  alt: `${reference.negative ? 'Somebody else who looks like' : 'Picture of'} ${entry.name}, ${index + 1}`,
+                  missing: 'Gone',
+                })
+              : noPicture('Not granted'),
           reference.negative && el('span', { class: 'word warn' }, icon('not'), 'Not this person'),
           reference.accepted && !reference.negative && el('span', { class: 'word warn' }, icon('warn'), 'Poor, accepted'),
-          el('span', { class: 'hint' }, `Quality ${percent(reference.quality)}`, el('br'), reference.source),
+          words === undefined &&
+            el('span', { class: 'hint' }, `Quality ${percent(reference.quality)}`, el('br'), reference.source),
           writes &&
             el(
               'div',
@@ -153,7 +170,7 @@ export function showEntry(place, { entry, references }, { ignored, session, chan
             'li',
             {},
             el('a', { href: at(`alerts/${alert.id}`) }, time(alert.firstSeenAt), ` on ${alert.camera}`),
-            `, score ${alert.score.toFixed(2)}, ${stateWords(alert).toLowerCase()}`,
+            `, score ${alert.score.toFixed(2)}${alert.kind === 'description' ? ` (${meaningOf(alert).toLowerCase()})` : ''}, ${stateWords(alert).toLowerCase()}`,
           ),
         ),
         items.length === 0 && el('li', { class: 'hint' }, `${capital(noMatchWords(session, ignored))}.`),

@@ -2,15 +2,21 @@ import { el } from './dom.js';
 import { shape } from './icons.js';
 
 /** The words that stand wherever a score does. */
-export const meaning = 'Similarity, not identity';
+const meaning = 'Similarity, not identity';
+
+/** @param {{ kind: string }} match an alert, or a name at a box */
+export function meaningOf({ kind }) {
+  return kind === 'description' ? 'Experimental, matches a description, not a person' : meaning;
+}
 
 /**
  * A score as a bar from 0 to 1 with the threshold marked.
  * @param {number} score cosine, -1 to 1; below 0 the bar is empty
  * @param {number} threshold
+ * @param {string} meaning the words of `meaningOf`
  * @returns {HTMLElement}
  */
-export function scoreBar(score, threshold) {
+export function scoreBar(score, threshold, meaning) {
   const at = (/** @type {number} */ value) => Math.min(100, Math.max(0, value * 100));
   const bar = shape('svg', { class: 'score-bar', viewBox: '0 0 100 10', preserveAspectRatio: 'none', role: 'img' });
   bar.setAttribute('aria-label', `Score ${score.toFixed(2)}, threshold ${threshold.toFixed(2)}. ${meaning}.`);

@@ -12,6 +12,7 @@ export function severityMark(severity) {
 /** @param {Alert} alert */
 export function kindWords({ kind }) {
   if (kind === 'face') return 'Face';
+  if (kind === 'description') return 'Description in words (experimental)';
   return kind === 'appearance' ? 'Appearance (clothes and build)' : 'Nobody on a list';
 }
 
@@ -21,8 +22,9 @@ export function whoWords({ entry }) {
 }
 
 /** The heading of an alert: what was measured, not who it is. @param {Alert} alert */
-export function similarWords({ entry }) {
-  return entry === undefined ? 'Unknown person' : `Similar to ${entry.name}`;
+export function similarWords({ entry, kind }) {
+  if (entry === undefined) return 'Unknown person';
+  return kind === 'description' ? `Resembles the description ${entry.name}` : `Similar to ${entry.name}`;
 }
 
 /** Why an alert was closed by itself. @type {Readonly<Record<string, string>>} */
