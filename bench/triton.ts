@@ -4,7 +4,8 @@ import { temporaryDirectory } from '../test/support/directory.ts';
 import { missingTriton, pythonModel, startTriton, type TritonServer, tritonRepository } from '../test/support/triton.ts';
 import { known } from './support/known.ts';
 import { missingPeer, peerPython, tritonPeer } from './support/peer.ts';
-import { progress, publish, quantile } from './support/table.ts';
+import { quantile } from './support/quantile.ts';
+import { progress, publish } from './support/table.ts';
 import { type OverloadAnswer, type Side, startSide, type Target, type TurnAnswer, type TurnAsk } from './triton/side.ts';
 
 const parts = ['single', 'copy', 'crops', 'overload'] as const;

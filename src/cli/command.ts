@@ -5,8 +5,8 @@ import type { DemoService } from '../core/demo.ts';
 import { SightlineError } from '../core/errors.ts';
 import type { ModelShelf } from '../core/model-shelf.ts';
 import type { ProbeProgress, ProbeReport, ProbeRequest } from '../core/probe.ts';
-import type { TritonTools } from '../core/triton-tools.ts';
 import type { TritonBenchProgress, TritonBenchReport, TritonBenchRequest } from '../core/triton-bench.ts';
+import type { TritonTools } from '../core/triton-tools.ts';
 
 /** What a command is, and all it may touch of the process that runs it. */
 

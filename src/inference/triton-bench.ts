@@ -11,10 +11,11 @@ import type {
   TritonBenchReport,
   TritonBenchRequest,
 } from '../core/triton-bench.ts';
+import { parseTritonUrl } from '../core/triton-url.ts';
 import type { ModelStatistics } from '../gen/inference/grpc_service.ts';
 import { copyOf, randomInputs, rowShapes } from './random-tensors.ts';
 import { startTritonEngine } from './triton.ts';
-import { addressesOf, parseTritonUrl, type TritonAddress } from './triton-address.ts';
+import { addressesOf, type TritonAddress } from './triton-address.ts';
 import { TritonClient } from './triton-client.ts';
 import { describeServed, servedContract } from './triton-contract.ts';
 import { firstLine, grpcCodes, TritonStatus } from './triton-failures.ts';
