@@ -64,8 +64,8 @@ export interface Side extends AsyncDisposable {
   overload(ask: Omit<OverloadAsk, 'do'>): Promise<OverloadAnswer>;
 }
 
-export function startSide(program: string, args: readonly string[]): Side {
-  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+export function startSide(program: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Side {
+  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, ...env } });
   const ended = once(child, 'close');
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const ask = async (question: TurnAsk | FlightAsk | OverloadAsk) => {
