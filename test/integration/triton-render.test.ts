@@ -33,11 +33,17 @@ describe('triton render', () => {
     const target = join(directory.path, 'served');
     const { code, out } = await triton(repository.directory, 'render', target, '--hardware', 'cpu');
     assert.equal(code, 0);
-    assert.match(out[0] ?? '', /4 models \(fixture_clip, fixture_embed, fixture_face, fixture_person\)/);
+    assert.match(out[0] ?? '', /5 models \(fixture_clip, fixture_embed, fixture_face, fixture_person, fixture_text\)/);
     const text = out.join('\n');
     assert.match(text, /wrote fixture_face\/config\.pbtxt\n {2}wrote fixture_face\/1\/model\.onnx/);
     assert.match(text, /left out centerface: .*sightline models fetch centerface/);
-    assert.deepEqual(await listModels(target), ['fixture_clip', 'fixture_embed', 'fixture_face', 'fixture_person']);
+    assert.deepEqual(await listModels(target), [
+      'fixture_clip',
+      'fixture_embed',
+      'fixture_face',
+      'fixture_person',
+      'fixture_text',
+    ]);
     const weights = 'fixture_face/1/model.onnx';
     assert.deepEqual(await readFile(join(target, weights)), await readFile(join(fixtureModelRepository, weights)));
     const { parameters: _, weights: __, ...mine } = await describeModel(fixtureModelRepository, 'fixture_face');
@@ -80,12 +86,12 @@ describe('triton render', () => {
       return JSON.parse(out[0] ?? '');
     };
     const first = await render('--hardware', 'cpu', '--detect-embed', 'fixture_face,fixture_embed');
-    assert.equal(first.written.length, 8 + 8);
+    assert.equal(first.written.length, 11 + 8);
     const again = await render('--hardware', 'cpu', '--detect-embed', 'fixture_face,fixture_embed');
-    assert.deepEqual([again.written, again.unchanged.length], [[], 16]);
+    assert.deepEqual([again.written, again.unchanged.length], [[], 19]);
     const other = await render('--hardware', 'gpu', 'fixture_face', 'fixture_embed');
     assert.deepEqual(other.written, ['fixture_embed/config.pbtxt', 'fixture_face/config.pbtxt']);
-    assert.equal(other.removed.length, 12);
+    assert.equal(other.removed.length, 15);
     assert.deepEqual(await filesBelow(target), [
       'fixture_embed/1/model.onnx',
       'fixture_embed/config.pbtxt',
