@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import { matchCrops } from '../../src/composition/matching.ts';
 import { type PortableEntry, parsePortableEntry } from '../../src/core/control.ts';
-import { isSightlineError } from '../../src/core/errors.ts';
 import type { Store } from '../../src/core/store.ts';
 import { startStore } from '../../src/store/store.ts';
 import { startWatchlist, type Watchlist, type WatchlistOptions } from '../../src/watchlist/watchlist.ts';
 import { type TestContext, testContext } from '../support/context.ts';
 import { temporaryDirectory } from '../support/directory.ts';
+import { rejectsWith } from '../support/errors.ts';
 import { fakeDescriptionTools, fakePhoto, fakePhotoTools } from '../support/photos.ts';
 import { findBytes } from '../support/store.ts';
 
@@ -49,15 +49,6 @@ async function described(watchlist: Watchlist, text: string, space?: string): Pr
   const [results] = await matchCrops(watchlist, [await crop(text, space)], 3);
   const found = results?.find(({ kind }) => kind === 'description');
   return (found?.top ?? []).map(({ entryName, score }) => [entryName, Math.round(100 * score) / 100]);
-}
-
-function rejectsWith(code: string, pattern = /./) {
-  return (error: unknown) => {
-    assert.ok(isSightlineError(error), String(error));
-    assert.equal(error.code, code);
-    assert.match(error.message, pattern);
-    return true;
-  };
 }
 
 test('what was described is compared with bodies, in a ranking of its own, also after a restart', async () => {

@@ -11,6 +11,7 @@ import { startWatchlist, type Watchlist, type WatchlistOptions } from '../../src
 import { ManualClock } from '../support/clock.ts';
 import { type TestContext, testContext } from '../support/context.ts';
 import { temporaryDirectory } from '../support/directory.ts';
+import { rejectsWith } from '../support/errors.ts';
 import { type FakePhotoTools, type FakeSubject, fakePhoto, fakePhotoTools, fakeVector } from '../support/photos.ts';
 import { findBytes } from '../support/store.ts';
 import { watchingThreads } from '../support/threads.ts';
@@ -77,15 +78,6 @@ async function withRoom(run: (room: Room) => Promise<void>, options: RoomOptions
       return (result?.top ?? []).map(({ entryName, score }) => [entryName, Math.round(100 * score) / 100]);
     },
   });
-}
-
-function rejectsWith(code: string, pattern = /./) {
-  return (error: unknown) => {
-    assert.ok(isSightlineError(error), String(error));
-    assert.equal(error.code, code);
-    assert.match(error.message, pattern);
-    return true;
-  };
 }
 
 test('somebody who was enrolled is found, also after a restart', async () => {

@@ -37,6 +37,16 @@ function triton(repository: string, ...args: readonly string[]) {
   });
 }
 
+/** A server that is not ready, because of a model that it cannot load, answers all the same. */
+async function untilListening(server: TritonServer): Promise<void> {
+  const lives = () =>
+    server
+      .client()
+      .live(soon)
+      .catch(() => false);
+  await until('Triton to listen', lives, 60_000);
+}
+
 const readPhoto = (photo: string) => readFile(dataPath(`photos/${photo}`));
 
 function picture(name: string, bytes: Uint8Array, shape: readonly number[] = [bytes.length]): Tensor {
@@ -375,15 +385,7 @@ describe('triton check of a server that serves something else', { skip }, () => 
     await rm(join(served, 'yunet'), { recursive: true });
     await mkdir(join(served, 'face_other'));
     await using server = await startTriton({ repository: served, flags: ['--exit-on-error=false'], early: true });
-    await until(
-      'Triton to listen',
-      () =>
-        server
-          .client()
-          .live(soon)
-          .catch(() => false),
-      60_000,
-    );
+    await untilListening(server);
     const { code, out } = await triton(repository.directory, 'check', server.url);
     assert.equal(code, 1);
     const shown = out.join('\n');
@@ -470,15 +472,7 @@ describe('what is written for GPUs', { skip }, () => {
       );
       assert.equal(code, 0);
       await using server = await startTriton({ repository: served, flags: ['--exit-on-error=false'], early: true });
-      await until(
-        'Triton to listen',
-        () =>
-          server
-            .client()
-            .live(soon)
-            .catch(() => false),
-        60_000,
-      );
+      await untilListening(server);
       const index = await server.client().repositoryIndex(soon);
       for (const model of names)
         assert.match(

@@ -16,6 +16,13 @@ const photoBase64 = z
   .describe('JPEG, PNG, WebP, GIF, TIFF or AVIF, up to 20 MB, base64.');
 const kind = z.enum(['face', 'body']).default('face');
 const anEntry = z.strictObject({ id });
+/** What may be said of an entry when it is enrolled, by a photo or by a description. */
+const entryFields = {
+  notes: note.exactOptional(),
+  reason: note.exactOptional(),
+  expiresAt: z.number().int().min(0).max(8.64e15).exactOptional(),
+  threshold: z.number().min(0).max(1).exactOptional(),
+};
 
 /** Where a page ended: entries come by the time they were added. */
 const place = z.tuple([z.number(), z.string()]);
@@ -138,10 +145,7 @@ export const watchlistRoutes: readonly Route<ApiServices>[] = [
       pick: z.number().int().min(1).max(1000).exactOptional().describe('Which face of several, from 1 from the left.'),
       acceptQuality: z.boolean().default(false).describe('Takes a poor photo, marked, with a raised threshold.'),
       negative: z.boolean().default(false).describe('Somebody else who looks like this entry.'),
-      notes: note.exactOptional(),
-      reason: note.exactOptional(),
-      expiresAt: z.number().int().min(0).max(8.64e15).exactOptional(),
-      threshold: z.number().min(0).max(1).exactOptional(),
+      ...entryFields,
     }),
     answers: { 201: { says: 'Enrolled.', json: enrolledView } },
     handle: async ({ principal, body, signal }, { control }) =>
@@ -162,10 +166,7 @@ export const watchlistRoutes: readonly Route<ApiServices>[] = [
       name: text,
       list: text,
       entryId: id.exactOptional(),
-      notes: note.exactOptional(),
-      reason: note.exactOptional(),
-      expiresAt: z.number().int().min(0).max(8.64e15).exactOptional(),
-      threshold: z.number().min(0).max(1).exactOptional(),
+      ...entryFields,
     }),
     answers: { 201: { says: 'Enrolled.', json: enrolledView } },
     handle: async ({ principal, body, signal }, { control }) =>
