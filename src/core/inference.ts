@@ -1,4 +1,5 @@
 import { isSightlineError } from './errors.ts';
+import type { Trace } from './trace.ts';
 
 /**
  * The seam between whoever needs a network run and whoever runs it. Engines live in `inference/`; `models/` turns pixels
@@ -37,7 +38,8 @@ export interface InferOptions {
   readonly priority?: 'live' | 'background';
   /** Rejects with `inference.unavailable` as soon as no server can run it, instead of waiting for one until the deadline. */
   readonly impatient?: boolean;
-  readonly trace?: string;
+  /** Sent with the request to a server. Where requests share a message, the first one's is sent. */
+  readonly trace?: Trace;
   /**
    * Called at most once, when nobody reads the inputs any more, whether the request was answered, refused or given up; a run that was
    * given up may still read them for a while. Data in shared memory may be filled again from then on.

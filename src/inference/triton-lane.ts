@@ -3,6 +3,7 @@ import { errorText, SightlineError } from '../core/errors.ts';
 import type { InferOptions, InferResult, ModelDescription, Tensor } from '../core/inference.ts';
 import type { FloodGate } from '../core/log.ts';
 import { giveTensorBack } from '../core/tensor-memory.ts';
+import { type Trace, traceField } from '../core/trace.ts';
 import { alike, cutOutputs, joinInputs } from './batches.ts';
 import { type FairLimits, FairQueue } from './fair-queue.ts';
 import type { InferenceMetrics } from './metrics.ts';
@@ -328,13 +329,13 @@ export class Lane {
       inputs: placed?.inputs ?? inputs,
       ...(this.#house.queueTimeout ? { parameters: { timeout: BigInt(Math.round(leftMs * 1000)) } } : {}),
     };
-    const trace = first.options.trace;
+    const trace = this.#traceOf(batch);
     let failure: unknown;
     try {
       const answer = await seat.server.client.infer(request, {
         timeoutMs: leftMs + afterDeadlineMs,
         signal: stop.signal,
-        ...(trace === undefined ? {} : { traceparent: trace }),
+        ...(trace === undefined ? {} : { traceparent: trace.traceparent }),
       });
       placed?.done();
       const nowMs = ctx.clock.mono();
@@ -373,6 +374,16 @@ export class Lane {
     }
     if (failure !== undefined) this.#failed(seat, batch, failure, left);
     this.pump();
+  }
+
+  /** The one trace that a message has room for; the log says whose requests went with it. */
+  #traceOf(batch: readonly Waiting[]): Trace | undefined {
+    const [trace, ...others] = batch.flatMap(({ options }) => options.trace ?? []);
+    if (trace !== undefined && others.length > 0) {
+      const fields = { model: this.model.name, ...traceField(trace), with: others.map(({ id }) => id) };
+      this.#house.ctx.log.debug(fields, 'traced requests share a message');
+    }
+    return trace;
   }
 
   /** There is no server: who would not wait for one is told so. */
@@ -475,7 +486,8 @@ export class Lane {
     const { stream } = item;
     const nobody = reason === 'deadline' && this.seats.usable().length === 0;
     metrics.shed.inc({ reason });
-    flood.warn('inference request shed', { model: name, stream, reason: nobody ? 'no server' : reason });
+    const why = nobody ? 'no server' : reason;
+    flood.warn('inference request shed', { model: name, stream, reason: why, ...traceField(item.options.trace) });
     item.answer.reject(reason === 'deadline' ? this.#tooLate(item) : overloadError(name, stream));
   }
 }

@@ -5,6 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { createRecognition } from '../../src/composition/recognition.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import type { InferenceEngine } from '../../src/core/inference.ts';
+import { createTracer } from '../../src/core/trace.ts';
 import { startEmbedded } from '../../src/inference/embedded.ts';
 import { startTritonEngine } from '../../src/inference/triton.ts';
 import { hasMosquitto, listen, startBroker } from '../support/broker.ts';
@@ -70,7 +71,7 @@ describe('real people through Triton', { skip }, () => {
       .slice(0, 8)
       .flatMap((person) => readManifest().people[person]?.enrol[0] ?? []);
     async function embeddings(engine: InferenceEngine): Promise<readonly Float32Array[]> {
-      using recognition = await createRecognition(configSchema.parse({}).models, engine, ctx);
+      using recognition = await createRecognition(configSchema.parse({}).models, engine, createTracer(0), ctx);
       const { photos: tools } = recognition;
       const found: Float32Array[] = [];
       for (const photo of photos) {

@@ -77,6 +77,10 @@ export const alertView = z
     cameraTimeSource: z.enum(['rtcp', 'arrival']),
     decidedAt: at('Decision'),
     stages: z.record(z.string(), z.number()).describe('Ends of the stages of the frame, CLOCK_MONOTONIC milliseconds.'),
+    trace: z
+      .string()
+      .optional()
+      .describe('Trace id (W3C) of the request that embedded the sighting, where a Triton server was asked with one.'),
     durable: z.boolean().describe('False when the disk was full: a restart forgets this alert.'),
   })
   .meta({ id: 'Alert' });

@@ -386,6 +386,10 @@ export interface InferenceConfig {
   fallback: string;
   /** large tensors through /dev/shm */
   sharedMemory: boolean;
+  /** Triton servers are told how long a request may wait */
+  queueTimeout: boolean;
+  /** share of looks whose requests carry a trace id */
+  traceRatio: number;
 }
 
 /** What the daemon knows of a track: drawn on annotated video, and the crop policy relaxes once it is decided. */
@@ -3833,6 +3837,8 @@ function createBaseInferenceConfig(): InferenceConfig {
     keyFile: "",
     fallback: "",
     sharedMemory: false,
+    queueTimeout: false,
+    traceRatio: 0,
   };
 }
 
@@ -3867,6 +3873,12 @@ export const InferenceConfig: MessageFns<InferenceConfig> = {
     }
     if (message.sharedMemory !== false) {
       writer.uint32(80).bool(message.sharedMemory);
+    }
+    if (message.queueTimeout !== false) {
+      writer.uint32(88).bool(message.queueTimeout);
+    }
+    if (message.traceRatio !== 0) {
+      writer.uint32(97).double(message.traceRatio);
     }
     return writer;
   },
@@ -3964,6 +3976,22 @@ export const InferenceConfig: MessageFns<InferenceConfig> = {
             message.sharedMemory = reader.bool();
             continue;
           }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.queueTimeout = reader.bool();
+            continue;
+          }
+          case 12: {
+            if (tag !== 97) {
+              break;
+            }
+
+            message.traceRatio = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3991,6 +4019,8 @@ export const InferenceConfig: MessageFns<InferenceConfig> = {
     message.keyFile = object.keyFile ?? "";
     message.fallback = object.fallback ?? "";
     message.sharedMemory = object.sharedMemory ?? false;
+    message.queueTimeout = object.queueTimeout ?? false;
+    message.traceRatio = object.traceRatio ?? 0;
     return message;
   },
 };
