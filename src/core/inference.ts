@@ -1,4 +1,5 @@
 import { isSightlineError } from './errors.ts';
+import type { ModelTraffic, ServerReading } from './served-models.ts';
 import type { Trace } from './trace.ts';
 
 /**
@@ -113,6 +114,10 @@ export interface InferenceEngine extends AsyncDisposable {
   states(): readonly ModelState[];
   /** Those that it asks; absent where it runs networks itself. */
   servers?(): readonly InferenceServer[];
+  /** What came of asking them, by model; absent where there are none. */
+  traffic?(): readonly ModelTraffic[];
+  /** What those that answer count of these models themselves; absent where there are none. Never rejects. */
+  statistics?(models: readonly string[]): Promise<readonly ServerReading[]>;
   /** Times that it had to begin anew: its thread died, its server was gone. */
   readonly deaths: number;
 }

@@ -41,6 +41,7 @@ export interface LaneHouse {
   /** Sends the time that is left as the server's queue time-out as well. */
   readonly queueTimeout: boolean;
   readonly shared: (server: PoolServer) => SharedTensors | undefined;
+  readonly answered: (server: PoolServer, model: string, roundTripMs: number) => void;
   /** Waiting requests of all lanes changed. */
   readonly depthChanged: () => void;
 }
@@ -341,6 +342,7 @@ export class Lane {
       const nowMs = ctx.clock.mono();
       seat.remove(flight, nowMs, 'answered');
       this.seats.answered(seat);
+      this.#house.answered(seat.server, name, nowMs - sentMs);
       const outputs = new Map(answer.outputs.map((output) => [output.name, output]));
       const problems = answerProblems(this.model, rows, outputs);
       if (problems.length > 0)

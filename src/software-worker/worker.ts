@@ -181,6 +181,7 @@ export function startWorker(options: WorkerOptions, ctx: Context): Worker {
       inferQueue: slots.waiting,
       inferenceDeaths: engine.deaths,
       models: models.stats(inUse),
+      served: (engine.traffic?.() ?? []).map((traffic) => ({ ...traffic, answers: BigInt(traffic.answers) })),
     };
   }
 
