@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
-import { after, before, describe, it } from 'node:test';
+import { after, before, describe, it, test } from 'node:test';
 import { configSchema } from '../../src/config/schema.ts';
 import { isSightlineError } from '../../src/core/errors.ts';
 import type { InferenceEngine, InferOptions, Tensor } from '../../src/core/inference.ts';
@@ -9,7 +9,9 @@ import { createTracer, type Trace } from '../../src/core/trace.ts';
 import { startEngine } from '../../src/inference/engine.ts';
 import { startTritonEngine } from '../../src/inference/triton.ts';
 import { type TestContext, testContext } from '../support/context.ts';
+import { createWorkplace, patience } from '../support/daemon.ts';
 import { temporaryDirectory } from '../support/directory.ts';
+import { fixtureModelRepository, fixtureModels, fixturePath } from '../support/fixtures.ts';
 import { freePort } from '../support/port.ts';
 import { startTraceCollector, type TraceCollector } from '../support/trace-collector.ts';
 import { missingTriton, pythonModel, startTriton, type TritonServer } from '../support/triton.ts';
@@ -254,5 +256,51 @@ describe('what is seen of a Triton server', { skip }, () => {
       });
       assert.deepEqual((await since()).executions, queueTimeout ? 1 : 2);
     });
+  }
+});
+
+test("a daemon tells of its own requests and of its worker's: status, metrics, and the trace of an alert", {
+  skip,
+}, async () => {
+  const models = [fixtureModels.face, fixtureModels.faceEmbedder];
+  await using server = await startTriton({
+    repository: fixtureModelRepository,
+    flags: ['--model-control-mode=explicit', ...models.map((model) => `--load-model=${model}`)],
+  });
+  await using place = await createWorkplace({
+    inference: { engine: 'triton', url: server.url, traceRatio: 1 },
+    lists: { banned: {} },
+    cameras: { lobby: { source: fixturePath('clips/lobby.mp4'), realtime: true, loop: true } },
+  });
+  await place.enrol('banned', 'ada');
+  await using daemon = await place.start();
+  const { trace, id } = await until('an alert', async () => (await place.ask('alerts.list', { limit: 1 })).alerts[0], patience);
+  assert.match(trace ?? 'none', /^[0-9a-f]{32}$/);
+  assert.match(await place.succeed('alerts', 'show', id), new RegExp(`^trace +${trace}$`, 'm'));
+  const { served } = await until(
+    'both models with all of their times',
+    async () => {
+      const status = await place.ask('status', {});
+      const told = status.served?.filter(({ queueMs, computeMs, networkMs }) =>
+        [queueMs, computeMs, networkMs].every((ms) => ms !== undefined),
+      );
+      return told?.length === 2 ? status : undefined;
+    },
+    patience,
+  );
+  assert.deepEqual(new Set(served?.map(({ model }) => model)), new Set(models));
+  for (const { answersPerSecond, roundTripMs, queueMs = 0, computeMs = 0, networkMs = 0 } of served ?? []) {
+    assert.ok(answersPerSecond > 0 && computeMs > 0);
+    assert.ok(queueMs + computeMs + networkMs <= roundTripMs + 1e-6);
+  }
+  const text = await place.succeed('status');
+  for (const model of models) assert.match(text, new RegExp(`^${model} on ${server.url}: .* answers a second, .*network`, 'm'));
+  for (const model of models) {
+    const of = (name: string, more = '') =>
+      daemon.metric(`sightline_triton_${name}{model="${model}",server="${server.url}"${more}}`);
+    // Ours are counted from the start, the server's from the first reading on; nobody else asks it.
+    const theirs = await of('server_requests_total');
+    assert.ok(theirs > 0 && theirs <= (await of('answers_total')), model);
+    assert.ok((await of('server_stage_seconds_total', ',stage="compute_infer"')) > 0, model);
   }
 });
