@@ -45,6 +45,7 @@ export interface UnaryCall {
 
 interface Session {
   readonly http2: ClientHttp2Session;
+  made: boolean;
   /** What ended it. */
   error?: Error;
 }
@@ -134,7 +135,7 @@ export class UnaryConnection implements Disposable {
     stream.on('close', () => {
       if (settled) return;
       if (answer.over) settle(new TritonStatus(grpcCodes.internal, 'the answer is not whole'));
-      else settle(brokenStream(stream.rstCode, session.http2.destroyed, session.error ?? failure));
+      else settle(session.http2.destroyed ? lostConnection(session, failure) : brokenStream(stream.rstCode));
     });
     stream.end(frame);
     return promise;
@@ -158,6 +159,7 @@ export class UnaryConnection implements Disposable {
           });
     if (this.#secure !== undefined) socket.setNoDelay();
     const session: Session = {
+      made: false,
       http2: connect(`${tls ? 'https' : 'http'}://${authority}`, {
         createConnection: () => socket,
         // Requests are bounded by whoever sends them; one above Node's 10 MB would be refused.
@@ -165,7 +167,10 @@ export class UnaryConnection implements Disposable {
         settings: { enablePush: false, initialWindowSize: windowBytes },
       }),
     };
-    session.http2.on('connect', () => session.http2.setLocalWindowSize(windowBytes));
+    session.http2.on('connect', () => {
+      session.made = true;
+      session.http2.setLocalWindowSize(windowBytes);
+    });
     session.http2.on('error', (error) => {
       session.error ??= error;
     });
@@ -248,12 +253,15 @@ class Answer {
   }
 }
 
+function lostConnection(session: Session, failure: Error | undefined): TritonStatus {
+  const error = session.error ?? (failure?.cause instanceof Error ? failure.cause : failure);
+  const cause = error === undefined ? '' : `: ${error.message}`;
+  return new TritonStatus(grpcCodes.unavailable, `${session.made ? 'connection lost' : 'no connection'}${cause}`);
+}
+
 /** A stream that ended without a status: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md#errors */
-function brokenStream(rstCode: number, connectionOver: boolean, error: Error | undefined): TritonStatus {
+function brokenStream(rstCode: number): TritonStatus {
   const { NGHTTP2_REFUSED_STREAM, NGHTTP2_CANCEL, NGHTTP2_ENHANCE_YOUR_CALM } = constants;
-  const cause = error?.cause instanceof Error ? error.cause : error;
-  if (connectionOver)
-    return new TritonStatus(grpcCodes.unavailable, `connection lost${cause === undefined ? '' : `: ${cause.message}`}`);
   switch (rstCode) {
     case NGHTTP2_REFUSED_STREAM:
       return new TritonStatus(grpcCodes.unavailable, 'the server refused the stream');
