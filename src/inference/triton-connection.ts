@@ -1,6 +1,7 @@
 import { type ClientHttp2Session, connect, constants, type IncomingHttpHeaders } from 'node:http2';
 import { connect as connectTcp, isIP } from 'node:net';
 import { connect as connectTls, createSecureContext, type SecureContext } from 'node:tls';
+import { systemClock } from '../core/clock.ts';
 import { abortReason } from './refusals.ts';
 import { addressText, type TritonAddress } from './triton-address.ts';
 import { grpcCodes, TritonStatus } from './triton-failures.ts';
@@ -103,19 +104,18 @@ export class UnaryConnection implements Disposable {
     const settle = (outcome: Buffer | Error | undefined) => {
       if (settled || outcome === undefined) return;
       settled = true;
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
+      limit[Symbol.dispose]();
       // Given up, or refused before the server has said all.
       if (!answer.over) stream.close(constants.NGHTTP2_CANCEL);
       if (outcome instanceof Error) reject(outcome);
       else resolve(outcome);
     };
-    const onAbort = () => settle(signal === undefined ? undefined : abortReason(signal));
-    signal?.addEventListener('abort', onAbort, { once: true });
-    const timer = setTimeout(
-      () => settle(new TritonStatus(grpcCodes.deadlineExceeded, `no answer within ${timeoutMs} ms`)),
-      timeoutMs,
-    );
+    // As the deadlines of grpc-js this is the machine's time.
+    const limit = systemClock.deadline(timeoutMs, signal);
+    limit.signal.addEventListener('abort', () => {
+      if (signal?.aborted) settle(abortReason(signal));
+      else settle(new TritonStatus(grpcCodes.deadlineExceeded, `no answer within ${timeoutMs} ms`));
+    });
     let failure: Error | undefined;
     stream.on('error', (error) => {
       failure = error;
