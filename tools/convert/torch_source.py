@@ -148,4 +148,4 @@ def main_output(answer):
     pair = isinstance(first, (list, tuple)) and len(first) == 2 and all(isinstance(one, torch.Tensor) for one in first)
     if pair and first[0].shape == first[1].shape:
         return first[1]
-    raise Refused(f"the network answers with {type(answer).__name__} of {type(first).__name__}; wanted is one tensor of boxes: export it to ONNX with its own project")
+    raise Refused(f"the network answers with {type(answer).__name__} of {type(first).__name__}; wanted is one tensor of boxes (there is no kind for masks): export it to ONNX with its own project")
