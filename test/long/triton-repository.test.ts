@@ -381,6 +381,7 @@ describe('triton check of a server that serves something else', { skip }, () => 
         .replace(/model_warmup[\s\S]*$/, ''),
     );
     await rename(join(served, 'person_embed/1'), join(served, 'person_embed/7'));
+    await change('person_embed', (config) => config.replace(/^version_policy .*$/m, ''));
     await writeFile(join(served, 'yolox_nano/1/model.onnx'), 'no network');
     await rm(join(served, 'yunet'), { recursive: true });
     await mkdir(join(served, 'face_other'));
