@@ -22,7 +22,7 @@ describe('the repository as it ships', { skip }, () => {
     await cp(shippedRepository, repository, { recursive: true });
     // Networks that stand in for weights which are nobody's to pass on: the same tensors, other numbers.
     await runConversions(directory.path, { heads: ['listed'], side: 640, random: [], conversions: [] });
-    const weights = {
+    const weights: Readonly<Record<string, string>> = {
       ...Object.fromEntries(Object.entries(testWeights).map(([model, file]) => [model, dataPath(file)])),
       clip_visual: dataPath('models/face_embed_224_512_mobilefacenet_fp16w.onnx'),
       clip_text: join(fixtureModelRepository, 'fixture_text/1/model.onnx'),
@@ -64,7 +64,7 @@ describe('the repository as it ships', { skip }, () => {
 
     // Another version that somebody puts beside it is not what Sightline asks for, and takes nothing away.
     await mkdir(join(rendered, 'face_embed/2'));
-    await symlink(weights['face_embed_224'], join(rendered, 'face_embed/2/model.onnx'));
+    await symlink(dataPath(testWeights['face_embed_224'] ?? ''), join(rendered, 'face_embed/2/model.onnx'));
     for (const model of all)
       if (model !== 'face_embed') await rename(join(rendered, model), join(directory.path, `away-${model}`));
     await using server = await startTriton({ repository: rendered });
