@@ -17,6 +17,7 @@ import type { ModelStatistics } from '../gen/inference/grpc_service.ts';
 import { copyOf, randomInputs, rowShapes } from './random-tensors.ts';
 import { startTritonEngine } from './triton.ts';
 import { addressesOf, type TritonAddress } from './triton-address.ts';
+import { problemText } from './triton-check.ts';
 import { TritonClient } from './triton-client.ts';
 import { describeServed, servedContract } from './triton-contract.ts';
 import { firstLine, grpcCodes, TritonStatus } from './triton-failures.ts';
@@ -56,8 +57,7 @@ export async function benchTriton(
   const settings = { timeoutMs: askWithinMs, signal: ctx.signal };
   const server = await client.metadata(settings).catch((error: unknown) => {
     if (isAbort(error)) throw error;
-    const reason = firstLine(errorText(error));
-    throw new SightlineError('inference.unavailable', `no triton server answers at ${request.url}: ${reason}`);
+    throw new SightlineError('inference.unavailable', problemText(request.url, error, address.tls), { cause: error });
   });
   const model = await describe(client, await modelName(client, request, ctx), ctx);
   for (const batch of request.batches) {
@@ -153,12 +153,17 @@ class Tally {
     this.#inARow = 0;
   }
 
-  /** Throws when there is no use in going on. */
+  /** Throws `inference.failed` when there is no use in going on. */
   fails(error: unknown): void {
     this.failed += 1;
     this.failure ??= firstLine(errorText(error));
     this.#inARow += 1;
-    if (this.#inARow >= failuresToEnd && this.latencies.length === 0) throw error;
+    if (this.#inARow >= failuresToEnd && this.latencies.length === 0)
+      throw new SightlineError(
+        'inference.failed',
+        `the first ${this.failed} requests failed, with random values in the model’s shapes: ${this.failure}`,
+        { cause: error },
+      );
   }
 
   get figures(): { readonly latencyMs?: BenchLatency; readonly failed: number; readonly failure?: string } {

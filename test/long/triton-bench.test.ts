@@ -25,7 +25,7 @@ describe('sightline bench triton', { skip }, () => {
   before(async () => {
     directory = await temporaryDirectory();
     await pythonModel(directory.path, 'sums', sumConfig, sumBody);
-    await tritonRepository(directory.path, ['slow']);
+    await tritonRepository(directory.path, ['slow', 'failing']);
     server = await startTriton({ repository: directory.path });
   });
   after(async () => {
@@ -113,14 +113,18 @@ describe('sightline bench triton', { skip }, () => {
     };
     const which = await run(server.url);
     assert.equal(which.code, 2);
-    assert.match(which.stderr, /which model: --model slow, sums/);
+    assert.match(which.stderr, /which model: --model failing, slow, sums/);
     assert.match((await run(server.url, '--model', 'sums')).stderr, /free axes, \[4, \?\].*--shape values=4xN/);
     const much = await run(server.url, ...model, '--batch', '16');
     assert.deepEqual([much.code, /takes 8 rows at most.*not 16/.test(much.stderr)], [2, true], much.stderr);
     assert.match((await run(server.url, '--model', 'nobody')).stderr, /no model nobody that is ready/);
     const nobody = await run('127.0.0.1:1', '--model', 'sums');
     assert.equal(nobody.code, 1);
-    assert.match(nobody.stderr, /no triton server answers at 127\.0\.0\.1:1: .*ECONNREFUSED/);
+    assert.match(nobody.stderr, /no answer from a Triton server at 127\.0\.0\.1:1: .*ECONNREFUSED.*name its gRPC port/);
+    const refused = await run(server.url, '--model', 'failing', '--shape', 'how=1', '--concurrency', '1', '--seconds', '1');
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /^sightline bench: the first 5 requests failed, with random values in the model’s shapes: /m);
+    assert.doesNotMatch(refused.stderr, /^ +at /m, 'no stack: it is the model’s answer');
     assert.match((await run('http://a')).stderr, /is not the address of a Triton server/);
   });
 });

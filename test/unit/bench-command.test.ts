@@ -137,6 +137,47 @@ describe('sightline bench triton', () => {
   });
 });
 
+describe('a picture of a bench', () => {
+  const titles = (picture: string) => [...picture.matchAll(/font-weight="bold">([^<]*)</g)].map(([, title]) => title).slice(1);
+  const heights = (picture: string, chart: string) =>
+    [...(picture.split(chart)[1]?.split('</g>')[0] ?? '').matchAll(/<polyline points="([^"]*)"/g)].map(([, points = '']) =>
+      points.split(' ').map((point) => Number(point.split(',')[1])),
+    );
+
+  it('shows how much, how long, what was missed, and where the time goes', () => {
+    const streams = [{ ...streamPoint, server, latencyMs: { p50: 10, p95: 20, p99: 30 } }];
+    const picture = benchPicture({ ...report, streams });
+    assert.deepEqual(titles(picture), [
+      'rows a second',
+      'answer to a request, ms: median, dashed p99',
+      'in the server, mean ms: run, dashed queue',
+      'requests a second',
+      'answer to a stream, ms',
+      'in the server, mean ms of a request',
+    ]);
+    assert.match(picture, /a row: pixels FP32 \[3, 8, 8\]; 2 s for each point/);
+    const [[run = 0] = [], [queue = 0] = []] = heights(picture, 'in the server, mean ms of a request');
+    assert.ok(run < queue, 'of 12.75 ms and 1.5');
+    const [[offered = 0] = [], [inTime = 0] = [], [missed = 0] = []] = heights(picture, 'requests a second');
+    assert.ok(offered < inTime && inTime < missed);
+  });
+
+  it('leaves out what the server did where it keeps no statistics', () => {
+    const { server: _, ...without } = sweepPoint(1, 1);
+    assert.equal(titles(benchPicture({ ...report, sweep: [without], streams: [streamPoint] })).length, 4);
+  });
+
+  it('spreads values of which some are many times the others', () => {
+    const of = (concurrency: number, p50: number) => ({
+      ...sweepPoint(1, concurrency),
+      latencyMs: { p50, p95: p50, p99: p50 },
+    });
+    const picture = benchPicture({ ...report, sweep: [of(1, 1), of(2, 10), of(4, 100)], streams: [] });
+    const [[one = 0, ten = 0, hundred = 0] = []] = heights(picture, 'answer to a request');
+    assert.ok(Math.abs(one - ten - (ten - hundred)) < 0.2, `${one}, ${ten}, ${hundred}`);
+  });
+});
+
 describe('random inputs', () => {
   const model = (dims: readonly number[], maxBatchSize: number, datatype: 'FP32' | 'INT64' | 'BYTES' = 'FP32') =>
     ({
