@@ -134,6 +134,13 @@ export interface PartState {
   readonly name: string;
   readonly ready: boolean;
   readonly reason?: string;
+  /** Of what is not ready while others do its work: a problem, and the daemon is ready without it. */
+  readonly needed?: false;
+}
+
+/** Whether all that is needed is ready. */
+export function isReady(parts: readonly PartState[]): boolean {
+  return parts.every(({ ready, needed }) => ready || needed === false);
 }
 
 export interface ReloadView {

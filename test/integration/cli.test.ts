@@ -284,6 +284,20 @@ test('status shows parts, cameras and counts, and is 1 while some part is not re
   assert.deepEqual(JSON.parse(json.out[0] ?? ''), status);
 });
 
+test('status names a part whose work others do as degraded, and is 0', async () => {
+  const parts = [
+    { name: 'triton 10.0.0.7:8001', ready: true },
+    { name: 'triton 10.0.0.8:8001', ready: false, needed: false, reason: 'it is away; other servers do its work' },
+  ] as const;
+  await using daemon = await scriptedDaemon({ status: async () => ({ ...status, parts }) });
+  const { code, out } = await daemon.run('status');
+  assert.equal(code, 0);
+  assert.deepEqual(out.slice(1, 3), [
+    'triton 10.0.0.7:8001  ready',
+    'triton 10.0.0.8:8001  degraded  it is away; other servers do its work',
+  ]);
+});
+
 test('alerts list, show and answer ask for what was said on the command line', async () => {
   const asked: unknown[] = [];
   await using daemon = await scriptedDaemon({
