@@ -157,8 +157,8 @@ async function services(signals: Signals): Promise<ProgramServices> {
         ]);
       const configured = (file: string) => {
         const { config: loaded } = loadConfigFile(file, process.env);
-        const { url: urls, caFile: ca, certFile: cert, keyFile: key } = loaded.inference;
-        return { urls, tls: present({ ca, cert, key }), models: modelsInUse(loaded) };
+        const { url: urls, caFile: ca, certFile: cert, keyFile: key, headers } = loaded.inference;
+        return { urls, tls: present({ ca, cert, key }), headers, models: modelsInUse(loaded) };
       };
       const own = fileURLToPath(new URL('../model_repository', import.meta.url));
       return {

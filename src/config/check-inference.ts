@@ -8,7 +8,7 @@ export interface InferenceCheck {
   readonly config: Config;
   readonly lookups: {
     describeModel(name: string): { readonly missing?: string } | undefined;
-    tritonFiles?(inference: Config['inference']): readonly { readonly setting: string; readonly says: string }[];
+    readonly tritonFiles?: readonly { readonly setting: string; readonly says: string }[];
   };
   readonly refuse: (path: SettingPath, message: string) => void;
   readonly warn: (path: SettingPath, message: string) => void;
@@ -22,12 +22,13 @@ export function checkInference({ config, lookups, refuse, warn }: InferenceCheck
   if (inference.keyFile !== undefined && inference.certFile === undefined) refuse(path('keyFile'), 'needs inference.certFile');
   if (inference.engine === 'embedded') return;
   const servers = inference.url.flatMap((url) => readTritonUrl(url) ?? []);
+  const what = Object.keys(inference.headers).length === 0 ? 'pictures' : 'pictures and the secrets in inference.headers';
   for (const [index, { host, tls }] of servers.entries()) {
     if (!tls && !isLoopback(host))
-      warn(path('url', index), `pictures cross the network of ${host} in the clear; grpcs:// is TLS`);
+      warn(path('url', index), `${what} cross the network of ${host} in the clear; grpcs:// is TLS`);
   }
   if (servers.some(({ tls }) => tls))
-    for (const { setting, says } of lookups.tritonFiles?.(inference) ?? []) refuse(path(setting), says);
+    for (const { setting, says } of lookups.tritonFiles ?? []) refuse(path(setting), says);
   else if ((inference.caFile ?? inference.certFile) !== undefined)
     warn(path(inference.caFile === undefined ? 'certFile' : 'caFile'), 'is not used: no address in inference.url is grpcs://');
   if (inference.fallback === 'none') return;

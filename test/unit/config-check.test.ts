@@ -15,11 +15,12 @@ const models: Readonly<Record<string, ModelFacts>> = {
 
 function check(text: string, known = models, hasFile?: (source: string) => boolean) {
   const { config, issueAt } = configOf(text);
+  const { caFile } = config.inference;
   const result = checkConfig(config, {
     describeModel: (name) => known[name],
     modelNames: Object.keys(known),
     ...(hasFile === undefined ? {} : { hasFile }),
-    tritonFiles: ({ caFile }) => (caFile === undefined ? [] : [{ setting: 'caFile', says: `${caFile} cannot be read` }]),
+    tritonFiles: caFile === undefined ? [] : [{ setting: 'caFile', says: `${caFile}: there is no such file` }],
     issueAt,
   });
   const short = (issue: (typeof result.issues)[number]) => issueText(issue).replace('/etc/sightline/s.yaml:', '');
@@ -130,7 +131,7 @@ const refused: readonly { readonly name: string; readonly text: string; readonly
   {
     name: 'certificates of Triton that cannot be used',
     text: `inference: { engine: triton, url: "grpcs://triton", caFile: /ca.pem, certFile: /client.pem }\n${camera()}`,
-    issues: ['1:61 inference.caFile: /ca.pem cannot be read', '1:80 inference.certFile: needs inference.keyFile'],
+    issues: ['1:61 inference.caFile: /ca.pem: there is no such file', '1:80 inference.certFile: needs inference.keyFile'],
   },
   {
     name: 'sources that nothing reads',

@@ -9,7 +9,7 @@ import { createFaceTally, type FaceRules } from '../../src/probe/face-tally.ts';
 import { createFrameTally } from '../../src/probe/frame-tally.ts';
 import { createObservation } from '../../src/probe/observation.ts';
 import { withRemedy } from '../../src/probe/remedies.ts';
-import { quantile } from '../../src/probe/statistics.ts';
+import { quantile } from '../../src/core/quantile.ts';
 import { judge } from '../../src/probe/verdict.ts';
 
 const rules: FaceRules = {
