@@ -27,8 +27,7 @@ export function checkInference({ config, lookups, refuse, warn }: InferenceCheck
     if (!tls && !isLoopback(host))
       warn(path('url', index), `${what} cross the network of ${host} in the clear; grpcs:// is TLS`);
   }
-  if (servers.some(({ tls }) => tls))
-    for (const { setting, says } of lookups.tritonFiles ?? []) refuse(path(setting), says);
+  if (servers.some(({ tls }) => tls)) for (const { setting, says } of lookups.tritonFiles ?? []) refuse(path(setting), says);
   else if ((inference.caFile ?? inference.certFile) !== undefined)
     warn(path(inference.caFile === undefined ? 'certFile' : 'caFile'), 'is not used: no address in inference.url is grpcs://');
   if (inference.fallback === 'none') return;

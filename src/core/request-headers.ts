@@ -21,7 +21,10 @@ export const headerValueForm = 'a text of 1 to 4096 printable ASCII characters w
  * Headers from a text with one `name: value` a line; empty lines and those that begin with # are left out. `where` names the text. Gives
  * what is wrong, without anything of a value.
  */
-export function parseHeaderLines(text: string, where: string): { readonly headers: RequestHeaders } | { readonly wrong: string } {
+export function parseHeaderLines(
+  text: string,
+  where: string,
+): { readonly headers: RequestHeaders } | { readonly wrong: string } {
   const headers = new Map<string, string>();
   for (const [index, line] of text.split(/\r?\n/).entries()) {
     if (line.trim() === '' || line.startsWith('#')) continue;

@@ -1,6 +1,7 @@
 import type { Context } from '../core/context.ts';
 import { errorText, isAbort, SightlineError } from '../core/errors.ts';
 import { type Infer, isShed, type ModelDescription, type Tensor } from '../core/inference.ts';
+import { quantile } from '../core/quantile.ts';
 import { added } from '../core/served-models.ts';
 import type {
   BenchLatency,
@@ -11,7 +12,6 @@ import type {
   TritonBenchReport,
   TritonBenchRequest,
 } from '../core/triton-bench.ts';
-import { quantile } from '../core/quantile.ts';
 import { parseTritonUrl } from '../core/triton-url.ts';
 import type { ModelStatistics } from '../gen/inference/grpc_service.ts';
 import { copyOf, randomInputs, rowShapes } from './random-tensors.ts';

@@ -169,7 +169,8 @@ export function problemText(server: string, error: unknown, tls: boolean): strin
   if (/certificate|altnames|self.signed/i.test(text))
     return `${said}; --ca FILE names the authority of its certificate, --cert and --key are what it may ask for`;
   if (/wrong version number|EPROTO|SSL routines/i.test(text)) return `${said}; it speaks no TLS there: leave grpcs:// out`;
-  if (/protocol is restricted/.test(text)) return `${said}; its --grpc-restricted-protocol keeps health and metadata from us: --header-file FILE has what it asks for`;
+  if (/protocol is restricted/.test(text))
+    return `${said}; its --grpc-restricted-protocol keeps health and metadata from us: --header-file FILE has what it asks for`;
   if (error.status === grpcCodes.deadlineExceeded) return `${said}; it may be busy or hang: --timeout SECONDS waits longer`;
   if (error.status !== grpcCodes.unavailable) return said;
   const other = tls ? '' : ', and with grpcs:// in front where it wants TLS';
