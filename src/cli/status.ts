@@ -40,11 +40,16 @@ function show(view: StatusView, io: CommandIo): string[] {
       ...view.cameras.map(({ camera, state }) => [`camera ${camera}`, state.state, cameraText(state, io)]),
     ]),
     ...(view.served ?? []).map(servedText),
-    `watchlist: ${count(view.watchlist.entries, 'entry', 'entries')}, ${count(view.watchlist.references, 'picture')}`,
+    `watchlist: ${watchlistText(view.watchlist)}`,
     `alerts: ${view.alerts.open} open`,
     `outbox: ${view.outbox.waiting} waiting, ${view.outbox.dead} refused`,
     ...(reload === undefined ? [] : [`last reload: ${reload.state} at ${dateTime(reload.at, io.timeZone)}`, ...reload.issues]),
   ];
+}
+
+function watchlistText({ entries, references, descriptions }: StatusView['watchlist']): string {
+  const pictures = `${count(entries, 'entry', 'entries')}, ${count(references - descriptions, 'picture')}`;
+  return descriptions === 0 ? pictures : `${pictures}, ${count(descriptions, 'description')}`;
 }
 
 function cameraText(state: CameraState, io: CommandIo): string {

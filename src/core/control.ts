@@ -160,7 +160,8 @@ export interface StatusView {
   readonly configFile: string;
   readonly parts: readonly PartState[];
   readonly cameras: readonly { readonly camera: string; readonly state: CameraState }[];
-  readonly watchlist: { readonly entries: number; readonly references: number };
+  /** `descriptions` are those of the references that are words; the others are pictures. */
+  readonly watchlist: { readonly entries: number; readonly references: number; readonly descriptions: number };
   readonly alerts: { readonly open: number };
   readonly outbox: { readonly waiting: number; readonly dead: number };
   /** What Triton servers did in the last minute; absent where the program itself runs the networks. */

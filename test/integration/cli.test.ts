@@ -73,7 +73,7 @@ const status: StatusView = {
   cameras: [
     { camera: 'lobby', state: { state: 'live', since: at, codec: 'h264', width: 640, height: 480, decode: 'software' } },
   ],
-  watchlist: { entries: 2, references: 3 },
+  watchlist: { entries: 2, references: 3, descriptions: 0 },
   alerts: { open: 1 },
   outbox: { waiting: 4, dead: 0 },
   served: [
@@ -296,6 +296,13 @@ test('status names a part whose work others do as degraded, and is 0', async () 
     'triton 10.0.0.7:8001  ready',
     'triton 10.0.0.8:8001  degraded  it is away; other servers do its work',
   ]);
+});
+
+test('status counts descriptions beside pictures', async () => {
+  const watchlist = { entries: 3, references: 4, descriptions: 1 };
+  await using daemon = await scriptedDaemon({ status: async () => ({ ...status, watchlist }) });
+  const { out } = await daemon.run('status');
+  assert.ok(out.includes('watchlist: 3 entries, 3 pictures, 1 description'), out.join('\n'));
 });
 
 test('alerts list, show and answer ask for what was said on the command line', async () => {
