@@ -3,15 +3,16 @@ import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { configSchema } from '../../src/config/schema.ts';
+import type { ProbeReport } from '../../src/core/probe.ts';
 import { startEngine } from '../../src/inference/engine.ts';
 import { TritonClient } from '../../src/inference/triton-client.ts';
 import { type Certificates, makeCertificates } from '../support/certificates.ts';
 import { runProgram } from '../support/cli.ts';
 import { testContext } from '../support/context.ts';
 import { temporaryDirectory } from '../support/directory.ts';
-import { fixtureModelRepository } from '../support/fixtures.ts';
+import { fixtureModelRepository, fixtureModels, fixturePath, lobbyClip } from '../support/fixtures.ts';
 import { freePort } from '../support/port.ts';
-import { missingTriton, pythonModel, startTriton } from '../support/triton.ts';
+import { missingTriton, pythonModel, startTriton, withoutWeights } from '../support/triton.ts';
 import { until } from '../support/until.ts';
 
 /** What a real Triton asks of whoever calls it: certificates, and headers of restricted protocols. */
@@ -149,5 +150,45 @@ describe('Triton with restricted protocols', { skip }, () => {
     assert.match(gone.stderr, /--header-file gone\.txt: there is no such file/);
     for (const { stdout, stderr } of [without, checked, configured, elsewhere, measured])
       assert.doesNotMatch(`${stdout}${stderr}`, new RegExp(key));
+  });
+});
+
+describe('camera probe with Triton', { skip }, () => {
+  it('looks with the servers of the configuration, and without one says why nobody looked', async () => {
+    await using directory = await temporaryDirectory();
+    const { face } = fixtureModels;
+    const port = await freePort();
+    const repository = await withoutWeights(fixtureModelRepository, join(directory.path, 'models'));
+    const file = join(directory.path, 's.yaml');
+    const inference = { engine: 'triton', url: `127.0.0.1:${port}`, repository };
+    await writeFile(file, JSON.stringify({ inference, models: { enrolment: face } }));
+    const probe = async () => {
+      const { code, stdout, stderr } = await runProgram(
+        ['camera', 'probe', fixturePath(lobbyClip), '--seconds', '2', '--json', '--config', file],
+        { cwd: directory.path },
+      );
+      assert.equal(code, 0, stderr);
+      const report: ProbeReport = JSON.parse(stdout);
+      assert.equal(report.engine, 'triton');
+      return report;
+    };
+    const blind = await probe();
+    assert.equal(blind.detector, undefined);
+    assert.match(
+      blind.noDetector ?? '',
+      new RegExp(`^no triton server can run ${face}: 127.0.0.1:${port} is away .*ECONNREFUSED`),
+    );
+    assert.ok(blind.stream.frames > 10);
+
+    await using server = await startTriton({
+      repository: fixtureModelRepository,
+      port,
+      flags: ['--model-control-mode=explicit', `--load-model=${face}`],
+    });
+    const seen = await probe();
+    assert.equal(seen.detector?.model, face);
+    assert.ok((seen.detector?.looks ?? 0) > 5 && (seen.faces?.looks ?? 0) > 0, JSON.stringify(seen.detector));
+    const [counts] = await server.client().statistics(soon, face);
+    assert.ok(Number(counts?.inferenceCount ?? 0n) >= (seen.detector?.looks ?? 0), 'the server looked');
   });
 });

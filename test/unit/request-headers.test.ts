@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { loadInference, loadRepository } from '../../src/config/load.ts';
 import { parseHeaderLines } from '../../src/core/request-headers.ts';
 import { configOf, issuesOf } from '../support/config.ts';
+import { temporaryDirectory } from '../support/directory.ts';
 
 describe('headers in a file', () => {
   it('are lines of name and value; names in lower case as gRPC has them, empty lines and remarks left out', () => {
@@ -33,6 +37,14 @@ describe('inference.headers', () => {
     const { inference } = configOf(written('{ authorization: "Bearer ${TOKEN}" }'), { env: { TOKEN: 'hunter2' } }).config;
     assert.deepEqual(inference.headers, { authorization: 'Bearer hunter2' });
     assert.deepEqual(configOf(written('')).config.inference.headers, {});
+  });
+
+  it('need no variable where only the repository is asked for', async () => {
+    await using directory = await temporaryDirectory();
+    const file = join(directory.path, 's.yaml');
+    await writeFile(file, 'inference: { repository: /models, headers: { authorization: "${NOT_SET}" } }');
+    assert.equal(loadRepository(file, {}), '/models');
+    assert.throws(() => loadInference(file, {}), { code: 'config.invalid', message: /variable NOT_SET is not set/ });
   });
 
   for (const name of ['Authorization', 'grpc-timeout', 'token-bin', 'content-type', ':path', 'a b', 'traceparent', '']) {
