@@ -1,5 +1,5 @@
 import { isLoopback } from '../core/loopback.ts';
-import { readTritonUrl } from '../core/triton-url.ts';
+import { defaultPort, otherPorts, readTritonUrl } from '../core/triton-url.ts';
 import type { CropKind } from '../core/types.ts';
 import type { Config } from './schema.ts';
 import type { SettingPath } from './settings.ts';
@@ -23,7 +23,19 @@ export function checkInference({ config, lookups, refuse, warn }: InferenceCheck
   if (inference.engine === 'embedded') return;
   const servers = inference.url.flatMap((url) => readTritonUrl(url) ?? []);
   const what = Object.keys(inference.headers).length === 0 ? 'pictures' : 'pictures and the secrets in inference.headers';
-  for (const [index, { host, tls }] of servers.entries()) {
+  const places = servers.map(({ host, port }) => `${host}:${port}`);
+  for (const [index, { host, port, tls }] of servers.entries()) {
+    const first = places.indexOf(places[index] ?? '');
+    if (first < index) {
+      warn(path('url', index), `is the same server as inference.url[${first}]`);
+      continue;
+    }
+    const other = otherPorts.get(port);
+    if (other !== undefined)
+      warn(
+        path('url', index),
+        `${port} is Triton's port for ${other} unless it was told otherwise; for gRPC it is ${defaultPort}`,
+      );
     if (!tls && !isLoopback(host))
       warn(path('url', index), `${what} cross the network of ${host} in the clear; grpcs:// is TLS`);
   }

@@ -34,9 +34,17 @@ function parsed<T>(parse: () => T): T | undefined {
   }
 }
 
-/** A file holds PEM when the TLS library would find something in it: of a CA file without any it says nothing. */
-function certificateIn(pem: Buffer): X509Certificate | undefined {
-  return pem.includes('-----BEGIN') ? parsed(() => new X509Certificate(pem)) : undefined;
+/** All certificates of a file, undefined for what is none: the TLS library says nothing of those of an authority, and takes the others. */
+function certificatesIn(pem: Buffer): readonly (X509Certificate | undefined)[] {
+  const parts = pem.toString('latin1').split(/(?=-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----)/);
+  return parts.filter((part) => part.startsWith('-----BEGIN')).map((part) => parsed(() => new X509Certificate(part)));
+}
+
+function certificateTrouble(pem: Buffer): string | undefined {
+  const found = certificatesIn(pem);
+  if (found.every((certificate) => certificate === undefined)) return 'it holds no certificate in PEM';
+  const broken = found.indexOf(undefined);
+  return broken < 0 ? undefined : `certificate ${broken + 1} of ${found.length} in it cannot be read`;
 }
 
 /**
@@ -61,12 +69,14 @@ export async function readPemFiles(
   const ca = await read('caFile');
   const cert = await read('certFile');
   const key = await read('keyFile');
-  const certificate = cert && certificateIn(cert.bytes);
+  const [certificate] = cert === undefined ? [] : certificatesIn(cert.bytes);
   const privateKey = key && parsed(() => createPrivateKey(key.bytes));
   const trouble = ({ setting, path }: { setting: PemSetting; path: string }, says: string) =>
     troubles.push({ setting, path, says });
-  for (const file of [ca, cert])
-    if (file !== undefined && certificateIn(file.bytes) === undefined) trouble(file, 'it holds no certificate in PEM');
+  for (const file of [ca, cert].filter((one) => one !== undefined)) {
+    const says = certificateTrouble(file.bytes);
+    if (says !== undefined) trouble(file, says);
+  }
   if (key !== undefined && privateKey === undefined) trouble(key, 'it holds no private key in PEM that needs no passphrase');
   if (key !== undefined && privateKey !== undefined && certificate?.checkPrivateKey(privateKey) === false)
     trouble(key, `it is not the key of the certificate in ${nameOf('certFile')}`);

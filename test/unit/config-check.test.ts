@@ -269,6 +269,19 @@ test('what is lived with is warned of', () => {
   ]);
 });
 
+test('of Triton’s addresses, those that can hardly be meant are warned of', () => {
+  const warnings = (url: string, more = '') =>
+    check(`inference: { engine: triton, url: ${url}${more} }\n${camera()}`).warnings.filter((line) => line.includes('.url'));
+  assert.deepEqual(warnings('[localhost:8000, "[::1]:8002", localhost, grpc://localhost:8001]'), [
+    "1:36 inference.url[0]: 8000 is Triton's port for HTTP unless it was told otherwise; for gRPC it is 8001",
+    "1:52 inference.url[1]: 8002 is Triton's port for metrics unless it was told otherwise; for gRPC it is 8001",
+    '1:77 inference.url[3]: is the same server as inference.url[2]',
+  ]);
+  assert.deepEqual(warnings('10.0.0.7', ', headers: { authorization: x }'), [
+    '1:35 inference.url[0]: pictures and the secrets in inference.headers cross the network of 10.0.0.7 in the clear; grpcs:// is TLS',
+  ]);
+});
+
 test('Triton needs no weights here, unless embedded stands in for it; what others can read is warned of', () => {
   const known = { ...models, centerface: { ...models['centerface'], missing: 'no weights' } as ModelFacts };
   const servers = 'engine: triton, url: [localhost, "10.0.0.7:8001", grpcs://triton]';
