@@ -5,6 +5,7 @@ import type { TritonBenchProgress } from '../core/triton-bench.ts';
 import { benchPicture } from './bench-picture.ts';
 import { benchText } from './bench-text.ts';
 import { type Command, numberOption, onlyPositional, parse, present, usage } from './command.ts';
+import { headersOf } from './header-file.ts';
 
 const most = { batch: 1024, concurrency: 1024, streams: 4096 };
 const longestSeconds = 3600;
@@ -30,6 +31,7 @@ At the pace of cameras, through the queue and the batches that sightline run has
       --model M             default: the only one that is ready
       --shape INPUT=3x384x640  sizes of free axes, without the batch; may be given for each input
       --seconds S           how long each point is measured, after a second of warming up (default 5)
+      --header-file FILE    headers for every request, such as tokens of a proxy: a line name: value for each
       --json FILE           all figures
       --svg FILE            a picture of them
 
@@ -48,6 +50,7 @@ Exit codes: 0 measured, 1 the server or the model did not answer, 2 wrong usage.
       'shared-memory': { type: 'boolean' },
       shape: { type: 'string', multiple: true },
       seconds: { type: 'string' },
+      'header-file': { type: 'string' },
       json: { type: 'string' },
       svg: { type: 'string' },
     });
@@ -60,6 +63,7 @@ Exit codes: 0 measured, 1 the server or the model did not answer, 2 wrong usage.
     const sweeps = streams.length === 0 || values.batch !== undefined || values.concurrency !== undefined;
     const request = {
       url: onlyPositional(rest, 'URL'),
+      headers: (await headersOf(values['header-file'])) ?? {},
       batches: sweeps ? (numbers(values.batch, 'batch') ?? [1]) : [],
       concurrencies: sweeps ? (numbers(values.concurrency, 'concurrency') ?? [1, 2, 4, 8, 16]) : [],
       streams,
