@@ -7,6 +7,8 @@ import type { RequestHeaders } from './request-headers.ts';
 export interface TritonBenchRequest {
   /** `host:port`, `[::1]:8001`, `grpc://host:port` or `grpcs://host:port`. */
   readonly url: string;
+  /** PEM files. */
+  readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
   /** Sent with every request. */
   readonly headers: RequestHeaders;
   /** Absent: the only one that is ready. */

@@ -12,13 +12,12 @@ import type {
   TritonBenchReport,
   TritonBenchRequest,
 } from '../core/triton-bench.ts';
-import { parseTritonUrl } from '../core/triton-url.ts';
 import type { ModelStatistics } from '../gen/inference/grpc_service.ts';
 import { copyOf, randomInputs, rowShapes } from './random-tensors.ts';
 import { startTritonEngine } from './triton.ts';
 import type { TritonAddress } from './triton-address.ts';
-import { problemText } from './triton-check.ts';
-import { TritonClient } from './triton-client.ts';
+import { problemText, readTls, readUrl } from './triton-check.ts';
+import { TritonClient, type TritonClientOptions } from './triton-client.ts';
 import { describeServed, servedContract } from './triton-contract.ts';
 import { firstLine, grpcCodes, TritonStatus } from './triton-failures.ts';
 import { serversAt } from './triton-names.ts';
@@ -38,6 +37,8 @@ interface Bench {
   readonly request: TritonBenchRequest;
   readonly ctx: Context;
   readonly client: TritonClient;
+  /** That the client was made with. */
+  readonly options: TritonClientOptions;
   readonly model: ModelDescription;
   /** One row; with a number of rows for a sweep. */
   inputs(rows: number): readonly Tensor[];
@@ -54,9 +55,12 @@ export async function benchTriton(
   onProgress: (progress: TritonBenchProgress) => void,
 ): Promise<TritonBenchReport> {
   // The first server of a name: one is measured, not a choice between several.
-  const [address] = await serversAt(parseTritonUrl(request.url));
+  const url = readUrl(request.url);
+  const tls = await readTls(request.tls, url.tls);
+  const [address] = await serversAt(url);
   if (address === undefined) throw new RangeError(`${request.url} leads to no server`);
-  using client = new TritonClient(address, { headers: request.headers });
+  const options = { headers: request.headers, ...(tls === undefined ? {} : { tls }) };
+  using client = new TritonClient(address, options);
   const settings = { timeoutMs: askWithinMs, signal: ctx.signal };
   const server = await client.metadata(settings).catch((error: unknown) => {
     if (isAbort(error)) throw error;
@@ -71,7 +75,7 @@ export async function benchTriton(
       );
   }
   const shapes = rowShapes(model, request.shapes);
-  const bench: Bench = { request, ctx, client, model, inputs: (rows) => randomInputs(model, shapes, rows) };
+  const bench: Bench = { request, ctx, client, options, model, inputs: (rows) => randomInputs(model, shapes, rows) };
   const pairs = request.batches.flatMap((batch) => request.concurrencies.map((concurrency) => ({ batch, concurrency })));
   const of = pairs.length + request.streams.length;
   const sweep: SweepPoint[] = [];
@@ -209,10 +213,10 @@ async function sweepPoint(bench: Bench, batch: number, concurrency: number): Pro
 }
 
 async function streamPoint(bench: Bench, address: TritonAddress, streams: number): Promise<StreamPoint> {
-  const { ctx, model, request } = bench;
-  const { fps, deadlineMs, seconds, url, sharedMemory, headers } = request;
+  const { ctx, model, request, options } = bench;
+  const { fps, deadlineMs, seconds, url, sharedMemory } = request;
   // What the server says of the model is its description: there is no repository here.
-  const config = { urls: [url], repository: '/dev/null', client: { headers }, sharedMemory, resolve: async () => [address.ip] };
+  const config = { urls: [url], repository: '/dev/null', client: options, sharedMemory, resolve: async () => [address.ip] };
   await using engine = await startTritonEngine(config, ctx);
   await engine.load(model.name);
   const inputs = bench.inputs(1);

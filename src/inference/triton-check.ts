@@ -31,7 +31,7 @@ export async function checkTriton(request: TritonCheckRequest, signal: AbortSign
 }
 
 /** Here it is an argument, not a setting. */
-function readUrl(text: string): TritonUrl {
+export function readUrl(text: string): TritonUrl {
   try {
     return parseTritonUrl(text);
   } catch (error) {
@@ -42,7 +42,8 @@ function readUrl(text: string): TritonUrl {
 
 const optionOf = { caFile: '--ca', certFile: '--cert', keyFile: '--key' } as const;
 
-async function readTls(files: TritonCheckRequest['tls'], encrypted: boolean): Promise<PemTexts | undefined> {
+/** Rejects with `cli.usage` for files that hold no such thing, and for certificates without TLS. */
+export async function readTls(files: TritonCheckRequest['tls'], encrypted: boolean): Promise<PemTexts | undefined> {
   if (files === undefined) return undefined;
   if (!encrypted) throw new SightlineError('cli.usage', 'certificates go with TLS; write grpcs://host:port, or leave them out');
   const { ca: caFile, cert: certFile, key: keyFile } = files;
