@@ -117,7 +117,7 @@ async function checkModel(
     const remedy =
       entries.length > 0
         ? `the server has not loaded it; start it with --load-model=${name}`
-        : 'put its folder into the server’s repository; sightline triton render writes one';
+        : `put its folder${versions.map((version) => ` with version ${version}`).join('')} into the server’s repository; sightline triton render writes one`;
     return { model: name, versions, state: 'not served', differences: [remedy], warnings: [] };
   }
   if (!(await client.modelReady(name, '', settings))) {

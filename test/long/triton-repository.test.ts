@@ -400,7 +400,7 @@ describe('triton check of a server that serves something else', { skip }, () => 
       '  the server wants an input "images", which is not in config.pbtxt',
       'person_embed  7  differs  version 1 is not served; served are 7',
       'yolox_nano  1  not ready  version 1: UNAVAILABLE: Internal: InvalidProtobuf: .*Protobuf parsing failed',
-      'yunet  1  not served  put its folder into the server’s repository; sightline triton render writes one',
+      'yunet  1  not served  put its folder with version 1 into the server’s repository; sightline triton render writes one',
       'face_other  server only  warning: not loaded',
     ])
       assert.match(shown, row(words));
