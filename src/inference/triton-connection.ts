@@ -1,9 +1,12 @@
 import { type ClientHttp2Session, connect, constants, type IncomingHttpHeaders } from 'node:http2';
 import { connect as connectTcp, isIP } from 'node:net';
-import { connect as connectTls, createSecureContext, type SecureContext } from 'node:tls';
+import { connect as connectTls, type SecureContext } from 'node:tls';
 import { systemClock } from '../core/clock.ts';
+import type { PemTexts } from '../core/pem-files.ts';
+import type { RequestHeaders } from '../core/request-headers.ts';
 import { abortReason } from './refusals.ts';
 import { addressText, type TritonAddress } from './triton-address.ts';
+import { secureContext } from './triton-credentials.ts';
 import { grpcCodes, TritonStatus } from './triton-failures.ts';
 
 /**
@@ -20,15 +23,9 @@ const windowBytes = 8 * 2 ** 20;
 /** Of `grpc-timeout`: eight digits. */
 const longestTimeoutMs = 99_999_999;
 
-export interface ConnectionTls {
-  readonly ca?: Buffer;
-  readonly cert?: Buffer;
-  readonly key?: Buffer;
-}
-
 export interface ConnectionOptions {
-  readonly tls?: ConnectionTls;
-  readonly headers: Readonly<Record<string, string>>;
+  readonly tls?: PemTexts;
+  readonly headers: RequestHeaders;
   /** Longest answer in bytes. */
   readonly receiveLimit: number;
 }
@@ -54,7 +51,7 @@ interface Session {
 export class UnaryConnection implements Disposable {
   readonly #address: TritonAddress;
   readonly #options: ConnectionOptions;
-  readonly #secure: SecureContext | undefined;
+  #secure: SecureContext | undefined;
   #session: Session | undefined;
   #closed = false;
 
@@ -62,11 +59,12 @@ export class UnaryConnection implements Disposable {
   constructor(address: TritonAddress, options: ConnectionOptions) {
     this.#address = address;
     this.#options = options;
-    this.#secure = address.tls ? createSecureContext(options.tls ?? {}) : undefined;
+    this.#secure = secureContext(address, options.tls);
   }
 
-  /** The next call makes a new connection. Calls on the old one go on, where there is one. */
-  reconnect(): void {
+  /** The next call makes a new connection, with these certificates. Calls on the old one go on, where there is one. */
+  reconnect(tls: PemTexts | undefined): void {
+    this.#secure = secureContext(this.#address, tls);
     const old = this.#session?.http2;
     this.#session = undefined;
     if (old?.connecting === true) old.destroy();

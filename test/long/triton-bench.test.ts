@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { makeCertificates } from '../support/certificates.ts';
 import { runProgram, startProgram } from '../support/cli.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { missingTriton, pythonModel, startTriton, type TritonServer, tritonRepository } from '../support/triton.ts';
@@ -126,5 +127,38 @@ describe('sightline bench triton', { skip }, () => {
     assert.match(refused.stderr, /^sightline bench: the first 5 requests failed, with random values in the model’s shapes: /m);
     assert.doesNotMatch(refused.stderr, /^ +at /m, 'no stack: it is the model’s answer');
     assert.match((await run('http://a')).stderr, /is not the address of a Triton server/);
+  });
+});
+
+describe('sightline bench triton over TLS', { skip }, () => {
+  it('shows the certificates that it is given, in sweeps and in streams', async () => {
+    await using certificates = await makeCertificates();
+    await using directory = await temporaryDirectory();
+    await pythonModel(directory.path, 'sums', sumConfig, sumBody);
+    const [ca, cert, key] = await Promise.all(
+      [certificates.caFile, certificates.client.certFile, certificates.client.keyFile].map((file) => readFile(file)),
+    );
+    if (ca === undefined || cert === undefined || key === undefined) throw new TypeError('three files');
+    await using server = await startTriton({
+      repository: directory.path,
+      flags: [
+        '--grpc-use-ssl=1',
+        '--grpc-use-ssl-mutual=1',
+        `--grpc-server-cert=${certificates.server.certFile}`,
+        `--grpc-server-key=${certificates.server.keyFile}`,
+        `--grpc-root-cert=${certificates.caFile}`,
+      ],
+      tls: { ca, cert, key },
+    });
+    const load = ['--shape', 'values=4x64', '--concurrency', '1', '--streams', '1', '--deadline', '2000', '--seconds', '0.5'];
+    const own = ['--cert', certificates.client.certFile, '--key', certificates.client.keyFile];
+    const bench = (...more: readonly string[]) => runProgram(['bench', 'triton', server.url, ...load, ...more]);
+    const { code, stdout, stderr } = await bench('--ca', certificates.caFile, ...own);
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /each stream 5 times a second[\s\S]*\n1 +\d/);
+    const stranger = await bench();
+    assert.equal(stranger.code, 1);
+    assert.match(stranger.stderr, /certificate.*--ca FILE names the authority/);
+    assert.match((await bench('--ca', '/no/such')).stderr, /--ca \/no\/such: there is no such file/);
   });
 });

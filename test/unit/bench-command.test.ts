@@ -81,6 +81,7 @@ describe('sightline bench triton', () => {
       [['triton', 'a', '--batch', '1,,2'], /--batch {2}is not a whole number/],
       [['triton', 'a', '--concurrency', '0'], /--concurrency 0 is not a whole number from 1 to 1024/],
       [['triton', 'a', '--seconds', '0'], /--seconds 0 is not a number from 0.1 to 3600/],
+      [['triton', 'grpcs://a', '--cert', 'c.pem'], /--cert and --key go together/],
       [['triton', 'a', '--fps', '5'], /--fps is of --streams, which is missing/],
       [['triton', 'a', '--shape', 'images'], /--shape images is not INPUT=SIZES/],
       [['triton', 'a', '--shape', 'images=3x0'], /--shape images=3x0 is not INPUT=SIZES/],
