@@ -23,6 +23,8 @@ const tryAgainMs = 250;
 const hangsAfterMs = 30_000;
 /** Half of the deadline: a batch that takes longer is made of fewer crops, or a slow network would be too late for all of them. */
 const batchWithinMs = 1000;
+/** While nothing is known of the network's pace. */
+const firstBatch = 4;
 
 export function startSlowLoop(
   { batchSize, ...parts }: Omit<Stages, 'waiting' | 'now' | 'batchDone' | 'batchSize'> & { readonly batchSize: number },
@@ -48,7 +50,7 @@ export function startSlowLoop(
   let beganMs = 0;
   let failure: string | undefined;
   let idle: (() => void)[] = [];
-  let most = batchSize;
+  let most = Math.min(batchSize, firstBatch);
 
   const stages: Stages = {
     ...parts,

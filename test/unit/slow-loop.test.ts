@@ -116,12 +116,14 @@ describe('the slow loop', () => {
       return batches.slice(before);
     };
     await using _stopping = loop;
-    // The first eight are lost: nothing is known yet.
-    assert.deepEqual((await through()).slice(0, 4), [8, 2, 2, 2]);
-    assert.equal(seen.length, 8);
+    assert.deepEqual(await through(), [4, 2, 2, 2, 2, 2, 2]);
+    assert.equal(seen.length, 16);
     cropMs = 10;
     assert.deepEqual(await through(), [2, 8, 6]);
-    assert.equal(seen.length, 8 + 16);
+    assert.equal(seen.length, 32);
+    cropMs = 300;
+    assert.deepEqual((await through()).slice(0, 3), [8, 3, 3], 'too late once: it was fast before');
+    assert.equal(seen.length, 32 + 8);
   });
 
   test('does not wait for a server when it is told to stop', async () => {
