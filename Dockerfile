@@ -48,10 +48,11 @@ COPY config /opt/sightline/config
 COPY pipelines /opt/sightline/pipelines
 COPY demo /opt/sightline/demo
 COPY model_repository /opt/sightline/model_repository
-# Weights are fetched into the repository and pinned there; both directories are the ones to mount volumes on.
+# Weights are fetched into the repository and pinned there, `sightline triton render` writes what a server is to serve to /srv/models; these
+# three directories are the ones to mount volumes on.
 RUN ln -s /opt/sightline/src/main.ts /usr/local/bin/sightline \
-  && mkdir -p /var/lib/sightline /etc/sightline \
-  && chown -R 10001:10001 /var/lib/sightline /opt/sightline/model_repository \
+  && mkdir -p /var/lib/sightline /etc/sightline /srv/models \
+  && chown -R 10001:10001 /var/lib/sightline /opt/sightline/model_repository /srv/models \
   && chmod 0700 /var/lib/sightline
 ENV NODE_ENV=production OMP_NUM_THREADS=1 MALLOC_ARENA_MAX=2 NODE_OPTIONS="--max-semi-space-size=4 --disable-sigusr1" SIGHTLINE_HEALTH=http://127.0.0.1:8080/healthz
 USER 10001:10001

@@ -14,6 +14,7 @@ import { createEpochs } from './composition/epochs.ts';
 import { createEventFeed } from './composition/event-feed.ts';
 import { startKeep } from './composition/keep.ts';
 import { matchCrops } from './composition/matching.ts';
+import { startServedModels } from './composition/served-models.ts';
 import { startSlowLoop } from './composition/slow-loop.ts';
 import { createSourceEnds } from './composition/source-ends.ts';
 import { createUserHandlers } from './composition/user-handlers.ts';
@@ -21,6 +22,7 @@ import { newTicketKey, startVideo, type Video } from './composition/video.ts';
 import { watchlistPart } from './composition/watchlist-part.ts';
 import type { Web } from './composition/web.ts';
 import { createWorkerLink } from './composition/worker-link.ts';
+import { modelsInUse } from './config/check-inference.ts';
 import type { Config } from './config/schema.ts';
 import type { Clock } from './core/clock.ts';
 import { type Context, childContext } from './core/context.ts';
@@ -197,6 +199,10 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
     allOver: () => finished.resolve(cameras.failed()),
   });
 
+  const served = scope.use(
+    'served models',
+    startServedModels(keep.engine, () => modelsInUse(config), ctx),
+  );
   const epochs = createEpochs(store, flood, ctx.metrics);
   const bridge = scope.use(
     'bridge',
@@ -217,6 +223,7 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
           stats: (worker, stats) => {
             link.stats(worker, stats);
             figures.stats(stats);
+            served.stats(worker, stats.served);
           },
           epoch: (camera) => epochs.next(camera),
         },
@@ -348,6 +355,7 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
     watchlist: { entries: watchlist.health.entries, references: watchlist.health.references },
     alerts: { open: alerts.sizes.episodes },
     outbox: await store.outbox.counts(),
+    ...served.status(),
     ...(watch.last === undefined ? {} : { lastReload: watch.last }),
   });
   // Loaded while the workers start.

@@ -112,10 +112,11 @@ type Described = Pick<
   | 'cameraTime'
   | 'cameraTimeSource'
   | 'stages'
+  | 'trace'
 >;
 
 function describe(sighting: Sighting, decidedMonoMs: number): Described {
-  const { track, label, box, frame, result, crop, stages } = sighting;
+  const { track, label, box, frame, result, crop, stages, embedding } = sighting;
   const best = result.top[0];
   return {
     camera: track.camera,
@@ -134,6 +135,7 @@ function describe(sighting: Sighting, decidedMonoMs: number): Described {
     cameraTime: frame.time.cameraTimeMs,
     cameraTimeSource: frame.time.cameraTimeSource,
     stages: { ...stages, decidedMs: decidedMonoMs },
+    ...(embedding.trace === undefined ? {} : { trace: embedding.trace }),
   };
 }
 
@@ -207,8 +209,9 @@ export function updateAlert(
   entry.pending = undefined;
   entry.publishedMs = options.nowMs;
   const { numbered } = entry;
+  const { trace: _ofTheSightingBefore, ...before } = numbered.alert;
   const alert = {
-    ...numbered.alert,
+    ...before,
     ...describe(sighting, options.at.monoMs),
     ...presenceOf(episode),
     decidedAt: options.at.wallMs,

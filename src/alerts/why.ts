@@ -69,7 +69,8 @@ function alertLine(alert: Alert, formatTime: WhyQuestion['formatTime']): string 
   const similarity = alert.entry === undefined ? '' : `, ${alert.kind} similarity ${score(alert.score)}${meaningOf(alert)}`;
   const last = alert.steps.at(-1);
   const state = last?.reason === undefined ? alert.state : `${alert.state} (${last.reason})`;
-  return `alert ${alert.id}: ${who}${similarity}, rule ${alert.rule}, in view ${formatTime(alert.firstSeenAt)} to ${formatTime(alert.lastSeenAt)}, ${state}`;
+  const trace = alert.trace === undefined ? '' : `, trace ${alert.trace}`;
+  return `alert ${alert.id}: ${who}${similarity}, rule ${alert.rule}, in view ${formatTime(alert.firstSeenAt)} to ${formatTime(alert.lastSeenAt)}, ${state}${trace}`;
 }
 
 function rowLine(row: LedgerRow, formatTime: WhyQuestion['formatTime']): string {

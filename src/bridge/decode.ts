@@ -4,6 +4,7 @@ import {
   CameraTimeSource,
   type Frame,
   type Rect,
+  type ServedModel,
   SourceState,
   type SourceStatus,
   type Crop as WireCrop,
@@ -24,6 +25,7 @@ const limits = {
   text: 64,
   words: 1000,
   models: 64,
+  served: 1024,
   codes: 8,
   jpegBytes: 4 * 1024 * 1024,
   mediaMs: 366 * 86_400_000,
@@ -233,11 +235,14 @@ function short(words: string): string {
   return words.length <= limits.words ? words : `${Buffer.from(words.slice(0, limits.words)).toString()}…`;
 }
 
-/** A worker's counters; undefined where they name models as no worker has: the names become labels of metrics. */
+/** A worker's counters; undefined where they name models or servers as no worker has, or count what cannot be: they become metrics. */
 export function decodeStats(stats: WorkerStats): WorkerStats | undefined {
-  const { models } = stats;
+  const { models, served } = stats;
   const known = ({ model }: { readonly model: string }) => model.length > 0 && model.length <= limits.text;
+  const countable = ({ server, roundTripSeconds }: ServedModel) =>
+    server.length <= limits.words && Number.isFinite(roundTripSeconds) && roundTripSeconds >= 0;
   if (models.length > limits.models || !models.every(known)) return undefined;
+  if (served.length > limits.served || !served.every((one) => known(one) && countable(one))) return undefined;
   return { ...stats, models: models.map((model) => ({ ...model, failing: short(model.failing) })) };
 }
 

@@ -156,6 +156,7 @@ function details(alert: Alert, io: CommandIo): string[] {
       ...(alert.kind === 'description' ? [['meaning', descriptionMeaning]] : []),
       ['sightings', String(alert.sightings)],
       ['quality', `${alert.quality.overall.toFixed(2)}, ${Math.round(alert.quality.heightPx)} px high`],
+      ...(alert.trace === undefined ? [] : [['trace', alert.trace]]),
     ]),
     ...table(alert.steps.map(({ at, state, actor, reason }) => [time(at), state, actor, reason ?? ''])),
   ];

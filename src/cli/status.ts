@@ -1,4 +1,5 @@
 import type { StatusView } from '../core/control.ts';
+import type { ServedModelView } from '../core/served-models.ts';
 import type { CameraState } from '../core/types.ts';
 import { type Command, type CommandIo, noPositionals, parse } from './command.ts';
 import { sessionHelp, sessionOptions, withDaemon } from './session.ts';
@@ -34,6 +35,7 @@ function show(view: StatusView, io: CommandIo): string[] {
         .map(({ name, ready, reason }) => [name, ready ? 'ready' : 'not ready', reason ?? '']),
       ...view.cameras.map(({ camera, state }) => [`camera ${camera}`, state.state, cameraText(state, io)]),
     ]),
+    ...(view.served ?? []).map(servedText),
     `watchlist: ${count(view.watchlist.entries, 'entry', 'entries')}, ${count(view.watchlist.references, 'picture')}`,
     `alerts: ${view.alerts.open} open`,
     `outbox: ${view.outbox.waiting} waiting, ${view.outbox.dead} refused`,
@@ -48,4 +50,15 @@ function cameraText(state: CameraState, io: CommandIo): string {
     return `${state.width} x ${state.height} ${state.codec}, decoded by ${state.decode}, ${since}${trouble}`;
   }
   return state.reason === undefined ? since : `${state.reason}, ${since}`;
+}
+
+/** One line: what a model on a server does, and where the time goes. */
+function servedText({ model, server, answersPerSecond, roundTripMs, queueMs, computeMs, networkMs }: ServedModelView): string {
+  const parts = [
+    ...(queueMs === undefined ? [] : [`queue ${queueMs.toFixed(1)}`]),
+    ...(computeMs === undefined ? [] : [`compute ${computeMs.toFixed(1)}`]),
+    ...(networkMs === undefined ? [] : [`network ${networkMs.toFixed(1)}`]),
+  ];
+  const where = parts.length === 0 ? '' : ` (${parts.join(', ')})`;
+  return `${model} on ${server}: ${answersPerSecond.toFixed(1)} answers a second, ${roundTripMs.toFixed(1)} ms${where}`;
 }

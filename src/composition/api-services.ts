@@ -87,7 +87,7 @@ export function createApiServices(given: ApiParts, ctx: Context): ApiServices {
         colour: severityColours[severity],
       })),
     status: async () => {
-      const { pid: _pid, configFile: _file, cameras: _cameras, lastReload, ...status } = await given.status();
+      const { pid: _pid, configFile: _file, cameras: _cameras, lastReload, served, ...status } = await given.status();
       const { index, entries, references, outdated } = watchlist.health;
       const stats = door()?.stats;
       const queues = await readQueues(ctx.metrics);
@@ -100,6 +100,7 @@ export function createApiServices(given: ApiParts, ctx: Context): ApiServices {
         models: engine.states().map((model) => ({ ...model })),
         engine: engine.name,
         ...(engine.servers === undefined ? {} : { servers: engine.servers().map(serverView) }),
+        ...(served === undefined ? {} : { served: [...served] }),
         index: { kind: index.kind, ...(index.reason === undefined ? {} : { reason: index.reason }) },
         watchlist: { entries, references, outdated },
         ...(stats === undefined ? {} : { media: mediaOf(stats) }),

@@ -65,6 +65,8 @@ export function configureMessage(cameras: ReadonlyMap<CameraId, WorkerCamera>, i
     keyFile: inference.keyFile ?? '',
     fallback: inference.fallback,
     sharedMemory: inference.sharedMemory,
+    queueTimeout: inference.queueTimeout,
+    traceRatio: inference.traceRatio,
   };
   return { cameras: [...cameras].map(([camera, settings]) => cameraMessage(camera, settings)), inference: engine };
 }

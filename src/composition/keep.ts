@@ -8,7 +8,7 @@ import { Scope } from '../core/scope.ts';
 import { refuseServed } from '../core/socket-file.ts';
 import type { EntryRecord, Store } from '../core/store.ts';
 import type { MatchKind } from '../core/types.ts';
-import { startEngine } from '../inference/engine.ts';
+import { requestTracer, startEngine } from '../inference/engine.ts';
 import { startImageDecoding } from '../models/image.ts';
 import { startStore } from '../store/store.ts';
 import type { Space } from '../watchlist/spaces.ts';
@@ -57,7 +57,8 @@ export async function startKeep(config: Config, ctx: Context): Promise<Keep> {
     if (started.status === 'rejected') throw started.reason;
     const [store, engine] = [stored.value, started.value];
     const erasing = scope.use('erasing', await startErasing(store.clock, ctx));
-    const recognition = scope.use('recognition', await createRecognition(config.models, engine, ctx));
+    const beginTrace = requestTracer(config.inference);
+    const recognition = scope.use('recognition', await createRecognition(config.models, engine, beginTrace, ctx));
     const descriptions = await createDescriptions(config, recognition.embedders.appearance, engine, ctx);
     let removed: (entry: EntryRecord) => void = () => {};
     let erased = () => {};

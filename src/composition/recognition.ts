@@ -4,6 +4,7 @@ import type { PartState } from '../core/control.ts';
 import { errorText, isAbort, isSightlineError, SightlineError } from '../core/errors.ts';
 import type { InferenceEngine, InferOptions } from '../core/inference.ts';
 import type { Embedder, Thresholds } from '../core/models.ts';
+import { type BeginTrace, type Trace, traceField } from '../core/trace.ts';
 import type { Candidate, CropKind, Embedding } from '../core/types.ts';
 import { createBatcher } from '../inference/batcher.ts';
 import { type CropEmbedder, createCropEmbedder } from '../models/embed-crops.ts';
@@ -48,7 +49,13 @@ const retryMs = 30_000;
 /** Higher than any cosine but that of a vector with itself. */
 const nothing: Thresholds = { open: 1, keep: 1, margin: 1 };
 
-export async function createRecognition(config: Config['models'], engine: InferenceEngine, ctx: Context): Promise<Recognition> {
+/** `beginTrace` is asked once for each run that embeds crops of tracks. */
+export async function createRecognition(
+  config: Config['models'],
+  engine: InferenceEngine,
+  beginTrace: BeginTrace,
+  ctx: Context,
+): Promise<Recognition> {
   const failedRuns = ctx.metrics.counter('sightline_embed_failures_total', 'Embedding runs that failed as a whole', ['kind']);
   /** By kind and by the setting that names them: models that cannot serve. */
   const lacking: Record<CropKind, Map<string, SightlineError>> = { face: new Map(), appearance: new Map() };
@@ -117,19 +124,20 @@ export async function createRecognition(config: Config['models'], engine: Infere
     signal: AbortSignal,
   ): Promise<readonly (Embedding | 'later' | undefined)[]> {
     if (batch.length === 0) return [];
+    const trace = beginTrace();
     try {
       const cropper = there(kind, croppers[kind]);
       const embeddings = await cropper.embed(
         batch.map(({ crop }) => crop),
-        options('recognition', liveDeadlineMs, 'live', signal),
+        { ...options('recognition', liveDeadlineMs, 'live', signal), ...(trace === undefined ? {} : { trace }) },
       );
       unavailable.delete(kind);
       const { trouble } = cropper;
       if (trouble !== undefined) {
-        gaveNothing(kind, trouble);
+        gaveNothing(kind, trouble, trace);
         mend(kind);
       } else if (embeddings.some((embedding) => embedding !== undefined)) bad.delete(kind);
-      return embeddings;
+      return trace === undefined ? embeddings : embeddings.map((embedding) => embedding && { ...embedding, trace: trace.id });
     } catch (error) {
       if (isSightlineError(error, 'inference.unavailable')) {
         failedRuns.inc({ kind });
@@ -138,7 +146,7 @@ export async function createRecognition(config: Config['models'], engine: Infere
       if (!isAbort(error)) {
         failedRuns.inc({ kind });
         const reason = errorText(error);
-        if (unavailable.get(kind) !== reason) sayFailed(kind, error);
+        if (unavailable.get(kind) !== reason) sayFailed(kind, error, trace);
         unavailable.set(kind, reason);
       }
       return batch.map(() => undefined);
@@ -152,15 +160,15 @@ export async function createRecognition(config: Config['models'], engine: Infere
     void warm([kind]);
   }
 
-  function sayFailed(kind: CropKind, error: unknown): void {
-    ctx.log.error({ kind, model: config[kind], err: error }, 'crops cannot be embedded');
+  function sayFailed(kind: CropKind, error: unknown, trace: Trace | undefined): void {
+    ctx.log.error({ kind, model: config[kind], err: error, ...traceField(trace) }, 'crops cannot be embedded');
   }
 
-  function gaveNothing(kind: CropKind, error: unknown): void {
+  function gaveNothing(kind: CropKind, error: unknown, trace: Trace | undefined): void {
     failedRuns.inc({ kind });
     const before = useless(kind);
     bad.set(kind, { runs: (bad.get(kind)?.runs ?? 0) + 1, reason: errorText(error), atMs: ctx.clock.mono() });
-    if (useless(kind) !== before) sayFailed(kind, error);
+    if (useless(kind) !== before) sayFailed(kind, error, trace);
   }
 
   /** Why an embedder that runs is of no use; undefined while it may be. */

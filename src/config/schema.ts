@@ -454,6 +454,16 @@ export const configSchema = z.strictObject({
           'daemon',
           'Large tensors through /dev/shm, for Triton servers on this machine that share it.',
         ),
+        queueTimeout: setting(
+          z.boolean().default(false),
+          'daemon',
+          'Tells Triton servers how long a request may wait there. Only a queue policy with allow_timeout_override uses it, and a queue policy stalls requests for up to half a second: docs/triton.md.',
+        ),
+        traceRatio: setting(
+          fraction.default(0),
+          'daemon',
+          'Share of the requests to Triton servers that carry a trace id; 1 is all. A server with OpenTelemetry traces each of them, whatever its own rate.',
+        ),
         repository: setting(
           z.string().min(1).default('model_repository'),
           'daemon',

@@ -66,6 +66,8 @@ export interface Alert {
   readonly cameraTimeSource: 'rtcp' | 'arrival';
   readonly decidedAt: number;
   readonly stages: StageTimes;
+  /** Id of the trace of the run that embedded the sighting, where a Triton server was asked with one. */
+  readonly trace?: string;
   /** False when the disk was full and the alert lives in memory only. */
   readonly durable: boolean;
 }

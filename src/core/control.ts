@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Alert, AlertEvent, AlertStep, LedgerRow } from './alerts.ts';
 import { longestDescription } from './descriptions.ts';
 import { SightlineError } from './errors.ts';
+import type { ServedModelView } from './served-models.ts';
 import type { EntryRecord, ReferenceRecord } from './store.ts';
 import type { CameraState } from './types.ts';
 import {
@@ -155,6 +156,8 @@ export interface StatusView {
   readonly watchlist: { readonly entries: number; readonly references: number };
   readonly alerts: { readonly open: number };
   readonly outbox: { readonly waiting: number; readonly dead: number };
+  /** What Triton servers did in the last minute; absent where the program itself runs the networks. */
+  readonly served?: readonly ServedModelView[];
   readonly lastReload?: ReloadView;
 }
 

@@ -1,4 +1,6 @@
 import { isSightlineError } from './errors.ts';
+import type { ModelTraffic, ServerReading } from './served-models.ts';
+import type { Trace } from './trace.ts';
 
 /**
  * The seam between whoever needs a network run and whoever runs it. Engines live in `inference/`; `models/` turns pixels
@@ -37,7 +39,8 @@ export interface InferOptions {
   readonly priority?: 'live' | 'background';
   /** Rejects with `inference.unavailable` as soon as no server can run it, instead of waiting for one until the deadline. */
   readonly impatient?: boolean;
-  readonly trace?: string;
+  /** Sent with the request to a server. Where requests share a message, the first one's is sent. */
+  readonly trace?: Trace;
   /**
    * Called at most once, when nobody reads the inputs any more, whether the request was answered, refused or given up; a run that was
    * given up may still read them for a while. Data in shared memory may be filled again from then on.
@@ -111,6 +114,10 @@ export interface InferenceEngine extends AsyncDisposable {
   states(): readonly ModelState[];
   /** Those that it asks; absent where it runs networks itself. */
   servers?(): readonly InferenceServer[];
+  /** What came of asking them, by model; absent where there are none. */
+  traffic?(): readonly ModelTraffic[];
+  /** What those that answer count of these models themselves; absent where there are none. Never rejects. */
+  statistics?(models: readonly string[]): Promise<readonly ServerReading[]>;
   /** Times that it had to begin anew: its thread died, its server was gone. */
   readonly deaths: number;
 }

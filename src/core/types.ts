@@ -164,6 +164,8 @@ export interface Embedding {
   readonly vector: Float32Array;
   /** Name of the space: model and version, as its `config.pbtxt` states. */
   readonly space: string;
+  /** Id of the trace of the run that made it, where that was traced. */
+  readonly trace?: string;
 }
 
 /** One entry of the watchlist beside a query: its best reference's cosine. */

@@ -3,6 +3,7 @@ import type { Context } from '../core/context.ts';
 import { SightlineError } from '../core/errors.ts';
 import type { InferenceEngine } from '../core/inference.ts';
 import { readPemFiles } from '../core/pem-files.ts';
+import { type BeginTrace, createTracer } from '../core/trace.ts';
 import { readTritonUrl } from '../core/triton-url.ts';
 import { startEmbedded } from './embedded.ts';
 import type { TritonTls } from './triton-client.ts';
@@ -14,17 +15,22 @@ export type EngineSettings = Config['inference'];
  * engine has no repository, with `config.invalid` for addresses and certificates that cannot be used.
  */
 export async function startEngine(settings: EngineSettings, ctx: Context): Promise<InferenceEngine> {
-  const { repository, threads, url: urls, sharedMemory } = settings;
+  const { repository, threads, url: urls, sharedMemory, queueTimeout } = settings;
   if (settings.engine === 'embedded') return await startEmbedded({ repository, threads }, ctx);
   const tls = tritonTls(settings);
   // gRPC is loaded where it is used.
   const [{ startTritonEngine }, { FallbackEngine }] = await Promise.all([import('./triton.ts'), import('./fallback.ts')]);
   const triton = await startTritonEngine(
-    { urls, repository, sharedMemory, ...(tls === undefined ? {} : { client: { tls } }) },
+    { urls, repository, sharedMemory, queueTimeout, ...(tls === undefined ? {} : { client: { tls } }) },
     ctx,
   );
   if (settings.fallback === 'none') return triton;
   return new FallbackEngine(triton, () => startEmbedded({ repository, threads }, ctx), ctx);
+}
+
+/** Traces of the requests that go to servers, as many as the settings say. */
+export function requestTracer({ engine, traceRatio }: EngineSettings): BeginTrace {
+  return createTracer(engine === 'triton' ? traceRatio : 0);
 }
 
 /** What the files hold, read once; undefined where no server is asked by TLS. */

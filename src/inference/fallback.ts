@@ -9,6 +9,7 @@ import type {
   ModelState,
   Tensor,
 } from '../core/inference.ts';
+import type { ModelTraffic, ServerReading } from '../core/served-models.ts';
 import { closedError } from './refusals.ts';
 import type { TritonEngine } from './triton.ts';
 
@@ -60,6 +61,14 @@ export class FallbackEngine implements InferenceEngine {
 
   servers(): readonly InferenceServer[] {
     return this.#triton.servers();
+  }
+
+  traffic(): readonly ModelTraffic[] {
+    return this.#triton.traffic();
+  }
+
+  statistics(models: readonly string[]): Promise<readonly ServerReading[]> {
+    return this.#triton.statistics(models);
   }
 
   describe(model: string): Promise<ModelDescription> {

@@ -2,6 +2,7 @@ import { lookup } from 'node:dns/promises';
 import type { Context } from '../core/context.ts';
 import { errorText, isAbort, SightlineError } from '../core/errors.ts';
 import { type Infer, isShed, type ModelDescription, type Tensor } from '../core/inference.ts';
+import { added } from '../core/served-models.ts';
 import type {
   BenchLatency,
   ServerFigures,
@@ -19,6 +20,7 @@ import { addressesOf, type TritonAddress } from './triton-address.ts';
 import { TritonClient } from './triton-client.ts';
 import { describeServed, servedContract } from './triton-contract.ts';
 import { firstLine, grpcCodes, TritonStatus } from './triton-failures.ts';
+import { countsOf } from './triton-statistics.ts';
 
 /** Load on a Triton server, and what comes of it: our client at full pace, and our engine at the pace of cameras. */
 
@@ -325,21 +327,16 @@ async function serverFigures(
   const [then] = before ?? [];
   const [now] = (await statistics(bench)) ?? [];
   if (then === undefined || now === undefined) return {};
-  const count = (of: (statistics: ModelStatistics) => bigint | undefined) => Number((of(now) ?? 0n) - (of(then) ?? 0n));
-  const requests = Math.max(
-    1,
-    count(({ inferenceStats }) => inferenceStats?.success?.count),
-  );
-  const meanMs = (part: 'queue' | 'computeInput' | 'computeInfer' | 'computeOutput') =>
-    count(({ inferenceStats }) => inferenceStats?.[part]?.ns) / requests / 1e6;
+  const counts = added(countsOf(then), countsOf(now));
+  const meanMs = (seconds: number) => (1000 * seconds) / Math.max(1, counts.requests);
   return {
     server: {
-      executions: count(({ executionCount }) => executionCount),
-      rows: count(({ inferenceCount }) => inferenceCount),
-      queueMs: meanMs('queue'),
-      inputMs: meanMs('computeInput'),
-      computeMs: meanMs('computeInfer'),
-      outputMs: meanMs('computeOutput'),
+      executions: counts.executions,
+      rows: counts.inferences,
+      queueMs: meanMs(counts.queueSeconds),
+      inputMs: meanMs(counts.computeInputSeconds),
+      computeMs: meanMs(counts.computeInferSeconds),
+      outputMs: meanMs(counts.computeOutputSeconds),
     },
   };
 }

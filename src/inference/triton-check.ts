@@ -186,7 +186,7 @@ function onlyServed(index: readonly ModelIndex[] | undefined, names: readonly st
 export function problemText(server: string, error: unknown, tls: boolean): string {
   // What grpc-js puts round the reason of a connection that it could not make.
   const text = firstLine(errorText(error)).replace(
-    /No connection established\. Last error: (?:Error: )?|\.?\s*Resolution note:\s*/g,
+    /No connection established\. Last error: (?:Error: )?|\bno connection: |\.?\s*Resolution note:\s*/g,
     '',
   );
   if (!(error instanceof TritonStatus)) return `${server} gave an answer that cannot be read: ${text}`;

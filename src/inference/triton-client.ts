@@ -4,6 +4,7 @@ import { type ChannelCredentials, type ChannelOptions, Client, credentials, Meta
 import * as wire from '../gen/inference/grpc_service.ts';
 import { abortReason } from './refusals.ts';
 import { grpcTarget, type TritonAddress } from './triton-address.ts';
+import { framePrefix, UnaryConnection } from './triton-connection.ts';
 import { grpcCodes, TritonStatus } from './triton-failures.ts';
 import {
   decodeInferAnswer,
@@ -27,8 +28,6 @@ export interface TritonClientOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** Longest answer in bytes; absent: 256 MiB. */
   readonly receiveLimit?: number;
-  /** Connections that share the calls; absent: 1. */
-  readonly connections?: number;
 }
 
 export interface CallSettings {
@@ -83,34 +82,42 @@ function channelCredentials(address: TritonAddress, tls: TritonTls = {}): Channe
 export class TritonClient implements Disposable {
   readonly #address: TritonAddress;
   readonly #options: TritonClientOptions;
-  #clients: Client[];
-  #turn = 0;
+  /** Requests, and whether the server is ready: so that what is asked is the connection that requests take. */
+  readonly #requests: UnaryConnection;
+  #client: Client;
 
   /** Throws when the certificates cannot be used. */
   constructor(address: TritonAddress, options: TritonClientOptions = {}) {
     this.#address = address;
     this.#options = options;
-    this.#clients = this.#connect();
+    this.#requests = new UnaryConnection(address, {
+      ...(options.tls === undefined ? {} : { tls: options.tls }),
+      headers: options.headers ?? {},
+      receiveLimit: options.receiveLimit ?? defaultReceiveLimit,
+    });
+    this.#client = this.#connect();
   }
 
-  #connect(): Client[] {
-    const target = grpcTarget(this.#address);
-    return Array.from(
-      { length: this.#options.connections ?? 1 },
-      () =>
-        new Client(target, channelCredentials(this.#address, this.#options.tls), channelOptions(this.#address, this.#options)),
+  #connect(): Client {
+    const { tls } = this.#options;
+    return new Client(
+      grpcTarget(this.#address),
+      channelCredentials(this.#address, tls),
+      channelOptions(this.#address, this.#options),
     );
   }
 
   /** New connections for the next calls: nothing tells a connection into the void from a slow one. Calls on the old ones go on. */
   reconnect(): void {
-    const old = this.#clients;
-    this.#clients = this.#connect();
-    for (const client of old) client.close();
+    this.#requests.reconnect();
+    const old = this.#client;
+    this.#client = this.#connect();
+    old.close();
   }
 
   [Symbol.dispose](): void {
-    for (const client of this.#clients) client.close();
+    this.#requests[Symbol.dispose]();
+    this.#client.close();
   }
 
   async live(settings: CallSettings): Promise<boolean> {
@@ -118,7 +125,8 @@ export class TritonClient implements Disposable {
   }
 
   async ready(settings: CallSettings): Promise<boolean> {
-    return (await this.#call('ServerReady', wire.ServerReadyRequest, wire.ServerReadyResponse, {}, settings)).ready;
+    const frame = Buffer.concat([Buffer.alloc(framePrefix), wire.ServerReadyRequest.encode({}).finish()]);
+    return wire.ServerReadyResponse.decode(await this.#request('ServerReady', frame, settings)).ready;
   }
 
   /** False for a model that is not there, too. */
@@ -148,8 +156,8 @@ export class TritonClient implements Disposable {
   }
 
   async infer(request: InferRequest, settings: CallSettings): Promise<InferAnswer> {
-    const message = encodeInferRequest(traced(request, settings.traceparent));
-    return decodeInferAnswer(await this.#unary('ModelInfer', message, settings));
+    const frame = encodeInferRequest(traced(request, settings.traceparent), framePrefix);
+    return decodeInferAnswer(await this.#request('ModelInfer', frame, settings));
   }
 
   /**
@@ -164,7 +172,7 @@ export class TritonClient implements Disposable {
       ),
     );
     settings.signal?.throwIfAborted();
-    const call = this.#next().makeBidiStreamRequest(
+    const call = this.#client.makeBidiStreamRequest(
       `${service}ModelStreamInfer`,
       (bytes: Buffer) => bytes,
       (bytes: Buffer) => bytes,
@@ -296,18 +304,16 @@ export class TritonClient implements Disposable {
     );
   }
 
-  #next(): Client {
-    this.#turn = (this.#turn + 1) % this.#clients.length;
-    const client = this.#clients[this.#turn];
-    if (client === undefined) throw new RangeError('a Triton client has at least one connection');
-    return client;
-  }
-
   #metadata({ traceparent }: CallSettings): Metadata {
     const metadata = new Metadata();
     for (const [key, value] of Object.entries(this.#options.headers ?? {})) metadata.set(key, value);
     if (traceparent !== undefined) metadata.set('traceparent', traceparent);
     return metadata;
+  }
+
+  #request(method: string, frame: Buffer, { timeoutMs, signal, traceparent }: CallSettings): Promise<Buffer> {
+    const headers = traceparent === undefined ? {} : { traceparent };
+    return this.#requests.call({ path: service + method, frame, headers, timeoutMs, signal });
   }
 
   async #call<Request, Response>(
@@ -325,7 +331,7 @@ export class TritonClient implements Disposable {
     const { signal } = settings;
     if (signal?.aborted) return Promise.reject(abortReason(signal));
     const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
-    const call = this.#next().makeUnaryRequest(
+    const call = this.#client.makeUnaryRequest(
       service + method,
       (bytes: Buffer) => bytes,
       (bytes: Buffer) => bytes,

@@ -3,6 +3,7 @@ import { errorText, SightlineError } from '../core/errors.ts';
 import type { InferOptions, InferResult, ModelDescription, Tensor } from '../core/inference.ts';
 import type { FloodGate } from '../core/log.ts';
 import { giveTensorBack } from '../core/tensor-memory.ts';
+import { type Trace, traceField } from '../core/trace.ts';
 import { alike, cutOutputs, joinInputs } from './batches.ts';
 import { type FairLimits, FairQueue } from './fair-queue.ts';
 import type { InferenceMetrics } from './metrics.ts';
@@ -40,6 +41,7 @@ export interface LaneHouse {
   /** Sends the time that is left as the server's queue time-out as well. */
   readonly queueTimeout: boolean;
   readonly shared: (server: PoolServer) => SharedTensors | undefined;
+  readonly answered: (server: PoolServer, model: string, roundTripMs: number) => void;
   /** Waiting requests of all lanes changed. */
   readonly depthChanged: () => void;
 }
@@ -328,18 +330,19 @@ export class Lane {
       inputs: placed?.inputs ?? inputs,
       ...(this.#house.queueTimeout ? { parameters: { timeout: BigInt(Math.round(leftMs * 1000)) } } : {}),
     };
-    const trace = first.options.trace;
+    const trace = this.#traceOf(batch);
     let failure: unknown;
     try {
       const answer = await seat.server.client.infer(request, {
         timeoutMs: leftMs + afterDeadlineMs,
         signal: stop.signal,
-        ...(trace === undefined ? {} : { traceparent: trace }),
+        ...(trace === undefined ? {} : { traceparent: trace.traceparent }),
       });
       placed?.done();
       const nowMs = ctx.clock.mono();
       seat.remove(flight, nowMs, 'answered');
       this.seats.answered(seat);
+      this.#house.answered(seat.server, name, nowMs - sentMs);
       const outputs = new Map(answer.outputs.map((output) => [output.name, output]));
       const problems = answerProblems(this.model, rows, outputs);
       if (problems.length > 0)
@@ -373,6 +376,16 @@ export class Lane {
     }
     if (failure !== undefined) this.#failed(seat, batch, failure, left);
     this.pump();
+  }
+
+  /** The one trace that a message has room for; the log says whose requests went with it. */
+  #traceOf(batch: readonly Waiting[]): Trace | undefined {
+    const [trace, ...others] = batch.flatMap(({ options }) => options.trace ?? []);
+    if (trace !== undefined && others.length > 0) {
+      const fields = { model: this.model.name, ...traceField(trace), with: others.map(({ id }) => id) };
+      this.#house.ctx.log.debug(fields, 'traced requests share a message');
+    }
+    return trace;
   }
 
   /** There is no server: who would not wait for one is told so. */
@@ -475,7 +488,8 @@ export class Lane {
     const { stream } = item;
     const nobody = reason === 'deadline' && this.seats.usable().length === 0;
     metrics.shed.inc({ reason });
-    flood.warn('inference request shed', { model: name, stream, reason: nobody ? 'no server' : reason });
+    const why = nobody ? 'no server' : reason;
+    flood.warn('inference request shed', { model: name, stream, reason: why, ...traceField(item.options.trace) });
     item.answer.reject(reason === 'deadline' ? this.#tooLate(item) : overloadError(name, stream));
   }
 }

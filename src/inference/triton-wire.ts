@@ -78,9 +78,10 @@ class Counter implements Sink {
 
 class Writer implements Sink {
   readonly #out: Buffer;
-  at = 0;
-  constructor(out: Buffer) {
+  at: number;
+  constructor(out: Buffer, at: number) {
     this.#out = out;
+    this.at = at;
   }
   varint(value: number | bigint): void {
     if (typeof value === 'number' && value >= 0) {
@@ -193,8 +194,11 @@ function viewOf(data: TensorData): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
-/** The message. Throws `inference.failed` when a tensor's bytes are not what its shape says, before anything is sent. */
-export function encodeInferRequest(request: InferRequest): Buffer {
+/**
+ * The message, with `room` bytes in front of it for whoever frames it. Throws `inference.failed` when a tensor's bytes are not what its
+ * shape says, before anything is sent.
+ */
+export function encodeInferRequest(request: InferRequest, room = 0): Buffer {
   for (const input of request.inputs) checkBytes(request.model, input);
   const raw = request.inputs.filter(({ shared }) => shared === undefined).map(({ data }) => viewOf(data));
   const last = raw.at(-1);
@@ -212,7 +216,7 @@ export function encodeInferRequest(request: InferRequest): Buffer {
       if (index < raw.length - 1) sink.bytes(bytes);
     }
   };
-  const headBytes = measured(writeHead);
+  const headBytes = room + measured(writeHead);
   const size = headBytes + (last?.byteLength ?? 0);
   if (size > longestMessage)
     throw new SightlineError(
@@ -223,7 +227,7 @@ export function encodeInferRequest(request: InferRequest): Buffer {
   const inPlace = last === undefined ? undefined : withHead(last, headBytes);
   const message =
     inPlace === undefined ? Buffer.allocUnsafeSlow(size) : Buffer.from(inPlace.buffer, inPlace.byteOffset, inPlace.byteLength);
-  const writer = new Writer(message);
+  const writer = new Writer(message, room);
   writeHead(writer);
   if (inPlace === undefined && last !== undefined) writer.bytes(last);
   return message;

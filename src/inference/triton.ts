@@ -10,6 +10,7 @@ import type {
   Tensor,
 } from '../core/inference.ts';
 import { FloodGate } from '../core/log.ts';
+import type { ModelTraffic, ServerReading, Traffic } from '../core/served-models.ts';
 import { parseTritonUrl } from '../core/triton-url.ts';
 import { cutInputs, joinOutputs } from './batches.ts';
 import type { FairLimits } from './fair-queue.ts';
@@ -22,6 +23,7 @@ import { describeServed } from './triton-contract.ts';
 import { Lane, type LaneHouse } from './triton-lane.ts';
 import { type PoolServer, TritonPool } from './triton-pool.ts';
 import { SharedTensors } from './triton-shared.ts';
+import { askStatistics } from './triton-statistics.ts';
 
 export interface TritonConfig {
   /** One for each server, or one name with several addresses: `host:port`, `[::1]:8001`, `grpcs://host:port`. */
@@ -42,6 +44,8 @@ export interface TritonConfig {
 export interface TritonEngine extends InferenceEngine {
   readonly name: 'triton';
   servers(): readonly InferenceServer[];
+  traffic(): readonly ModelTraffic[];
+  statistics(models: readonly string[]): Promise<readonly ServerReading[]>;
 }
 
 const defaultLimits: FairLimits = { perStream: 8, total: 128 };
@@ -75,6 +79,8 @@ class Engine implements TritonEngine {
   readonly #lanes = new Map<string, Lane>();
   readonly #opening = new Map<string, Promise<Lane>>();
   readonly #shared = new Map<PoolServer, SharedTensors>();
+  readonly #traffic = new Map<PoolServer, Map<string, Traffic>>();
+  readonly #statisticsFailures: { inc(labels: { server: string }): void };
   readonly #flood: FloodGate;
   readonly #timer: Disposable;
   readonly #closed = new AbortController();
@@ -106,6 +112,11 @@ class Engine implements TritonEngine {
       (server) => this.#serverChanged(server),
     );
     ctx.metrics.counted('sightline_triton_servers_lost_total', 'Times that a server was lost', () => this.#pool.deaths);
+    this.#statisticsFailures = ctx.metrics.counter(
+      'sightline_triton_statistics_failures_total',
+      'Times that a server which was there did not tell its statistics',
+      ['server'],
+    );
     this.#house = {
       pool: this.#pool,
       ctx,
@@ -114,6 +125,7 @@ class Engine implements TritonEngine {
       limits: config.limits ?? defaultLimits,
       queueTimeout: config.queueTimeout ?? false,
       shared: (server) => this.#sharedOf(server),
+      answered: (server, model, roundTripMs) => this.#answered(server, model, roundTripMs),
       depthChanged: () => metrics.depth.set([...this.#lanes.values()].reduce((sum, lane) => sum + lane.depth, 0)),
     };
     this.#timer = ctx.clock.every(tickMs, () => {
@@ -137,6 +149,33 @@ class Engine implements TritonEngine {
 
   servers(): readonly InferenceServer[] {
     return [...this.#pool.servers.map(({ name, state, reason }) => ({ name, state, reason })), ...this.#pool.unresolved];
+  }
+
+  traffic(): readonly ModelTraffic[] {
+    return [...this.#traffic].flatMap(([{ name: server }, models]) =>
+      [...models].map(([model, traffic]) => ({ server, model, ...traffic })),
+    );
+  }
+
+  async statistics(models: readonly string[]): Promise<readonly ServerReading[]> {
+    const there = this.#pool.servers.filter(({ state }) => state === 'ready' || state === 'busy');
+    const signal = AbortSignal.any([this.#closed.signal, this.#ctx.signal]);
+    const asked = there.map((server) =>
+      askStatistics(server, models, signal, () => this.#statisticsFailures.inc({ server: server.name })),
+    );
+    return (await Promise.all(asked)).flat();
+  }
+
+  #answered(server: PoolServer, model: string, roundTripMs: number): void {
+    let models = this.#traffic.get(server);
+    if (models === undefined) {
+      // An answer that comes after its server was left belongs to nobody.
+      if (!this.#pool.servers.includes(server)) return;
+      models = new Map();
+      this.#traffic.set(server, models);
+    }
+    const { answers, roundTripSeconds } = models.get(model) ?? { answers: 0, roundTripSeconds: 0 };
+    models.set(model, { answers: answers + 1, roundTripSeconds: roundTripSeconds + roundTripMs / 1000 });
   }
 
   states(): readonly ModelState[] {
@@ -242,6 +281,7 @@ class Engine implements TritonEngine {
     if (gone) {
       void this.#shared.get(server)?.[Symbol.asyncDispose]();
       this.#shared.delete(server);
+      this.#traffic.delete(server);
     }
     for (const lane of this.#lanes.values()) lane.seats.serverChanged(server, gone);
   }

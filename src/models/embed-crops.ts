@@ -3,6 +3,7 @@ import { isSightlineError } from '../core/errors.ts';
 import type { InferOptions } from '../core/inference.ts';
 import { FloodGate } from '../core/log.ts';
 import type { Embedder, EmbedInput } from '../core/models.ts';
+import { type Trace, traceField } from '../core/trace.ts';
 import type { Crop, Embedding } from '../core/types.ts';
 import { decodeImage } from './image.ts';
 
@@ -23,9 +24,9 @@ export function createCropEmbedder(embedder: Embedder, ctx: Context): CropEmbedd
   const flood = new FloodGate(ctx.log, ctx.clock);
   let trouble: unknown;
 
-  function reject(reason: 'decode' | 'embed', error: unknown): undefined {
+  function reject(reason: 'decode' | 'embed', error: unknown, trace?: Trace): undefined {
     failures.inc({ reason });
-    flood.warn('crop gave no embedding', { model: embedder.model, reason, err: error });
+    flood.warn('crop gave no embedding', { model: embedder.model, reason, err: error, ...traceField(trace) });
     return undefined;
   }
 
@@ -49,7 +50,7 @@ export function createCropEmbedder(embedder: Embedder, ctx: Context): CropEmbedd
       if (inputs.length === 1) {
         // An error of a crop names no model.
         if (error.details['model'] !== undefined) trouble = error;
-        return [reject('embed', error)];
+        return [reject('embed', error, options.trace)];
       }
     }
     // One of them is broken: each by itself, so that only that one is lost.

@@ -127,6 +127,7 @@ export function alertToMessage(event: AlertEvent, options: AlertMessageOptions):
       ...(options.expiresAt === undefined ? {} : { expires: Math.round(options.expiresAt) }),
     },
     stages: stages(alert.stages, alert.decidedAt, options),
+    ...(alert.trace === undefined ? {} : { trace: alert.trace }),
     snapshot: picture(event, options),
   };
 }

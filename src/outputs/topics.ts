@@ -162,6 +162,12 @@ export const alertMessage = z.strictObject({
     expires: at('From then on nobody should act on this message; absent on the late topic').optional(),
   }),
   stages: z.array(stage).describe('The way of the frame, oldest stage first.'),
+  trace: z
+    .string()
+    .optional()
+    .describe(
+      'Trace id (W3C, 32 hexadecimal digits) of the request that compared the sighting, where a Triton server was asked with one: `inference.traceRatio`.',
+    ),
   snapshot,
 });
 export type AlertMessage = z.output<typeof alertMessage>;

@@ -1,6 +1,7 @@
 import type { Context } from '../core/context.ts';
 import { isAbort } from '../core/errors.ts';
 import type { FloodGate } from '../core/log.ts';
+import type { BeginTrace } from '../core/trace.ts';
 import type { Crop, FivePoints } from '../core/types.ts';
 import type { Label, Frame as WireFrame } from '../gen/sightline/bridge/v1/bridge.ts';
 import { assessCrop } from '../models/quality.ts';
@@ -63,6 +64,7 @@ export interface AnalysisOptions {
   readonly counters: CameraCounters;
   readonly health: DetectorHealth;
   readonly flood: FloodGate;
+  readonly beginTrace: BeginTrace;
   readonly detectStream: DetectStream | undefined;
   /** Draws the frames where somebody watches; undefined where nobody can. */
   readonly annotator: Pick<Annotator, 'hold' | 'seen'> | undefined;
@@ -108,6 +110,7 @@ export function createAnalysis(options: AnalysisOptions, ctx: Context): Analysis
       detectors,
       slots: options.slots,
       flood: options.flood,
+      beginTrace: options.beginTrace,
       detectStream,
       health,
     },

@@ -3,6 +3,7 @@ import { type ErrorCode, errorText, isAbort, isSightlineError, SightlineError } 
 import type { FloodGate } from '../core/log.ts';
 import type { Detector } from '../core/models.ts';
 import { redact } from '../core/redact.ts';
+import type { BeginTrace } from '../core/trace.ts';
 import {
   type Label,
   SourceState,
@@ -37,6 +38,7 @@ export interface CameraServices {
   readonly slots: Slots;
   readonly hardware: Hardware;
   readonly flood: FloodGate;
+  readonly beginTrace: BeginTrace;
   /** Undefined: nobody takes video. */
   readonly video: Pick<CameraVideoOptions, 'sender' | 'texts'> | undefined;
 }
@@ -219,6 +221,7 @@ export function startCamera(settings: CameraSettings, services: CameraServices, 
         counters,
         health,
         flood: services.flood,
+        beginTrace: services.beginTrace,
         detectStream,
         annotator: paced ? undefined : video?.annotator,
         send: async (frame) => {

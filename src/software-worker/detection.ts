@@ -4,6 +4,7 @@ import { isAbort, isSightlineError } from '../core/errors.ts';
 import { isShed } from '../core/inference.ts';
 import type { FloodGate } from '../core/log.ts';
 import type { DetectedObject, Detector } from '../core/models.ts';
+import { type BeginTrace, type Trace, traceField } from '../core/trace.ts';
 import { blacken, type Cutter, createCutter } from './cutter.ts';
 import type { DetectStream } from './detect-stream.ts';
 import type { DetectorHealth } from './detector-health.ts';
@@ -44,6 +45,8 @@ export interface DetectionOptions {
   readonly detectors: readonly CameraDetector[];
   readonly slots: Slots;
   readonly flood: FloodGate;
+  /** Asked once for each frame: all that looks at it shares a trace. */
+  readonly beginTrace: BeginTrace;
   /** Where detectors look instead of at the picture itself. */
   readonly detectStream: DetectStream | undefined;
   readonly health: DetectorHealth;
@@ -74,7 +77,11 @@ export function createDetection(options: DetectionOptions, ctx: Context): Detect
   // Persons first, so that a face of the same frame finds the person it belongs to.
   const personsFirst = (a: number, b: number) => isFace(a) - isFace(b) || a - b;
 
-  async function detect(view: View, { settings: wanted, detector }: CameraDetector): Promise<Found | 'late' | 'failed'> {
+  async function detect(
+    view: View,
+    { settings: wanted, detector }: CameraDetector,
+    trace: Trace | undefined,
+  ): Promise<Found | 'late' | 'failed'> {
     const content = detector.contentSize(size, wanted.width);
     for (let failures = 0; ; ) {
       const image = await view.cutter.scale(view.frame, content);
@@ -87,6 +94,7 @@ export function createDetection(options: DetectionOptions, ctx: Context): Detect
             stream: settings.camera,
             impatient: !options.paced,
             ...(wanted.minScore === undefined ? {} : { minScore: wanted.minScore }),
+            ...(trace === undefined ? {} : { trace }),
           });
           health.worked(wanted.model);
           return { model: wanted.model, objects: objects.filter((object) => isWanted(object, wanted)) };
@@ -99,7 +107,8 @@ export function createDetection(options: DetectionOptions, ctx: Context): Detect
         if (!late) {
           failures += 1;
           health.failed(wanted.model, isSightlineError(error) ? error.code : 'inference.failed', ctx.clock.mono());
-          options.flood.warn('detection failed', { camera: settings.camera, model: detector.model, err: error });
+          const fields = { camera: settings.camera, model: detector.model, err: error, ...traceField(trace) };
+          options.flood.warn('detection failed', fields);
         }
         if (!options.paced || failures > failuresForgiven) return late ? 'late' : 'failed';
         await ctx.clock.sleep(retryAfterMs, signal);
@@ -110,10 +119,11 @@ export function createDetection(options: DetectionOptions, ctx: Context): Detect
   async function lookAt(view: View, due: readonly number[]): Promise<Look> {
     const found: Found[] = [];
     let late = false;
+    const trace = options.beginTrace();
     for (const index of [...due].sort(personsFirst)) {
       const detector = detectors[index];
       if (detector === undefined) continue;
-      const seen = await detect(view, detector);
+      const seen = await detect(view, detector, trace);
       if (seen === 'late') late ||= health.works(detector.settings.model);
       else if (seen !== 'failed') found.push(seen);
     }

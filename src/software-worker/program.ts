@@ -5,7 +5,7 @@ import { errorText, isSightlineError, SightlineError } from '../core/errors.ts';
 import { createLogger, type LogLevel } from '../core/log.ts';
 import { createMetrics } from '../core/metrics.ts';
 import type { Configure } from '../gen/sightline/bridge/v1/bridge.ts';
-import { startEngine } from '../inference/engine.ts';
+import { requestTracer, startEngine } from '../inference/engine.ts';
 import { createDetector } from '../models/kinds.ts';
 import { type BridgeClient, type Command, connectBridge, protocolVersion } from './bridge-client.ts';
 import { readEngine } from './settings.ts';
@@ -129,8 +129,9 @@ async function run(ctx: Context, log: ReturnType<typeof createLogDestination>, s
     const { inference } = first;
     if (inference === undefined) throw new SightlineError('worker.settings', 'the daemon named no inference engine');
     const socket = process.env['SIGHTLINE_MEDIA'];
+    const settings = readEngine(inference);
     const [engine, { startWorker }, { startMediaSender }] = await Promise.all([
-      startEngine(readEngine(inference), ctx),
+      startEngine(settings, ctx),
       import('./worker.ts'),
       import('./media-sender.ts'),
     ]);
@@ -143,6 +144,7 @@ async function run(ctx: Context, log: ReturnType<typeof createLogDestination>, s
         hardware,
         inference,
         engine,
+        beginTrace: requestTracer(settings),
         media: socket ? startMediaSender({ socketPath: socket, worker: name, token }, ctx) : undefined,
         createDetector: async (model) => createDetector(await engine.describe(model), engine.infer),
       },

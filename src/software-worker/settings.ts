@@ -103,7 +103,7 @@ export function readSettings(wire: CameraConfig): CameraSettings {
 
 /** Throws `worker.settings` for an engine that this worker does not have. */
 export function readEngine(wire: InferenceConfig): EngineSettings {
-  const { engine, repository, threads, urls, caFile, certFile, keyFile, fallback, sharedMemory } = wire;
+  const { engine, repository, threads, urls, caFile, certFile, keyFile, fallback } = wire;
   if (engine !== 'embedded' && engine !== 'triton') {
     throw new SightlineError(
       'worker.settings',
@@ -119,6 +119,8 @@ export function readEngine(wire: InferenceConfig): EngineSettings {
     ...(certFile === '' ? {} : { certFile }),
     ...(keyFile === '' ? {} : { keyFile }),
     fallback: fallback === 'embedded' ? 'embedded' : 'none',
-    sharedMemory,
+    sharedMemory: wire.sharedMemory,
+    queueTimeout: wire.queueTimeout,
+    traceRatio: wire.traceRatio,
   };
 }

@@ -5,6 +5,7 @@ import { SightlineError } from '../core/errors.ts';
 import type { InferenceEngine } from '../core/inference.ts';
 import { FloodGate } from '../core/log.ts';
 import type { Detector } from '../core/models.ts';
+import type { BeginTrace } from '../core/trace.ts';
 import {
   CameraConfig,
   type Configure,
@@ -35,6 +36,8 @@ export interface WorkerOptions {
   readonly hardware: Hardware;
   readonly inference: InferenceConfig;
   readonly engine: InferenceEngine;
+  /** Asked once for each frame that is looked at. */
+  readonly beginTrace: BeginTrace;
   /** Undefined: there is no media door, and no video is sent. */
   readonly media: MediaSender | undefined;
   createDetector(model: string): Promise<Detector>;
@@ -81,6 +84,7 @@ export function startWorker(options: WorkerOptions, ctx: Context): Worker {
     slots,
     hardware: options.hardware,
     flood,
+    beginTrace: options.beginTrace,
     video:
       options.media === undefined
         ? undefined
@@ -177,6 +181,7 @@ export function startWorker(options: WorkerOptions, ctx: Context): Worker {
       inferQueue: slots.waiting,
       inferenceDeaths: engine.deaths,
       models: models.stats(inUse),
+      served: (engine.traffic?.() ?? []).map((traffic) => ({ ...traffic, answers: BigInt(traffic.answers) })),
     };
   }
 

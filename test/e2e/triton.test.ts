@@ -8,7 +8,9 @@ import { missingTool } from '../support/data.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { fixtureModelRepository, fixtureModels } from '../support/fixtures.ts';
 import { installedProgram } from '../support/programs.ts';
+import { startTraceCollector } from '../support/trace-collector.ts';
 import { missingTriton, servedData, startTriton, withoutWeights } from '../support/triton.ts';
+import { until } from '../support/until.ts';
 
 /**
  * The whole path with networks that only a real Triton server runs; with real people: test/long/recognition-triton.test.ts, with faults:
@@ -18,10 +20,10 @@ const skip = missingTool(hasMosquitto, 'mosquitto') || (await missingTriton());
 const clip = readClip('lobby', drawnData);
 
 /** A server of these models alone, and the drawn people seen through it, with no weights here. */
-async function serve(repository: string, models: readonly string[]) {
+async function serve(repository: string, models: readonly string[], more: readonly string[] = []) {
   await using parts = new AsyncDisposableStack();
   const folder = parts.use(await temporaryDirectory());
-  const flags = ['--model-control-mode=explicit', ...models.map((model) => `--load-model=${model}`)];
+  const flags = ['--model-control-mode=explicit', ...models.map((model) => `--load-model=${model}`), ...more];
   const server = parts.use(await startTriton({ repository, flags }));
   const data: ClipData = servedData(drawnData, server, await withoutWeights(repository, join(folder.path, 'models')));
   const runs = async (model: string) =>
@@ -31,9 +33,19 @@ async function serve(repository: string, models: readonly string[]) {
 }
 
 test('lobby through Triton: enrolled, detected and recognised on the server, with no weights here', { skip }, async () => {
-  await using served = await serve(fixtureModelRepository, [fixtureModels.face, fixtureModels.faceEmbedder]);
-  const scene = await playScene({ data: served.data, gallery: { watch: clip.watchlist }, cameras: { clip: clip.path } });
+  await using collector = await startTraceCollector();
+  await using served = await serve(fixtureModelRepository, [fixtureModels.face, fixtureModels.faceEmbedder], collector.flags);
+  const data = { ...served.data, inference: { ...served.data.inference, traceRatio: 1 } };
+  const scene = await playScene({ data, gallery: { watch: clip.watchlist }, cameras: { clip: clip.path } });
   assertVisits(clip, listedVisits(clip), scene.opened);
+  const traced = (model: string) => new Set(collector.spans.filter(({ name }) => name === model).map(({ traceId }) => traceId));
+  const named = scene.opened.map(({ trace = 'none' }) => trace);
+  for (const trace of named) assert.match(trace, /^[0-9a-f]{32}$/);
+  // Triton's exporter loses a batch of spans now and then.
+  await until('the server to tell of a trace that an alert names', () =>
+    named.some((trace) => traced(fixtureModels.faceEmbedder).has(trace)),
+  );
+  assert.ok(traced(fixtureModels.face).size > 10, 'every look of the worker has a trace of its own');
 });
 
 test('lobby through Triton: by clip_visual and clip_text of the server, who was enrolled by pictures and who by words', {

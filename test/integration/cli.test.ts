@@ -76,6 +76,18 @@ const status: StatusView = {
   watchlist: { entries: 2, references: 3 },
   alerts: { open: 1 },
   outbox: { waiting: 4, dead: 0 },
+  served: [
+    {
+      model: 'centerface',
+      server: 'a:8001',
+      answersPerSecond: 40,
+      roundTripMs: 14.25,
+      queueMs: 2,
+      computeMs: 9,
+      networkMs: 3.25,
+    },
+    { model: 'face_embed', server: 'a:8001', answersPerSecond: 2.5, roundTripMs: 8 },
+  ],
 };
 
 // The real program
@@ -262,6 +274,8 @@ test('status shows parts, cameras and counts, and is 1 while some part is not re
     'store         ready',
     'output mqtt   not ready  connection refused',
     'camera lobby  live       640 x 480 h264, decoded by software, since 2026-11-21 14:03:05',
+    'centerface on a:8001: 40.0 answers a second, 14.3 ms (queue 2.0, compute 9.0, network 3.3)',
+    'face_embed on a:8001: 2.5 answers a second, 8.0 ms',
     'watchlist: 2 entries, 3 pictures',
     'alerts: 1 open',
     'outbox: 4 waiting, 0 refused',

@@ -75,6 +75,8 @@ test('a camera that is away says when it is tried next, each time anew; health s
   await page.getByRole('row', { name: /lift/ }).getByText('Live, inference behind').waitFor();
   await page.getByRole('row', { name: /^10\.0\.0\.7:8001 Ready/ }).waitFor();
   await page.getByRole('row', { name: /^10\.0\.0\.8:8001 Away .*ECONNREFUSED/ }).waitFor();
+  await page.getByRole('row', { name: 'centerface 10.0.0.7:8001 40.2 14.3 ms 1.5 ms 9.0 ms 3.8 ms' }).waitFor();
+  await page.getByRole('row', { name: 'face_embed 10.0.0.7:8001 2.5 8.0 ms – – –' }).waitFor();
 });
 
 test('the watchlist says who is ignored, what a picture is of, and the same of matches beside and below', {

@@ -6,6 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { createRecognition } from '../../src/composition/recognition.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import type { InferenceEngine } from '../../src/core/inference.ts';
+import { createTracer } from '../../src/core/trace.ts';
 import { startEmbedded } from '../../src/inference/embedded.ts';
 import { startTritonEngine } from '../../src/inference/triton.ts';
 import { hasMosquitto } from '../support/broker.ts';
@@ -109,7 +110,7 @@ describe('recognition through Triton: the alerts of the embedded engine, with no
       assert.equal(pictures.length, 8);
       const config = configSchema.parse({ models: { appearance } }).models;
       async function vectors(engine: InferenceEngine): Promise<readonly Float32Array[]> {
-        using recognition = await createRecognition(config, engine, ctx);
+        using recognition = await createRecognition(config, engine, createTracer(0), ctx);
         const { photos } = recognition;
         const found: Float32Array[] = [];
         for (const picture of pictures) {

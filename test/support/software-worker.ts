@@ -241,6 +241,8 @@ export function inferenceConfig(repository: string): InferenceConfig {
     keyFile: '',
     fallback: 'none',
     sharedMemory: false,
+    queueTimeout: false,
+    traceRatio: 0,
   };
 }
 

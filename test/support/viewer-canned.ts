@@ -181,6 +181,18 @@ export function statusOf(now: number) {
       { name: '10.0.0.7:8001', state: 'ready' },
       { name: '10.0.0.8:8001', state: 'away', reason: 'unavailable: connect ECONNREFUSED 10.0.0.8:8001' },
     ],
+    served: [
+      {
+        model: 'centerface',
+        server: '10.0.0.7:8001',
+        answersPerSecond: 40.2,
+        roundTripMs: 14.25,
+        queueMs: 1.5,
+        computeMs: 9,
+        networkMs: 3.75,
+      },
+      { model: 'face_embed', server: '10.0.0.7:8001', answersPerSecond: 2.5, roundTripMs: 8 },
+    ],
     index: { kind: 'flat', reason: '312 vectors; a graph from 100 000 on' },
     watchlist: { entries: 104, references: 312, outdated: 0 },
     alerts: { open: 3 },

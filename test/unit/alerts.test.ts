@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { isSightlineError } from '../../src/core/errors.ts';
 import { ManualClock } from '../support/clock.ts';
-import { begin, type look, moved, scene, trackEnded } from '../support/sightings.ts';
+import { begin, look, moved, scene, trackEnded } from '../support/sightings.ts';
 
 /** Looks of one track every `every` ms from `from` up to `to`. */
 function looks(
@@ -378,6 +378,20 @@ describe('an open alert', () => {
     s.frame(20_000);
     s.see({ at: 20_200, scores: { anna: 0.45 } });
     assert.equal(s.alerts.label(track).text, '');
+  });
+
+  test('names the trace of the sighting that it describes, and no other', () => {
+    const s = scene();
+    const see = (at: number, score: number, trace?: string) => {
+      const sighting = look({ at, scores: { anna: score } });
+      const embedding = { ...sighting.embedding, ...(trace === undefined ? {} : { trace }) };
+      s.observe({ kind: 'sighting', sighting: { ...sighting, embedding } });
+    };
+    for (let at = 0; at < 4000; at += 200) see(at, 0.6, 'a'.repeat(32));
+    for (let at = 4000; at < 8000; at += 200) see(at, 0.7);
+    for (let at = 8000; at < 16_000; at += 200) see(at, 0.8, 'b'.repeat(32));
+    const said = s.events.map(({ alert }) => alert.trace?.[0]);
+    assert.deepEqual(said, ['a', undefined, 'b']);
   });
 
   test('is updated by better scores at most every updateEvery, and not by the same again', () => {

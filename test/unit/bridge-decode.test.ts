@@ -189,3 +189,12 @@ test('worker stats: models that no worker has are not taken, and what fails is s
   assert.equal(of('m'.repeat(65)), undefined);
   assert.equal(of(...Array.from({ length: 65 }, (_, index) => `model ${index}`)), undefined);
 });
+
+test('worker stats: round trips are numbers, of models and servers with names', () => {
+  const good = { model: 'centerface', server: '10.0.0.7:8001', answers: 3n, roundTripSeconds: 0.5 };
+  const of = (...served: readonly (typeof good)[]) => decodeStats({ ...WorkerStats.create(), served: [...served] })?.served;
+  assert.deepEqual(of(good), [good]);
+  for (const bad of [{ roundTripSeconds: Number.NaN }, { roundTripSeconds: -1 }, { model: '' }, { server: 's'.repeat(1001) }])
+    assert.equal(of({ ...good, ...bad }), undefined);
+  assert.equal(of(...new Array<typeof good>(1025).fill(good)), undefined);
+});

@@ -38,6 +38,8 @@ function house(options: { readonly noWeights?: boolean } = {}) {
     },
     states: () => [state()],
     servers: () => [],
+    traffic: () => [],
+    statistics: async () => [],
     deaths: 0,
     [Symbol.asyncDispose]: async () => {},
   };

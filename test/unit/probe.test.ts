@@ -219,7 +219,7 @@ describe('probe - observation', () => {
       unitsSkipped: 0n,
     };
     const model = { model: 'm', requests: 20n, failures: 0n, computeMsTotal: 1000, failing: '', fallback: false };
-    return { cameras: [camera], rssBytes: 0n, cpuSeconds: 0, inferQueue: 0, inferenceDeaths: 0, models: [model] };
+    return { cameras: [camera], rssBytes: 0n, cpuSeconds: 0, inferQueue: 0, inferenceDeaths: 0, models: [model], served: [] };
   }
   const observe = (transport: 'tcp' | 'file' = 'tcp') =>
     createObservation({ seconds: 2, transport, detector: { model: 'm', fps: 5 }, rules });

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { configureMessage } from '../../src/composition/camera-message.ts';
 import { createWorkerLink } from '../../src/composition/worker-link.ts';
 import { configSchema } from '../../src/config/schema.ts';
-import { CameraStats, Hello, ModelStats, WorkerStats } from '../../src/gen/sightline/bridge/v1/bridge.ts';
+import { CameraStats, Hello, InferenceConfig, ModelStats, WorkerStats } from '../../src/gen/sightline/bridge/v1/bridge.ts';
+import { readEngine } from '../../src/software-worker/settings.ts';
 import { desiredWorkers } from '../../src/workers/plan.ts';
 import { testContext } from '../support/context.ts';
 
@@ -90,4 +92,26 @@ test('worker link: the wish for annotated video reaches whichever worker has the
   link.forgetCamera('lobby');
   attachment.configure(own);
   assert.deepEqual(sent, ['configure']);
+});
+
+test('every setting of inference reaches the worker as it is written', () => {
+  const { inference } = configSchema.parse({
+    inference: {
+      engine: 'triton',
+      url: ['a:8001', 'grpcs://b'],
+      caFile: '/ca.pem',
+      certFile: '/client.pem',
+      keyFile: '/client.key',
+      fallback: 'embedded',
+      sharedMemory: true,
+      queueTimeout: true,
+      traceRatio: 0.25,
+      repository: '/models',
+      threads: 3,
+    },
+  });
+  const { inference: message } = configureMessage(new Map(), inference);
+  assert.ok(message);
+  const sent = InferenceConfig.decode(InferenceConfig.encode(message).finish());
+  assert.deepEqual(readEngine(sent), inference);
 });

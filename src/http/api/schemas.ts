@@ -77,6 +77,10 @@ export const alertView = z
     cameraTimeSource: z.enum(['rtcp', 'arrival']),
     decidedAt: at('Decision'),
     stages: z.record(z.string(), z.number()).describe('Ends of the stages of the frame, CLOCK_MONOTONIC milliseconds.'),
+    trace: z
+      .string()
+      .optional()
+      .describe('Trace id (W3C) of the request that embedded the sighting, where a Triton server was asked with one.'),
     durable: z.boolean().describe('False when the disk was full: a restart forgets this alert.'),
   })
   .meta({ id: 'Alert' });
@@ -274,6 +278,20 @@ export const statusView = z
       )
       .optional()
       .describe('Triton servers; absent where the program itself runs the networks.'),
+    served: z
+      .array(
+        z.strictObject({
+          model: z.string(),
+          server: z.string(),
+          answersPerSecond: z.number().describe('Messages answered, of the daemon and its workers.'),
+          roundTripMs: z.number().describe('Mean time from writing a message to having its answer.'),
+          queueMs: z.number().optional().describe("Of it in the server's queue, by the server's own count of all who ask it."),
+          computeMs: z.number().optional().describe('Of it in the network, by the same.'),
+          networkMs: z.number().optional().describe('The rest: the network, and writing and reading of messages at both ends.'),
+        }),
+      )
+      .optional()
+      .describe('What models did on Triton servers in the last minute.'),
     index: z.strictObject({ kind: z.string(), reason: z.string().optional() }),
     watchlist: z.strictObject({ entries: z.number(), references: z.number(), outdated: z.number() }),
     alerts: z.strictObject({ open: z.number() }).describe("Those of the caller's cameras."),

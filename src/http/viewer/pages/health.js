@@ -12,6 +12,7 @@ import { makeTable } from '../parts/table.js';
  * How everything is, refreshed while somebody looks. Only texts change, so nothing jumps.
  *
  * @import { PartState, ReloadView } from '../../../core/control.ts'
+ * @import { ServedModelView } from '../../../core/served-models.ts'
  * @import { CameraState } from '../../../core/types.ts'
  */
 
@@ -33,6 +34,7 @@ import { makeTable } from '../parts/table.js';
  * @property {readonly { model: string, state: 'ready' | 'loading' | 'unavailable', reason?: string }[]} models
  * @property {string} engine
  * @property {readonly { name: string, state: 'unknown' | 'ready' | 'busy' | 'away', reason?: string }[]} [servers]
+ * @property {readonly ServedModelView[]} [served]
  * @property {{ kind: string, reason?: string }} index
  * @property {{ entries: number, references: number, outdated: number }} watchlist
  * @property {{ open: number }} alerts
@@ -124,6 +126,15 @@ start(async () => {
   ]);
   const models = makeTable('Models', [{ name: 'Model' }, { name: 'State' }, { name: 'Why' }]);
   const servers = makeTable('Triton servers', [{ name: 'Server' }, { name: 'State' }, { name: 'Why' }]);
+  const served = makeTable('Models on Triton servers, last minute', [
+    { name: 'Model' },
+    { name: 'Server' },
+    { name: 'Answers/s', number: true },
+    { name: 'Round trip', number: true },
+    { name: 'Queue', number: true },
+    { name: 'Compute', number: true },
+    { name: 'Network', number: true },
+  ]);
   const cells = el('dl', { class: 'cells' });
   const main = byId('main');
   fill(
@@ -139,6 +150,7 @@ start(async () => {
       queues.element,
       models.element,
       servers.element,
+      served.element,
     ),
   );
 
@@ -240,6 +252,15 @@ start(async () => {
         name,
         word(state === 'ready' ? 'good' : state === 'away' ? 'bad' : 'warn', capital(state)),
         reason ?? '',
+      ]),
+    );
+    served.element.hidden = (status.served ?? []).length === 0;
+    served.rows(
+      (status.served ?? []).map(({ model, server, answersPerSecond, roundTripMs, queueMs, computeMs, networkMs }) => [
+        model,
+        server,
+        answersPerSecond.toFixed(1),
+        ...[roundTripMs, queueMs, computeMs, networkMs].map((ms) => (ms === undefined ? '–' : `${ms.toFixed(1)} ms`)),
       ]),
     );
   };

@@ -185,6 +185,8 @@ export interface WorkerStats {
   models: ModelStats[];
   /** times the inference thread died */
   inferenceDeaths: number;
+  /** by Triton servers */
+  served: ServedModel[];
 }
 
 /** Counters since the worker started. */
@@ -248,6 +250,16 @@ export interface ModelStats {
   failing: string;
   /** the embedded engine runs it, since no Triton server can */
   fallback: boolean;
+}
+
+/** What came of asking a Triton server for a model, since the worker started. */
+export interface ServedModel {
+  model: string;
+  /** host:port */
+  server: string;
+  answers: bigint;
+  /** of all answers together */
+  roundTripSeconds: number;
 }
 
 export interface LogLine {
@@ -386,6 +398,10 @@ export interface InferenceConfig {
   fallback: string;
   /** large tensors through /dev/shm */
   sharedMemory: boolean;
+  /** Triton servers are told how long a request may wait */
+  queueTimeout: boolean;
+  /** share of looks whose requests carry a trace id */
+  traceRatio: number;
 }
 
 /** What the daemon knows of a track: drawn on annotated video, and the crop policy relaxes once it is decided. */
@@ -1884,7 +1900,7 @@ export const SourceStatus: MessageFns<SourceStatus> = {
 };
 
 function createBaseWorkerStats(): WorkerStats {
-  return { cameras: [], rssBytes: 0n, cpuSeconds: 0, inferQueue: 0, models: [], inferenceDeaths: 0 };
+  return { cameras: [], rssBytes: 0n, cpuSeconds: 0, inferQueue: 0, models: [], inferenceDeaths: 0, served: [] };
 }
 
 export const WorkerStats: MessageFns<WorkerStats> = {
@@ -1909,6 +1925,9 @@ export const WorkerStats: MessageFns<WorkerStats> = {
     }
     if (message.inferenceDeaths !== 0) {
       writer.uint32(48).uint32(message.inferenceDeaths);
+    }
+    for (const v of message.served) {
+      ServedModel.encode(v!, writer.uint32(58).fork()).join();
     }
     return writer;
   },
@@ -1974,6 +1993,14 @@ export const WorkerStats: MessageFns<WorkerStats> = {
             message.inferenceDeaths = reader.uint32();
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.served.push(ServedModel.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1997,6 +2024,7 @@ export const WorkerStats: MessageFns<WorkerStats> = {
     message.inferQueue = object.inferQueue ?? 0;
     message.models = object.models?.map((e) => ModelStats.fromPartial(e)) || [];
     message.inferenceDeaths = object.inferenceDeaths ?? 0;
+    message.served = object.served?.map((e) => ServedModel.fromPartial(e)) || [];
     return message;
   },
 };
@@ -2577,6 +2605,100 @@ export const ModelStats: MessageFns<ModelStats> = {
     message.computeMsTotal = object.computeMsTotal ?? 0;
     message.failing = object.failing ?? "";
     message.fallback = object.fallback ?? false;
+    return message;
+  },
+};
+
+function createBaseServedModel(): ServedModel {
+  return { model: "", server: "", answers: 0n, roundTripSeconds: 0 };
+}
+
+export const ServedModel: MessageFns<ServedModel> = {
+  encode(message: ServedModel, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.model !== "") {
+      writer.uint32(10).string(message.model);
+    }
+    if (message.server !== "") {
+      writer.uint32(18).string(message.server);
+    }
+    if (message.answers !== 0n) {
+      if (BigInt.asUintN(64, message.answers) !== message.answers) {
+        throw new globalThis.Error("value provided for field message.answers of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.answers);
+    }
+    if (message.roundTripSeconds !== 0) {
+      writer.uint32(33).double(message.roundTripSeconds);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ServedModel {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseServedModel();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.model = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.server = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.answers = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.roundTripSeconds = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ServedModel>): ServedModel {
+    return ServedModel.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ServedModel>): ServedModel {
+    const message = createBaseServedModel();
+    message.model = object.model ?? "";
+    message.server = object.server ?? "";
+    message.answers = (object.answers !== undefined && object.answers !== null) ? BigInt(object.answers) : 0n;
+    message.roundTripSeconds = object.roundTripSeconds ?? 0;
     return message;
   },
 };
@@ -3833,6 +3955,8 @@ function createBaseInferenceConfig(): InferenceConfig {
     keyFile: "",
     fallback: "",
     sharedMemory: false,
+    queueTimeout: false,
+    traceRatio: 0,
   };
 }
 
@@ -3867,6 +3991,12 @@ export const InferenceConfig: MessageFns<InferenceConfig> = {
     }
     if (message.sharedMemory !== false) {
       writer.uint32(80).bool(message.sharedMemory);
+    }
+    if (message.queueTimeout !== false) {
+      writer.uint32(88).bool(message.queueTimeout);
+    }
+    if (message.traceRatio !== 0) {
+      writer.uint32(97).double(message.traceRatio);
     }
     return writer;
   },
@@ -3964,6 +4094,22 @@ export const InferenceConfig: MessageFns<InferenceConfig> = {
             message.sharedMemory = reader.bool();
             continue;
           }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.queueTimeout = reader.bool();
+            continue;
+          }
+          case 12: {
+            if (tag !== 97) {
+              break;
+            }
+
+            message.traceRatio = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3991,6 +4137,8 @@ export const InferenceConfig: MessageFns<InferenceConfig> = {
     message.keyFile = object.keyFile ?? "";
     message.fallback = object.fallback ?? "";
     message.sharedMemory = object.sharedMemory ?? false;
+    message.queueTimeout = object.queueTimeout ?? false;
+    message.traceRatio = object.traceRatio ?? 0;
     return message;
   },
 };

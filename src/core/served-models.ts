@@ -1,0 +1,85 @@
+/** What models do on Triton servers: what is counted there and here, and what people are shown of it. Pure. */
+
+/** What a server counts of a model, for all who ask it, since it loaded the model. */
+export interface ServerCounts {
+  /** Requests that were answered well; one may have several rows. */
+  readonly requests: number;
+  readonly failures: number;
+  /** Rows. */
+  readonly inferences: number;
+  /** Runs of the network: fewer than rows where the server puts requests together. */
+  readonly executions: number;
+  /** From a request's arrival to its answer, of all requests together; so the times below. */
+  readonly requestSeconds: number;
+  readonly queueSeconds: number;
+  readonly computeInputSeconds: number;
+  readonly computeInferSeconds: number;
+  readonly computeOutputSeconds: number;
+}
+
+/** What a server says of one version of a model. */
+export interface ServerReading {
+  readonly server: string;
+  readonly model: string;
+  readonly version: string;
+  readonly counts: ServerCounts;
+}
+
+/** What one process saw of a model on a server, since its engine was started. */
+export interface Traffic {
+  /** Messages that were answered. */
+  readonly answers: number;
+  /** From writing a message to having its answer, of all together. */
+  readonly roundTripSeconds: number;
+}
+
+export interface ModelTraffic extends Traffic {
+  readonly server: string;
+  readonly model: string;
+}
+
+/** Of one model on one server, in the last minute. Means of one message. */
+export interface ServedModelView {
+  readonly model: string;
+  readonly server: string;
+  readonly answersPerSecond: number;
+  readonly roundTripMs: number;
+  /** By the server's own count, of all who ask it; absent while it says nothing. */
+  readonly queueMs?: number;
+  readonly computeMs?: number;
+  /** What is left: network, and writing and reading of messages at both ends. Absent where others ask the server for more than we do. */
+  readonly networkMs?: number;
+}
+
+/**
+ * What was added between two readings of counters. Where one has gone down they began anew, because whoever counts was restarted: then all of
+ * `now` was added since.
+ */
+export function added<Counts extends { readonly [name in keyof Counts]: number }>(before: Counts, now: Counts): Counts {
+  const names = Object.keys(now) as (keyof Counts)[];
+  if (names.some((name) => now[name] < before[name])) return now;
+  return Object.fromEntries(names.map((name) => [name, now[name] - before[name]])) as {
+    [name in keyof Counts]: number;
+  } as Counts;
+}
+
+/** What people are shown of a minute, or of whatever time `counts` were added in; undefined when nothing was answered. */
+export function servedModelView(
+  { model, server }: { readonly model: string; readonly server: string },
+  counts: ServerCounts & Traffic,
+  seconds: number,
+): ServedModelView | undefined {
+  const { answers, requests } = counts;
+  if (answers === 0 || seconds <= 0) return undefined;
+  const roundTripMs = (1000 * counts.roundTripSeconds) / answers;
+  const view = { model, server, answersPerSecond: answers / seconds, roundTripMs };
+  if (requests === 0) return view;
+  const mean = (total: number) => (1000 * total) / requests;
+  const networkMs = roundTripMs - mean(counts.requestSeconds);
+  return {
+    ...view,
+    queueMs: mean(counts.queueSeconds),
+    computeMs: mean(counts.computeInputSeconds + counts.computeInferSeconds + counts.computeOutputSeconds),
+    ...(networkMs < 0 ? {} : { networkMs }),
+  };
+}

@@ -1,0 +1,306 @@
+import { type ClientHttp2Session, connect, constants, type IncomingHttpHeaders } from 'node:http2';
+import { connect as connectTcp, isIP } from 'node:net';
+import { connect as connectTls, createSecureContext, type SecureContext } from 'node:tls';
+import { abortReason } from './refusals.ts';
+import { addressText, type TritonAddress } from './triton-address.ts';
+import { grpcCodes, TritonStatus } from './triton-failures.ts';
+
+/**
+ * Unary calls of gRPC on one HTTP/2 connection, for requests that are large and many. A message is sent from the memory where it lies:
+ * grpc-js copies each into new memory, and collecting that costs more than sending it (docs/decisions/triton-connection.md).
+ * Protocol: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
+ */
+
+/** Bytes in front of a message: whether it is compressed, and its length. */
+export const framePrefix = 5;
+
+/** With 64 KiB, as HTTP/2 begins, an answer of 8 MB takes twice as long. */
+const windowBytes = 8 * 2 ** 20;
+/** Of `grpc-timeout`: eight digits. */
+const longestTimeoutMs = 99_999_999;
+
+export interface ConnectionTls {
+  readonly ca?: Buffer;
+  readonly cert?: Buffer;
+  readonly key?: Buffer;
+}
+
+export interface ConnectionOptions {
+  readonly tls?: ConnectionTls;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Longest answer in bytes. */
+  readonly receiveLimit: number;
+}
+
+export interface UnaryCall {
+  /** `/package.Service/Method` */
+  readonly path: string;
+  /** The message behind `framePrefix` bytes, which are written here. Nobody else may write there before the call is over. */
+  readonly frame: Buffer;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Milliseconds from now. */
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+interface Session {
+  readonly http2: ClientHttp2Session;
+  made: boolean;
+  /** What ended it. */
+  error?: Error;
+}
+
+export class UnaryConnection implements Disposable {
+  readonly #address: TritonAddress;
+  readonly #options: ConnectionOptions;
+  readonly #secure: SecureContext | undefined;
+  #session: Session | undefined;
+  #closed = false;
+
+  /** Connects with the first call. Throws when the certificates cannot be used. */
+  constructor(address: TritonAddress, options: ConnectionOptions) {
+    this.#address = address;
+    this.#options = options;
+    this.#secure = address.tls ? createSecureContext(options.tls ?? {}) : undefined;
+  }
+
+  /** The next call makes a new connection. Calls on the old one go on, where there is one. */
+  reconnect(): void {
+    const old = this.#session?.http2;
+    this.#session = undefined;
+    if (old?.connecting === true) old.destroy();
+    else old?.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.#closed = true;
+    this.#session?.http2.destroy();
+  }
+
+  /**
+   * The answer's message; it may share its memory with others. Rejects with `TritonStatus`, or with the signal's reason.
+   */
+  call(call: UnaryCall): Promise<Buffer> {
+    const { signal, frame } = call;
+    if (signal?.aborted) return Promise.reject(abortReason(signal));
+    if (this.#closed) return Promise.reject(new TritonStatus(grpcCodes.unavailable, 'the connection is closed'));
+    frame[0] = 0;
+    frame.writeUInt32BE(frame.byteLength - framePrefix, 1);
+    const session = this.#connected();
+    const timeoutMs = Math.min(longestTimeoutMs, Math.max(1, Math.ceil(call.timeoutMs)));
+    const stream = session.http2.request({
+      ':method': 'POST',
+      ':path': call.path,
+      te: 'trailers',
+      'content-type': 'application/grpc',
+      'grpc-timeout': `${timeoutMs}m`,
+      ...this.#options.headers,
+      ...call.headers,
+    });
+    const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+    const answer = new Answer(this.#options.receiveLimit);
+    let settled = false;
+    const settle = (outcome: Buffer | Error | undefined) => {
+      if (settled || outcome === undefined) return;
+      settled = true;
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+      // Given up, or refused before the server has said all.
+      if (!answer.over) stream.close(constants.NGHTTP2_CANCEL);
+      if (outcome instanceof Error) reject(outcome);
+      else resolve(outcome);
+    };
+    const onAbort = () => settle(signal === undefined ? undefined : abortReason(signal));
+    signal?.addEventListener('abort', onAbort, { once: true });
+    const timer = setTimeout(
+      () => settle(new TritonStatus(grpcCodes.deadlineExceeded, `no answer within ${timeoutMs} ms`)),
+      timeoutMs,
+    );
+    let failure: Error | undefined;
+    stream.on('error', (error) => {
+      failure = error;
+    });
+    stream.on('response', (headers) => {
+      answer.head(headers);
+      settle(answer.outcome());
+    });
+    stream.on('data', (bytes: Buffer) => {
+      answer.data(bytes);
+      settle(answer.outcome());
+    });
+    stream.on('trailers', (headers) => {
+      answer.trailers(headers);
+      settle(answer.outcome());
+    });
+    stream.on('close', () => {
+      if (settled) return;
+      if (answer.over) settle(new TritonStatus(grpcCodes.internal, 'the answer is not whole'));
+      else settle(session.http2.destroyed ? lostConnection(session, failure) : brokenStream(stream.rstCode));
+    });
+    stream.end(frame);
+    return promise;
+  }
+
+  #connected(): Session {
+    const now = this.#session;
+    if (now !== undefined && !now.http2.closed && !now.http2.destroyed) return now;
+    const { host, ip, port, tls } = this.#address;
+    const byName = isIP(host) === 0;
+    const authority = byName ? `${host}:${port}` : addressText(this.#address);
+    const socket =
+      this.#secure === undefined
+        ? connectTcp({ host: ip, port, noDelay: true })
+        : connectTls({
+            host: ip,
+            port,
+            ALPNProtocols: ['h2'],
+            secureContext: this.#secure,
+            ...(byName ? { servername: host } : {}),
+          });
+    if (this.#secure !== undefined) socket.setNoDelay();
+    const session: Session = {
+      made: false,
+      http2: connect(`${tls ? 'https' : 'http'}://${authority}`, {
+        createConnection: () => socket,
+        // Requests are bounded by whoever sends them; one above Node's 10 MB would be refused.
+        maxSessionMemory: Number.MAX_SAFE_INTEGER,
+        settings: { enablePush: false, initialWindowSize: windowBytes },
+      }),
+    };
+    session.http2.on('connect', () => {
+      session.made = true;
+      session.http2.setLocalWindowSize(windowBytes);
+    });
+    session.http2.on('error', (error) => {
+      session.error ??= error;
+    });
+    this.#session = session;
+    return session;
+  }
+}
+
+/** Puts together what comes. */
+class Answer {
+  readonly #limit: number;
+  #httpStatus = 200;
+  #status: { readonly code: number; readonly text: string } | undefined;
+  /** Bytes before the length of the message is known. */
+  #first: Buffer = Buffer.alloc(0);
+  #message: Buffer | undefined;
+  #filled = 0;
+  #broken: TritonStatus | undefined;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** The server has said all. */
+  get over(): boolean {
+    return this.#status !== undefined;
+  }
+
+  head(headers: IncomingHttpHeaders): void {
+    this.#httpStatus = Number(headers[':status'] ?? 0);
+    this.trailers(headers);
+  }
+
+  trailers(headers: IncomingHttpHeaders): void {
+    const code = headers['grpc-status'];
+    if (code === undefined) return;
+    this.#status = { code: Number(code), text: statusText(headers['grpc-message']) };
+  }
+
+  data(bytes: Buffer): void {
+    if (this.#broken !== undefined || this.#httpStatus !== 200) return;
+    if (this.#message !== undefined) {
+      this.#fill(bytes);
+      return;
+    }
+    const all = this.#first.byteLength === 0 ? bytes : Buffer.concat([this.#first, bytes]);
+    if (all.byteLength < framePrefix) {
+      this.#first = all;
+      return;
+    }
+    const length = all.readUInt32BE(1);
+    if (all[0] !== 0) {
+      this.#broken = new TritonStatus(grpcCodes.internal, 'the answer is compressed, which was not asked for');
+    } else if (length > this.#limit) {
+      const text = `Received message larger than max (${length} vs. ${this.#limit})`;
+      this.#broken = new TritonStatus(grpcCodes.resourceExhausted, text);
+    } else if (all.byteLength >= framePrefix + length) {
+      this.#message = all.subarray(framePrefix, framePrefix + length);
+      this.#filled = length;
+    } else {
+      this.#message = Buffer.allocUnsafeSlow(length);
+      this.#fill(all.subarray(framePrefix));
+    }
+  }
+
+  #fill(bytes: Buffer): void {
+    if (this.#message === undefined) return;
+    this.#filled += bytes.copy(this.#message, this.#filled);
+  }
+
+  /** The message, or what went wrong; undefined while more is to come. */
+  outcome(): Buffer | TritonStatus | undefined {
+    if (this.#broken !== undefined) return this.#broken;
+    const status = this.#status;
+    if (status === undefined)
+      return this.#httpStatus === 200 ? undefined : new TritonStatus(codeOfHttp(this.#httpStatus), `HTTP ${this.#httpStatus}`);
+    if (status.code !== 0)
+      return new TritonStatus(Number.isInteger(status.code) ? status.code : grpcCodes.unknown, status.text);
+    return this.#message !== undefined && this.#filled === this.#message.byteLength ? this.#message : undefined;
+  }
+}
+
+function lostConnection(session: Session, failure: Error | undefined): TritonStatus {
+  const error = session.error ?? (failure?.cause instanceof Error ? failure.cause : failure);
+  const cause = error === undefined ? '' : `: ${error.message}`;
+  return new TritonStatus(grpcCodes.unavailable, `${session.made ? 'connection lost' : 'no connection'}${cause}`);
+}
+
+/** A stream that ended without a status: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md#errors */
+function brokenStream(rstCode: number): TritonStatus {
+  const { NGHTTP2_REFUSED_STREAM, NGHTTP2_CANCEL, NGHTTP2_ENHANCE_YOUR_CALM } = constants;
+  switch (rstCode) {
+    case NGHTTP2_REFUSED_STREAM:
+      return new TritonStatus(grpcCodes.unavailable, 'the server refused the stream');
+    case NGHTTP2_CANCEL:
+      return new TritonStatus(grpcCodes.cancelled, 'the server cancelled the call');
+    case NGHTTP2_ENHANCE_YOUR_CALM:
+      return new TritonStatus(grpcCodes.resourceExhausted, 'the server asks for fewer calls');
+    default:
+      return new TritonStatus(grpcCodes.internal, `Received RST_STREAM with code ${rstCode}, no status`);
+  }
+}
+
+/** https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md */
+function codeOfHttp(status: number): number {
+  switch (status) {
+    case 400:
+      return grpcCodes.internal;
+    case 401:
+      return grpcCodes.unauthenticated;
+    case 403:
+      return grpcCodes.permissionDenied;
+    case 404:
+      return grpcCodes.unimplemented;
+    case 429:
+    case 502:
+    case 503:
+    case 504:
+      return grpcCodes.unavailable;
+    default:
+      return grpcCodes.unknown;
+  }
+}
+
+/** `grpc-message` is percent-encoded; what is not is taken as it is. */
+function statusText(header: string | string[] | undefined): string {
+  const text = Array.isArray(header) ? header.join(', ') : (header ?? '');
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
