@@ -123,13 +123,14 @@ export class LatestByKey<K, T> {
     this.#wake?.();
   }
 
-  /** Batches of at most `size` items, as soon as there is one. The caller's own pace makes them larger. */
-  async *batches(size: number): AsyncIterator<readonly T[]> & AsyncIterable<readonly T[]> {
+  /** Batches of at most `size()` items, as soon as there is one. The caller's own pace makes them larger. */
+  async *batches(size: () => number): AsyncIterator<readonly T[]> & AsyncIterable<readonly T[]> {
     while (true) {
       if (this.#items.size > 0) {
         const batch: T[] = [];
+        const most = size();
         for (const [key, item] of this.#items) {
-          if (batch.length === size) break;
+          if (batch.length === most) break;
           batch.push(item);
           this.#items.delete(key);
         }

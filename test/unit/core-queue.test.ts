@@ -78,12 +78,12 @@ test('the newest item of a key stands in the place of the oldest', async () => {
   assert.deepEqual(lost, ['a1 replaced', 'a3 full']);
   assert.equal(latest.depth, 3);
   latest.close();
-  assert.deepEqual(await drain(latest.batches(2)), [[2, 4], [5]]);
+  assert.deepEqual(await drain(latest.batches(() => 2)), [[2, 4], [5]]);
 });
 
 test('batches come as soon as there is one item, and end with the queue', async () => {
   const latest = new LatestByKey<string, number>(10);
-  const batches = latest.batches(8);
+  const batches = latest.batches(() => 8);
   const first = batches.next();
   latest.put('a', 1);
   assert.deepEqual((await first).value, [1]);
