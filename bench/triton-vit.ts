@@ -34,7 +34,7 @@ A CLIP ViT-B/32 of full size with random weights (tools/convert/random_clip.py, 
 ../shared/triton-cpu), and on the embedded engine. What its vectors say is nothing; what they cost is what CLIP's would. Prints a table,
 writes bench/results/triton-vit.json. About four minutes.
 
-  batches   crops a second by the rows of a request, two requests under way; numbers and bytes as input; the embedded engine beside it
+  batches   crops a second by the rows of a request, one request at a time; numbers and bytes as input; the embedded engine beside it
   crops     32 crops under way of 8 cameras: crops a second, runs of the network a crop, memory of our process and the server's
   overload  8 cameras ask for what the server can do, and four times that, within the 2 s that the daemon gives a crop: answers in time
   cameras   the whole program with two 720p cameras that compare appearance: crops a camera asks for, what all of it costs, and, with
@@ -108,25 +108,15 @@ async function watched<T>(pids: Readonly<Record<string, () => readonly number[]>
 }
 
 async function measureBatches(name: string, { model }: Target, server: TritonServer, folder: string): Promise<void> {
-  // Few runs of a large batch fit into the seconds that a small one needs.
+  // Few runs of a large batch fit into the seconds that a small one needs. Several requests at a time the server would put together.
   const points = model === numbers.model ? ['1,2,4,8', '16,32'] : ['1,8', '32'];
   const sweep: SweepPoint[] = [];
   const memories: Watched[] = [];
   for (const [at, batches] of points.entries()) {
     const file = join(folder, `${model}-${at}.json`);
-    const args = [
-      '--model',
-      model,
-      '--batch',
-      batches,
-      '--concurrency',
-      '2',
-      '--seconds',
-      at === 0 ? '3' : '12',
-      '--json',
-      file,
-    ];
-    const bench = startProgram(['bench', 'triton', server.url, ...args], { env: asDaemon });
+    const args = ['--model', model, '--batch', batches, '--concurrency', '1', '--json', file];
+    const each = ['--seconds', at === 0 ? '3' : '12'];
+    const bench = startProgram(['bench', 'triton', server.url, ...args, ...each], { env: asDaemon });
     const pids = { client: () => [bench.pid], server: () => familyOf(server.pid) };
     const { result, memory } = await watched(pids, bench.finished);
     if (result.code !== 0) throw new Error(result.stderr);
