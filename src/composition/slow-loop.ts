@@ -40,6 +40,7 @@ export function startSlowLoop(
   let later = false;
   const waiting = new LatestByKey<TrackKey, Candidate>(
     tracksWaiting,
+    ({ track }) => track.camera,
     (_key, _candidate, reason) => dropped.inc({ reason }),
     (kept, newer) => later && kept.crop.quality.overall >= newer.crop.quality.overall,
   );
