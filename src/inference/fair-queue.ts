@@ -21,7 +21,7 @@ export interface FairLimits {
 }
 
 const liveInARow = 16;
-/** Requests that a stream may be behind the others, to have them first. */
+/** Requests that a stream may be behind the others, to have them first, or before them because it was alone. */
 const credit = 8;
 /** Streams whose tags are known; of more the one that was served longest ago begins anew. */
 const mostRemembered = 1024;
@@ -32,7 +32,7 @@ class Ring<T extends FairItem> {
   readonly queues = new Map<string, T[]>();
   /** The one that was served longest ago comes first. */
   readonly #tags = new Map<string, number>();
-  /** The highest tag that had a turn. */
+  /** The highest tag that had a turn before others. */
   #now = 0;
 
   add(item: T): readonly T[] {
@@ -66,8 +66,11 @@ class Ring<T extends FairItem> {
     const item = queue?.shift();
     if (queue === undefined || item === undefined) return undefined;
     const tag = this.#tag(stream);
-    this.#now = Math.max(this.#now, tag);
-    this.#remember(stream, tag + cost(item));
+    if (this.queues.size > 1) {
+      this.#now = Math.max(this.#now, tag);
+      this.#remember(stream, tag + cost(item));
+      // What nobody else wanted moves nobody, and is not held against a stream for long.
+    } else this.#remember(stream, Math.max(tag, Math.min(tag + cost(item), this.#now + credit * cost(item))));
     this.queues.delete(stream);
     if (queue.length > 0) this.queues.set(stream, queue);
     return item;
