@@ -72,7 +72,7 @@ const servers = fc.record({ batch: fc.integer({ min: 1, max: 8 }), runMs: fc.int
 const parts = fc.double({ min: 0, max: 0.999, noNaN: true });
 
 describe('shares of cameras', () => {
-  it('are even within a tenth when all ask for the same, whenever each of them asks', () => {
+  it('are nobody’s loss of more than a tenth when all ask for the same, whenever each of them asks', () => {
     fc.assert(
       fc.property(
         servers,
@@ -82,12 +82,12 @@ describe('shares of cameras', () => {
           const perMs = server.batch / server.runMs;
           const periodMs = phases.length / (overload * perMs);
           const cameras = phases.map((phase) => ({ periodMs, phaseMs: phase * periodMs }));
-          // There is always somebody who waits, and each camera has its hundred.
-          const patienceMs = 2 * (periodMs + server.runMs);
+          // For a part of each period a camera has nothing that waits, and misses the turns then.
+          const patienceMs = 0.7 * periodMs + server.runMs;
           const counts = served(cameras, { ...server, patienceMs }, (100 * phases.length) / perMs);
           const mean = counts.reduce((sum, count) => sum + count, 0) / counts.length;
-          for (const count of counts)
-            assert.ok(Math.abs(count - mean) <= mean / 10, `${counts.join(' ')} with a period of ${periodMs}`);
+          // More than that is what a camera has alone, at a moment when nothing of the others is left.
+          for (const count of counts) assert.ok(count >= 0.9 * mean, `${counts.join(' ')} with a period of ${periodMs}`);
         },
       ),
     );
