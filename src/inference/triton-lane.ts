@@ -76,6 +76,8 @@ export class Lane {
   readonly #joins: boolean;
   /** Milliseconds that requests have from arrival to deadline, the mean of late. */
   #budgetMs: number | undefined;
+  /** What waits may go when it ends. */
+  #pause: Disposable | undefined;
   /** The queue may have something for a server: at most one round of sending in a tick. */
   #pumping = false;
 
@@ -148,6 +150,7 @@ export class Lane {
   /** Everything that waits is refused; what is under way is given up. */
   close(): void {
     this.#closed.abort();
+    this.#pause?.[Symbol.dispose]();
     for (const item of this.#queue.drain()) item.answer.reject(closedError());
     this.seats.close();
   }
@@ -176,11 +179,28 @@ export class Lane {
       const seat = this.seats.choose(this.#budgetMs ?? 0, passed);
       if (seat === undefined) return;
       const most = this.#portion(seat);
-      if (most === 0) return;
+      if (most === 0) {
+        this.#sendAt(seat.nextMs);
+        return;
+      }
       const batch = this.#take(seat, most);
       if (batch.length === 0) passed.add(seat);
       else void this.#fly(seat, batch);
     }
+  }
+
+  /** Looks again at that time; at once and every answer it is looked anyway. */
+  #sendAt(atMs: number): void {
+    const { clock } = this.#house.ctx;
+    const pauseMs = atMs - clock.mono();
+    if (this.#pause !== undefined || pauseMs <= 0) return;
+    const limit = clock.deadline(pauseMs);
+    this.#pause = limit;
+    const look = () => {
+      this.#pause = undefined;
+      this.pump();
+    };
+    limit.signal.addEventListener('abort', look, { once: true });
   }
 
   #joinable(item: Waiting): boolean {
@@ -199,7 +219,7 @@ export class Lane {
       if (!this.#joinable(item) || item.tries > 0) return Math.min(seat.ceiling, seat.room(budgetMs));
       rows += item.rows;
     }
-    return seat.portion(rows, budgetMs);
+    return seat.portion(rows, budgetMs, this.#house.ctx.clock.mono());
   }
 
   /**

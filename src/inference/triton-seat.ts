@@ -147,14 +147,24 @@ export class Seat {
   }
 
   /**
+   * When the next request may go. Two that arrive together are put together by the server: it runs one where it could run two at once, and
+   * has nothing to do when it is done. So the next goes when a half of what went before should be done.
+   */
+  get nextMs(): number {
+    const last = [...this.#flights.keys()].at(-1);
+    return last === undefined ? 0 : last.sentMs + (last.rows * (this.rowMs ?? 0)) / ahead;
+  }
+
+  /**
    * Of so many rows that wait and can go together, how many go now in one request; 0 where they wait for an answer or for company. All
    * requests that may be under way get the same part: with a single large one the server had nothing to do from its answer until the
    * next had been written and sent.
    */
-  portion(waiting: number, budgetMs: number): number {
+  portion(waiting: number, budgetMs: number, nowMs: number): number {
     const free = ahead * this.instances - this.#flights.size;
     const room = this.room(budgetMs);
-    if (free <= 0) return Math.min(waiting, room) >= this.ceiling ? this.ceiling : 0;
+    if (Math.min(waiting, room) < this.ceiling && (free <= 0 || nowMs < this.nextMs)) return 0;
+    if (free <= 0) return this.ceiling;
     const inBudget = Math.ceil(this.#most(budgetMs) / (ahead * this.instances));
     return Math.min(Math.max(fewestRows, Math.ceil(waiting / free)), this.ceiling, room, Math.max(1, inBudget));
   }

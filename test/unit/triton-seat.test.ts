@@ -55,37 +55,48 @@ describe('a model on a server', () => {
 
   it('takes in parts what waits, so that one runs while the next is on its way', () => {
     const seat = seatOf(32);
-    assert.equal(seat.portion(32, 60_000), 16);
+    assert.equal(seat.portion(32, 60_000, 1000), 16);
     seat.add(flight(16, 0));
-    assert.equal(seat.portion(16, 60_000), 16);
+    assert.equal(seat.portion(16, 60_000, 1000), 16);
     const two = seatOf(32, 2);
-    assert.equal(two.portion(32, 60_000), 8, 'four parts for two instances');
-    assert.equal(seatOf(32).portion(200, 60_000), 32, 'no more than one request may have');
+    assert.equal(two.portion(32, 60_000, 1000), 8, 'four parts for two instances');
+    assert.equal(seatOf(32).portion(200, 60_000, 1000), 32, 'no more than one request may have');
   });
 
   it('makes no small parts smaller', () => {
-    assert.equal(seatOf(32).portion(10, 60_000) >= 8, true);
-    assert.equal(seatOf(4).portion(8, 60_000), 4);
+    assert.equal(seatOf(32).portion(10, 60_000, 1000) >= 8, true);
+    assert.equal(seatOf(4).portion(8, 60_000, 1000), 4);
   });
 
   it('lets what comes wait for an answer when enough is under way, but for a full batch', () => {
     const seat = seatOf(8);
     seat.add(flight(1, 0));
-    assert.ok(seat.portion(1, 60_000) >= 1, 'the second is there when the first is done');
+    assert.ok(seat.portion(1, 60_000, 1000) >= 1, 'the second is there when the first is done');
     const second = flight(1, 0);
     seat.add(second);
-    assert.equal(seat.portion(7, 60_000), 0);
-    assert.equal(seat.portion(8, 60_000), 8);
+    assert.equal(seat.portion(7, 60_000, 1000), 0);
+    assert.equal(seat.portion(8, 60_000, 1000), 8);
     seat.remove(second, 10, 'answered');
-    assert.ok(seat.portion(7, 60_000) >= 7);
+    assert.ok(seat.portion(7, 60_000, 1000) >= 7);
+  });
+
+  it('sends the next when half of what is under way should be done: the server would put the two together', () => {
+    const seat = known(32);
+    assert.ok(seat.portion(4, 60_000, 0) >= 4, 'to a server that has nothing to do at once');
+    seat.add(flight(8, 0));
+    assert.equal(Math.round(seat.nextMs), 40);
+    assert.equal(seat.portion(4, 60_000, 30), 0);
+    assert.ok(seat.portion(4, 60_000, 50) >= 4);
+    assert.equal(seat.portion(32, 60_000, 30), 32, 'a full batch is put together with nothing');
+    assert.ok(seatOf(32).nextMs === 0, 'nothing is known');
   });
 
   it('has no part that takes more than a quarter of the time that requests have, but always one row', () => {
     const seat = known(32);
-    assert.equal(seat.portion(100, 202), 5, 'of 202 ms half for what is under way, in two requests');
+    assert.equal(seat.portion(100, 202, 1000), 5, 'of 202 ms half for what is under way, in two requests');
     seat.add(flight(5, 0));
-    assert.equal(seat.portion(100, 202), 5);
-    assert.equal(known(32).portion(100, 12), 1);
+    assert.equal(seat.portion(100, 202, 1000), 5);
+    assert.equal(known(32).portion(100, 12, 1000), 1);
   });
 
   it('expects what is under way before what comes', () => {
