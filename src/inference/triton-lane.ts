@@ -76,7 +76,7 @@ export class Lane {
   readonly #joins: boolean;
   /** Milliseconds that requests have from arrival to deadline, the mean of late. */
   #budgetMs: number | undefined;
-  /** What waits may go when it ends. */
+  /** What waits may go when it is over. */
   #pause: Disposable | undefined;
   /** The queue may have something for a server: at most one round of sending in a tick. */
   #pumping = false;
@@ -189,18 +189,16 @@ export class Lane {
     }
   }
 
-  /** Looks again at that time; at once and every answer it is looked anyway. */
+  /** Sends again at that time, unless an answer or a request comes before and does so; when it is over, only they do. */
   #sendAt(atMs: number): void {
     const { clock } = this.#house.ctx;
+    this.#pause?.[Symbol.dispose]();
+    this.#pause = undefined;
     const pauseMs = atMs - clock.mono();
-    if (this.#pause !== undefined || pauseMs <= 0) return;
+    if (pauseMs <= 0) return;
     const limit = clock.deadline(pauseMs);
     this.#pause = limit;
-    const look = () => {
-      this.#pause = undefined;
-      this.pump();
-    };
-    limit.signal.addEventListener('abort', look, { once: true });
+    limit.signal.addEventListener('abort', () => this.pump(), { once: true });
   }
 
   #joinable(item: Waiting): boolean {
@@ -276,7 +274,8 @@ export class Lane {
   /**
    * Sheds what cannot make its deadline, and what has waited for half of its time while its stream has newer ones: those have more time
    * left. While more waits than can be under way, everyone needs the time of a whole request: the oldest would go alone otherwise, each
-   * just in time, and the server would run single rows. False where nothing that waits is expected to make it and the server has nothing to do: it may still prove to be faster.
+   * just in time, and the server would run single rows. False where nothing that waits is expected to make it and the server has nothing
+   * to do: it may still prove to be faster.
    */
   #shedUseless(seat: Seat, most: number): boolean {
     const nowMs = this.#house.ctx.clock.mono();

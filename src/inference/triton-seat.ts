@@ -147,8 +147,8 @@ export class Seat {
   }
 
   /**
-   * When the next request may go. Two that arrive together are put together by the server: it runs one where it could run two at once, and
-   * has nothing to do when it is done. So the next goes when a half of what went before should be done.
+   * When the next request may go. Two that arrive together the server puts together: it runs one where it could run two at once, and has
+   * nothing to do when it is done. So the next goes when half of the one before should be done.
    */
   get nextMs(): number {
     const last = [...this.#flights.keys()].at(-1);
