@@ -102,6 +102,7 @@ function house(instances: number) {
     limits: { perStream: 8, total: 128 },
     queueTimeout: false,
     shared: () => undefined,
+    answered: () => {},
     depthChanged: () => {},
   });
   const ask = (stream: string, ms: number) => {
