@@ -1,13 +1,14 @@
 import type { Context } from '../core/context.ts';
 import { errorText, isSightlineError } from '../core/errors.ts';
-import type {
-  InferenceEngine,
-  InferenceServer,
-  InferOptions,
-  InferResult,
-  ModelDescription,
-  ModelState,
-  Tensor,
+import {
+  type InferenceEngine,
+  type InferenceServer,
+  type InferOptions,
+  type InferResult,
+  isShed,
+  type ModelDescription,
+  type ModelState,
+  type Tensor,
 } from '../core/inference.ts';
 import type { ModelTraffic, ServerReading } from '../core/served-models.ts';
 import { closedError } from './refusals.ts';
@@ -112,7 +113,8 @@ export class FallbackEngine implements InferenceEngine {
         try {
           return await this.#triton.infer(model, inputs, { ...rest, signal: AbortSignal.any([rest.signal, leave.signal]) });
         } catch (error) {
-          if (rest.signal.aborted) throw error;
+          // Of what was shed the inputs are gone.
+          if (rest.signal.aborted || isShed(error)) throw error;
           if (!leave.signal.aborted) {
             if (!isSightlineError(error, 'inference.unavailable')) throw error;
             this.#goOver(model, error.message);

@@ -1,25 +1,22 @@
 import type { Context } from '../core/context.ts';
-import { errorText, SightlineError } from '../core/errors.ts';
-import type { InferOptions, InferResult, ModelDescription, Tensor } from '../core/inference.ts';
+import { errorText, type SightlineError } from '../core/errors.ts';
+import { type InferOptions, type InferResult, isShed, type ModelDescription, type Tensor } from '../core/inference.ts';
 import type { FloodGate } from '../core/log.ts';
 import { giveTensorBack } from '../core/tensor-memory.ts';
 import { type Trace, traceField } from '../core/trace.ts';
-import { alike, cutOutputs, joinInputs } from './batches.ts';
+import { alike } from './batches.ts';
 import { type FairLimits, FairQueue } from './fair-queue.ts';
 import type { InferenceMetrics } from './metrics.ts';
 import { abortReason, closedError, lateError, overloadError } from './refusals.ts';
-import { answerProblems } from './triton-contract.ts';
 import { failureKind, firstLine, givenUp, inferenceError, TritonStatus } from './triton-failures.ts';
+import { type Cargo, fly } from './triton-flight.ts';
 import type { PoolServer, TritonPool } from './triton-pool.ts';
 import type { Flight, Seat } from './triton-seat.ts';
 import { Seats } from './triton-seats.ts';
 import type { SharedTensors } from './triton-shared.ts';
-import type { InferRequest } from './triton-wire.ts';
 
 /** Tensors of requests above this go alone: joining copies them, and the server's own batching puts them together without. */
 const largestJoinedRow = 2 ** 20;
-/** How long a request may wait for company while others run, as in `createBatcher`. */
-const windowMs = 20;
 /** One request, sent again to other servers, ends after so many. */
 const mostTries = 4;
 /** Runs that failed one after another before a server is left alone for a while with this model. */
@@ -79,7 +76,8 @@ export class Lane {
   readonly #joins: boolean;
   /** Milliseconds that requests have from arrival to deadline, the mean of late. */
   #budgetMs: number | undefined;
-  #window: Disposable | undefined;
+  /** What waits may go when it is over. */
+  #pause: Disposable | undefined;
   /** The queue may have something for a server: at most one round of sending in a tick. */
   #pumping = false;
 
@@ -152,7 +150,7 @@ export class Lane {
   /** Everything that waits is refused; what is under way is given up. */
   close(): void {
     this.#closed.abort();
-    this.#window?.[Symbol.dispose]();
+    this.#pause?.[Symbol.dispose]();
     for (const item of this.#queue.drain()) item.answer.reject(closedError());
     this.seats.close();
   }
@@ -180,16 +178,27 @@ export class Lane {
     while (this.#queue.depth > 0) {
       const seat = this.seats.choose(this.#budgetMs ?? 0, passed);
       if (seat === undefined) return;
-      if (this.#waitsForCompany(seat)) {
-        this.#armWindow();
+      const most = this.#portion(seat);
+      if (most === 0) {
+        this.#sendAt(seat.nextMs);
         return;
       }
-      const batch = this.#take(seat);
+      const batch = this.#take(seat, most);
       if (batch.length === 0) passed.add(seat);
       else void this.#fly(seat, batch);
     }
-    this.#window?.[Symbol.dispose]();
-    this.#window = undefined;
+  }
+
+  /** Sends again at that time, unless an answer or a request comes before and does so; when it is over, only they do. */
+  #sendAt(atMs: number): void {
+    const { clock } = this.#house.ctx;
+    this.#pause?.[Symbol.dispose]();
+    this.#pause = undefined;
+    const pauseMs = atMs - clock.mono();
+    if (pauseMs <= 0) return;
+    const limit = clock.deadline(pauseMs);
+    this.#pause = limit;
+    limit.signal.addEventListener('abort', () => this.pump(), { once: true });
   }
 
   #joinable(item: Waiting): boolean {
@@ -200,38 +209,26 @@ export class Lane {
     );
   }
 
-  #waitsForCompany(seat: Seat): boolean {
-    if (seat.rows === 0) return false;
-    const nowMs = this.#house.ctx.clock.mono();
+  /** Rows that go to a server now, in one request; 0 where they wait for an answer of it. What goes alone need not wait for company. */
+  #portion(seat: Seat): number {
+    const budgetMs = this.#budgetMs ?? 0;
     let rows = 0;
     for (const item of this.#queue.items()) {
-      if (!this.#joinable(item) || nowMs - item.sinceMs >= windowMs || item.tries > 0) return false;
+      if (!this.#joinable(item) || item.tries > 0) return Math.min(seat.ceiling, seat.room(budgetMs));
       rows += item.rows;
-      if (rows >= seat.ceiling) return false;
     }
-    return true;
+    return seat.portion(rows, budgetMs, this.#house.ctx.clock.mono());
   }
 
-  #armWindow(): void {
-    if (this.#window !== undefined) return;
-    const limit = this.#house.ctx.clock.deadline(windowMs);
-    this.#window = limit;
-    limit.signal.addEventListener(
-      'abort',
-      () => {
-        this.#window = undefined;
-        this.pump();
-      },
-      { once: true },
-    );
-  }
-
-  /** Requests that go together to a server, in turn of their streams; what cannot be answered in time is shed on the way. */
-  #take(seat: Seat): readonly Waiting[] {
+  /**
+   * Requests that go together to a server, of so many rows at most, in turn of their streams; what cannot be answered in time is shed on
+   * the way.
+   */
+  #take(seat: Seat, most: number): readonly Waiting[] {
     const batch: Waiting[] = [];
     const skipped: Waiting[] = [];
     let rows = 0;
-    const hope = this.#shedUseless(seat);
+    const hope = this.#shedUseless(seat, most);
     while (batch.length === 0) {
       const item = hope ? this.#queue.next() : this.#takeFreshest();
       if (item === undefined) break;
@@ -244,7 +241,6 @@ export class Lane {
     for (const item of skipped.reverse()) this.#queue.putBack(item);
     const [first] = batch;
     if (first !== undefined && this.#joinable(first)) {
-      const most = Math.min(seat.ceiling, seat.room(this.#budgetMs ?? 0));
       let endMs = first.deadlineMs;
       const nowMs = this.#house.ctx.clock.mono();
       while (rows < most) {
@@ -277,12 +273,18 @@ export class Lane {
 
   /**
    * Sheds what cannot make its deadline, and what has waited for half of its time while its stream has newer ones: those have more time
-   * left. False where nothing that waits is expected to make it and the server has nothing to do: it may still prove to be faster.
+   * left. While more waits than can be under way, everyone needs the time of a whole request: the oldest would go alone otherwise, each
+   * just in time, and the server would run single rows. False where nothing that waits is expected to make it and the server has nothing
+   * to do: it may still prove to be faster.
    */
-  #shedUseless(seat: Seat): boolean {
+  #shedUseless(seat: Seat, most: number): boolean {
     const nowMs = this.#house.ctx.clock.mono();
     const idle = seat.rows === 0;
-    const inTime = ({ deadlineMs, rows }: Waiting) => nowMs + seat.expectedMs(rows, idle ? 1 : 2) <= deadlineMs;
+    const crowded = this.#queue.depth > seat.room(this.#budgetMs ?? 0);
+    const inTime = (item: Waiting) => {
+      const rows = crowded && this.#joinable(item) ? Math.max(item.rows, most) : item.rows;
+      return nowMs + seat.expectedMs(rows, idle ? 1 : 4) <= item.deadlineMs;
+    };
     const hope = !idle || this.#queue.items().some(inTime);
     const late = (item: Waiting) => nowMs >= item.deadlineMs || (hope && !inTime(item));
     const givesWay = ({ deadlineMs, sinceMs, priority, tries }: Waiting) =>
@@ -294,9 +296,8 @@ export class Lane {
 
   async #fly(seat: Seat, batch: readonly Waiting[]): Promise<void> {
     const { ctx, metrics } = this.#house;
+    const { server } = seat;
     const { name } = this.model;
-    const [first] = batch;
-    if (first === undefined) return;
     const rows = batch.reduce((sum, item) => sum + item.rows, 0);
     const sentMs = ctx.clock.mono();
     const stop = new AbortController();
@@ -318,63 +319,40 @@ export class Lane {
     }
     seat.add(flight);
     metrics.batch.observe({ model: name }, rows);
-    metrics.sent.inc({ model: name, server: seat.server.name });
-    const inputs = batch.length === 1 ? first.inputs : joinInputs(batch.map((item) => item.inputs));
-    const deadlineMs = Math.max(...batch.map((item) => item.deadlineMs));
-    const leftMs = Math.max(1, deadlineMs - sentMs);
-    const shared = this.#house.shared(seat.server);
-    const placed = shared?.place(inputs);
-    const request: InferRequest = {
-      model: name,
-      version: this.model.version,
-      inputs: placed?.inputs ?? inputs,
-      ...(this.#house.queueTimeout ? { parameters: { timeout: BigInt(Math.round(leftMs * 1000)) } } : {}),
-    };
+    metrics.sent.inc({ model: name, server: server.name });
+    const leftMs = Math.max(1, Math.max(...batch.map((item) => item.deadlineMs)) - sentMs);
     const trace = this.#traceOf(batch);
-    let failure: unknown;
-    try {
-      const answer = await seat.server.client.infer(request, {
-        timeoutMs: leftMs + afterDeadlineMs,
-        signal: stop.signal,
-        ...(trace === undefined ? {} : { traceparent: trace.traceparent }),
-      });
-      placed?.done();
+    const cargo: Cargo<Waiting> = {
+      model: this.model,
+      requests: batch,
+      timeoutMs: leftMs + afterDeadlineMs,
+      signal: stop.signal,
+      ...(this.#house.queueTimeout ? { queueTimeoutMs: leftMs } : {}),
+      ...(trace === undefined ? {} : { traceparent: trace.traceparent }),
+    };
+    const heard = () => {
       const nowMs = ctx.clock.mono();
       seat.remove(flight, nowMs, 'answered');
       this.seats.answered(seat);
-      this.#house.answered(seat.server, name, nowMs - sentMs);
-      const outputs = new Map(answer.outputs.map((output) => [output.name, output]));
-      const problems = answerProblems(this.model, rows, outputs);
-      if (problems.length > 0)
-        throw new SightlineError(
-          'inference.failed',
-          `${name} on ${seat.server.name} answered otherwise: ${problems.join('; ')}`,
-          {
-            details: { model: name, server: seat.server.name, problems },
-          },
-        );
-      const computeMs = nowMs - sentMs;
-      let from = 0;
-      for (const item of batch) {
+      this.#house.answered(server, name, nowMs - sentMs);
+    };
+    try {
+      const answers = await fly(cargo, server, this.#house.shared(server), heard);
+      const computeMs = ctx.clock.mono() - sentMs;
+      for (const [item, outputs] of answers) {
         const queuedMs = sentMs - item.sinceMs;
         metrics.queued.observe({ model: name }, queuedMs / 1000);
         metrics.compute.observe({ model: name }, computeMs / 1000);
-        const own = batch.length === 1 ? outputs : cutOutputs(name, outputs, from, item.rows, rows);
-        item.answer.resolve({ outputs: own, queuedMs, computeMs });
-        from += item.rows;
+        item.answer.resolve({ outputs, queuedMs, computeMs });
+        // The server has read them. Of who gave up before nobody knows what they do with theirs.
+        if (!item.over) for (const { data } of item.inputs) giveTensorBack(data);
       }
-      // The server has read them. Of who gave up before nobody knows what they do with theirs.
-      const joined = batch.length === 1 ? [] : inputs;
-      for (const { data } of [...joined, ...batch.flatMap((item) => (item.over ? [] : item.inputs))]) giveTensorBack(data);
     } catch (error) {
-      placed?.failed(error);
-      failure = error;
+      seat.remove(flight, ctx.clock.mono(), left === undefined && failureKind(error) === 'late' ? 'late' : 'failed');
+      this.#failed(seat, batch, error, left);
     } finally {
-      const late = left === undefined && failure !== undefined && failureKind(failure) === 'late';
-      seat.remove(flight, ctx.clock.mono(), late ? 'late' : 'failed');
       for (const item of batch) item.gone = undefined;
     }
-    if (failure !== undefined) this.#failed(seat, batch, failure, left);
     this.pump();
   }
 
@@ -490,6 +468,9 @@ export class Lane {
     metrics.shed.inc({ reason });
     const why = nobody ? 'no server' : reason;
     flood.warn('inference request shed', { model: name, stream, reason: why, ...traceField(item.options.trace) });
-    item.answer.reject(reason === 'deadline' ? this.#tooLate(item) : overloadError(name, stream));
+    const error = reason === 'deadline' ? this.#tooLate(item) : overloadError(name, stream);
+    item.answer.reject(error);
+    // Nobody has read it, and nobody will: what no server could run goes to the fallback.
+    if (isShed(error)) for (const { data } of item.inputs) giveTensorBack(data);
   }
 }

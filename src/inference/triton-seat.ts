@@ -24,6 +24,10 @@ const gain = 1 / 8;
 const deviationGain = 1 / 4;
 /** What was measured counts half after so long without another measurement: a server that was slow once gets its chance again. */
 const halfLifeMs = 5000;
+/** Requests under way for each run that the server does at once: one that runs, and one that is there when it is done. */
+const ahead = 2;
+/** Fewer rows are not made two requests of: a run costs something, however few rows it has. */
+const fewestRows = 8;
 /** Rows under way may take this part of the time that requests have, so that one more can still wait its turn. */
 const shareOfBudget = 0.5;
 /** A server that has said nothing for so long, with requests under way, hangs. Slow models get four times what they usually take. */
@@ -32,7 +36,8 @@ const stallFactor = 4;
 
 export class Seat {
   readonly server: PoolServer;
-  readonly #flights = new Set<Flight>();
+  /** With the milliseconds that each was thought to take; undefined where nothing was known. */
+  readonly #flights = new Map<Flight, number | undefined>();
   state: SeatState = { is: 'unknown' };
   /** Rows of one request. */
   ceiling = 1;
@@ -44,8 +49,10 @@ export class Seat {
   /** It counts as hanging no longer than this while nothing is under way there. */
   stalledUntilMs = 0;
   #rows = 0;
-  #rowMs: number | undefined;
-  #deviationMs = 0;
+  /** Of what was measured, the mean of late. */
+  #answers: { ms: number; rows: number } | undefined;
+  /** By how much answers came later than was thought, the mean of late. */
+  #lateMs = 0;
   #heardMs = 0;
   #sampledMs = 0;
 
@@ -54,7 +61,7 @@ export class Seat {
   }
 
   get flights(): readonly Flight[] {
-    return [...this.#flights];
+    return [...this.#flights.keys()];
   }
 
   /** Rows under way. */
@@ -64,15 +71,19 @@ export class Seat {
 
   add(flight: Flight): void {
     this.#rows += flight.rows;
-    this.#flights.add(flight);
+    const { rowMs } = this;
+    this.#flights.set(flight, rowMs === undefined ? undefined : this.#rows * rowMs);
   }
 
   /** Takes a flight out. The time of one that was answered counts, and that of one that was not in time: it takes longer than that. */
   remove(flight: Flight, nowMs: number, how: 'answered' | 'late' | 'failed'): void {
+    const expectedMs = this.#flights.get(flight);
     if (!this.#flights.delete(flight)) return;
     if (how !== 'failed') {
       // From one answer to the next, not from its own sending: what was under way before it came first.
-      this.#sample((nowMs - Math.max(flight.sentMs, this.#heardMs)) / flight.rows);
+      this.#sample(nowMs - Math.max(flight.sentMs, this.#heardMs), flight.rows);
+      const lateMs = expectedMs === undefined ? undefined : Math.max(0, nowMs - flight.sentMs - expectedMs);
+      if (lateMs !== undefined) this.#lateMs += deviationGain * (lateMs - this.#lateMs);
       this.#sampledMs = nowMs;
     }
     if (how === 'answered') {
@@ -83,29 +94,41 @@ export class Seat {
     this.#rows -= flight.rows;
   }
 
-  /** One row's time. */
-  #sample(rowMs: number): void {
-    if (this.#rowMs === undefined) {
-      this.#rowMs = rowMs;
-      this.#deviationMs = rowMs / 2;
+  /** Milliseconds and rows by themselves: requests that ran together are answered one right after the other. */
+  #sample(ms: number, rows: number): void {
+    const before = this.#answers;
+    if (before === undefined) {
+      this.#answers = { ms, rows };
+      this.#lateMs = ms / 2;
       return;
     }
-    this.#deviationMs += deviationGain * (Math.abs(rowMs - this.#rowMs) - this.#deviationMs);
-    this.#rowMs += gain * (rowMs - this.#rowMs);
+    before.ms += gain * (ms - before.ms);
+    before.rows += gain * (rows - before.rows);
+  }
+
+  /** One row's time. */
+  get rowMs(): number | undefined {
+    return this.#answers === undefined ? undefined : this.#answers.ms / this.#answers.rows;
   }
 
   /**
-   * When so many rows more would be done, from now; 0 where nothing is known. Cautious: the mean and twice its deviation, unless the
-   * caller says how often.
+   * When so many rows more would be done, from now; 0 where nothing is known. Cautious: the mean and four times what answers are late
+   * (RFC 6298), unless the caller says how often.
    */
-  expectedMs(rows: number, deviations = 2): number {
-    return this.#rowMs === undefined ? 0 : (this.#rows + rows) * (this.#rowMs + deviations * this.#deviationMs);
+  expectedMs(rows: number, times = 4): number {
+    const { rowMs } = this;
+    return rowMs === undefined ? 0 : (this.#rows + rows) * rowMs + times * this.#lateMs;
   }
 
-  /** For the choice between servers: the one that would be done first. One that is not known comes before all others. */
+  /**
+   * For the choice between servers: the one that would be done first. One that is not known comes before all others; one that says
+   * nothing for longer than it should takes that much longer.
+   */
   meanMs(rows: number, nowMs: number): number {
     const age = 0.5 ** ((nowMs - this.#sampledMs) / halfLifeMs);
-    return (this.#rows + rows) * (this.#rowMs === undefined ? 1e-6 : this.#rowMs * age);
+    const rowMs = this.rowMs === undefined ? 1e-6 : this.rowMs * age;
+    const overdueMs = Math.max(0, this.#silentMs(nowMs) - this.#rows * (this.rowMs ?? 0));
+    return (this.#rows + rows) * rowMs + overdueMs;
   }
 
   /**
@@ -115,16 +138,46 @@ export class Seat {
    */
   room(budgetMs: number): number {
     if (this.failures > 0 && this.#flights.size > 0) return 0;
-    const most = 2 * Math.max(1, this.ceiling) * this.instances;
-    const inBudget = this.#rowMs === undefined ? most : Math.floor((shareOfBudget * budgetMs) / this.#rowMs);
-    return Math.max(this.#flights.size === 0 ? 1 : 0, Math.min(most, inBudget) - this.#rows);
+    return Math.max(this.#flights.size === 0 ? 1 : 0, this.#most(budgetMs) - this.#rows);
+  }
+
+  #most(budgetMs: number): number {
+    const most = ahead * Math.max(1, this.ceiling) * this.instances;
+    return this.rowMs === undefined ? most : Math.min(most, Math.floor((shareOfBudget * budgetMs) / this.rowMs));
+  }
+
+  /**
+   * When the next request may go. Two that arrive together the server puts together: it runs one where it could run two at once, and has
+   * nothing to do when it is done. So the next goes when half of the one before should be done.
+   */
+  get nextMs(): number {
+    const last = [...this.#flights.keys()].at(-1);
+    return last === undefined ? 0 : last.sentMs + (last.rows * (this.rowMs ?? 0)) / ahead;
+  }
+
+  /**
+   * Of so many rows that wait and can go together, how many go now in one request; 0 where they wait for an answer or for company. All
+   * requests that may be under way get the same part: with a single large one the server had nothing to do from its answer until the
+   * next had been written and sent.
+   */
+  portion(waiting: number, budgetMs: number, nowMs: number): number {
+    const free = ahead * this.instances - this.#flights.size;
+    const room = this.room(budgetMs);
+    if (Math.min(waiting, room) < this.ceiling && (free <= 0 || nowMs < this.nextMs)) return 0;
+    if (free <= 0) return this.ceiling;
+    const inBudget = Math.ceil(this.#most(budgetMs) / (ahead * this.instances));
+    return Math.min(Math.max(fewestRows, Math.ceil(waiting / free)), this.ceiling, room, Math.max(1, inBudget));
+  }
+
+  /** How long nothing has been heard although something is under way. */
+  #silentMs(nowMs: number): number {
+    const [oldest] = this.#flights.keys();
+    return oldest === undefined ? 0 : nowMs - Math.max(oldest.sentMs, this.#heardMs);
   }
 
   /** How long nothing has been heard although something is under way, when that is too long. */
   stalledMs(nowMs: number): number | undefined {
-    const [oldest] = this.#flights;
-    if (oldest === undefined) return undefined;
-    const silentMs = nowMs - Math.max(oldest.sentMs, this.#heardMs);
-    return silentMs > Math.max(stallMs, stallFactor * this.expectedMs(0)) ? silentMs : undefined;
+    const silentMs = this.#silentMs(nowMs);
+    return silentMs > Math.max(stallMs, stallFactor * this.expectedMs(0, 1)) ? silentMs : undefined;
   }
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Context } from '../../src/core/context.ts';
 import type { InferenceEngine, InferOptions, Tensor } from '../../src/core/inference.ts';
+import { tensorMemory } from '../../src/core/tensor-memory.ts';
 import { startEmbedded } from '../../src/inference/embedded.ts';
 import { FallbackEngine } from '../../src/inference/fallback.ts';
 import { startTritonEngine, type TritonConfig, type TritonEngine } from '../../src/inference/triton.ts';
@@ -199,9 +200,13 @@ describe('Triton engine', { skip }, () => {
       // Fills what may be under way; what comes next waits.
       const running = ['gate', 'door', 'yard'].map((stream) => ask(engine, ctx, big, 20_000, stream));
       await until('requests under way', async () => (await total(ctx, 'sightline_inference_queue_depth')) <= 1);
+      const lent = row(0);
+      const memory = tensorMemory(lent.data.byteLength);
+      const oldest = { ...lent, data: new Float32Array(memory.buffer, memory.byteOffset, lent.data.length) };
       const outcomes = await Promise.allSettled(
-        Array.from({ length: 5 }, (_, at) => ask(engine, ctx, row(at), 20_000, 'hall')),
+        Array.from({ length: 5 }, (_, at) => ask(engine, ctx, at === 0 ? oldest : row(at), 20_000, 'hall')),
       );
+      assert.equal(tensorMemory(memory.byteLength).buffer, memory.buffer, 'memory of what was shed is lent again');
       assert.deepEqual(
         outcomes.map(({ status }) => status),
         ['rejected', 'rejected', 'rejected', 'fulfilled', 'fulfilled'],

@@ -28,9 +28,13 @@ function house(options: { readonly noWeights?: boolean } = {}) {
     served ? { state: 'ready', model: 'm' } : { state: 'unavailable', model: 'm', reason: away };
   const untilAborted = (signal: AbortSignal) =>
     new Promise<never>((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }));
+  let shed: Error | undefined;
   const triton: TritonEngine = {
     name: 'triton',
-    infer: async (_model, _inputs, { signal }) => (served ? result('triton') : await untilAborted(signal)),
+    infer: async (_model, _inputs, { signal }) => {
+      if (served) return result('triton');
+      return await untilAborted(signal).catch((error: unknown) => Promise.reject(shed ?? error));
+    },
     describe: () => assert.fail('not asked'),
     load: async () => {
       if (!served) throw new SightlineError('inference.unavailable', away);
@@ -93,6 +97,9 @@ function house(options: { readonly noWeights?: boolean } = {}) {
     set served(value: boolean) {
       served = value;
     },
+    set shed(error: Error) {
+      shed = error;
+    },
     get starts() {
       return starts;
     },
@@ -110,6 +117,18 @@ describe('embedded as a fallback of Triton', () => {
     assert.equal(await it.ask(), 'triton');
     assert.equal(it.starts, 0);
     assert.deepEqual(it.engine.states(), [{ state: 'ready', model: 'm' }]);
+  });
+
+  test('is not asked for what Triton shed', async () => {
+    const it = house();
+    await using _engine = it.engine;
+    await it.ask();
+    it.served = false;
+    // It is shed in the moment in which the model goes over.
+    it.shed = new SightlineError('inference.overload', 'gave way');
+    const asked = assert.rejects(it.ask(), { code: 'inference.overload' });
+    await it.clock.advance(300);
+    await asked;
   });
 
   test('takes over what waits, at once and for what comes, and gives back; each is said once and counted', async () => {

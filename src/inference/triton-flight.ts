@@ -1,0 +1,76 @@
+import { SightlineError } from '../core/errors.ts';
+import type { InferResult, ModelDescription, Tensor } from '../core/inference.ts';
+import { giveTensorBack } from '../core/tensor-memory.ts';
+import { cutOutputs, joinInputs } from './batches.ts';
+import { answerProblems } from './triton-contract.ts';
+import type { PoolServer } from './triton-pool.ts';
+import type { SharedTensors } from './triton-shared.ts';
+import type { InferRequest } from './triton-wire.ts';
+
+interface Passenger {
+  readonly inputs: readonly Tensor[];
+  readonly rows: number;
+}
+
+/** What goes to a server in one request: one or several that are alike. */
+export interface Cargo<T extends Passenger> {
+  readonly model: ModelDescription;
+  readonly requests: readonly T[];
+  readonly timeoutMs: number;
+  /** Gives it up. */
+  readonly signal: AbortSignal;
+  /** Milliseconds for the server's own queue; absent: as the server has it. */
+  readonly queueTimeoutMs?: number;
+  readonly traceparent?: string;
+}
+
+/**
+ * Runs requests together on a server; each with its outputs. `heard` is called with the answer, before it is looked at. Rejects with
+ * `inference.failed` when the answer is not what the model's description says, and as the client does.
+ */
+export async function fly<T extends Passenger>(
+  cargo: Cargo<T>,
+  server: PoolServer,
+  shared: SharedTensors | undefined,
+  heard: () => void,
+): Promise<readonly (readonly [T, InferResult['outputs']])[]> {
+  const { model, requests, timeoutMs, signal, queueTimeoutMs, traceparent } = cargo;
+  const { name, version } = model;
+  const [first, second] = requests;
+  const joined = second === undefined ? [] : joinInputs(requests.map(({ inputs }) => inputs));
+  const inputs = second === undefined ? (first?.inputs ?? []) : joined;
+  const rows = requests.reduce((sum, request) => sum + request.rows, 0);
+  const placed = shared?.place(inputs);
+  const request: InferRequest = {
+    model: name,
+    version,
+    inputs: placed?.inputs ?? inputs,
+    ...(queueTimeoutMs === undefined ? {} : { parameters: { timeout: BigInt(Math.round(queueTimeoutMs * 1000)) } }),
+  };
+  try {
+    const answer = await server.client.infer(request, {
+      timeoutMs,
+      signal,
+      ...(traceparent === undefined ? {} : { traceparent }),
+    });
+    placed?.done();
+    heard();
+    const outputs = new Map(answer.outputs.map((output) => [output.name, output]));
+    const problems = answerProblems(model, rows, outputs);
+    if (problems.length > 0)
+      throw new SightlineError('inference.failed', `${name} on ${server.name} answered otherwise: ${problems.join('; ')}`, {
+        details: { model: name, server: server.name, problems },
+      });
+    // The server has read it.
+    for (const { data } of joined) giveTensorBack(data);
+    let from = 0;
+    return requests.map((one) => {
+      const own = second === undefined ? outputs : cutOutputs(name, outputs, from, one.rows, rows);
+      from += one.rows;
+      return [one, own];
+    });
+  } catch (error) {
+    placed?.failed(error);
+    throw error;
+  }
+}
