@@ -1,5 +1,5 @@
 import type { Context } from '../core/context.ts';
-import { errorText, SightlineError } from '../core/errors.ts';
+import { errorText, type SightlineError } from '../core/errors.ts';
 import type { InferOptions, InferResult, ModelDescription, Tensor } from '../core/inference.ts';
 import type { FloodGate } from '../core/log.ts';
 import { giveTensorBack } from '../core/tensor-memory.ts';
@@ -9,7 +9,7 @@ import { type FairLimits, FairQueue } from './fair-queue.ts';
 import type { InferenceMetrics } from './metrics.ts';
 import { abortReason, closedError, lateError, overloadError } from './refusals.ts';
 import { answerProblems } from './triton-contract.ts';
-import { failureKind, firstLine, givenUp, inferenceError, TritonStatus } from './triton-failures.ts';
+import { awayReason, BadAnswer, failureKind, firstLine, givenUp, inferenceError, TritonStatus } from './triton-failures.ts';
 import type { PoolServer, TritonPool } from './triton-pool.ts';
 import type { Flight, Seat } from './triton-seat.ts';
 import { Seats } from './triton-seats.ts';
@@ -24,6 +24,10 @@ const windowMs = 20;
 const mostTries = 4;
 /** Runs that failed one after another before a server is left alone for a while with this model. */
 const failuresToLeave = 3;
+/** A server where the model fails again and again is tried again after so long at most. */
+const brokenAgainMs = 10_000;
+/** A server whose own queue is full gets nothing for so long. */
+const queueFullMs = 250;
 /** A call ends so long after the deadline of its requests: what is cancelled is computed all the same, unseen by us. */
 const afterDeadlineMs = 2000;
 /** Timers hold 31 bits of milliseconds. */
@@ -235,7 +239,7 @@ export class Lane {
     while (batch.length === 0) {
       const item = hope ? this.#queue.next() : this.#takeFreshest();
       if (item === undefined) break;
-      if (item.avoid === seat.server && this.seats.usable().length > 1) skipped.push(item);
+      if (item.avoid === seat.server && this.seats.elsewhere(seat)) skipped.push(item);
       else {
         batch.push(item);
         rows = item.rows;
@@ -339,20 +343,13 @@ export class Lane {
         ...(trace === undefined ? {} : { traceparent: trace.traceparent }),
       });
       placed?.done();
+      const outputs = new Map(answer.outputs.map((output) => [output.name, output]));
+      const problems = answerProblems(this.model, rows, outputs);
+      if (problems.length > 0) throw new BadAnswer(`its answer is not as described: ${problems.join('; ')}`);
       const nowMs = ctx.clock.mono();
       seat.remove(flight, nowMs, 'answered');
       this.seats.answered(seat);
       this.#house.answered(seat.server, name, nowMs - sentMs);
-      const outputs = new Map(answer.outputs.map((output) => [output.name, output]));
-      const problems = answerProblems(this.model, rows, outputs);
-      if (problems.length > 0)
-        throw new SightlineError(
-          'inference.failed',
-          `${name} on ${seat.server.name} answered otherwise: ${problems.join('; ')}`,
-          {
-            details: { model: name, server: seat.server.name, problems },
-          },
-        );
       const computeMs = nowMs - sentMs;
       let from = 0;
       for (const item of batch) {
@@ -412,7 +409,7 @@ export class Lane {
         again('left');
         return;
       case 'server':
-        this.#house.pool.lost(seat.server, reason);
+        this.#house.pool.lost(seat.server, awayReason(error));
         again('server');
         return;
       case 'model':
@@ -428,12 +425,20 @@ export class Lane {
         return;
       case 'broken':
         seat.failures += 1;
-        if (seat.failures >= failuresToLeave) this.seats.leave(seat, reason);
+        if (seat.failures >= failuresToLeave) this.seats.leave(seat, reason, brokenAgainMs);
         if (batch.length > 1) {
           for (const item of waiting) item.alone = true;
           again('alone');
         } else if ((batch[0]?.tries ?? 0) === 0) again('broken');
         else this.#refuse(waiting, inferenceError(error, this.model.name, seat.server.name));
+        return;
+      case 'full':
+        // No quick try again: room comes with its next answers.
+        seat.pausedUntilMs = this.#house.ctx.clock.mono() + queueFullMs;
+        for (const item of waiting) {
+          if (item.tries + 1 < mostTries) this.#again(item, seat, 'queue full', error);
+          else this.#shed(item, 'overload');
+        }
         return;
       case 'shed':
         for (const item of waiting) this.#shed(item, 'overload');

@@ -7,7 +7,7 @@ import type { InferenceServer } from '../core/inference.ts';
 import type { TritonUrl } from '../core/triton-url.ts';
 import { addressesOf, addressText, type TritonAddress } from './triton-address.ts';
 import { TritonClient, type TritonClientOptions } from './triton-client.ts';
-import { firstLine } from './triton-failures.ts';
+import { awayReason } from './triton-failures.ts';
 
 /**
  * `ready`: asked for requests. `busy`: it lives but says that it is not ready, because a model is being loaded or is broken; models that
@@ -214,7 +214,7 @@ export class TritonPool implements AsyncDisposable {
       if (member.stop.signal.aborted || this.#closed.signal.aborted) return;
       member.silent += 1;
       if (member.silent % reconnectAfter === 0) member.client.reconnect();
-      this.#set(member, 'away', firstLine(errorText(error)));
+      this.#set(member, 'away', awayReason(error));
     }
   }
 
