@@ -84,6 +84,8 @@ export class Lane {
   /** Milliseconds that requests have from arrival to deadline, the mean of late. */
   #budgetMs: number | undefined;
   #window: Disposable | undefined;
+  /** When there was last no server to send to: waiting for one is not waiting for room. */
+  #aloneMs = Number.NEGATIVE_INFINITY;
   /** The queue may have something for a server: at most one round of sending in a tick. */
   #pumping = false;
 
@@ -176,6 +178,7 @@ export class Lane {
     if (this.#closed.signal.aborted || this.#queue.depth === 0) return;
     this.seats.check();
     if (this.seats.usable().length === 0) {
+      this.#aloneMs = this.#house.ctx.clock.mono();
       this.#turnAway();
       return;
     }
@@ -280,8 +283,8 @@ export class Lane {
   }
 
   /**
-   * Sheds what cannot make its deadline, and what has waited for half of its time while its stream has newer ones: those have more time
-   * left. False where nothing that waits is expected to make it and the server has nothing to do: it may still prove to be faster.
+   * Sheds what cannot make its deadline, and what has waited for room for half of its time while its stream has newer ones: those have
+   * more time left. False where nothing that waits is expected to make it and the server has nothing to do: it may still prove to be faster.
    */
   #shedUseless(seat: Seat): boolean {
     const nowMs = this.#house.ctx.clock.mono();
@@ -290,7 +293,7 @@ export class Lane {
     const hope = !idle || this.#queue.items().some(inTime);
     const late = (item: Waiting) => nowMs >= item.deadlineMs || (hope && !inTime(item));
     const givesWay = ({ deadlineMs, sinceMs, priority, tries }: Waiting) =>
-      priority === 'live' && tries === 0 && nowMs - sinceMs > (deadlineMs - sinceMs) / 2;
+      priority === 'live' && tries === 0 && nowMs - Math.max(sinceMs, this.#aloneMs) > (deadlineMs - sinceMs) / 2;
     for (const item of this.#queue.dropOldest((item, more) => late(item) || (more && givesWay(item))))
       this.#shed(item, late(item) ? 'deadline' : 'overload');
     return hope;
