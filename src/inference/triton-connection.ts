@@ -45,6 +45,7 @@ export interface UnaryCall {
 
 interface Session {
   readonly http2: ClientHttp2Session;
+  /** The other end has said something: it speaks HTTP/2 and takes who we are. */
   made: boolean;
   /** What ended it. */
   error?: Error;
@@ -167,9 +168,9 @@ export class UnaryConnection implements Disposable {
         settings: { enablePush: false, initialWindowSize: windowBytes },
       }),
     };
-    session.http2.on('connect', () => {
+    session.http2.on('connect', () => session.http2.setLocalWindowSize(windowBytes));
+    session.http2.on('remoteSettings', () => {
       session.made = true;
-      session.http2.setLocalWindowSize(windowBytes);
     });
     session.http2.on('error', (error) => {
       session.error ??= error;

@@ -142,16 +142,19 @@ const tlsTroubles: readonly (readonly [RegExp, string])[] = [
  */
 export function awayReason(error: unknown): string {
   const said = error instanceof TritonStatus ? error.text : '';
-  const cause = /^No connection established\. Last error: (.*?)\.? Resolution note:/s.exec(said)?.[1];
-  if (cause === undefined) return firstLine(errorText(error));
+  const connection = /^No connection established\. Last error: (.*?)\.? Resolution note:|^no connection(?:: (.*))?$/s.exec(
+    said,
+  );
+  if (connection === null) return firstLine(errorText(error));
+  const cause = connection[1] ?? connection[2] ?? '';
   const why = firstLine(cause.replace(/ \(\d{4}-[^()]*\)$/, '').replace(/^Error(?: \[\w+\])?: /, ''));
   const names = /altnames: Host: (.*?)\. is not in the cert's altnames: (.*)$/.exec(why);
   if (names !== null)
     return `TLS failed: the server's certificate is for ${names[2]}, not for ${names[1]}, which inference.url names`;
   const known = tlsTroubles.find(([words]) => words.test(why));
   if (known !== undefined) return `TLS failed: ${known[1]}`;
-  if (why === 'Failed to connect')
-    return 'the connection was closed at once; the server may want TLS (grpcs://) or a certificate that it trusts (inference.certFile)';
+  if (why === '' || /^Failed to connect$|disconnected before secure TLS/.test(why))
+    return 'the connection was closed at once: the server may want TLS (grpcs://) or a certificate that it trusts (inference.certFile), or this is not its gRPC port';
   return why;
 }
 

@@ -188,6 +188,20 @@ describe('Triton servers that fail', { skip }, () => {
     assert.equal(work.counts.failed, 0, work.counts.lastFailure);
   });
 
+  it('answers all that waited for a server, not the newest only, once one is back', async () => {
+    using ctx = testContext();
+    const server = await start();
+    await using engine = await engineFor(ctx, [server.url]);
+    await engine.load('double');
+    server.signal('SIGSTOP');
+    await until('it to be missed', () => stateOf(engine, server) === 'away');
+    const sinceMs = ctx.clock.mono();
+    const waiting = [1, 2, 3].map((value) => ask(engine, ctx, row(value), 10_000));
+    await until('half of their time to be over', () => ctx.clock.mono() > sinceMs + 5500);
+    server.signal('SIGCONT');
+    assert.deepEqual(await Promise.all(waiting), [[2], [4], [6]]);
+  });
+
   it('loses nothing when one drains under load, not even what it had begun', async () => {
     using ctx = testContext();
     const first = await start();
@@ -248,7 +262,7 @@ describe('Triton engine over TLS', { skip }, () => {
     await using plain = await startTriton({ repository: directory.path });
     await pythonModel(directory.path, 'double', doubleConfig, doubleBody);
     const closed =
-      /^the connection was closed at once; the server may want TLS \(grpcs:\/\/\) or a certificate that it trusts \(inference\.certFile\)$/;
+      /^the connection was closed at once: the server may want TLS \(grpcs:\/\/\) or a certificate that it trusts \(inference\.certFile\), or this is not its gRPC port$/;
     const cases: readonly (readonly [url: string, tls: NonNullable<TritonConfig['client']>['tls'], reason: RegExp])[] = [
       [
         `grpcs://localhost:${server.port}`,

@@ -38,33 +38,36 @@ const said: readonly (readonly [number, string, FailureKind])[] = [
   [2, 'anything', 'broken'],
 ];
 
-/** What grpc-js 1.14 on Node 24 says of connections that cannot be made, and what is said of it. */
-const noConnection = (error: string) => `No connection established. Last error: ${error}. Resolution note: `;
+/** What is said of connections that cannot be made, by ours on Node 24 and by grpc-js 1.14, and what becomes of it. */
+const grpcJs = (error: string) => `No connection established. Last error: ${error}. Resolution note: `;
+const closed =
+  'the connection was closed at once: the server may want TLS (grpcs://) or a certificate that it trusts (inference.certFile), or this is not its gRPC port';
+const noTls = 'TLS failed: what answers does not speak TLS; without it inference.url has no grpcs://';
+const stranger =
+  "TLS failed: no known authority has signed the server's certificate; inference.caFile must hold the one that did";
+const otherName =
+  "TLS failed: the server's certificate is for DNS:localhost, IP Address:127.0.0.1, not for elsewhere.test, which inference.url names";
+const altNames =
+  "Hostname/IP does not match certificate's altnames: Host: elsewhere.test. is not in the cert's altnames: DNS:localhost, IP Address:127.0.0.1";
+const wrongVersion =
+  '40BDE269B27F0000:error:0A00010B:SSL routines:tls_validate_record_header:wrong version number:../deps/openssl/openssl/ssl/record/methods/tlsany_meth.c:77:\n';
 const connections: readonly (readonly [string, string])[] = [
-  [noConnection('Error: connect ECONNREFUSED 127.0.0.1:8001'), 'connect ECONNREFUSED 127.0.0.1:8001'],
-  [
-    noConnection('Error: self-signed certificate in certificate chain'),
-    "TLS failed: no known authority has signed the server's certificate; inference.caFile must hold the one that did",
-  ],
-  [
-    noConnection(
-      "Error [ERR_TLS_CERT_ALTNAME_INVALID]: Hostname/IP does not match certificate's altnames: Host: elsewhere.test. is not in the cert's altnames: DNS:localhost, IP Address:127.0.0.1",
-    ),
-    "TLS failed: the server's certificate is for DNS:localhost, IP Address:127.0.0.1, not for elsewhere.test, which inference.url names",
-  ],
-  [noConnection('Error: certificate has expired'), "TLS failed: the server's certificate has expired"],
-  [
-    noConnection(
-      'Error: 40BDE269B27F0000:error:0A00010B:SSL routines:tls_validate_record_header:wrong version number:../deps/openssl/openssl/ssl/record/methods/tlsany_meth.c:77:\n',
-    ),
-    'TLS failed: what answers does not speak TLS; without it inference.url has no grpcs://',
-  ],
-  [
-    noConnection('Failed to connect (2026-11-22T17:52:33.718Z)'),
-    'the connection was closed at once; the server may want TLS (grpcs://) or a certificate that it trusts (inference.certFile)',
-  ],
-  [noConnection('read ECONNRESET (2026-11-22T17:52:33.718Z)'), 'read ECONNRESET'],
+  ['no connection: connect ECONNREFUSED 127.0.0.1:8001', 'connect ECONNREFUSED 127.0.0.1:8001'],
+  ['no connection: self-signed certificate in certificate chain', stranger],
+  ['no connection: unable to verify the first certificate', stranger],
+  [`no connection: ${altNames}`, otherName],
+  ['no connection: certificate has expired', "TLS failed: the server's certificate has expired"],
+  [`no connection: ${wrongVersion}`, noTls],
+  ['no connection: Client network socket disconnected before secure TLS connection was established', closed],
+  ['no connection', closed],
+  ['connection lost: read ECONNRESET', 'unavailable: connection lost: read ECONNRESET'],
   ['Server exiting', 'unavailable: Server exiting'],
+  [grpcJs('Error: connect ECONNREFUSED 127.0.0.1:8001'), 'connect ECONNREFUSED 127.0.0.1:8001'],
+  [grpcJs('Error: self-signed certificate in certificate chain'), stranger],
+  [grpcJs(`Error [ERR_TLS_CERT_ALTNAME_INVALID]: ${altNames}`), otherName],
+  [grpcJs(`Error: ${wrongVersion}`), noTls],
+  [grpcJs('Failed to connect (2026-11-22T17:52:33.718Z)'), closed],
+  [grpcJs('read ECONNRESET (2026-11-22T17:52:33.718Z)'), 'read ECONNRESET'],
 ];
 
 describe('failures of Triton', () => {
@@ -81,7 +84,7 @@ describe('failures of Triton', () => {
   });
 
   for (const [text, reason] of connections) {
-    it(`${reason}`, () => assert.equal(awayReason(new TritonStatus(14, text)), reason));
+    it(`of ${text.slice(0, 60)}: ${reason.slice(0, 40)}`, () => assert.equal(awayReason(new TritonStatus(14, text)), reason));
   }
 
   it('reach whoever asked in the first line of the server’s words', () => {
