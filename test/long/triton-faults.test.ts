@@ -60,7 +60,7 @@ describe('Triton servers that fail', { skip }, () => {
       const sick = await start(sickFolder.path, undefined, ['--model-control-mode=explicit', '--load-model=*']);
       await using engine = await engineFor(ctx, [sick.url, well.url]);
       await using work = load(engine, ctx);
-      await until('the one that fails to be left', async () => (await retried(ctx, 'broken')) >= 3);
+      await until('the one that fails to be met', async () => (await total(ctx, 'sightline_triton_retries_total')) >= 3);
       const sent = await sentTo(ctx, sick);
       await work.more(100);
       assert.ok((await sentTo(ctx, sick)) - sent <= 20, 'it is tried now and then only');
