@@ -320,11 +320,12 @@ describe('Triton engine', { skip }, () => {
       // Around the engine: the model of the first is busy for long.
       const stuck = first
         .client()
-        .infer({ model: 'double', inputs: [row(0, { pauseMs: 25_000 })] }, { timeoutMs: 40_000 })
+        .infer({ model: 'double', inputs: [row(0, { pauseMs: 90_000 })] }, { timeoutMs: 100_000 })
         .catch(() => {});
       await until(
         'the model that hangs to be left',
         async () => (await total(ctx, 'sightline_triton_retries_total', { reason: 'left' })) > 0,
+        60_000,
       );
       await work.more();
       await work.stop();
