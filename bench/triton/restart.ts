@@ -50,7 +50,7 @@ async function readyAt({ httpPort }: TritonServer): Promise<number> {
 
 /** Requests a second that the load has. */
 async function rateFor(ours: Side, { target, cameras }: RestartOptions): Promise<number> {
-  const full = { ...target, waiting: 4 * cameras, cameras };
+  const full = { ...target, waiting: cameras, cameras };
   await ours.flight({ ...full, seconds: 1 });
   const { rows, seconds } = await ours.flight({ ...full, seconds: 2 });
   return Math.min(mostLooks * cameras, (shareOfCapacity * rows) / seconds);

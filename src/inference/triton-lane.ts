@@ -9,7 +9,16 @@ import { type FairLimits, FairQueue } from './fair-queue.ts';
 import type { InferenceMetrics } from './metrics.ts';
 import { abortReason, closedError, lateError, overloadError } from './refusals.ts';
 import { answerProblems } from './triton-contract.ts';
-import { awayReason, BadAnswer, failureKind, firstLine, givenUp, inferenceError, TritonStatus } from './triton-failures.ts';
+import {
+  awayReason,
+  BadAnswer,
+  failureKind,
+  firstLine,
+  givenUp,
+  grpcCodes,
+  inferenceError,
+  TritonStatus,
+} from './triton-failures.ts';
 import type { PoolServer, TritonPool } from './triton-pool.ts';
 import type { Flight, Seat } from './triton-seat.ts';
 import { Seats } from './triton-seats.ts';
@@ -404,8 +413,9 @@ export class Lane {
     }
     const kind = left !== undefined ? 'left' : failureKind(error);
     const reason = left ?? firstLine(errorText(error));
+    const cause = left === undefined ? error : new TritonStatus(grpcCodes.unavailable, `the server was left: ${left}`);
     const again = (why: string) => {
-      for (const item of waiting) this.#again(item, seat, why, error);
+      for (const item of waiting) this.#again(item, seat, why, cause);
     };
     switch (kind) {
       case 'left':

@@ -114,7 +114,11 @@ export class Seats {
       // One request at a time until it answers again.
       seat.failures += 1;
       this.leave(seat, reason, tryAgainMs);
-      for (const flight of seat.flights) flight.leave(reason);
+      for (const flight of seat.flights) {
+        // It takes that long at least: what is slow and does not hang gets more time when it is tried again.
+        seat.remove(flight, nowMs, 'late');
+        flight.leave(reason);
+      }
     }
     this.check();
     this.#changed();

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, describe, it } from 'node:test';
+import type { Tensor } from '../../src/core/inference.ts';
 import { startTritonEngine, type TritonConfig, type TritonEngine } from '../../src/inference/triton.ts';
 import { makeCertificates } from '../support/certificates.ts';
 import { type TestContext, testContext } from '../support/context.ts';
@@ -169,6 +170,19 @@ describe('Triton servers that fail', { skip }, () => {
     assert.equal((await sentTo(ctx, well)) + (await sentTo(ctx, second)), 2, 'one try of the late one, and the other request');
     assert.equal(await total(ctx, 'sightline_triton_retries_total'), 0);
     assert.equal(await failed(), before + 1);
+  });
+
+  it('takes no server that is slow for one that hangs, more than once', async () => {
+    using ctx = testContext();
+    const slow = await start();
+    await using engine = await engineFor(ctx, [slow.url, well.url]);
+    await engine.load('double');
+    // A run takes longer than what a server may be silent that is not known yet.
+    const data = Float32Array.from({ length: 24 }, (_, at) => [at / 3, 2200, modes.well][at % 3] ?? 0);
+    const whole = (): Tensor => ({ name: 'in', datatype: 'FP32', shape: [8, 3], data: data.slice() });
+    for (let turn = 0; turn < 2; turn += 1)
+      assert.deepEqual(await ask(engine, ctx, whole(), 60_000), [0, 2, 4, 6, 8, 10, 12, 14]);
+    assert.ok((await retried(ctx, 'left')) <= 2, 'each of them is left once at most');
   });
 
   it('loses nothing that can wait when the only one is killed and started anew under load', async () => {
