@@ -19,7 +19,7 @@ import { startSlowLoop } from './composition/slow-loop.ts';
 import { createSourceEnds } from './composition/source-ends.ts';
 import { createUserHandlers } from './composition/user-handlers.ts';
 import { newTicketKey, startVideo, type Video } from './composition/video.ts';
-import { watchlistPart } from './composition/watchlist-part.ts';
+import { watchlistCounts, watchlistPart } from './composition/watchlist-part.ts';
 import type { Web } from './composition/web.ts';
 import { createWorkerLink } from './composition/worker-link.ts';
 import { modelsInUse } from './config/check-inference.ts';
@@ -352,7 +352,7 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
     configFile: options.configFile,
     parts: parts(),
     cameras: cameras.entries(),
-    watchlist: { entries: watchlist.health.entries, references: watchlist.health.references },
+    watchlist: watchlistCounts(watchlist.health),
     alerts: { open: alerts.sizes.episodes },
     outbox: await store.outbox.counts(),
     ...served.status(),

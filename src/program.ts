@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
-import { fileURLToPath } from 'node:url';
-import type { CommandIo, ProgramServices, Terminal } from './cli/command.ts';
+import type { CommandIo, CommandServices, Terminal } from './cli/command.ts';
 import { commands, overview } from './cli/commands.ts';
 import { printable } from './cli/printable.ts';
 import { systemClock } from './core/clock.ts';
@@ -129,12 +128,12 @@ function listenToProcess(command: string): Signals {
   };
 }
 
-async function services(signals: Signals): Promise<ProgramServices> {
+async function services(signals: Signals): Promise<CommandServices> {
   const { createServices } = await import('./composition/services.ts');
   const logTo = process.stderr.isTTY
     ? (await import('pino-pretty')).default({ destination: 2, sync: true })
     : createLogStream(process.stderr, 2);
-  const house = createServices({
+  return createServices({
     version: version(),
     env: process.env,
     user: userName(),
@@ -144,31 +143,6 @@ async function services(signals: Signals): Promise<ProgramServices> {
     onHangup: signals.onHangup,
     logTo,
   });
-  return {
-    ...house,
-    triton: async ({ repository, config }) => {
-      const [{ checkTriton }, { renderRepository }, { loadConfigFile, loadRepository }, { modelsInUse }, { present }] =
-        await Promise.all([
-          import('./inference/triton-check.ts'),
-          import('./inference/render.ts'),
-          import('./config/load.ts'),
-          import('./config/check-inference.ts'),
-          import('./cli/command.ts'),
-        ]);
-      const configured = (file: string) => {
-        const { config: loaded } = loadConfigFile(file, process.env);
-        const { url: urls, caFile: ca, certFile: cert, keyFile: key } = loaded.inference;
-        return { urls, tls: present({ ca, cert, key }), models: modelsInUse(loaded) };
-      };
-      const own = fileURLToPath(new URL('../model_repository', import.meta.url));
-      return {
-        repository: repository ?? (config === undefined ? own : loadRepository(config, process.env)),
-        ...(config === undefined ? {} : { configured: () => configured(config) }),
-        check: checkTriton,
-        render: renderRepository,
-      };
-    },
-  };
 }
 
 /** A person at stdout; colours unless NO_COLOR (no-color.org) or a terminal without them says otherwise. */

@@ -5,6 +5,7 @@ import type { TritonBenchProgress } from '../core/triton-bench.ts';
 import { benchPicture } from './bench-picture.ts';
 import { benchText } from './bench-text.ts';
 import { type Command, numberOption, onlyPositional, parse, present, usage } from './command.ts';
+import { headersOf } from './header-file.ts';
 
 const most = { batch: 1024, concurrency: 1024, streams: 4096 };
 const longestSeconds = 3600;
@@ -15,8 +16,7 @@ export const bench: Command = {
 
 Usage: sightline bench triton URL [options]
 
-  URL   one server: host:port, [::1]:8001, grpc://host:port or grpcs://host:port (whose certificate must be of an authority that Node.js
-        trusts; NODE_EXTRA_CA_CERTS adds one)
+  URL   one server: host:port, [::1]:8001, grpc://host:port or grpcs://host:port (TLS)
 
 At full pace, every pair of:
       --batch 1,2,4         rows of one request (default 1)
@@ -30,6 +30,10 @@ At the pace of cameras, through the queue and the batches that sightline run has
       --model M             default: the only one that is ready
       --shape INPUT=3x384x640  sizes of free axes, without the batch; may be given for each input
       --seconds S           how long each point is measured, after a second of warming up (default 5)
+      --ca FILE             PEM of the authority that has signed the server's certificate (default: those that Node.js trusts)
+      --cert FILE, --key FILE
+                            PEM of our own certificate and its key, where the server asks for one
+      --header-file FILE    headers for every request, such as tokens of a proxy: a line name: value for each
       --json FILE           all figures
       --svg FILE            a picture of them
 
@@ -48,6 +52,10 @@ Exit codes: 0 measured, 1 the server or the model did not answer, 2 wrong usage.
       'shared-memory': { type: 'boolean' },
       shape: { type: 'string', multiple: true },
       seconds: { type: 'string' },
+      ca: { type: 'string' },
+      cert: { type: 'string' },
+      key: { type: 'string' },
+      'header-file': { type: 'string' },
       json: { type: 'string' },
       svg: { type: 'string' },
     });
@@ -58,8 +66,13 @@ Exit codes: 0 measured, 1 the server or the model did not answer, 2 wrong usage.
     for (const name of ['fps', 'deadline', 'shared-memory'] as const)
       if (values[name] !== undefined && streams.length === 0) throw usage(`--${name} is of --streams, which is missing`);
     const sweeps = streams.length === 0 || values.batch !== undefined || values.concurrency !== undefined;
+    const { ca, cert, key } = values;
+    if ((cert === undefined) !== (key === undefined)) throw usage('--cert and --key go together');
+    const tls = present({ ca, cert, key });
     const request = {
+      ...(Object.keys(tls).length === 0 ? {} : { tls }),
       url: onlyPositional(rest, 'URL'),
+      headers: (await headersOf(values['header-file'])) ?? {},
       batches: sweeps ? (numbers(values.batch, 'batch') ?? [1]) : [],
       concurrencies: sweeps ? (numbers(values.concurrency, 'concurrency') ?? [1, 2, 4, 8, 16]) : [],
       streams,

@@ -18,7 +18,8 @@ Usage: sightline camera probe URL [options]
       --detector NAME    face detector of the model repository (default: the configured one, else one that has weights)
       --fps N            frames a second that it looks at (default 5)
       --name NAME        key of the camera in the YAML
-  -c, --config FILE      its models are meant (default $SIGHTLINE_CONFIG; without one the program's own repository)
+  -c, --config FILE      its engine and models are meant (default $SIGHTLINE_CONFIG; without one the program's own
+                         repository, run here)
       --repository DIR   this model repository instead
       --json             one JSON object instead of text
 

@@ -49,7 +49,7 @@ export interface CheckSummary {
   readonly rules: number;
 }
 
-/** What `program.ts` puts behind the commands; each loads what it needs when it is called. */
+/** What `composition/services.ts` puts behind the commands; each loads what it needs when it is called. */
 export interface CommandServices {
   readonly version: string;
   /** Rejects with `config.invalid`. */
@@ -75,18 +75,14 @@ export interface CommandServices {
   benchTriton(request: TritonBenchRequest, onProgress: (progress: TritonBenchProgress) => void): Promise<TritonBenchReport>;
   /** Weights of a repository: the one named, else the one of the configuration file, else the program's own. Rejects with `config.invalid`. */
   models(where: { readonly repository?: string; readonly config?: string }): Promise<ModelShelf & Disposable>;
-}
-
-/** With what needs no more than a repository and a network, which `program.ts` puts beside them. */
-export interface ProgramServices extends CommandServices {
-  /** The repository named, else that of the configuration file, else the program's own. Rejects with `config.invalid`. */
+  /** For Triton servers. The repository named, else that of the configuration file, else the program's own. Rejects with `config.invalid`. */
   triton(where: { readonly repository?: string; readonly config?: string }): Promise<TritonTools>;
 }
 
 export interface Command {
   readonly help: string;
   /** Returns the exit code; what goes wrong is thrown. */
-  run(args: readonly string[], io: CommandIo, services: ProgramServices): Promise<number>;
+  run(args: readonly string[], io: CommandIo, services: CommandServices): Promise<number>;
 }
 
 export function usage(message: string): SightlineError {

@@ -84,12 +84,13 @@ function faceText(faces: FaceFigures): string[] {
   ];
 }
 
-function detectorText({ detector }: ProbeReport): string[] {
+function detectorText({ detector, engine }: ProbeReport): string[] {
   if (detector === undefined) return ['detector    none'];
   const { model, looks, missed, msPerLook } = detector;
   const time = msPerLook === undefined ? '' : `, ${Math.round(msPerLook)} ms each`;
-  if (looks + missed === 0) return [`detector    ${model}, looked at no frame`];
-  return [`detector    ${model}, looked at ${looks} of ${count(looks + missed, 'frame')} that were due${time}`];
+  const who = engine === 'triton' ? `${model} on Triton` : model;
+  if (looks + missed === 0) return [`detector    ${who}, looked at no frame`];
+  return [`detector    ${who}, looked at ${looks} of ${count(looks + missed, 'frame')} that were due${time}`];
 }
 
 export function probeText(report: ProbeReport): string[] {

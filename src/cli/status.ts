@@ -1,4 +1,4 @@
-import type { StatusView } from '../core/control.ts';
+import { isReady, type StatusView } from '../core/control.ts';
 import type { ServedModelView } from '../core/served-models.ts';
 import type { CameraState } from '../core/types.ts';
 import { type Command, type CommandIo, noPositionals, parse } from './command.ts';
@@ -12,14 +12,14 @@ Usage: sightline status
 
 ${sessionHelp}
 
-Exit codes: 0 every part is ready, 1 some part is not, or no daemon runs.`,
+Exit codes: 0 every part that is needed is ready, 1 some part is not, or no daemon runs.`,
   run: async (args, io, services) => {
     const { values, positionals } = parse(args, sessionOptions);
     noPositionals(positionals);
     const view = await withDaemon(values, io, services, (control) => control.call('status', {}, io.signal));
     if (values.json === true) io.out(JSON.stringify(view));
     else for (const line of show(view, io)) io.out(line);
-    return view.parts.every(({ ready }) => ready) ? 0 : 1;
+    return isReady(view.parts) ? 0 : 1;
   },
 };
 
@@ -32,15 +32,24 @@ function show(view: StatusView, io: CommandIo): string[] {
     ...table([
       ...view.parts
         .filter(({ name }) => !cameras.has(name))
-        .map(({ name, ready, reason }) => [name, ready ? 'ready' : 'not ready', reason ?? '']),
+        .map(({ name, ready, needed, reason }) => [
+          name,
+          ready ? 'ready' : needed === false ? 'degraded' : 'not ready',
+          reason ?? '',
+        ]),
       ...view.cameras.map(({ camera, state }) => [`camera ${camera}`, state.state, cameraText(state, io)]),
     ]),
     ...(view.served ?? []).map(servedText),
-    `watchlist: ${count(view.watchlist.entries, 'entry', 'entries')}, ${count(view.watchlist.references, 'picture')}`,
+    `watchlist: ${watchlistText(view.watchlist)}`,
     `alerts: ${view.alerts.open} open`,
     `outbox: ${view.outbox.waiting} waiting, ${view.outbox.dead} refused`,
     ...(reload === undefined ? [] : [`last reload: ${reload.state} at ${dateTime(reload.at, io.timeZone)}`, ...reload.issues]),
   ];
+}
+
+function watchlistText({ entries, references, descriptions }: StatusView['watchlist']): string {
+  const pictures = `${count(entries, 'entry', 'entries')}, ${count(references - descriptions, 'picture')}`;
+  return descriptions === 0 ? pictures : `${pictures}, ${count(descriptions, 'description')}`;
 }
 
 function cameraText(state: CameraState, io: CommandIo): string {

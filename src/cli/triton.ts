@@ -10,6 +10,7 @@ import {
   type TritonTools,
 } from '../core/triton-tools.ts';
 import { type Command, noPositionals, numberOption, onlyPositional, parse, present, usage } from './command.ts';
+import { headersOf } from './header-file.ts';
 import { count, table } from './text.ts';
 
 const defaultTimeoutS = 5;
@@ -37,6 +38,8 @@ check:
       --ca FILE         PEM of the authority that has signed the server's certificate (default: those that Node trusts)
       --cert FILE, --key FILE
                         PEM of our own certificate and its key, where the server asks for one
+      --header-file FILE  headers for every request, such as tokens of a proxy: a line name: value for each (default, without a URL:
+                        inference.headers)
       --timeout SECONDS for each answer (default ${defaultTimeoutS})
 
 render:
@@ -57,6 +60,7 @@ render:
       ca: { type: 'string' },
       cert: { type: 'string' },
       key: { type: 'string' },
+      'header-file': { type: 'string' },
       timeout: { type: 'string' },
       hardware: { type: 'string' },
       instances: { type: 'string' },
@@ -85,6 +89,7 @@ render:
       const timeoutS = numberOption(values.timeout, 'timeout', { min: 0.1, max: 3600 }) ?? defaultTimeoutS;
       const given = present({ ca, cert, key });
       const hasGiven = Object.keys(given).length > 0;
+      const givenHeaders = await headersOf(values['header-file']);
       const tools = await open();
       const { repository } = tools;
       const configured = models.length > 0 && target !== undefined ? undefined : tools.configured?.();
@@ -100,6 +105,8 @@ render:
           timeoutMs: timeoutS * 1000,
           ...(wanted === undefined ? {} : { models: wanted }),
           ...(Object.keys(tls).length === 0 ? {} : { tls }),
+          // Those of the configuration are for its servers alone.
+          ...present({ headers: givenHeaders ?? (target === undefined ? configured?.headers : undefined) }),
         };
       });
       const servers = await checkAll(tools, requests, io.signal);
@@ -151,6 +158,7 @@ const optionsOf: Readonly<Record<string, 'check' | 'render'>> = {
   ca: 'check',
   cert: 'check',
   key: 'check',
+  'header-file': 'check',
   timeout: 'check',
   hardware: 'render',
   instances: 'render',

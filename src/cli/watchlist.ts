@@ -194,7 +194,9 @@ async function importFrom(path: string, control: Control, io: CommandIo): Promis
     }
     const record = parsePortableEntry(value, `${path}:${number}`);
     const { entry, references, warnings } = await control.call('watchlist.import', { record, actor: io.user }, io.signal);
-    io.out(`${entry.name} (${entry.list}): ${count(references, 'picture')} added`);
+    io.out(
+      `${entry.name} (${entry.list}): ${count(references, entry.kind === 'description' ? 'description' : 'picture')} added`,
+    );
     for (const warning of warnings) io.say(`${entry.name}: warning: ${warning}`);
   }
   if (!begun) throw notAnExport(path);

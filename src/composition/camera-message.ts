@@ -67,6 +67,7 @@ export function configureMessage(cameras: ReadonlyMap<CameraId, WorkerCamera>, i
     sharedMemory: inference.sharedMemory,
     queueTimeout: inference.queueTimeout,
     traceRatio: inference.traceRatio,
+    headers: { ...inference.headers },
   };
   return { cameras: [...cameras].map(([camera, settings]) => cameraMessage(camera, settings)), inference: engine };
 }

@@ -4,7 +4,7 @@ import { modelsInUse } from '../config/check-inference.ts';
 import { ConfigError, type ConfigIssue } from '../config/issues.ts';
 import { loadConfigFile } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
-import { errorText, isSightlineError, SightlineError } from '../core/errors.ts';
+import { isSightlineError, SightlineError } from '../core/errors.ts';
 import type { ModelDescription } from '../core/inference.ts';
 import { type FileTrouble, readPemFiles } from '../core/pem-files.ts';
 import { describeModel, listModels, requireWeights } from '../inference/repository.ts';
@@ -40,12 +40,16 @@ export async function loadCheckedConfig(
     if (!(error instanceof SightlineError)) throw error;
     broken.push(issueAt(['inference', 'repository'], error.message));
   }
+  const [broker, triton] = await Promise.all([
+    credentialTroubles(config.mqtt),
+    readPemFiles(config.inference, (setting) => `inference.${setting}`),
+  ]);
   const lookups: CheckLookups = {
     describeModel: (name) => facts.get(name),
     modelNames: [...facts.keys()],
     hasFile,
-    brokerFiles,
-    tritonFiles,
+    brokerFiles: broker.map(fileText),
+    tritonFiles: triton.troubles.map(fileText),
     issueAt,
   };
   const { issues, warnings } = checkConfig(config, lookups);
@@ -62,17 +66,8 @@ interface SaidFile {
   readonly says: string;
 }
 
-function brokerFiles(mqtt: Config['mqtt']): readonly SaidFile[] {
-  return credentialTroubles(mqtt).map(fileText);
-}
-
-function tritonFiles(inference: Config['inference']): readonly SaidFile[] {
-  return readPemFiles(inference, 'inference').troubles.map(fileText);
-}
-
-function fileText({ setting, path, says, cause }: FileTrouble<string>): SaidFile {
-  const why = cause === undefined ? '' : `: ${errorText(cause)}`;
-  return { setting, says: `${path} ${says}${why}` };
+function fileText({ setting, path, says }: FileTrouble<string>): SaidFile {
+  return { setting, says: `${path}: ${says}` };
 }
 
 /** What is known of a model without running it. Throws `model.invalid`. */

@@ -5,8 +5,9 @@ import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import { isUsable } from '../alerts/evidence.ts';
 import { startBridge } from '../bridge/server.ts';
+import type { ModelFacts } from '../config/check.ts';
 import { ConfigError } from '../config/issues.ts';
-import { loadConfig, loadModels, loadRepository } from '../config/load.ts';
+import { loadConfig, loadInference, loadModels } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Context } from '../core/context.ts';
@@ -16,6 +17,7 @@ import { createMetrics } from '../core/metrics.ts';
 import type { FaceFlaw, ProbeProgress, ProbeReport, ProbeRequest } from '../core/probe.ts';
 import { redact } from '../core/redact.ts';
 import type { Quality } from '../core/types.ts';
+import { startEngine } from '../inference/engine.ts';
 import { describeModel, listModels } from '../inference/repository.ts';
 import { findEntry } from '../models/catalogue.ts';
 import { type QualityFactors, qualityFactors } from '../models/quality.ts';
@@ -52,7 +54,7 @@ const lookEveryMs = 200;
 /** Rejects with `cli.usage`, `config.invalid`, `model.*` for what was asked, `source.*` when there is no video, `worker.*`. */
 export async function probeCamera(request: ProbeRequest, options: ProbeOptions): Promise<ProbeReport> {
   const written = readWrittenSource(request.source);
-  const plan = await planProbe(request, options.env);
+  const plan = await planProbe(request, options);
   const detector = plan.detector;
   try {
     return await watch(request, plan, written, options);
@@ -73,19 +75,41 @@ interface ProbePlan {
   readonly model: string;
 }
 
-async function planProbe(request: ProbeRequest, env: ProbeOptions['env']): Promise<ProbePlan> {
+async function planProbe(request: ProbeRequest, options: ProbeOptions): Promise<ProbePlan> {
+  const { env } = options;
   const { config: file } = request;
-  const repository =
-    request.repository ??
-    (file === undefined ? fileURLToPath(new URL('../../model_repository', import.meta.url)) : loadRepository(file, env));
-  const configured = file === undefined ? undefined : loadModels(file, env).enrolment;
+  const shipped = fileURLToPath(new URL('../../model_repository', import.meta.url));
+  const configured = file === undefined ? undefined : loadInference(file, env);
+  const repository = request.repository ?? configured?.repository ?? shipped;
   const config = configOf(request, repository, env);
   const [spec] = desiredWorkers(config.cameras);
   const camera = spec?.cameras.get(worker);
   if (camera === undefined) throw new TypeError('the configuration of the probe has no camera');
-  const model = request.detector ?? configured ?? config.models.enrolment;
-  const choice = await chooseDetector(repository, model, request.detector === undefined);
-  return { camera, inference: config.inference, model, detector: choice.detector, noDetector: choice.missing };
+  const model = request.detector ?? (file === undefined ? config : { models: loadModels(file, env) }).models.enrolment;
+  const inference = configured?.engine === 'triton' ? { ...configured, repository } : config.inference;
+  const choice =
+    inference.engine === 'triton'
+      ? await askServers(inference, model, options)
+      : await chooseDetector(repository, model, request.detector === undefined);
+  return { camera, inference, model, detector: choice.detector, noDetector: choice.missing };
+}
+
+/**
+ * Whether a Triton server can run the face detector that is meant: a film would wait for one for ever. Where the embedded engine stands
+ * in, nothing waits. Rejects as `chooseDetector`.
+ */
+async function askServers(inference: Config['inference'], model: string, { clock, stop }: ProbeOptions): Promise<Choice> {
+  await refuseOthers(inference.repository, model, 'triton');
+  if (inference.fallback === 'embedded') return { detector: model, missing: undefined };
+  const log = createLogger({ level: 'error', destination: { write: () => {} } });
+  await using engine = await startEngine(inference, { log, clock, metrics: createMetrics(), signal: stop });
+  try {
+    await engine.load(model);
+    return { detector: model, missing: undefined };
+  } catch (error) {
+    if (!isSightlineError(error, 'inference.unavailable')) throw error;
+    return { detector: undefined, missing: error.message };
+  }
 }
 
 /** What a configuration with this camera would say, variables filled in and defaults added. */
@@ -106,27 +130,33 @@ function configOf(request: ProbeRequest, repository: string, env: ProbeOptions['
   }
 }
 
+interface Choice {
+  readonly detector: string | undefined;
+  readonly missing: string | undefined;
+}
+
+function seesFaces({ kind, labels, landmarks }: ModelFacts): boolean {
+  return kind === 'detector' && landmarks && labels.includes('face');
+}
+
+/** Rejects with `model.unknown` or `model.invalid` for what is no face detector. */
+async function refuseOthers(repository: string, model: string, engine: Config['inference']['engine']): Promise<ModelFacts> {
+  const facts = modelFacts(repository, await describeModel(repository, model, engine));
+  if (seesFaces(facts)) return facts;
+  throw new SightlineError('model.invalid', `${model} finds no faces with five points; a detector such as centerface does`);
+}
+
 /**
  * The face detector that looks: the one meant, if its weights are there, else (`mayDiffer`) another that the catalogue fetches
  * and that has some. Rejects with `model.unknown` or `model.invalid` when the one meant is no face detector.
  */
-async function chooseDetector(
-  repository: string,
-  meant: string,
-  mayDiffer: boolean,
-): Promise<{ readonly detector: string | undefined; readonly missing: string | undefined }> {
-  const factsOf = async (name: string) => modelFacts(repository, await describeModel(repository, name));
-  const seesFaces = ({ kind, labels, landmarks }: ReturnType<typeof modelFacts>) =>
-    kind === 'detector' && landmarks && labels.includes('face');
-  const facts = await factsOf(meant);
-  if (!seesFaces(facts)) {
-    throw new SightlineError('model.invalid', `${meant} finds no faces with five points; a detector such as centerface does`);
-  }
+async function chooseDetector(repository: string, meant: string, mayDiffer: boolean): Promise<Choice> {
+  const facts = await refuseOthers(repository, meant, 'embedded');
   if (facts.missing === undefined) return { detector: meant, missing: undefined };
   for (const name of mayDiffer ? await listModels(repository) : []) {
     // What comes with the program is for the demo's drawn faces, and of a person's own only they know what it is for.
     if (findEntry(name)?.source === undefined) continue;
-    const other = await factsOf(name);
+    const other = modelFacts(repository, await describeModel(repository, name));
     if (seesFaces(other) && other.missing === undefined) return { detector: name, missing: undefined };
   }
   return { detector: undefined, missing: `no face detector is here: ${facts.missing}` };
@@ -181,6 +211,7 @@ async function watch(
   return {
     source: source.shown,
     stopped: options.stop.aborted,
+    engine: plan.inference.engine,
     ...measured,
     verdict: judge(measured),
     yaml: cameraYaml({

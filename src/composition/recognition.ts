@@ -10,6 +10,7 @@ import { createBatcher } from '../inference/batcher.ts';
 import { type CropEmbedder, createCropEmbedder } from '../models/embed-crops.ts';
 import { createDetector, createEmbedder } from '../models/kinds.ts';
 import { createPhotoTools, type PhotoTools } from '../models/photo-tools.ts';
+import { serverParts } from './server-parts.ts';
 
 /** The models that the daemon itself uses: embedders for crops, detectors for photos. */
 export interface Recognition extends Disposable {
@@ -214,15 +215,6 @@ export async function createRecognition(
     });
   }
 
-  /** Servers that are not as they should be. */
-  function serverParts(): readonly PartState[] {
-    return (engine.servers?.() ?? []).map(({ name, state, reason }) => ({
-      name: `${engine.name} ${name}`,
-      ready: state === 'ready',
-      ...(state === 'ready' ? {} : { reason: `it is ${state}: ${reason}` }),
-    }));
-  }
-
   const retrying = ctx.clock.every(retryMs, () => warm([...new Set([...unavailable.keys(), ...bad.keys()])]));
 
   return {
@@ -256,7 +248,7 @@ export async function createRecognition(
     },
     warm,
     parts: () => [
-      ...serverParts(),
+      ...serverParts(engine.name, engine.servers?.() ?? [], engine.states()),
       ...[...new Map([...uselessOnes(), ...unavailable, ...withoutEngine()])].map(([kind, reason]) => ({
         name: `embedder ${kind}`,
         ready: false,

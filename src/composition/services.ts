@@ -29,6 +29,7 @@ export interface ServiceOptions {
   readonly logTo: { write(line: string): void; readonly lost?: number };
 }
 
+const shipped = fileURLToPath(new URL('../../model_repository', import.meta.url));
 /** By then all that a start needs is compiled. */
 const keepCompiledAfterMs = 10_000;
 
@@ -42,6 +43,10 @@ export function createServices(options: ServiceOptions): CommandServices {
     metrics.counted('sightline_log_lines_lost_total', 'Lines of the log that were written nowhere', () => logTo.lost ?? 0);
     return { log, clock, metrics, signal };
   }
+
+  /** The repository named, else that of the configuration file, else the program's own. */
+  const repositoryOf = ({ repository, config }: { readonly repository?: string; readonly config?: string }) =>
+    repository ?? (config === undefined ? shipped : loadRepository(config, env));
 
   return {
     version,
@@ -78,11 +83,13 @@ export function createServices(options: ServiceOptions): CommandServices {
         throw error;
       }
     },
-    models: async ({ repository, config }) => {
+    models: async (where) => {
       const { openModelShelf } = await import('./model-shelf.ts');
-      const own = fileURLToPath(new URL('../../model_repository', import.meta.url));
-      const directory = repository ?? (config === undefined ? own : loadRepository(config, env));
-      return openModelShelf({ repository: directory, shipped: own }, env, context('warn', stop));
+      return openModelShelf({ repository: repositoryOf(where), shipped }, env, context('warn', stop));
+    },
+    triton: async (where) => {
+      const { createTritonTools } = await import('./triton-tools.ts');
+      return createTritonTools({ ...where, repository: repositoryOf(where) }, env);
     },
     probe: async (request, onProgress) => {
       const { probeCamera } = await import('./probe.ts');

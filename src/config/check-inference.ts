@@ -1,5 +1,5 @@
 import { isLoopback } from '../core/loopback.ts';
-import { readTritonUrl } from '../core/triton-url.ts';
+import { defaultPort, otherPorts, readTritonUrl } from '../core/triton-url.ts';
 import type { CropKind } from '../core/types.ts';
 import type { Config } from './schema.ts';
 import type { SettingPath } from './settings.ts';
@@ -8,7 +8,7 @@ export interface InferenceCheck {
   readonly config: Config;
   readonly lookups: {
     describeModel(name: string): { readonly missing?: string } | undefined;
-    tritonFiles?(inference: Config['inference']): readonly { readonly setting: string; readonly says: string }[];
+    readonly tritonFiles?: readonly { readonly setting: string; readonly says: string }[];
   };
   readonly refuse: (path: SettingPath, message: string) => void;
   readonly warn: (path: SettingPath, message: string) => void;
@@ -22,12 +22,24 @@ export function checkInference({ config, lookups, refuse, warn }: InferenceCheck
   if (inference.keyFile !== undefined && inference.certFile === undefined) refuse(path('keyFile'), 'needs inference.certFile');
   if (inference.engine === 'embedded') return;
   const servers = inference.url.flatMap((url) => readTritonUrl(url) ?? []);
-  for (const [index, { host, tls }] of servers.entries()) {
+  const what = Object.keys(inference.headers).length === 0 ? 'pictures' : 'pictures and the secrets in inference.headers';
+  const places = servers.map(({ host, port }) => `${host}:${port}`);
+  for (const [index, { host, port, tls }] of servers.entries()) {
+    const first = places.indexOf(places[index] ?? '');
+    if (first < index) {
+      warn(path('url', index), `is the same server as inference.url[${first}]`);
+      continue;
+    }
+    const other = otherPorts.get(port);
+    if (other !== undefined)
+      warn(
+        path('url', index),
+        `${port} is Triton's port for ${other} unless it was told otherwise; for gRPC it is ${defaultPort}`,
+      );
     if (!tls && !isLoopback(host))
-      warn(path('url', index), `pictures cross the network of ${host} in the clear; grpcs:// is TLS`);
+      warn(path('url', index), `${what} cross the network of ${host} in the clear; grpcs:// is TLS`);
   }
-  if (servers.some(({ tls }) => tls))
-    for (const { setting, says } of lookups.tritonFiles?.(inference) ?? []) refuse(path(setting), says);
+  if (servers.some(({ tls }) => tls)) for (const { setting, says } of lookups.tritonFiles ?? []) refuse(path(setting), says);
   else if ((inference.caFile ?? inference.certFile) !== undefined)
     warn(path(inference.caFile === undefined ? 'certFile' : 'caFile'), 'is not used: no address in inference.url is grpcs://');
   if (inference.fallback === 'none') return;

@@ -29,9 +29,9 @@ export interface CheckLookups {
   /** Whether there is anything at a path; undefined for a source that is no path. */
   hasFile?(source: string): boolean | undefined;
   /** What is wrong with the files that the broker's settings name. */
-  brokerFiles?(mqtt: Config['mqtt']): readonly { readonly setting: string; readonly says: string }[];
+  readonly brokerFiles?: readonly { readonly setting: string; readonly says: string }[];
   /** What is wrong with the files that the settings of Triton name. */
-  tritonFiles?(inference: Config['inference']): readonly { readonly setting: string; readonly says: string }[];
+  readonly tritonFiles?: readonly { readonly setting: string; readonly says: string }[];
   /** For suggestions. */
   readonly modelNames: readonly string[];
   issueAt(path: SettingPath, message: string): ConfigIssue;
@@ -322,7 +322,7 @@ function checkBroker({ config: { mqtt, http }, lookups, refuse, warn }: Check): 
   if (mqtt.protocol === '3.1.1' && mqtt.password !== undefined && mqtt.username === undefined)
     refuse(['mqtt', 'username'], 'is missing; MQTT 3.1.1 takes a password only together with a username');
   // Read again for every connection: they may come later.
-  const troubles = mqtt.enabled ? (lookups.brokerFiles?.(mqtt) ?? []) : [];
+  const troubles = mqtt.enabled ? (lookups.brokerFiles ?? []) : [];
   for (const { setting, says } of troubles) warn(['mqtt', setting], `no alert can be sent: ${says}`);
 }
 

@@ -65,17 +65,22 @@ export function loadConfigFile(path: string, env: Readonly<Record<string, string
  * daemon alone. Throws `ConfigError` when that much cannot be read.
  */
 export function loadDataDir(path: string, env: Readonly<Record<string, string | undefined>>): string {
-  return loadSection(path, env, 'dataDir').dataDir;
+  return loadAlone(path, env, ['dataDir']).dataDir;
 }
 
 /** Only `inference.repository` of a file, for callers that handle weights; otherwise as `loadDataDir`. */
 export function loadRepository(path: string, env: Readonly<Record<string, string | undefined>>): string {
-  return loadSection(path, env, 'inference').inference.repository;
+  return loadAlone(path, env, ['inference', 'repository']).inference.repository;
+}
+
+/** Only `inference` of a file, for callers that run networks; otherwise as `loadDataDir`. */
+export function loadInference(path: string, env: Readonly<Record<string, string | undefined>>): Config['inference'] {
+  return loadAlone(path, env, ['inference']).inference;
 }
 
 /** Only `models` of a file, for callers that need to know which are meant; otherwise as `loadDataDir`. */
 export function loadModels(path: string, env: Readonly<Record<string, string | undefined>>): Config['models'] {
-  return loadSection(path, env, 'models').models;
+  return loadAlone(path, env, ['models']).models;
 }
 
 const loadableAlone = {
@@ -84,15 +89,18 @@ const loadableAlone = {
   models: configSchema.pick({ models: true }),
 } as const;
 
-function loadSection<K extends keyof typeof loadableAlone>(
+/** The section of a setting, with nothing of the file in it but that setting. */
+function loadAlone<K extends keyof typeof loadableAlone>(
   path: string,
   env: Readonly<Record<string, string | undefined>>,
-  key: K,
+  setting: readonly [K, ...string[]],
 ): Pick<Config, K> {
+  const [key] = setting;
   const root = settingTree();
   const source = readDocument(readConfigText(path), root, env);
-  const findings = source.findings.filter((finding) => finding.path.length === 0 || finding.path[0] === key);
-  const parsed = loadableAlone[key].safeParse({ [key]: valueAt(source.value, [key]) });
+  const isMeant = (where: SettingPath) => where.every((step, at) => at >= setting.length || step === setting[at]);
+  const findings = source.findings.filter((finding) => isMeant(finding.path));
+  const parsed = loadableAlone[key].safeParse(alone(source.value, setting));
   if (!parsed.success) findings.push(...schemaFindings(parsed.error.issues, source, root));
   if (parsed.success && findings.length === 0) return placePaths(parsed.data, root, { file: path }) as Pick<Config, K>;
   const issues = findings.map(({ offset, path: where, message }) => ({
@@ -102,6 +110,13 @@ function loadSection<K extends keyof typeof loadableAlone>(
     message,
   }));
   throw new ConfigError(path, inFileOrder(issues));
+}
+
+/** What the file has without anything beside the way to a setting. */
+function alone(value: unknown, [step, ...rest]: readonly string[]): unknown {
+  if (step === undefined || value === null || typeof value !== 'object' || Array.isArray(value)) return value;
+  const inner = valueAt(value, [step]);
+  return inner === undefined ? {} : { [step]: alone(inner, rest) };
 }
 
 const doors = configSchema.pick({ http: true, media: true });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { headerName, headerNameForm, headerValue, headerValueForm } from '../core/request-headers.ts';
 import { readTritonUrl, tritonUrlForms } from '../core/triton-url.ts';
 import { cropKinds, matchKinds } from '../core/types.ts';
 import { duration, fraction, oneOrMore, section, setting, worded } from './declare.ts';
@@ -402,6 +403,10 @@ const media = z.strictObject({
   ),
 });
 
+const headers = z.record(
+  worded(z.string().regex(headerName), headerNameForm),
+  worded(z.string().regex(headerValue), headerValueForm),
+);
 const tritonUrl = worded(
   z.string().refine((text) => readTritonUrl(text) !== undefined),
   `a Triton server as ${tritonUrlForms}`,
@@ -444,6 +449,12 @@ export const configSchema = z.strictObject({
           path: 'config',
           example: 'client.key',
         }),
+        headers: setting(
+          headers.default({}),
+          'daemon',
+          'Sent with every request to the Triton servers: what restricted protocols ask for, tokens of a proxy. May hold ${ENV}.',
+          { secret: true, example: { authorization: 'Bearer ${TRITON_TOKEN}' } },
+        ),
         fallback: setting(
           z.enum(['none', 'embedded']).default('none'),
           'daemon',

@@ -134,6 +134,13 @@ export interface PartState {
   readonly name: string;
   readonly ready: boolean;
   readonly reason?: string;
+  /** Of what is not ready while others do its work: a problem, and the daemon is ready without it. */
+  readonly needed?: false;
+}
+
+/** Whether all that is needed is ready. */
+export function isReady(parts: readonly PartState[]): boolean {
+  return parts.every(({ ready, needed }) => ready || needed === false);
 }
 
 export interface ReloadView {
@@ -153,7 +160,8 @@ export interface StatusView {
   readonly configFile: string;
   readonly parts: readonly PartState[];
   readonly cameras: readonly { readonly camera: string; readonly state: CameraState }[];
-  readonly watchlist: { readonly entries: number; readonly references: number };
+  /** `descriptions` are those of the references that are words; the others are pictures. */
+  readonly watchlist: { readonly entries: number; readonly references: number; readonly descriptions: number };
   readonly alerts: { readonly open: number };
   readonly outbox: { readonly waiting: number; readonly dead: number };
   /** What Triton servers did in the last minute; absent where the program itself runs the networks. */

@@ -1,5 +1,8 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { createSecureContext } from 'node:tls';
+import { errorText } from './errors.ts';
+import { refuseFile, unreadable } from './setting-files.ts';
 
 /** The certificates that a section of the configuration names by its files. */
 
@@ -8,9 +11,8 @@ export type PemSetting = 'caFile' | 'certFile' | 'keyFile';
 export interface FileTrouble<Setting extends string = PemSetting> {
   readonly setting: Setting;
   readonly path: string;
-  /** As the rest of a sentence about the file. */
+  /** Of the file, as a sentence: `there is no such file`. */
   readonly says: string;
-  readonly cause?: unknown;
 }
 
 /** What the files hold, as they are. */
@@ -22,6 +24,8 @@ export interface PemTexts {
 
 export type PemFiles = { readonly [Setting in PemSetting]?: string | undefined };
 
+const optionOf = { caFile: 'ca', certFile: 'cert', keyFile: 'key' } as const satisfies Record<PemSetting, keyof PemTexts>;
+
 function parsed<T>(parse: () => T): T | undefined {
   try {
     return parse();
@@ -30,43 +34,84 @@ function parsed<T>(parse: () => T): T | undefined {
   }
 }
 
-/** A file holds PEM when the TLS library would find something in it: of a CA file without any it says nothing. */
-function certificateIn(pem: Buffer): X509Certificate | undefined {
-  return pem.includes('-----BEGIN') ? parsed(() => new X509Certificate(pem)) : undefined;
+/** All certificates of a file, undefined for what is none: the TLS library says nothing of those of an authority, and takes the others. */
+function certificatesIn(pem: Buffer): readonly (X509Certificate | undefined)[] {
+  const parts = pem.toString('latin1').split(/(?=-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----)/);
+  return parts.filter((part) => part.startsWith('-----BEGIN')).map((part) => parsed(() => new X509Certificate(part)));
 }
 
-/** Reads what is named and says what is wrong with it. `section` is that of the configuration, for messages. */
-export function readPemFiles(
+function certificateTrouble(pem: Buffer): string | undefined {
+  const found = certificatesIn(pem);
+  if (found.every((certificate) => certificate === undefined)) return 'it holds no certificate in PEM';
+  const broken = found.indexOf(undefined);
+  return broken < 0 ? undefined : `certificate ${broken + 1} of ${found.length} in it cannot be read`;
+}
+
+/**
+ * Reads what is named and says what is wrong with it; never rejects. Whoever has no troubles has texts that a TLS connection can be made
+ * with. `nameOf` says what a file's setting is called where people wrote it, for messages.
+ */
+export async function readPemFiles(
   files: PemFiles,
-  section: string,
-): { readonly texts: PemTexts; readonly troubles: readonly FileTrouble[] } {
+  nameOf: (setting: PemSetting) => string,
+): Promise<{ readonly texts: PemTexts; readonly troubles: readonly FileTrouble[] }> {
   const troubles: FileTrouble[] = [];
-  const read = (setting: PemSetting) => {
+  const read = async (setting: PemSetting) => {
     const path = files[setting];
     if (path === undefined) return undefined;
     try {
-      return { setting, path, bytes: readFileSync(path) };
+      return { setting, path, bytes: await readFile(path) };
     } catch (cause) {
-      troubles.push({ setting, path, says: 'cannot be read', cause });
+      troubles.push({ setting, path, says: unreadable(cause) });
       return undefined;
     }
   };
-  const ca = read('caFile');
-  const cert = read('certFile');
-  const key = read('keyFile');
-  const certificate = cert && certificateIn(cert.bytes);
+  const ca = await read('caFile');
+  const cert = await read('certFile');
+  const key = await read('keyFile');
+  const [certificate] = cert === undefined ? [] : certificatesIn(cert.bytes);
   const privateKey = key && parsed(() => createPrivateKey(key.bytes));
   const trouble = ({ setting, path }: { setting: PemSetting; path: string }, says: string) =>
     troubles.push({ setting, path, says });
-  for (const file of [ca, cert])
-    if (file !== undefined && certificateIn(file.bytes) === undefined) trouble(file, 'holds no certificate in PEM');
-  if (key !== undefined && privateKey === undefined) trouble(key, 'holds no private key in PEM that needs no passphrase');
+  for (const file of [ca, cert].filter((one) => one !== undefined)) {
+    const says = certificateTrouble(file.bytes);
+    if (says !== undefined) trouble(file, says);
+  }
+  if (key !== undefined && privateKey === undefined) trouble(key, 'it holds no private key in PEM that needs no passphrase');
   if (key !== undefined && privateKey !== undefined && certificate?.checkPrivateKey(privateKey) === false)
-    trouble(key, `is not the key of the certificate in ${section}.certFile`);
-  const texts: PemTexts = {
-    ...(ca === undefined ? {} : { ca: ca.bytes }),
-    ...(cert === undefined ? {} : { cert: cert.bytes }),
-    ...(key === undefined ? {} : { key: key.bytes }),
-  };
+    trouble(key, `it is not the key of the certificate in ${nameOf('certFile')}`);
+  const there = [ca, cert, key].filter((file) => file !== undefined);
+  const texts: PemTexts = Object.fromEntries(there.map(({ setting, bytes }) => [optionOf[setting], bytes]));
+  const [first] = cert === undefined ? there : [cert];
+  if (troubles.length === 0 && first !== undefined) {
+    try {
+      createSecureContext(texts);
+    } catch (error) {
+      trouble(first, `it cannot be used: ${errorText(error)}`);
+    }
+  }
   return { texts, troubles };
+}
+
+export interface CertificateFiles {
+  /** PEM. */
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
+export interface Certificate {
+  /** With its chain. */
+  readonly cert: Buffer;
+  readonly key: Buffer;
+}
+
+/** What a server of ours shows. `setting` has the two files below it. Rejects with `config.invalid`, which names one. */
+export async function readCertificate(setting: string, { certFile, keyFile }: CertificateFiles): Promise<Certificate> {
+  const nameOf = (file: PemSetting) => `${setting}.${file}`;
+  const { texts, troubles } = await readPemFiles({ certFile, keyFile }, nameOf);
+  const [trouble] = troubles;
+  if (trouble !== undefined) throw refuseFile(nameOf(trouble.setting), trouble.path, trouble.says);
+  const { cert, key } = texts;
+  if (cert === undefined || key === undefined) throw new TypeError(`${setting} names a certificate and its key`);
+  return { cert, key };
 }

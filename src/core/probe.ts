@@ -15,7 +15,7 @@ export interface ProbeRequest {
   readonly fps: number;
   /** Face detector of the repository; absent: the configured one, else one that has weights. */
   readonly detector?: string;
-  /** Configuration whose model repository and face detector are meant. */
+  /** Configuration whose engine, model repository and face detector are meant. */
   readonly config?: string;
   /** Model repository, instead. */
   readonly repository?: string;
@@ -139,6 +139,8 @@ export interface ProbeReport {
   /** Whether it was stopped before its time. */
   readonly stopped: boolean;
   readonly stream: StreamFigures;
+  /** What runs the detector. */
+  readonly engine: 'embedded' | 'triton';
   /** Absent when there is no detector: `noDetector` says why and what to do. */
   readonly detector?: DetectorFigures;
   readonly faces?: FaceFigures;

@@ -1,3 +1,5 @@
+import type { RequestHeaders } from './request-headers.ts';
+
 /**
  * How much a Triton server does, and how long it takes: `inference/` measures, `cli/bench.ts` shows it. Times are milliseconds.
  */
@@ -5,6 +7,10 @@
 export interface TritonBenchRequest {
   /** `host:port`, `[::1]:8001`, `grpc://host:port` or `grpcs://host:port`. */
   readonly url: string;
+  /** PEM files. */
+  readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
+  /** Sent with every request. */
+  readonly headers: RequestHeaders;
   /** Absent: the only one that is ready. */
   readonly model?: string;
   /** Rows of one request, and requests under way at any time; every pair of them is measured. Without batches no pair is. */

@@ -1,3 +1,5 @@
+import type { RequestHeaders } from './request-headers.ts';
+
 /** What the command line does for a Triton server: looks at a running one, and writes the repository that it is to serve. */
 
 export interface TritonCheckRequest {
@@ -8,6 +10,8 @@ export interface TritonCheckRequest {
   readonly models?: readonly string[];
   /** PEM files. */
   readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
+  /** Sent with every request. */
+  readonly headers?: RequestHeaders;
   /** For each answer of a server. */
   readonly timeoutMs: number;
 }
@@ -83,6 +87,7 @@ export interface RenderReport {
 export interface ConfiguredTriton {
   readonly urls: readonly string[];
   readonly tls: NonNullable<TritonCheckRequest['tls']>;
+  readonly headers: RequestHeaders;
   /** Those in use. */
   readonly models: readonly string[];
 }

@@ -1,4 +1,4 @@
-import { isIPv6 } from 'node:net';
+import { isIPv4, isIPv6 } from 'node:net';
 import { SightlineError } from './errors.ts';
 
 /** Where a Triton server is, as it is written in a configuration. */
@@ -13,7 +13,12 @@ export interface TritonUrl {
 export const tritonUrlForms = 'host:port, [::1]:8001, grpc://host:port or grpcs://host:port';
 
 /** Triton's own: [server:src/command_line_parser.h]. */
-const defaultPort = 8001;
+export const defaultPort = 8001;
+/** What Triton serves beside gRPC, there too unless it was told otherwise. */
+export const otherPorts: ReadonlyMap<number, string> = new Map([
+  [8000, 'HTTP'],
+  [8002, 'metrics'],
+]);
 
 /** `host`, `host:port`, `[::1]:8001`, each with `grpc://` or, for TLS, `grpcs://` in front; undefined for anything else. */
 export function readTritonUrl(text: string): TritonUrl | undefined {
@@ -22,6 +27,8 @@ export function readTritonUrl(text: string): TritonUrl | undefined {
   const host = bracketed ?? plain;
   const port = digits === undefined ? defaultPort : Number(digits);
   if (host === undefined || port < 1 || port > 65_535 || (bracketed !== undefined && !isIPv6(bracketed))) return undefined;
+  // Digits and dots alone are no name: what a system makes of 8001 or 10.0.7 is an address that nobody meant.
+  if (plain !== undefined && /^[\d.]+$/.test(plain) && !isIPv4(plain)) return undefined;
   return { host, port, tls: scheme === 'grpcs' };
 }
 

@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import { type FastifyInstance, fastify } from 'fastify';
 import type { Context } from '../core/context.ts';
 import { errorText, isSystemError, SightlineError } from '../core/errors.ts';
+import type { Certificate } from '../core/pem-files.ts';
 import type { BoundRoute } from './api/route.ts';
 import { type ConnectionLimits, type Connections, connectionLimits, createConnections } from './connections.ts';
 import type { Gate } from './gate.ts';
@@ -27,7 +28,7 @@ export interface HttpNeeds {
   readonly routes: readonly BoundRoute[];
   readonly gate: Gate;
   /** PEM; HTTPS instead of HTTP. */
-  readonly tls?: { readonly cert: string; readonly key: string };
+  readonly tls?: Certificate;
   /** Takes the connection of a WebSocket upgrade whatever happens. Absent: there is no live feed. */
   readonly live?: (
     request: Pick<IncomingMessage, 'url' | 'headers'>,

@@ -1,12 +1,11 @@
 import type { Config } from '../config/schema.ts';
 import type { Context } from '../core/context.ts';
-import { SightlineError } from '../core/errors.ts';
 import type { InferenceEngine } from '../core/inference.ts';
-import { readPemFiles } from '../core/pem-files.ts';
+import { type PemSetting, type PemTexts, readPemFiles } from '../core/pem-files.ts';
+import { refuseFile } from '../core/setting-files.ts';
 import { type BeginTrace, createTracer } from '../core/trace.ts';
 import { readTritonUrl } from '../core/triton-url.ts';
 import { startEmbedded } from './embedded.ts';
-import type { TritonTls } from './triton-client.ts';
 
 export type EngineSettings = Config['inference'];
 
@@ -17,11 +16,18 @@ export type EngineSettings = Config['inference'];
 export async function startEngine(settings: EngineSettings, ctx: Context): Promise<InferenceEngine> {
   const { repository, threads, url: urls, sharedMemory, queueTimeout } = settings;
   if (settings.engine === 'embedded') return await startEmbedded({ repository, threads }, ctx);
-  const tls = tritonTls(settings);
+  const tls = urls.some((url) => readTritonUrl(url)?.tls === true) ? () => readTls(settings) : undefined;
   // gRPC is loaded where it is used.
   const [{ startTritonEngine }, { FallbackEngine }] = await Promise.all([import('./triton.ts'), import('./fallback.ts')]);
   const triton = await startTritonEngine(
-    { urls, repository, sharedMemory, queueTimeout, ...(tls === undefined ? {} : { client: { tls } }) },
+    {
+      urls,
+      repository,
+      sharedMemory,
+      queueTimeout,
+      client: { headers: settings.headers },
+      ...(tls === undefined ? {} : { tls }),
+    },
     ctx,
   );
   if (settings.fallback === 'none') return triton;
@@ -33,12 +39,11 @@ export function requestTracer({ engine, traceRatio }: EngineSettings): BeginTrac
   return createTracer(engine === 'triton' ? traceRatio : 0);
 }
 
-/** What the files hold, read once; undefined where no server is asked by TLS. */
-function tritonTls(settings: EngineSettings): TritonTls | undefined {
-  if (!settings.url.some((url) => readTritonUrl(url)?.tls === true)) return undefined;
-  const { texts, troubles } = readPemFiles(settings, 'inference');
+/** What the certificates are now. Rejects with `config.invalid`. */
+async function readTls(settings: EngineSettings): Promise<PemTexts> {
+  const nameOf = (setting: PemSetting) => `inference.${setting}`;
+  const { texts, troubles } = await readPemFiles(settings, nameOf);
   const [trouble] = troubles;
-  if (trouble === undefined) return texts;
-  const { setting, path, says, cause } = trouble;
-  throw new SightlineError('config.invalid', `inference.${setting} ${path} ${says}`, { cause, details: { path } });
+  if (trouble !== undefined) throw refuseFile(nameOf(trouble.setting), trouble.path, trouble.says);
+  return texts;
 }

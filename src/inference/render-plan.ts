@@ -24,6 +24,8 @@ export function planConfig(model: ModelDescription, source: string, file: string
   const add = (field: string, text: string | undefined) => {
     if (text !== undefined && !present.has(field)) parts.push(text);
   };
+  // What Sightline asks for by number stays served, whatever is put beside it.
+  add('version_policy', `version_policy { specific { versions: [ ${model.version} ] } }`);
   add('instance_group', instanceGroup(plan.hardware, plan.instances));
   if (!present.has('sequence_batching')) add('dynamic_batching', model.maxBatchSize > 1 ? 'dynamic_batching { }' : undefined);
   // Threads that wait by spinning starve those of the other models.

@@ -1,7 +1,7 @@
-import { lookup } from 'node:dns/promises';
 import type { Context } from '../core/context.ts';
 import { errorText, isAbort, SightlineError } from '../core/errors.ts';
 import { type Infer, isShed, type ModelDescription, type Tensor } from '../core/inference.ts';
+import { quantile } from '../core/quantile.ts';
 import { added } from '../core/served-models.ts';
 import type {
   BenchLatency,
@@ -12,14 +12,15 @@ import type {
   TritonBenchReport,
   TritonBenchRequest,
 } from '../core/triton-bench.ts';
-import { parseTritonUrl } from '../core/triton-url.ts';
 import type { ModelStatistics } from '../gen/inference/grpc_service.ts';
 import { copyOf, randomInputs, rowShapes } from './random-tensors.ts';
 import { startTritonEngine } from './triton.ts';
-import { addressesOf, type TritonAddress } from './triton-address.ts';
-import { TritonClient } from './triton-client.ts';
+import type { TritonAddress } from './triton-address.ts';
+import { problemText, readTls, readUrl } from './triton-check.ts';
+import { TritonClient, type TritonClientOptions } from './triton-client.ts';
 import { describeServed, servedContract } from './triton-contract.ts';
 import { firstLine, grpcCodes, TritonStatus } from './triton-failures.ts';
+import { serversAt } from './triton-names.ts';
 import { countsOf } from './triton-statistics.ts';
 
 /** Load on a Triton server, and what comes of it: our client at full pace, and our engine at the pace of cameras. */
@@ -36,6 +37,8 @@ interface Bench {
   readonly request: TritonBenchRequest;
   readonly ctx: Context;
   readonly client: TritonClient;
+  /** That the client was made with. */
+  readonly options: TritonClientOptions;
   readonly model: ModelDescription;
   /** One row; with a number of rows for a sweep. */
   inputs(rows: number): readonly Tensor[];
@@ -51,13 +54,17 @@ export async function benchTriton(
   ctx: Context,
   onProgress: (progress: TritonBenchProgress) => void,
 ): Promise<TritonBenchReport> {
-  const address = await addressOf(request.url);
-  using client = new TritonClient(address);
+  // The first server of a name: one is measured, not a choice between several.
+  const url = readUrl(request.url);
+  const tls = await readTls(request.tls, url.tls);
+  const [address] = await serversAt(url);
+  if (address === undefined) throw new RangeError(`${request.url} leads to no server`);
+  const options = { headers: request.headers, ...(tls === undefined ? {} : { tls }) };
+  using client = new TritonClient(address, options);
   const settings = { timeoutMs: askWithinMs, signal: ctx.signal };
   const server = await client.metadata(settings).catch((error: unknown) => {
     if (isAbort(error)) throw error;
-    const reason = firstLine(errorText(error));
-    throw new SightlineError('inference.unavailable', `no triton server answers at ${request.url}: ${reason}`);
+    throw new SightlineError('inference.unavailable', problemText(request.url, error, address.tls), { cause: error });
   });
   const model = await describe(client, await modelName(client, request, ctx), ctx);
   for (const batch of request.batches) {
@@ -68,7 +75,7 @@ export async function benchTriton(
       );
   }
   const shapes = rowShapes(model, request.shapes);
-  const bench: Bench = { request, ctx, client, model, inputs: (rows) => randomInputs(model, shapes, rows) };
+  const bench: Bench = { request, ctx, client, options, model, inputs: (rows) => randomInputs(model, shapes, rows) };
   const pairs = request.batches.flatMap((batch) => request.concurrencies.map((concurrency) => ({ batch, concurrency })));
   const of = pairs.length + request.streams.length;
   const sweep: SweepPoint[] = [];
@@ -96,20 +103,6 @@ export async function benchTriton(
     streams,
     stopped: ctx.signal.aborted,
   };
-}
-
-/** The first server of a name: one is measured, not a choice between several. */
-async function addressOf(url: string): Promise<TritonAddress> {
-  const parsed = parseTritonUrl(url);
-  const found = await lookup(parsed.host, { all: true }).catch((cause: unknown) => {
-    throw new SightlineError('inference.unavailable', `${parsed.host} cannot be looked up: ${errorText(cause)}`, { cause });
-  });
-  const [address] = addressesOf(
-    parsed,
-    found.map((one) => one.address),
-  );
-  if (address === undefined) throw new SightlineError('inference.unavailable', `${parsed.host} has no address`);
-  return address;
 }
 
 async function modelName(client: TritonClient, { model }: TritonBenchRequest, ctx: Context): Promise<string> {
@@ -153,12 +146,17 @@ class Tally {
     this.#inARow = 0;
   }
 
-  /** Throws when there is no use in going on. */
+  /** Throws `inference.failed` when there is no use in going on. */
   fails(error: unknown): void {
     this.failed += 1;
     this.failure ??= firstLine(errorText(error));
     this.#inARow += 1;
-    if (this.#inARow >= failuresToEnd && this.latencies.length === 0) throw error;
+    if (this.#inARow >= failuresToEnd && this.latencies.length === 0)
+      throw new SightlineError(
+        'inference.failed',
+        `the first ${this.failed} requests failed, with random values in the model’s shapes: ${this.failure}`,
+        { cause: error },
+      );
   }
 
   get figures(): { readonly latencyMs?: BenchLatency; readonly failed: number; readonly failure?: string } {
@@ -171,8 +169,7 @@ class Tally {
 }
 
 function latencyOf(values: readonly number[]): BenchLatency {
-  const sorted = values.toSorted((a, b) => a - b);
-  const at = (share: number) => sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
+  const at = (share: number) => quantile(values, share) ?? Number.NaN;
   return { p50: at(0.5), p95: at(0.95), p99: at(0.99) };
 }
 
@@ -216,10 +213,10 @@ async function sweepPoint(bench: Bench, batch: number, concurrency: number): Pro
 }
 
 async function streamPoint(bench: Bench, address: TritonAddress, streams: number): Promise<StreamPoint> {
-  const { ctx, model, request } = bench;
+  const { ctx, model, request, options } = bench;
   const { fps, deadlineMs, seconds, url, sharedMemory } = request;
   // What the server says of the model is its description: there is no repository here.
-  const config = { urls: [url], repository: '/dev/null', sharedMemory, resolve: async () => [address.ip] };
+  const config = { urls: [url], repository: '/dev/null', client: options, sharedMemory, resolve: async () => [address.ip] };
   await using engine = await startTritonEngine(config, ctx);
   await engine.load(model.name);
   const inputs = bench.inputs(1);

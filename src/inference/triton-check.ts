@@ -1,15 +1,14 @@
-import { lookup } from 'node:dns/promises';
-import { readFile } from 'node:fs/promises';
-import { isIP } from 'node:net';
 import { errorText, isAbort, isSightlineError, SightlineError } from '../core/errors.ts';
+import { type PemTexts, readPemFiles } from '../core/pem-files.ts';
 import type { CheckedModel, CheckedServer, TritonCheckRequest } from '../core/triton-tools.ts';
 import { parseTritonUrl, type TritonUrl } from '../core/triton-url.ts';
 import type { RepositoryIndexResponse_ModelIndex } from '../gen/inference/grpc_service.ts';
 import { describeModel, listModels } from './repository.ts';
-import { addressesOf, addressText, type TritonAddress } from './triton-address.ts';
-import { type CallSettings, TritonClient, type TritonTls } from './triton-client.ts';
+import { addressText, type TritonAddress } from './triton-address.ts';
+import { type CallSettings, TritonClient } from './triton-client.ts';
 import { servedContract } from './triton-contract.ts';
 import { firstLine, grpcCodes, TritonStatus } from './triton-failures.ts';
+import { serversAt } from './triton-names.ts';
 
 type ModelIndex = RepositoryIndexResponse_ModelIndex;
 
@@ -21,9 +20,8 @@ export async function checkTriton(request: TritonCheckRequest, signal: AbortSign
   const unknown = request.models?.find((name) => !all.includes(name));
   // Rejects, naming the models that there are.
   if (unknown !== undefined) await describeModel(request.repository, unknown, 'triton');
-  const found = isIP(url.host) === 0 ? await addresses(url.host) : [url.host];
   const servers: CheckedServer[] = [];
-  for (const address of addressesOf(url, found)) servers.push(await checkServer(address, tls, all, request, signal));
+  for (const address of await serversAt(url)) servers.push(await checkServer(address, tls, all, request, signal));
   const [first] = servers;
   if (first?.problem !== undefined && servers.every(({ problem }) => problem !== undefined))
     throw new SightlineError('inference.unavailable', servers.map(({ problem }) => problem).join('; '), {
@@ -33,7 +31,7 @@ export async function checkTriton(request: TritonCheckRequest, signal: AbortSign
 }
 
 /** Here it is an argument, not a setting. */
-function readUrl(text: string): TritonUrl {
+export function readUrl(text: string): TritonUrl {
   try {
     return parseTritonUrl(text);
   } catch (error) {
@@ -42,53 +40,31 @@ function readUrl(text: string): TritonUrl {
   }
 }
 
-async function addresses(host: string): Promise<readonly string[]> {
-  try {
-    return (await lookup(host, { all: true })).map(({ address }) => address);
-  } catch (cause) {
-    throw new SightlineError('inference.unavailable', `${host} has no address; is the name right, does the network know it`, {
-      cause,
-      details: { host },
-    });
-  }
-}
+const optionOf = { caFile: '--ca', certFile: '--cert', keyFile: '--key' } as const;
 
-async function readTls(files: TritonCheckRequest['tls'], encrypted: boolean): Promise<TritonTls | undefined> {
+/** Rejects with `cli.usage` for files that hold no such thing, and for certificates without TLS. */
+export async function readTls(files: TritonCheckRequest['tls'], encrypted: boolean): Promise<PemTexts | undefined> {
   if (files === undefined) return undefined;
   if (!encrypted) throw new SightlineError('cli.usage', 'certificates go with TLS; write grpcs://host:port, or leave them out');
-  const read = async (option: string, file: string | undefined) => {
-    if (file === undefined) return {};
-    try {
-      return { [option]: await readFile(file) };
-    } catch (cause) {
-      throw new SightlineError('cli.usage', `--${option} ${file} cannot be read`, { cause, details: { file } });
-    }
-  };
-  return { ...(await read('ca', files.ca)), ...(await read('cert', files.cert)), ...(await read('key', files.key)) };
+  const { ca: caFile, cert: certFile, key: keyFile } = files;
+  const { texts, troubles } = await readPemFiles({ caFile, certFile, keyFile }, (setting) => optionOf[setting]);
+  const [trouble] = troubles;
+  if (trouble === undefined) return texts;
+  const { setting, path, says } = trouble;
+  throw new SightlineError('cli.usage', `${optionOf[setting]} ${path}: ${says}`, { details: { file: path } });
 }
 
 async function checkServer(
   address: TritonAddress,
-  tls: TritonTls | undefined,
+  tls: PemTexts | undefined,
   all: readonly string[],
   request: TritonCheckRequest,
   signal: AbortSignal,
 ): Promise<CheckedServer> {
   const server = addressText(address);
   const settings: CallSettings = { timeoutMs: request.timeoutMs, signal };
-  let connected: TritonClient;
-  try {
-    connected = new TritonClient(address, tls === undefined ? {} : { tls });
-  } catch (cause) {
-    throw new SightlineError(
-      'cli.usage',
-      'the certificates cannot be used; PEM is expected, and a key that fits its certificate',
-      {
-        cause,
-      },
-    );
-  }
-  using client = connected;
+  const { headers = {} } = request;
+  using client = new TritonClient(address, { headers, ...(tls === undefined ? {} : { tls }) });
   try {
     // What cannot be asked at all is found by the first question, and said once.
     const ready = await client.ready(settings);
@@ -141,7 +117,7 @@ async function checkModel(
     const remedy =
       entries.length > 0
         ? `the server has not loaded it; start it with --load-model=${name}`
-        : 'put its folder into the server’s repository; sightline triton render writes one';
+        : `put its folder${versions.map((version) => ` with version ${version}`).join('')} into the server’s repository; sightline triton render writes one`;
     return { model: name, versions, state: 'not served', differences: [remedy], warnings: [] };
   }
   if (!(await client.modelReady(name, '', settings))) {
@@ -194,7 +170,8 @@ export function problemText(server: string, error: unknown, tls: boolean): strin
   if (/certificate|altnames|self.signed/i.test(text))
     return `${said}; --ca FILE names the authority of its certificate, --cert and --key are what it may ask for`;
   if (/wrong version number|EPROTO|SSL routines/i.test(text)) return `${said}; it speaks no TLS there: leave grpcs:// out`;
-  if (/protocol is restricted/.test(text)) return `${said}; its --grpc-restricted-protocol keeps health and metadata from us`;
+  if (/protocol is restricted/.test(text))
+    return `${said}; its --grpc-restricted-protocol keeps health and metadata from us: --header-file FILE has what it asks for`;
   if (error.status === grpcCodes.deadlineExceeded) return `${said}; it may be busy or hang: --timeout SECONDS waits longer`;
   if (error.status !== grpcCodes.unavailable) return said;
   const other = tls ? '' : ', and with grpcs:// in front where it wants TLS';

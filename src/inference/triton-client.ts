@@ -1,10 +1,13 @@
 import { isIP } from 'node:net';
 import type { BinaryReader, BinaryWriter } from '@bufbuild/protobuf/wire';
-import { type ChannelCredentials, type ChannelOptions, Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
+import { type ChannelOptions, Client, Metadata, type ServiceError } from '@grpc/grpc-js';
+import type { PemTexts } from '../core/pem-files.ts';
+import type { RequestHeaders } from '../core/request-headers.ts';
 import * as wire from '../gen/inference/grpc_service.ts';
 import { abortReason } from './refusals.ts';
 import { grpcTarget, type TritonAddress } from './triton-address.ts';
 import { framePrefix, UnaryConnection } from './triton-connection.ts';
+import { channelCredentials } from './triton-credentials.ts';
 import { grpcCodes, TritonStatus } from './triton-failures.ts';
 import {
   decodeInferAnswer,
@@ -14,18 +17,11 @@ import {
   type InferRequest,
 } from './triton-wire.ts';
 
-/** PEM texts. With `cert` and `key` the server may ask who calls. */
-export interface TritonTls {
-  /** Absent: the authorities that Node trusts. */
-  readonly ca?: Buffer;
-  readonly cert?: Buffer;
-  readonly key?: Buffer;
-}
-
 export interface TritonClientOptions {
-  readonly tls?: TritonTls;
+  /** Without `ca` the authorities that Node.js trusts; with `cert` and `key` the server may ask who calls. */
+  readonly tls?: PemTexts;
   /** Sent with every call: `triton-grpc-protocol-<key>` of restricted protocols, tokens of a proxy. Secrets. */
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly headers?: RequestHeaders;
   /** Longest answer in bytes; absent: 256 MiB. */
   readonly receiveLimit?: number;
 }
@@ -70,18 +66,13 @@ function channelOptions(address: TritonAddress, options: TritonClientOptions): C
   };
 }
 
-function channelCredentials(address: TritonAddress, tls: TritonTls = {}): ChannelCredentials {
-  if (!address.tls) return credentials.createInsecure();
-  return credentials.createSsl(tls.ca ?? null, tls.key ?? null, tls.cert ?? null);
-}
-
 /**
  * One Triton server over KServe v2 gRPC. Every call rejects with `TritonStatus` (the server's own words), with the signal's reason, or
  * with `inference.failed` for messages that cannot be written or read.
  */
 export class TritonClient implements Disposable {
   readonly #address: TritonAddress;
-  readonly #options: TritonClientOptions;
+  #options: TritonClientOptions;
   /** Requests, and whether the server is ready: so that what is asked is the connection that requests take. */
   readonly #requests: UnaryConnection;
   #client: Client;
@@ -107,9 +98,13 @@ export class TritonClient implements Disposable {
     );
   }
 
-  /** New connections for the next calls: nothing tells a connection into the void from a slow one. Calls on the old ones go on. */
-  reconnect(): void {
-    this.#requests.reconnect();
+  /**
+   * New connections for the next calls, with certificates that may be others: nothing tells a connection into the void from a slow one.
+   * Calls on the old ones go on.
+   */
+  reconnect(tls = this.#options.tls): void {
+    this.#options = { ...this.#options, ...(tls === undefined ? {} : { tls }) };
+    this.#requests.reconnect(tls);
     const old = this.#client;
     this.#client = this.#connect();
     old.close();

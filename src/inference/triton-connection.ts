@@ -1,8 +1,12 @@
 import { type ClientHttp2Session, connect, constants, type IncomingHttpHeaders } from 'node:http2';
-import { connect as connectTcp, isIP } from 'node:net';
-import { connect as connectTls, createSecureContext, type SecureContext } from 'node:tls';
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { connect as connectTls, type SecureContext } from 'node:tls';
+import { systemClock } from '../core/clock.ts';
+import type { PemTexts } from '../core/pem-files.ts';
+import type { RequestHeaders } from '../core/request-headers.ts';
 import { abortReason } from './refusals.ts';
 import { addressText, type TritonAddress } from './triton-address.ts';
+import { secureContext } from './triton-credentials.ts';
 import { grpcCodes, TritonStatus } from './triton-failures.ts';
 
 /**
@@ -19,15 +23,9 @@ const windowBytes = 8 * 2 ** 20;
 /** Of `grpc-timeout`: eight digits. */
 const longestTimeoutMs = 99_999_999;
 
-export interface ConnectionTls {
-  readonly ca?: Buffer;
-  readonly cert?: Buffer;
-  readonly key?: Buffer;
-}
-
 export interface ConnectionOptions {
-  readonly tls?: ConnectionTls;
-  readonly headers: Readonly<Record<string, string>>;
+  readonly tls?: PemTexts;
+  readonly headers: RequestHeaders;
   /** Longest answer in bytes. */
   readonly receiveLimit: number;
 }
@@ -47,6 +45,9 @@ interface Session {
   readonly http2: ClientHttp2Session;
   /** The other end has said something: it speaks HTTP/2 and takes who we are. */
   made: boolean;
+  readonly socket: Socket;
+  /** Calls on it that are not over. */
+  calls: number;
   /** What ended it. */
   error?: Error;
 }
@@ -54,28 +55,33 @@ interface Session {
 export class UnaryConnection implements Disposable {
   readonly #address: TritonAddress;
   readonly #options: ConnectionOptions;
-  readonly #secure: SecureContext | undefined;
+  #secure: SecureContext | undefined;
   #session: Session | undefined;
+  /** Connections before that calls are still on. */
+  readonly #old = new Set<Session>();
   #closed = false;
 
   /** Connects with the first call. Throws when the certificates cannot be used. */
   constructor(address: TritonAddress, options: ConnectionOptions) {
     this.#address = address;
     this.#options = options;
-    this.#secure = address.tls ? createSecureContext(options.tls ?? {}) : undefined;
+    this.#secure = secureContext(address, options.tls);
   }
 
-  /** The next call makes a new connection. Calls on the old one go on, where there is one. */
-  reconnect(): void {
-    const old = this.#session?.http2;
+  /** The next call makes a new connection, with these certificates. Calls on the old one go on, where there is one. */
+  reconnect(tls: PemTexts | undefined): void {
+    this.#secure = secureContext(this.#address, tls);
+    const old = this.#session;
     this.#session = undefined;
-    if (old?.connecting === true) old.destroy();
-    else old?.close();
+    if (old === undefined) return;
+    if (old.calls === 0) end(old);
+    else this.#old.add(old);
   }
 
   [Symbol.dispose](): void {
     this.#closed = true;
-    this.#session?.http2.destroy();
+    for (const session of [...this.#old, ...(this.#session === undefined ? [] : [this.#session])]) end(session);
+    this.#old.clear();
   }
 
   /**
@@ -98,25 +104,27 @@ export class UnaryConnection implements Disposable {
       ...this.#options.headers,
       ...call.headers,
     });
+    session.calls += 1;
     const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
     const answer = new Answer(this.#options.receiveLimit);
     let settled = false;
     const settle = (outcome: Buffer | Error | undefined) => {
       if (settled || outcome === undefined) return;
       settled = true;
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
+      limit[Symbol.dispose]();
       // Given up, or refused before the server has said all.
       if (!answer.over) stream.close(constants.NGHTTP2_CANCEL);
+      session.calls -= 1;
+      if (session.calls === 0 && this.#old.delete(session)) end(session);
       if (outcome instanceof Error) reject(outcome);
       else resolve(outcome);
     };
-    const onAbort = () => settle(signal === undefined ? undefined : abortReason(signal));
-    signal?.addEventListener('abort', onAbort, { once: true });
-    const timer = setTimeout(
-      () => settle(new TritonStatus(grpcCodes.deadlineExceeded, `no answer within ${timeoutMs} ms`)),
-      timeoutMs,
-    );
+    // As the deadlines of grpc-js this is the machine's time.
+    const limit = systemClock.deadline(timeoutMs, signal);
+    limit.signal.addEventListener('abort', () => {
+      if (signal?.aborted) settle(abortReason(signal));
+      else settle(new TritonStatus(grpcCodes.deadlineExceeded, `no answer within ${timeoutMs} ms`));
+    });
     let failure: Error | undefined;
     stream.on('error', (error) => {
       failure = error;
@@ -161,6 +169,8 @@ export class UnaryConnection implements Disposable {
     if (this.#secure !== undefined) socket.setNoDelay();
     const session: Session = {
       made: false,
+      socket,
+      calls: 0,
       http2: connect(`${tls ? 'https' : 'http'}://${authority}`, {
         createConnection: () => socket,
         // Requests are bounded by whoever sends them; one above Node's 10 MB would be refused.
@@ -168,7 +178,9 @@ export class UnaryConnection implements Disposable {
         settings: { enablePush: false, initialWindowSize: windowBytes },
       }),
     };
-    session.http2.on('connect', () => session.http2.setLocalWindowSize(windowBytes));
+    session.http2.on('connect', () => {
+      if (!session.http2.destroyed) session.http2.setLocalWindowSize(windowBytes);
+    });
     session.http2.on('remoteSettings', () => {
       session.made = true;
     });
@@ -178,6 +190,12 @@ export class UnaryConnection implements Disposable {
     this.#session = session;
     return session;
   }
+}
+
+/** HTTP/2 takes leave of the other end first, which one that hangs never answers. */
+function end({ http2, socket }: Session): void {
+  http2.destroy();
+  socket.destroy();
 }
 
 /** Puts together what comes. */

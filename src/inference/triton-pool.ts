@@ -1,13 +1,14 @@
-import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { Backoff } from '../core/backoff.ts';
 import type { Context } from '../core/context.ts';
 import { errorText, isAbort } from '../core/errors.ts';
 import type { InferenceServer } from '../core/inference.ts';
+import type { PemTexts } from '../core/pem-files.ts';
 import type { TritonUrl } from '../core/triton-url.ts';
 import { addressesOf, addressText, type TritonAddress } from './triton-address.ts';
 import { TritonClient, type TritonClientOptions } from './triton-client.ts';
 import { awayReason } from './triton-failures.ts';
+import { lookUpName } from './triton-names.ts';
 
 /**
  * `ready`: asked for requests. `busy`: it lives but says that it is not ready, because a model is being loaded or is broken; models that
@@ -22,7 +23,9 @@ export interface PoolServer extends InferenceServer {
 
 export interface PoolOptions {
   readonly urls: readonly TritonUrl[];
-  readonly client?: TritonClientOptions;
+  readonly client?: Omit<TritonClientOptions, 'tls'>;
+  /** The certificates as they are now; absent: none are needed. */
+  readonly tls?: () => Promise<PemTexts>;
   /** Addresses of a name; absent: the system's. */
   readonly resolve?: (host: string) => Promise<readonly string[]>;
 }
@@ -63,6 +66,9 @@ export class TritonPool implements AsyncDisposable {
   /** Names that cannot be looked up, and why. */
   readonly #unresolved = new Map<string, string>();
   #deaths = 0;
+  #tls: PemTexts | undefined;
+  /** Why certificates cannot be taken anew. */
+  #tlsTrouble: string | undefined;
 
   constructor(options: PoolOptions, ctx: Context, changed: (server: PoolServer, before: ServerState) => void) {
     this.#options = options;
@@ -72,6 +78,7 @@ export class TritonPool implements AsyncDisposable {
 
   /** Resolves when every server has been asked once. Rejects with what is wrong with certificates. */
   async start(): Promise<void> {
+    this.#tls = await this.#options.tls?.();
     await this.#resolve();
     const signal = AbortSignal.any([this.#closed.signal, this.#ctx.signal]);
     this.#track(this.#resolveAgain(signal));
@@ -87,7 +94,7 @@ export class TritonPool implements AsyncDisposable {
   get unresolved(): readonly InferenceServer[] {
     return [...this.#unresolved]
       .filter(([host]) => !this.servers.some(({ address }) => address.host === host))
-      .map(([name, why]) => ({ name, state: 'away', reason: `it has no address (${why})` }));
+      .map(([name, reason]) => ({ name, state: 'away', reason }));
   }
 
   /** Times that a server which had been there was lost. */
@@ -97,9 +104,8 @@ export class TritonPool implements AsyncDisposable {
 
   /** `10.0.0.7:8001 is away (connect ECONNREFUSED), …` */
   text(): string {
-    const names = [...this.#unresolved].map(([host, why]) => `${host} has no address (${why})`);
     const servers = this.servers.map(({ name, state, reason }) => `${name} is ${state}${reason === '' ? '' : ` (${reason})`}`);
-    return [...servers, ...names].join(', ');
+    return [...servers, ...this.#unresolved.values()].join(', ');
   }
 
   /** A request to it failed in a way that says it is gone: left at once, asked at once. */
@@ -152,7 +158,8 @@ export class TritonPool implements AsyncDisposable {
     }
     for (const [name, address] of wanted) {
       if (this.#members.has(name)) continue;
-      const client = new TritonClient(address, this.#options.client);
+      const tls = this.#tls;
+      const client = new TritonClient(address, { ...this.#options.client, ...(tls === undefined ? {} : { tls }) });
       this.#members.set(name, {
         name,
         address,
@@ -178,13 +185,13 @@ export class TritonPool implements AsyncDisposable {
     using limit = this.#ctx.clock.deadline(lookUpWithinMs);
     const late = new Promise<void>((done) => limit.signal.addEventListener('abort', () => done(), { once: true }));
     await Promise.race([looked, late]);
-    if (!this.#found.has(host) && !this.#unresolved.has(host)) this.#unresolved.set(host, 'it is still being looked up');
+    if (!this.#found.has(host) && !this.#unresolved.has(host)) this.#unresolved.set(host, `${host} is still being looked up`);
     return addressesOf(url, this.#found.get(host) ?? []);
   }
 
   async #askName(host: string): Promise<void> {
     try {
-      this.#found.set(host, await (this.#options.resolve ?? systemAddresses)(host));
+      this.#found.set(host, await (this.#options.resolve ?? lookUpName)(host));
       this.#unresolved.delete(host);
     } catch (error) {
       if (!this.#unresolved.has(host)) this.#ctx.log.warn({ host, err: error }, 'triton server has no address');
@@ -213,8 +220,22 @@ export class TritonPool implements AsyncDisposable {
     } catch (error) {
       if (member.stop.signal.aborted || this.#closed.signal.aborted) return;
       member.silent += 1;
-      if (member.silent % reconnectAfter === 0) member.client.reconnect();
       this.#set(member, 'away', awayReason(error));
+      if (member.silent % reconnectAfter !== 0) return;
+      await this.#renewTls();
+      if (!member.stop.signal.aborted && !this.#closed.signal.aborted) member.client.reconnect(this.#tls);
+    }
+  }
+
+  /** Certificates may have been replaced, here or there. What cannot be used is said once, and those before are kept. */
+  async #renewTls(): Promise<void> {
+    try {
+      this.#tls = await this.#options.tls?.();
+      this.#tlsTrouble = undefined;
+    } catch (error) {
+      const reason = errorText(error);
+      if (reason !== this.#tlsTrouble) this.#ctx.log.error({ reason }, 'certificates for triton servers cannot be read anew');
+      this.#tlsTrouble = reason;
     }
   }
 
@@ -230,8 +251,4 @@ export class TritonPool implements AsyncDisposable {
     else this.#ctx.log.warn(fields, 'triton server is away');
     this.#changed(member, before);
   }
-}
-
-async function systemAddresses(host: string): Promise<readonly string[]> {
-  return (await lookup(host, { all: true })).map(({ address }) => address);
 }

@@ -10,6 +10,7 @@ import type {
   Tensor,
 } from '../core/inference.ts';
 import { FloodGate } from '../core/log.ts';
+import type { PemTexts } from '../core/pem-files.ts';
 import type { ModelTraffic, ServerReading, Traffic } from '../core/served-models.ts';
 import { parseTritonUrl } from '../core/triton-url.ts';
 import { cutInputs, joinOutputs } from './batches.ts';
@@ -30,7 +31,9 @@ export interface TritonConfig {
   readonly urls: readonly string[];
   /** Directory of the model repository: what models must be like. A model that is not there is described by the server. */
   readonly repository: string;
-  readonly client?: TritonClientOptions;
+  readonly client?: Omit<TritonClientOptions, 'tls'>;
+  /** The certificates as they are now, for servers that are asked by TLS: read at the start and before a server is connected anew. */
+  readonly tls?: () => Promise<PemTexts>;
   /** How many requests of one model may wait; absent: 8 per stream, 128 in all. */
   readonly limits?: FairLimits;
   /** Sends the time that is left to the server, whose queue policy may use it; off: Sightline sheds, the server does not. */
@@ -106,6 +109,7 @@ class Engine implements TritonEngine {
       {
         urls,
         ...(config.client === undefined ? {} : { client: config.client }),
+        ...(config.tls === undefined ? {} : { tls: config.tls }),
         ...(config.resolve === undefined ? {} : { resolve: config.resolve }),
       },
       ctx,

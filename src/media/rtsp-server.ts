@@ -3,7 +3,7 @@ import { type Context, childContext } from '../core/context.ts';
 import { FloodGate } from '../core/log.ts';
 import type { RtspCounters } from '../core/media-door.ts';
 import { networkOf } from '../core/network.ts';
-import type { CertificateFiles } from '../core/setting-files.ts';
+import type { CertificateFiles } from '../core/pem-files.ts';
 import { crowd, Strangers } from '../core/strangers.ts';
 import { urlHost } from '../core/url-host.ts';
 import { listen } from './listen.ts';

@@ -4,7 +4,7 @@ import { createServer } from 'node:tls';
 import type { Context } from '../core/context.ts';
 import { errorText, isAbort, isSightlineError } from '../core/errors.ts';
 import { networkOf, peerOf } from '../core/network.ts';
-import { type CertificateFiles, readCertificate } from '../core/setting-files.ts';
+import { type CertificateFiles, readCertificate } from '../core/pem-files.ts';
 import { Strangers } from '../core/strangers.ts';
 import { listen } from './listen.ts';
 

@@ -1,9 +1,10 @@
-import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import type { IClientOptions } from 'mqtt';
 import type { MqttConfig } from '../config/schema.ts';
 import { SightlineError } from '../core/errors.ts';
 import { type FileTrouble, type PemSetting, type PemTexts, readPemFiles } from '../core/pem-files.ts';
+import { unreadable } from '../core/setting-files.ts';
 
 /** The broker's address and credentials as the client library wants them. */
 
@@ -95,42 +96,42 @@ interface Credentials extends PemTexts {
 }
 
 /** The files that the broker's settings name, and what is wrong with them. */
-function readCredentials(config: MqttConfig): {
+async function readCredentials(config: MqttConfig): Promise<{
   readonly credentials: Credentials;
   readonly troubles: readonly BrokerFileTrouble[];
-} {
+}> {
   const troubles: BrokerFileTrouble[] = [];
   const credentials: { -readonly [Name in keyof Credentials]: Credentials[Name] } = {};
   const { passwordFile } = config;
   if (passwordFile !== undefined) {
     try {
-      credentials.password = readFileSync(passwordFile, 'utf8').split(/\r?\n/, 1)[0] ?? '';
+      credentials.password = (await readFile(passwordFile, 'utf8')).split(/\r?\n/, 1)[0] ?? '';
     } catch (cause) {
-      troubles.push({ setting: 'passwordFile', path: passwordFile, says: 'cannot be read', cause });
+      troubles.push({ setting: 'passwordFile', path: passwordFile, says: unreadable(cause) });
     }
   }
   if (!secured(brokerAddress(config.url))) return { credentials, troubles };
-  const pem = readPemFiles(config, 'mqtt');
+  const pem = await readPemFiles(config, (setting) => `mqtt.${setting}`);
   return { credentials: { ...credentials, ...pem.texts }, troubles: [...troubles, ...pem.troubles] };
 }
 
 /** What is wrong with the files that the settings name, now. */
-export function credentialTroubles(config: MqttConfig): readonly BrokerFileTrouble[] {
-  return isBrokerAddress(config.url) ? readCredentials(config).troubles : [];
+export async function credentialTroubles(config: MqttConfig): Promise<readonly BrokerFileTrouble[]> {
+  return isBrokerAddress(config.url) ? (await readCredentials(config)).troubles : [];
 }
 
 /**
- * Read anew for every connection, so that a renewed certificate or password counts without a restart. Throws `output.refused`
+ * Read anew for every connection, so that a renewed certificate or password counts without a restart. Rejects with `output.refused`
  * naming the file that cannot be used.
  */
-export function clientOptions(config: MqttConfig): IClientOptions {
+export async function clientOptions(config: MqttConfig): Promise<IClientOptions> {
   const address = brokerAddress(config.url);
   const username = config.username ?? address.username;
-  const { credentials, troubles } = readCredentials(config);
+  const { credentials, troubles } = await readCredentials(config);
   const [trouble] = troubles;
   if (trouble !== undefined) {
-    const { setting, path, says, cause } = trouble;
-    throw new SightlineError('output.refused', `mqtt.${setting} ${path} ${says}`, { cause, details: { path } });
+    const { setting, path, says } = trouble;
+    throw new SightlineError('output.refused', `mqtt.${setting}: ${path}: ${says}`, { details: { path } });
   }
   const { password: filePassword, ...tls } = credentials;
   const password = filePassword ?? config.password ?? address.password;

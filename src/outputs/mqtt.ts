@@ -222,7 +222,7 @@ export function startMqtt(options: MqttOptions, ctx: Context): MqttOutput {
   async function connectOnce(): Promise<Link> {
     const will = retained(statusTopic, status({ state: 'offline', reason: 'connection_lost' }));
     const { connectTimeoutMs, answerTimeoutMs } = tuning;
-    return openLink({ client: clientOptions(config), will, clock, connectTimeoutMs, answerTimeoutMs }, stop.signal);
+    return openLink({ client: await clientOptions(config), will, clock, connectTimeoutMs, answerTimeoutMs }, stop.signal);
   }
 
   async function pause(kind: 'waiting' | 'refused', reason: string): Promise<void> {

@@ -1,7 +1,7 @@
 import type { FaceFigures, FaceFlaw } from '../core/probe.ts';
+import { quantile } from '../core/quantile.ts';
 import type { Detection, FrameMeta, Quality } from '../core/types.ts';
 import { trackKey } from '../core/types.ts';
-import { quantile } from './statistics.ts';
 
 /** Counts faces by their heights and by what they are worth. Pure. */
 

@@ -1,5 +1,5 @@
+import { quantile } from '../core/quantile.ts';
 import type { FrameMeta } from '../core/types.ts';
-import { quantile } from './statistics.ts';
 
 /** How frames came: their rate, gaps in their time stamps, how evenly they arrived. Pure. */
 

@@ -8,11 +8,11 @@ import type {
   ProbeTransport,
   StreamFigures,
 } from '../core/probe.ts';
+import { quantile } from '../core/quantile.ts';
 import type { CameraState, FrameMeta } from '../core/types.ts';
 import type { StreamStats, WorkerStats } from '../gen/sightline/bridge/v1/bridge.ts';
 import { createFaceTally, type FaceRules } from './face-tally.ts';
 import { createFrameTally } from './frame-tally.ts';
-import { quantile } from './statistics.ts';
 
 /** Everything a worker says of the one camera that is probed, until enough was seen. Pure: times come with the calls. */
 

@@ -122,5 +122,6 @@ export function readEngine(wire: InferenceConfig): EngineSettings {
     sharedMemory: wire.sharedMemory,
     queueTimeout: wire.queueTimeout,
     traceRatio: wire.traceRatio,
+    headers: wire.headers,
   };
 }

@@ -40,6 +40,8 @@ export interface WatchlistHealth {
   readonly state: 'ready' | 'failed';
   readonly entries: number;
   readonly references: number;
+  /** Those of the references that are words. */
+  readonly descriptions: number;
   /** References of another embedding space that are not embedded anew yet: not searched. */
   readonly outdated: number;
 }
@@ -269,6 +271,7 @@ export async function startWatchlist(options: WatchlistOptions, ctx: Context): P
         state: searcher.state,
         entries: face.entries + body.entries + description.entries,
         references: face.references + body.references + description.references,
+        descriptions: description.references,
         outdated: outdated.size,
       };
     },

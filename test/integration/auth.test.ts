@@ -615,8 +615,8 @@ test('over TLS the cookie is for TLS alone; files that cannot be used are named'
   const wrong: readonly [string, string, RegExp][] = [
     [missing, server.keyFile, /^http\.tls\.certFile: .*missing\.pem: there is no such file$/],
     [server.keyFile, server.keyFile, /^http\.tls\.certFile: .* holds no certificate/],
-    [server.certFile, server.certFile, /^http\.tls\.keyFile: .* holds no key/],
-    [server.certFile, client.keyFile, /^http\.tls: .*cannot be used together/],
+    [server.certFile, server.certFile, /^http\.tls\.keyFile: .* holds no private key/],
+    [server.certFile, client.keyFile, /^http\.tls\.keyFile: .* it is not the key of the certificate in http\.tls\.certFile$/],
   ];
   for (const [certFile, keyFile, message] of wrong)
     await assert.rejects(loadTls({ tls: { certFile, keyFile } }), { code: 'config.invalid', message });

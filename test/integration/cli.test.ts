@@ -73,7 +73,7 @@ const status: StatusView = {
   cameras: [
     { camera: 'lobby', state: { state: 'live', since: at, codec: 'h264', width: 640, height: 480, decode: 'software' } },
   ],
-  watchlist: { entries: 2, references: 3 },
+  watchlist: { entries: 2, references: 3, descriptions: 0 },
   alerts: { open: 1 },
   outbox: { waiting: 4, dead: 0 },
   served: [
@@ -178,8 +178,8 @@ test('check warns of the broker files that are missing or do not fit', async () 
     return stderr.split('\n').filter((line) => line.includes('mqtt.'));
   };
   const [ca, key, ...more] = await check(true);
-  assert.match(ca ?? '', /mqtt\.caFile: no alert can be sent: \S+\/gone\.pem cannot be read: ENOENT/);
-  assert.match(key ?? '', /mqtt\.keyFile: no alert can be sent: \S+ is not the key of the certificate in mqtt\.certFile$/);
+  assert.match(ca ?? '', /mqtt\.caFile: no alert can be sent: \S+\/gone\.pem: there is no such file$/);
+  assert.match(key ?? '', /mqtt\.keyFile: no alert can be sent: \S+: it is not the key of the certificate in mqtt\.certFile$/);
   assert.deepEqual(more, []);
   assert.deepEqual(await check(false), []);
 });
@@ -282,6 +282,27 @@ test('status shows parts, cameras and counts, and is 1 while some part is not re
   ]);
   const json = await daemon.run('status', '--json');
   assert.deepEqual(JSON.parse(json.out[0] ?? ''), status);
+});
+
+test('status names a part whose work others do as degraded, and is 0', async () => {
+  const parts = [
+    { name: 'triton 10.0.0.7:8001', ready: true },
+    { name: 'triton 10.0.0.8:8001', ready: false, needed: false, reason: 'it is away; other servers do its work' },
+  ] as const;
+  await using daemon = await scriptedDaemon({ status: async () => ({ ...status, parts }) });
+  const { code, out } = await daemon.run('status');
+  assert.equal(code, 0);
+  assert.deepEqual(out.slice(1, 3), [
+    'triton 10.0.0.7:8001  ready',
+    'triton 10.0.0.8:8001  degraded  it is away; other servers do its work',
+  ]);
+});
+
+test('status counts descriptions beside pictures', async () => {
+  const watchlist = { entries: 3, references: 4, descriptions: 1 };
+  await using daemon = await scriptedDaemon({ status: async () => ({ ...status, watchlist }) });
+  const { out } = await daemon.run('status');
+  assert.ok(out.includes('watchlist: 3 entries, 3 pictures, 1 description'), out.join('\n'));
 });
 
 test('alerts list, show and answer ask for what was said on the command line', async () => {

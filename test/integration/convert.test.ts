@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { promisify } from 'node:util';
 import type { InferenceEngine } from '../../src/core/inference.ts';
 import type { RgbImage } from '../../src/core/models.ts';
 import { startEmbedded } from '../../src/inference/embedded.ts';
@@ -15,6 +17,7 @@ import { type TestContext, testContext } from '../support/context.ts';
 import { type Conversion, missingConvert, runConversions } from '../support/convert.ts';
 import { dataPath } from '../support/data.ts';
 import { temporaryDirectory } from '../support/directory.ts';
+import { mountSmallDisk, type SmallDisk } from '../support/small-disk.ts';
 
 /** Heads that tools/fixtures/synthetic_heads.py makes, the kind that each is, and how many pictures it takes at once. */
 const heads = {
@@ -38,10 +41,21 @@ const refused = {
   pose: /"output0" is \[1, 58, 336\]: the head of a pose network/,
   vector: /head is unknown: its outputs are "output" \[1, 48\].*--kind clip_visual/,
   interleaved: /input "images" is \[-1, 128, 128, 3\]; wanted is \[batch, 3, height, width\]/,
+  new_operations: /ONNX Runtime does not load the network: .*Opset 99 is under development/,
   logits: /a score is [\d.]+; allowed is 0 to 1. Were the classes exported without their logistic function/,
 } as const;
 
 const side = 128;
+
+const tools = join(import.meta.dirname, '../../tools/convert');
+
+async function python(words: readonly string[], environment: NodeJS.ProcessEnv, flags: readonly string[] = []) {
+  const env = { ...process.env, PYTHONDONTWRITEBYTECODE: '1', ...environment };
+  const ended: { code?: number; stderr: string } = await promisify(execFile)('python3', [...flags, ...words], { env }).catch(
+    (error) => error,
+  );
+  return { code: ended.code ?? 0, stderr: ended.stderr };
+}
 
 /** Dark but for a red square; its heads call such a cell `red`. */
 function redSquare(): RgbImage {
@@ -54,6 +68,7 @@ describe('tools/convert', { skip: await missingConvert() }, () => {
   let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
   let ctx: TestContext;
   let engine: InferenceEngine;
+  let disk: SmallDisk | string;
   const answers = new Map<string, Conversion>();
   const path = (...names: string[]) => join(directory.path, ...names);
   const config = (model: string) => readFile(path('repository', model, 'config.pbtxt'), 'utf8');
@@ -65,6 +80,10 @@ describe('tools/convert', { skip: await missingConvert() }, () => {
     await writeFile(path('labels.txt'), 'bright\nred\ngreen\n');
     await writeFile(path('other.txt'), 'bright\ngreen\nred\n');
     await writeFile(path('four.txt'), 'bright\nred\ngreen\nblue\n');
+    await mkdir(path('broken'));
+    for (const name of ['1.jpg', '2.jpg', '3.jpg', '4.jpg']) await writeFile(path('broken', name), 'no picture');
+    disk = mountSmallDisk(path('full'), 65_536);
+    if (typeof disk !== 'string') disk.fill();
     // As the authors published it: made for ten pictures of 32 x 32.
     const published = new Map<string, readonly number[]>([
       ['input.1', [10, 3, 32, 32]],
@@ -104,10 +123,15 @@ describe('tools/convert', { skip: await missingConvert() }, () => {
       unseen: [...head('scored', 'unseen'), '--score-threshold', '1'],
       visual: [...clip('visual', 'clip_visual'), ...pictures],
       text: clip('text', 'clip_text'),
+      new_format: head('new_format'),
+      broken_pictures: [path('scored.onnx'), ...to('broken_pictures'), '--pictures', path('broken')],
+      no_pictures: [path('scored.onnx'), ...to('no_pictures')],
+      full_disk: [path('scored.onnx'), '--as', 'full_disk', '--repository', path('full'), ...pictures],
+      no_folder: [path('scored.onnx'), '--as', 'no_folder', '--repository', path('labels.txt'), ...pictures],
       spaceless: [path('scored.onnx'), ...to('spaceless'), '--kind', 'clip_visual', ...pictures],
     };
     const work = {
-      heads: [...Object.keys(heads), ...Object.keys(refused), 'wide'],
+      heads: [...Object.keys(heads), ...Object.keys(refused), 'wide', 'new_format'],
       random: ['visual', 'text'].map((one) => [...to(one), '--architecture', 'tiny', '--side', one]),
       conversions: Object.values(conversions),
     };
@@ -117,6 +141,7 @@ describe('tools/convert', { skip: await missingConvert() }, () => {
   });
   after(async () => {
     await engine?.[Symbol.asyncDispose]();
+    if (typeof disk === 'object') await disk[Symbol.asyncDispose]();
     ctx[Symbol.dispose]();
     await directory[Symbol.asyncDispose]();
   });
@@ -228,6 +253,67 @@ describe('tools/convert', { skip: await missingConvert() }, () => {
     );
     assert.deepEqual(red, again);
     assert.notDeepEqual(red, blue);
+  });
+
+  it('marks a file with the oldest version of the format that its operations allow, for the ONNX Runtime of older servers', async () => {
+    assert.equal(answers.get('new_format')?.refused, undefined);
+    const [field, version] = await readFile(path('repository/new_format/1/model.onnx'));
+    assert.deepEqual([field, version], [8, 8], 'ir_version is the first field');
+  });
+
+  it('names pictures that are missing or none', () => {
+    assert.match(answers.get('broken_pictures')?.refused ?? '', /--pictures: .*broken\/1\.jpg cannot be read: cannot identify/);
+    assert.match(answers.get('no_pictures')?.refused ?? '', /--pictures: is missing; at least 4 are wanted/);
+  });
+
+  it('says that the disk is full, or that there is no folder to write to, and leaves nothing behind', async (t) => {
+    assert.match(answers.get('no_folder')?.refused ?? '', /no_folder cannot be written.*: Not a directory/);
+    if (typeof disk === 'string') return t.skip(disk);
+    assert.match(answers.get('full_disk')?.refused ?? '', /full_disk cannot be written.*: No space left on device/);
+    assert.deepEqual(await readdir(path('full')), ['filler']);
+  });
+
+  it('says what to install', async () => {
+    // Without the folder of installed packages.
+    const { code, stderr } = await python([join(tools, 'convert.py')], {}, ['-S', '-E']);
+    assert.equal(code, 1);
+    assert.match(stderr, /^convert\.py: not installed: numpy, onnx, onnxruntime, PIL\. .*requirements\.txt\n$/);
+  });
+
+  it('makes a model of a TensorRT engine, keyed by GPU and version, only when its answers were compared', async () => {
+    // Stand-ins that say what they were asked: there is no GPU here, and a real engine was never seen.
+    const programs = {
+      'nvidia-smi': 'echo "NVIDIA L4, 8.9"',
+      trtexec: `echo "trtexec $*" >> "$LOG"; for one in "$@"; do case "$one" in --saveEngine=*) echo plan > "\${one#*=}";; esac; done`,
+      polygraphy: 'echo "polygraphy $*" >> "$LOG"; case "$*" in *--trt*) exit "$COMPARED";; esac',
+    };
+    await mkdir(path('bin'));
+    for (const [name, script] of Object.entries(programs))
+      await writeFile(path('bin', name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    await writeFile(path('bin/tensorrt.py'), '__version__ = "11.4.0"\n');
+    const environment = { PATH: `${path('bin')}:${process.env['PATH']}`, PYTHONPATH: path('bin'), LOG: path('log') };
+    const engineOf = (model: string, compared: string) =>
+      python([join(tools, 'engine.py'), path('repository', model)], { ...environment, COMPARED: compared });
+    const other = await engineOf('centerface', '1');
+    assert.deepEqual([other.code, other.stderr], [1, 'engine.py: polygraphy failed with 1; nothing was written\n']);
+    assert.ok(!existsSync(path('repository/centerface/engines')));
+    assert.equal((await engineOf('nobody', '0')).code, 1);
+
+    await writeFile(path('log'), '');
+    const { code, stderr } = await engineOf('centerface', '0');
+    assert.equal(code, 0, stderr);
+    const built = path('repository/centerface/engines/nvidia-l4-8.9-trt11.4.0/centerface');
+    assert.equal(await readFile(join(built, '1/model.plan'), 'utf8'), 'plan\n');
+    const text = await readFile(join(built, 'config.pbtxt'), 'utf8');
+    assert.equal(text, (await config('centerface')).replace('backend: "onnxruntime"', 'backend: "tensorrt"'));
+    assert.notEqual(text, await config('centerface'));
+    const asked = (await readFile(path('log'), 'utf8')).trimEnd().split('\n');
+    assert.match(
+      asked[0] ?? '',
+      /--stronglyTyped --minShapes=input\.1:1x3x64x64 --optShapes=input\.1:8x3x480x640 --maxShapes=input\.1:8x3x960x1280 --skipInference/,
+    );
+    assert.match(asked[1] ?? '', /--onnxrt --input-shapes input\.1:\[1,3,480,640\] --val-range input\.1:\[0,255\]/);
+    assert.match(asked[2] ?? '', /--model-type engine --trt --load-inputs \S+ --load-outputs \S+ --atol 0\.02 --rtol 0\.02/);
   });
 
   it('refuses a CLIP whose embedding space is not said', () => {

@@ -172,7 +172,7 @@ test('a taken port is named with the setting that changes it; so is a certificat
     code: 'http.unavailable',
     message: `cannot listen on 127.0.0.1:${api.port}: the port is taken; set http.port or http.host`,
   });
-  const tls = { cert: 'none', key: 'none' };
+  const tls = { cert: Buffer.from('none'), key: Buffer.from('none') };
   await assert.rejects(startHttpServer({ host: '127.0.0.1', port: 0 }, { routes: [], gate, tls }, ctx), {
     code: 'http.unavailable',
     message: /certificate of http\.tls/,
@@ -256,8 +256,8 @@ test('with a certificate it speaks HTTPS, upgrades included', async () => {
   using ctx = testContext();
   await using certificates = await makeCertificates();
   const tls = {
-    cert: readFileSync(certificates.server.certFile, 'utf8'),
-    key: readFileSync(certificates.server.keyFile, 'utf8'),
+    cert: readFileSync(certificates.server.certFile),
+    key: readFileSync(certificates.server.keyFile),
   };
   const ca = readFileSync(certificates.caFile);
   await using api = await startTestApi(ctx, { needs: { tls, live: (_request, socket) => socket.end('mine') } });
@@ -290,7 +290,7 @@ test('idle connections of strangers keep nobody out, and whoever is logged in ke
   using ctx = testContext();
   await using certificates = await makeCertificates();
   const { certFile, keyFile } = certificates.server;
-  const certificate = { cert: readFileSync(certFile, 'utf8'), key: readFileSync(keyFile, 'utf8') };
+  const certificate = { cert: readFileSync(certFile), key: readFileSync(keyFile) };
   const ca = readFileSync(certificates.caFile);
   const limits = { known: 2, knownOfPlace: 1, strangers: 4, strangersOfPlace: 3 };
   for (const tls of [undefined, certificate]) {

@@ -229,13 +229,13 @@ describe('mqtt on a real broker', { skip }, () => {
       },
       {
         mqtt: { url: strict.url, caFile, ...client, keyFile: others.client.keyFile },
-        reason: /^mqtt\.keyFile \S+ is not the key of the certificate in mqtt\.certFile$/,
+        reason: /^mqtt\.keyFile: \S+: it is not the key of the certificate in mqtt\.certFile$/,
       },
       {
         mqtt: { url: strict.url, caFile: client.keyFile, ...client },
-        reason: /^mqtt\.caFile \S+ holds no certificate in PEM$/,
+        reason: /^mqtt\.caFile: \S+: it holds no certificate in PEM$/,
       },
-      { mqtt: { url: strict.url, caFile: '/nowhere.pem' }, reason: /^mqtt\.caFile \/nowhere\.pem cannot be read: ENOENT/ },
+      { mqtt: { url: strict.url, caFile: '/nowhere.pem' }, reason: /^mqtt\.caFile: \/nowhere\.pem: there is no such file$/ },
       {
         mqtt: { url: stray.url, caFile, ...client },
         reason: /^TLS failed: unsuitable certificate purpose$/,

@@ -360,9 +360,9 @@ describe('rtsps', () => {
     await writeFile(files.certFile, 'no certificate');
     await says(`.keyFile: ${files.keyFile}: there is no such file`);
     await copyFile(server.keyFile, files.keyFile);
-    await says(`.certFile: ${files.certFile}: it holds no certificate in PEM form`);
+    await says(`.certFile: ${files.certFile}: it holds no certificate in PEM`);
     await copyFile(client.certFile, files.certFile);
-    await says(`: ${files.certFile} and ${files.keyFile}: they cannot be used together: `);
+    await says(`.keyFile: ${files.keyFile}: it is not the key of the certificate in media.rtsp.tls.certFile`);
     assert.deepEqual([changes, home.server.tlsPort], [3, undefined]);
     using reader = await connectRtsp(home.server.port);
     assert.equal((await reader.request('DESCRIBE', home.url)).status, 200);

@@ -181,7 +181,7 @@ describe('triton render', () => {
       [['check', 'http://x'], /"http:\/\/x" is not the address of a Triton server/],
       [['check', 'x', '--cert', 'f'], /--cert and --key go together/],
       [['check', '127.0.0.1', '--ca', 'f'], /write grpcs:\/\/host:port/],
-      [['check', 'grpcs://127.0.0.1', '--ca', '/no/such/file'], /--ca \/no\/such\/file cannot be read/],
+      [['check', 'grpcs://127.0.0.1', '--ca', '/no/such/file'], /--ca \/no\/such\/file: there is no such file/],
     ];
     for (const [args, words] of wrong) {
       const { error } = await triton(fixtureModelRepository, ...args);

@@ -72,6 +72,10 @@ test('a camera that is away says when it is tried next, each time anew; health s
 
   await page.goto(`${stub.url}/health`);
   await page.getByText(/inference behind at 1 camera/).waitFor();
+  // What nobody needs is a warning, what is needed an error.
+  await page.locator('.word.warn', { hasText: /^triton 10\.0\.0\.8:8001$/ }).waitFor();
+  await page.getByText(/it is away: .*; other servers do its work/).waitFor();
+  await page.locator('.word.bad', { hasText: /^mqtt$/ }).waitFor();
   await page.getByRole('row', { name: /lift/ }).getByText('Live, inference behind').waitFor();
   await page.getByRole('row', { name: /^10\.0\.0\.7:8001 Ready/ }).waitFor();
   await page.getByRole('row', { name: /^10\.0\.0\.8:8001 Away .*ECONNREFUSED/ }).waitFor();

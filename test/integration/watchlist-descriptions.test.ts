@@ -82,7 +82,8 @@ test('what was described is compared with bodies, in a ranking of its own, also 
     assert.ok((results?.[1]?.top[0]?.score ?? 0) > 0.99);
     assert.ok((face?.[1]?.top[0]?.score ?? 1) < 0.3);
     assert.equal(watchlist.get('cap').references[0]?.text, 'red jacket, black cap');
-    assert.deepEqual([watchlist.health.entries, watchlist.health.references], [2, 2]);
+    const { entries, references, descriptions } = watchlist.health;
+    assert.deepEqual([entries, references, descriptions], [2, 2, 1]);
   });
 });
 

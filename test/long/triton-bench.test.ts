@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { makeCertificates } from '../support/certificates.ts';
 import { runProgram, startProgram } from '../support/cli.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { missingTriton, pythonModel, startTriton, type TritonServer, tritonRepository } from '../support/triton.ts';
@@ -25,7 +26,7 @@ describe('sightline bench triton', { skip }, () => {
   before(async () => {
     directory = await temporaryDirectory();
     await pythonModel(directory.path, 'sums', sumConfig, sumBody);
-    await tritonRepository(directory.path, ['slow']);
+    await tritonRepository(directory.path, ['slow', 'failing']);
     server = await startTriton({ repository: directory.path });
   });
   after(async () => {
@@ -113,14 +114,51 @@ describe('sightline bench triton', { skip }, () => {
     };
     const which = await run(server.url);
     assert.equal(which.code, 2);
-    assert.match(which.stderr, /which model: --model slow, sums/);
+    assert.match(which.stderr, /which model: --model failing, slow, sums/);
     assert.match((await run(server.url, '--model', 'sums')).stderr, /free axes, \[4, \?\].*--shape values=4xN/);
     const much = await run(server.url, ...model, '--batch', '16');
     assert.deepEqual([much.code, /takes 8 rows at most.*not 16/.test(much.stderr)], [2, true], much.stderr);
     assert.match((await run(server.url, '--model', 'nobody')).stderr, /no model nobody that is ready/);
     const nobody = await run('127.0.0.1:1', '--model', 'sums');
     assert.equal(nobody.code, 1);
-    assert.match(nobody.stderr, /no triton server answers at 127\.0\.0\.1:1: .*ECONNREFUSED/);
+    assert.match(nobody.stderr, /no answer from a Triton server at 127\.0\.0\.1:1: .*ECONNREFUSED.*name its gRPC port/);
+    const refused = await run(server.url, '--model', 'failing', '--shape', 'how=1', '--concurrency', '1', '--seconds', '1');
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /^sightline bench: the first 5 requests failed, with random values in the model’s shapes: /m);
+    assert.doesNotMatch(refused.stderr, /^ +at /m, 'no stack: it is the model’s answer');
     assert.match((await run('http://a')).stderr, /is not the address of a Triton server/);
+  });
+});
+
+describe('sightline bench triton over TLS', { skip }, () => {
+  it('shows the certificates that it is given, in sweeps and in streams', async () => {
+    await using certificates = await makeCertificates();
+    await using directory = await temporaryDirectory();
+    await pythonModel(directory.path, 'sums', sumConfig, sumBody);
+    const [ca, cert, key] = await Promise.all(
+      [certificates.caFile, certificates.client.certFile, certificates.client.keyFile].map((file) => readFile(file)),
+    );
+    if (ca === undefined || cert === undefined || key === undefined) throw new TypeError('three files');
+    await using server = await startTriton({
+      repository: directory.path,
+      flags: [
+        '--grpc-use-ssl=1',
+        '--grpc-use-ssl-mutual=1',
+        `--grpc-server-cert=${certificates.server.certFile}`,
+        `--grpc-server-key=${certificates.server.keyFile}`,
+        `--grpc-root-cert=${certificates.caFile}`,
+      ],
+      tls: { ca, cert, key },
+    });
+    const load = ['--shape', 'values=4x64', '--concurrency', '1', '--streams', '1', '--deadline', '2000', '--seconds', '0.5'];
+    const own = ['--cert', certificates.client.certFile, '--key', certificates.client.keyFile];
+    const bench = (...more: readonly string[]) => runProgram(['bench', 'triton', server.url, ...load, ...more]);
+    const { code, stdout, stderr } = await bench('--ca', certificates.caFile, ...own);
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /each stream 5 times a second[\s\S]*\n1 +\d/);
+    const stranger = await bench();
+    assert.equal(stranger.code, 1);
+    assert.match(stranger.stderr, /certificate.*--ca FILE names the authority/);
+    assert.match((await bench('--ca', '/no/such')).stderr, /--ca \/no\/such: there is no such file/);
   });
 });

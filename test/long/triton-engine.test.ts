@@ -372,8 +372,8 @@ describe('Triton engine', { skip }, () => {
       assert.deepEqual(
         new Map(engine.servers().map(({ name, state, reason }) => [name, `${state}: ${reason}`])),
         new Map([
-          ['slow.test', 'away: it has no address (it is still being looked up)'],
-          ['gone.test', 'away: it has no address (no such name)'],
+          ['slow.test', 'away: slow.test is still being looked up'],
+          ['gone.test', 'away: no such name'],
         ]),
       );
       answer.resolve(['127.0.0.1']);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, describe, it } from 'node:test';
 import type { Tensor } from '../../src/core/inference.ts';
+import type { PemTexts } from '../../src/core/pem-files.ts';
 import { startTritonEngine, type TritonConfig, type TritonEngine } from '../../src/inference/triton.ts';
 import { makeCertificates } from '../support/certificates.ts';
 import { type TestContext, testContext } from '../support/context.ts';
@@ -277,7 +278,7 @@ describe('Triton engine over TLS', { skip }, () => {
     await pythonModel(directory.path, 'double', doubleConfig, doubleBody);
     const closed =
       /^the connection was closed at once: the server may want TLS \(grpcs:\/\/\) or a certificate that it trusts \(inference\.certFile\), or this is not its gRPC port$/;
-    const cases: readonly (readonly [url: string, tls: NonNullable<TritonConfig['client']>['tls'], reason: RegExp])[] = [
+    const cases: readonly (readonly [url: string, tls: PemTexts | undefined, reason: RegExp])[] = [
       [
         `grpcs://localhost:${server.port}`,
         { ca: otherCa, cert, key },
@@ -303,7 +304,7 @@ describe('Triton engine over TLS', { skip }, () => {
         {
           urls: [url],
           repository: directory.path,
-          ...(tls === undefined ? {} : { client: { tls } }),
+          ...(tls === undefined ? {} : { tls: async () => tls }),
           resolve: async () => ['127.0.0.1'],
         },
         ctx,

@@ -381,6 +381,7 @@ describe('triton check of a server that serves something else', { skip }, () => 
         .replace(/model_warmup[\s\S]*$/, ''),
     );
     await rename(join(served, 'person_embed/1'), join(served, 'person_embed/7'));
+    await change('person_embed', (config) => config.replace(/^version_policy .*$/m, ''));
     await writeFile(join(served, 'yolox_nano/1/model.onnx'), 'no network');
     await rm(join(served, 'yunet'), { recursive: true });
     await mkdir(join(served, 'face_other'));
@@ -399,7 +400,7 @@ describe('triton check of a server that serves something else', { skip }, () => 
       '  the server wants an input "images", which is not in config.pbtxt',
       'person_embed  7  differs  version 1 is not served; served are 7',
       'yolox_nano  1  not ready  version 1: UNAVAILABLE: Internal: InvalidProtobuf: .*Protobuf parsing failed',
-      'yunet  1  not served  put its folder into the server’s repository; sightline triton render writes one',
+      'yunet  1  not served  put its folder with version 1 into the server’s repository; sightline triton render writes one',
       'face_other  server only  warning: not loaded',
     ])
       assert.match(shown, row(words));

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { join, resolve } from 'node:path';
-import type { CommandIo, ProgramServices } from '../../src/cli/command.ts';
+import type { CommandIo, CommandServices } from '../../src/cli/command.ts';
 import { commands } from '../../src/cli/commands.ts';
 import { createControlClient } from '../../src/cli/control-client.ts';
 import { systemClock } from '../../src/core/clock.ts';
@@ -92,13 +92,13 @@ export interface CommandResult {
 /** A command in this process, with what `program.ts` gives it. */
 export async function runCommand(
   [name = '', ...args]: readonly string[],
-  some: Partial<ProgramServices>,
+  some: Partial<CommandServices>,
   io: Partial<CommandIo> = {},
 ): Promise<CommandResult> {
   const out: string[] = [];
   const said: string[] = [];
   const unexpected = () => Promise.reject(new Error('not part of this test'));
-  const services: ProgramServices = {
+  const services: CommandServices = {
     version: '0.0.0',
     check: unexpected,
     runDaemon: unexpected,

@@ -16,6 +16,8 @@ const execute = promisify(execFile);
 
 export interface ConversionWork {
   readonly heads: readonly string[];
+  /** Of the heads' input; absent: 128. */
+  readonly side?: number;
   readonly random: readonly (readonly string[])[];
   readonly conversions: readonly (readonly string[])[];
 }

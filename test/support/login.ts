@@ -1,6 +1,7 @@
 import { request } from 'node:http';
 import { request as secureRequest } from 'node:https';
 import type { Config } from '../../src/config/schema.ts';
+import type { Certificate } from '../../src/core/pem-files.ts';
 import { type BoundRoute, bindRoutes, routesOf } from '../../src/http/api/route.ts';
 import { type Accounts, startAccounts } from '../../src/http/auth/accounts.ts';
 import { createAuthPart, sayHowToSetUp } from '../../src/http/auth/start.ts';
@@ -129,7 +130,7 @@ export interface Door extends AsyncDisposable {
 export async function startDoor(
   directory: string,
   http: Partial<Pick<Config['http'], 'metrics' | 'trustedProxy'>> = {},
-  tls?: { readonly cert: string; readonly key: string },
+  tls?: Certificate,
 ): Promise<Door> {
   const stack = new AsyncDisposableStack();
   try {

@@ -243,6 +243,7 @@ export function inferenceConfig(repository: string): InferenceConfig {
     sharedMemory: false,
     queueTimeout: false,
     traceRatio: 0,
+    headers: {},
   };
 }
 

@@ -8,7 +8,7 @@ export const emptyStatus: StatusView = {
   configFile: 's.yaml',
   parts: [],
   cameras: [],
-  watchlist: { entries: 0, references: 0 },
+  watchlist: { entries: 0, references: 0, descriptions: 0 },
   alerts: { open: 0 },
   outbox: { waiting: 0, dead: 0 },
 };

@@ -162,6 +162,12 @@ export function statusOf(now: number) {
     parts: [
       { name: 'store', ready: true },
       { name: 'mqtt', ready: false, reason: 'connection to localhost:1883 refused' },
+      {
+        name: 'triton 10.0.0.8:8001',
+        ready: false,
+        needed: false,
+        reason: 'it is away: connect ECONNREFUSED 10.0.0.8:8001; other servers do its work',
+      },
       { name: 'camera yard', ready: false, reason: 'connection refused by 10.0.0.24:554' },
     ],
     cameras: cameraViews(now),

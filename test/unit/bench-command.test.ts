@@ -81,6 +81,7 @@ describe('sightline bench triton', () => {
       [['triton', 'a', '--batch', '1,,2'], /--batch {2}is not a whole number/],
       [['triton', 'a', '--concurrency', '0'], /--concurrency 0 is not a whole number from 1 to 1024/],
       [['triton', 'a', '--seconds', '0'], /--seconds 0 is not a number from 0.1 to 3600/],
+      [['triton', 'grpcs://a', '--cert', 'c.pem'], /--cert and --key go together/],
       [['triton', 'a', '--fps', '5'], /--fps is of --streams, which is missing/],
       [['triton', 'a', '--shape', 'images'], /--shape images is not INPUT=SIZES/],
       [['triton', 'a', '--shape', 'images=3x0'], /--shape images=3x0 is not INPUT=SIZES/],
@@ -134,6 +135,47 @@ describe('sightline bench triton', () => {
     assert.deepEqual([one?.heights.length, two?.heights.length], [2, 1], 'batch 2 was measured at one place only');
     assert.equal(one?.heights[0], one?.heights[1]);
     assert.ok(Number(two?.heights[0]) < Number(one?.heights[0]));
+  });
+});
+
+describe('a picture of a bench', () => {
+  const titles = (picture: string) => [...picture.matchAll(/font-weight="bold">([^<]*)</g)].map(([, title]) => title).slice(1);
+  const heights = (picture: string, chart: string) =>
+    [...(picture.split(chart)[1]?.split('</g>')[0] ?? '').matchAll(/<polyline points="([^"]*)"/g)].map(([, points = '']) =>
+      points.split(' ').map((point) => Number(point.split(',')[1])),
+    );
+
+  it('shows how much, how long, what was missed, and where the time goes', () => {
+    const streams = [{ ...streamPoint, server, latencyMs: { p50: 10, p95: 20, p99: 30 } }];
+    const picture = benchPicture({ ...report, streams });
+    assert.deepEqual(titles(picture), [
+      'rows a second',
+      'answer to a request, ms: median, dashed p99',
+      'in the server, mean ms: run, dashed queue',
+      'requests a second',
+      'answer to a stream, ms',
+      'in the server, mean ms of a request',
+    ]);
+    assert.match(picture, /a row: pixels FP32 \[3, 8, 8\]; 2 s for each point/);
+    const [[run = 0] = [], [queue = 0] = []] = heights(picture, 'in the server, mean ms of a request');
+    assert.ok(run < queue, 'of 12.75 ms and 1.5');
+    const [[offered = 0] = [], [inTime = 0] = [], [missed = 0] = []] = heights(picture, 'requests a second');
+    assert.ok(offered < inTime && inTime < missed);
+  });
+
+  it('leaves out what the server did where it keeps no statistics', () => {
+    const { server: _, ...without } = sweepPoint(1, 1);
+    assert.equal(titles(benchPicture({ ...report, sweep: [without], streams: [streamPoint] })).length, 4);
+  });
+
+  it('spreads values of which some are many times the others', () => {
+    const of = (concurrency: number, p50: number) => ({
+      ...sweepPoint(1, concurrency),
+      latencyMs: { p50, p95: p50, p99: p50 },
+    });
+    const picture = benchPicture({ ...report, sweep: [of(1, 1), of(2, 10), of(4, 100)], streams: [] });
+    const [[one = 0, ten = 0, hundred = 0] = []] = heights(picture, 'answer to a request');
+    assert.ok(Math.abs(one - ten - (ten - hundred)) < 0.2, `${one}, ${ten}, ${hundred}`);
   });
 });
 

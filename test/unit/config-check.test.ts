@@ -15,11 +15,12 @@ const models: Readonly<Record<string, ModelFacts>> = {
 
 function check(text: string, known = models, hasFile?: (source: string) => boolean) {
   const { config, issueAt } = configOf(text);
+  const { caFile } = config.inference;
   const result = checkConfig(config, {
     describeModel: (name) => known[name],
     modelNames: Object.keys(known),
     ...(hasFile === undefined ? {} : { hasFile }),
-    tritonFiles: ({ caFile }) => (caFile === undefined ? [] : [{ setting: 'caFile', says: `${caFile} cannot be read` }]),
+    tritonFiles: caFile === undefined ? [] : [{ setting: 'caFile', says: `${caFile}: there is no such file` }],
     issueAt,
   });
   const short = (issue: (typeof result.issues)[number]) => issueText(issue).replace('/etc/sightline/s.yaml:', '');
@@ -130,7 +131,7 @@ const refused: readonly { readonly name: string; readonly text: string; readonly
   {
     name: 'certificates of Triton that cannot be used',
     text: `inference: { engine: triton, url: "grpcs://triton", caFile: /ca.pem, certFile: /client.pem }\n${camera()}`,
-    issues: ['1:61 inference.caFile: /ca.pem cannot be read', '1:80 inference.certFile: needs inference.keyFile'],
+    issues: ['1:61 inference.caFile: /ca.pem: there is no such file', '1:80 inference.certFile: needs inference.keyFile'],
   },
   {
     name: 'sources that nothing reads',
@@ -265,6 +266,19 @@ test('what is lived with is warned of', () => {
     '1:1 cameras: there is no camera to watch; add one under cameras',
     '1:15 http.host: passwords and pictures cross the network of 0.0.0.0 in the clear; set http.tls, or put a proxy with HTTPS before 127.0.0.1',
     '2:8 lists: there is no watch list, so nobody can be enrolled to be alerted on; add one under lists',
+  ]);
+});
+
+test('of Triton’s addresses, those that can hardly be meant are warned of', () => {
+  const warnings = (url: string, more = '') =>
+    check(`inference: { engine: triton, url: ${url}${more} }\n${camera()}`).warnings.filter((line) => line.includes('.url'));
+  assert.deepEqual(warnings('[localhost:8000, "[::1]:8002", localhost, grpc://localhost:8001]'), [
+    "1:36 inference.url[0]: 8000 is Triton's port for HTTP unless it was told otherwise; for gRPC it is 8001",
+    "1:52 inference.url[1]: 8002 is Triton's port for metrics unless it was told otherwise; for gRPC it is 8001",
+    '1:77 inference.url[3]: is the same server as inference.url[2]',
+  ]);
+  assert.deepEqual(warnings('10.0.0.7', ', headers: { authorization: x }'), [
+    '1:35 inference.url[0]: pictures and the secrets in inference.headers cross the network of 10.0.0.7 in the clear; grpcs:// is TLS',
   ]);
 });
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { loadConfig } from '../../src/config/load.ts';
 import type { DetectorFigures, FaceFigures, StreamFigures } from '../../src/core/probe.ts';
+import { quantile } from '../../src/core/quantile.ts';
 import type { Detection, FrameMeta, Quality } from '../../src/core/types.ts';
 import type { CameraStats, StreamStats } from '../../src/gen/sightline/bridge/v1/bridge.ts';
 import { advisedFps, cameraYaml } from '../../src/probe/camera-yaml.ts';
@@ -9,7 +10,6 @@ import { createFaceTally, type FaceRules } from '../../src/probe/face-tally.ts';
 import { createFrameTally } from '../../src/probe/frame-tally.ts';
 import { createObservation } from '../../src/probe/observation.ts';
 import { withRemedy } from '../../src/probe/remedies.ts';
-import { quantile } from '../../src/probe/statistics.ts';
 import { judge } from '../../src/probe/verdict.ts';
 
 const rules: FaceRules = {

@@ -10,7 +10,7 @@ import { parseTextFormat } from '../../src/inference/text-format.ts';
 const hardware = (name: HardwareClass, instances = 1) => ({ hardware: name, instances, engineCache: '/var/cache/engines' });
 
 function described(source: string): ModelDescription {
-  const config = parseModelConfig(source, 'config.pbtxt', 'triton');
+  const { versions: _, ...config } = parseModelConfig(source, 'config.pbtxt', 'triton');
   return { ...config, name: config.name ?? 'm', version: '1' };
 }
 
@@ -53,6 +53,7 @@ describe('a description for hardware', () => {
 
   it('adds nothing that the file states already', () => {
     const own = `${detector}
+version_policy { latest { num_versions: 2 } }
 instance_group [ { count: 3 kind: KIND_CPU } ]
 dynamic_batching { max_queue_delay_microseconds: 2000 }
 optimization { graph { level: 1 } }
@@ -74,6 +75,11 @@ parameters { key: "session.intra_op.allow_spinning" value: { string_value: "1" }
     assert.deepEqual(samples('gpu'), ['1', '[ 3, 544, 960 ]', '8', '[ 3, 544, 960 ]']);
   });
 
+  it('serves the version that it was written for, whatever is put beside it', () => {
+    const text = planConfig({ ...described(detector), version: '7' }, detector, 'f', hardware('gpu'));
+    assert.deepEqual(parseModelConfig(text, 'f', 'triton').versions, [7]);
+  });
+
   it('leaves the warm-up out where a shape cannot be told', () => {
     const text =
       'max_batch_size: 0\ninput { name: "in" data_type: TYPE_FP32 dims: -1 }\noutput { name: "out" data_type: TYPE_FP32 dims: 4 }';
@@ -81,6 +87,7 @@ parameters { key: "session.intra_op.allow_spinning" value: { string_value: "1" }
       'max_batch_size',
       'input',
       'output',
+      'version_policy',
       'instance_group',
     ]);
   });

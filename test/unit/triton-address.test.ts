@@ -11,7 +11,19 @@ describe('addresses of Triton servers', () => {
     assert.deepEqual(parseTritonUrl('grpcs://[fd00::7]:443'), { host: 'fd00::7', port: 443, tls: true });
   });
 
-  for (const text of ['', 'http://triton:8000', 'triton:0', 'triton:99999', '::1', '[triton]:1', 'a b', 'triton:8001/v2'])
+  for (const text of [
+    '',
+    'http://triton:8000',
+    'triton:0',
+    'triton:99999',
+    '::1',
+    '[triton]:1',
+    'a b',
+    'triton:8001/v2',
+    '8001',
+    '10.0.7',
+    '10.0.0.256:8001',
+  ])
     it(`refuse "${text}"`, () => assert.throws(() => parseTritonUrl(text), { code: 'config.invalid' }));
 
   it('show no password that does not belong there', () => {

@@ -17,6 +17,11 @@ import re
 import sys
 from pathlib import Path
 
+from packages import missing
+
+if (absent := missing()) is not None:
+    sys.exit(f"convert.py: {absent}")
+
 from description import BATCHES, LOOKS, THRESHOLDS
 from detectors import convert_detector
 from embedders import convert_text, convert_visual
@@ -25,6 +30,9 @@ from network import load
 from pictures import read_pictures
 from refusal import Refused
 from result import converted_from, write
+
+
+CHECKPOINTS = (".pt", ".pth", ".safetensors")
 
 
 def main() -> None:
@@ -46,7 +54,7 @@ def convert(options: argparse.Namespace) -> list[str]:
     source = Path(options.source)
     if not source.is_file():
         raise Refused(f"{source} is no file")
-    if source.suffix in (".pt", ".pth"):
+    if source.suffix in CHECKPOINTS:
         from torch_source import from_checkpoint
 
         model, reference = from_checkpoint(source, options)
@@ -60,7 +68,7 @@ def convert(options: argparse.Namespace) -> list[str]:
 
 def parse(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="convert.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("source", help="the network: .onnx, or a checkpoint of PyTorch (.pt, .pth)")
+    parser.add_argument("source", help="the network: .onnx, or a checkpoint of PyTorch (.pt, .pth; .safetensors for CLIP)")
     parser.add_argument("--as", dest="name", required=True, metavar="MODEL", help="name of the model and of its folder")
     parser.add_argument("--repository", required=True, metavar="DIR", help="the model repository to write to")
     parser.add_argument("--pictures", nargs="+", metavar="PATH", help="photos or folders of photos for the accuracy gate; they must show what the network finds")
@@ -68,8 +76,8 @@ def parse(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--labels", metavar="FILE", help="a class name per line; must agree with the class map that the network itself has")
     parser.add_argument("--precision", default="fp32", choices=sorted(LIMITS), help="fp16: weights and arithmetic of 16 bits, for GPUs; inputs and outputs keep their types")
     parser.add_argument("--size", type=size, metavar="WIDTHxHEIGHT", help="fixes the input to this size; default: as the network declares it, free for CenterFace")
-    parser.add_argument("--max-batch", type=int, metavar="N", help=f"most pictures of one run; default {BATCHES['clip_visual']} for clip_visual, 8 for others")
-    parser.add_argument("--score-threshold", type=float, metavar="X", help=f"default by kind: {', '.join(f'{k} {v}' for k, v in THRESHOLDS.items())}")
+    parser.add_argument("--max-batch", type=batch, metavar="N", help=f"most pictures of one run; default {BATCHES['clip_visual']} for clip_visual, 8 for others")
+    parser.add_argument("--score-threshold", type=share, metavar="X", help=f"default by kind: {', '.join(f'{k} {v}' for k, v in THRESHOLDS.items())}")
     parser.add_argument("--anchors", metavar="W,H,...", help="yolov7 before decoding, where they are not those of yolov7 or of w6: yolov7-tiny and YOLOv5 need them")
     parser.add_argument("--space", metavar="NAME", help="embedding space of a CLIP side: the same name for both sides, another for other weights")
     parser.add_argument("--space-version", default="1", metavar="TEXT", help="default 1")
@@ -88,6 +96,18 @@ def parse(words: list[str]) -> argparse.Namespace:
     if options.anchors is not None and not re.fullmatch(r"[\d.\s]+(,[\d.\s]+)*", options.anchors):
         parser.error(f'--anchors "{options.anchors}": allowed are numbers, separated by commas')
     return options
+
+
+def batch(text: str) -> int:
+    if not re.fullmatch(r"[1-9]\d{0,3}", text):
+        raise argparse.ArgumentTypeError(f'"{text}": allowed is a whole number from 1 to 9999')
+    return int(text)
+
+
+def share(text: str) -> float:
+    if not re.fullmatch(r"0?\.\d+|[01](\.0*)?", text):
+        raise argparse.ArgumentTypeError(f'"{text}": allowed is a number from 0 to 1')
+    return float(text)
 
 
 def size(text: str) -> tuple[int, int]:

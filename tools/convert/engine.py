@@ -1,19 +1,23 @@
 """Builds a TensorRT engine from a converted model, inside NVIDIA's TensorRT container of the release that your Triton has:
 
-  docker run --rm --gpus all -v DIR:/models -v SIGHTLINE/tools/convert:/convert IMAGE python3 /convert/engine.py /models/yolov8s
+  docker run --rm --gpus all -v DIR:/models -v SIGHTLINE/tools/convert:/convert IMAGE \\
+    sh -c 'pip install onnxruntime polygraphy && python3 /convert/engine.py /models/yolov8s'
 
-UNPROVEN: written from NVIDIA's documentation of trtexec and Polygraphy; there was no GPU to run it on.
+UNPROVEN: there was no GPU to run it on. Polygraphy's arguments were tried without one, those of trtexec are NVIDIA's documentation.
 
-It takes DIR/MODEL as convert.py wrote it and writes DIR/MODEL/engines/KEY/model.plan, where KEY names GPU and TensorRT version: an engine
-serves no other. It refuses one whose answers differ from those of the ONNX file, and never touches the ONNX file or config.pbtxt; a Triton of
-that GPU is given a folder of its own with the plan and `backend: "tensorrt"`.
+It takes DIR/MODEL as convert.py wrote it and writes DIR/MODEL/engines/KEY/MODEL, where KEY names GPU and TensorRT version: an engine serves no
+other. That folder is a model for a Triton with that GPU (`backend: "tensorrt"`, the same contract): copy it into its repository. Precision is
+that of the ONNX file, as TensorRT 11 has it: convert with --precision fp16 for 16 bits. An engine whose answers differ from those of the
+ONNX file in ONNX Runtime is refused; DIR/MODEL itself is never touched.
 """
 
 import argparse
 import json
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 
@@ -23,31 +27,56 @@ def main() -> None:
     parser.add_argument("--opt-batch", type=int, default=8, help="batch that the engine is fastest at (default 8)")
     parser.add_argument("--size", default="640x480", metavar="WIDTHxHEIGHT", help="most used size, where the input's is free (default 640x480)")
     parser.add_argument("--most-size", default="1280x960", metavar="WIDTHxHEIGHT", help="largest size, likewise (default 1280x960)")
-    parser.add_argument("--fp32", action="store_true", help="no arithmetic of 16 bits")
     parser.add_argument("--tolerance", type=float, default=0.02, help="most difference of an output, relative and absolute (default 0.02)")
     options = parser.parse_args()
-    config = (options.model / "config.pbtxt").read_text()
+    model = options.model.resolve()
+    for needed in (model / "config.pbtxt", model / "1/model.onnx"):
+        if not needed.is_file():
+            sys.exit(f"engine.py: {needed} is no file; wanted is the folder of a model as convert.py writes it")
+    config = (model / "config.pbtxt").read_text()
     most = int(found(r"^max_batch_size:\s*(\d+)", config, "max_batch_size"))
     name, dims = first_input(config)
-    onnx_file = options.model / "1/model.onnx"
-    key = f"{slug(gpu())}-trt{tensorrt_version()}"
-    folder = options.model / "engines" / key
-    folder.mkdir(parents=True, exist_ok=True)
-    fresh = folder / "model.plan.new"
-    profile = profiles(name, dims, most, min(options.opt_batch, max(1, most)), size(options.size), size(options.most_size))
-    precision = [] if options.fp32 else ["--fp16"]
-    # Inputs and outputs keep the types of the contract.
-    run(["trtexec", f"--onnx={onnx_file}", f"--saveEngine={fresh}", *precision, *profile, "--skipInference"])
-    tolerance = str(options.tolerance)
-    shape = f"{name}:[{','.join(map(str, shapes(dims, most, 1, size(options.size))))}]"
-    run([
-        "polygraphy", "run", str(onnx_file), "--onnxrt", "--trt", "--load-engine", str(fresh), "--input-shapes", shape,
-        "--atol", tolerance, "--rtol", tolerance,
-    ])
-    fresh.rename(folder / "model.plan")
-    record = {"gpu": gpu(), "tensorrt": tensorrt_version(), "profile": profile, "tolerance": options.tolerance}
-    (folder / "engine.json").write_text(json.dumps(record, indent=1) + "\n")
-    print(f"wrote {folder}/model.plan")
+    usual, largest = size(options.size), size(options.most_size)
+    profile = profiles(name, dims, most, max(1, min(options.opt_batch, most)), usual, largest)
+    on, version = gpu(), tensorrt_version()
+    target = model / "engines" / f"{slug(on)}-trt{version}" / model.name
+    with tempfile.TemporaryDirectory() as folder:
+        plan, answers = Path(folder, "model.plan"), Path(folder, "answers.json")
+        # Strongly typed: the types of the file decide, and inputs and outputs keep those of the contract. TensorRT 11 knows no other way.
+        run(["trtexec", f"--onnx={model / '1/model.onnx'}", f"--saveEngine={plan}", "--stronglyTyped", *profile, "--skipInference"])
+        shape = f"{name}:[{','.join(map(str, shapes(dims, most, 1, usual)))}]"
+        seen = ["--input-shapes", shape, "--val-range", f"{name}:{values(config)}"]
+        run(["polygraphy", "run", str(model / "1/model.onnx"), "--onnxrt", *seen, "--save-inputs", f"{folder}/inputs.json", "--save-outputs", str(answers)])
+        limits = ["--atol", str(options.tolerance), "--rtol", str(options.tolerance)]
+        run(["polygraphy", "run", str(plan), "--model-type", "engine", "--trt", "--load-inputs", f"{folder}/inputs.json", "--load-outputs", str(answers), *limits])
+        record = {"gpu": on, "tensorrt": version, "profile": profile, "tolerance": options.tolerance}
+        put(target, model, plan, served(config), record)
+    print(f"wrote {target}, a model for a Triton with this GPU and TensorRT {version}")
+
+
+def served(config: str) -> str:
+    """The same contract for Triton's tensorrt backend; what is said to the onnxruntime backend alone is left out."""
+    found(r'^backend: "(onnxruntime)"$', config, 'backend "onnxruntime"')
+    return re.sub(r'^backend: "onnxruntime"$', 'backend: "tensorrt"', config, flags=re.MULTILINE)
+
+
+def put(target: Path, model: Path, plan: Path, config: str, record: dict) -> None:
+    """config.pbtxt last: without it a folder is no model."""
+    (target / "1").mkdir(parents=True, exist_ok=True)
+    shutil.move(plan, target / "1/model.plan")
+    (target / "engine.json").write_text(json.dumps(record, indent=1) + "\n")
+    if (model / "labels.txt").is_file():
+        shutil.copyfile(model / "labels.txt", target / "labels.txt")
+    (target / "config.pbtxt").write_text(config)
+
+
+def values(config: str) -> str:
+    """The range of values that the input has in use, for tensors of random ones."""
+    if re.search(r"^input .*TYPE_INT", config, re.MULTILINE):
+        return "[1,49406]"
+    if '"mean"' in config:
+        return "[-2,2]"
+    return "[0,255]" if re.search(r'key: "scale" value: { string_value: "1" }', config) else "[0,1]"
 
 
 def profiles(name: str, dims: list[int], most: int, usual: int, opt: tuple[int, int], largest: tuple[int, int]) -> list[str]:
@@ -95,8 +124,10 @@ def gpu() -> str:
 
 
 def tensorrt_version() -> str:
-    import tensorrt
-
+    try:
+        import tensorrt
+    except ModuleNotFoundError:
+        sys.exit("engine.py: no package tensorrt here; run this inside NVIDIA's TensorRT container")
     return tensorrt.__version__
 
 

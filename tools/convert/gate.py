@@ -82,7 +82,7 @@ def compare_boxes(verdict: Verdict, picture: str, reported: Boxes, candidates: B
         if len(same) == 0:
             verdict.breach(f"{label} has no partner")
             continue
-        overlaps = ious(reported.corners[index], candidates.corners[same])
+        overlaps = ious(_seen(reported.corners[index]), _seen(candidates.corners[same]))
         # The partner is the nearest in units of the limits: a neighbouring cell may overlap as well and score otherwise.
         differences = np.abs(candidates.scores[same] - reported.scores[index])
         partner = int(np.maximum((1 - overlaps) / (1 - verdict.limits.iou), differences / verdict.limits.score).argmin())
@@ -94,6 +94,11 @@ def compare_boxes(verdict: Verdict, picture: str, reported: Boxes, candidates: B
             verdict.breach(f"{label} differs from its partner's by {score:.4f}; at most {verdict.limits.score} is allowed")
         if reported.points is not None and candidates.points is not None:
             _compare_points(verdict, label, reported, candidates, index, int(same[partner]))
+
+
+def _seen(corners: np.ndarray) -> np.ndarray:
+    """With half a pixel on each side: boxes without area overlap nothing, themselves neither."""
+    return corners + np.array([-0.5, -0.5, 0.5, 0.5])
 
 
 def _compare_points(verdict, label, reported, candidates, index, partner):

@@ -19,11 +19,19 @@ def read_pictures(paths: list[str]) -> list[tuple[str, Image.Image]]:
             raise Refused(f"--pictures: {path} does not exist")
         files += sorted(f for f in path.rglob("*") if f.suffix.lower() in SUFFIXES) if path.is_dir() else [path]
     if len(files) < LEAST:
-        raise Refused(f"--pictures: {len(files)} pictures in {', '.join(paths)}; at least {LEAST} are wanted ({', '.join(SUFFIXES)})")
+        there = f"{len(files)} pictures in {', '.join(paths)}" if paths else "is missing"
+        raise Refused(f"--pictures: {there}; at least {LEAST} are wanted ({', '.join(SUFFIXES)})")
     # Evenly from all of them: neighbours in a folder are often one scene.
     step = max(1, len(files) / MOST)
     chosen = [files[int(index * step)] for index in range(min(MOST, len(files)))]
-    return [(file.name, ImageOps.exif_transpose(Image.open(file)).convert("RGB")) for file in chosen]
+    return [(file.name, _read(file)) for file in chosen]
+
+
+def _read(file: Path) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(Image.open(file)).convert("RGB")
+    except (OSError, Image.DecompressionBombError) as problem:  # what Pillow raises for broken files is an OSError
+        raise Refused(f"--pictures: {file} cannot be read: {problem}") from problem
 
 
 def planes(picture: Image.Image, size: tuple[int, int], look: dict[str, str]) -> np.ndarray:

@@ -10,12 +10,18 @@ import argparse
 import sys
 from pathlib import Path
 
+from packages import missing
+
+if (absent := missing()) is not None:
+    sys.exit(f"random_clip.py: {absent}")
+
 import numpy as np
 from clip_network import ARCHITECTURES, LENGTH, random_weights, text_network, visual_network
 from description import BATCHES, LOOKS
 from embedders import END
 from gate import LIMITS, Verdict, compare_vectors
 from network import Running, halved, rounding
+from refusal import Refused
 from result import Result, write
 
 
@@ -60,4 +66,7 @@ def noise(options) -> list[dict[str, np.ndarray]]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except Refused as problem:
+        sys.exit(f"random_clip.py: {problem}")

@@ -5,12 +5,14 @@ Opening a checkpoint of YOLO runs code that is in it, and needs the classes of t
 
 import io
 import sys
+import zipfile
 from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
 import onnx
 from clip_network import text_network, visual_network
+from packages import missing
 from refusal import Refused
 
 OPSET = 17
@@ -33,11 +35,11 @@ class TorchReference:
 
 def from_checkpoint(path: Path, options: Namespace) -> tuple[onnx.ModelProto, TorchReference]:
     """Raises `Refused`."""
-    try:
-        import torch  # noqa: F401
-    except ModuleNotFoundError as problem:
-        raise Refused("checkpoints of PyTorch want more packages: pip install -r tools/convert/requirements-torch.txt") from problem
-    if options.kind in ("clip_visual", "clip_text"):
+    clip = options.kind in ("clip_visual", "clip_text")
+    absent = missing(("torch", "open_clip") if clip else ("torch",), "requirements-torch.txt")
+    if absent is not None:
+        raise Refused(f"checkpoints of PyTorch want more packages. {absent}")
+    if clip:
         return _clip(path, options)
     return _yolo(path, options)
 
@@ -48,9 +50,11 @@ def _clip(path: Path, options: Namespace):
     import open_clip
 
     try:
-        model = open_clip.create_model(options.clip, pretrained=str(path), device="cpu", precision="fp32").eval()
+        model = open_clip.create_model(options.clip, pretrained=str(path), device="cpu", precision="fp32", weights_only=not _is_script(path)).eval()
     except (RuntimeError, AssertionError) as problem:  # names or shapes of the weights differ
-        raise Refused(f"{path} does not fit the architecture {options.clip}: {str(problem).splitlines()[0]}") from problem
+        raise Refused(f"{path} does not fit the architecture {options.clip}: {_brief(problem)}") from problem
+    except Exception as problem:  # unpickling raises whatever the bytes make it
+        raise Refused(f"{path} is no checkpoint that open_clip reads: {_brief(problem)}") from problem
     if model.visual.__class__.__name__ != "VisionTransformer" or model.visual.attn_pool is not None:
         raise Refused(f"{options.clip} is no plain vision transformer; allowed are ViT-B-32, ViT-B-16, ViT-L-14 and their like")
     weights = {name: value.float().numpy() for name, value in model.state_dict().items()}
@@ -73,11 +77,15 @@ def _yolo(path: Path, options: Namespace):
         checkpoint = torch.load(path, map_location="cpu", weights_only=False)
     except (ModuleNotFoundError, AttributeError) as problem:
         raise Refused(f"{path} holds classes that are not here ({problem}): give --upstream DIR, a checkout of the project that trained it") from problem
+    except Exception as problem:  # unpickling raises whatever the bytes make it
+        raise Refused(f"{path} is no checkpoint of PyTorch: {_brief(problem)}") from problem
     model = checkpoint
     if isinstance(checkpoint, dict):
         model = checkpoint.get("ema") or checkpoint.get("model")
     if not isinstance(model, torch.nn.Module):
-        raise Refused(f"{path} holds no network, only {type(model).__name__}: export it to ONNX with the project that trained it")
+        raise Refused(
+            f"{path} holds no network, only {_held(checkpoint)}: a CLIP wants --kind and --clip; export others to ONNX with the project that trained them"
+        )
     model = model.float().eval()
 
     class Main(torch.nn.Module):
@@ -108,6 +116,25 @@ def _yolo(path: Path, options: Namespace):
     return network, TorchReference(lambda images: [whole(images)], ["output"])
 
 
+def _is_script(path: Path) -> bool:
+    """Whether it is an archive of TorchScript, as OpenAI's own files are: PyTorch does not open those as weights alone."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())
+
+
+def _brief(problem: Exception) -> str:
+    words = " ".join(str(problem).split()) or type(problem).__name__
+    return words if len(words) <= 300 else f"{words[:300]}…"
+
+
+def _held(checkpoint) -> str:
+    if isinstance(checkpoint, dict):
+        return f"a dictionary with {', '.join(map(str, list(checkpoint)[:4]))}"
+    return type(checkpoint).__name__
+
+
 def main_output(answer):
     """The boxes of a head in evaluation: the tensor itself, or the first beside the maps that training wants. Checkpoints of YOLOv9 with
     an auxiliary branch give its boxes first and those of the main branch second."""
@@ -121,4 +148,4 @@ def main_output(answer):
     pair = isinstance(first, (list, tuple)) and len(first) == 2 and all(isinstance(one, torch.Tensor) for one in first)
     if pair and first[0].shape == first[1].shape:
         return first[1]
-    raise Refused(f"the network answers with {type(answer).__name__} of {type(first).__name__}; wanted is one tensor of boxes: export it to ONNX with its own project")
+    raise Refused(f"the network answers with {type(answer).__name__} of {type(first).__name__}; wanted is one tensor of boxes (there is no kind for masks): export it to ONNX with its own project")

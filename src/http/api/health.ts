@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { may, maySee, type Principal } from '../../core/access.ts';
-import type { PartState } from '../../core/control.ts';
+import { isReady, type PartState } from '../../core/control.ts';
 import { camerasFor } from './cameras.ts';
 import { type Answer, json, type Route } from './route.ts';
 import { partView, reloadView, statusView } from './schemas.ts';
@@ -27,8 +27,8 @@ export const healthRoutes: readonly Route<ApiServices>[] = [
     group,
     says: 'Whether the daemon is ready. Which part is not, and why, is told to those who may read the health or the metrics.',
     answers: {
-      200: { says: 'All are.', json: z.strictObject({ ready: z.boolean(), parts: z.array(partView) }) },
-      503: { says: 'Not all are.', json: z.strictObject({ ready: z.boolean(), parts: z.array(partView) }) },
+      200: { says: 'All that is needed are.', json: z.strictObject({ ready: z.boolean(), parts: z.array(partView) }) },
+      503: { says: 'Not all that is needed are.', json: z.strictObject({ ready: z.boolean(), parts: z.array(partView) }) },
     },
     handle: async ({ principal, raw }, services) => {
       const reads = (principal !== undefined && may(principal, 'health.read')) || (await services.mayReadMetrics(raw));
@@ -123,6 +123,6 @@ function mayKnow({ name }: Pick<PartState, 'name'>, principal: Principal | undef
 
 /** Ready is the whole daemon, whatever of it is told. */
 function readiness(parts: readonly PartState[], isTold: (part: PartState) => boolean): Answer {
-  const ready = parts.every((part) => part.ready);
+  const ready = isReady(parts);
   return json({ ready, parts: parts.filter(isTold) }, ready ? 200 : 503);
 }

@@ -236,7 +236,15 @@ export const clipIndex = z.strictObject({
 });
 
 export const partView = z
-  .strictObject({ name: z.string(), ready: z.boolean(), reason: z.string().optional() })
+  .strictObject({
+    name: z.string(),
+    ready: z.boolean(),
+    reason: z.string().optional(),
+    needed: z
+      .literal(false)
+      .optional()
+      .describe('Of what is not ready while others do its work: a problem, and the daemon is ready without it.'),
+  })
   .meta({ id: 'Part' });
 
 export const reloadView = z

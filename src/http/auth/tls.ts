@@ -1,5 +1,6 @@
 import type { Config } from '../../config/schema.ts';
-import { type Certificate, readCertificate, readSettingFile, refuseFile } from '../../core/setting-files.ts';
+import { type Certificate, readCertificate } from '../../core/pem-files.ts';
+import { readSettingFile, refuseFile } from '../../core/setting-files.ts';
 
 /** Files that the HTTP server is secured with. Errors are `config.invalid` and name setting and file. */
 

@@ -52,7 +52,8 @@ function word(kind, text) {
 /** What helps, by the name of the part. @type {Readonly<Record<string, string>>} */
 const remedies = {
   camera: 'See its line under Cameras; check its address, login, cable and power. It comes back by itself.',
-  triton: 'See whether the server runs, its log and inference.url. It is asked again all the time; crops wait for it.',
+  triton:
+    'See whether the server runs, its log and inference.url. It is asked again all the time; without another server crops wait for it.',
   mqtt: 'Check that the broker runs and mqtt.url and its password are right. Alerts wait in the outbox meanwhile.',
   models: 'See “sightline models” for what is missing and how to get it.',
   store: 'Check that the disk of the data directory has space and is writable.',
@@ -61,6 +62,11 @@ const remedies = {
   media: 'Live pictures and streams are away; alerts go on. It is started again by itself.',
   workers: 'The worker is started again by itself; the log says why it ended.',
 };
+
+/** Of a part that is not ready: whether nothing else does its work. @param {PartState} part */
+function isNeeded({ needed }) {
+  return needed !== false;
+}
 
 /** @param {PartState} part */
 function remedy({ name }) {
@@ -182,11 +188,13 @@ start(async () => {
       status.outbox.dead > 0 ? `${counted(status.outbox.dead, 'alert')} refused by an output` : '',
     ].filter((text) => text !== '');
     const text = troubles.length === 0 ? 'Everything works' : capital(troubles.join(', '));
-    if (text !== said) fill(verdict, word(troubles.length === 0 ? 'good' : failing.length > 0 ? 'bad' : 'warn', text));
+    if (text !== said) fill(verdict, word(troubles.length === 0 ? 'good' : failing.some(isNeeded) ? 'bad' : 'warn', text));
     said = text;
     say(asOf, `as of ${moment(now, now)}`);
     parts.element.hidden = failing.length === 0;
-    parts.rows(failing.map((part) => [word('bad', part.name), part.reason ?? 'starting', remedy(part) ?? '']));
+    parts.rows(
+      failing.map((part) => [word(isNeeded(part) ? 'bad' : 'warn', part.name), part.reason ?? 'starting', remedy(part) ?? '']),
+    );
     fill(
       cells,
       cell('Engine', status.engine),

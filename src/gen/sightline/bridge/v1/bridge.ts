@@ -402,6 +402,13 @@ export interface InferenceConfig {
   queueTimeout: boolean;
   /** share of looks whose requests carry a trace id */
   traceRatio: number;
+  /** sent with every request to Triton servers; secrets */
+  headers: { [key: string]: string };
+}
+
+export interface InferenceConfig_HeadersEntry {
+  key: string;
+  value: string;
 }
 
 /** What the daemon knows of a track: drawn on annotated video, and the crop policy relaxes once it is decided. */
@@ -3957,6 +3964,7 @@ function createBaseInferenceConfig(): InferenceConfig {
     sharedMemory: false,
     queueTimeout: false,
     traceRatio: 0,
+    headers: {},
   };
 }
 
@@ -3998,6 +4006,9 @@ export const InferenceConfig: MessageFns<InferenceConfig> = {
     if (message.traceRatio !== 0) {
       writer.uint32(97).double(message.traceRatio);
     }
+    globalThis.Object.entries(message.headers).forEach(([key, value]: [string, string]) => {
+      InferenceConfig_HeadersEntry.encode({ key: key as any, value }, writer.uint32(106).fork()).join();
+    });
     return writer;
   },
 
@@ -4110,6 +4121,17 @@ export const InferenceConfig: MessageFns<InferenceConfig> = {
             message.traceRatio = reader.double();
             continue;
           }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            const entry13 = InferenceConfig_HeadersEntry.decode(reader, reader.uint32());
+            if (entry13.value !== undefined) {
+              message.headers[entry13.key] = entry13.value;
+            }
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4139,6 +4161,82 @@ export const InferenceConfig: MessageFns<InferenceConfig> = {
     message.sharedMemory = object.sharedMemory ?? false;
     message.queueTimeout = object.queueTimeout ?? false;
     message.traceRatio = object.traceRatio ?? 0;
+    message.headers = (globalThis.Object.entries(object.headers ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    return message;
+  },
+};
+
+function createBaseInferenceConfig_HeadersEntry(): InferenceConfig_HeadersEntry {
+  return { key: "", value: "" };
+}
+
+export const InferenceConfig_HeadersEntry: MessageFns<InferenceConfig_HeadersEntry> = {
+  encode(message: InferenceConfig_HeadersEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): InferenceConfig_HeadersEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseInferenceConfig_HeadersEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<InferenceConfig_HeadersEntry>): InferenceConfig_HeadersEntry {
+    return InferenceConfig_HeadersEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<InferenceConfig_HeadersEntry>): InferenceConfig_HeadersEntry {
+    const message = createBaseInferenceConfig_HeadersEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
     return message;
   },
 };

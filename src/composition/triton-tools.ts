@@ -1,0 +1,34 @@
+import { modelsInUse } from '../config/check-inference.ts';
+import { loadConfigFile } from '../config/load.ts';
+import type { ConfiguredTriton, TritonTools } from '../core/triton-tools.ts';
+import { renderRepository } from '../inference/render.ts';
+import { checkTriton } from '../inference/triton-check.ts';
+
+/** What `sightline triton` asks for. `config` is read when it is asked what it says. */
+export function createTritonTools(
+  where: { readonly repository: string; readonly config?: string },
+  env: Readonly<Record<string, string | undefined>>,
+): TritonTools {
+  const { repository, config } = where;
+  return {
+    repository,
+    ...(config === undefined ? {} : { configured: () => configured(config, env) }),
+    check: checkTriton,
+    render: renderRepository,
+  };
+}
+
+function configured(file: string, env: Readonly<Record<string, string | undefined>>): ConfiguredTriton {
+  const { config } = loadConfigFile(file, env);
+  const { url: urls, caFile, certFile, keyFile, headers } = config.inference;
+  return {
+    urls,
+    tls: {
+      ...(caFile === undefined ? {} : { ca: caFile }),
+      ...(certFile === undefined ? {} : { cert: certFile }),
+      ...(keyFile === undefined ? {} : { key: keyFile }),
+    },
+    headers,
+    models: modelsInUse(config),
+  };
+}
