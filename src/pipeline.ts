@@ -30,8 +30,8 @@ export interface Stages {
   /** Called after every batch; `error` when it failed as a whole, and only it is lost. */
   batchDone(error?: unknown): void;
   readonly now: { mono(): number };
-  /** Crops of one batch at most. */
-  readonly batchSize: number;
+  /** Crops of the next batch at most. */
+  batchSize(): number;
 }
 
 export function seeFrame(stages: Stages, frame: FrameMeta): void {
@@ -43,7 +43,7 @@ export function seeFrame(stages: Stages, frame: FrameMeta): void {
 
 /** Runs until `waiting` is closed and empty. */
 export async function recognise(stages: Stages, signal: AbortSignal): Promise<void> {
-  for await (const batch of stages.waiting.batches(stages.batchSize)) {
+  for await (const batch of stages.waiting.batches(() => stages.batchSize())) {
     try {
       await recogniseBatch(stages, batch, signal);
     } catch (error) {

@@ -1,6 +1,6 @@
 import {
   type ClipTruth,
-  cutBody,
+  cutLaterHalf,
   enrollable,
   type Gallery,
   listedVisits,
@@ -113,9 +113,7 @@ export async function measureScenes({ scenarios: wanted, clips, progress }: Scen
   const visit = visits?.persons.find(({ id }) => id === 'visitor_1');
   if (wanted.includes('D') && visits !== undefined && visit !== undefined) {
     await using folder = await temporaryDirectory();
-    const pictures = [0.5, 0.65, 0.8].map((part) =>
-      cutBody(visits, visit.id, Math.floor(visit.from + part * (visit.to - visit.from)), folder.path),
-    );
+    const pictures = cutLaterHalf(visits, visit, folder.path);
     const scene = await playScene({
       gallery: { watch: [], bodies: { [visit.id]: pictures } },
       cameras: { clip: visits.path },

@@ -65,7 +65,7 @@ export async function startOurs({ cameras, more = {} }: OursOptions): Promise<Ou
   };
 }
 
-function samplesOf(text: string): Samples {
+export function samplesOf(text: string): Samples {
   const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
   return {
     sum: (name, labels = {}) => {

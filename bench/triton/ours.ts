@@ -47,8 +47,10 @@ function pattern(count: number): Float32Array {
   return values;
 }
 
-function inputOf({ input, shape }: Target): Tensor {
-  const values = pattern(shape.reduce((product, size) => product * size, 1));
+function inputOf({ input, shape, datatype = 'FP32' }: Target): Tensor {
+  const count = shape.reduce((product, size) => product * size, 1);
+  if (datatype === 'UINT8') return { name: input, datatype, shape: [1, ...shape], data: tensorMemory(count).fill(128) };
+  const values = pattern(count);
   const bytes = tensorMemory(values.byteLength);
   const data = new Float32Array(bytes.buffer, bytes.byteOffset, values.length);
   data.set(values);

@@ -11,6 +11,8 @@ export interface Target {
   readonly output: string;
   /** Of one row. */
   readonly shape: readonly number[];
+  /** Of the input; FP32 when absent, and for the peer. */
+  readonly datatype?: 'FP32' | 'UINT8';
 }
 
 /** One request after another; the tensor is filled anew for each. */
@@ -91,6 +93,7 @@ export function sharedNow(): number {
 }
 
 export interface Side extends AsyncDisposable {
+  readonly pid: number;
   turn(ask: Omit<TurnAsk, 'do'>): Promise<TurnAnswer>;
   flight(ask: Omit<FlightAsk, 'do'>): Promise<FlightAnswer>;
   overload(ask: Omit<OverloadAsk, 'do'>): Promise<OverloadAnswer>;
@@ -109,6 +112,7 @@ export function startSide(program: string, args: readonly string[], env: Readonl
     return JSON.parse(value);
   };
   return {
+    pid: child.pid ?? 0,
     turn: (question) => ask({ do: 'turn', ...question }),
     flight: (question) => ask({ do: 'flight', ...question }),
     overload: (question) => ask({ do: 'overload', ...question }),

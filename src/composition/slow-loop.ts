@@ -21,8 +21,15 @@ const tracksWaiting = 512;
 const tryAgainMs = 250;
 /** The deadline of an embedding is 2 s, a search takes milliseconds; what takes this long hangs. */
 const hangsAfterMs = 30_000;
+/** Half of the deadline: a batch that takes longer is made of fewer crops, or a slow network would be too late for all of them. */
+const batchWithinMs = 1000;
+/** While nothing is known of the network's pace. */
+const firstBatch = 4;
 
-export function startSlowLoop(parts: Omit<Stages, 'waiting' | 'now' | 'batchDone'>, ctx: Context): SlowLoop {
+export function startSlowLoop(
+  { batchSize, ...parts }: Omit<Stages, 'waiting' | 'now' | 'batchDone' | 'batchSize'> & { readonly batchSize: number },
+  ctx: Context,
+): SlowLoop {
   const dropped = ctx.metrics.counter('sightline_candidates_dropped_total', 'Crops that were not embedded', ['reason']);
   const depth = ctx.metrics.gauge('sightline_candidates_waiting', 'Tracks with a crop that waits for its embedding');
   const last = ctx.metrics.gauge(
@@ -33,6 +40,7 @@ export function startSlowLoop(parts: Omit<Stages, 'waiting' | 'now' | 'batchDone
   let later = false;
   const waiting = new LatestByKey<TrackKey, Candidate>(
     tracksWaiting,
+    ({ track }) => track.camera,
     (_key, _candidate, reason) => dropped.inc({ reason }),
     (kept, newer) => later && kept.crop.quality.overall >= newer.crop.quality.overall,
   );
@@ -43,17 +51,23 @@ export function startSlowLoop(parts: Omit<Stages, 'waiting' | 'now' | 'batchDone
   let beganMs = 0;
   let failure: string | undefined;
   let idle: (() => void)[] = [];
+  let most = Math.min(batchSize, firstBatch);
 
   const stages: Stages = {
     ...parts,
     waiting,
     now: ctx.clock,
+    batchSize: () => most,
     embed: async (batch, signal) => {
       busy = true;
       beganMs = ctx.clock.mono();
       depth.set(waiting.depth);
       const embeddings = await parts.embed(batch, signal);
       later = embeddings.includes('later');
+      const tookMs = ctx.clock.mono() - beganMs;
+      // What was refused at once, or waited for a server, says nothing of the pace.
+      const tells = !later && (tookMs > batchWithinMs || embeddings.some((embedding) => embedding !== undefined));
+      if (tells) most = cropsWithin(batchWithinMs, batch.length, tookMs, batchSize);
       // They are offered again at once; whatever cannot run them may say so at once as well.
       if (later) await ctx.clock.sleep(Math.max(0, beganMs + tryAgainMs - ctx.clock.mono()), stop.signal);
       return embeddings;
@@ -96,4 +110,9 @@ export function startSlowLoop(parts: Omit<Stages, 'waiting' | 'now' | 'batchDone
       flood[Symbol.dispose]();
     },
   };
+}
+
+/** How many crops fit into a time, when so many took so long; one at least. */
+function cropsWithin(withinMs: number, crops: number, tookMs: number, most: number): number {
+  return Math.max(1, Math.min(most, Math.floor((withinMs * crops) / Math.max(1, tookMs))));
 }

@@ -64,56 +64,82 @@ export class BoundedQueue<T> implements AsyncIterable<T> {
 
 export type WhyDropped = 'replaced' | 'full' | 'closed';
 
-/** One item per key, oldest key first; a newer one of a key replaces the waiting one in its place, unless `prefers` the waiting one. */
+/**
+ * One item per key; a newer one of a key replaces the waiting one in its place, unless `prefers` the waiting one. Sources take turns, each
+ * with its oldest key first; where there are too many, the source with most loses its oldest.
+ */
 export class LatestByKey<K, T> {
-  readonly #items = new Map<K, T>();
+  /** By source, whose turn is next first; none is empty. */
+  readonly #turns = new Map<string, Map<K, T>>();
   readonly #limit: number;
   readonly #onDrop: (key: K, item: T, why: WhyDropped) => void;
   readonly #prefers: (waiting: T, newer: T) => boolean;
+  readonly #sourceOf: (item: T) => string;
+  #depth = 0;
   #wake: (() => void) | undefined;
   #closed = false;
 
+  /** All items of a key come from one source. */
   constructor(
     limit: number,
+    sourceOf: (item: T) => string,
     onDrop: (key: K, item: T, why: WhyDropped) => void = () => {},
     prefers: (waiting: T, newer: T) => boolean = () => false,
   ) {
     this.#limit = limit;
+    this.#sourceOf = sourceOf;
     this.#onDrop = onDrop;
     this.#prefers = prefers;
   }
 
   get depth(): number {
-    return this.#items.size;
+    return this.#depth;
   }
 
   put(key: K, item: T): void {
     if (this.#closed) return;
-    const waiting = this.#items.get(key);
+    const source = this.#sourceOf(item);
+    const waiting = this.#turns.get(source)?.get(key);
     if (waiting !== undefined && this.#prefers(waiting, item)) {
       this.#onDrop(key, item, 'replaced');
       return;
     }
     if (waiting !== undefined) this.#onDrop(key, waiting, 'replaced');
-    else if (this.#items.size >= this.#limit) {
-      const oldest = this.#items.entries().next().value;
-      if (oldest !== undefined) {
-        this.#items.delete(oldest[0]);
-        this.#onDrop(oldest[0], oldest[1], 'full');
-      }
+    else {
+      if (this.#depth >= this.#limit) this.#dropOldest();
+      this.#depth += 1;
     }
-    this.#items.set(key, item);
+    const items = this.#turns.get(source) ?? new Map<K, T>();
+    this.#turns.set(source, items.set(key, item));
     this.#wake?.();
+  }
+
+  #dropOldest(): void {
+    let most: readonly [string, Map<K, T>] | undefined;
+    for (const turn of this.#turns) if (most === undefined || turn[1].size > most[1].size) most = turn;
+    const oldest = most === undefined ? undefined : this.#take(most[0], most[1]);
+    if (oldest !== undefined) this.#onDrop(...oldest, 'full');
+  }
+
+  #take(source: string, items: Map<K, T>): readonly [K, T] | undefined {
+    const [oldest] = items;
+    if (oldest === undefined) return undefined;
+    items.delete(oldest[0]);
+    this.#depth -= 1;
+    if (items.size === 0) this.#turns.delete(source);
+    return oldest;
   }
 
   /** For what was taken and could not be used yet: newer ones have come meanwhile. Once closed, nothing that waits can be used any more. */
   putBack(key: K, item: T): void {
     if (this.#closed) {
-      for (const [waitingKey, waiting] of [...this.#items, [key, item] as const]) this.#onDrop(waitingKey, waiting, 'closed');
-      this.#items.clear();
+      const waiting = [...this.#turns.values()].flatMap((items) => [...items]);
+      for (const [waitingKey, waits] of [...waiting, [key, item] as const]) this.#onDrop(waitingKey, waits, 'closed');
+      this.#turns.clear();
+      this.#depth = 0;
       return;
     }
-    const newer = this.#items.get(key);
+    const newer = this.#turns.get(this.#sourceOf(item))?.get(key);
     if (newer === undefined || this.#prefers(item, newer)) this.put(key, item);
     else this.#onDrop(key, item, 'replaced');
   }
@@ -123,17 +149,11 @@ export class LatestByKey<K, T> {
     this.#wake?.();
   }
 
-  /** Batches of at most `size` items, as soon as there is one. The caller's own pace makes them larger. */
-  async *batches(size: number): AsyncIterator<readonly T[]> & AsyncIterable<readonly T[]> {
+  /** Batches of at most `size()` items, as soon as there is one. The caller's own pace makes them larger. */
+  async *batches(size: () => number): AsyncIterator<readonly T[]> & AsyncIterable<readonly T[]> {
     while (true) {
-      if (this.#items.size > 0) {
-        const batch: T[] = [];
-        for (const [key, item] of this.#items) {
-          if (batch.length === size) break;
-          batch.push(item);
-          this.#items.delete(key);
-        }
-        yield batch;
+      if (this.#depth > 0) {
+        yield this.#batch(size());
         continue;
       }
       if (this.#closed) return;
@@ -142,5 +162,19 @@ export class LatestByKey<K, T> {
       });
       this.#wake = undefined;
     }
+  }
+
+  #batch(most: number): readonly T[] {
+    const batch: T[] = [];
+    while (batch.length < most) {
+      const [turn] = this.#turns;
+      if (turn === undefined) break;
+      const [source, items] = turn;
+      const taken = this.#take(source, items);
+      if (taken !== undefined) batch.push(taken[1]);
+      // Behind all others.
+      if (this.#turns.delete(source)) this.#turns.set(source, items);
+    }
+    return batch;
   }
 }

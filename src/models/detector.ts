@@ -41,7 +41,7 @@ export function createImageDetector(
   infer: Infer,
 ): Detector {
   const input = imageInput(model, parameters);
-  const format = readPixelFormat(parameters, defaults);
+  const format = readPixelFormat(parameters, defaults, input);
   const mode = parameters.choice('fit', fitModes, defaults.fit);
   const padLevel = parameters.number('pad_value', { min: 0, max: 255, fallback: 114 });
   const ownWidth = parameters.number('width', { min: 32, max: 4096, whole: true, fallback: defaults.width });

@@ -1,7 +1,7 @@
 import { SightlineError } from '../core/errors.ts';
 import type { Infer, InferOptions, ModelDescription, TensorContract } from '../core/inference.ts';
 import type { Embedder, EmbedInput, Thresholds } from '../core/models.ts';
-import { tensorMemory } from '../core/tensor-memory.ts';
+import { giveTensorBack, tensorMemory } from '../core/tensor-memory.ts';
 import type { CropKind } from '../core/types.ts';
 import { fixedSize, imageInput } from './detector.ts';
 import type { Size } from './fit.ts';
@@ -30,7 +30,7 @@ export function createImageEmbedder(
   infer: Infer,
 ): Embedder {
   const input = imageInput(model, parameters);
-  const format = readPixelFormat(parameters, { scale: 1 / 255 });
+  const format = readPixelFormat(parameters, { scale: 1 / 255 }, input);
   const side = requireSize(input, format, model, parameters);
   const kind = makeKind(side);
   const ceiling = model.maxBatchSize > 0 ? model.maxBatchSize : Math.max(1, input.dims[0] ?? 1);
@@ -48,7 +48,10 @@ export function createImageEmbedder(
     const data = new Float32Array(memory.buffer, memory.byteOffset, rows * count);
     for (const [index, crop] of chunk.entries()) kind.prepare(crop, { data, offset: index * count, ...side }, format);
     const shape = format.layout === 'nchw' ? [rows, 3, side.height, side.width] : [rows, side.height, side.width, 3];
-    const result = await infer(model.name, [inputTensor(input, shape, data)], options);
+    const tensor = inputTensor(input, shape, data);
+    // Where the network wants another type, what is sent is a copy.
+    if (tensor.data !== data) giveTensorBack(data);
+    const result = await infer(model.name, [tensor], options);
     const { data: values } = floatOutput(model, result, output?.name ?? '', [rows, dimensions]);
     return chunk.map((_, index) => {
       const vector = values.slice(index * dimensions, (index + 1) * dimensions);

@@ -1,3 +1,4 @@
+import type { TensorContract } from '../core/inference.ts';
 import type { RgbImage } from '../core/models.ts';
 import type { Parameters } from './parameters.ts';
 
@@ -39,11 +40,17 @@ export interface PixelDefaults {
   readonly colour?: PixelFormat['colour'];
 }
 
-export function readPixelFormat(parameters: Parameters, fallback: PixelDefaults): PixelFormat {
-  const scale = parameters.number('scale', { min: 1e-6, max: 1e6, fallback: fallback.scale });
+/** An input of bytes is given pixels as they are: whatever a network makes of them is inside it. */
+export function readPixelFormat(parameters: Parameters, fallback: PixelDefaults, input: TensorContract): PixelFormat {
+  const bytes = input.datatype === 'UINT8';
+  const scale = parameters.number('scale', { min: 1e-6, max: 1e6, fallback: bytes ? 1 : fallback.scale });
   const mean = triple(parameters.numbers('mean', 3, [0, 0, 0]));
   const std = triple(parameters.numbers('std', 3, [1, 1, 1]));
   if (std.some((value) => value <= 0)) throw parameters.contract('parameter std has a value that is not above 0');
+  if (bytes && (scale !== 1 || mean.some((value) => value !== 0) || std.some((value) => value !== 1)))
+    throw parameters.contract(
+      `input "${input.name}" is UINT8 and takes pixels as they are; allowed is scale 1, without mean and std`,
+    );
   return {
     gain: [scale / std[0], scale / std[1], scale / std[2]],
     bias: [-mean[0] / std[0], -mean[1] / std[1], -mean[2] / std[2]],

@@ -1,5 +1,6 @@
 import { SightlineError } from '../core/errors.ts';
 import type { InferResult, ModelDescription, Tensor, TensorContract } from '../core/inference.ts';
+import { tensorMemory } from '../core/tensor-memory.ts';
 import { fromHalves, toHalves } from './half.ts';
 
 /** From values to tensors in the data type a model asks for, and back; outputs that cannot be are `inference.failed`. */
@@ -7,7 +8,11 @@ import { fromHalves, toHalves } from './half.ts';
 export function inputTensor(contract: TensorContract, shape: readonly number[], values: Float32Array): Tensor {
   const { name, datatype } = contract;
   if (datatype === 'FP16') return { name, datatype, shape, data: toHalves(values) };
-  if (datatype === 'UINT8') return { name, datatype, shape, data: Uint8Array.from(Uint8ClampedArray.from(values)) };
+  if (datatype === 'UINT8') {
+    const data = tensorMemory(values.length);
+    new Uint8ClampedArray(data.buffer, data.byteOffset, data.length).set(values);
+    return { name, datatype, shape, data };
+  }
   return { name, datatype: 'FP32', shape, data: values };
 }
 

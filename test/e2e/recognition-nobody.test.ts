@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { hasMosquitto } from '../support/broker.ts';
-import { assertVisits, cutBody, enrollable, playScene, readClip } from '../support/clips.ts';
+import { assertVisits, cutLaterHalf, enrollable, playScene, readClip } from '../support/clips.ts';
 import { missingData, missingTool } from '../support/data.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { installedProgram } from '../support/programs.ts';
@@ -47,9 +47,7 @@ test('recognition D: a visitor enrolled from the later half of the visit alerts 
   const visit = clip.persons.find(({ id }) => id === 'visitor_1');
   assert.ok(visit);
   await using folder = await temporaryDirectory();
-  const pictures = [0.5, 0.65, 0.8].map((part) =>
-    cutBody(clip, visit.id, Math.floor(visit.from + part * (visit.to - visit.from)), folder.path),
-  );
+  const pictures = cutLaterHalf(clip, visit, folder.path);
   const scene = await playScene({
     gallery: { watch: [], bodies: { [visit.id]: pictures } },
     cameras: { clip: clip.path },

@@ -132,7 +132,10 @@ describe('tools/convert', { skip: await missingConvert() }, () => {
     };
     const work = {
       heads: [...Object.keys(heads), ...Object.keys(refused), 'wide', 'new_format'],
-      random: ['visual', 'text'].map((one) => [...to(one), '--architecture', 'tiny', '--side', one]),
+      random: [
+        ...['visual', 'text'].map((one) => [...to(one), '--architecture', 'tiny', '--side', one]),
+        [...to('visual_u8'), '--architecture', 'tiny', '--input', 'uint8'],
+      ],
       conversions: Object.values(conversions),
     };
     const said = await runConversions(directory.path, work);
@@ -314,6 +317,20 @@ describe('tools/convert', { skip: await missingConvert() }, () => {
     );
     assert.match(asked[1] ?? '', /--onnxrt --input-shapes input\.1:\[1,3,480,640\] --val-range input\.1:\[0,255\]/);
     assert.match(asked[2] ?? '', /--model-type engine --trt --load-inputs \S+ --load-outputs \S+ --atol 0\.02 --rtol 0\.02/);
+  });
+
+  it('writes a CLIP of bytes that sees what the one of numbers sees', async () => {
+    const photo = await decodeImage(await readFile(dataPath('photos/cal_m1/enrol_0001.jpg')));
+    const input = { image: photo, box: { left: 0, top: 0, width: photo.width, height: photo.height } };
+    const vectors = ['visual', 'visual_u8'].map(async (name) => {
+      const model = await engine.describe(name);
+      const [vector] = await createEmbedder(model, engine.infer).embed([input], options());
+      return { type: model.inputs[0]?.datatype, vector: [...(vector ?? [])] };
+    });
+    const [numbers, bytes] = await Promise.all(vectors);
+    assert.deepEqual([numbers?.type, bytes?.type], ['FP32', 'UINT8']);
+    const cosine = numbers?.vector.reduce((sum, value, at) => sum + value * (bytes?.vector[at] ?? 0), 0) ?? 0;
+    assert.ok(cosine > 0.99999, String(cosine));
   });
 
   it('refuses a CLIP whose embedding space is not said', () => {

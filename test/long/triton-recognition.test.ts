@@ -2,100 +2,26 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { createRecognition } from '../../src/composition/recognition.ts';
-import { configSchema } from '../../src/config/schema.ts';
-import type { InferenceEngine } from '../../src/core/inference.ts';
-import { createTracer } from '../../src/core/trace.ts';
-import { startEmbedded } from '../../src/inference/embedded.ts';
-import { startTritonEngine } from '../../src/inference/triton.ts';
 import { hasMosquitto, listen, startBroker } from '../support/broker.ts';
 import { makeCertificates } from '../support/certificates.ts';
-import {
-  assertVisits,
-  drawnData,
-  enrollable,
-  listedVisits,
-  playScene,
-  readClip,
-  readManifest,
-  realData,
-} from '../support/clips.ts';
-import { testContext } from '../support/context.ts';
+import { assertVisits, drawnData, listedVisits, playScene, readClip } from '../support/clips.ts';
 import { alertsIn, alertWith, createWorkplace, cutClip, patience, workerOf } from '../support/daemon.ts';
-import { dataPath, missingTool } from '../support/data.ts';
+import { missingTool } from '../support/data.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { troublesOf, untilMetric } from '../support/faults.ts';
 import { fixtureModelRepository, fixtureModels } from '../support/fixtures.ts';
 import { freePort } from '../support/port.ts';
 import { installedProgram } from '../support/programs.ts';
-import { missingModels, realRepository, shippedRepository, type TestRepository } from '../support/repository.ts';
 import { missingTriton, servedData, startTriton, type TritonServer, withoutWeights } from '../support/triton.ts';
 import { until } from '../support/until.ts';
 
 /** `engine: triton` through the whole program, on a real server that comes and goes. */
 const skip =
-  missingModels('centerface', 'face_embed') ||
-  missingTool(hasMosquitto, 'mosquitto') ||
-  missingTool(installedProgram('ffmpeg'), 'ffmpeg') ||
-  (await missingTriton());
+  missingTool(hasMosquitto, 'mosquitto') || missingTool(installedProgram('ffmpeg'), 'ffmpeg') || (await missingTriton());
 
 function only(...models: readonly string[]): readonly string[] {
   return ['--model-control-mode=explicit', ...models.map((model) => `--load-model=${model}`)];
 }
-
-describe('real people through Triton', { skip }, () => {
-  let repository: TestRepository;
-  let server: TritonServer;
-  before(async () => {
-    repository = await realRepository();
-    server = await startTriton({ repository: repository.directory, flags: only('centerface', 'face_embed') });
-  });
-  after(async () => {
-    await server?.[Symbol.asyncDispose]();
-    await repository?.[Symbol.asyncDispose]();
-  });
-
-  for (const name of ['real_tilt_m', 'synth_crowd_a']) {
-    test(`${name}: the alerts of the embedded engine, with no weights here`, async () => {
-      const clip = readClip(name);
-      const data = servedData(realData, server, shippedRepository);
-      const scene = await playScene({ data, gallery: { watch: clip.watchlist }, cameras: { clip: clip.path } });
-      assertVisits(clip, listedVisits(clip), scene.opened);
-    });
-  }
-
-  test('gives the embeddings of the embedded engine', async () => {
-    using ctx = testContext();
-    const directory = repository.directory;
-    const photos = enrollable()
-      .slice(0, 8)
-      .flatMap((person) => readManifest().people[person]?.enrol[0] ?? []);
-    async function embeddings(engine: InferenceEngine): Promise<readonly Float32Array[]> {
-      using recognition = await createRecognition(configSchema.parse({}).models, engine, createTracer(0), ctx);
-      const { photos: tools } = recognition;
-      const found: Float32Array[] = [];
-      for (const photo of photos) {
-        const bytes = readFileSync(dataPath(photo));
-        const [subject] = (await tools.analyse(bytes, 'face', ctx.signal)).subjects;
-        assert.ok(subject, photo);
-        const cutout = await tools.cut(bytes, subject, 'face', ctx.signal);
-        found.push((await tools.embed(cutout, 'face', ctx.signal)).vector);
-      }
-      return found;
-    }
-    await using embedded = await startEmbedded({ repository: directory, threads: 1 }, ctx);
-    const own = await embeddings(embedded);
-    for (const sharedMemory of [false, true]) {
-      await using triton = await startTritonEngine({ urls: [server.url], repository: directory, sharedMemory }, ctx);
-      const theirs = await embeddings(triton);
-      for (const [at, vector] of own.entries()) {
-        const cosine = vector.reduce((sum, value, axis) => sum + value * (theirs[at]?.[axis] ?? 0), 0);
-        assert.ok(1 - cosine < 1e-4, `${photos[at]}: ${cosine}`);
-      }
-    }
-    assert.equal(own.length, 8);
-  });
-});
 
 describe('a server that comes and goes', { skip }, () => {
   let folder: Awaited<ReturnType<typeof temporaryDirectory>>;

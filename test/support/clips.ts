@@ -240,6 +240,11 @@ export function cutBody(clip: ClipTruth, id: string, frame: number, folder: stri
   return file;
 }
 
+/** Pictures of a body from the later half of its visit, as PNGs in `folder`. */
+export function cutLaterHalf(clip: ClipTruth, { id, from, to }: Visit, folder: string): readonly string[] {
+  return [0.5, 0.65, 0.8].map((part) => cutBody(clip, id, Math.floor(from + part * (to - from)), folder));
+}
+
 /** The ground truth begins a visit where most of a face is visible; half a second before, some of it is. */
 function during(visit: Visit, frame: number, { fps }: ClipTruth): boolean {
   return frame >= visit.from - fps / 2 && frame <= visit.to;

@@ -3,6 +3,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { BoundedQueue, LatestByKey } from '../../src/core/queue.ts';
 
+const oneSource = () => 'camera';
+
 async function drain<T>(items: AsyncIterable<T>): Promise<T[]> {
   const all: T[] = [];
   for await (const item of items) all.push(item);
@@ -69,7 +71,7 @@ test('whatever happens to a queue, each item is delivered or dropped exactly onc
 
 test('the newest item of a key stands in the place of the oldest', async () => {
   const lost: string[] = [];
-  const latest = new LatestByKey<string, number>(3, (key, item, why) => lost.push(`${key}${item} ${why}`));
+  const latest = new LatestByKey<string, number>(3, oneSource, (key, item, why) => lost.push(`${key}${item} ${why}`));
   latest.put('a', 1);
   latest.put('b', 2);
   latest.put('a', 3);
@@ -78,12 +80,33 @@ test('the newest item of a key stands in the place of the oldest', async () => {
   assert.deepEqual(lost, ['a1 replaced', 'a3 full']);
   assert.equal(latest.depth, 3);
   latest.close();
-  assert.deepEqual(await drain(latest.batches(2)), [[2, 4], [5]]);
+  assert.deepEqual(await drain(latest.batches(() => 2)), [[2, 4], [5]]);
+});
+
+test('sources take turns, and one that has too many loses its own', async () => {
+  const lost: string[] = [];
+  const latest = new LatestByKey<string, string>(
+    5,
+    (item) => item.slice(0, 1),
+    (key, _item, why) => lost.push(`${key} ${why}`),
+  );
+  for (const item of ['a1', 'a2', 'a3', 'b1', 'a4', 'c1', 'a5']) latest.put(item, item);
+  assert.deepEqual(lost, ['a1 full', 'a2 full']);
+  const batches = latest.batches(() => 2);
+  assert.deepEqual((await batches.next()).value, ['a3', 'b1']);
+  latest.put('b2', 'b2');
+  latest.put('a3', 'a3');
+  assert.deepEqual((await batches.next()).value, ['c1', 'a4']);
+  assert.deepEqual((await batches.next()).value, ['b2', 'a5']);
+  latest.putBack('b2', 'b2');
+  assert.equal(latest.depth, 2);
+  latest.close();
+  assert.deepEqual(await drain({ [Symbol.asyncIterator]: () => batches }), [['a3', 'b2']]);
 });
 
 test('batches come as soon as there is one item, and end with the queue', async () => {
-  const latest = new LatestByKey<string, number>(10);
-  const batches = latest.batches(8);
+  const latest = new LatestByKey<string, number>(10, oneSource);
+  const batches = latest.batches(() => 8);
   const first = batches.next();
   latest.put('a', 1);
   assert.deepEqual((await first).value, [1]);

@@ -106,6 +106,27 @@ describe('embedders', () => {
     assert.ok(asked[0].data.every((value) => value === 0x3c00));
   });
 
+  it('give pixels as they are to a network that wants bytes, and refuse to be told otherwise', async () => {
+    const { infer, asked } = engine();
+    const inputs = [{ name: 'in', datatype: 'UINT8', dims: [3, 16, 16] }] as const;
+    const [red, green, blue] = [0, 1, 2].map((channel) => image.data.filter((_, at) => at % 3 === channel));
+    for (const parameters of [{}, { scale: '1' }, { scale: '1', mean: '0, 0, 0', std: '1, 1, 1' }]) {
+      await createEmbedder(model({}, { inputs, parameters: { kind: 'clip_visual', ...parameters } }), infer).embed(
+        [whole],
+        options,
+      );
+      const { datatype, data } = asked.at(-1) ?? {};
+      assert.equal(datatype, 'UINT8');
+      assert.deepEqual([...(data ?? [])], [...(red ?? []), ...(green ?? []), ...(blue ?? [])]);
+    }
+    // Numbers below one would all be zero there.
+    for (const parameters of [{ scale: '1/255' }, { mean: '0.48, 0.46, 0.41' }, { std: '0.27, 0.26, 0.28' }])
+      assert.throws(() => createEmbedder(model({ kind: 'clip_visual', ...parameters }, { inputs }), infer), {
+        code: 'model.invalid',
+        message: /input "in" is UINT8 and takes pixels as they are; allowed is scale 1, without mean and std/,
+      });
+  });
+
   it('refuse a contract they cannot fill', () => {
     const { infer } = engine();
     const free = { inputs: [{ name: 'in', datatype: 'FP32', dims: [3, -1, -1] }] } as const;

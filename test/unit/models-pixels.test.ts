@@ -18,7 +18,7 @@ function written(image: RgbImage, format: PixelFormat): readonly number[] {
 
 function formatOf(parameters: Readonly<Record<string, string>>): PixelFormat {
   const model = { name: 'm', version: '1', maxBatchSize: 1, inputs: [], outputs: [], parameters };
-  return readPixelFormat(new Parameters(model), { scale: 1 });
+  return readPixelFormat(new Parameters(model), { scale: 1 }, { name: 'in', datatype: 'FP32', dims: [3, 8, 8] });
 }
 
 describe('pixels in a tensor', () => {

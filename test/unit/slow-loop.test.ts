@@ -96,6 +96,36 @@ describe('the slow loop', () => {
     await loop[Symbol.asyncDispose]();
   });
 
+  test('makes batches of a slow network so small that none of its crops is late, and full ones once it is fast', async () => {
+    let cropMs = 400;
+    const batches: number[] = [];
+    const { clock, loop, put, seen } = start(async (batch) => {
+      batches.push(batch.length);
+      const takesMs = cropMs * batch.length;
+      await clock.sleep(takesMs, new AbortController().signal);
+      return batch.map(({ track }) => (takesMs > 2000 ? undefined : look({ at: 0, track: track.trackId }).embedding));
+    });
+    const through = async () => {
+      const before = batches.length;
+      for (let track = 1; track <= 16; track += 1) put(track);
+      await until('all to be through', async () => {
+        await clock.advance(100);
+        return loop.stages.waiting.depth === 0 && batches.slice(before).reduce((sum, size) => sum + size, 0) === 16;
+      });
+      await clock.advance(4000);
+      return batches.slice(before);
+    };
+    await using _stopping = loop;
+    assert.deepEqual(await through(), [4, 2, 2, 2, 2, 2, 2]);
+    assert.equal(seen.length, 16);
+    cropMs = 10;
+    assert.deepEqual(await through(), [2, 8, 6]);
+    assert.equal(seen.length, 32);
+    cropMs = 300;
+    assert.deepEqual((await through()).slice(0, 3), [8, 3, 3], 'too late once: it was fast before');
+    assert.equal(seen.length, 32 + 8);
+  });
+
   test('does not wait for a server when it is told to stop', async () => {
     const { clock, ctx, loop, put, seen } = start(async (batch) => {
       await new Promise((resolve) => setImmediate(resolve));
