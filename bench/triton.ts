@@ -6,9 +6,10 @@ import { known } from './support/known.ts';
 import { missingPeer, peerPython, tritonPeer } from './support/peer.ts';
 import { quantile } from './support/quantile.ts';
 import { progress, publish } from './support/table.ts';
+import { measureRestart } from './triton/restart.ts';
 import { type OverloadAnswer, type Side, startSide, type Target, type TurnAnswer, type TurnAsk } from './triton/side.ts';
 
-const parts = ['single', 'copy', 'crops', 'overload'] as const;
+const parts = ['single', 'copy', 'crops', 'overload', 'restart'] as const;
 const usage = `usage: node bench/triton.ts [--parts ${parts.join(',')}] [--rounds 4] [--seconds 4] [--factors 0.5,1,2,4]
 
 Networks on a Triton server (2.51 on the CPU, ../shared/triton-cpu): our engine, NVIDIA's tritonclient for Python over gRPC and
@@ -19,6 +20,7 @@ bench/results/triton.json.
   copy      processor time of the client a request with a tensor of 600 KB, on a model that does nothing
   crops     32 crops under way of 8 cameras: crops a second, runs of the network a crop
   overload  8 cameras ask for more than the server can do, 200 ms deadline: answers in time, beside a client that sends everything
+  restart   servers killed, hanging and draining under load of 8 cameras: when they are left, when answers come again, what is lost
 
   --rounds   of turns there and back again, after one that does not count (default 4); of crops and overload a quarter of them, one at least
   --seconds  of each turn of crops and overload (default 4)
@@ -253,19 +255,15 @@ function unevenness(answers: readonly OverloadAnswer[]): number {
   return Math.max(...byCamera.map((count) => Math.abs(count - mean))) / mean;
 }
 
-const missing = values.help === true ? false : (await missingTriton()) || missingPeer(tritonPeer);
-if (values.help) console.log(usage);
-else if (missing !== false) progress(`nothing is measured: ${missing}`);
-else {
-  const chosen = known(values.parts.split(','), parts, 'part');
-  const [rounds, seconds] = [Number(values.rounds), Number(values.seconds)];
+/** The parts that compare with the yardsticks, on one server. */
+async function measureBeside(chosen: readonly (typeof parts)[number][], rounds: number, seconds: number): Promise<void> {
   const python = await peerPython(tritonPeer);
   await using directory = await temporaryDirectory();
   await tritonRepository(directory.path, [frame.model, crop.model]);
   await pythonModel(directory.path, sink.model, sinkConfig, sinkBody);
   await using server = await startTriton({ repository: directory.path });
   const args = [server.url, directory.path];
-  for (const part of parts.filter((name) => chosen.includes(name))) {
+  for (const part of chosen) {
     const targets = part === 'single' ? singles : [undefined];
     for (const single of targets) {
       // Processes of their own: the daemon has crops, a worker has frames.
@@ -277,6 +275,25 @@ else {
       else if (part === 'crops') await measureCrops(sides, server, rounds, seconds);
       else await measureOverload(sides, rounds, seconds);
     }
+  }
+}
+
+const missing = values.help === true ? false : (await missingTriton()) || missingPeer(tritonPeer);
+if (values.help) console.log(usage);
+else if (missing !== false) progress(`nothing is measured: ${missing}`);
+else {
+  const chosen = known(values.parts.split(','), parts, 'part');
+  const [rounds, seconds] = [Number(values.rounds), Number(values.seconds)];
+  const beside = parts.filter((name) => name !== 'restart' && chosen.includes(name));
+  if (beside.length > 0) await measureBeside(beside, rounds, seconds);
+  if (chosen.includes('restart')) {
+    await using directory = await temporaryDirectory();
+    const repository = await tritonRepository(directory.path, [crop.model]);
+    const startOurs = (urls: readonly string[]) =>
+      startSide(process.execPath, [join(import.meta.dirname, 'triton/ours.ts'), urls.join(','), repository], asDaemon);
+    const found = await measureRestart({ repository, target: crop, cameras, rounds, startOurs });
+    rows.push(...found.rows.map((row) => [...row]));
+    figures.push(...found.figures);
   }
   publish({
     name: 'triton',

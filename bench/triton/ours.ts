@@ -1,16 +1,30 @@
 import { createInterface } from 'node:readline';
 import { systemClock } from '../../src/core/clock.ts';
 import type { Context } from '../../src/core/context.ts';
+import { errorText, isSightlineError } from '../../src/core/errors.ts';
 import { type InferenceEngine, isShed, type Tensor } from '../../src/core/inference.ts';
 import { createLogger } from '../../src/core/log.ts';
 import { createMetrics } from '../../src/core/metrics.ts';
 import { tensorMemory } from '../../src/core/tensor-memory.ts';
-import { startTritonEngine } from '../../src/inference/triton.ts';
-import type { FlightAnswer, FlightAsk, OverloadAnswer, OverloadAsk, Target, TurnAnswer, TurnAsk } from './side.ts';
+import { startTritonEngine, type TritonEngine } from '../../src/inference/triton.ts';
+import {
+  type Ask,
+  type BeginAsk,
+  type EndAnswer,
+  type FlightAnswer,
+  type FlightAsk,
+  type OverloadAnswer,
+  type OverloadAsk,
+  sharedNow,
+  type Target,
+  type TurnAnswer,
+  type TurnAsk,
+} from './side.ts';
 
-/** Our side of bench/triton.ts: the engine as the daemon has it. Arguments: address of the server, folder of the model repository. */
+/** Our side of bench/triton.ts: the engine as the daemon has it. Arguments: addresses of the servers with commas between, folder of the model repository. */
 
-const [url = '', repository = ''] = process.argv.slice(2);
+const [addresses = '', repository = ''] = process.argv.slice(2);
+const urls = addresses.split(',');
 const over = new AbortController();
 /** No request of these is late. */
 const patienceMs = 60_000;
@@ -112,14 +126,65 @@ async function overload(engine: InferenceEngine, ask: OverloadAsk): Promise<Over
   return { offered: count, inTime, seconds: ask.seconds };
 }
 
-await using plain = await startTritonEngine({ urls: [url], repository }, ctx);
-await using shared = await startTritonEngine({ urls: [url], repository, sharedMemory: true }, ctx);
-for await (const line of createInterface({ input: process.stdin })) {
-  const ask: TurnAsk | FlightAsk | OverloadAsk = JSON.parse(line);
-  let answer: TurnAnswer | FlightAnswer | OverloadAnswer;
-  if (ask.do === 'turn') answer = await turn(ask.way === 'shm' ? shared : plain, ask);
-  else if (ask.do === 'flight') answer = await flight(plain, ask);
-  else answer = await overload(plain, ask);
-  process.stdout.write(`${JSON.stringify(answer)}\n`);
+/** Asks steadily until it is told to end. */
+function steady(engine: TritonEngine, ask: BeginAsk): () => Promise<EndAnswer> {
+  const stop = new AbortController();
+  const requests: EndAnswer['requests'][number][] = [];
+  const changes: EndAnswer['changes'][number][] = [];
+  const known = new Map<string, string>();
+  const answers: Promise<void>[] = [];
+  const watching = clock.every(5, () => {
+    for (const { name: server, state } of engine.servers()) {
+      if (known.get(server) !== state) changes.push({ atMs: sharedNow(), server, state });
+      known.set(server, state);
+    }
+  });
+  const one = async (camera: number) => {
+    const sentMs = sharedNow();
+    const within = { signal: over.signal, deadlineMs: clock.mono() + ask.deadlineMs, stream: `camera ${camera}` };
+    const outcome = await engine.infer(ask.model, [inputOf(ask)], within).then(
+      () => 'answered',
+      (error: unknown) => (isSightlineError(error) ? error.code : errorText(error)),
+    );
+    requests.push({ sentMs, deadlineMs: sentMs + ask.deadlineMs, endMs: sharedNow(), outcome });
+  };
+  const asking = async () => {
+    const beginMs = clock.mono();
+    for (let at = 0; !stop.signal.aborted; at += 1) {
+      answers.push(one(at % ask.cameras));
+      const pauseMs = beginMs + (1000 * (at + 1)) / ask.rate - clock.mono();
+      if (pauseMs > 0) await clock.sleep(pauseMs, stop.signal).catch(() => {});
+    }
+  };
+  const asked = asking();
+  return async () => {
+    stop.abort();
+    await asked;
+    await Promise.all(answers);
+    watching[Symbol.dispose]();
+    return { requests, changes };
+  };
 }
+
+async function answerTo(ask: Ask): Promise<unknown> {
+  switch (ask.do) {
+    case 'turn':
+      return await turn(ask.way === 'shm' ? shared : plain, ask);
+    case 'flight':
+      return await flight(plain, ask);
+    case 'overload':
+      return await overload(plain, ask);
+    case 'begin':
+      end = steady(plain, ask);
+      return {};
+    case 'end':
+      return await end?.();
+  }
+}
+
+let end: (() => Promise<EndAnswer>) | undefined;
+await using plain = await startTritonEngine({ urls, repository }, ctx);
+await using shared = await startTritonEngine({ urls, repository, sharedMemory: true }, ctx);
+for await (const line of createInterface({ input: process.stdin }))
+  process.stdout.write(`${JSON.stringify(await answerTo(JSON.parse(line)))}\n`);
 over.abort();

@@ -60,18 +60,52 @@ export interface OverloadAnswer {
   readonly seconds: number;
 }
 
+/** `rate` requests a second of all cameras together, in turn, from now until `end`. Of our side only. */
+export interface BeginAsk extends Target {
+  readonly do: 'begin';
+  readonly rate: number;
+  readonly cameras: number;
+  readonly deadlineMs: number;
+}
+
+export interface EndAsk {
+  readonly do: 'end';
+}
+
+/** What became of it all; times are milliseconds since 1970, the same in every process here. */
+export interface EndAnswer {
+  readonly requests: readonly {
+    readonly sentMs: number;
+    readonly deadlineMs: number;
+    readonly endMs: number;
+    /** `answered`, or the code of the error. */
+    readonly outcome: string;
+  }[];
+  /** Servers' states as the engine saw them, each when it changed. */
+  readonly changes: readonly { readonly atMs: number; readonly server: string; readonly state: string }[];
+}
+
+export type Ask = TurnAsk | FlightAsk | OverloadAsk | BeginAsk | EndAsk;
+
+/** Now, comparable between processes. */
+export function sharedNow(): number {
+  return performance.timeOrigin + performance.now();
+}
+
 export interface Side extends AsyncDisposable {
   readonly pid: number;
   turn(ask: Omit<TurnAsk, 'do'>): Promise<TurnAnswer>;
   flight(ask: Omit<FlightAsk, 'do'>): Promise<FlightAnswer>;
   overload(ask: Omit<OverloadAsk, 'do'>): Promise<OverloadAnswer>;
+  begin(ask: Omit<BeginAsk, 'do'>): Promise<void>;
+  end(): Promise<EndAnswer>;
 }
 
 export function startSide(program: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Side {
   const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, ...env } });
   const ended = once(child, 'close');
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const ask = async (question: TurnAsk | FlightAsk | OverloadAsk) => {
+  const ask = async (question: Ask) => {
     child.stdin.write(`${JSON.stringify(question)}\n`);
     const { value, done } = await lines.next();
     if (done === true) throw new Error(`${program} ${args.join(' ')} ended within ${question.do}`);
@@ -82,6 +116,8 @@ export function startSide(program: string, args: readonly string[], env: Readonl
     turn: (question) => ask({ do: 'turn', ...question }),
     flight: (question) => ask({ do: 'flight', ...question }),
     overload: (question) => ask({ do: 'overload', ...question }),
+    begin: (question) => ask({ do: 'begin', ...question }),
+    end: () => ask({ do: 'end' }),
     async [Symbol.asyncDispose]() {
       child.stdin.end();
       await ended;

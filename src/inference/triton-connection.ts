@@ -1,5 +1,5 @@
 import { type ClientHttp2Session, connect, constants, type IncomingHttpHeaders } from 'node:http2';
-import { connect as connectTcp, isIP } from 'node:net';
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type SecureContext } from 'node:tls';
 import { systemClock } from '../core/clock.ts';
 import type { PemTexts } from '../core/pem-files.ts';
@@ -43,7 +43,11 @@ export interface UnaryCall {
 
 interface Session {
   readonly http2: ClientHttp2Session;
+  /** The other end has said something: it speaks HTTP/2 and takes who we are. */
   made: boolean;
+  readonly socket: Socket;
+  /** Calls on it that are not over. */
+  calls: number;
   /** What ended it. */
   error?: Error;
 }
@@ -53,6 +57,8 @@ export class UnaryConnection implements Disposable {
   readonly #options: ConnectionOptions;
   #secure: SecureContext | undefined;
   #session: Session | undefined;
+  /** Connections before that calls are still on. */
+  readonly #old = new Set<Session>();
   #closed = false;
 
   /** Connects with the first call. Throws when the certificates cannot be used. */
@@ -65,15 +71,17 @@ export class UnaryConnection implements Disposable {
   /** The next call makes a new connection, with these certificates. Calls on the old one go on, where there is one. */
   reconnect(tls: PemTexts | undefined): void {
     this.#secure = secureContext(this.#address, tls);
-    const old = this.#session?.http2;
+    const old = this.#session;
     this.#session = undefined;
-    if (old?.connecting === true) old.destroy();
-    else old?.close();
+    if (old === undefined) return;
+    if (old.calls === 0) end(old);
+    else this.#old.add(old);
   }
 
   [Symbol.dispose](): void {
     this.#closed = true;
-    this.#session?.http2.destroy();
+    for (const session of [...this.#old, ...(this.#session === undefined ? [] : [this.#session])]) end(session);
+    this.#old.clear();
   }
 
   /**
@@ -96,6 +104,7 @@ export class UnaryConnection implements Disposable {
       ...this.#options.headers,
       ...call.headers,
     });
+    session.calls += 1;
     const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
     const answer = new Answer(this.#options.receiveLimit);
     let settled = false;
@@ -105,6 +114,8 @@ export class UnaryConnection implements Disposable {
       limit[Symbol.dispose]();
       // Given up, or refused before the server has said all.
       if (!answer.over) stream.close(constants.NGHTTP2_CANCEL);
+      session.calls -= 1;
+      if (session.calls === 0 && this.#old.delete(session)) end(session);
       if (outcome instanceof Error) reject(outcome);
       else resolve(outcome);
     };
@@ -158,6 +169,8 @@ export class UnaryConnection implements Disposable {
     if (this.#secure !== undefined) socket.setNoDelay();
     const session: Session = {
       made: false,
+      socket,
+      calls: 0,
       http2: connect(`${tls ? 'https' : 'http'}://${authority}`, {
         createConnection: () => socket,
         // Requests are bounded by whoever sends them; one above Node's 10 MB would be refused.
@@ -166,8 +179,10 @@ export class UnaryConnection implements Disposable {
       }),
     };
     session.http2.on('connect', () => {
+      if (!session.http2.destroyed) session.http2.setLocalWindowSize(windowBytes);
+    });
+    session.http2.on('remoteSettings', () => {
       session.made = true;
-      session.http2.setLocalWindowSize(windowBytes);
     });
     session.http2.on('error', (error) => {
       session.error ??= error;
@@ -175,6 +190,12 @@ export class UnaryConnection implements Disposable {
     this.#session = session;
     return session;
   }
+}
+
+/** HTTP/2 takes leave of the other end first, which one that hangs never answers. */
+function end({ http2, socket }: Session): void {
+  http2.destroy();
+  socket.destroy();
 }
 
 /** Puts together what comes. */

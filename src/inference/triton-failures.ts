@@ -1,4 +1,4 @@
-import { SightlineError } from '../core/errors.ts';
+import { errorText, SightlineError } from '../core/errors.ts';
 
 /**
  * What a gRPC status of Triton means for the request and for the server it came from. Pure. Codes: [server:src/grpc/grpc_utils.cc],
@@ -35,6 +35,14 @@ export class TritonStatus extends Error {
   }
 }
 
+/** An answer that cannot be read, or is not what the model's description says: the server's doing, whatever was asked. */
+export class BadAnswer extends SightlineError {
+  constructor(message: string, details: SightlineError['details'] = {}) {
+    super('inference.failed', message, { details });
+    this.name = 'BadAnswer';
+  }
+}
+
 export function statusName(status: number): string {
   const entry = Object.entries(grpcCodes).find(([, code]) => code === status);
   return entry === undefined ? `status ${status}` : entry[0].replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
@@ -43,7 +51,7 @@ export function statusName(status: number): string {
 /**
  * What a failure is. `server`: the server is going or gone; another one may answer. `model`: the model is not there at the moment; another server may
  * have it, this one later. `broken`: the model failed; once more at most, better elsewhere. `dead-model`: its process
- * has ended and stays so. `shed`: the server's queue gave the request up. `late`: out of time. `no-region`: the server has forgotten the
+ * has ended and stays so. `full`: the server's own queue is. `shed`: it waited there too long. `late`: out of time. `no-region`: the server has forgotten the
  * shared memory. `refused`: it would be refused everywhere and again.
  */
 export type FailureKind =
@@ -51,6 +59,7 @@ export type FailureKind =
   | 'model'
   | 'broken'
   | 'dead-model'
+  | 'full'
   | 'shed'
   | 'late'
   | 'cancelled'
@@ -63,11 +72,13 @@ const goneWords =
 
 /** What to do after a failed ModelInfer (the table of the project's Triton reference, 4.2). */
 export function failureKind(error: unknown): FailureKind {
+  if (error instanceof BadAnswer) return 'broken';
   if (!(error instanceof TritonStatus)) return 'refused';
   const { status, text } = error;
   switch (status) {
     case grpcCodes.unavailable:
-      if (/Exceeds maximum queue size|Request timeout expired/.test(text)) return 'shed';
+      if (/Exceeds maximum queue size/.test(text)) return 'full';
+      if (/Request timeout expired/.test(text)) return 'shed';
       if (/is not at ready state/.test(text)) return 'model';
       if (/protocol is restricted|explicit model load/.test(text)) return 'refused';
       return goneWords.test(text) ? 'server' : 'broken';
@@ -90,7 +101,7 @@ export function failureKind(error: unknown): FailureKind {
 
 /** What whoever asked is told, with the server's own words. */
 export function inferenceError(error: unknown, model: string, server: string): SightlineError {
-  if (error instanceof SightlineError) return error;
+  if (error instanceof SightlineError && !(error instanceof BadAnswer)) return error;
   const text = error instanceof Error ? error.message : String(error);
   const remedy =
     error instanceof TritonStatus && error.status === grpcCodes.resourceExhausted
@@ -113,6 +124,38 @@ export function givenUp(error: unknown, model: string, server: string): Sightlin
       details: { model, server },
     },
   );
+}
+
+const tlsTroubles: readonly (readonly [RegExp, string])[] = [
+  [
+    /self-signed certificate|unable to (get|verify)|certificate signature failure/i,
+    "no known authority has signed the server's certificate; inference.caFile must hold the one that did",
+  ],
+  [/certificate has expired/i, "the server's certificate has expired"],
+  [/certificate is not yet valid/i, "the server's certificate is not valid yet; is the clock of this host right?"],
+  [/wrong version number|packet length too long/i, 'what answers does not speak TLS; without it inference.url has no grpcs://'],
+];
+
+/**
+ * Why a server is away. Of a connection that could not be made in words that say what to do and stay the same from try to try; what a
+ * server says before it ends a handshake is lost on the way.
+ */
+export function awayReason(error: unknown): string {
+  const said = error instanceof TritonStatus ? error.text : '';
+  const connection = /^No connection established\. Last error: (.*?)\.? Resolution note:|^no connection(?:: (.*))?$/s.exec(
+    said,
+  );
+  if (connection === null) return firstLine(errorText(error));
+  const cause = connection[1] ?? connection[2] ?? '';
+  const why = firstLine(cause.replace(/ \(\d{4}-[^()]*\)$/, '').replace(/^Error(?: \[\w+\])?: /, ''));
+  const names = /altnames: Host: (.*?)\. is not in the cert's altnames: (.*)$/.exec(why);
+  if (names !== null)
+    return `TLS failed: the server's certificate is for ${names[2]}, not for ${names[1]}, which inference.url names`;
+  const known = tlsTroubles.find(([words]) => words.test(why));
+  if (known !== undefined) return `TLS failed: ${known[1]}`;
+  if (why === '' || /^Failed to connect$|disconnected before secure TLS/.test(why))
+    return 'the connection was closed at once: the server may want TLS (grpcs://) or a certificate that it trusts (inference.certFile), or this is not its gRPC port';
+  return why;
 }
 
 /** Python stacks of the server stay out of messages. */

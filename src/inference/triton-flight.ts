@@ -1,8 +1,8 @@
-import { SightlineError } from '../core/errors.ts';
 import type { InferResult, ModelDescription, Tensor } from '../core/inference.ts';
 import { giveTensorBack } from '../core/tensor-memory.ts';
 import { cutOutputs, joinInputs } from './batches.ts';
 import { answerProblems } from './triton-contract.ts';
+import { BadAnswer } from './triton-failures.ts';
 import type { PoolServer } from './triton-pool.ts';
 import type { SharedTensors } from './triton-shared.ts';
 import type { InferRequest } from './triton-wire.ts';
@@ -25,8 +25,8 @@ export interface Cargo<T extends Passenger> {
 }
 
 /**
- * Runs requests together on a server; each with its outputs. `heard` is called with the answer, before it is looked at. Rejects with
- * `inference.failed` when the answer is not what the model's description says, and as the client does.
+ * Runs requests together on a server; each with its outputs. `heard` is called when there is an answer as the model's description
+ * says. Rejects with `BadAnswer` when it is another, and as the client does.
  */
 export async function fly<T extends Passenger>(
   cargo: Cargo<T>,
@@ -54,13 +54,10 @@ export async function fly<T extends Passenger>(
       ...(traceparent === undefined ? {} : { traceparent }),
     });
     placed?.done();
-    heard();
     const outputs = new Map(answer.outputs.map((output) => [output.name, output]));
     const problems = answerProblems(model, rows, outputs);
-    if (problems.length > 0)
-      throw new SightlineError('inference.failed', `${name} on ${server.name} answered otherwise: ${problems.join('; ')}`, {
-        details: { model: name, server: server.name, problems },
-      });
+    if (problems.length > 0) throw new BadAnswer(`its answer is not as described: ${problems.join('; ')}`);
+    heard();
     // The server has read it.
     for (const { data } of joined) giveTensorBack(data);
     let from = 0;

@@ -8,7 +8,7 @@ import { alike } from './batches.ts';
 import { type FairLimits, FairQueue } from './fair-queue.ts';
 import type { InferenceMetrics } from './metrics.ts';
 import { abortReason, closedError, lateError, overloadError } from './refusals.ts';
-import { failureKind, firstLine, givenUp, inferenceError, TritonStatus } from './triton-failures.ts';
+import { awayReason, failureKind, firstLine, givenUp, grpcCodes, inferenceError, TritonStatus } from './triton-failures.ts';
 import { type Cargo, fly } from './triton-flight.ts';
 import type { PoolServer, TritonPool } from './triton-pool.ts';
 import type { Flight, Seat } from './triton-seat.ts';
@@ -21,6 +21,10 @@ const largestJoinedRow = 2 ** 20;
 const mostTries = 4;
 /** Runs that failed one after another before a server is left alone for a while with this model. */
 const failuresToLeave = 3;
+/** A server where the model fails again and again is tried again after so long at most. */
+const brokenAgainMs = 10_000;
+/** A server whose own queue is full gets nothing for so long. */
+const queueFullMs = 250;
 /** A call ends so long after the deadline of its requests: what is cancelled is computed all the same, unseen by us. */
 const afterDeadlineMs = 2000;
 /** Timers hold 31 bits of milliseconds. */
@@ -78,6 +82,8 @@ export class Lane {
   #budgetMs: number | undefined;
   /** What waits may go when it is over. */
   #pause: Disposable | undefined;
+  /** When there was last no server to send to: waiting for one is not waiting for room. */
+  #aloneMs = Number.NEGATIVE_INFINITY;
   /** The queue may have something for a server: at most one round of sending in a tick. */
   #pumping = false;
 
@@ -170,6 +176,7 @@ export class Lane {
     if (this.#closed.signal.aborted || this.#queue.depth === 0) return;
     this.seats.check();
     if (this.seats.usable().length === 0) {
+      this.#aloneMs = this.#house.ctx.clock.mono();
       this.#turnAway();
       return;
     }
@@ -232,7 +239,7 @@ export class Lane {
     while (batch.length === 0) {
       const item = hope ? this.#queue.next() : this.#takeFreshest();
       if (item === undefined) break;
-      if (item.avoid === seat.server && this.seats.usable().length > 1) skipped.push(item);
+      if (item.avoid === seat.server && this.seats.elsewhere(seat)) skipped.push(item);
       else {
         batch.push(item);
         rows = item.rows;
@@ -272,10 +279,10 @@ export class Lane {
   }
 
   /**
-   * Sheds what cannot make its deadline, and what has waited for half of its time while its stream has newer ones: those have more time
-   * left. While more waits than can be under way, everyone needs the time of a whole request: the oldest would go alone otherwise, each
-   * just in time, and the server would run single rows. False where nothing that waits is expected to make it and the server has nothing
-   * to do: it may still prove to be faster.
+   * Sheds what cannot make its deadline, and what has waited for room for half of its time while its stream has newer ones: those have
+   * more time left. While more waits than can be under way, everyone needs the time of a whole request: the oldest would go alone
+   * otherwise, each just in time, and the server would run single rows. False where nothing that waits is expected to make it and the
+   * server has nothing to do: it may still prove to be faster.
    */
   #shedUseless(seat: Seat, most: number): boolean {
     const nowMs = this.#house.ctx.clock.mono();
@@ -288,7 +295,7 @@ export class Lane {
     const hope = !idle || this.#queue.items().some(inTime);
     const late = (item: Waiting) => nowMs >= item.deadlineMs || (hope && !inTime(item));
     const givesWay = ({ deadlineMs, sinceMs, priority, tries }: Waiting) =>
-      priority === 'live' && tries === 0 && nowMs - sinceMs > (deadlineMs - sinceMs) / 2;
+      priority === 'live' && tries === 0 && nowMs - Math.max(sinceMs, this.#aloneMs) > (deadlineMs - sinceMs) / 2;
     for (const item of this.#queue.dropOldest((item, more) => late(item) || (more && givesWay(item))))
       this.#shed(item, late(item) ? 'deadline' : 'overload');
     return hope;
@@ -382,15 +389,16 @@ export class Lane {
     }
     const kind = left !== undefined ? 'left' : failureKind(error);
     const reason = left ?? firstLine(errorText(error));
+    const cause = left === undefined ? error : new TritonStatus(grpcCodes.unavailable, `the server was left: ${left}`);
     const again = (why: string) => {
-      for (const item of waiting) this.#again(item, seat, why, error);
+      for (const item of waiting) this.#again(item, seat, why, cause);
     };
     switch (kind) {
       case 'left':
         again('left');
         return;
       case 'server':
-        this.#house.pool.lost(seat.server, reason);
+        this.#house.pool.lost(seat.server, awayReason(error));
         again('server');
         return;
       case 'model':
@@ -406,12 +414,20 @@ export class Lane {
         return;
       case 'broken':
         seat.failures += 1;
-        if (seat.failures >= failuresToLeave) this.seats.leave(seat, reason);
+        if (seat.failures >= failuresToLeave) this.seats.leave(seat, reason, brokenAgainMs);
         if (batch.length > 1) {
           for (const item of waiting) item.alone = true;
           again('alone');
         } else if ((batch[0]?.tries ?? 0) === 0) again('broken');
         else this.#refuse(waiting, inferenceError(error, this.model.name, seat.server.name));
+        return;
+      case 'full':
+        // No quick try again: room comes with its next answers.
+        seat.pausedUntilMs = this.#house.ctx.clock.mono() + queueFullMs;
+        for (const item of waiting) {
+          if (item.tries + 1 < mostTries) this.#again(item, seat, 'queue full', error);
+          else this.#shed(item, 'overload');
+        }
         return;
       case 'shed':
         for (const item of waiting) this.#shed(item, 'overload');

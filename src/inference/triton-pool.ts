@@ -7,7 +7,7 @@ import type { PemTexts } from '../core/pem-files.ts';
 import type { TritonUrl } from '../core/triton-url.ts';
 import { addressesOf, addressText, type TritonAddress } from './triton-address.ts';
 import { TritonClient, type TritonClientOptions } from './triton-client.ts';
-import { firstLine } from './triton-failures.ts';
+import { awayReason } from './triton-failures.ts';
 import { lookUpName } from './triton-names.ts';
 
 /**
@@ -220,7 +220,7 @@ export class TritonPool implements AsyncDisposable {
     } catch (error) {
       if (member.stop.signal.aborted || this.#closed.signal.aborted) return;
       member.silent += 1;
-      this.#set(member, 'away', firstLine(errorText(error)));
+      this.#set(member, 'away', awayReason(error));
       if (member.silent % reconnectAfter !== 0) return;
       await this.#renewTls();
       if (!member.stop.signal.aborted && !this.#closed.signal.aborted) member.client.reconnect(this.#tls);

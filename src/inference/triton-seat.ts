@@ -48,6 +48,8 @@ export class Seat {
   stalled = false;
   /** It counts as hanging no longer than this while nothing is under way there. */
   stalledUntilMs = 0;
+  /** Its own queue is full: nothing goes there before this. */
+  pausedUntilMs = 0;
   #rows = 0;
   /** Of what was measured, the mean of late. */
   #answers: { ms: number; rows: number } | undefined;

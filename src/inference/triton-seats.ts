@@ -114,7 +114,11 @@ export class Seats {
       // One request at a time until it answers again.
       seat.failures += 1;
       this.leave(seat, reason, tryAgainMs);
-      for (const flight of seat.flights) flight.leave(reason);
+      for (const flight of seat.flights) {
+        // It takes that long at least: what is slow and does not hang gets more time when it is tried again.
+        seat.remove(flight, nowMs, 'late');
+        flight.leave(reason);
+      }
     }
     this.check();
     this.#changed();
@@ -129,6 +133,13 @@ export class Seats {
     const seats = [...this.#seats.values()].filter(({ state, server }) => state.is === 'ready' && server.state !== 'away');
     const ready = seats.filter(({ server }) => server.state === 'ready');
     return ready.length > 0 ? ready : seats;
+  }
+
+  /** Another server can run it as well, or is being asked whether it can. */
+  elsewhere(seat: Seat): boolean {
+    return [...this.#seats.values()].some(
+      (other) => other !== seat && other.server.state !== 'away' && other.state.is !== 'unavailable',
+    );
   }
 
   #whyNot(): string {
@@ -217,13 +228,14 @@ export class Seats {
   /** The server that would be done first, of those with room. */
   choose(budgetMs: number, passed: ReadonlySet<Seat>): Seat | undefined {
     const nowMs = this.#ctx.clock.mono();
+    const takers = this.usable().filter((seat) => nowMs >= seat.pausedUntilMs && !passed.has(seat));
     let best: Seat | undefined;
-    for (const seat of this.usable()) {
-      if (seat.room(budgetMs) < 1 || seat.stalled || passed.has(seat)) continue;
+    for (const seat of takers) {
+      if (seat.room(budgetMs) < 1 || seat.stalled) continue;
       if (best === undefined || seat.meanMs(1, nowMs) < best.meanMs(1, nowMs)) best = seat;
     }
     if (best !== undefined) return best;
     // One that hangs is asked when nothing is under way there.
-    return this.usable().find((seat) => seat.flights.length === 0 && !passed.has(seat));
+    return takers.find((seat) => seat.flights.length === 0);
   }
 }

@@ -2,6 +2,7 @@ import { SightlineError } from '../core/errors.ts';
 import type { DataType, Tensor, TensorData } from '../core/inference.ts';
 import { withHead } from '../core/tensor-memory.ts';
 import { elementCount, shapeText, tensorArrays } from './tensor.ts';
+import { BadAnswer } from './triton-failures.ts';
 
 /**
  * ModelInferRequest and ModelInferResponse of proto/inference/grpc_service.proto by hand: a request is written into one buffer of
@@ -284,8 +285,8 @@ function bytesElementCount(data: TensorData): number | undefined {
 
 // ---- reading ----
 
-function broken(what: string): SightlineError {
-  return new SightlineError('inference.failed', `the server's answer cannot be read: ${what}`);
+function broken(what: string): BadAnswer {
+  return new BadAnswer(`the server's answer cannot be read: ${what}`);
 }
 
 /** Reads a message field by field; `end` and every length are held against what is there. */

@@ -16,7 +16,7 @@ import {
   workerOf,
 } from '../support/daemon.ts';
 import { missingTool } from '../support/data.ts';
-import { logFloods, metricsOf, untilMetric } from '../support/faults.ts';
+import { logFloods, metricsOf, troublesOf, untilMetric } from '../support/faults.ts';
 import { fixtureModelRepository, fixtureModels, fixturePath } from '../support/fixtures.ts';
 import { endThread } from '../support/inspector.ts';
 import { installedProgram } from '../support/programs.ts';
@@ -88,14 +88,7 @@ test('every fault of a model is said in words, counted and logged once a second 
   copyFileSync(fixturePath('networks/nan_embed.onnx'), weightsOf(faceEmbedder));
   await using daemon = await place.start({ env: { NODE_OPTIONS: '--inspect-port=0' } });
 
-  async function troubles(): Promise<ReadonlyMap<string, string>> {
-    const response = await fetch(daemon.url('/readyz'));
-    const { parts } = (await response.json()) as {
-      readonly parts: readonly { readonly name: string; readonly ready: boolean; readonly reason?: string }[];
-    };
-    return new Map(parts.flatMap(({ name, ready, reason }) => (ready ? [] : [[name, reason ?? '']])));
-  }
-
+  const troubles = () => troublesOf(daemon);
   const steady = (metric: string) => `sightline_camera_${metric}{camera="steady"}`;
   const before = await untilMetric(daemon, steady('media_seconds'), (seconds) => seconds > 2);
   const expected = new Map([

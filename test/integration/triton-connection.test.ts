@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { constants, createServer, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import { afterEach, beforeEach, describe, it } from 'node:test';
@@ -6,6 +7,7 @@ import type { TritonAddress } from '../../src/inference/triton-address.ts';
 import { framePrefix, UnaryConnection } from '../../src/inference/triton-connection.ts';
 import { grpcCodes, TritonStatus } from '../../src/inference/triton-failures.ts';
 import { freePort } from '../support/port.ts';
+import { until } from '../support/until.ts';
 
 /**
  * What a real Triton does not do on demand: proxies' answers, resets and connections that end. The other end is an HTTP/2 server of
@@ -229,6 +231,36 @@ describe('a connection to a server', () => {
     await assert.rejects(given, reason);
     await assert.rejects(connection.call({ ...request(), ...soon, signal: controller.signal }), reason);
     await Promise.all(seen);
+  });
+
+  it('leaves no socket behind to a server that says nothing any more', async () => {
+    const program =
+      "require('node:net').createServer(() => {}).listen(0, '127.0.0.1', function () { console.log(this.address().port) })";
+    const mute = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const ended = once(mute, 'close');
+    try {
+      const [line] = await once(mute.stdout, 'data');
+      // The system still takes connections for it.
+      mute.kill('SIGSTOP');
+      const sockets = () => process.getActiveResourcesInfo().filter((what) => what === 'TCPSocketWrap').length;
+      const before = sockets();
+      const hung = new UnaryConnection({ ...address, port: Number(line) }, { headers: {}, receiveLimit: 1000 });
+      for (let turn = 0; turn < 3; turn += 1) {
+        await assert.rejects(hung.call({ ...request(), timeoutMs: 50 }), isStatus(grpcCodes.deadlineExceeded, /within/));
+        assert.equal(sockets(), before + 1);
+        hung.reconnect(undefined);
+        await until('it to be gone', () => sockets() === before);
+      }
+      const last = hung.call({ ...request(), ...soon });
+      hung.reconnect(undefined);
+      assert.equal(sockets(), before + 1, 'calls on it go on');
+      hung[Symbol.dispose]();
+      await assert.rejects(last, isStatus(grpcCodes.unavailable, /connection/));
+      await until('it to be gone as well', () => sockets() === before);
+    } finally {
+      mute.kill('SIGKILL');
+      await ended;
+    }
   });
 
   it('says why there is no connection', async () => {

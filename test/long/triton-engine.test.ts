@@ -1,97 +1,20 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Context } from '../../src/core/context.ts';
-import type { InferenceEngine, InferOptions, Tensor } from '../../src/core/inference.ts';
+import type { InferenceEngine, Tensor } from '../../src/core/inference.ts';
 import { tensorMemory } from '../../src/core/tensor-memory.ts';
 import { startEmbedded } from '../../src/inference/embedded.ts';
 import { FallbackEngine } from '../../src/inference/fallback.ts';
 import { startTritonEngine, type TritonConfig, type TritonEngine } from '../../src/inference/triton.ts';
-import { type TestContext, testContext } from '../support/context.ts';
+import { testContext } from '../support/context.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { freePort } from '../support/port.ts';
 import { startTcpProxy } from '../support/tcp-proxy.ts';
 import { missingTriton, pythonModel, startTriton, type TritonServer, tritonRepository } from '../support/triton.ts';
+import { ask, doubleBody, doubleConfig, load, modes, row, total, within } from '../support/triton-double.ts';
 import { until } from '../support/until.ts';
 
 const skip = await missingTriton();
-
-/** Doubles what it gets, after the pause that a row asks for; how it misbehaves says the row's third number. */
-const doubleConfig = `
-max_batch_size: 8
-input [ { name: "in" data_type: TYPE_FP32 dims: [ 3 ] } ]
-output [ { name: "out" data_type: TYPE_FP32 dims: [ 1 ] } ]
-`;
-const doubleBody = `
-rows = inputs["in"]
-time.sleep(float(rows[:, 1].max()) / 1000)
-if (rows[:, 2] == 1).any():
-    raise RuntimeError("failing on demand")
-if (rows[:, 2] == 2).any():
-    return pb_utils.InferenceResponse([pb_utils.Tensor("out", np.zeros((len(rows), 2), np.float32))])
-if (rows[:, 2] == 3).any():
-    os._exit(1)
-return pb_utils.InferenceResponse([pb_utils.Tensor("out", 2 * rows[:, :1])])
-`;
-const modes = { well: 0, raises: 1, wrongShape: 2, dies: 3 };
-
-function row(value: number, over: { readonly pauseMs?: number; readonly mode?: number } = {}): Tensor {
-  const data = Float32Array.of(value, over.pauseMs ?? 0, over.mode ?? modes.well);
-  return { name: 'in', datatype: 'FP32', shape: [1, 3], data };
-}
-
-function within(ctx: Context, ms: number, stream = 'lobby'): InferOptions {
-  return { signal: ctx.signal, deadlineMs: ctx.clock.mono() + ms, stream };
-}
-
-async function ask(
-  engine: TritonEngine,
-  ctx: Context,
-  input: Tensor,
-  ms = 20_000,
-  stream = 'lobby',
-): Promise<readonly number[]> {
-  const { outputs } = await engine.infer('double', [input], within(ctx, ms, stream));
-  return [...(outputs.get('out')?.data ?? [])].map(Number);
-}
-
-async function total(ctx: TestContext, name: string, labels: Readonly<Record<string, string>> = {}): Promise<number> {
-  const metric = await ctx.metrics.registry.getSingleMetric(name)?.get();
-  return (metric?.values ?? [])
-    .filter((value) => Object.entries(labels).every(([key, text]) => (value.labels as Record<string, unknown>)[key] === text))
-    .reduce((sum, { value }) => sum + value, 0);
-}
-
-/** Asks all the time, so many at once, until stopped; every answer must be right. */
-function load(engine: TritonEngine, ctx: Context, atOnce = 4) {
-  let stopped = false;
-  const counts = { answered: 0, failed: 0, lastFailure: '' };
-  const loops = Array.from({ length: atOnce }, async (_, stream) => {
-    for (let value = 0; !stopped; value += 1) {
-      try {
-        assert.deepEqual(await ask(engine, ctx, row(value, { pauseMs: 5 }), 30_000, `camera ${stream}`), [2 * value]);
-        counts.answered += 1;
-      } catch (error) {
-        counts.failed += 1;
-        counts.lastFailure = String(error);
-        // What fails at once must not keep the loop of events for itself.
-        await new Promise((resolve) => setImmediate(resolve));
-      }
-    }
-  });
-  const stop = async () => {
-    stopped = true;
-    await Promise.all(loops);
-  };
-  return {
-    counts,
-    async more(count = 20): Promise<void> {
-      const goal = counts.answered + count;
-      await until(`${count} more answers, ${counts.lastFailure}`, () => counts.answered >= goal, 60_000);
-    },
-    stop,
-    [Symbol.asyncDispose]: stop,
-  };
-}
 
 describe('Triton engine', { skip }, () => {
   let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
@@ -402,11 +325,12 @@ describe('Triton engine', { skip }, () => {
       // Around the engine: the model of the first is busy for long.
       const stuck = first
         .client()
-        .infer({ model: 'double', inputs: [row(0, { pauseMs: 25_000 })] }, { timeoutMs: 40_000 })
+        .infer({ model: 'double', inputs: [row(0, { pauseMs: 90_000 })] }, { timeoutMs: 100_000 })
         .catch(() => {});
       await until(
         'the model that hangs to be left',
         async () => (await total(ctx, 'sightline_triton_retries_total', { reason: 'left' })) > 0,
+        60_000,
       );
       await work.more();
       await work.stop();

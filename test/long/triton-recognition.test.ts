@@ -5,10 +5,10 @@ import { after, before, describe, test } from 'node:test';
 import { hasMosquitto, listen, startBroker } from '../support/broker.ts';
 import { makeCertificates } from '../support/certificates.ts';
 import { assertVisits, drawnData, listedVisits, playScene, readClip } from '../support/clips.ts';
-import { alertsIn, alertWith, createWorkplace, cutClip, patience, type RunningDaemon, workerOf } from '../support/daemon.ts';
+import { alertsIn, alertWith, createWorkplace, cutClip, patience, workerOf } from '../support/daemon.ts';
 import { missingTool } from '../support/data.ts';
 import { temporaryDirectory } from '../support/directory.ts';
-import { untilMetric } from '../support/faults.ts';
+import { troublesOf, untilMetric } from '../support/faults.ts';
 import { fixtureModelRepository, fixtureModels } from '../support/fixtures.ts';
 import { freePort } from '../support/port.ts';
 import { installedProgram } from '../support/programs.ts';
@@ -42,13 +42,6 @@ describe('a server that comes and goes', { skip }, () => {
     await folder?.[Symbol.asyncDispose]();
   });
 
-  async function troubles(daemon: RunningDaemon): Promise<ReadonlyMap<string, string>> {
-    const { parts } = (await (await fetch(daemon.url('/readyz'))).json()) as {
-      readonly parts: readonly { readonly name: string; readonly ready: boolean; readonly reason?: string }[];
-    };
-    return new Map(parts.flatMap(({ name, ready, reason }) => (ready ? [] : [[name, reason ?? '']])));
-  }
-
   /** One of the drawn people in front of a camera, again and again. */
   const film = (source: string) => ({ source, loop: true, realtime: true, motion: { enabled: false } });
 
@@ -71,7 +64,7 @@ describe('a server that comes and goes', { skip }, () => {
     const said = await until(
       'the parts that wait for a server',
       async () => {
-        const found = await troubles(daemon);
+        const found = await troublesOf(daemon);
         return found.size >= 3 && found;
       },
       patience,
@@ -81,20 +74,20 @@ describe('a server that comes and goes', { skip }, () => {
     assert.match(said.get(`detector ${face}`) ?? '', /127\.0\.0\.1:\d+ is away/);
 
     const first = await start(port);
-    await until('everything is ready', async () => (await troubles(daemon)).size === 0, patience);
+    await until('everything is ready', async () => (await troublesOf(daemon)).size === 0, patience);
     await place.enrol('watch', 'ada');
     await alertWith(listener, { name: 'ada', state: 'opened' });
 
     first.signal('SIGKILL');
     await first.ended;
-    await until('the server to be missed', async () => (await troubles(daemon)).has(name), patience);
+    await until('the server to be missed', async () => (await troublesOf(daemon)).has(name), patience);
     await alertWith(listener, { name: 'ada', state: 'closed' });
     const frames = await daemon.metric(decoded);
     await untilMetric(daemon, decoded, (count) => count > frames + 20);
     const worker = workerOf(place.dataDir);
     await start(port);
     await until('another alert', () => alertsIn(listener).filter(({ state }) => state === 'opened').length > 1, patience);
-    await until('everything is ready again', async () => (await troubles(daemon)).size === 0, patience);
+    await until('everything is ready again', async () => (await troublesOf(daemon)).size === 0, patience);
     assert.equal(workerOf(place.dataDir), worker, 'the worker went on');
     await daemon.stop();
   });
@@ -120,7 +113,7 @@ describe('a server that comes and goes', { skip }, () => {
     assertVisits(clip, listedVisits(clip), scene.opened);
   });
 
-  test('a film through kill -9 and a new start, twice: every visit alerts as if nothing had been', async () => {
+  test('a film through kill -9, through SIGTERM, each with a new start: every visit alerts as if nothing had been', async () => {
     const clip = readClip('lobby', drawnData);
     const port = await freePort();
     let server = await start(port);
@@ -133,10 +126,10 @@ describe('a server that comes and goes', { skip }, () => {
       gallery: { watch: clip.watchlist },
       cameras: { clip: clip.path },
       during: async () => {
-        for (let kills = 0; kills < 2; kills += 1) {
+        for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
           const before = await runs();
           await until('crops to be embedded', async () => (await runs()) > before + 3, patience);
-          server.signal('SIGKILL');
+          server.signal(signal);
           await server.ended;
           server = await start(port);
         }
@@ -175,11 +168,11 @@ describe('a server that comes and goes', { skip }, () => {
     const seen = await daemon.metric(sightings);
     await untilMetric(daemon, sightings, (count) => count > seen + 10);
     assert.equal(await daemon.metric(`sightline_inference_fallbacks_total{model="${faceEmbedder}"}`), 1);
-    const missed = await troubles(daemon);
+    const missed = await troublesOf(daemon);
     assert.deepEqual([...missed.keys()], [`triton 127.0.0.1:${port}`], 'nothing else is amiss');
 
     const again = await start(port);
-    await until('everything is ready', async () => (await troubles(daemon)).size === 0, patience);
+    await until('everything is ready', async () => (await troublesOf(daemon)).size === 0, patience);
     const runs = async () => Number((await again.client().statistics({ timeoutMs: 10_000 }, face))[0]?.inferenceCount ?? 0n);
     await until('the server to be asked again', async () => (await runs()) > 5, patience);
     assert.deepEqual([over().length, over('software-main').length], [1, 1], 'each said once');

@@ -16,6 +16,14 @@ export async function metricsOf(daemon: RunningDaemon): Promise<ReadonlyMap<stri
   );
 }
 
+/** Parts that are not ready, and why. */
+export async function troublesOf(daemon: RunningDaemon): Promise<ReadonlyMap<string, string>> {
+  const { parts } = (await (await fetch(daemon.url('/readyz'))).json()) as {
+    readonly parts: readonly { readonly name: string; readonly ready: boolean; readonly reason?: string }[];
+  };
+  return new Map(parts.flatMap(({ name, ready, reason }) => (ready ? [] : [[name, reason ?? '']])));
+}
+
 /** Waits for a sample to be as it should; gives all of that moment. */
 export async function untilMetric(
   daemon: RunningDaemon,
