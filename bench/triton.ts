@@ -38,7 +38,7 @@ const { values } = parseArgs({
   },
 });
 
-const frame: Target = { model: 'centerface', input: 'input.1', output: '537', shape: [3, 384, 640] };
+const frame: Target = { model: 'centerface', input: 'input.1', output: '537', shape: [3, 384, 640], frame: true };
 const crop: Target = { model: 'face_embed_224_512', input: 'input', output: 'output', shape: [3, 224, 224] };
 const sink: Target = { model: 'sink', input: 'input', output: 'output', shape: [3, 224, 224] };
 const sinkConfig = `max_batch_size: 32

@@ -47,12 +47,25 @@ function pattern(count: number): Float32Array {
   return values;
 }
 
-function inputOf({ input, shape, datatype = 'FP32' }: Target): Tensor {
+const frames = new Map<number, Float32Array>();
+
+/** As the detector's spare inputs are: nobody is handed one before it is done with. */
+function frameMemory(count: number): Float32Array {
+  const memory = frames.get(count) ?? new Float32Array(new SharedArrayBuffer(count * Float32Array.BYTES_PER_ELEMENT));
+  frames.set(count, memory);
+  return memory;
+}
+
+function cropMemory(count: number): Float32Array {
+  const bytes = tensorMemory(count * Float32Array.BYTES_PER_ELEMENT);
+  return new Float32Array(bytes.buffer, bytes.byteOffset, count);
+}
+
+function inputOf({ input, shape, datatype = 'FP32', frame }: Target): Tensor {
   const count = shape.reduce((product, size) => product * size, 1);
   if (datatype === 'UINT8') return { name: input, datatype, shape: [1, ...shape], data: tensorMemory(count).fill(128) };
   const values = pattern(count);
-  const bytes = tensorMemory(values.byteLength);
-  const data = new Float32Array(bytes.buffer, bytes.byteOffset, values.length);
+  const data = frame === true ? frameMemory(count) : cropMemory(count);
   data.set(values);
   return { name: input, datatype: 'FP32', shape: [1, ...shape], data };
 }

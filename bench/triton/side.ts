@@ -13,6 +13,8 @@ export interface Target {
   readonly shape: readonly number[];
   /** Of the input; FP32 when absent, and for the peer. */
   readonly datatype?: 'FP32' | 'UINT8';
+  /** Our side fills one in shared memory again and again, as a detector does; absent: memory of its own, as an embedder. */
+  readonly frame?: true;
 }
 
 /** One request after another; the tensor is filled anew for each. */

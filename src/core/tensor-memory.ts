@@ -16,12 +16,15 @@ let keptBytes = 0;
 
 /** Zeroed memory for the elements of one tensor; make a typed array on its `buffer` at its `byteOffset`. */
 export function tensorMemory(byteLength: number): Uint8Array<ArrayBuffer> {
+  return tensorMemoryToFill(byteLength).fill(0);
+}
+
+/** The same with what was in it before, for whoever writes all of it. */
+export function tensorMemoryToFill(byteLength: number): Uint8Array<ArrayBuffer> {
   const size = headRoom + byteLength;
-  const again = take(size);
-  const buffer = again ?? new ArrayBuffer(size);
+  const buffer = take(size) ?? new ArrayBuffer(size);
   lent.add(buffer);
-  const memory = new Uint8Array(buffer, headRoom, byteLength);
-  return again === undefined ? memory : memory.fill(0);
+  return new Uint8Array(buffer, headRoom, byteLength);
 }
 
 /**
@@ -29,7 +32,7 @@ export function tensorMemory(byteLength: number): Uint8Array<ArrayBuffer> {
  * alone.
  */
 export function giveTensorBack(data: ArrayBufferView): void {
-  if (!isWhole(data)) return;
+  if (!isTensorMemory(data)) return;
   const { buffer } = data;
   lent.delete(buffer);
   const same = kept.get(buffer.byteLength) ?? [];
@@ -53,7 +56,8 @@ function take(size: number): ArrayBuffer | undefined {
   return buffer;
 }
 
-function isWhole(data: ArrayBufferView): data is ArrayBufferView<ArrayBuffer> {
+/** Whether these are all elements of a `tensorMemory` that was not given back. */
+export function isTensorMemory(data: ArrayBufferView): data is ArrayBufferView<ArrayBuffer> {
   const { buffer, byteOffset, byteLength } = data;
   if (!(buffer instanceof ArrayBuffer) || !lent.has(buffer)) return false;
   return byteOffset === headRoom && byteOffset + byteLength === buffer.byteLength;
@@ -64,6 +68,6 @@ function isWhole(data: ArrayBufferView): data is ArrayBufferView<ArrayBuffer> {
  * much room; else undefined. What is written in front is the caller's until the tensor's owner has it back.
  */
 export function withHead(data: ArrayBufferView, before: number): Uint8Array<ArrayBuffer> | undefined {
-  if (!isWhole(data) || before > headRoom) return undefined;
+  if (!isTensorMemory(data) || before > headRoom) return undefined;
   return new Uint8Array(data.buffer, data.byteOffset - before, before + data.byteLength);
 }

@@ -1,6 +1,6 @@
 import { SightlineError } from '../core/errors.ts';
 import type { InferResult, Tensor, TensorData } from '../core/inference.ts';
-import { tensorMemory } from '../core/tensor-memory.ts';
+import { tensorMemoryToFill } from '../core/tensor-memory.ts';
 import { elementCount, tensorArrays } from './tensor.ts';
 
 /** Requests put together along the batch axis, and taken apart again. */
@@ -29,8 +29,13 @@ export function joinInputs(requests: readonly (readonly Tensor[])[]): readonly T
   });
 }
 
+/** The same tensors in memory that takes the head of a message. */
+export function copyInputs(inputs: readonly Tensor[]): readonly Tensor[] {
+  return inputs.map((input) => ({ ...input, data: joinData(input.datatype, [input.data]) }));
+}
+
 function joinData(datatype: Tensor['datatype'], parts: readonly TensorData[]): TensorData {
-  const bytes = tensorMemory(parts.reduce((sum, part) => sum + part.byteLength, 0));
+  const bytes = tensorMemoryToFill(parts.reduce((sum, part) => sum + part.byteLength, 0));
   let at = 0;
   for (const part of parts) {
     bytes.set(new Uint8Array(part.buffer, part.byteOffset, part.byteLength), at);

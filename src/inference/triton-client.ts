@@ -6,7 +6,7 @@ import type { RequestHeaders } from '../core/request-headers.ts';
 import * as wire from '../gen/inference/grpc_service.ts';
 import { abortReason } from './refusals.ts';
 import { grpcTarget, type TritonAddress } from './triton-address.ts';
-import { framePrefix, UnaryConnection } from './triton-connection.ts';
+import { framePrefix, UnaryConnection, windowBytes } from './triton-connection.ts';
 import { channelCredentials } from './triton-credentials.ts';
 import { grpcCodes, TritonStatus } from './triton-failures.ts';
 import {
@@ -44,8 +44,7 @@ const defaultReceiveLimit = 256 * 2 ** 20;
 
 /**
  * What grpc-js is told. Keepalive: Triton answers pings that come more often than every 300 s with GOAWAY, so a server that hangs is
- * found by asking it, not by pings. Retries are the engine's: grpc-js would not repeat messages above 1 MiB. A window of 8 MiB: with
- * Node's 64 KiB an answer of 8 MB takes twice as long. No proxies: servers are addressed directly.
+ * found by asking it, not by pings. Retries are the engine's: grpc-js would not repeat messages above 1 MiB. No proxies: servers are addressed directly.
  */
 function channelOptions(address: TritonAddress, options: TritonClientOptions): ChannelOptions {
   const byName = isIP(address.host) === 0;
@@ -55,7 +54,7 @@ function channelOptions(address: TritonAddress, options: TritonClientOptions): C
     'grpc.keepalive_time_ms': 300_000,
     'grpc.keepalive_timeout_ms': 10_000,
     'grpc.use_local_subchannel_pool': 1,
-    'grpc-node.flow_control_window': 8 * 2 ** 20,
+    'grpc-node.flow_control_window': windowBytes,
     'grpc.initial_reconnect_backoff_ms': 100,
     'grpc.max_reconnect_backoff_ms': 500,
     'grpc.enable_retries': 0,

@@ -19,7 +19,7 @@ import { grpcCodes, TritonStatus } from './triton-failures.ts';
 export const framePrefix = 5;
 
 /** With 64 KiB, as HTTP/2 begins, an answer of 8 MB takes twice as long. */
-const windowBytes = 8 * 2 ** 20;
+export const windowBytes = 8 * 2 ** 20;
 /** Of `grpc-timeout`: eight digits. */
 const longestTimeoutMs = 99_999_999;
 
@@ -55,6 +55,7 @@ interface Session {
 export class UnaryConnection implements Disposable {
   readonly #address: TritonAddress;
   readonly #options: ConnectionOptions;
+  readonly #authority: string;
   #secure: SecureContext | undefined;
   #session: Session | undefined;
   /** Connections before that calls are still on. */
@@ -65,6 +66,8 @@ export class UnaryConnection implements Disposable {
   constructor(address: TritonAddress, options: ConnectionOptions) {
     this.#address = address;
     this.#options = options;
+    const { host, port } = address;
+    this.#authority = isIP(host) === 0 ? `${host}:${port}` : addressText(address);
     this.#secure = secureContext(address, options.tls);
   }
 
@@ -97,6 +100,7 @@ export class UnaryConnection implements Disposable {
     const timeoutMs = Math.min(longestTimeoutMs, Math.max(1, Math.ceil(call.timeoutMs)));
     const stream = session.http2.request({
       ':method': 'POST',
+      ':authority': this.#authority,
       ':path': call.path,
       te: 'trailers',
       'content-type': 'application/grpc',
@@ -153,25 +157,28 @@ export class UnaryConnection implements Disposable {
   #connected(): Session {
     const now = this.#session;
     if (now !== undefined && !now.http2.closed && !now.http2.destroyed) return now;
-    const { host, ip, port, tls } = this.#address;
+    // One that the server took leave of: calls on it go on.
+    if (now !== undefined && now.calls > 0) this.#old.add(now);
+    const { host, ip, port } = this.#address;
     const byName = isIP(host) === 0;
-    const authority = byName ? `${host}:${port}` : addressText(this.#address);
+    const secure = this.#secure;
     const socket =
-      this.#secure === undefined
+      secure === undefined
         ? connectTcp({ host: ip, port, noDelay: true })
         : connectTls({
             host: ip,
             port,
             ALPNProtocols: ['h2'],
-            secureContext: this.#secure,
+            secureContext: secure,
             ...(byName ? { servername: host } : {}),
           });
-    if (this.#secure !== undefined) socket.setNoDelay();
+    if (secure !== undefined) socket.setNoDelay();
     const session: Session = {
       made: false,
       socket,
       calls: 0,
-      http2: connect(`${tls ? 'https' : 'http'}://${authority}`, {
+      // By the address: a name may be none to a URL (`triton.1`). Calls say which name is meant.
+      http2: connect(`${secure === undefined ? 'http' : 'https'}://${addressText(this.#address)}`, {
         createConnection: () => socket,
         // Requests are bounded by whoever sends them; one above Node's 10 MB would be refused.
         maxSessionMemory: Number.MAX_SAFE_INTEGER,

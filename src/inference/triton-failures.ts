@@ -68,7 +68,7 @@ export type FailureKind =
 
 /** UNAVAILABLE of a server or connection that is going or gone; a model may give the same code in words of its own. */
 const goneWords =
-  /server|connect|channel|network|socket|stream|transport|resolution|ECONN|EPIPE|ETIMEDOUT|EHOST|GOAWAY|certificate/i;
+  /server|connect|channel|network|socket|stream|transport|resolution|ECONN|EPIPE|ETIMEDOUT|EHOST|GOAWAY|certificate|^HTTP \d/i;
 
 /** What to do after a failed ModelInfer (the table of the project's Triton reference, 4.2). */
 export function failureKind(error: unknown): FailureKind {
@@ -104,7 +104,7 @@ export function inferenceError(error: unknown, model: string, server: string): S
   if (error instanceof SightlineError && !(error instanceof BadAnswer)) return error;
   const text = error instanceof Error ? error.message : String(error);
   const remedy =
-    error instanceof TritonStatus && error.status === grpcCodes.resourceExhausted
+    error instanceof TritonStatus && error.status === grpcCodes.resourceExhausted && /larger than max/.test(text)
       ? '; the client takes answers up to its receive limit'
       : '';
   return new SightlineError('inference.failed', `${model} failed on ${server}: ${firstLine(text)}${remedy}`, {

@@ -1,11 +1,14 @@
 import type { InferResult, ModelDescription, Tensor } from '../core/inference.ts';
-import { giveTensorBack } from '../core/tensor-memory.ts';
-import { cutOutputs, joinInputs } from './batches.ts';
+import { giveTensorBack, isTensorMemory } from '../core/tensor-memory.ts';
+import { copyInputs, cutOutputs, joinInputs } from './batches.ts';
 import { answerProblems } from './triton-contract.ts';
 import { BadAnswer } from './triton-failures.ts';
 import type { PoolServer } from './triton-pool.ts';
 import type { SharedTensors } from './triton-shared.ts';
 import type { InferRequest } from './triton-wire.ts';
+
+/** A tensor from here on is copied into memory that is lent again: a message of its own would be collected, which costs more. */
+const largeBytes = 64 * 1024;
 
 interface Passenger {
   readonly inputs: readonly Tensor[];
@@ -37,14 +40,16 @@ export async function fly<T extends Passenger>(
   const { model, requests, timeoutMs, signal, queueTimeoutMs, traceparent } = cargo;
   const { name, version } = model;
   const [first, second] = requests;
-  const joined = second === undefined ? [] : joinInputs(requests.map(({ inputs }) => inputs));
-  const inputs = second === undefined ? (first?.inputs ?? []) : joined;
+  let own = second === undefined ? [] : joinInputs(requests.map(({ inputs }) => inputs));
+  const inputs = second === undefined ? (first?.inputs ?? []) : own;
   const rows = requests.reduce((sum, request) => sum + request.rows, 0);
   const placed = shared?.place(inputs);
+  if (placed === undefined && inputs.some(({ data }) => data.byteLength >= largeBytes && !isTensorMemory(data)))
+    own = copyInputs(inputs);
   const request: InferRequest = {
     model: name,
     version,
-    inputs: placed?.inputs ?? inputs,
+    inputs: placed?.inputs ?? (own.length > 0 ? own : inputs),
     ...(queueTimeoutMs === undefined ? {} : { parameters: { timeout: BigInt(Math.round(queueTimeoutMs * 1000)) } }),
   };
   try {
@@ -59,7 +64,7 @@ export async function fly<T extends Passenger>(
     if (problems.length > 0) throw new BadAnswer(`its answer is not as described: ${problems.join('; ')}`);
     heard();
     // The server has read it.
-    for (const { data } of joined) giveTensorBack(data);
+    for (const { data } of own) giveTensorBack(data);
     let from = 0;
     return requests.map((one) => {
       const own = second === undefined ? outputs : cutOutputs(name, outputs, from, one.rows, rows);

@@ -51,7 +51,7 @@ test('a data directory has one owner; commands talk to it, work without one, and
     assert.match(stderr, /no daemon is running there/, args.join(' '));
   }
   await using again = await place.start();
-  assert.deepEqual((await place.ask('status', {})).watchlist, { entries: 1, references: 2 });
+  assert.deepEqual((await place.ask('status', {})).watchlist, { entries: 1, references: 2, descriptions: 0 });
 
   // The whole folder deleted under it: it says so, and no second daemon makes another store beside it.
   rmSync(place.dataDir, { recursive: true });

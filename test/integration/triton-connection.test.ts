@@ -263,6 +263,20 @@ describe('a connection to a server', () => {
     }
   });
 
+  it('takes names that are none to a URL, also while nobody is there', async () => {
+    const named = { ...address, host: 'triton.1' };
+    using there = new UnaryConnection(named, { headers: {}, receiveLimit: 1000 });
+    let authority: unknown;
+    onStream = (stream, headers) => {
+      authority = headers[':authority'];
+      return answer(stream, [framed(Buffer.from('yes'))]);
+    };
+    assert.equal(String(await there.call({ ...request(), ...soon })), 'yes');
+    assert.equal(authority, `triton.1:${address.port}`);
+    using away = new UnaryConnection({ ...named, port: await freePort() }, { headers: {}, receiveLimit: 1000 });
+    await assert.rejects(away.call({ ...request(), ...soon }), isStatus(grpcCodes.unavailable, /ECONNREFUSED/));
+  });
+
   it('says why there is no connection', async () => {
     const port = await freePort();
     using nobody = new UnaryConnection({ ...address, port }, { headers: {}, receiveLimit: 1000 });

@@ -23,6 +23,7 @@ const said: readonly (readonly [number, string, FailureKind])[] = [
   [14, 'explicit model load / unload is not allowed if polling is enabled', 'refused'],
   [14, 'No connection established. Last error: connect ECONNREFUSED 127.0.0.1:8001', 'server'],
   [14, 'Connection dropped', 'server'],
+  [14, 'HTTP 503', 'server'],
   [14, 'failing on demand with UNAVAILABLE', 'broken'],
   [5, "Request for unknown model: 'm' is not found", 'model'],
   [5, "Request for unknown model: 'm' has no available versions", 'model'],
@@ -93,7 +94,7 @@ describe('failures of Triton', () => {
     assert.equal(error.code, 'inference.failed');
     assert.equal(error.message, 'm failed on 10.0.0.7:8001: internal: RuntimeError: out of memory');
     assert.equal(firstLine(`${'x'.repeat(2000)}`).length, 500);
-    assert.match(inferenceError(new TritonStatus(8, 'too long'), 'm', 's').message, /receive limit/);
+    assert.match(inferenceError(new TritonStatus(8, 'Received message larger than max (9 vs. 8)'), 'm', 's').message, /receive limit/);
   });
 
   it('after the last try tell a request that failed from servers that were not there', () => {
