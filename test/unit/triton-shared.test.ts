@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, statfsSync } from 'node:fs';
+import { readdirSync, rmdirSync, statfsSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import type { Tensor } from '../../src/core/inference.ts';
 import { grpcCodes, TritonStatus } from '../../src/inference/triton-failures.ts';
@@ -19,7 +19,9 @@ const tensor = (bytes: number): Tensor => ({
   shape: [bytes],
   data: new Uint8Array(bytes).fill(7),
 });
-const regionOf = (place: Placed): string => place.inputs[0]?.shared?.region ?? '';
+/** Names alone: tensors would make the text of a failure endless. */
+const regionsOf = (place: Placed | undefined) => place?.inputs.map(({ shared }) => shared?.region ?? '');
+const regionOf = (place: Placed): string => regionsOf(place)?.[0] ?? '';
 const placed = (shared: SharedTensors, bytes: number) => until('a region to be taken', () => shared.place([tensor(bytes)]));
 
 /** A server that knows regions by name. `answers` replaces what it says to the call of that name. */
@@ -58,7 +60,7 @@ describe('Tensors in shared memory', () => {
     const names = new Set<string>();
     for (let start = 0; start < 2; start += 1) {
       await using shared = new SharedTensors(server, 'a:1', ctx, directory.path);
-      assert.equal(shared.place([tensor(mebi)]), undefined, 'the first of a size goes in its message');
+      assert.equal(regionsOf(shared.place([tensor(mebi)])), undefined, 'the first of a size goes in its message');
       assert.equal(readdirSync(directory.path).length, 1);
       names.add(regionOf(await placed(shared, mebi)));
       assert.deepEqual(readdirSync(directory.path), []);
@@ -79,7 +81,7 @@ describe('Tensors in shared memory', () => {
       const server = registry();
       await using shared = new SharedTensors(server, 'a:1', ctx, disk.path);
       for (let at = 0; at < before; at += 1) await placed(shared, slot);
-      for (let tries = 0; tries < 2; tries += 1) assert.equal(shared.place([tensor(slot)]), undefined);
+      for (let tries = 0; tries < 2; tries += 1) assert.equal(regionsOf(shared.place([tensor(slot)])), undefined);
       const warnings = ctx.lines.filter(({ level }) => level === 'warn');
       assert.deepEqual(
         warnings.map(({ msg, reason }) => `${msg}: ${reason}`),
@@ -103,8 +105,19 @@ describe('Tensors in shared memory', () => {
     const server = registry();
     await using shared = new SharedTensors(server, 'a:1', ctx, disk.path);
     for (const bytes of [mebi, 3 * mebi]) (await placed(shared, bytes)).done();
-    assert.equal(shared.place([tensor(mebi), tensor(mebi), tensor(3 * mebi)]), undefined);
+    assert.equal(regionsOf(shared.place([tensor(mebi), tensor(mebi), tensor(3 * mebi)])), undefined);
     assert.equal(ctx.lines.filter(({ level }) => level === 'warn').length, 1);
+  });
+
+  it('sends all of a request in its message when the region for one of its tensors cannot be made', async () => {
+    await using directory = await temporaryDirectory();
+    using ctx = testContext();
+    const server = registry();
+    await using shared = new SharedTensors(server, 'a:1', ctx, directory.path);
+    (await placed(shared, mebi)).done();
+    rmdirSync(directory.path);
+    assert.equal(regionsOf(shared.place([tensor(mebi), tensor(2 * mebi)])), undefined);
+    assert.match(String(ctx.lines[0]?.['reason']), /^ENOENT/);
   });
 
   it('keeps its region through a server that hung, and makes another for one that was started anew', async () => {
@@ -152,9 +165,9 @@ describe('Tensors in shared memory', () => {
     server.answers.register = () => {
       throw new TritonStatus(grpcCodes.unimplemented, 'Client shared memory is disabled.');
     };
-    assert.equal(shared.place([tensor(mebi)]), undefined);
+    assert.equal(regionsOf(shared.place([tensor(mebi)])), undefined);
     await until('the refusal', () => ctx.lines.length > 0);
-    assert.equal(shared.place([tensor(mebi)]), undefined);
+    assert.equal(regionsOf(shared.place([tensor(mebi)])), undefined);
     assert.deepEqual(readdirSync(directory.path), []);
     assert.deepEqual(
       ctx.lines.map(({ level, reason }) => [level, reason]),
