@@ -162,14 +162,14 @@ export class FairQueue<T extends FairItem> {
   }
 
   /**
-   * Takes the oldest items of each stream out as long as `useless` says so; no stream loses its turn by that. `more`: its stream has
-   * younger ones.
+   * Takes the oldest items of each stream out as long as `useless` says so; no stream loses its turn by that. `stream`: all that waits
+   * of its stream.
    */
-  dropOldest(useless: (item: T, more: boolean) => boolean): readonly T[] {
+  dropOldest(useless: (item: T, stream: readonly T[]) => boolean): readonly T[] {
     const dropped: T[] = [];
     for (const { queues } of [this.#rings.live, this.#rings.background]) {
       for (const [stream, queue] of queues) {
-        for (let [item] = queue; item !== undefined && useless(item, queue.length > 1); [item] = queue) {
+        for (let [item] = queue; item !== undefined && useless(item, queue); [item] = queue) {
           dropped.push(item);
           queue.shift();
         }

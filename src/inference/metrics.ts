@@ -17,10 +17,11 @@ export function createInferenceMetrics(metrics: Metrics) {
       buckets: seconds,
       labels: ['model'],
     }),
-    compute: metrics.histogram('sightline_inference_compute_seconds', 'Time in the network', {
-      buckets: seconds,
-      labels: ['model'],
-    }),
+    compute: metrics.histogram(
+      'sightline_inference_compute_seconds',
+      'Time of the network; with Triton of the whole round trip, with the queue of the server in it',
+      { buckets: seconds, labels: ['model'] },
+    ),
     batch: metrics.histogram('sightline_inference_batch_rows', 'Rows that ran together', {
       buckets: [1, 2, 4, 8, 16, 32, 64],
       labels: ['model'],

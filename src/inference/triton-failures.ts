@@ -43,6 +43,14 @@ export class BadAnswer extends SightlineError {
   }
 }
 
+/** A request of more rows than any server that is left takes in one: of fewer it can be made. */
+export class TooManyRows extends SightlineError {
+  constructor(model: string, rows: number, most: number) {
+    super('inference.failed', `${model} takes no more than ${most} rows in one request, not ${rows}`, { details: { model } });
+    this.name = 'TooManyRows';
+  }
+}
+
 export function statusName(status: number): string {
   const entry = Object.entries(grpcCodes).find(([, code]) => code === status);
   return entry === undefined ? `status ${status}` : entry[0].replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);

@@ -8,7 +8,16 @@ import { alike } from './batches.ts';
 import { type FairLimits, FairQueue } from './fair-queue.ts';
 import type { InferenceMetrics } from './metrics.ts';
 import { abortReason, closedError, lateError, overloadError } from './refusals.ts';
-import { awayReason, failureKind, firstLine, givenUp, grpcCodes, inferenceError, TritonStatus } from './triton-failures.ts';
+import {
+  awayReason,
+  failureKind,
+  firstLine,
+  givenUp,
+  grpcCodes,
+  inferenceError,
+  TooManyRows,
+  TritonStatus,
+} from './triton-failures.ts';
 import { type Cargo, fly } from './triton-flight.ts';
 import type { PoolServer, TritonPool } from './triton-pool.ts';
 import type { Flight, Seat } from './triton-seat.ts';
@@ -61,6 +70,8 @@ interface Waiting {
   alone: boolean;
   /** The server that failed with it, as long as there are others. */
   avoid: PoolServer | undefined;
+  /** A server had it, failed and may still read it: it is not counted as what never ran, and its memory is not lent again. */
+  ran: boolean;
   /** Its time is over: it must not wait again, nothing would end that. */
   over: boolean;
   /** Set while it is under way: called when nobody waits for it any more. */
@@ -100,11 +111,15 @@ export class Lane {
     return this.#queue.depth;
   }
 
-  infer(inputs: readonly Tensor[], options: InferOptions): Promise<InferResult> {
+  /** `sinceMs`: when it was asked for, where that is not now. */
+  infer(
+    inputs: readonly Tensor[],
+    options: InferOptions,
+    sinceMs: number = this.#house.ctx.clock.mono(),
+  ): Promise<InferResult> {
     const { clock } = this.#house.ctx;
     if (options.signal.aborted) return Promise.reject(abortReason(options.signal));
     if (this.#closed.signal.aborted) return Promise.reject(closedError());
-    const sinceMs = clock.mono();
     const item: Waiting = {
       inputs,
       rows: this.model.maxBatchSize > 0 ? (inputs[0]?.shape[0] ?? 1) : 1,
@@ -117,29 +132,30 @@ export class Lane {
       tries: 0,
       alone: false,
       avoid: undefined,
+      ran: false,
       over: false,
       gone: undefined,
     };
-    const budgetMs = options.deadlineMs - sinceMs;
-    if (budgetMs <= 0) {
+    const leftMs = options.deadlineMs - clock.mono();
+    if (leftMs <= 0) {
       this.#shed(item, 'deadline');
       return item.answer.promise;
     }
+    const budgetMs = options.deadlineMs - sinceMs;
     this.#budgetMs = this.#budgetMs === undefined ? budgetMs : this.#budgetMs + (budgetMs - this.#budgetMs) / 8;
-    const limit = clock.deadline(Math.min(budgetMs, longestTimerMs), options.signal);
+    const limit = clock.deadline(Math.min(leftMs, longestTimerMs), options.signal);
     const giveUp = () => {
       item.over = true;
       const waiting = this.#queue.remove(item);
       if (waiting) this.#house.depthChanged();
       if (options.signal.aborted) {
-        if (waiting) this.#house.metrics.shed.inc({ reason: 'aborted' });
+        if (waiting && !item.ran) this.#house.metrics.shed.inc({ reason: 'aborted' });
         item.gone?.();
         item.answer.reject(abortReason(options.signal));
       } else if (waiting) this.#shed(item, 'deadline');
       else if (item.gone !== undefined) {
         // The server goes on with it whatever we say: what it still has to do counts until it answers.
-        this.#house.metrics.failures.inc({ model: this.model.name });
-        item.answer.reject(this.#tooLate(item));
+        this.#refuse([item], this.#tooLate(item));
       }
     };
     limit.signal.addEventListener('abort', giveUp, { once: true });
@@ -180,7 +196,8 @@ export class Lane {
       this.#turnAway();
       return;
     }
-    /** Servers for which there is nothing but what failed there before. */
+    this.#refuseTooLarge();
+    /** Servers for which there is nothing but what failed there before, or is too large for them. */
     const passed = new Set<Seat>();
     while (this.#queue.depth > 0) {
       const seat = this.seats.choose(this.#budgetMs ?? 0, passed);
@@ -216,12 +233,24 @@ export class Lane {
     );
   }
 
-  /** Rows that go to a server now, in one request; 0 where they wait for an answer of it. What goes alone need not wait for company. */
+  /** What no server takes in one request: whoever made it of more rows than a server has that is left makes it anew, of fewer. */
+  #refuseTooLarge(): void {
+    const most = Math.max(...this.seats.usable().map(({ ceiling }) => ceiling));
+    const large = [...this.#queue.items()].filter(({ rows }) => rows > most);
+    for (const item of large)
+      if (this.#queue.remove(item)) item.answer.reject(new TooManyRows(this.model.name, item.rows, most));
+    if (large.length > 0) this.#house.depthChanged();
+  }
+
+  /**
+   * Rows that go to a server now, in one request; 0 where they wait for an answer of it. What goes alone waits for no company, only until
+   * no more is under way than the server needs to be busy.
+   */
   #portion(seat: Seat): number {
     const budgetMs = this.#budgetMs ?? 0;
     let rows = 0;
     for (const item of this.#queue.items()) {
-      if (!this.#joinable(item) || item.tries > 0) return Math.min(seat.ceiling, seat.room(budgetMs));
+      if (!this.#joinable(item) || item.tries > 0) return seat.free > 0 ? Math.min(seat.ceiling, seat.room(budgetMs)) : 0;
       rows += item.rows;
     }
     return seat.portion(rows, budgetMs, this.#house.ctx.clock.mono());
@@ -239,7 +268,8 @@ export class Lane {
     while (batch.length === 0) {
       const item = hope ? this.#queue.next() : this.#takeFreshest();
       if (item === undefined) break;
-      if (item.avoid === seat.server && this.seats.elsewhere(seat)) skipped.push(item);
+      const failedHere = item.avoid === seat.server && this.seats.elsewhere(seat);
+      if (failedHere || item.rows > seat.ceiling) skipped.push(item);
       else {
         batch.push(item);
         rows = item.rows;
@@ -279,24 +309,28 @@ export class Lane {
   }
 
   /**
-   * Sheds what cannot make its deadline, and what has waited for room for half of its time while its stream has newer ones: those have
-   * more time left. While more waits than can be under way, everyone needs the time of a whole request: the oldest would go alone
-   * otherwise, each just in time, and the server would run single rows. False where nothing that waits is expected to make it and the
-   * server has nothing to do: it may still prove to be faster.
+   * Sheds what cannot make its deadline, and what has waited for room for half of its time while its stream has newer ones that have
+   * more time left: parts of one request do not give way to each other. While more waits than can be under way, everyone needs the time
+   * of a whole request: the oldest would go alone otherwise, each just in time, and the server would run single rows. False where nothing
+   * that waits is expected to make it and the server has nothing to do: it may still prove to be faster.
    */
   #shedUseless(seat: Seat, most: number): boolean {
     const nowMs = this.#house.ctx.clock.mono();
     const idle = seat.rows === 0;
-    const crowded = this.#queue.depth > seat.room(this.#budgetMs ?? 0);
+    const waiting = [...this.#queue.items()];
+    const crowded = waiting.reduce((sum, { rows }) => sum + rows, 0) > seat.room(this.#budgetMs ?? 0);
     const inTime = (item: Waiting) => {
       const rows = crowded && this.#joinable(item) ? Math.max(item.rows, most) : item.rows;
       return nowMs + seat.expectedMs(rows, idle ? 1 : 4) <= item.deadlineMs;
     };
-    const hope = !idle || this.#queue.items().some(inTime);
+    const hope = !idle || waiting.some(inTime);
     const late = (item: Waiting) => nowMs >= item.deadlineMs || (hope && !inTime(item));
-    const givesWay = ({ deadlineMs, sinceMs, priority, tries }: Waiting) =>
-      priority === 'live' && tries === 0 && nowMs - Math.max(sinceMs, this.#aloneMs) > (deadlineMs - sinceMs) / 2;
-    for (const item of this.#queue.dropOldest((item, more) => late(item) || (more && givesWay(item))))
+    const givesWay = ({ deadlineMs, sinceMs, priority, tries }: Waiting, stream: readonly Waiting[]) =>
+      priority === 'live' &&
+      tries === 0 &&
+      nowMs - Math.max(sinceMs, this.#aloneMs) > (deadlineMs - sinceMs) / 2 &&
+      stream.some((other) => other.deadlineMs > deadlineMs);
+    for (const item of this.#queue.dropOldest((item, stream) => late(item) || givesWay(item, stream)))
       this.#shed(item, late(item) ? 'deadline' : 'overload');
     return hope;
   }
@@ -351,8 +385,8 @@ export class Lane {
         metrics.queued.observe({ model: name }, queuedMs / 1000);
         metrics.compute.observe({ model: name }, computeMs / 1000);
         item.answer.resolve({ outputs, queuedMs, computeMs });
-        // The server has read them. Of who gave up before nobody knows what they do with theirs.
-        if (!item.over) for (const { data } of item.inputs) giveTensorBack(data);
+        // The server has read them. Of who gave up before nobody knows what they do with theirs, nor of a server that had them before.
+        if (!item.over && !item.ran) for (const { data } of item.inputs) giveTensorBack(data);
       }
     } catch (error) {
       seat.remove(flight, ctx.clock.mono(), left === undefined && failureKind(error) === 'late' ? 'late' : 'failed');
@@ -388,6 +422,7 @@ export class Lane {
       return;
     }
     const kind = left !== undefined ? 'left' : failureKind(error);
+    if (kind !== 'full' && kind !== 'shed') for (const item of waiting) item.ran = true;
     const reason = left ?? firstLine(errorText(error));
     const cause = left === undefined ? error : new TritonStatus(grpcCodes.unavailable, `the server was left: ${left}`);
     const again = (why: string) => {
@@ -434,10 +469,7 @@ export class Lane {
         return;
       case 'late':
         seat.failures += 1;
-        for (const item of waiting) {
-          this.#house.metrics.failures.inc({ model: this.model.name });
-          item.answer.reject(this.#tooLate(item));
-        }
+        for (const item of waiting) this.#refuse([item], this.#tooLate(item));
         return;
       default:
         // The served model may be another one than it was.
@@ -451,7 +483,7 @@ export class Lane {
 
   /** Out of time: whether there was a server that could have been in time makes the difference. */
   #tooLate({ stream, sinceMs }: Waiting): SightlineError {
-    if (this.seats.usable().length === 0) return this.seats.unavailable();
+    if (!this.seats.answering) return this.seats.unavailable();
     return lateError(this.model.name, stream, this.#house.ctx.clock.mono() - sinceMs);
   }
 
@@ -466,7 +498,7 @@ export class Lane {
   #again(item: Waiting, seat: Seat, reason: string, error: unknown): void {
     item.tries += 1;
     item.avoid = seat.server;
-    if (item.over || this.#house.ctx.clock.mono() >= item.deadlineMs) this.#shed(item, 'deadline');
+    if (this.#house.ctx.clock.mono() >= item.deadlineMs) this.#shed(item, 'deadline');
     else if (item.tries >= mostTries) this.#refuse([item], givenUp(error, this.model.name, seat.server.name));
     else {
       this.#house.metrics.retries.inc({ model: this.model.name, reason });
@@ -475,16 +507,20 @@ export class Lane {
     }
   }
 
-  /** For what was not answered and will not be sent. */
+  /** For what was not answered and will not be sent, or not once more. */
   #shed(item: Waiting, reason: 'deadline' | 'overload'): void {
     const { metrics, flood } = this.#house;
     const { name } = this.model;
     const { stream } = item;
-    const nobody = reason === 'deadline' && this.seats.usable().length === 0;
+    const error = reason === 'deadline' ? this.#tooLate(item) : overloadError(name, stream);
+    if (item.ran) {
+      this.#refuse([item], error);
+      return;
+    }
+    const nobody = reason === 'deadline' && !this.seats.answering;
     metrics.shed.inc({ reason });
     const why = nobody ? 'no server' : reason;
     flood.warn('inference request shed', { model: name, stream, reason: why, ...traceField(item.options.trace) });
-    const error = reason === 'deadline' ? this.#tooLate(item) : overloadError(name, stream);
     item.answer.reject(error);
     // Nobody has read it, and nobody will: what no server could run goes to the fallback.
     if (isShed(error)) for (const { data } of item.inputs) giveTensorBack(data);

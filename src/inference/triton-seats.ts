@@ -135,6 +135,11 @@ export class Seats {
     return ready.length > 0 ? ready : seats;
   }
 
+  /** Whether one of them is thought to answer: it may hang on all. */
+  get answering(): boolean {
+    return this.usable().some(({ stalled }) => !stalled);
+  }
+
   /** Another server can run it as well, or is being asked whether it can. */
   elsewhere(seat: Seat): boolean {
     return [...this.#seats.values()].some(
@@ -216,6 +221,7 @@ export class Seats {
 
   /** This server is not asked for this model for a while; longer each time until it answers, `mostMs` at most. */
   leave(seat: Seat, reason: string, mostMs = askAgainMs): void {
+    if (this.#signal.aborted) return;
     let backoff = this.#backoffs.get(seat);
     if (backoff === undefined) {
       backoff = new Backoff({ firstMs: 250, maxMs: tryAgainMs });

@@ -13,15 +13,14 @@ import { FloodGate } from '../core/log.ts';
 import type { PemTexts } from '../core/pem-files.ts';
 import type { ModelTraffic, ServerReading, Traffic } from '../core/served-models.ts';
 import { parseTritonUrl } from '../core/triton-url.ts';
-import { cutInputs, joinOutputs } from './batches.ts';
 import type { FairLimits } from './fair-queue.ts';
 import { createInferenceMetrics } from './metrics.ts';
 import { abortReason, closedError } from './refusals.ts';
 import { describeModel } from './repository.ts';
-import { checkInputs } from './tensor.ts';
 import type { TritonClientOptions } from './triton-client.ts';
 import { describeServed } from './triton-contract.ts';
 import { Lane, type LaneHouse } from './triton-lane.ts';
+import { inferInParts } from './triton-parts.ts';
 import { type PoolServer, TritonPool } from './triton-pool.ts';
 import { SharedTensors } from './triton-shared.ts';
 import { askStatistics } from './triton-statistics.ts';
@@ -224,13 +223,9 @@ class Engine implements TritonEngine {
       if (this.#closed.signal.aborted) throw closedError();
       if (options.signal.aborted) throw abortReason(options.signal);
       this.#house.metrics.requests.inc({ model });
+      const sinceMs = this.#ctx.clock.mono();
       const lane = this.#lanes.get(model) ?? (await this.#lane(model));
-      const rows = inputs[0]?.shape[0] ?? 0;
-      const parts =
-        lane.model.maxBatchSize > 0 && rows > lane.seats.ceiling ? split(inputs, rows, lane.seats.ceiling) : [inputs];
-      for (const part of parts) checkInputs(lane.model, part);
-      const [only] = parts;
-      return parts.length === 1 && only !== undefined ? await lane.infer(only, options) : await inParts(lane, parts, options);
+      return await inferInParts(lane, inputs, options, { atOnce: this.#house.limits.perStream, sinceMs });
     } finally {
       options.released?.();
     }
@@ -288,33 +283,5 @@ class Engine implements TritonEngine {
       this.#traffic.delete(server);
     }
     for (const lane of this.#lanes.values()) lane.seats.serverChanged(server, gone);
-  }
-}
-
-/** A request of more rows than a server takes, as several. */
-function split(inputs: readonly Tensor[], rows: number, ceiling: number): readonly (readonly Tensor[])[] {
-  const parts: (readonly Tensor[])[] = [];
-  for (let from = 0; from < rows; from += ceiling) {
-    const part = cutInputs(inputs, from, Math.min(ceiling, rows - from));
-    if (part === undefined) return [inputs];
-    parts.push(part);
-  }
-  return parts;
-}
-
-/** All parts or none: what remains is given up when one of them fails. */
-async function inParts(lane: Lane, parts: readonly (readonly Tensor[])[], options: InferOptions): Promise<InferResult> {
-  const others = new AbortController();
-  const signal = AbortSignal.any([options.signal, others.signal]);
-  try {
-    const answers = await Promise.all(parts.map((part) => lane.infer(part, { ...options, signal })));
-    return {
-      outputs: joinOutputs(answers.map(({ outputs }) => outputs)),
-      queuedMs: Math.max(...answers.map(({ queuedMs }) => queuedMs)),
-      computeMs: Math.max(...answers.map(({ computeMs }) => computeMs)),
-    };
-  } catch (error) {
-    others.abort();
-    throw error;
   }
 }

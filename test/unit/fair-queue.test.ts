@@ -242,7 +242,7 @@ describe('fair queue', () => {
     const queue = new FairQueue<Item>({ perStream: 9, total: 99 });
     for (const id of ['a1', 'a2', 'b1', 'b2', 'c1']) queue.push(item(id));
     assert.equal(queue.next()?.id, 'a1');
-    const dropped = queue.dropOldest(({ id }, more) => id === 'b1' || (id === 'c1' && more) || id === 'a2');
+    const dropped = queue.dropOldest(({ id }, stream) => id === 'b1' || (id === 'c1' && stream.length > 1) || id === 'a2');
     assert.deepEqual(dropped.map(({ id }) => id).sort(), ['a2', 'b1']);
     assert.equal(queue.depth, 2);
     assert.equal(order(queue), 'b2 c1');

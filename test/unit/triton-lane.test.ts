@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { ModelDescription } from '../../src/core/inference.ts';
+import type { ModelDescription, Tensor } from '../../src/core/inference.ts';
 import { FloodGate } from '../../src/core/log.ts';
+import { tensorMemory } from '../../src/core/tensor-memory.ts';
 import type { ModelConfig, ModelMetadataResponse } from '../../src/gen/inference/grpc_service.ts';
 import { createInferenceMetrics } from '../../src/inference/metrics.ts';
 import type { TritonClient } from '../../src/inference/triton-client.ts';
+import { grpcCodes, TritonStatus } from '../../src/inference/triton-failures.ts';
 import { Lane } from '../../src/inference/triton-lane.ts';
+import { inferInParts } from '../../src/inference/triton-parts.ts';
 import type { PoolServer, TritonPool } from '../../src/inference/triton-pool.ts';
 import type { InferRequest } from '../../src/inference/triton-wire.ts';
 import { ManualClock } from '../support/clock.ts';
@@ -16,7 +19,7 @@ import { testContext } from '../support/context.ts';
  * batcher puts together what waits, and waits a moment for more). The real one: test/long/triton-engine.test.ts, bench/triton.ts.
  */
 
-const ceiling = 32;
+const mostRows = 32;
 const [runMs, rowMs, batcherMs] = [6, 12.5, 5];
 /** Writing and sending a row on the one connection, and an answer's way back. */
 const [sendMs, answerMs] = [1, 1];
@@ -25,18 +28,24 @@ const deadlineMs = 200;
 const model: ModelDescription = {
   name: 'm',
   version: '1',
-  maxBatchSize: ceiling,
+  maxBatchSize: mostRows,
   inputs: [{ name: 'in', datatype: 'FP32', dims: [1] }],
   outputs: [{ name: 'out', datatype: 'FP32', dims: [1] }],
   parameters: {},
 };
 
-/** A lane to one server with so many instances, and what that server has done. */
-function house(instances: number) {
-  const clock = new ManualClock();
-  const ctx = testContext(clock);
+interface Machine {
+  readonly instances: number;
+  readonly ceiling?: number;
+}
+
+/** A server that answers with what it was asked, and what it has done. */
+function simulate(clock: ManualClock, name: string, { instances, ceiling = mostRows }: Machine) {
   const after = (ms: number, then: () => void) => clock.deadline(ms).signal.addEventListener('abort', then, { once: true });
-  const done = { runs: 0, rows: 0, busyMs: 0 };
+  const done = { runs: 0, rows: 0, busyMs: 0, mostUnderWay: 0 };
+  /** Requests that begin with such a value are never answered; with the others the first fails. */
+  const [hangs, fails] = [new Set<number>(), new Set<number>()];
+  let underWay = 0;
   const waiting: { readonly rows: number; readonly sinceMs: number; readonly answer: () => void }[] = [];
   let idle = instances;
   let sentMs = 0;
@@ -78,11 +87,23 @@ function house(instances: number) {
         instanceGroup: [{ count: instances, gpus: [] }],
       }) as unknown as ModelConfig,
     modelReady: async () => true,
-    infer: ({ inputs }: InferRequest) => {
+    infer: ({ inputs }: InferRequest, { signal }: { readonly signal?: AbortSignal }) => {
       const rows = inputs[0]?.shape[0] ?? 0;
-      const { promise, resolve } = Promise.withResolvers<Awaited<ReturnType<TritonClient['infer']>>>();
-      const out = { name: 'out', datatype: 'FP32', shape: [rows, 1], data: new Float32Array(rows) } as const;
-      const answer = () => resolve({ model: 'm', version: '1', id: '', parameters: {}, outputs: [out] });
+      const values = Float32Array.from(inputs[0]?.data ?? [], Number).slice(0, rows);
+      const { promise, resolve, reject } = Promise.withResolvers<Awaited<ReturnType<TritonClient['infer']>>>();
+      if (rows > ceiling)
+        return Promise.reject(new TritonStatus(grpcCodes.invalidArgument, `batch-size must be <= ${ceiling}`));
+      underWay += 1;
+      done.mostUnderWay = Math.max(done.mostUnderWay, underWay);
+      const [first = 0] = values;
+      signal?.addEventListener('abort', () => reject(new TritonStatus(grpcCodes.cancelled, 'given up')), { once: true });
+      if (hangs.has(first)) return promise;
+      const out = { name: 'out', datatype: 'FP32', shape: [rows, 1], data: values } as const;
+      const answer = () => {
+        underWay -= 1;
+        if (fails.delete(first)) reject(new TritonStatus(grpcCodes.internal, 'it broke'));
+        else resolve({ model: 'm', version: '1', id: '', parameters: {}, outputs: [out] });
+      };
       sentMs = Math.max(sentMs, clock.mono()) + sendMs * rows;
       after(sentMs - clock.mono(), () => {
         waiting.push({ rows, sinceMs: clock.mono(), answer });
@@ -91,11 +112,24 @@ function house(instances: number) {
       return promise;
     },
   } as unknown as TritonClient;
-  const server = { name: 'a:1', state: 'ready', reason: '', client } as PoolServer;
+  return {
+    done,
+    hangs,
+    fails,
+    client,
+    seen: { name, state: 'ready', reason: '', client } as PoolServer & { state: PoolServer['state'] },
+  };
+}
+
+/** A lane to one server with so many instances, or to several. */
+function house(instances: number, machines: readonly Machine[] = [{ instances }]) {
+  const clock = new ManualClock();
+  const ctx = testContext(clock);
+  const servers = machines.map((machine, at) => simulate(clock, `${'ab'[at]}:1`, machine));
   const flood = new FloodGate(ctx.log, clock);
   const uncounted = { inc: () => {} };
   const lane = new Lane(model, {
-    pool: { servers: [server], lost: () => {}, text: () => '' } as unknown as TritonPool,
+    pool: { servers: servers.map(({ seen }) => seen), lost: () => {}, text: () => '' } as unknown as TritonPool,
     ctx,
     metrics: { ...createInferenceMetrics(ctx.metrics), sent: uncounted, retries: uncounted },
     flood,
@@ -105,15 +139,31 @@ function house(instances: number) {
     answered: () => {},
     depthChanged: () => {},
   });
-  const ask = (stream: string, ms: number) => {
-    const data = new Float32Array(1);
-    const options = { signal: ctx.signal, deadlineMs: clock.mono() + ms, stream };
-    return lane.infer([{ name: 'in', datatype: 'FP32', shape: [1, 1], data }], options);
+  const within = (ms: number, stream: string) => ({ signal: ctx.signal, deadlineMs: clock.mono() + ms, stream });
+  const ask = (stream: string, ms: number, data = new Float32Array(1), rows = 1) =>
+    lane.infer([{ name: 'in', datatype: 'FP32', shape: [rows, data.length / rows], data }], within(ms, stream));
+  /** The values of the answer to a request of so many rows, which hold 0, 1, 2. */
+  const askRows = async (rows: number, ms: number) => {
+    const data = Float32Array.from({ length: rows }, (_, at) => at);
+    const input: Tensor = { name: 'in', datatype: 'FP32', shape: [rows, 1], data };
+    const { outputs } = await inferInParts(lane, [input], within(ms, 'recognition'), { atOnce: 8, sinceMs: clock.mono() });
+    return [...(outputs.get('out')?.data ?? [])];
   };
+  const [first] = servers;
+  assert.ok(first !== undefined);
   return {
     clock,
-    done,
+    ctx,
+    lane,
+    servers,
+    first,
+    done: first.done,
     ask,
+    askRows,
+    async counted(name: string) {
+      const metric = await ctx.metrics.registry.getSingleMetric(`sightline_inference_${name}_total`)?.get();
+      return metric?.values.reduce((sum, { value }) => sum + value, 0);
+    },
     async start() {
       await clock.advance(1);
       await lane.seats.load();
@@ -202,4 +252,115 @@ describe('a lane to a Triton server', () => {
       }
     });
   }
+
+  const rising = (rows: number) => Array.from({ length: rows }, (_, at) => at);
+
+  for (const ceiling of [1, 2]) {
+    it(`answers a request of 32 rows by a server that takes ${ceiling} at a time`, async () => {
+      using it = house(1, [{ instances: 1, ceiling }]);
+      await it.start();
+      const answer = it.askRows(32, 20_000);
+      await it.clock.advance(20_000);
+      assert.deepEqual(await answer, rising(32));
+    });
+  }
+
+  it('lets no part of a request give way to another one, however long it waits', async () => {
+    using it = house(1, [{ instances: 1, ceiling: 2 }]);
+    await it.start();
+    // Eight parts take 250 ms and their way: the last ones wait for more than half of the time.
+    const answer = it.askRows(16, 310);
+    await it.clock.advance(0);
+    await it.clock.advance(310);
+    assert.deepEqual(await answer, rising(16));
+  });
+
+  it('says of requests to the only server, whose model hangs, that there is none, whether under way or waiting', async () => {
+    using it = house(1);
+    await it.start();
+    it.first.hangs.add(7);
+    using _ = it.clock.every(250, () => it.lane.seats.tick());
+    const underWay = assert.rejects(it.ask('gate', 3000, Float32Array.of(7)), {
+      code: 'inference.unavailable',
+      message: /a:1: it does not answer/,
+    });
+    await it.clock.advance(2000);
+    const waiting = assert.rejects(it.ask('gate', 500), { code: 'inference.unavailable' });
+    await it.clock.advance(2000);
+    await Promise.all([underWay, waiting]);
+  });
+
+  it('makes a request anew, of fewer rows, when the server that took as many is gone', async () => {
+    using it = house(1, [
+      { instances: 1, ceiling: 8 },
+      { instances: 1, ceiling: 4 },
+    ]);
+    const [large, small] = it.servers;
+    assert.ok(large !== undefined && small !== undefined);
+    small.seen.state = 'away';
+    await it.start();
+    // Its room is taken, so that the request waits.
+    large.hangs.add(7);
+    const full = Float32Array.from({ length: 8 }, () => 7);
+    const stuck = ['gate', 'door'].map((stream) => it.ask(stream, 30_000, full, 8).catch(() => {}));
+    await it.clock.advance(1);
+    const answer = it.askRows(16, 20_000);
+    await it.clock.advance(1);
+    small.seen.state = 'ready';
+    it.lane.seats.serverChanged(small.seen, false);
+    it.lane.seats.check();
+    await it.clock.advance(1);
+    assert.equal(small.done.rows, 0, 'it does not get what is too large for it');
+    large.seen.state = 'away';
+    it.lane.seats.serverChanged(large.seen, false);
+    await it.clock.advance(5000);
+    assert.deepEqual(await answer, rising(16));
+    it.lane.close();
+    await Promise.all(stuck);
+  });
+
+  it('counts what failed at a server and then waited too long as a failure, and does not lend its memory again', async () => {
+    using it = house(1);
+    await it.start();
+    it.first.hangs.add(7);
+    it.first.fails.add(3);
+    const stuck = it.ask('gate', 1400, Float32Array.of(7)).catch(() => {});
+    await it.clock.advance(1);
+    const { buffer, byteOffset } = tensorMemory(4);
+    const data = new Float32Array(buffer, byteOffset, 1).fill(3);
+    const late = assert.rejects(it.ask('gate', 1000, data), { code: 'inference.deadline' });
+    await it.clock.advance(0);
+    await it.clock.advance(1200);
+    await late;
+    assert.equal(await it.counted('failures'), 1);
+    assert.equal(await it.counted('shed'), 0);
+    assert.notEqual(tensorMemory(4).buffer, buffer);
+    await it.clock.advance(1000);
+    await stuck;
+  });
+
+  it('has two large requests under way for each instance, no more', async () => {
+    for (const instances of [1, 2]) {
+      using it = house(instances);
+      await it.start();
+      const answers = Array.from({ length: 16 }, (_, at) =>
+        it.ask(`camera ${at % 8}`, 20_000, new Float32Array(2 ** 18 + 1).fill(at)),
+      );
+      await it.clock.advance(20_000);
+      await Promise.all(answers);
+      assert.equal(it.done.mostUnderWay, 2 * instances);
+    }
+  });
+
+  it('says nothing of a server that is asked what it serves while the lane is closed', async () => {
+    using it = house(1);
+    it.first.client.modelReady = (_model, _version, { signal }) =>
+      new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(new Error('given up')), { once: true }));
+    const loading = assert.rejects(it.start(), { code: 'inference.closed' });
+    await it.clock.advance(10);
+    it.lane.close();
+    await loading;
+    await it.clock.advance(10);
+    assert.deepEqual(it.ctx.lines, []);
+  });
 });
