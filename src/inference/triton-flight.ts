@@ -72,7 +72,9 @@ export async function fly<T extends Passenger>(
       return [one, own];
     });
   } catch (error) {
-    placed?.failed(error);
+    // It has answered, whatever it said.
+    if (error instanceof BadAnswer) placed?.done();
+    else placed?.failed(error);
     throw error;
   }
 }

@@ -243,14 +243,14 @@ export class Lane {
   }
 
   /**
-   * Rows that go to a server now, in one request; 0 where they wait for an answer of it. What goes alone waits for no company, only until
-   * no more is under way than the server needs to be busy.
+   * Rows that go to a server now, in one request; 0 where they wait for an answer of it. What goes alone waits for no company: the
+   * server's own batching puts together what there is room for.
    */
   #portion(seat: Seat): number {
     const budgetMs = this.#budgetMs ?? 0;
     let rows = 0;
     for (const item of this.#queue.items()) {
-      if (!this.#joinable(item) || item.tries > 0) return seat.free > 0 ? Math.min(seat.ceiling, seat.room(budgetMs)) : 0;
+      if (!this.#joinable(item) || item.tries > 0) return Math.min(seat.ceiling, seat.room(budgetMs));
       rows += item.rows;
     }
     return seat.portion(rows, budgetMs, this.#house.ctx.clock.mono());

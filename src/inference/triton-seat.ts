@@ -71,11 +71,6 @@ export class Seat {
     return this.#rows;
   }
 
-  /** Requests that may be added to those under way. */
-  get free(): number {
-    return ahead * this.instances - this.#flights.size;
-  }
-
   add(flight: Flight): void {
     this.#rows += flight.rows;
     const { rowMs } = this;
@@ -168,7 +163,7 @@ export class Seat {
    * next had been written and sent.
    */
   portion(waiting: number, budgetMs: number, nowMs: number): number {
-    const { free } = this;
+    const free = ahead * this.instances - this.#flights.size;
     const room = this.room(budgetMs);
     if (Math.min(waiting, room) < this.ceiling && (free <= 0 || nowMs < this.nextMs)) return 0;
     if (free <= 0) return this.ceiling;

@@ -94,7 +94,10 @@ describe('failures of Triton', () => {
     assert.equal(error.code, 'inference.failed');
     assert.equal(error.message, 'm failed on 10.0.0.7:8001: internal: RuntimeError: out of memory');
     assert.equal(firstLine(`${'x'.repeat(2000)}`).length, 500);
-    assert.match(inferenceError(new TritonStatus(8, 'Received message larger than max (9 vs. 8)'), 'm', 's').message, /receive limit/);
+    assert.match(
+      inferenceError(new TritonStatus(8, 'Received message larger than max (9 vs. 8)'), 'm', 's').message,
+      /receive limit/,
+    );
   });
 
   it('after the last try tell a request that failed from servers that were not there', () => {
