@@ -19,20 +19,6 @@ import { until } from '../support/until.ts';
 const skip = await missingTriton();
 const soon = { timeoutMs: 10_000 };
 
-async function startSecured(repository: string, { caFile, client, server }: Certificates, port: number) {
-  const [ca, cert, key] = await Promise.all([caFile, client.certFile, client.keyFile].map((file) => readFile(file)));
-  assert.ok(ca && cert && key);
-  return await startTriton({
-    repository,
-    port,
-    flags: [
-      ...['--grpc-use-ssl=1', '--grpc-use-ssl-mutual=1', `--grpc-root-cert=${caFile}`],
-      ...[`--grpc-server-cert=${server.certFile}`, `--grpc-server-key=${server.keyFile}`],
-    ],
-    tls: { ca, cert, key },
-  });
-}
-
 describe('Triton over TLS', { skip }, () => {
   it('is asked by its address without a name, and with the certificates that lie there now', async () => {
     using ctx = testContext();
@@ -53,7 +39,7 @@ describe('Triton over TLS', { skip }, () => {
     };
     await put(first);
     const port = await freePort();
-    const server = await startSecured(empty.path, first, port);
+    const server = await startTriton({ repository: empty.path, certificates: first, port });
     const { inference } = configSchema.parse({
       inference: { engine: 'triton', url: `grpcs://127.0.0.1:${port}`, caFile, certFile, keyFile },
     });
@@ -72,7 +58,7 @@ describe('Triton over TLS', { skip }, () => {
     }
 
     // Another authority now, for both sides.
-    await using _again = await startSecured(empty.path, second, port);
+    await using _again = await startTriton({ repository: empty.path, certificates: second, port });
     await until('the new certificate to be refused', () => /certificate/.test(state()?.reason ?? ''));
     await writeFile(caFile, 'half a file');
     const unread = () => ctx.lines.filter(({ msg }) => msg === 'certificates for triton servers cannot be read anew');

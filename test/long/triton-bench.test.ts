@@ -135,21 +135,7 @@ describe('sightline bench triton over TLS', { skip }, () => {
     await using certificates = await makeCertificates();
     await using directory = await temporaryDirectory();
     await pythonModel(directory.path, 'sums', sumConfig, sumBody);
-    const [ca, cert, key] = await Promise.all(
-      [certificates.caFile, certificates.client.certFile, certificates.client.keyFile].map((file) => readFile(file)),
-    );
-    if (ca === undefined || cert === undefined || key === undefined) throw new TypeError('three files');
-    await using server = await startTriton({
-      repository: directory.path,
-      flags: [
-        '--grpc-use-ssl=1',
-        '--grpc-use-ssl-mutual=1',
-        `--grpc-server-cert=${certificates.server.certFile}`,
-        `--grpc-server-key=${certificates.server.keyFile}`,
-        `--grpc-root-cert=${certificates.caFile}`,
-      ],
-      tls: { ca, cert, key },
-    });
+    await using server = await startTriton({ repository: directory.path, certificates });
     const load = ['--shape', 'values=4x64', '--concurrency', '1', '--streams', '1', '--deadline', '2000', '--seconds', '0.5'];
     const own = ['--cert', certificates.client.certFile, '--key', certificates.client.keyFile];
     const bench = (...more: readonly string[]) => runProgram(['bench', 'triton', server.url, ...load, ...more]);

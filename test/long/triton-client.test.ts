@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { closeSync, ftruncateSync, openSync, rmSync, writeSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { after, before, describe, it } from 'node:test';
 import type { DataType, Tensor } from '../../src/core/inference.ts';
 import { TritonClient } from '../../src/inference/triton-client.ts';
@@ -8,7 +7,7 @@ import { TritonStatus } from '../../src/inference/triton-failures.ts';
 import { joinBytes, splitBytes } from '../../src/inference/triton-wire.ts';
 import { makeCertificates } from '../support/certificates.ts';
 import { temporaryDirectory } from '../support/directory.ts';
-import { missingTriton, pythonModel, startTriton, type TritonServer, tritonRepository } from '../support/triton.ts';
+import { clientTls, missingTriton, pythonModel, startTriton, type TritonServer, tritonRepository } from '../support/triton.ts';
 import { until } from '../support/until.ts';
 
 const skip = await missingTriton();
@@ -269,28 +268,17 @@ describe('Triton client over TLS', { skip }, () => {
     await using certificates = await makeCertificates();
     await using others = await makeCertificates();
     await using directory = await temporaryDirectory();
-    const ca = await readFile(certificates.caFile);
-    const cert = await readFile(certificates.client.certFile);
-    const key = await readFile(certificates.client.keyFile);
-    await using server = await startTriton({
-      repository: directory.path,
-      flags: [
-        '--grpc-use-ssl=1',
-        '--grpc-use-ssl-mutual=1',
-        `--grpc-server-cert=${certificates.server.certFile}`,
-        `--grpc-server-key=${certificates.server.keyFile}`,
-        `--grpc-root-cert=${certificates.caFile}`,
-      ],
-      tls: { ca, cert, key },
-    });
+    const { ca, cert, key } = await clientTls(certificates);
+    const strange = await clientTls(others);
+    await using server = await startTriton({ repository: directory.path, certificates });
     const named = { ...server.address, host: 'localhost' };
     assert.equal(await server.client().ready(soon), true);
-    const wrong = server.client({ tls: { ca: await readFile(others.caFile), cert, key } });
+    const wrong = server.client({ tls: { ca: strange.ca, cert, key } });
     await assert.rejects(wrong.ready(soon), { status: 14, text: /certificate/ });
     const anonymous = server.client({ tls: { ca } });
     await assert.rejects(anonymous.ready(soon), { status: 14 });
     const stranger = server.client({
-      tls: { ca, cert: await readFile(others.client.certFile), key: await readFile(others.client.keyFile) },
+      tls: { ...strange, ca },
     });
     await assert.rejects(stranger.ready(soon), { status: 14 });
     using byName = new TritonClient(named, { tls: { ca, cert, key } });

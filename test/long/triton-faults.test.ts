@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
 import { after, before, describe, it } from 'node:test';
 import type { Tensor } from '../../src/core/inference.ts';
 import type { PemTexts } from '../../src/core/pem-files.ts';
@@ -7,7 +6,7 @@ import { startTritonEngine, type TritonConfig, type TritonEngine } from '../../s
 import { makeCertificates } from '../support/certificates.ts';
 import { type TestContext, testContext } from '../support/context.ts';
 import { temporaryDirectory } from '../support/directory.ts';
-import { missingTriton, pythonModel, startTriton, type TritonServer } from '../support/triton.ts';
+import { clientTls, missingTriton, pythonModel, startTriton, type TritonServer } from '../support/triton.ts';
 import { ask, doubleBody, doubleConfig, load, modes, row, total } from '../support/triton-double.ts';
 import { until } from '../support/until.ts';
 
@@ -260,20 +259,9 @@ describe('Triton engine over TLS', { skip }, () => {
     await using certificates = await makeCertificates();
     await using others = await makeCertificates();
     await using directory = await temporaryDirectory();
-    const [ca, cert, key, otherCa, otherCert, otherKey] = await Promise.all(
-      [certificates, others]
-        .flatMap(({ caFile, client }) => [caFile, client.certFile, client.keyFile])
-        .map((file) => readFile(file)),
-    );
-    assert.ok(ca && cert && key && otherCa && otherCert && otherKey);
-    await using server = await startTriton({
-      repository: directory.path,
-      flags: [
-        ...['--grpc-use-ssl=1', '--grpc-use-ssl-mutual=1', `--grpc-root-cert=${certificates.caFile}`],
-        ...[`--grpc-server-cert=${certificates.server.certFile}`, `--grpc-server-key=${certificates.server.keyFile}`],
-      ],
-      tls: { ca, cert, key },
-    });
+    const { ca, cert, key } = await clientTls(certificates);
+    const strange = await clientTls(others);
+    await using server = await startTriton({ repository: directory.path, certificates });
     await using plain = await startTriton({ repository: directory.path });
     await pythonModel(directory.path, 'double', doubleConfig, doubleBody);
     const closed =
@@ -281,7 +269,7 @@ describe('Triton engine over TLS', { skip }, () => {
     const cases: readonly (readonly [url: string, tls: PemTexts | undefined, reason: RegExp])[] = [
       [
         `grpcs://localhost:${server.port}`,
-        { ca: otherCa, cert, key },
+        { ca: strange.ca, cert, key },
         /^TLS failed: no known authority has signed the server's certificate; inference\.caFile must hold the one that did$/,
       ],
       [
@@ -290,7 +278,7 @@ describe('Triton engine over TLS', { skip }, () => {
         /^TLS failed: the server's certificate is for DNS:localhost, IP Address:127\.0\.0\.1, not for elsewhere\.test, which inference\.url names$/,
       ],
       [`grpcs://localhost:${server.port}`, { ca }, closed],
-      [`grpcs://localhost:${server.port}`, { ca, cert: otherCert, key: otherKey }, closed],
+      [`grpcs://localhost:${server.port}`, { ...strange, ca }, closed],
       [`localhost:${server.port}`, undefined, closed],
       [
         `grpcs://localhost:${plain.port}`,

@@ -183,16 +183,11 @@ test('a server whose certificate nobody vouches for is named with what to do, an
 }, async () => {
   await using certificates = await makeCertificates();
   await using others = await makeCertificates();
-  const { caFile, client, server: own } = certificates;
-  const [ca, cert, key] = [caFile, client.certFile, client.keyFile].map((file) => readFileSync(file));
-  assert.ok(ca && cert && key);
   await using server = await startTriton({
     repository: fixtureModelRepository,
-    flags: [
-      ...explicit(face, faceEmbedder),
-      ...['--grpc-use-ssl=1', `--grpc-server-cert=${own.certFile}`, `--grpc-server-key=${own.keyFile}`],
-    ],
-    tls: { ca, cert, key },
+    flags: explicit(face, faceEmbedder),
+    certificates,
+    mutual: false,
   });
   await using place = await createWorkplace();
   place.configure({

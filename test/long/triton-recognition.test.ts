@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { hasMosquitto, listen, startBroker } from '../support/broker.ts';
@@ -94,17 +93,11 @@ describe('a server that comes and goes', { skip }, () => {
 
   test('over TLS with certificates on both sides, for the daemon and its workers', async () => {
     await using certificates = await makeCertificates();
-    const { caFile, client, server: own } = certificates;
-    const [ca, cert, key] = [caFile, client.certFile, client.keyFile].map((file) => readFileSync(file));
-    assert.ok(ca && cert && key);
+    const { caFile, client } = certificates;
     await using server = await startTriton({
       repository: fixtureModelRepository,
-      flags: [
-        ...only(face, faceEmbedder),
-        ...['--grpc-use-ssl=1', '--grpc-use-ssl-mutual=1', `--grpc-root-cert=${caFile}`],
-        ...[`--grpc-server-cert=${own.certFile}`, `--grpc-server-key=${own.keyFile}`],
-      ],
-      tls: { ca, cert, key },
+      flags: only(face, faceEmbedder),
+      certificates,
     });
     const clip = readClip('lobby', drawnData);
     const inference = { engine: 'triton', url: `grpcs://localhost:${server.port}`, caFile, ...client } as const;

@@ -413,21 +413,12 @@ describe('triton check of a server that serves something else', { skip }, () => 
     await using directory = await temporaryDirectory();
     await using settings = await temporaryDirectory();
     await using repository = await realRepository();
-    const { caFile, client, server: own } = certificates;
-    const [ca, cert, key] = await Promise.all([caFile, client.certFile, client.keyFile].map((file) => readFile(file)));
-    assert.ok(ca !== undefined && cert !== undefined && key !== undefined);
+    const { caFile, client } = certificates;
     assert.equal((await triton(repository.directory, 'render', directory.path, '--hardware', 'cpu', 'centerface')).code, 0);
     await using server = await startTriton({
       repository: directory.path,
-      flags: [
-        '--model-control-mode=explicit',
-        '--grpc-use-ssl=1',
-        '--grpc-use-ssl-mutual=1',
-        `--grpc-server-cert=${own.certFile}`,
-        `--grpc-server-key=${own.keyFile}`,
-        `--grpc-root-cert=${caFile}`,
-      ],
-      tls: { ca, cert, key },
+      flags: ['--model-control-mode=explicit'],
+      certificates,
     });
     const url = `localhost:${server.port}`;
     const check = (...args: readonly string[]) => triton(repository.directory, 'check', ...args, 'centerface');

@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { parseTritonUrl } from '../../src/core/triton-url.ts';
 import type { TritonAddress } from '../../src/inference/triton-address.ts';
 import { TritonClient, type TritonClientOptions } from '../../src/inference/triton-client.ts';
+import type { Certificates } from './certificates.ts';
 import type { ClipData } from './clips.ts';
 import { dataDirectory, missingData } from './data.ts';
 import { freePort } from './port.ts';
@@ -158,11 +159,27 @@ export interface TritonServerOptions {
   readonly port?: number;
   /** Resolve before it is ready. */
   readonly early?: boolean;
-  readonly tls?: TritonClientOptions['tls'];
+  /** TLS: the server shows its own, and clients show theirs. */
+  readonly certificates?: Certificates;
+  /** With TLS: false where the server asks nobody who calls. */
+  readonly mutual?: boolean;
+}
+
+/** What a client of these certificates knows and shows. */
+export async function clientTls({ caFile, client }: Certificates) {
+  const [ca, cert, key] = await Promise.all([readFile(caFile), readFile(client.certFile), readFile(client.keyFile)]);
+  return { ca, cert, key } as const;
+}
+
+function tlsFlags({ caFile, server }: Certificates, mutual: boolean): readonly string[] {
+  const own = ['--grpc-use-ssl=1', `--grpc-server-cert=${server.certFile}`, `--grpc-server-key=${server.keyFile}`];
+  return mutual ? [...own, '--grpc-use-ssl-mutual=1', `--grpc-root-cert=${caFile}`] : own;
 }
 
 export async function startTriton(options: TritonServerOptions): Promise<TritonServer> {
   const host = options.host ?? '127.0.0.1';
+  const { certificates } = options;
+  const secure = certificates === undefined ? {} : { tls: await clientTls(certificates) };
   const port = options.port ?? (await freePort());
   const httpPort = await freePort();
   const child: ChildProcess = spawn(
@@ -171,6 +188,7 @@ export async function startTriton(options: TritonServerOptions): Promise<TritonS
       ...['serve', '--repository', options.repository, '--host', host.includes(':') ? '127.0.0.1' : host],
       ...['--grpc-port', String(port), '--http-port', String(httpPort), '--metrics-port', '0'],
       ...['--', '--exit-timeout-secs=5', ...(host.includes(':') ? [`--grpc-address=[${host}]`] : []), ...(options.flags ?? [])],
+      ...(certificates === undefined ? [] : tlsFlags(certificates, options.mutual ?? true)),
     ],
     { stdio: ['ignore', 'pipe', 'pipe'] },
   );
@@ -185,7 +203,7 @@ export async function startTriton(options: TritonServerOptions): Promise<TritonS
     }),
   );
   const shownHost = host.includes(':') ? `[${host}]` : host;
-  const url = `${options.tls === undefined ? '' : 'grpcs://'}${shownHost}:${port}`;
+  const url = `${certificates === undefined ? '' : 'grpcs://'}${shownHost}:${port}`;
   const address = { ...parseTritonUrl(url), ip: host };
   const clients: TritonClient[] = [];
   const server: TritonServer = {
@@ -197,7 +215,7 @@ export async function startTriton(options: TritonServerOptions): Promise<TritonS
     said: () => said,
     ended,
     client(settings = {}) {
-      const client = new TritonClient(address, { ...(options.tls === undefined ? {} : { tls: options.tls }), ...settings });
+      const client = new TritonClient(address, { ...secure, ...settings });
       clients.push(client);
       return client;
     },
