@@ -87,6 +87,10 @@ export class Unanswered {
         this.#house.pool.lost(seat.server, awayReason(error));
         again('server');
         return;
+      case 'reset':
+        this.#blame(seat, reason);
+        again('reset');
+        return;
       case 'model':
         this.#seats.leave(seat, reason);
         again('model');
@@ -99,8 +103,7 @@ export class Unanswered {
         again('shared memory');
         return;
       case 'broken':
-        seat.failures += 1;
-        if (seat.failures >= failuresToLeave) this.#seats.leave(seat, reason, brokenAgainMs);
+        this.#blame(seat, reason);
         if (batch.length > 1) {
           for (const item of waiting) item.alone = true;
           again('alone');
@@ -130,6 +133,11 @@ export class Unanswered {
           again('alone');
         } else this.#refuse(waiting, inferenceError(error, this.#model, seat.server.name));
     }
+  }
+
+  #blame(seat: Seat, reason: string): void {
+    seat.failures += 1;
+    if (seat.failures >= failuresToLeave) this.#seats.leave(seat, reason, brokenAgainMs);
   }
 
   /** Out of time: whether there was a server that could have been in time makes the difference. */
