@@ -89,7 +89,7 @@ export class Lane {
       avoid: undefined,
       ran: false,
       over: false,
-      gone: undefined,
+      flight: undefined,
     };
     const leftMs = options.deadlineMs - clock.mono();
     if (leftMs <= 0) {
@@ -105,12 +105,12 @@ export class Lane {
       if (waiting) this.#house.depthChanged();
       if (options.signal.aborted) {
         if (waiting && !item.ran) this.#house.metrics.shed.inc({ reason: 'aborted' });
-        item.gone?.();
+        item.flight?.gone();
         item.answer.reject(abortReason(options.signal));
       } else if (waiting) this.#unanswered.shed(item, 'deadline');
-      else if (item.gone !== undefined) {
+      else if (item.flight !== undefined) {
         // The server goes on with it whatever we say: what it still has to do counts until it answers.
-        this.#unanswered.late(item);
+        this.#unanswered.late(item, item.flight.seat);
       }
     };
     limit.signal.addEventListener('abort', giveUp, { once: true });
@@ -307,12 +307,11 @@ export class Lane {
       },
     };
     let here = batch.length;
-    for (const item of batch) {
-      item.gone = () => {
-        here -= 1;
-        if (here === 0) stop.abort();
-      };
-    }
+    const gone = () => {
+      here -= 1;
+      if (here === 0) stop.abort();
+    };
+    for (const item of batch) item.flight = { seat, gone };
     seat.add(flight);
     metrics.batch.observe({ model: name }, rows);
     metrics.sent.inc({ model: name, server: server.name });
@@ -348,7 +347,7 @@ export class Lane {
       if (this.#closed.signal.aborted) for (const item of batch) item.answer.reject(closedError());
       else this.#unanswered.failed(seat, batch, error, left);
     } finally {
-      for (const item of batch) item.gone = undefined;
+      for (const item of batch) item.flight = undefined;
     }
     this.pump();
   }

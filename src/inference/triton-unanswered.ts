@@ -51,8 +51,8 @@ export interface Waiting {
   ran: boolean;
   /** Its time is over: it must not wait again, nothing would end that. */
   over: boolean;
-  /** Set while it is under way: called when nobody waits for it any more. */
-  gone: (() => void) | undefined;
+  /** Set while it is under way. */
+  flight: { readonly seat: Seat; readonly gone: () => void } | undefined;
 }
 
 /** What becomes of the requests of one model that no server has answered: another try, a refusal, or shedding. */
@@ -123,7 +123,7 @@ export class Unanswered {
         return;
       case 'late':
         seat.failures += 1;
-        for (const item of waiting) this.late(item);
+        for (const item of waiting) this.late(item, seat);
         return;
       default:
         // The served model may be another one than it was.
@@ -147,7 +147,9 @@ export class Unanswered {
   }
 
   /** Out of time while a server had it. */
-  late(item: Waiting): void {
+  late(item: Waiting, { server }: Seat): void {
+    const fields = { model: this.#model, stream: item.stream, server: server.name, ...traceField(item.options.trace) };
+    this.#house.flood.warn('inference request not answered in time', fields);
     this.#refuse([item], this.#tooLate(item));
   }
 
@@ -177,14 +179,14 @@ export class Unanswered {
     const name = this.#model;
     const { stream } = item;
     const error = reason === 'deadline' ? this.#tooLate(item) : overloadError(name, stream);
+    const nobody = reason === 'deadline' && !this.#seats.answering;
+    const why = nobody ? 'no server' : reason;
+    flood.warn('inference request shed', { model: name, stream, reason: why, ...traceField(item.options.trace) });
     if (item.ran) {
       this.#refuse([item], error);
       return;
     }
-    const nobody = reason === 'deadline' && !this.#seats.answering;
     metrics.shed.inc({ reason });
-    const why = nobody ? 'no server' : reason;
-    flood.warn('inference request shed', { model: name, stream, reason: why, ...traceField(item.options.trace) });
     item.answer.reject(error);
     // Nobody has read it, and nobody will: what no server could run goes to the fallback.
     if (isShed(error)) for (const { data } of item.inputs) giveTensorBack(data);

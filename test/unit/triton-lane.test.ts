@@ -93,7 +93,7 @@ function simulate(clock: ManualClock, name: string, { instances, ceiling = mostR
       if (rows > ceiling)
         return Promise.reject(new TritonStatus(grpcCodes.invalidArgument, `batch-size must be <= ${ceiling}`));
       const [first = 0] = values;
-      signal?.addEventListener('abort', () => reject(new TritonStatus(grpcCodes.cancelled, 'given up')), { once: true });
+      signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
       if (hangs.has(first)) return promise;
       const out = { name: 'out', datatype: 'FP32', shape: [rows, 1], data: values } as const;
       const answer = () => {
@@ -284,6 +284,24 @@ describe('a lane to a Triton server', () => {
     const waiting = assert.rejects(it.ask('gate', 500), { code: 'inference.unavailable' });
     await it.clock.advance(2000);
     await Promise.all([underWay, waiting]);
+  });
+
+  it('says of requests that miss their deadline under way where they were, in one line a second', async () => {
+    using it = house(1);
+    await it.start();
+    it.first.hangs.add(7);
+    const asked = ['gate', 'door', 'yard'].map((stream) =>
+      assert.rejects(it.ask(stream, 500, Float32Array.of(7)), { code: 'inference.deadline' }),
+    );
+    await it.clock.advance(0);
+    await it.clock.advance(2000);
+    await Promise.all(asked);
+    const lines = it.ctx.lines.filter(({ msg }) => msg === 'inference request not answered in time');
+    assert.partialDeepStrictEqual(lines, [
+      { level: 'warn', model: 'm', server: 'a:1', stream: 'gate' },
+      { level: 'warn', model: 'm', server: 'a:1', count: 2 },
+    ]);
+    assert.equal(lines.length, 2);
   });
 
   it('makes a request anew, of fewer rows, when the server that took as many is gone', async () => {
