@@ -39,6 +39,7 @@ export class Lane {
   readonly model: ModelDescription;
   readonly #house: LaneHouse;
   readonly #queue: FairQueue<Waiting>;
+  readonly #underWay = new Set<Waiting>();
   readonly #unanswered: Unanswered;
   readonly seats: Seats;
   readonly #closed = new AbortController();
@@ -144,11 +145,15 @@ export class Lane {
   }
 
   #send(): void {
-    if (this.#closed.signal.aborted || this.#queue.depth === 0) return;
+    if (this.#closed.signal.aborted) return;
+    if (this.#queue.depth > 0) this.#sendWaiting();
+    if (!this.seats.answering) this.#turnAway();
+  }
+
+  #sendWaiting(): void {
     this.seats.check();
     if (this.seats.usable().length === 0) {
       this.#aloneMs = this.#house.ctx.clock.mono();
-      this.#turnAway();
       return;
     }
     this.#refuseTooLarge();
@@ -311,7 +316,10 @@ export class Lane {
       here -= 1;
       if (here === 0) stop.abort();
     };
-    for (const item of batch) item.flight = { seat, gone };
+    for (const item of batch) {
+      item.flight = { seat, gone };
+      this.#underWay.add(item);
+    }
     seat.add(flight);
     metrics.batch.observe({ model: name }, rows);
     metrics.sent.inc({ model: name, server: server.name });
@@ -347,7 +355,10 @@ export class Lane {
       if (this.#closed.signal.aborted) for (const item of batch) item.answer.reject(closedError());
       else this.#unanswered.failed(seat, batch, error, left);
     } finally {
-      for (const item of batch) item.flight = undefined;
+      for (const item of batch) {
+        item.flight = undefined;
+        this.#underWay.delete(item);
+      }
     }
     this.pump();
   }
@@ -362,10 +373,20 @@ export class Lane {
     return trace;
   }
 
-  /** There is no server: who would not wait for one is told so. */
+  /**
+   * No server answers: who would not wait for one is told so. What is under way to one that hangs goes on there, unseen by whoever asked: its
+   * answer is how we know that the server is back.
+   */
   #turnAway(): void {
     const leaving = [...this.#queue.items()].filter(({ options }) => options.impatient === true);
     for (const item of leaving) if (this.#queue.remove(item)) this.#unanswered.shed(item, 'deadline');
     if (leaving.length > 0) this.#house.depthChanged();
+    for (const item of this.#underWay) {
+      const seat = item.flight?.seat;
+      if (item.options.impatient !== true || item.over || seat === undefined) continue;
+      if (!seat.stalled && seat.server.state !== 'away') continue;
+      item.over = true;
+      this.#unanswered.late(item, seat);
+    }
   }
 }
