@@ -8,6 +8,7 @@ import { temporaryDirectory } from '../support/directory.ts';
 import { pythonModel } from '../support/triton.ts';
 import { ask, doubleBody, doubleConfig, load, row, total } from '../support/triton-double.ts';
 import { type Behaviour, doubles, startTritonStandIn, type TritonStandIn } from '../support/triton-stand-in.ts';
+import { until } from '../support/until.ts';
 
 /**
  * What the engine makes of things that a real Triton does not do on demand. The real server: test/long/triton-engine.test.ts and
@@ -61,5 +62,72 @@ describe('Triton engine', () => {
     assert.ok(sick.asked >= 3 && sick.asked <= 20, `${sick.asked} calls to it`);
     assert.equal(stateOf(engine, sick), 'ready', 'the server itself is there');
     assert.equal(engine.deaths, 0);
+  });
+
+  const nan: Behaviour = { values: (rows) => rows.map(() => Number.NaN) };
+  const left = (ctx: TestContext) => ctx.lines.filter(({ msg }) => msg === 'triton server cannot run a model');
+
+  it('leaves a server that alone answers what is not finite, and takes it back when it is mended', async () => {
+    using ctx = testContext();
+    await using sick = await startTritonStandIn();
+    await using well = await startTritonStandIn();
+    sick.behave = () => nan;
+    await using engine = await engineFor(ctx, sick, well);
+    const work = load(engine, ctx);
+    const [{ server, reason } = assert.fail('not left')] = await until(
+      'it to be left',
+      () => left(ctx).length > 0 && left(ctx),
+    );
+    assert.deepEqual([server, reason], [sick.url, 'its answer has values that are not finite']);
+    await work.more(300);
+    await work.stop();
+    assert.equal(work.counts.failed, 0, work.counts.lastFailure);
+    assert.ok(sick.asked >= 3 && sick.asked <= 20, `${sick.asked} calls to it`);
+    assert.ok((await retried(ctx, 'not finite')) >= sick.asked, 'all of them were answered by the other one');
+
+    sick.behave = () => doubles;
+    const before = sick.asked;
+    await using mended = load(engine, ctx);
+    await until('it to be taken back', () => sick.asked > before + 20);
+    await mended.stop();
+    assert.equal(mended.counts.failed, 0, mended.counts.lastFailure);
+  });
+
+  it('leaves none for what is not finite when all of them say so, and asks no other one for a while', async () => {
+    using ctx = testContext();
+    await using first = await startTritonStandIn();
+    await using second = await startTritonStandIn();
+    const odd: Behaviour = { values: (rows) => rows.map((row) => (row === 7 ? Number.POSITIVE_INFINITY : 2 * row)) };
+    for (const server of [first, second]) server.behave = () => odd;
+    await using engine = await engineFor(ctx, first, second);
+    await engine.load('double');
+    await until('both to be known', () => ctx.lines.filter(({ msg }) => msg === 'model is served').length === 2);
+    for (let turn = 0; turn < 10; turn += 1) {
+      assert.deepEqual(await ask(engine, ctx, row(7)), [Number.POSITIVE_INFINITY]);
+      assert.deepEqual(await ask(engine, ctx, row(turn)), [turn === 7 ? Number.POSITIVE_INFINITY : 2 * turn]);
+    }
+    assert.equal(first.asked + second.asked, 21, 'one was asked for once more');
+    assert.deepEqual(left(ctx), []);
+  });
+
+  it('sends again of requests that went together what is not finite, and gives the only server’s answers as they are', async () => {
+    using ctx = testContext();
+    await using server = await startTritonStandIn();
+    const odd: Behaviour = { values: (rows) => rows.map((row) => (row === 3 ? Number.NaN : 2 * row)) };
+    server.behave = () => odd;
+    await using engine = await engineFor(ctx, server);
+    await engine.load('double');
+    const asked = [1, 2, 3, 4].map((value) => ask(engine, ctx, row(value), 20_000, `camera ${value}`));
+    assert.deepEqual(await Promise.all(asked), [[2], [4], [Number.NaN], [8]]);
+    assert.equal(await total(ctx, 'sightline_triton_retries_total'), 0);
+    await using well = await startTritonStandIn();
+    await using both = await engineFor(ctx, server, well);
+    await both.load('double');
+    await until('both to be known', () => ctx.lines.filter(({ msg }) => msg === 'model is served').length === 3);
+    for (let turn = 0; (await retried(ctx, 'not finite')) === 0 && turn < 100; turn += 1) {
+      const together = [1, 2, 3, 4].map((value) => ask(both, ctx, row(value), 20_000, `camera ${value}`));
+      assert.deepEqual(await Promise.all(together), [[2], [4], [6], [8]]);
+    }
+    assert.equal(await retried(ctx, 'not finite'), 1, 'the one row, and no other');
   });
 });
