@@ -5,6 +5,7 @@ import { startTritonEngine, type TritonEngine } from '../../src/inference/triton
 import { grpcCodes } from '../../src/inference/triton-failures.ts';
 import { type TestContext, testContext } from '../support/context.ts';
 import { temporaryDirectory } from '../support/directory.ts';
+import { freePort } from '../support/port.ts';
 import { pythonModel } from '../support/triton.ts';
 import { ask, doubleBody, doubleConfig, load, row, total } from '../support/triton-double.ts';
 import { type Behaviour, doubles, startTritonStandIn, type TritonStandIn } from '../support/triton-stand-in.ts';
@@ -129,5 +130,48 @@ describe('Triton engine', () => {
       assert.deepEqual(await Promise.all(together), [[2], [4], [6], [8]]);
     }
     assert.equal(await retried(ctx, 'not finite'), 1, 'the one row, and no other');
+  });
+
+  const named = (ctx: TestContext, port: number) =>
+    startTritonEngine(
+      { urls: [`both.test:${port}`], repository: directory.path, resolve: async () => ['::1', '127.0.0.1'] },
+      ctx,
+    );
+
+  it('finds a server that is there by the IPv6 address of its name alone', async () => {
+    using ctx = testContext();
+    await using server = await startTritonStandIn('::1');
+    await using engine = await named(ctx, server.port);
+    assert.deepEqual(await ask(engine, ctx, row(4)), [8]);
+    await until('the other address to be left', () => engine.servers().length === 1);
+    assert.deepEqual(engine.servers(), [{ name: server.url, state: 'ready', reason: '' }]);
+    assert.equal(engine.deaths, 0);
+  });
+
+  it('takes a name with both for one server, by IPv4, and goes over to IPv6 when that is gone', async () => {
+    using ctx = testContext();
+    const four = await startTritonStandIn();
+    await using six = await startTritonStandIn('::1', four.port);
+    await using engine = await named(ctx, four.port);
+    assert.deepEqual(engine.servers(), [{ name: four.url, state: 'ready', reason: '' }]);
+    assert.deepEqual(await ask(engine, ctx, row(4)), [8]);
+    assert.deepEqual([four.asked, six.asked, engine.deaths], [1, 0, 0]);
+    await four[Symbol.asyncDispose]();
+    assert.deepEqual(await ask(engine, ctx, row(5)), [10]);
+    await until('the first address to be left', () => stateOf(engine, four) === undefined);
+    assert.deepEqual([stateOf(engine, six), engine.deaths], ['ready', 1]);
+  });
+
+  it('says of a name whose server is away what is wrong at each of its addresses', async () => {
+    using ctx = testContext();
+    const port = await freePort();
+    await using engine = await named(ctx, port);
+    assert.deepEqual(
+      engine.servers().map(({ name, state, reason }) => [name, state, reason]),
+      [
+        [`127.0.0.1:${port}`, 'away', `connect ECONNREFUSED 127.0.0.1:${port}`],
+        [`[::1]:${port}`, 'away', `connect ECONNREFUSED ::1:${port}`],
+      ],
+    );
   });
 });
