@@ -18,9 +18,9 @@ export async function lookUpName(host: string): Promise<readonly string[]> {
 }
 
 /** The servers that an address of a command leads to, one at least. Rejects as `lookUpName`. */
-export async function serversAt(url: TritonUrl): Promise<readonly TritonAddress[]> {
+export async function serversAt(url: TritonUrl, lookUp = lookUpName): Promise<readonly TritonAddress[]> {
   if (isIP(url.host) !== 0) return addressesOf(url, [url.host]);
-  const addresses = addressesOf(url, await lookUpName(url.host));
+  const addresses = addressesOf(url, await lookUp(url.host));
   const there = await Promise.all(addresses.map(takesConnections));
   return addressesInUse(addresses, (address) => ({ askedMs: 0, upMs: there[addresses.indexOf(address)] ? 0 : undefined }));
 }

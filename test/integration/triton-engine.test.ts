@@ -3,6 +3,7 @@ import { constants } from 'node:http2';
 import { after, before, describe, it } from 'node:test';
 import { startTritonEngine, type TritonEngine } from '../../src/inference/triton.ts';
 import { grpcCodes } from '../../src/inference/triton-failures.ts';
+import { serversAt } from '../../src/inference/triton-names.ts';
 import { type TestContext, testContext } from '../support/context.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { freePort } from '../support/port.ts';
@@ -173,5 +174,17 @@ describe('Triton engine', () => {
         [`[::1]:${port}`, 'away', `connect ECONNREFUSED ::1:${port}`],
       ],
     );
+  });
+
+  it('and its commands choose the same addresses of a name', async () => {
+    const addresses = async ({ port }: { readonly port: number }) => {
+      const url = { host: 'both.test', port, tls: false };
+      return (await serversAt(url, async () => ['::1', '127.0.0.1'])).map(({ ip }) => ip);
+    };
+    await using six = await startTritonStandIn('::1');
+    assert.deepEqual(await addresses(six), ['::1']);
+    await using _four = await startTritonStandIn('127.0.0.1', six.port);
+    assert.deepEqual(await addresses(six), ['127.0.0.1']);
+    assert.deepEqual(await addresses({ port: await freePort() }), ['127.0.0.1', '::1']);
   });
 });
