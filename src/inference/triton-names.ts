@@ -1,6 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
 import { connect, isIP } from 'node:net';
+import { systemClock } from '../core/clock.ts';
 import { errorText, SightlineError } from '../core/errors.ts';
 import type { TritonUrl } from '../core/triton-url.ts';
 import { addressesInUse, addressesOf, type TritonAddress } from './triton-address.ts';
@@ -27,8 +28,9 @@ export async function serversAt(url: TritonUrl, lookUp = lookUpName): Promise<re
 
 async function takesConnections({ ip, port }: TritonAddress): Promise<boolean> {
   const socket = connect(port, ip);
+  using limit = systemClock.deadline(connectWithinMs);
   try {
-    await once(socket, 'connect', { signal: AbortSignal.timeout(connectWithinMs) });
+    await once(socket, 'connect', { signal: limit.signal });
     return true;
   } catch {
     // Whoever asks it next says why not.
