@@ -2,7 +2,7 @@ import type { Context } from '../core/context.ts';
 import { errorText, isAbort, SightlineError } from '../core/errors.ts';
 import { type Infer, isShed, type ModelDescription, type Tensor } from '../core/inference.ts';
 import { quantile } from '../core/quantile.ts';
-import { added } from '../core/served-models.ts';
+import { added, serverCountNames } from '../core/served-models.ts';
 import type {
   BenchLatency,
   ServerFigures,
@@ -324,7 +324,7 @@ async function serverFigures(
   const [then] = before ?? [];
   const [now] = (await statistics(bench)) ?? [];
   if (then === undefined || now === undefined) return {};
-  const counts = added(countsOf(then), countsOf(now));
+  const counts = added(serverCountNames, countsOf(then), countsOf(now));
   const meanMs = (seconds: number) => (1000 * seconds) / Math.max(1, counts.requests);
   return {
     server: {

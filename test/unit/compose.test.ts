@@ -35,6 +35,11 @@ describe('compose.yaml', () => {
     assert.deepEqual(servicesOf(file), ['sightline', 'broker']);
   });
 
+  it('says of the pages where it publishes them', () => {
+    const [port] = services['sightline']?.ports ?? [];
+    assert.equal(config.http.publicUrl, `http://${port?.replace(/:\d+$/, '')}`);
+  });
+
   it('lets no service wait for one that its profile leaves out', () => {
     for (const profile of [undefined, 'gpu', 'cpu']) {
       const names = servicesOf(file, profile);
