@@ -101,15 +101,34 @@ export function createLogger(options: { level: LogLevel; destination: { write(li
   return shared(root);
 }
 
-/** Turns a flood into one line a second with a count; the last fields win. */
+const floodTickMs = 1000;
+/** For `FloodGate`, of what may go on for hours: a server that is away, a machine that is too slow. */
+export const longFloodMs = 60_000;
+
+interface Flood {
+  readonly level: 'info' | 'warn' | 'error';
+  fields: object;
+  /** Since the line before, and of these since the last tick. */
+  count: number;
+  fresh: number;
+  spanMs: number;
+  sinceLineMs: number;
+}
+
+/**
+ * Turns a flood into one line a second with a count; the last fields win. With `longestMs` the lines of one that does not end come at
+ * twice the distance each time, up to that; when it pauses for a second, what was not yet said is said.
+ */
 export class FloodGate implements Disposable {
-  readonly #pending = new Map<string, { readonly level: 'info' | 'warn' | 'error'; count: number; fields: object }>();
+  readonly #floods = new Map<string, Flood>();
   readonly #timer: Disposable;
   readonly #log: Logger;
+  readonly #longestMs: number;
 
-  constructor(log: Logger, clock: Clock) {
+  constructor(log: Logger, clock: Clock, longestMs = floodTickMs) {
     this.#log = log;
-    this.#timer = clock.every(1000, () => this.#flush());
+    this.#longestMs = longestMs;
+    this.#timer = clock.every(floodTickMs, () => this.#tick());
   }
 
   info(message: string, fields: object = {}): void {
@@ -125,29 +144,38 @@ export class FloodGate implements Disposable {
   }
 
   #say(level: 'info' | 'warn' | 'error', message: string, fields: object): void {
-    const seen = this.#pending.get(message);
-    if (seen === undefined) {
-      this.#pending.set(message, { level, count: 0, fields });
+    const flood = this.#floods.get(message);
+    if (flood === undefined) {
+      this.#floods.set(message, { level, fields, count: 0, fresh: 0, spanMs: floodTickMs, sinceLineMs: 0 });
       this.#log[level](fields, message);
     } else {
-      seen.count += 1;
-      seen.fields = fields;
+      flood.count += 1;
+      flood.fresh += 1;
+      flood.fields = fields;
     }
   }
 
-  #flush(): void {
-    for (const [message, { level, count, fields }] of this.#pending) {
-      if (count === 0) this.#pending.delete(message);
-      else {
-        this.#log[level]({ ...fields, count }, message);
-        this.#pending.set(message, { level, count: 0, fields });
-      }
+  #tick(): void {
+    for (const [message, flood] of this.#floods) {
+      flood.sinceLineMs += floodTickMs;
+      const pauses = flood.fresh === 0;
+      flood.fresh = 0;
+      if (pauses) this.#floods.delete(message);
+      if (!pauses && flood.sinceLineMs < flood.spanMs) continue;
+      this.#sum(message, flood);
+      flood.sinceLineMs = 0;
+      flood.spanMs = Math.min(flood.spanMs * 2, this.#longestMs);
     }
+  }
+
+  #sum(message: string, flood: Flood): void {
+    if (flood.count > 0) this.#log[flood.level]({ ...flood.fields, count: flood.count }, message);
+    flood.count = 0;
   }
 
   [Symbol.dispose](): void {
     this.#timer[Symbol.dispose]();
-    this.#flush();
+    for (const [message, flood] of this.#floods) this.#sum(message, flood);
   }
 }
 

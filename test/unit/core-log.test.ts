@@ -174,3 +174,32 @@ test('a flood is one line at once and one a second with its count', async () => 
     ],
   );
 });
+
+test('a flood that does not end is said at growing distances, and to its end once it pauses', async () => {
+  const clock = new ManualClock();
+  using ctx = testContext(clock);
+  using gate = new FloodGate(ctx.log, clock, 4000);
+  const sayings: unknown[] = [];
+  for (let second = 0; second < 17; second += 1) {
+    gate.warn('detection failed', { second });
+    gate.warn('detection failed', { second });
+    await clock.advance(1000);
+    for (const { count } of ctx.lines.splice(0)) sayings.push([second + 1, count]);
+  }
+  assert.deepEqual(sayings, [
+    [1, undefined],
+    [1, 1],
+    [3, 4],
+    [7, 8],
+    [11, 8],
+    [15, 8],
+  ]);
+  await clock.advance(1000);
+  assert.deepEqual(
+    ctx.lines.map(({ count, second }) => [count, second]),
+    [[4, 16]],
+  );
+  await clock.advance(10_000);
+  gate.warn('detection failed');
+  assert.equal(ctx.lines.length, 2, 'after a pause it is said at once again');
+});
