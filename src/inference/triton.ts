@@ -115,6 +115,9 @@ class Engine implements TritonEngine {
       (server) => this.#serverChanged(server),
     );
     ctx.metrics.counted('sightline_triton_servers_lost_total', 'Times that a server was lost', () => this.#pool.deaths);
+    ctx.metrics.gauged('sightline_triton_server_ready', '1 while a server says that it is ready, otherwise 0', 'server', () =>
+      this.servers().map(({ name, state }) => [name, Number(state === 'ready')]),
+    );
     this.#statisticsFailures = ctx.metrics.counter(
       'sightline_triton_statistics_failures_total',
       'Times that a server which was there did not tell its statistics',

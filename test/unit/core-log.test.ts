@@ -180,11 +180,13 @@ test('a flood that does not end is said at growing distances, and to its end onc
   using ctx = testContext(clock);
   using gate = new FloodGate(ctx.log, clock, 4000);
   const sayings: unknown[] = [];
+  let told = 0;
   for (let second = 0; second < 17; second += 1) {
     gate.warn('detection failed', { second });
     gate.warn('detection failed', { second });
     await clock.advance(1000);
-    for (const { count } of ctx.lines.splice(0)) sayings.push([second + 1, count]);
+    for (const { count } of ctx.lines.slice(told)) sayings.push([second + 1, count]);
+    told = ctx.lines.length;
   }
   assert.deepEqual(sayings, [
     [1, undefined],
@@ -196,10 +198,10 @@ test('a flood that does not end is said at growing distances, and to its end onc
   ]);
   await clock.advance(1000);
   assert.deepEqual(
-    ctx.lines.map(({ count, second }) => [count, second]),
+    ctx.lines.slice(told).map(({ count, second }) => [count, second]),
     [[4, 16]],
   );
   await clock.advance(10_000);
   gate.warn('detection failed');
-  assert.equal(ctx.lines.length, 2, 'after a pause it is said at once again');
+  assert.equal(ctx.lines.length, told + 2, 'after a pause it is said at once again');
 });
