@@ -102,22 +102,26 @@ export function createLogger(options: { level: LogLevel; destination: { write(li
 }
 
 const floodTickMs = 1000;
+/** So long nothing may come before a flood is over; never longer than the distance of its lines can be. */
+const floodPauseMs = 10_000;
 /** For `FloodGate`, of what may go on for hours: a server that is away, a machine that is too slow. */
 export const longFloodMs = 60_000;
 
 interface Flood {
+  readonly message: string;
   readonly level: 'info' | 'warn' | 'error';
   fields: object;
   /** Since the line before, and of these since the last tick. */
   count: number;
   fresh: number;
+  quietMs: number;
   spanMs: number;
   sinceLineMs: number;
 }
 
 /**
- * Turns a flood into one line a second with a count; the last fields win. With `longestMs` the lines of one that does not end come at
- * twice the distance each time, up to that; when it pauses for a second, what was not yet said is said.
+ * Turns a flood into one line a second with a count, of each model and server; the last fields win. With `longestMs` the lines of one that does not end come at
+ * twice the distance each time, up to that; once it is over, what was not yet said is said.
  */
 export class FloodGate implements Disposable {
   readonly #floods = new Map<string, Flood>();
@@ -144,9 +148,12 @@ export class FloodGate implements Disposable {
   }
 
   #say(level: 'info' | 'warn' | 'error', message: string, fields: object): void {
-    const flood = this.#floods.get(message);
+    const { model, server }: { model?: unknown; server?: unknown } = fields;
+    const of = [message, model, server].join();
+    const flood = this.#floods.get(of);
     if (flood === undefined) {
-      this.#floods.set(message, { level, fields, count: 0, fresh: 0, spanMs: floodTickMs, sinceLineMs: 0 });
+      const none = { count: 0, fresh: 0, quietMs: 0, sinceLineMs: 0 };
+      this.#floods.set(of, { message, level, fields, ...none, spanMs: floodTickMs });
       this.#log[level](fields, message);
     } else {
       flood.count += 1;
@@ -156,26 +163,27 @@ export class FloodGate implements Disposable {
   }
 
   #tick(): void {
-    for (const [message, flood] of this.#floods) {
+    for (const [of, flood] of this.#floods) {
       flood.sinceLineMs += floodTickMs;
-      const pauses = flood.fresh === 0;
+      flood.quietMs = flood.fresh === 0 ? flood.quietMs + floodTickMs : 0;
       flood.fresh = 0;
-      if (pauses) this.#floods.delete(message);
-      if (!pauses && flood.sinceLineMs < flood.spanMs) continue;
-      this.#sum(message, flood);
+      const isOver = flood.quietMs >= Math.min(floodPauseMs, this.#longestMs);
+      if (isOver) this.#floods.delete(of);
+      if (!isOver && (flood.count === 0 || flood.sinceLineMs < flood.spanMs)) continue;
+      this.#sum(flood);
       flood.sinceLineMs = 0;
       flood.spanMs = Math.min(flood.spanMs * 2, this.#longestMs);
     }
   }
 
-  #sum(message: string, flood: Flood): void {
-    if (flood.count > 0) this.#log[flood.level]({ ...flood.fields, count: flood.count }, message);
+  #sum(flood: Flood): void {
+    if (flood.count > 0) this.#log[flood.level]({ ...flood.fields, count: flood.count }, flood.message);
     flood.count = 0;
   }
 
   [Symbol.dispose](): void {
     this.#timer[Symbol.dispose]();
-    for (const [message, flood] of this.#floods) this.#sum(message, flood);
+    for (const flood of this.#floods.values()) this.#sum(flood);
   }
 }
 
