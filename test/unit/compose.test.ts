@@ -94,6 +94,19 @@ describe('compose.yaml', () => {
     assert.deepEqual(images({ TRITON_IMAGE: 'mirror/triton' }), ['mirror/triton', 'mirror/triton']);
   });
 
+  it('builds its image once, whatever is started, and asks no registry for it', () => {
+    const ours = Object.entries(services).filter(([, { image }]) => image === 'sightline');
+    assert.deepEqual(
+      ours.map(([name, { build, pull_policy }]) => [name, build ?? pull_policy]),
+      [
+        ['sightline', '.'],
+        ['render-gpu', 'never'],
+        ['render-cpu', 'never'],
+      ],
+    );
+    for (const profile of [undefined, 'gpu', 'cpu']) assert.ok(servicesOf(file, profile).includes('sightline'));
+  });
+
   it('mounts files that are there, and volumes that it declares', () => {
     for (const [name, service] of Object.entries(services)) {
       for (const mount of service.volumes ?? []) {
