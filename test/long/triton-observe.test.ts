@@ -52,7 +52,8 @@ describe('what is seen of a Triton server', { skip }, () => {
     startTriton({
       repository: directory.path,
       ...(port === undefined ? {} : { port }),
-      flags: [...collector.flags, '--allow-metrics=true', `--metrics-port=${metricsPort}`],
+      metricsPort,
+      flags: collector.flags,
     });
 
   before(async () => {
@@ -141,7 +142,7 @@ describe('what is seen of a Triton server', { skip }, () => {
     using ctx = testContext();
     await using engine = await engineFor(ctx);
     await engine.load('double');
-    await engine.infer('double', [row(1)], within(ctx, 20_000));
+    for (const value of [1, 2, 3]) await engine.infer('double', [row(value)], within(ctx, 20_000));
     const before = await countsOf(engine);
     server.signal('SIGSTOP');
     try {
