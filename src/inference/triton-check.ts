@@ -7,7 +7,7 @@ import { describeModel, listModels } from './repository.ts';
 import { addressText, type TritonAddress } from './triton-address.ts';
 import { type CallSettings, TritonClient } from './triton-client.ts';
 import { servedContract } from './triton-contract.ts';
-import { firstLine, grpcCodes, TritonStatus } from './triton-failures.ts';
+import { BadAnswer, firstLine, grpcCodes, TritonStatus } from './triton-failures.ts';
 import { serversAt } from './triton-names.ts';
 
 type ModelIndex = RepositoryIndexResponse_ModelIndex;
@@ -165,6 +165,7 @@ export function problemText(server: string, error: unknown, tls: boolean): strin
     /No connection established\. Last error: (?:Error: )?|\bno connection: |\.?\s*Resolution note:\s*/g,
     '',
   );
+  if (error instanceof BadAnswer) return `${server}: ${text}`;
   if (!(error instanceof TritonStatus)) return `${server} gave an answer that cannot be read: ${text}`;
   const said = `no answer from a Triton server at ${server}: ${text}`;
   if (/certificate|altnames|self.signed/i.test(text))
@@ -172,6 +173,8 @@ export function problemText(server: string, error: unknown, tls: boolean): strin
   if (/wrong version number|EPROTO|SSL routines/i.test(text)) return `${said}; it speaks no TLS there: leave grpcs:// out`;
   if (/protocol is restricted/.test(text))
     return `${said}; its --grpc-restricted-protocol keeps health and metadata from us: --header-file FILE has what it asks for`;
+  if (error.status === grpcCodes.unauthenticated || error.status === grpcCodes.permissionDenied)
+    return `${server} lets nobody in without a login: ${text}; --header-file FILE has the token that it, or a proxy before it, asks for`;
   if (error.status === grpcCodes.deadlineExceeded) return `${said}; it may be busy or hang: --timeout SECONDS waits longer`;
   if (error.status !== grpcCodes.unavailable) return said;
   const other = tls ? '' : ', and with grpcs:// in front where it wants TLS';
