@@ -158,11 +158,16 @@ function onlyServed(index: readonly ModelIndex[] | undefined, names: readonly st
   });
 }
 
-/** Why a server could not be asked, and what to do about it. Pure. */
-export function problemText(server: string, error: unknown, tls: boolean): string {
+/** Why a server could not be asked, and what to do about it; `patience` is what makes us wait longer. Pure. */
+export function problemText(
+  server: string,
+  error: unknown,
+  tls: boolean,
+  patience = ': --timeout SECONDS waits longer',
+): string {
   // What grpc-js puts round the reason of a connection that it could not make.
   const text = firstLine(errorText(error)).replace(
-    /No connection established\. Last error: (?:Error: )?|\bno connection: |\.?\s*Resolution note:\s*/g,
+    /No connection established\. Last error: (?:Error: )?|\bno connection: |\.?\s*Resolution note:\s*|(?<=Deadline exceeded after [\d.]+s),.*$/g,
     '',
   );
   if (error instanceof BadAnswer) return `${server}: ${text}`;
@@ -175,7 +180,7 @@ export function problemText(server: string, error: unknown, tls: boolean): strin
     return `${said}; its --grpc-restricted-protocol keeps health and metadata from us: --header-file FILE has what it asks for`;
   if (error.status === grpcCodes.unauthenticated || error.status === grpcCodes.permissionDenied)
     return `${server} lets nobody in without a login: ${text}; --header-file FILE has the token that it, or a proxy before it, asks for`;
-  if (error.status === grpcCodes.deadlineExceeded) return `${said}; it may be busy or hang: --timeout SECONDS waits longer`;
+  if (error.status === grpcCodes.deadlineExceeded) return `${said}; it may be busy or hang${patience}`;
   if (error.status !== grpcCodes.unavailable) return said;
   const other = tls ? '' : ', and with grpcs:// in front where it wants TLS';
   return `${said}; start it, wait until it has loaded its models, or name its gRPC port (8001 unless set, 8000 is HTTP)${other}`;
