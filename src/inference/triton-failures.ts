@@ -1,4 +1,4 @@
-import { errorText, SightlineError } from '../core/errors.ts';
+import { errorText, noDescriptors, SightlineError } from '../core/errors.ts';
 
 /**
  * What a gRPC status of Triton means for the request and for the server it came from. Pure. Codes: [server:src/grpc/grpc_utils.cc],
@@ -162,6 +162,7 @@ export function awayReason(error: unknown): string {
   if (connection === null) return firstLine(errorText(error));
   const cause = connection[1] ?? connection[2] ?? '';
   const why = firstLine(cause.replace(/ \(\d{4}-[^()]*\)$/, '').replace(/^Error(?: \[\w+\])?: /, ''));
+  if (/\b(?:EMFILE|ENFILE)\b/.test(why)) return noDescriptors;
   const names = /altnames: Host: (.*?)\. is not in the cert's altnames: (.*)$/.exec(why);
   if (names !== null)
     return `TLS failed: the server's certificate is for ${names[2]}, not for ${names[1]}, which inference.url names`;

@@ -65,6 +65,10 @@ const connections: readonly (readonly [string, string])[] = [
   ['no connection: certificate has expired', "TLS failed: the server's certificate has expired"],
   [`no connection: ${wrongVersion}`, noTls],
   ['no connection: Client network socket disconnected before secure TLS connection was established', closed],
+  [
+    'no connection: connect EMFILE 10.0.0.7:8001 - Local (undefined:undefined)',
+    'no file descriptors are left; raise the limit (LimitNOFILE, ulimit -n)',
+  ],
   ['no connection', closed],
   ['connection lost: read ECONNRESET', 'unavailable: connection lost: read ECONNRESET'],
   ['Server exiting', 'unavailable: Server exiting'],
