@@ -168,6 +168,8 @@ export function awayReason(error: unknown): string {
     return `TLS failed: the server's certificate is for ${names[2]}, not for ${names[1]}, which inference.url names`;
   const known = tlsTroubles.find(([words]) => words.test(why));
   if (known !== undefined) return `TLS failed: ${known[1]}`;
+  if (why === 'Protocol error')
+    return 'what answers does not speak gRPC: is this its gRPC port (8001 unless set; 8000 is HTTP, 8002 metrics)';
   if (why === '' || /^Failed to connect$|disconnected before secure TLS/.test(why))
     return 'the connection was closed at once: the server may want TLS (grpcs://) or a certificate that it trusts (inference.certFile), or this is not its gRPC port';
   return why;
