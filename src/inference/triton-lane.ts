@@ -11,7 +11,7 @@ import type { PoolServer, TritonPool } from './triton-pool.ts';
 import type { Flight, Seat } from './triton-seat.ts';
 import { Seats } from './triton-seats.ts';
 import type { SharedTensors } from './triton-shared.ts';
-import { Unanswered, type UnansweredHouse, type Waiting } from './triton-unanswered.ts';
+import { type Doubt, Unanswered, type UnansweredHouse, type Waiting } from './triton-unanswered.ts';
 
 /** Tensors of requests above this go alone: joining copies them, and the server's own batching puts them together without. */
 const largestJoinedRow = 2 ** 20;
@@ -88,6 +88,7 @@ export class Lane {
       tries: 0,
       alone: false,
       avoid: undefined,
+      doubt: undefined,
       ran: false,
       over: false,
       flight: undefined,
@@ -333,16 +334,19 @@ export class Lane {
       ...(this.#house.queueTimeout ? { queueTimeoutMs: leftMs } : {}),
       ...(trace === undefined ? {} : { traceparent: trace.traceparent }),
     };
-    const heard = () => {
+    let doubt: Doubt | undefined;
+    const heard = (outputs: InferResult['outputs']) => {
       const nowMs = ctx.clock.mono();
-      seat.remove(flight, nowMs, 'answered');
-      this.seats.answered(seat);
+      doubt = this.#unanswered.doubt(seat, outputs);
+      seat.remove(flight, nowMs, doubt === undefined ? 'answered' : 'doubted');
+      if (doubt === undefined) this.seats.answered(seat);
       this.#house.answered(server, name, nowMs - sentMs);
     };
     try {
       const answers = await fly(cargo, server, this.#house.shared(server), heard);
       const computeMs = ctx.clock.mono() - sentMs;
       for (const [item, outputs] of answers) {
+        if (!this.#unanswered.stands(item, seat, outputs, doubt)) continue;
         const queuedMs = sentMs - item.sinceMs;
         metrics.queued.observe({ model: name }, queuedMs / 1000);
         metrics.compute.observe({ model: name }, computeMs / 1000);

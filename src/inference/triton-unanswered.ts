@@ -7,7 +7,17 @@ import { traceField } from '../core/trace.ts';
 import type { FairQueue } from './fair-queue.ts';
 import type { InferenceMetrics } from './metrics.ts';
 import { lateError, overloadError } from './refusals.ts';
-import { awayReason, failureKind, firstLine, givenUp, grpcCodes, inferenceError, TritonStatus } from './triton-failures.ts';
+import { allFinite } from './tensor.ts';
+import {
+  awayReason,
+  BadAnswer,
+  failureKind,
+  firstLine,
+  givenUp,
+  grpcCodes,
+  inferenceError,
+  TritonStatus,
+} from './triton-failures.ts';
 import type { PoolServer, TritonPool } from './triton-pool.ts';
 import type { Seat } from './triton-seat.ts';
 import type { Seats } from './triton-seats.ts';
@@ -34,6 +44,13 @@ export interface UnansweredHouse {
   readonly depthChanged: () => void;
 }
 
+/** An answer that has values which are not finite, where another server may know better. */
+export interface Doubt {
+  readonly seat: Seat;
+  /** Another one did, and it was counted against this one: once for the answer, however many requests shared it. */
+  proven: boolean;
+}
+
 /** A request from its arrival to its answer. */
 export interface Waiting {
   readonly inputs: readonly Tensor[];
@@ -49,6 +66,8 @@ export interface Waiting {
   alone: boolean;
   /** The server that failed with it, as long as there are others. */
   avoid: PoolServer | undefined;
+  /** It was answered with values that are not finite, and asked for once more. */
+  doubt: Doubt | undefined;
   /** A server had it, failed and may still read it: it is not counted as what never ran, and its memory is not lent again. */
   ran: boolean;
   /** Its time is over: it must not wait again, nothing would end that. */
@@ -57,18 +76,53 @@ export interface Waiting {
   flight: { readonly seat: Seat; readonly gone: () => void } | undefined;
 }
 
+const notFinite = 'its answer has values that are not finite';
+
+function finite(outputs: InferResult['outputs']): boolean {
+  return [...outputs.values()].every(allFinite);
+}
+
 /** What becomes of the requests of one model that no server has answered: another try, a refusal, or shedding. */
 export class Unanswered {
   readonly #model: string;
   readonly #house: UnansweredHouse;
   readonly #seats: Seats;
   readonly #queue: FairQueue<Waiting>;
+  /** Two servers gave values that are not finite to the same request: so long nobody is asked once more for that. */
+  #agreedUntilMs = Number.NEGATIVE_INFINITY;
 
   constructor(model: string, house: UnansweredHouse, seats: Seats, queue: FairQueue<Waiting>) {
     this.#model = model;
     this.#house = house;
     this.#seats = seats;
     this.#queue = queue;
+  }
+
+  /**
+   * An answer is in doubt while it has values that are not finite and another server may know better. Without another one, and where two
+   * agreed of late, the model or the picture is at fault: then whoever reads the values finds them.
+   */
+  doubt(seat: Seat, outputs: InferResult['outputs']): Doubt | undefined {
+    const looked = this.#house.ctx.clock.mono() >= this.#agreedUntilMs && this.#seats.elsewhere(seat);
+    return looked && !finite(outputs) ? { seat, proven: false } : undefined;
+  }
+
+  /** Whether a request has its answer by this. If not it goes to another server, whose answer says whether this one is to blame. */
+  stands(item: Waiting, seat: Seat, outputs: InferResult['outputs'], doubt: Doubt | undefined): boolean {
+    const before = item.doubt;
+    if (before === undefined) {
+      if (doubt === undefined || item.over || item.tries + 1 >= mostTries || finite(outputs)) return true;
+      item.doubt = doubt;
+      this.#again(item, seat, 'not finite', new BadAnswer(notFinite));
+      return false;
+    }
+    if (!finite(outputs)) {
+      if (seat !== before.seat) this.#agreedUntilMs = this.#house.ctx.clock.mono() + brokenAgainMs;
+    } else if (!before.proven) {
+      before.proven = true;
+      this.#blame(before.seat, notFinite);
+    }
+    return true;
   }
 
   /** What becomes of requests whose run failed, and of the server. */

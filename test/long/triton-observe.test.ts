@@ -4,7 +4,7 @@ import { after, before, describe, it, test } from 'node:test';
 import { configSchema } from '../../src/config/schema.ts';
 import { isSightlineError } from '../../src/core/errors.ts';
 import type { InferenceEngine, InferOptions, Tensor } from '../../src/core/inference.ts';
-import { added, type ServerCounts } from '../../src/core/served-models.ts';
+import { added, type ServerCounts, serverCountNames } from '../../src/core/served-models.ts';
 import { createTracer, type Trace } from '../../src/core/trace.ts';
 import { startEngine } from '../../src/inference/engine.ts';
 import { startTritonEngine } from '../../src/inference/triton.ts';
@@ -111,7 +111,7 @@ describe('what is seen of a Triton server', { skip }, () => {
     );
     await Promise.all(asked);
     const now = await Promise.all([countsOf(engine), prometheus()]);
-    const [own, theirs] = [added(before[0], now[0]), added(before[1], now[1])];
+    const [own, theirs] = [added(serverCountNames, before[0], now[0]), added(serverCountNames, before[1], now[1])];
     const [traffic] = engine.traffic();
     assert.ok(traffic);
     assert.equal(own.inferences, 24);
@@ -165,7 +165,7 @@ describe('what is seen of a Triton server', { skip }, () => {
     });
     const now = await countsOf(engine);
     assert.ok(now.requests < before.requests, JSON.stringify([before, now]));
-    assert.deepEqual(added(before, now), now);
+    assert.deepEqual(added(serverCountNames, before, now), now);
   });
 
   it('traces the requests that ask for it, as children of the span that we name, and no others', async () => {
@@ -250,7 +250,7 @@ describe('what is seen of a Triton server', { skip }, () => {
       const short = engine.infer('patient', [row(2)], within(ctx, 500, { stream: 'yard' }));
       await assert.rejects(short, (error: unknown) => isSightlineError(error, 'inference.deadline'));
       await long;
-      const since = async () => added(before, await countsOf(engine, 'patient'));
+      const since = async () => added(serverCountNames, before, await countsOf(engine, 'patient'));
       await until('the server to be done with both', async () => {
         const { requests, failures } = await since();
         return requests + failures === 2;
