@@ -1,0 +1,4 @@
+// Every element of the stand-in: declared here, registered in plugin.cpp (GST_ELEMENT_REGISTER), its file named in meson.build.
+#pragma once
+
+#include <gst/gst.h>
