@@ -1,4 +1,4 @@
-#include "nvinferserver_config.h"
+#include "inference/config.h"
 
 #include <filesystem>
 #include <fstream>
@@ -24,7 +24,8 @@ std::optional<std::string> read_file(const std::string &path) {
   return text.str();
 }
 
-/** Paths in the file are relative to it; one that leads nowhere stops the start, an absolute one is looked at when it is used. */
+/** Paths in the file are relative to it; one that leads nowhere stops the start, an absolute one is looked at when it is used.
+ */
 bool make_absolute(std::string &path, const char *field, const std::string &config_path, Notices &notices) {
   if (path.empty() || fs::path(path).is_absolute()) return true;
   std::error_code error;
@@ -111,7 +112,8 @@ bool apply(const InferenceProperties &properties, PluginControl &control, Notice
   }
   if (properties.unique_id != 0 && properties.unique_id != infer.unique_id()) {
     infer.set_unique_id(properties.unique_id);
-    notices.push_back({Kind::bus_warning, "Configuration file unique-id reset to: " + std::to_string(properties.unique_id), ""});
+    notices.push_back(
+        {Kind::bus_warning, "Configuration file unique-id reset to: " + std::to_string(properties.unique_id), ""});
   }
   if (properties.process_mode != 0 && properties.process_mode != static_cast<uint32_t>(input.process_mode())) {
     const int mode = static_cast<int>(properties.process_mode);
@@ -121,7 +123,8 @@ bool apply(const InferenceProperties &properties, PluginControl &control, Notice
     }
     input.set_process_mode(static_cast<PluginControl::ProcessMode>(mode));
     notices.push_back({Kind::bus_warning,
-                       "Configuration file process_mode reset to: " + PluginControl::ProcessMode_Name(input.process_mode()), ""});
+                       "Configuration file process_mode reset to: " + PluginControl::ProcessMode_Name(input.process_mode()),
+                       ""});
   }
   if (properties.input_tensor_from_meta && !infer.has_input_tensor_from_meta())
     infer.mutable_input_tensor_from_meta()->set_is_first_dim_batch(true);
@@ -149,7 +152,8 @@ std::optional<PluginControl> read_inference_config(const InferenceProperties &pr
   if (!text.has_value()) return refused("Configuration file read failed", where);
   PluginControl control;
   // Says on stderr, as the card does, which line and name it does not know.
-  if (!google::protobuf::TextFormat::ParseFromString(*text, &control)) return refused("Configuration file parsing failed", where);
+  if (!google::protobuf::TextFormat::ParseFromString(*text, &control))
+    return refused("Configuration file parsing failed", where);
   if (!control.has_infer_config()) {
     refused("Configuration file parsing failed", "Config file: " + path + " doesn't have infer_config");
     return invalid();
@@ -161,9 +165,9 @@ std::optional<PluginControl> read_inference_config(const InferenceProperties &pr
   }
   if (control.input_control().async_mode()) {
     control.mutable_input_control()->set_async_mode(false);
-    notices.push_back({Kind::bus_warning,
-                       "NvInferServer asynchronous mode is applicable for secondaryclassifiers only. Turning off asynchronous mode",
-                       ""});
+    notices.push_back(
+        {Kind::bus_warning,
+         "NvInferServer asynchronous mode is applicable for secondaryclassifiers only. Turning off asynchronous mode", ""});
   }
   if (const auto missing = not_done_here(control); missing.has_value())
     return refused("The stand-in of nvinferserver does not do " + *missing, where);

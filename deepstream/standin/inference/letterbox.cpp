@@ -1,4 +1,4 @@
-#include "nvinferserver_letterbox.h"
+#include "inference/letterbox.h"
 
 #include <algorithm>
 #include <array>
@@ -10,7 +10,9 @@ namespace standin {
 
 namespace {
 
-int even(int value) { return value & ~1; }
+int even(int value) {
+  return value & ~1;
+}
 
 /** The two neighbours of a sample and how much the second one counts, out of 256. */
 struct Tap {
@@ -30,7 +32,9 @@ std::vector<Tap> taps(int from, int to) {
   return result;
 }
 
-int mix(int a, int b, int weight) { return a * (256 - weight) + b * weight; }
+int mix(int a, int b, int weight) {
+  return a * (256 - weight) + b * weight;
+}
 
 /** One channel of a plane whose samples lie `step` bytes apart. */
 int sample(const uint8_t *upper, const uint8_t *lower, int row_weight, const Tap &x, int step) {
@@ -100,7 +104,9 @@ Letterbox letterbox(int from_width, int from_height, int to_width, int to_height
   return place;
 }
 
-size_t bytes_of(TensorType type) { return type == TensorType::fp32 ? 4 : type == TensorType::fp16 ? 2 : 1; }
+size_t bytes_of(TensorType type) {
+  return type == TensorType::fp32 ? 4 : type == TensorType::fp16 ? 2 : 1;
+}
 
 void fill_input(const Nv12 &frame, const Letterbox &place, const NetworkInput &input, uint8_t *out) {
   const Values values(input);
@@ -149,7 +155,7 @@ uint16_t half_of(float value) {
   const uint32_t magnitude = bits & 0x7fffffffU;
   if (magnitude > 0x7f800000U) return static_cast<uint16_t>(sign | 0x7e00U);  // not a number
   if (magnitude >= 0x477ff000U) return static_cast<uint16_t>(sign | 0x7c00U); // rounds beyond 65504
-  const auto rounded = [](uint32_t whole, uint32_t rest, uint32_t half) { // to the nearest, to even in the middle
+  const auto rounded = [](uint32_t whole, uint32_t rest, uint32_t half) {     // to the nearest, to even in the middle
     return whole + ((rest > half || (rest == half && (whole & 1U) != 0)) ? 1U : 0U);
   };
   if (magnitude >= 0x38800000U) {

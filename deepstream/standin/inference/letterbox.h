@@ -42,8 +42,9 @@ struct NetworkInput {
 };
 
 /**
- * (pixel - offset) * scale of each of three channels into `out`, which has room for all of the network's input. Bilinear with the
- * centres of pixels on each other, BT.601 in the limited range, black bands. What a card's scaler does to the last bit is unknown.
+ * (pixel - offset) * scale of each of three channels into `out`, which has room for all of the network's input. Bilinear with
+ * the centres of pixels on each other, BT.601 in the limited range, black bands. What a card's scaler does to the last bit is
+ * unknown.
  */
 void fill_input(const Nv12 &frame, const Letterbox &place, const NetworkInput &input, uint8_t *out);
 

@@ -1,4 +1,4 @@
-#include "nvinferserver_boxes.h"
+#include "inference/boxes.h"
 
 #include <algorithm>
 #include <map>

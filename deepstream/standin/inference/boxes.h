@@ -3,15 +3,16 @@
 
 #include <vector>
 
+#include "inference/letterbox.h"
 #include "nvdsinfer_custom_impl.h"
-#include "nvinferserver.pb.h"
-#include "nvinferserver_letterbox.h"
+#include "settings.pb.h"
 
 namespace standin {
 
 using Detections = std::vector<NvDsInferObjectDetectionInfo>;
 
-/** The thresholds that the parser is told, and that hold after it whatever it did with them. Nothing where a class does not exist. */
+/** The thresholds that the parser is told, and that hold after it whatever it did with them. Nothing where a class does not
+ * exist. */
 bool detection_params(const inference::DetectionParams &config, NvDsInferParseDetectionParams &params);
 
 /** Thresholds, then what the configuration says about boxes that lie on each other. Scores that are no number pass. */

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "nvinferserver.pb.h"
+#include "settings.pb.h"
 
 namespace standin {
 
