@@ -6,8 +6,9 @@
 namespace {
 
 gboolean register_all(GstPlugin *plugin) {
-  (void)plugin;
-  return TRUE;
+  gboolean all = TRUE;
+  all &= GST_ELEMENT_REGISTER(nvinferserver, plugin);
+  return all;
 }
 
 } // namespace
