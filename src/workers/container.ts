@@ -7,7 +7,13 @@ import { errorText, isSightlineError, SightlineError } from '../core/errors.ts';
 import { runFolder } from '../core/run-folder.ts';
 import { ContainerFiles } from './container-files.ts';
 import { containerBody, containerName, labels } from './container-spec.ts';
-import { type ContainerFacts, createDockerEngine, type DockerEngine, type FoundContainer } from './docker-engine.ts';
+import {
+  type ContainerFacts,
+  createDockerEngine,
+  type DockerEngine,
+  type FoundContainer,
+  type PullProgress,
+} from './docker-engine.ts';
 import type { LaunchedWorker, Launcher, LaunchRequest, WorkerExit } from './launcher.ts';
 import { relayOutput } from './output.ts';
 import type { WorkerSpec } from './plan.ts';
@@ -84,15 +90,17 @@ export function createContainerLauncher(options: ContainerLauncherOptions, ctx: 
       );
     onProgress(`its image ${image} is being pulled`);
     let saidMs = clock.mono();
-    await docker.pull(
-      image,
-      ({ doneBytes, totalBytes }) => {
-        if (clock.mono() - saidMs < progressEveryMs || totalBytes === 0) return;
-        saidMs = clock.mono();
-        onProgress(`its image ${image} is being pulled: ${megabytes(doneBytes)} of ${megabytes(totalBytes)} MB`);
-      },
-      signal,
-    );
+    const tell = ({ doneBytes, totalBytes }: PullProgress) => {
+      if (clock.mono() - saidMs < progressEveryMs || totalBytes === 0) return;
+      saidMs = clock.mono();
+      onProgress(`its image ${image} is being pulled: ${megabytes(doneBytes)} of ${megabytes(totalBytes)} MB`);
+    };
+    try {
+      await docker.pull(image, tell, signal);
+    } catch (error) {
+      if (!isSightlineError(error) || error.code === 'container.engine') throw error;
+      throw new SightlineError('container.image', `the image ${image} cannot be pulled: ${error.message}`);
+    }
     const pulled = await docker.imageId(image);
     if (pulled !== undefined) return pulled;
     throw new SightlineError('container.image', `the image ${image} was pulled and is not there`);

@@ -122,7 +122,7 @@ export function engineError(cause: unknown, socketPath: string): SightlineError 
   const said = saidBy(cause);
   const details = { status };
   if (
-    /could not select device driver|unknown or invalid runtime name|nvidia-container|libnvidia|no such device.*nvidia/i.test(
+    /could not select device driver|unknown( or invalid)? runtime|nvidia-container|libnvidia|no such device.*nvidia/i.test(
       said,
     )
   )

@@ -63,6 +63,10 @@ export interface ContainerWorld extends AsyncDisposable {
   state(worker?: string): ReturnType<Supervisor['states']> extends ReadonlyMap<string, infer State> ? State | undefined : never;
   /** When it runs. */
   running(worker?: string): Promise<void>;
+  /** As the metrics have it. */
+  memory(): Promise<number | undefined>;
+  /** How often it was asked whether networks can run. */
+  asked(): number;
   said(msg: string): readonly Readonly<Record<string, unknown>>[];
 }
 
@@ -81,6 +85,7 @@ export async function startContainerWorld(options: ContainerWorldOptions): Promi
   };
   const { settings } = options;
   const progress: string[] = [];
+  let asked = 0;
   const supervisor = await startSupervisor(
     {
       desired: options.desired ?? containerSpecs(),
@@ -88,7 +93,10 @@ export async function startContainerWorld(options: ContainerWorldOptions): Promi
       launchers: { deepstream: createContainerLauncher({ dataDir, version: 'test', settings, render }, ctx) },
       timings: { ...quick, ...options.timings },
       onProgress: (_worker, words) => progress.push(words),
-      ...(options.inferenceReady === undefined ? {} : { inferenceReady: options.inferenceReady }),
+      inferenceReady: () => {
+        asked += 1;
+        return options.inferenceReady?.() ?? true;
+      },
     },
     ctx,
   );
@@ -100,6 +108,11 @@ export async function startContainerWorld(options: ContainerWorldOptions): Promi
     progress,
     said,
     state,
+    asked: () => asked,
+    memory: async () => {
+      const found = /^sightline_worker_rss_bytes\{.*\} (\d+)$/m.exec(await ctx.metrics.registry.metrics());
+      return found === null ? undefined : Number(found[1]);
+    },
     facts: () => until('the worker says its facts', () => said('facts').at(-1)),
     running: async (worker) => {
       await until('the worker runs', () => state(worker)?.state === 'running', 60_000);
