@@ -29,6 +29,7 @@ import { type Context, childContext } from './core/context.ts';
 import type { PartState, ReloadView, StatusView } from './core/control.ts';
 import { errorText } from './core/errors.ts';
 import { FloodGate } from './core/log.ts';
+import { bridgeSocket, makeRunFolder } from './core/run-folder.ts';
 import { Scope } from './core/scope.ts';
 import type { CropKind, MatchKind } from './core/types.ts';
 import { startAccounts } from './http/auth/accounts.ts';
@@ -204,11 +205,12 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
     startServedModels(keep.engine, () => modelsInUse(config), ctx),
   );
   const epochs = createEpochs(store, flood, ctx.metrics);
+  await makeRunFolder(config.dataDir);
   const bridge = scope.use(
     'bridge',
     await startBridge(
       {
-        socketPath: join(config.dataDir, 'bridge.sock'),
+        socketPath: bridgeSocket(config.dataDir),
         sink: {
           frame: (frame) => {
             seeFrame(loop.stages, frame);
