@@ -1,0 +1,6 @@
+// Every element of the stand-in: declared here, registered in plugin.cpp (GST_ELEMENT_REGISTER), its file named in meson.build.
+#pragma once
+
+#include <gst/gst.h>
+
+GST_ELEMENT_REGISTER_DECLARE(nvinferserver)
