@@ -79,7 +79,7 @@ export async function startContainerWorld(options: ContainerWorldOptions): Promi
   await makeRunFolder(dataDir);
   const sink = { frame: () => {}, cameraState: () => {}, stats: () => {}, epoch: async () => 1 };
   const bridge = await startBridge({ socketPath: bridgeSocket(dataDir), sink }, ctx);
-  const render = ({ worker }: WorkerSpec) => {
+  const render = async ({ worker }: WorkerSpec) => {
     const told = { worker, bridge: '/run/sightline/bridge.sock', does: options.does?.() ?? '' };
     return new Map([['container.json', JSON.stringify(told)]]);
   };
