@@ -2,7 +2,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readContainerTemplates } from '../src/workers/container-templates.ts';
 import { renderContainer } from '../src/workers/render.ts';
-import { containerCases, containerFixtures } from '../test/support/container-cases.ts';
+import { containerCases, containerFixtures } from '../test/support/containers.ts';
 
 /** Writes test/fixtures/deepstream anew. Read what it changes: those files are what the test of rendering holds to. */
 

@@ -75,6 +75,11 @@ export const deepstream = z.strictObject({
       .prefault({}),
     'Annotated video.',
   ),
+  cudaBufferSharing: setting(
+    z.boolean().default(false),
+    'daemon',
+    'Tensors go to Triton without leaving the GPU; for a Triton on this machine and on the same GPU.',
+  ),
   network: setting(
     worded(z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/), 'the name of a Docker network').default('host'),
     'daemon',

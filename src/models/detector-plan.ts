@@ -58,7 +58,9 @@ export function planDetector(model: ModelDescription, frame: Size, width?: numbe
     throw unable(model, 'std differs between channels; allowed is one for all, or std inside the network');
   const offsets = bias.map((value) => (value === 0 ? 0 : -value / scale));
   const [first = 0, second = 0, third = 0] = colour === 'rgb' ? offsets : offsets.toReversed();
-  const size = fixedSize(input, layout, model.maxBatchSize) ?? freeSize(frame, width ?? ownWidth, kind === 'yolov7' && model.outputs.length === 4 ? 64 : 32);
+  const size =
+    fixedSize(input, layout, model.maxBatchSize) ??
+    freeSize(frame, width ?? ownWidth, kind === 'yolov7' && model.outputs.length === 4 ? 64 : 32);
   const picture = layout === 'nchw' ? [3, size.height, size.width] : [size.height, size.width, 3];
   return {
     model: model.name,

@@ -25,7 +25,7 @@ export interface ContainerLauncherOptions {
   readonly version: string;
   readonly settings: DeepStreamConfig;
   /** The files of settings of a worker, by name; nothing secret is in them. */
-  readonly render: (spec: WorkerSpec) => ReadonlyMap<string, string>;
+  readonly render: (spec: WorkerSpec) => Promise<ReadonlyMap<string, string>>;
 }
 
 /** Of a container that an earlier daemon left: from SIGTERM to SIGKILL. */
@@ -128,7 +128,7 @@ export function createContainerLauncher(options: ContainerLauncherOptions, ctx: 
     await removeLeftOvers(docker, owner);
     const imageId = await requireImage(docker, request);
     const user = await files.user();
-    const rendered = options.render(spec);
+    const rendered = await options.render(spec);
     const body = containerBody({
       owner,
       worker,

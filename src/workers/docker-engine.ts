@@ -122,9 +122,7 @@ export function engineError(cause: unknown, socketPath: string): SightlineError 
   const said = saidBy(cause);
   const details = { status };
   if (
-    /could not select device driver|unknown( or invalid)? runtime|nvidia-container|libnvidia|no such device.*nvidia/i.test(
-      said,
-    )
+    /could not select device driver|unknown( or invalid)? runtime|nvidia-container|libnvidia|no such device.*nvidia/i.test(said)
   )
     return new SightlineError(
       'container.gpu',

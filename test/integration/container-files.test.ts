@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { describe, it } from 'node:test';
 import { readContainerTemplates } from '../../src/workers/container-templates.ts';
 import { type ContainerInput, renderContainer } from '../../src/workers/render.ts';
-import { containerCases } from '../support/container-cases.ts';
+import { containerCases } from '../support/containers.ts';
 import { missingTool } from '../support/data.ts';
 
 /** The settings of nvinferserver, read by protobuf's own reader of its text format against the names that DeepStream knows. */

@@ -14,7 +14,7 @@ import {
   containerSpecs,
   inspect,
   startContainerWorld,
-} from '../support/containers.ts';
+} from '../support/container-world.ts';
 import { docker, type Image, missingEngine, testLabel } from '../support/docker.ts';
 import { openSocketGate } from '../support/socket-gate.ts';
 import { until } from '../support/until.ts';

@@ -10,7 +10,7 @@ import { Parameters } from '../../src/models/parameters.ts';
 import { readPixelFormat } from '../../src/models/pixels.ts';
 import { readContainerTemplates } from '../../src/workers/container-templates.ts';
 import { type ContainerDetector, type ContainerInput, renderContainer, trackerPresets } from '../../src/workers/render.ts';
-import { containerCases, containerFixtures, describedYolo } from '../support/container-cases.ts';
+import { containerCases, containerFixtures, describedYolo } from '../support/containers.ts';
 import { shippedRepository } from '../support/repository.ts';
 
 const frame = { width: 1920, height: 1080 };
