@@ -23,6 +23,8 @@ export interface ModelFacts {
   readonly space?: string;
   /** Why the embedded engine cannot run it yet: its weights are not there. */
   readonly missing?: string;
+  /** Why DeepStream cannot run it, where it can run otherwise. */
+  readonly notForDeepStream?: string;
 }
 
 export interface CheckLookups {
