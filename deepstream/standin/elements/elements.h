@@ -4,3 +4,4 @@
 #include <gst/gst.h>
 
 GST_ELEMENT_REGISTER_DECLARE(nvinferserver)
+GST_ELEMENT_REGISTER_DECLARE(nvtracker)

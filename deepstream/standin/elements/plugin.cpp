@@ -8,6 +8,7 @@ namespace {
 gboolean register_all(GstPlugin *plugin) {
   gboolean all = TRUE;
   all &= GST_ELEMENT_REGISTER(nvinferserver, plugin);
+  all &= GST_ELEMENT_REGISTER(nvtracker, plugin);
   return all;
 }
 
