@@ -11,7 +11,9 @@ namespace standin {
 namespace {
 
 template <typename T> void take(const YAML::Node &root, const char *section, const char *key, T &value) {
-  const YAML::Node found = root[section][key];
+  const YAML::Node keys = root[section];
+  if (!keys.IsDefined()) return;
+  const YAML::Node found = keys[key];
   if (found.IsDefined() && !found.IsNull()) value = found.as<T>();
 }
 
