@@ -48,7 +48,9 @@ struct Mux {
   GstBufferPool *pool = nullptr;
   // The task's own.
   bool started = false;
+  /** The first input's, for all. */
   GstVideoFormat format = GST_VIDEO_FORMAT_UNKNOWN;
+  gchar *colorimetry = nullptr;
 };
 
 /** One turn of the source pad's task. */

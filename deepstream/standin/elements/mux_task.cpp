@@ -49,7 +49,9 @@ bool apply(Mux *mux, MuxInput *input, GstEvent *event) {
     gst_event_parse_caps(event, &caps);
     gst_video_info_from_caps(&input->info, caps);
     drop_scaler(input);
-    if (mux->format == GST_VIDEO_FORMAT_UNKNOWN) mux->format = GST_VIDEO_INFO_FORMAT(&input->info);
+    if (mux->format != GST_VIDEO_FORMAT_UNKNOWN) return false;
+    mux->format = GST_VIDEO_INFO_FORMAT(&input->info);
+    mux->colorimetry = gst_video_colorimetry_to_string(&input->info.colorimetry);
     return false;
   }
   case GST_EVENT_SEGMENT:
@@ -110,6 +112,7 @@ void send_start(Mux *mux) {
                                       static_cast<gint>(mux->properties.uint(kHeight)), "framerate", GST_TYPE_FRACTION, 30, 1,
                                       "batch-size", G_TYPE_INT, static_cast<gint>(mux->properties.uint(kBatchSize)),
                                       "num-surfaces-per-frame", G_TYPE_INT, 1, nullptr);
+  if (mux->colorimetry != nullptr) gst_caps_set_simple(caps, "colorimetry", G_TYPE_STRING, mux->colorimetry, nullptr);
   gst_caps_set_features(caps, 0, gst_caps_features_new(kNvmmFeature, nullptr));
   gst_pad_push_event(mux->src, gst_event_new_caps(caps));
   gst_caps_unref(caps);
@@ -220,6 +223,7 @@ void mux_reset(Mux *mux) {
   mux->flow = GST_FLOW_OK;
   mux->started = mux->ended = false;
   mux->format = GST_VIDEO_FORMAT_UNKNOWN;
+  g_clear_pointer(&mux->colorimetry, g_free);
 }
 
 } // namespace standin

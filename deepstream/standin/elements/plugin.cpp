@@ -10,6 +10,7 @@ gboolean register_all(GstPlugin *plugin) {
   all &= GST_ELEMENT_REGISTER(nvdsosd, plugin);
   all &= GST_ELEMENT_REGISTER(nvstreamdemux, plugin);
   all &= GST_ELEMENT_REGISTER(nvstreammux, plugin);
+  all &= GST_ELEMENT_REGISTER(nvurisrcbin, plugin);
   all &= GST_ELEMENT_REGISTER(nvvideoconvert, plugin);
   return all;
 }
