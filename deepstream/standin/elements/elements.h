@@ -2,3 +2,9 @@
 #pragma once
 
 #include <gst/gst.h>
+
+GST_ELEMENT_REGISTER_DECLARE(nvdsosd)
+GST_ELEMENT_REGISTER_DECLARE(nvstreamdemux)
+GST_ELEMENT_REGISTER_DECLARE(nvstreammux)
+GST_ELEMENT_REGISTER_DECLARE(nvurisrcbin)
+GST_ELEMENT_REGISTER_DECLARE(nvvideoconvert)
