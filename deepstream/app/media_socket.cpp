@@ -47,8 +47,11 @@ void MediaSocket::send(std::size_t camera, wire::Variant variant, std::shared_pt
     const std::lock_guard lock(mutex_);
     if (unit.data.size() > unitLimitBytes || inboxBytes_ + unit.data.size() > waitingBytes) {
       streams_[stream].dropped.fetch_add(1, std::memory_order_relaxed);
-      return;
+      if (streams_[stream].gap) return;
+      unit.key = false;
+      unit.data.clear();
     }
+    streams_[stream].gap = unit.data.empty();
     inboxBytes_ += unit.data.size();
     inbox_.push_back({stream, std::move(format), std::move(unit), monoUs()});
   }
@@ -176,6 +179,10 @@ bool MediaSocket::fill() {
     at = queue_.erase(at);
     Stream &stream = streams_[item.stream];
     if (item.unit.key) stream.broken = false;
+    if (item.unit.data.empty()) {
+      stream.broken = true;
+      continue;
+    }
     if (stream.broken) {
       lose(item);
       continue;

@@ -66,6 +66,8 @@ private:
     std::uint32_t epoch = 0;
     /** Units are left out until the next key frame. */
     bool broken = true;
+    /** Units were lost before they reached the thread, which has been told by an item without bytes. Under the lock. */
+    bool gap = false;
   };
 
   static std::size_t indexOf(std::size_t camera, wire::Variant variant) {
