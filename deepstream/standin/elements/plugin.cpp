@@ -12,6 +12,7 @@ gboolean register_all(GstPlugin *plugin) {
   all &= GST_ELEMENT_REGISTER(nvstreammux, plugin);
   all &= GST_ELEMENT_REGISTER(nvurisrcbin, plugin);
   all &= GST_ELEMENT_REGISTER(nvvideoconvert, plugin);
+  all &= GST_ELEMENT_REGISTER(nvinferserver, plugin);
   return all;
 }
 
