@@ -5,14 +5,21 @@ import type { SettingPath } from './settings.ts';
 
 interface DeepStreamCheck {
   readonly config: Config;
+  readonly lookups: { describeModel(name: string): { readonly notInContainers?: string } | undefined };
   readonly refuse: (path: SettingPath, message: string) => void;
   readonly warn: (path: SettingPath, message: string) => void;
 }
 
 /** Of cameras with `runtime: deepstream`: what the containers cannot do, and what they cannot reach. */
-export function checkDeepStream({ config, refuse, warn }: DeepStreamCheck): void {
+export function checkDeepStream({ config, lookups, refuse, warn }: DeepStreamCheck): void {
   const names = Object.keys(config.cameras).filter((name) => config.cameras[name]?.runtime === 'deepstream');
-  for (const name of names) checkCamera(config.cameras[name], ['cameras', name], refuse);
+  for (const name of names) {
+    checkCamera(config.cameras[name], ['cameras', name], refuse);
+    for (const [index, { model }] of config.cameras[name]?.detect.entries() ?? []) {
+      const why = lookups.describeModel(model)?.notInContainers;
+      if (why !== undefined) refuse(['cameras', name, 'detect', index, 'model'], why);
+    }
+  }
   const [first] = names;
   if (first === undefined) return;
   const { inference, deepstream } = config;

@@ -18,7 +18,7 @@ import type { LaunchedWorker, Launcher, LaunchRequest, WorkerExit } from './laun
 import { relayOutput } from './output.ts';
 import type { WorkerSpec } from './plan.ts';
 
-/** DeepStream workers: each a container that this daemon starts through the Docker engine, and takes over from one before it. */
+/** DeepStream workers: each a container that this daemon starts through the Docker engine, and adopts from one before it. */
 
 export interface ContainerLauncherOptions {
   readonly dataDir: string;
@@ -107,7 +107,7 @@ export function createContainerLauncher(options: ContainerLauncherOptions, ctx: 
   }
 
   /** Of an earlier daemon, if it is what would be started now and knows the token; all others of this worker are removed. */
-  async function takeOver(
+  async function adoptable(
     docker: DockerEngine,
     { spec: { worker }, token }: LaunchRequest,
     there: readonly FoundContainer[],
@@ -144,11 +144,11 @@ export function createContainerLauncher(options: ContainerLauncherOptions, ctx: 
       films: (await filmsOf(spec)).map((inside) => ({ inside, host: onHost(inside) })),
       files: rendered,
     });
-    const kept = await takeOver(docker, request, there, body.Labels[labels.config] ?? '');
+    const kept = await adoptable(docker, request, there, body.Labels[labels.config] ?? '');
     launched.add(worker);
     signal.throwIfAborted();
     if (kept !== undefined) {
-      ctx.log.info({ worker, container: kept.id.slice(0, 12) }, 'container of an earlier run is taken over');
+      ctx.log.info({ worker, container: kept.id.slice(0, 12) }, 'container of an earlier run was adopted');
       return await follow(docker, kept.id, worker);
     }
     await files.write(worker, rendered, token, user);

@@ -89,7 +89,7 @@ describe('a container of a worker', { skip: noEngine }, () => {
     assert.deepEqual(await place.containers(), []);
   });
 
-  it('goes on when the daemon is killed, and is taken over by the next', async () => {
+  it('goes on when the daemon is killed, and is adopted by the next', async () => {
     await using place = await containerPlace();
     await killedDaemon(place);
     const id = await only(place);
@@ -98,7 +98,7 @@ describe('a container of a worker', { skip: noEngine }, () => {
     await world.running();
     assert.equal(await only(place), id);
     assert.equal(await inspect(id, '{{.State.StartedAt}} {{.State.Pid}}'), began);
-    assert.equal(world.said('container of an earlier run is taken over').length, 1);
+    assert.equal(world.said('container of an earlier run was adopted').length, 1);
     // Its output is read again, and its end is seen.
     await until('it says that it was welcomed again', () => world.said('welcome').length === 1);
     await docker('kill', '--signal', 'KILL', id);
