@@ -67,16 +67,21 @@ export function createContainerLauncher(options: ContainerLauncherOptions, ctx: 
   async function removeLeftOvers(docker: DockerEngine, owner: string): Promise<void> {
     const wanted = leftOvers;
     if (wanted === undefined) return;
-    const left = (await docker.list(owner)).filter(({ worker }) => !wanted.has(worker));
-    await Promise.all(
-      left.map(async (container) => {
-        await removeOne(docker, container);
-        const { worker, id } = container;
-        ctx.log.warn({ worker, container: id.slice(0, 12) }, 'container of an earlier run was removed');
-      }),
-    );
-    await files.forgetOthers(wanted);
     leftOvers = undefined;
+    try {
+      const left = (await docker.list(owner)).filter(({ worker }) => !wanted.has(worker));
+      await Promise.all(
+        left.map(async (container) => {
+          await removeOne(docker, container);
+          const { worker, id } = container;
+          ctx.log.warn({ worker, container: id.slice(0, 12) }, 'container of an earlier run was removed');
+        }),
+      );
+      await files.forgetOthers(wanted);
+    } catch (error) {
+      leftOvers = wanted;
+      throw error;
+    }
   }
 
   async function requireImage(docker: DockerEngine, { onProgress, signal }: LaunchRequest): Promise<string> {
