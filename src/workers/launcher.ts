@@ -11,8 +11,8 @@ export interface Launcher {
   launch(request: LaunchRequest, ctx: Context): Promise<LaunchedWorker>;
   /** Ends workers that a daemon before this one left running, except those that are `wanted` and that `launch` may adopt. */
   cleanUp(wanted: ReadonlySet<string>, ctx: Context): Promise<void>;
-  /** The token of a worker that an earlier daemon may have left running; without it a new one is made. Never rejects. */
-  keptToken?(worker: string): Promise<string | undefined>;
+  /** The token of a worker of an earlier daemon that `launch` would adopt; without it a new one is made. Never rejects. */
+  keptToken?(spec: WorkerSpec): Promise<string | undefined>;
   /** Whether that by which it starts workers answers; asked while a worker waits for it. Never rejects. */
   ready?(): Promise<boolean>;
   /** Where its workers take longer than others. */

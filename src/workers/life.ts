@@ -90,7 +90,7 @@ export async function liveWorker(options: LifeOptions, ctx: Context): Promise<Li
   const { spec, launcher, timings, stop } = options;
   const { worker } = spec;
   const { clock, log } = ctx;
-  const token = (await launcher.keptToken?.(worker)) ?? randomBytes(32).toString('base64url');
+  const token = (await launcher.keptToken?.(spec)) ?? randomBytes(32).toString('base64url');
   const hello = Promise.withResolvers<void>();
   const closed = Promise.withResolvers<string>();
   const drained = Promise.withResolvers<void>();

@@ -112,6 +112,9 @@ describe('a container of a worker', { skip: noEngine }, () => {
     await using world = await start(place, { settings: containerSettings(image.name, { shmMegabytes: 128 }) });
     await world.running();
     assert.notEqual(await only(place), id);
+    await until('it was welcomed', () => world.said('welcome').length > 0);
+    // The one before has connected meanwhile, and must not be taken for it.
+    assert.deepEqual([world.said('welcome').length, world.said('worker died').length], [1, 0]);
   });
 
   it('is removed by the next daemon where no camera wants it, and those of others are left alone', async () => {
@@ -215,7 +218,11 @@ describe('a container that cannot be started', { skip: noEngine }, () => {
 
   async function whatIsSaid(settings: Parameters<typeof containerSettings>[1], name = image.name): Promise<[string, string]> {
     await using place = await containerPlace();
-    await using world = await startContainerWorld({ dataDir: place.dataDir, settings: containerSettings(name, settings) });
+    await using world = await startContainerWorld({
+      dataDir: place.dataDir,
+      settings: containerSettings(name, settings),
+      timings: { restartsPerMinute: 0 },
+    });
     const { code, reason } = await trouble(world);
     assert.deepEqual(await place.containers(), []);
     return [code, reason];
