@@ -51,7 +51,7 @@ describe('cameras of a worker that does not run', () => {
     });
   });
 
-  it("are nobody else's concern while it starts, runs or stops", () => {
+  it('are left alone while it starts or stops', () => {
     for (const state of ['starting', 'draining', 'stopped'] as const)
       assert.deepEqual(fateOf({ state, sinceMonoMs: 0, reason: '' }), { state: undefined, ends: [] });
   });
