@@ -78,14 +78,8 @@ export function modelFacts(repository: string, description: ModelDescription): M
   const role = modelRole(description);
   if (role === 'detector') {
     const { labels, landmarks } = createDetector(description, notToBeRun);
-    const notInContainers = planTrouble(description);
-    return {
-      kind: 'detector',
-      labels,
-      landmarks,
-      ...(notInContainers === undefined ? {} : { notInContainers }),
-      ...weights,
-    };
+    const why = notForDeepStream(description);
+    return { kind: 'detector', labels, landmarks, ...weights, ...(why === undefined ? {} : { notForDeepStream: why }) };
   }
   if (role === 'text_embedder') {
     const { space } = createTextEmbedder(description, notToBeRun, notToBeRun);
@@ -95,9 +89,9 @@ export function modelFacts(repository: string, description: ModelDescription): M
   return { kind, labels: [], landmarks: false, space, ...weights };
 }
 
-/** The size of the frames is of no matter for whether it can be run. */
-function planTrouble(description: ModelDescription): string | undefined {
+function notForDeepStream(description: ModelDescription): string | undefined {
   try {
+    // Of any size: what can be done does not depend on it.
     planDetector(description, { width: 1920, height: 1080 });
     return undefined;
   } catch (error) {

@@ -5,7 +5,7 @@ import type { SettingPath } from './settings.ts';
 
 interface DeepStreamCheck {
   readonly config: Config;
-  readonly lookups: { describeModel(name: string): { readonly notInContainers?: string } | undefined };
+  readonly lookups: { describeModel(name: string): { readonly notForDeepStream?: string } | undefined };
   readonly refuse: (path: SettingPath, message: string) => void;
   readonly warn: (path: SettingPath, message: string) => void;
 }
@@ -15,8 +15,8 @@ export function checkDeepStream({ config, lookups, refuse, warn }: DeepStreamChe
   const names = Object.keys(config.cameras).filter((name) => config.cameras[name]?.runtime === 'deepstream');
   for (const name of names) {
     checkCamera(config.cameras[name], ['cameras', name], refuse);
-    for (const [index, { model }] of config.cameras[name]?.detect.entries() ?? []) {
-      const why = lookups.describeModel(model)?.notInContainers;
+    for (const [index, { model }] of (config.cameras[name]?.detect ?? []).entries()) {
+      const why = lookups.describeModel(model)?.notForDeepStream;
       if (why !== undefined) refuse(['cameras', name, 'detect', index, 'model'], why);
     }
   }

@@ -19,12 +19,12 @@ export interface ModelFacts {
   readonly labels: readonly string[];
   /** Whether a detector gives the five points that face embedders need. */
   readonly landmarks: boolean;
-  /** Why DeepStream cannot run a detector. */
-  readonly notInContainers?: string;
   /** Embedding space of an embedder. */
   readonly space?: string;
   /** Why the embedded engine cannot run it yet: its weights are not there. */
   readonly missing?: string;
+  /** Why DeepStream cannot run it, where it can run otherwise. */
+  readonly notForDeepStream?: string;
 }
 
 export interface CheckLookups {

@@ -7,7 +7,7 @@ import { configOf } from '../support/config.ts';
 const models: Readonly<Record<string, ModelFacts>> = {
   centerface: { kind: 'detector', labels: ['face'], landmarks: true },
   yolox_nano: { kind: 'detector', labels: ['person', 'bicycle', 'car'], landmarks: false },
-  grid: { kind: 'detector', labels: ['person'], landmarks: false, notInContainers: 'grid has no parser there' },
+  grid: { kind: 'detector', labels: ['person'], landmarks: false, notForDeepStream: 'grid has no parser there' },
   face_embed: { kind: 'face', labels: [], landmarks: false },
   person_embed: { kind: 'appearance', labels: [], landmarks: false, space: 'person_embed@1' },
   clip_text: { kind: 'text', labels: [], landmarks: false, space: 'clip_vit_b32@1' },
