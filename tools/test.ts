@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { globSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative, resolve } from 'node:path';
@@ -287,6 +287,24 @@ function endProcess(pid: number): void {
   }
 }
 
+/** Disks that a file has mounted there which was killed: until they are gone the folder cannot be removed. Linux only. */
+function unmountBelow(folder: string): void {
+  let mounts: string;
+  try {
+    mounts = readFileSync('/proc/self/mountinfo', 'utf8');
+  } catch {
+    return; // no /proc on this system
+  }
+  const places = mounts.split('\n').map((line) => line.split(' ')[4] ?? '');
+  for (const place of places.filter((place) => place.startsWith(`${folder}/`)).toReversed())
+    spawnSync('umount', ['--lazy', place]);
+}
+
+function removeScratch(folder: string): void {
+  unmountBelow(folder);
+  rmSync(folder, { recursive: true, force: true });
+}
+
 const indent = (text: string) => text.replaceAll(/^/gm, '      ');
 
 function tell(outcome: Outcome): void {
@@ -339,7 +357,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       signalGroup(child, 'SIGKILL');
       for (const { pid } of descendants(mark)) endProcess(pid);
     }
-    rmSync(scratch, { recursive: true, force: true });
+    removeScratch(scratch);
     process.exit(1);
   });
 }
@@ -354,6 +372,6 @@ async function lane(): Promise<void> {
 try {
   await Promise.all(Array.from({ length: Math.max(1, Number(options.concurrency)) }, lane));
 } finally {
-  rmSync(scratch, { recursive: true, force: true });
+  removeScratch(scratch);
 }
 process.exitCode = summarise(outcomes, performance.now() - start) ? 0 : 1;

@@ -22,7 +22,7 @@ export const triton: Command = {
 Usage: sightline triton check [URL [MODEL...]] [--config FILE | --repository DIR] [options]
        sightline triton render DIR --hardware CLASS [MODEL...] [--config FILE | --repository DIR] [options]
 
-  check    compares what a server serves with the repository, and names every difference; exit code 1 when there is one
+  check    compares what a server serves with the repository, and names every difference
   render   writes a repository that a stock server can load: descriptions with what the hardware asks for, weights, ensembles
 
   URL                   host, host:port, [::1]:8001; grpcs:// in front for TLS. A name with several addresses is as many servers
@@ -51,7 +51,10 @@ render:
                         also the ensemble detect_embed: a JPEG in, its faces and their embeddings out
       --decoder NAME    who decodes for embed_image: python (default), or dali on a GPU, which we could not try
       --engine-cache DIR
-                        where TensorRT keeps its engines on the server (default ${defaultEngineCache})`,
+                        where TensorRT keeps its engines on the server (default ${defaultEngineCache})
+
+Exit codes: 0 written, or everything fits; 1 failed, or something differs, is not served, or a server is not ready; 2 wrong usage.
+Example: sightline triton render /srv/models --hardware cpu && tritonserver --model-repository=/srv/models`,
   run: async (args, io, services) => {
     const { values, positionals } = parse(args, {
       config: { type: 'string', short: 'c' },
@@ -222,13 +225,28 @@ function serverLines({ server, version, ready, problem, models }: CheckedServer)
   return [head, ...(rows.length === 0 ? [] : table([['MODEL', 'VERSION', 'STATE', 'DIFFERENCES'], ...rows]))];
 }
 
+/** Those that only lack weights in one line: mostly they are many, and not wanted. */
+function leftLines(left: RenderReport['left']): readonly string[] {
+  const missing = left.filter(({ code }) => code === 'model.missing').map(({ model }) => model);
+  const others = left.filter(({ code }) => code !== 'model.missing');
+  return [
+    ...others.map(({ model, reason }) => `left out ${model}: ${reason}`),
+    ...(missing.length === 0
+      ? []
+      : [
+          `left out, without weights here: ${missing.join(', ')}`,
+          '  get them with "sightline models fetch MODEL", or "sightline models add FILE --as MODEL"',
+        ]),
+  ];
+}
+
 function reportLines({ directory, models, written, unchanged, removed, left, notes }: RenderReport): readonly string[] {
   return [
     `${directory}: ${count(models.length, 'model')} (${models.join(', ')})`,
     ...written.map((path) => `  wrote ${path}`),
     ...(unchanged.length === 0 ? [] : [`  ${count(unchanged.length, 'file')} as before`]),
     ...removed.map((path) => `  removed ${path}`),
-    ...left.map(({ model, reason }) => `left out ${model}: ${reason}`),
+    ...leftLines(left),
     ...notes.map((note) => `note: ${note}`),
     `serve it: tritonserver --model-repository=${directory}`,
   ];

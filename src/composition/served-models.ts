@@ -8,7 +8,10 @@ import {
   type ServerCounts,
   type ServerReading,
   servedModelView,
+  serverCountNames,
+  summed,
   type Traffic,
+  trafficNames,
 } from '../core/served-models.ts';
 import type { ServedModel } from '../gen/sightline/bridge/v1/bridge.ts';
 
@@ -25,18 +28,23 @@ const readEveryMs = 5000;
 /** People are shown the mean of so many readings. */
 const readingsShown = 12;
 
-type Totals = ServerCounts & Traffic;
-
 /** One model on one server. */
 interface Place {
   readonly model: string;
   readonly server: string;
   totals: Totals;
-  /** By whoever counts: as it was read last. */
-  readonly read: Map<string, ServerCounts | Traffic>;
+  /** As it was read last: of each version, and of each of our processes. */
+  readonly versions: Map<string, ServerCounts>;
+  readonly processes: Map<string, Traffic>;
 }
 
-const nothing: Totals = {
+interface Totals {
+  readonly counts: ServerCounts;
+  readonly traffic: Traffic;
+}
+
+const noTraffic: Traffic = { answers: 0, roundTripSeconds: 0 };
+const noCounts: ServerCounts = {
   requests: 0,
   failures: 0,
   inferences: 0,
@@ -46,9 +54,8 @@ const nothing: Totals = {
   computeInputSeconds: 0,
   computeInferSeconds: 0,
   computeOutputSeconds: 0,
-  answers: 0,
-  roundTripSeconds: 0,
 };
+const nothing: Totals = { counts: noCounts, traffic: noTraffic };
 
 /** `models` are those in use at the moment. Reads until disposed, one reading at a time. */
 export function startServedModels(
@@ -67,15 +74,9 @@ export function startServedModels(
   function placeOf(model: string, server: string): Place {
     const known = places.find((place) => place.model === model && place.server === server);
     if (known !== undefined) return known;
-    const place: Place = { model, server, totals: nothing, read: new Map() };
+    const place: Place = { model, server, totals: nothing, versions: new Map(), processes: new Map() };
     places.push(place);
     return place;
-  }
-
-  function add(place: Place, more: ServerCounts | Traffic): void {
-    const sums = Object.entries(more).map(([name, value]) => [name, place.totals[name as keyof Totals] + value]);
-    place.totals = { ...place.totals, ...Object.fromEntries(sums) };
-    counters.add(place, more);
   }
 
   /** Requests of our own processes, counted since they began. Of other models or servers than ours nothing is taken. */
@@ -86,18 +87,22 @@ export function startServedModels(
       if (!servers.has(server) || !inUse.has(model)) continue;
       const place = placeOf(model, server);
       const now = { answers, roundTripSeconds };
-      add(place, added((place.read.get(source) as Traffic | undefined) ?? { answers: 0, roundTripSeconds: 0 }, now));
-      place.read.set(source, now);
+      const more = added(trafficNames, place.processes.get(source) ?? noTraffic, now);
+      place.processes.set(source, now);
+      place.totals = { ...place.totals, traffic: summed(trafficNames, place.totals.traffic, more) };
+      counters.addTraffic(place, more);
     }
   }
 
   /** What a server counted before it was first read was for others, or for us in another life. */
   function takeReading({ model, server, version, counts }: ServerReading): void {
     const place = placeOf(model, server);
-    const source = `version ${version}`;
-    const before = place.read.get(source) as ServerCounts | undefined;
-    if (before !== undefined) add(place, added(before, counts));
-    place.read.set(source, counts);
+    const before = place.versions.get(version);
+    place.versions.set(version, counts);
+    if (before === undefined) return;
+    const more = added(serverCountNames, before, counts);
+    place.totals = { ...place.totals, counts: summed(serverCountNames, place.totals.counts, more) };
+    counters.addCounts(place, more);
   }
 
   /** Servers that names do not lead to any more. */
@@ -129,9 +134,12 @@ export function startServedModels(
       const [first, last] = [history[0], history.at(-1)];
       if (engine.statistics === undefined || first === undefined || last === undefined) return {};
       const seconds = (last.atMs - first.atMs) / 1000;
-      const served = [...last.totals].flatMap(
-        ([place, totals]) => servedModelView(place, added(first.totals.get(place) ?? nothing, totals), seconds) ?? [],
-      );
+      const served = [...last.totals].flatMap(([place, totals]) => {
+        const before = first.totals.get(place) ?? nothing;
+        const counts = added(serverCountNames, before.counts, totals.counts);
+        const traffic = added(trafficNames, before.traffic, totals.traffic);
+        return servedModelView(place, { ...counts, ...traffic }, seconds) ?? [];
+      });
       return { served };
     },
     [Symbol.dispose]: () => {
@@ -155,9 +163,11 @@ function createCounters(metrics: Metrics) {
     inc: (place: PlaceLabels, value: number) => stages.inc({ ...place, stage: name }, value),
     remove: (place: PlaceLabels) => stages.remove({ ...place, stage: name }),
   });
-  const counters: Readonly<Record<keyof Totals, ReturnType<typeof stage>>> = {
+  const ofTraffic: Readonly<Record<keyof Traffic, ReturnType<typeof stage>>> = {
     answers: counter('answers_total', 'Messages that a server answered, of the daemon and its workers'),
     roundTripSeconds: counter('round_trip_seconds_total', 'Time from writing a message to a server to having its answer'),
+  };
+  const ofCounts: Readonly<Record<keyof ServerCounts, ReturnType<typeof stage>>> = {
     requests: counter('server_requests_total', `Requests answered, ${ofServer}`),
     failures: counter('server_failures_total', `Requests that failed, ${ofServer}`),
     inferences: counter('server_inferences_total', `Rows, ${ofServer}`),
@@ -169,11 +179,14 @@ function createCounters(metrics: Metrics) {
     computeOutputSeconds: stage('compute_output'),
   };
   return {
-    add: ({ model, server }: PlaceLabels, more: ServerCounts | Traffic): void => {
-      for (const [name, value] of Object.entries(more)) counters[name as keyof Totals].inc({ model, server }, value);
+    addTraffic: ({ model, server }: PlaceLabels, more: Traffic): void => {
+      for (const name of trafficNames) ofTraffic[name].inc({ model, server }, more[name]);
+    },
+    addCounts: ({ model, server }: PlaceLabels, more: ServerCounts): void => {
+      for (const name of serverCountNames) ofCounts[name].inc({ model, server }, more[name]);
     },
     remove: ({ model, server }: PlaceLabels): void => {
-      for (const one of Object.values(counters)) one.remove({ model, server });
+      for (const one of [...Object.values(ofTraffic), ...Object.values(ofCounts)]) one.remove({ model, server });
     },
   };
 }

@@ -80,7 +80,7 @@ async function compose(options: WebOptions, scope: Scope, ctx: Context): Promise
       ctx,
     ),
   );
-  const pages = pagesAt(server.address, tls !== undefined);
+  const pages = pagesAt({ address: server.address, isSecure: tls !== undefined, publicUrl: http.publicUrl });
   await sayHowToSetUp(accounts, pages, ctx);
   return {
     address: server.address,

@@ -500,6 +500,15 @@ export const configSchema = z.strictObject({
         enabled: setting(z.boolean().default(true), 'daemon', 'Pages, API, health and metrics.'),
         host: setting(z.string().default('127.0.0.1'), 'daemon', 'Address to listen on; loopback unless told otherwise.'),
         port: setting(z.number().int().min(0).max(65535).default(8080), 'daemon', 'Port; 0 takes a free one.'),
+        publicUrl: setting(
+          worded(
+            z.string().regex(/^https?:\/\/[^\s/?#@]+\/?$/),
+            'an address without a path that begins with http:// or https://, such as https://sightline.example',
+          ).optional(),
+          'daemon',
+          'Where people reach the pages, for links to them; absent: what host and port say, of all addresses the name of this machine. In a container nobody knows that name.',
+          { example: 'https://sightline.example' },
+        ),
         tls: section(
           certificate.optional(),
           'HTTPS instead of HTTP. Video then passes through the daemon; with many viewers put a reverse proxy in front instead.',

@@ -37,7 +37,7 @@ export interface InferOptions {
   /** Whom fairness is counted for: the camera, or `enrolment`. */
   readonly stream: string;
   readonly priority?: 'live' | 'background';
-  /** Rejects with `inference.unavailable` as soon as no server can run it, instead of waiting for one until the deadline. */
+  /** Rejects with `inference.unavailable` as soon as no server can run it, or all of them hang, instead of waiting for one until the deadline. */
   readonly impatient?: boolean;
   /** Sent with the request to a server. Where requests share a message, the first one's is sent. */
   readonly trace?: Trace;

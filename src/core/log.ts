@@ -101,15 +101,38 @@ export function createLogger(options: { level: LogLevel; destination: { write(li
   return shared(root);
 }
 
-/** Turns a flood into one line a second with a count; the last fields win. */
+const floodTickMs = 1000;
+/** So long nothing may come before a flood is over; never longer than the distance of its lines can be. */
+const floodPauseMs = 10_000;
+/** For `FloodGate`, of what may go on for hours: a server that is away, a machine that is too slow. */
+export const longFloodMs = 60_000;
+
+interface Flood {
+  readonly message: string;
+  readonly level: 'info' | 'warn' | 'error';
+  fields: object;
+  /** Since the line before, and of these since the last tick. */
+  count: number;
+  fresh: number;
+  quietMs: number;
+  spanMs: number;
+  sinceLineMs: number;
+}
+
+/**
+ * Turns a flood into one line a second with a count, of each model and server; the last fields win. With `longestMs` the lines of one that does not end come at
+ * twice the distance each time, up to that; once it is over, what was not yet said is said.
+ */
 export class FloodGate implements Disposable {
-  readonly #pending = new Map<string, { readonly level: 'info' | 'warn' | 'error'; count: number; fields: object }>();
+  readonly #floods = new Map<string, Flood>();
   readonly #timer: Disposable;
   readonly #log: Logger;
+  readonly #longestMs: number;
 
-  constructor(log: Logger, clock: Clock) {
+  constructor(log: Logger, clock: Clock, longestMs = floodTickMs) {
     this.#log = log;
-    this.#timer = clock.every(1000, () => this.#flush());
+    this.#longestMs = longestMs;
+    this.#timer = clock.every(floodTickMs, () => this.#tick());
   }
 
   info(message: string, fields: object = {}): void {
@@ -125,29 +148,42 @@ export class FloodGate implements Disposable {
   }
 
   #say(level: 'info' | 'warn' | 'error', message: string, fields: object): void {
-    const seen = this.#pending.get(message);
-    if (seen === undefined) {
-      this.#pending.set(message, { level, count: 0, fields });
+    const { model, server }: { model?: unknown; server?: unknown } = fields;
+    const of = [message, model, server].join();
+    const flood = this.#floods.get(of);
+    if (flood === undefined) {
+      const none = { count: 0, fresh: 0, quietMs: 0, sinceLineMs: 0 };
+      this.#floods.set(of, { message, level, fields, ...none, spanMs: floodTickMs });
       this.#log[level](fields, message);
     } else {
-      seen.count += 1;
-      seen.fields = fields;
+      flood.count += 1;
+      flood.fresh += 1;
+      flood.fields = fields;
     }
   }
 
-  #flush(): void {
-    for (const [message, { level, count, fields }] of this.#pending) {
-      if (count === 0) this.#pending.delete(message);
-      else {
-        this.#log[level]({ ...fields, count }, message);
-        this.#pending.set(message, { level, count: 0, fields });
-      }
+  #tick(): void {
+    for (const [of, flood] of this.#floods) {
+      flood.sinceLineMs += floodTickMs;
+      flood.quietMs = flood.fresh === 0 ? flood.quietMs + floodTickMs : 0;
+      flood.fresh = 0;
+      const isOver = flood.quietMs >= Math.min(floodPauseMs, this.#longestMs);
+      if (isOver) this.#floods.delete(of);
+      if (!isOver && (flood.count === 0 || flood.sinceLineMs < flood.spanMs)) continue;
+      this.#sum(flood);
+      flood.sinceLineMs = 0;
+      flood.spanMs = Math.min(flood.spanMs * 2, this.#longestMs);
     }
+  }
+
+  #sum(flood: Flood): void {
+    if (flood.count > 0) this.#log[flood.level]({ ...flood.fields, count: flood.count }, flood.message);
+    flood.count = 0;
   }
 
   [Symbol.dispose](): void {
     this.#timer[Symbol.dispose]();
-    this.#flush();
+    for (const flood of this.#floods.values()) this.#sum(flood);
   }
 }
 

@@ -7,6 +7,8 @@ export interface Metrics {
   /** A counter that is kept elsewhere: `total` says how far it has come. */
   counted(name: string, help: string, total: () => number): void;
   gauge<L extends string = never>(name: string, help: string, labels?: readonly L[]): Gauge<L>;
+  /** A gauge that is kept elsewhere: `values` gives what there is now, by the value of its label. */
+  gauged<L extends string>(name: string, help: string, label: L, values: () => Iterable<readonly [string, number]>): void;
   histogram<L extends string = never>(
     name: string,
     help: string,
@@ -38,6 +40,13 @@ export function createMetrics(): Metrics {
     },
     gauge: (name, help, labels = []) =>
       once(name, () => new Gauge({ name, help, labelNames: [...labels], registers: [registry] })),
+    gauged: (name, help, label, values) => {
+      function collect(this: Gauge): void {
+        this.reset();
+        for (const [of, value] of values()) this.set({ [label]: of }, value);
+      }
+      once(name, () => new Gauge({ name, help, labelNames: [label], registers: [registry], collect }));
+    },
     histogram: (name, help, { buckets, labels = [] }) =>
       once(name, () => new Histogram({ name, help, buckets: [...buckets], labelNames: [...labels], registers: [registry] })),
   };

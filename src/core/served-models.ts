@@ -51,16 +51,37 @@ export interface ServedModelView {
   readonly networkMs?: number;
 }
 
+type Counts<Name extends string> = Readonly<Record<Name, number>>;
+
+/** The names of what is counted there, and here. */
+export const serverCountNames = [
+  'requests',
+  'failures',
+  'inferences',
+  'executions',
+  'requestSeconds',
+  'queueSeconds',
+  'computeInputSeconds',
+  'computeInferSeconds',
+  'computeOutputSeconds',
+] as const satisfies readonly (keyof ServerCounts)[];
+export const trafficNames = ['answers', 'roundTripSeconds'] as const satisfies readonly (keyof Traffic)[];
+
 /**
  * What was added between two readings of counters. Where one has gone down they began anew, because whoever counts was restarted: then all of
  * `now` was added since.
  */
-export function added<Counts extends { readonly [name in keyof Counts]: number }>(before: Counts, now: Counts): Counts {
-  const names = Object.keys(now) as (keyof Counts)[];
+export function added<Name extends string>(names: readonly Name[], before: Counts<Name>, now: Counts<Name>): Counts<Name> {
   if (names.some((name) => now[name] < before[name])) return now;
-  return Object.fromEntries(names.map((name) => [name, now[name] - before[name]])) as {
-    [name in keyof Counts]: number;
-  } as Counts;
+  const more: Record<Name, number> = { ...now };
+  for (const name of names) more[name] -= before[name];
+  return more;
+}
+
+export function summed<Name extends string>(names: readonly Name[], one: Counts<Name>, other: Counts<Name>): Counts<Name> {
+  const sum: Record<Name, number> = { ...one };
+  for (const name of names) sum[name] += other[name];
+  return sum;
 }
 
 /** What people are shown of a minute, or of whatever time `counts` were added in; undefined when nothing was answered. */

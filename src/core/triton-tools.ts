@@ -1,3 +1,4 @@
+import type { ErrorCode } from './errors.ts';
 import type { RequestHeaders } from './request-headers.ts';
 
 /** What the command line does for a Triton server: looks at a running one, and writes the repository that it is to serve. */
@@ -78,7 +79,7 @@ export interface RenderReport {
   /** Files of an earlier run that belong to nothing any more. */
   readonly removed: readonly string[];
   /** Models that were left out, and what to do. */
-  readonly left: readonly { readonly model: string; readonly reason: string }[];
+  readonly left: readonly { readonly model: string; readonly code: ErrorCode; readonly reason: string }[];
   /** What a person must know before serving it. */
   readonly notes: readonly string[];
 }

@@ -3,7 +3,7 @@ import { Backoff } from '../core/backoff.ts';
 import type { Context } from '../core/context.ts';
 import { errorText, isAbort, isSightlineError, SightlineError } from '../core/errors.ts';
 import type { InferenceEngine, InferOptions, InferResult, ModelDescription, ModelState, Tensor } from '../core/inference.ts';
-import { FloodGate } from '../core/log.ts';
+import { FloodGate, longFloodMs } from '../core/log.ts';
 import { startThread, type Thread } from '../core/thread.ts';
 import { contractDifferences } from './contract.ts';
 import type { EmbeddedHandlers, EmbeddedThreadData } from './embedded-thread.ts';
@@ -87,7 +87,7 @@ class EmbeddedEngine implements InferenceEngine {
   async start(): Promise<void> {
     await listModels(this.#config.repository);
     this.#adopt(await this.#startThread());
-    this.#flood = new FloodGate(this.#ctx.log, this.#ctx.clock);
+    this.#flood = new FloodGate(this.#ctx.log, this.#ctx.clock, longFloodMs);
   }
 
   describe(model: string): Promise<ModelDescription> {

@@ -97,7 +97,7 @@ async function plan(request: RenderRequest): Promise<{
   const names = new Set([...(request.models ?? all), ...parts]);
   const described = new Map<string, ModelDescription>();
   const files: RenderedFile[] = [];
-  const left: { model: string; reason: string }[] = [];
+  const left: RenderReport['left'][number][] = [];
   for (const name of [...names].sort()) {
     try {
       const model = await describeServable(repository, name);
@@ -105,7 +105,7 @@ async function plan(request: RenderRequest): Promise<{
       files.push(...(await modelFiles(repository, model, request)));
     } catch (error) {
       if (!(error instanceof SightlineError) || required.has(name)) throw error;
-      left.push({ model: name, reason: error.message });
+      left.push({ model: name, code: error.code, reason: error.message });
     }
   }
   if (described.size === 0)

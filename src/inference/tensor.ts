@@ -32,6 +32,18 @@ function holds(datatype: DataType, data: TensorData): boolean {
   return data instanceof tensorArrays[datatype];
 }
 
+/** Whether no value is infinite or not a number. */
+export function allFinite({ datatype, data }: Pick<Tensor, 'datatype' | 'data'>): boolean {
+  if (data instanceof Float32Array) {
+    let sum = 0;
+    // NaN as soon as one is; a sum of the values themselves could grow out of bounds.
+    for (let at = 0; at < data.length; at += 1) sum += 0 * (data[at] ?? 0);
+    return sum === 0;
+  }
+  // Half floats whose exponent is all ones.
+  return datatype !== 'FP16' || !(data instanceof Uint16Array) || data.every((bits) => (bits & 0x7c00) !== 0x7c00);
+}
+
 /** Rejects (throws `inference.failed`) a request that does not keep to the model's contract, before it costs anything. */
 export function checkInputs(model: ModelDescription, inputs: readonly Tensor[]): void {
   const problems: string[] = [];

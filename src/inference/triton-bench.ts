@@ -2,7 +2,7 @@ import type { Context } from '../core/context.ts';
 import { errorText, isAbort, SightlineError } from '../core/errors.ts';
 import { type Infer, isShed, type ModelDescription, type Tensor } from '../core/inference.ts';
 import { quantile } from '../core/quantile.ts';
-import { added } from '../core/served-models.ts';
+import { added, serverCountNames } from '../core/served-models.ts';
 import type {
   BenchLatency,
   ServerFigures,
@@ -64,7 +64,7 @@ export async function benchTriton(
   const settings = { timeoutMs: askWithinMs, signal: ctx.signal };
   const server = await client.metadata(settings).catch((error: unknown) => {
     if (isAbort(error)) throw error;
-    throw new SightlineError('inference.unavailable', problemText(request.url, error, address.tls), { cause: error });
+    throw new SightlineError('inference.unavailable', problemText(request.url, error, address.tls));
   });
   const model = await describe(client, await modelName(client, request, ctx), ctx);
   for (const batch of request.batches) {
@@ -107,8 +107,7 @@ export async function benchTriton(
 
 async function modelName(client: TritonClient, { model }: TritonBenchRequest, ctx: Context): Promise<string> {
   if (model !== undefined) return model;
-  const index = await client.repositoryIndex({ timeoutMs: askWithinMs, signal: ctx.signal }, true);
-  const names = [...new Set(index.map(({ name }) => name))].sort();
+  const names = await readyModels(client, ctx);
   const [only] = names;
   if (only !== undefined && names.length === 1) return only;
   throw new SightlineError(
@@ -117,14 +116,24 @@ async function modelName(client: TritonClient, { model }: TritonBenchRequest, ct
   );
 }
 
+async function readyModels(client: TritonClient, ctx: Context): Promise<readonly string[]> {
+  const index = await client.repositoryIndex({ timeoutMs: askWithinMs, signal: ctx.signal }, true);
+  return [...new Set(index.map(({ name }) => name))].sort();
+}
+
 async function describe(client: TritonClient, name: string, ctx: Context): Promise<ModelDescription> {
   const settings = { timeoutMs: askWithinMs, signal: ctx.signal };
   const [metadata, config] = await Promise.all([
     client.modelMetadata(name, '', settings),
     client.modelConfig(name, '', settings),
-  ]).catch((error: unknown) => {
+  ]).catch(async (error: unknown) => {
     if (!(error instanceof TritonStatus) || error.status !== grpcCodes.notFound) throw error;
-    throw new SightlineError('model.unknown', `the server has no model ${name} that is ready: ${firstLine(error.message)}`);
+    const names = await readyModels(client, ctx);
+    const others = names.length === 0 ? 'none is' : `ready are ${names.join(', ')}`;
+    throw new SightlineError(
+      'model.unknown',
+      `the server has no model ${name} that is ready, ${others}: ${firstLine(error.message)}`,
+    );
   });
   const model = describeServed(metadata, config);
   if (model === undefined)
@@ -324,7 +333,7 @@ async function serverFigures(
   const [then] = before ?? [];
   const [now] = (await statistics(bench)) ?? [];
   if (then === undefined || now === undefined) return {};
-  const counts = added(countsOf(then), countsOf(now));
+  const counts = added(serverCountNames, countsOf(then), countsOf(now));
   const meanMs = (seconds: number) => (1000 * seconds) / Math.max(1, counts.requests);
   return {
     server: {

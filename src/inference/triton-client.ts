@@ -9,13 +9,9 @@ import { grpcTarget, type TritonAddress } from './triton-address.ts';
 import { framePrefix, UnaryConnection, windowBytes } from './triton-connection.ts';
 import { channelCredentials } from './triton-credentials.ts';
 import { grpcCodes, TritonStatus } from './triton-failures.ts';
-import {
-  decodeInferAnswer,
-  decodeStreamAnswer,
-  encodeInferRequest,
-  type InferAnswer,
-  type InferRequest,
-} from './triton-wire.ts';
+import type { InferAnswer, InferRequest } from './triton-wire.ts';
+import { decodeInferAnswer, decodeStreamAnswer } from './triton-wire-read.ts';
+import { encodeInferRequest } from './triton-wire-write.ts';
 
 export interface TritonClientOptions {
   /** Without `ca` the authorities that Node.js trusts; with `cert` and `key` the server may ask who calls. */

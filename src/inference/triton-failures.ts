@@ -57,26 +57,29 @@ export function statusName(status: number): string {
 }
 
 /**
- * What a failure is. `server`: the server is going or gone; another one may answer. `model`: the model is not there at the moment; another server may
- * have it, this one later. `broken`: the model failed; once more at most, better elsewhere. `dead-model`: its process
+ * What a failure is. `server`: the server is going or gone; another one may answer. `reset`: this one call was ended by the server or a proxy before it,
+ * which says nothing of others. `model`: the model is not there at the moment; another server may have it, this one later. `broken`: the model failed; once more at most, better elsewhere. `dead-model`: its process
  * has ended and stays so. `full`: the server's own queue is. `shed`: it waited there too long. `late`: out of time. `no-region`: the server has forgotten the
  * shared memory. `refused`: it would be refused everywhere and again.
  */
 export type FailureKind =
   | 'server'
+  | 'reset'
   | 'model'
   | 'broken'
   | 'dead-model'
   | 'full'
   | 'shed'
   | 'late'
-  | 'cancelled'
   | 'refused'
   | 'no-region';
 
 /** UNAVAILABLE of a server or connection that is going or gone; a model may give the same code in words of its own. */
 const goneWords =
   /server|connect|channel|network|socket|stream|transport|resolution|ECONN|EPIPE|ETIMEDOUT|EHOST|GOAWAY|certificate|^HTTP \d/i;
+
+/** What ends one stream of a connection, in our words and those of grpc-js: the connection goes on. */
+const resetWords = /RST_STREAM|stream removed|refused the stream|[Ss]tream refused/;
 
 /** What to do after a failed ModelInfer (the table of the project's Triton reference, 4.2). */
 export function failureKind(error: unknown): FailureKind {
@@ -89,19 +92,22 @@ export function failureKind(error: unknown): FailureKind {
       if (/Request timeout expired/.test(text)) return 'shed';
       if (/is not at ready state/.test(text)) return 'model';
       if (/protocol is restricted|explicit model load/.test(text)) return 'refused';
+      if (resetWords.test(text)) return 'reset';
       return goneWords.test(text) ? 'server' : 'broken';
     case grpcCodes.notFound:
       return /shared memory region/.test(text) ? 'no-region' : 'model';
     case grpcCodes.internal:
-      // HTTP/2 streams that end early are reported as internal errors by grpc-js.
-      if (/RST_STREAM|Received RST|stream removed/i.test(text)) return 'server';
+      if (resetWords.test(text)) return 'reset';
       return /is not healthy/.test(text) ? 'dead-model' : 'broken';
     case grpcCodes.unknown:
       return 'broken';
     case grpcCodes.deadlineExceeded:
       return 'late';
     case grpcCodes.cancelled:
-      return 'cancelled';
+      // Not by us: what we give up rejects with the reason for that.
+      return 'reset';
+    case grpcCodes.resourceExhausted:
+      return /asks for fewer calls/.test(text) ? 'full' : 'refused';
     default:
       return 'refused';
   }
@@ -120,10 +126,10 @@ export function inferenceError(error: unknown, model: string, server: string): S
   });
 }
 
-/** The same after the last try: servers that go away again and again, or do not have the model, say nothing about the request. */
+/** The same after the last try: servers that go away or reset calls again and again, or do not have the model, say nothing about the request. */
 export function givenUp(error: unknown, model: string, server: string): SightlineError {
   const kind = failureKind(error);
-  if (kind !== 'server' && kind !== 'model') return inferenceError(error, model, server);
+  if (kind !== 'server' && kind !== 'reset' && kind !== 'model') return inferenceError(error, model, server);
   const text = error instanceof Error ? error.message : String(error);
   return new SightlineError(
     'inference.unavailable',

@@ -35,7 +35,7 @@ export async function fly<T extends Passenger>(
   cargo: Cargo<T>,
   server: PoolServer,
   shared: SharedTensors | undefined,
-  heard: () => void,
+  heard: (outputs: InferResult['outputs']) => void,
 ): Promise<readonly (readonly [T, InferResult['outputs']])[]> {
   const { model, requests, timeoutMs, signal, queueTimeoutMs, traceparent } = cargo;
   const { name, version } = model;
@@ -62,7 +62,7 @@ export async function fly<T extends Passenger>(
     const outputs = new Map(answer.outputs.map((output) => [output.name, output]));
     const problems = answerProblems(model, rows, outputs);
     if (problems.length > 0) throw new BadAnswer(`its answer is not as described: ${problems.join('; ')}`);
-    heard();
+    heard(outputs);
     // The server has read it.
     for (const { data } of own) giveTensorBack(data);
     let from = 0;

@@ -1,81 +1,34 @@
-import type { Context } from '../core/context.ts';
-import { errorText, type SightlineError } from '../core/errors.ts';
-import { type InferOptions, type InferResult, isShed, type ModelDescription, type Tensor } from '../core/inference.ts';
-import type { FloodGate } from '../core/log.ts';
+import type { InferOptions, InferResult, ModelDescription, Tensor } from '../core/inference.ts';
 import { giveTensorBack } from '../core/tensor-memory.ts';
 import { type Trace, traceField } from '../core/trace.ts';
 import { alike } from './batches.ts';
 import { type FairLimits, FairQueue } from './fair-queue.ts';
 import type { InferenceMetrics } from './metrics.ts';
-import { abortReason, closedError, lateError, overloadError } from './refusals.ts';
-import {
-  awayReason,
-  failureKind,
-  firstLine,
-  givenUp,
-  grpcCodes,
-  inferenceError,
-  TooManyRows,
-  TritonStatus,
-} from './triton-failures.ts';
+import { abortReason, closedError } from './refusals.ts';
+import { failureKind, TooManyRows } from './triton-failures.ts';
 import { type Cargo, fly } from './triton-flight.ts';
 import type { PoolServer, TritonPool } from './triton-pool.ts';
 import type { Flight, Seat } from './triton-seat.ts';
 import { Seats } from './triton-seats.ts';
 import type { SharedTensors } from './triton-shared.ts';
+import { type Doubt, Unanswered, type UnansweredHouse, type Waiting } from './triton-unanswered.ts';
 
 /** Tensors of requests above this go alone: joining copies them, and the server's own batching puts them together without. */
 const largestJoinedRow = 2 ** 20;
-/** One request, sent again to other servers, ends after so many. */
-const mostTries = 4;
-/** Runs that failed one after another before a server is left alone for a while with this model. */
-const failuresToLeave = 3;
-/** A server where the model fails again and again is tried again after so long at most. */
-const brokenAgainMs = 10_000;
-/** A server whose own queue is full gets nothing for so long. */
-const queueFullMs = 250;
 /** A call ends so long after the deadline of its requests: what is cancelled is computed all the same, unseen by us. */
 const afterDeadlineMs = 2000;
 /** Timers hold 31 bits of milliseconds. */
 const longestTimerMs = 2 ** 31 - 1;
 
-export interface LaneHouse {
+export interface LaneHouse extends UnansweredHouse {
   readonly pool: TritonPool;
-  readonly ctx: Context;
-  readonly metrics: InferenceMetrics & {
-    readonly sent: { inc(labels: { model: string; server: string }): void };
-    readonly retries: { inc(labels: { model: string; reason: string }): void };
-  };
-  readonly flood: FloodGate;
+  readonly metrics: UnansweredHouse['metrics'] &
+    InferenceMetrics & { readonly sent: { inc(labels: { model: string; server: string }): void } };
   readonly limits: FairLimits;
   /** Sends the time that is left as the server's queue time-out as well. */
   readonly queueTimeout: boolean;
   readonly shared: (server: PoolServer) => SharedTensors | undefined;
   readonly answered: (server: PoolServer, model: string, roundTripMs: number) => void;
-  /** Waiting requests of all lanes changed. */
-  readonly depthChanged: () => void;
-}
-
-interface Waiting {
-  readonly inputs: readonly Tensor[];
-  readonly rows: number;
-  readonly options: InferOptions;
-  readonly stream: string;
-  readonly priority: 'live' | 'background';
-  readonly deadlineMs: number;
-  readonly sinceMs: number;
-  readonly answer: PromiseWithResolvers<InferResult>;
-  tries: number;
-  /** It failed together with others: it goes alone now, so that only the guilty one fails. */
-  alone: boolean;
-  /** The server that failed with it, as long as there are others. */
-  avoid: PoolServer | undefined;
-  /** A server had it, failed and may still read it: it is not counted as what never ran, and its memory is not lent again. */
-  ran: boolean;
-  /** Its time is over: it must not wait again, nothing would end that. */
-  over: boolean;
-  /** Set while it is under way: called when nobody waits for it any more. */
-  gone: (() => void) | undefined;
 }
 
 /**
@@ -86,6 +39,8 @@ export class Lane {
   readonly model: ModelDescription;
   readonly #house: LaneHouse;
   readonly #queue: FairQueue<Waiting>;
+  readonly #underWay = new Set<Waiting>();
+  readonly #unanswered: Unanswered;
   readonly seats: Seats;
   readonly #closed = new AbortController();
   readonly #joins: boolean;
@@ -103,6 +58,7 @@ export class Lane {
     this.#house = house;
     this.#queue = new FairQueue(house.limits);
     this.seats = new Seats(model, house, () => this.pump(), this.#closed.signal);
+    this.#unanswered = new Unanswered(model.name, house, this.seats, this.#queue);
     const texts = [...model.inputs, ...model.outputs].some(({ datatype }) => datatype === 'BYTES');
     this.#joins = model.maxBatchSize > 1 && !texts;
   }
@@ -132,13 +88,14 @@ export class Lane {
       tries: 0,
       alone: false,
       avoid: undefined,
+      doubt: undefined,
       ran: false,
       over: false,
-      gone: undefined,
+      flight: undefined,
     };
     const leftMs = options.deadlineMs - clock.mono();
     if (leftMs <= 0) {
-      this.#shed(item, 'deadline');
+      this.#unanswered.shed(item, 'deadline');
       return item.answer.promise;
     }
     const budgetMs = options.deadlineMs - sinceMs;
@@ -150,17 +107,17 @@ export class Lane {
       if (waiting) this.#house.depthChanged();
       if (options.signal.aborted) {
         if (waiting && !item.ran) this.#house.metrics.shed.inc({ reason: 'aborted' });
-        item.gone?.();
+        item.flight?.gone();
         item.answer.reject(abortReason(options.signal));
-      } else if (waiting) this.#shed(item, 'deadline');
-      else if (item.gone !== undefined) {
+      } else if (waiting) this.#unanswered.shed(item, 'deadline');
+      else if (item.flight !== undefined) {
         // The server goes on with it whatever we say: what it still has to do counts until it answers.
-        this.#refuse([item], this.#tooLate(item));
+        this.#unanswered.late(item, item.flight.seat);
       }
     };
     limit.signal.addEventListener('abort', giveUp, { once: true });
     const tooMuch = this.#queue.push(item);
-    if (tooMuch !== undefined) this.#shed(tooMuch, 'overload');
+    if (tooMuch !== undefined) this.#unanswered.shed(tooMuch, 'overload');
     this.#house.depthChanged();
     this.pump();
     return item.answer.promise.finally(() => {
@@ -189,11 +146,15 @@ export class Lane {
   }
 
   #send(): void {
-    if (this.#closed.signal.aborted || this.#queue.depth === 0) return;
+    if (this.#closed.signal.aborted) return;
+    if (this.#queue.depth > 0) this.#sendWaiting();
+    if (!this.seats.answering) this.#turnAway();
+  }
+
+  #sendWaiting(): void {
     this.seats.check();
     if (this.seats.usable().length === 0) {
       this.#aloneMs = this.#house.ctx.clock.mono();
-      this.#turnAway();
       return;
     }
     this.#refuseTooLarge();
@@ -331,7 +292,7 @@ export class Lane {
       nowMs - Math.max(sinceMs, this.#aloneMs) > (deadlineMs - sinceMs) / 2 &&
       stream.some((other) => other.deadlineMs > deadlineMs);
     for (const item of this.#queue.dropOldest((item, stream) => late(item) || givesWay(item, stream)))
-      this.#shed(item, late(item) ? 'deadline' : 'overload');
+      this.#unanswered.shed(item, late(item) ? 'deadline' : 'overload');
     return hope;
   }
 
@@ -352,11 +313,13 @@ export class Lane {
       },
     };
     let here = batch.length;
+    const gone = () => {
+      here -= 1;
+      if (here === 0) stop.abort();
+    };
     for (const item of batch) {
-      item.gone = () => {
-        here -= 1;
-        if (here === 0) stop.abort();
-      };
+      item.flight = { seat, gone };
+      this.#underWay.add(item);
     }
     seat.add(flight);
     metrics.batch.observe({ model: name }, rows);
@@ -371,16 +334,19 @@ export class Lane {
       ...(this.#house.queueTimeout ? { queueTimeoutMs: leftMs } : {}),
       ...(trace === undefined ? {} : { traceparent: trace.traceparent }),
     };
-    const heard = () => {
+    let doubt: Doubt | undefined;
+    const heard = (outputs: InferResult['outputs']) => {
       const nowMs = ctx.clock.mono();
-      seat.remove(flight, nowMs, 'answered');
-      this.seats.answered(seat);
+      doubt = this.#unanswered.doubt(seat, outputs);
+      seat.remove(flight, nowMs, doubt === undefined ? 'answered' : 'doubted');
+      if (doubt === undefined) this.seats.answered(seat);
       this.#house.answered(server, name, nowMs - sentMs);
     };
     try {
       const answers = await fly(cargo, server, this.#house.shared(server), heard);
       const computeMs = ctx.clock.mono() - sentMs;
       for (const [item, outputs] of answers) {
+        if (!this.#unanswered.stands(item, seat, outputs, doubt)) continue;
         const queuedMs = sentMs - item.sinceMs;
         metrics.queued.observe({ model: name }, queuedMs / 1000);
         metrics.compute.observe({ model: name }, computeMs / 1000);
@@ -390,9 +356,13 @@ export class Lane {
       }
     } catch (error) {
       seat.remove(flight, ctx.clock.mono(), left === undefined && failureKind(error) === 'late' ? 'late' : 'failed');
-      this.#failed(seat, batch, error, left);
+      if (this.#closed.signal.aborted) for (const item of batch) item.answer.reject(closedError());
+      else this.#unanswered.failed(seat, batch, error, left);
     } finally {
-      for (const item of batch) item.gone = undefined;
+      for (const item of batch) {
+        item.flight = undefined;
+        this.#underWay.delete(item);
+      }
     }
     this.pump();
   }
@@ -407,122 +377,20 @@ export class Lane {
     return trace;
   }
 
-  /** There is no server: who would not wait for one is told so. */
+  /**
+   * No server answers: who would not wait for one is told so. What is under way to one that hangs goes on there, unseen by whoever asked: its
+   * answer is how we know that the server is back.
+   */
   #turnAway(): void {
     const leaving = [...this.#queue.items()].filter(({ options }) => options.impatient === true);
-    for (const item of leaving) if (this.#queue.remove(item)) this.#shed(item, 'deadline');
+    for (const item of leaving) if (this.#queue.remove(item)) this.#unanswered.shed(item, 'deadline');
     if (leaving.length > 0) this.#house.depthChanged();
-  }
-
-  /** What becomes of requests whose run failed, and of the server. */
-  #failed(seat: Seat, batch: readonly Waiting[], error: unknown, left: string | undefined): void {
-    const waiting = batch.filter((item) => !item.over);
-    if (this.#closed.signal.aborted) {
-      for (const item of batch) item.answer.reject(closedError());
-      return;
+    for (const item of this.#underWay) {
+      const seat = item.flight?.seat;
+      if (item.options.impatient !== true || item.over || seat === undefined) continue;
+      if (!seat.stalled && seat.server.state !== 'away') continue;
+      item.over = true;
+      this.#unanswered.late(item, seat);
     }
-    const kind = left !== undefined ? 'left' : failureKind(error);
-    if (kind !== 'full' && kind !== 'shed') for (const item of waiting) item.ran = true;
-    const reason = left ?? firstLine(errorText(error));
-    const cause = left === undefined ? error : new TritonStatus(grpcCodes.unavailable, `the server was left: ${left}`);
-    const again = (why: string) => {
-      for (const item of waiting) this.#again(item, seat, why, cause);
-    };
-    switch (kind) {
-      case 'left':
-        again('left');
-        return;
-      case 'server':
-        this.#house.pool.lost(seat.server, awayReason(error));
-        again('server');
-        return;
-      case 'model':
-        this.seats.leave(seat, reason);
-        again('model');
-        return;
-      case 'dead-model':
-        this.seats.leave(seat, `${reason} (unload and load the model, or start the server anew)`);
-        again('dead model');
-        return;
-      case 'no-region':
-        again('shared memory');
-        return;
-      case 'broken':
-        seat.failures += 1;
-        if (seat.failures >= failuresToLeave) this.seats.leave(seat, reason, brokenAgainMs);
-        if (batch.length > 1) {
-          for (const item of waiting) item.alone = true;
-          again('alone');
-        } else if ((batch[0]?.tries ?? 0) === 0) again('broken');
-        else this.#refuse(waiting, inferenceError(error, this.model.name, seat.server.name));
-        return;
-      case 'full':
-        // No quick try again: room comes with its next answers.
-        seat.pausedUntilMs = this.#house.ctx.clock.mono() + queueFullMs;
-        for (const item of waiting) {
-          if (item.tries + 1 < mostTries) this.#again(item, seat, 'queue full', error);
-          else this.#shed(item, 'overload');
-        }
-        return;
-      case 'shed':
-        for (const item of waiting) this.#shed(item, 'overload');
-        return;
-      case 'late':
-        seat.failures += 1;
-        for (const item of waiting) this.#refuse([item], this.#tooLate(item));
-        return;
-      default:
-        // The served model may be another one than it was.
-        if (error instanceof TritonStatus && seat.state.is === 'ready') seat.state = { is: 'unknown' };
-        if (batch.length > 1 && error instanceof TritonStatus) {
-          for (const item of waiting) item.alone = true;
-          again('alone');
-        } else this.#refuse(waiting, inferenceError(error, this.model.name, seat.server.name));
-    }
-  }
-
-  /** Out of time: whether there was a server that could have been in time makes the difference. */
-  #tooLate({ stream, sinceMs }: Waiting): SightlineError {
-    if (!this.seats.answering) return this.seats.unavailable();
-    return lateError(this.model.name, stream, this.#house.ctx.clock.mono() - sinceMs);
-  }
-
-  #refuse(items: readonly Waiting[], error: SightlineError): void {
-    for (const item of items) {
-      this.#house.metrics.failures.inc({ model: this.model.name });
-      item.answer.reject(error);
-    }
-  }
-
-  /** Back to the front of its stream, as long as there is time and it was not tried too often. */
-  #again(item: Waiting, seat: Seat, reason: string, error: unknown): void {
-    item.tries += 1;
-    item.avoid = seat.server;
-    if (this.#house.ctx.clock.mono() >= item.deadlineMs) this.#shed(item, 'deadline');
-    else if (item.tries >= mostTries) this.#refuse([item], givenUp(error, this.model.name, seat.server.name));
-    else {
-      this.#house.metrics.retries.inc({ model: this.model.name, reason });
-      this.#queue.putBack(item);
-      this.#house.depthChanged();
-    }
-  }
-
-  /** For what was not answered and will not be sent, or not once more. */
-  #shed(item: Waiting, reason: 'deadline' | 'overload'): void {
-    const { metrics, flood } = this.#house;
-    const { name } = this.model;
-    const { stream } = item;
-    const error = reason === 'deadline' ? this.#tooLate(item) : overloadError(name, stream);
-    if (item.ran) {
-      this.#refuse([item], error);
-      return;
-    }
-    const nobody = reason === 'deadline' && !this.seats.answering;
-    metrics.shed.inc({ reason });
-    const why = nobody ? 'no server' : reason;
-    flood.warn('inference request shed', { model: name, stream, reason: why, ...traceField(item.options.trace) });
-    item.answer.reject(error);
-    // Nobody has read it, and nobody will: what no server could run goes to the fallback.
-    if (isShed(error)) for (const { data } of item.inputs) giveTensorBack(data);
   }
 }

@@ -5,7 +5,7 @@ import { errorText, isAbort } from '../core/errors.ts';
 import type { InferenceServer } from '../core/inference.ts';
 import type { PemTexts } from '../core/pem-files.ts';
 import type { TritonUrl } from '../core/triton-url.ts';
-import { addressesOf, addressText, type TritonAddress } from './triton-address.ts';
+import { addressesInUse, addressesOf, addressText, type TritonAddress } from './triton-address.ts';
 import { TritonClient, type TritonClientOptions } from './triton-client.ts';
 import { awayReason } from './triton-failures.ts';
 import { lookUpName } from './triton-names.ts';
@@ -46,11 +46,15 @@ interface Member extends PoolServer {
   /** Ends the pause before the next question. */
   hurry: AbortController;
   silent: number;
+  askedMs: number;
+  upMs: number | undefined;
+  /** Somebody asks it all the time. */
+  watched: boolean;
 }
 
 /**
  * The servers of a configuration: each is asked all the time whether it is ready. Names are looked up again every 10 s, every 2 s while one
- * leads nowhere; what they no longer lead to is left. `changed` is called after every change of a server's state and for those that are left.
+ * leads nowhere; what they no longer lead to is left, and of names with addresses of both families one. `changed` is called after every change of a server's state and for those that are left.
  */
 export class TritonPool implements AsyncDisposable {
   readonly #options: PoolOptions;
@@ -61,6 +65,8 @@ export class TritonPool implements AsyncDisposable {
   readonly #changed: (server: PoolServer, before: ServerState) => void;
   /** Addresses that names led to when they were last looked up. */
   readonly #found = new Map<string, readonly string[]>();
+  /** All that the configuration leads to, by what is written there. */
+  #addresses: readonly (readonly TritonAddress[])[] = [];
   /** Names that are being looked up: nothing ends that but the system. */
   readonly #looking = new Map<string, Promise<void>>();
   /** Names that cannot be looked up, and why. */
@@ -83,7 +89,8 @@ export class TritonPool implements AsyncDisposable {
     const signal = AbortSignal.any([this.#closed.signal, this.#ctx.signal]);
     this.#track(this.#resolveAgain(signal));
     await Promise.all([...this.#members.values()].map((member) => this.#ask(member)));
-    for (const member of this.#members.values()) this.#track(this.#watch(member));
+    this.#enlist();
+    this.#watchAll();
   }
 
   get servers(): readonly PoolServer[] {
@@ -135,9 +142,8 @@ export class TritonPool implements AsyncDisposable {
     while (!signal.aborted) {
       try {
         await this.#ctx.clock.sleep(this.#unresolved.size > 0 ? resolveAgainMs : resolveEveryMs, signal);
-        const before = new Set(this.#members.values());
         await this.#resolve();
-        for (const member of this.#members.values()) if (!before.has(member)) this.#track(this.#watch(member));
+        this.#watchAll();
       } catch (error) {
         if (!isAbort(error)) this.#ctx.log.error({ err: error }, 'addresses of triton servers cannot be looked up');
       }
@@ -145,17 +151,19 @@ export class TritonPool implements AsyncDisposable {
   }
 
   async #resolve(): Promise<void> {
-    const wanted = new Map<string, TritonAddress>();
-    for (const found of await Promise.all(this.#options.urls.map((url) => this.#lookUp(url))))
-      for (const address of found) wanted.set(addressText(address), address);
+    this.#addresses = await Promise.all(this.#options.urls.map((url) => this.#lookUp(url)));
+    this.#enlist();
+  }
+
+  /** Takes up the addresses that are servers and leaves all others. */
+  #enlist(): void {
     if (this.#closed.signal.aborted) return;
-    for (const [name, member] of this.#members) {
-      if (wanted.has(name)) continue;
-      this.#members.delete(name);
-      member.stop.abort();
-      this.#set(member, 'away', 'its name leads elsewhere now');
-      member.client[Symbol.dispose]();
-    }
+    const seen = (address: TritonAddress) => this.#members.get(addressText(address));
+    const known = new Set(this.#addresses.flat().map(addressText));
+    const wanted = new Map<string, TritonAddress>();
+    for (const address of this.#addresses.flatMap((addresses) => addressesInUse(addresses, seen)))
+      wanted.set(addressText(address), address);
+    for (const [name, member] of this.#members) if (!wanted.has(name)) this.#drop(member, known.has(name));
     for (const [name, address] of wanted) {
       if (this.#members.has(name)) continue;
       const tls = this.#tls;
@@ -169,7 +177,32 @@ export class TritonPool implements AsyncDisposable {
         stop: new AbortController(),
         hurry: new AbortController(),
         silent: 0,
+        askedMs: Number.NEGATIVE_INFINITY,
+        upMs: undefined,
+        watched: false,
       });
+    }
+  }
+
+  /** `again`: the same machine is asked by another of its addresses, nothing is lost. */
+  #drop(member: Member, again: boolean): void {
+    const before = member.state;
+    this.#members.delete(member.name);
+    member.stop.abort();
+    if (again) {
+      member.state = 'away';
+      member.reason = 'its name leads to the same place by other addresses';
+      this.#ctx.log.info({ server: member.name }, 'triton server is asked by other addresses of its name');
+    } else this.#set(member, 'away', 'its name leads elsewhere now');
+    if (again || before === 'away') this.#changed(member, before);
+    member.client[Symbol.dispose]();
+  }
+
+  #watchAll(): void {
+    for (const member of this.#members.values()) {
+      if (member.watched) continue;
+      member.watched = true;
+      this.#track(this.#watch(member));
     }
   }
 
@@ -209,17 +242,24 @@ export class TritonPool implements AsyncDisposable {
       await this.#ctx.clock.sleep(pauseMs, AbortSignal.any([signal, member.hurry.signal])).catch(() => {});
       if (signal.aborted) return;
       await this.#ask(member);
+      this.#enlist();
+      this.#watchAll();
     }
   }
 
   async #ask(member: Member): Promise<void> {
+    const askedMs = this.#ctx.clock.mono();
     try {
       const ready = await member.client.ready({ timeoutMs: answerWithinMs, signal: member.stop.signal });
       member.silent = 0;
+      member.askedMs = askedMs;
+      member.upMs ??= askedMs;
       this.#set(member, ready ? 'ready' : 'busy', ready ? '' : 'a model is being loaded or is broken');
     } catch (error) {
       if (member.stop.signal.aborted || this.#closed.signal.aborted) return;
       member.silent += 1;
+      member.askedMs = askedMs;
+      member.upMs = undefined;
       this.#set(member, 'away', awayReason(error));
       if (member.silent % reconnectAfter !== 0) return;
       await this.#renewTls();

@@ -77,8 +77,11 @@ export class Seat {
     this.#flights.set(flight, rowMs === undefined ? undefined : this.#rows * rowMs);
   }
 
-  /** Takes a flight out. The time of one that was answered counts, and that of one that was not in time: it takes longer than that. */
-  remove(flight: Flight, nowMs: number, how: 'answered' | 'late' | 'failed'): void {
+  /**
+   * Takes a flight out. The time of one that was answered counts, and that of one that was not in time: it takes longer than that. An
+   * answer that is doubted says nothing of failures.
+   */
+  remove(flight: Flight, nowMs: number, how: 'answered' | 'doubted' | 'late' | 'failed'): void {
     const expectedMs = this.#flights.get(flight);
     if (!this.#flights.delete(flight)) return;
     if (how !== 'failed') {
@@ -88,11 +91,11 @@ export class Seat {
       if (lateMs !== undefined) this.#lateMs += deviationGain * (lateMs - this.#lateMs);
       this.#sampledMs = nowMs;
     }
-    if (how === 'answered') {
+    if (how === 'answered' || how === 'doubted') {
       this.#heardMs = nowMs;
-      this.failures = 0;
       this.stalled = false;
     }
+    if (how === 'answered') this.failures = 0;
     this.#rows -= flight.rows;
   }
 

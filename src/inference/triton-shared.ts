@@ -102,7 +102,7 @@ export class SharedTensors implements AsyncDisposable {
       done: () => free(0),
       failed: (error) => {
         const kind = failureKind(error);
-        const certain = error instanceof TritonStatus && kind !== 'late' && kind !== 'cancelled' && kind !== 'server';
+        const certain = error instanceof TritonStatus && kind !== 'late' && kind !== 'reset' && kind !== 'server';
         free(certain ? 0 : this.#ctx.clock.mono() + quarantineMs);
         // A file without a name cannot be registered again.
         if (kind === 'no-region') for (const { region } of taken) this.#leave(region);

@@ -9,7 +9,7 @@ import type {
   ModelState,
   Tensor,
 } from '../core/inference.ts';
-import { FloodGate } from '../core/log.ts';
+import { FloodGate, longFloodMs } from '../core/log.ts';
 import type { PemTexts } from '../core/pem-files.ts';
 import type { ModelTraffic, ServerReading, Traffic } from '../core/served-models.ts';
 import { parseTritonUrl } from '../core/triton-url.ts';
@@ -93,7 +93,7 @@ class Engine implements TritonEngine {
     this.#ctx = ctx;
     const urls = config.urls.map(parseTritonUrl);
     if (urls.length === 0) throw new SightlineError('config.invalid', 'no address of a triton server is given');
-    this.#flood = new FloodGate(ctx.log, ctx.clock);
+    this.#flood = new FloodGate(ctx.log, ctx.clock, longFloodMs);
     const metrics = createInferenceMetrics(ctx.metrics);
     const sent = ctx.metrics.counter('sightline_triton_requests_total', 'Requests sent to a server, each with its batch', [
       'model',
@@ -115,6 +115,9 @@ class Engine implements TritonEngine {
       (server) => this.#serverChanged(server),
     );
     ctx.metrics.counted('sightline_triton_servers_lost_total', 'Times that a server was lost', () => this.#pool.deaths);
+    ctx.metrics.gauged('sightline_triton_server_ready', '1 while a server says that it is ready, otherwise 0', 'server', () =>
+      this.servers().map(({ name, state }) => [name, Number(state === 'ready')]),
+    );
     this.#statisticsFailures = ctx.metrics.counter(
       'sightline_triton_statistics_failures_total',
       'Times that a server which was there did not tell its statistics',

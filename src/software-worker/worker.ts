@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Context } from '../core/context.ts';
 import { SightlineError } from '../core/errors.ts';
 import type { InferenceEngine } from '../core/inference.ts';
-import { FloodGate } from '../core/log.ts';
+import { FloodGate, longFloodMs } from '../core/log.ts';
 import type { Detector } from '../core/models.ts';
 import type { BeginTrace } from '../core/trace.ts';
 import {
@@ -58,7 +58,7 @@ function revisionOf(config: CameraConfig): string {
 
 export function startWorker(options: WorkerOptions, ctx: Context): Worker {
   const { bridge, engine } = options;
-  const flood = new FloodGate(ctx.log, ctx.clock);
+  const flood = new FloodGate(ctx.log, ctx.clock, longFloodMs);
   const slots = createSlots(options.inference.inFlight || 1);
   const running = new Map<string, Running>();
   /** Cameras whose annotated video is wanted. */

@@ -21,6 +21,7 @@ const plainUser: ContainerUser = { uid: 10_001, gid: 10_001 };
 export class ContainerFiles {
   readonly #dataDir: string;
   readonly #folder: string;
+  #made: Promise<string> | undefined;
 
   constructor(dataDir: string) {
     this.#dataDir = dataDir;
@@ -33,7 +34,16 @@ export class ContainerFiles {
     return text === '' ? undefined : text;
   }
 
-  async makeOwner(): Promise<string> {
+  /** The same for all who ask at once. */
+  makeOwner(): Promise<string> {
+    this.#made ??= this.#makeOwner().catch((error: unknown) => {
+      this.#made = undefined;
+      throw error;
+    });
+    return this.#made;
+  }
+
+  async #makeOwner(): Promise<string> {
     const known = await this.owner();
     if (known !== undefined) return known;
     const owner = randomUUID();

@@ -1,7 +1,7 @@
 import { PassThrough, type Readable } from 'node:stream';
 import type Docker from 'dockerode';
 import type { Clock } from '../core/clock.ts';
-import { isSightlineError, isSystemError, SightlineError } from '../core/errors.ts';
+import { errorText, isSightlineError, isSystemError, SightlineError } from '../core/errors.ts';
 import { type ContainerBody, labels } from './container-spec.ts';
 
 /** The Docker engine, as far as containers of workers need it. What goes wrong there becomes an error with a code and words. */
@@ -103,7 +103,7 @@ function saidBy(error: unknown): string {
 }
 
 function unreachable(cause: unknown, socketPath: string): SightlineError {
-  const wrong = (says: string) => new SightlineError('container.engine', says, { cause, details: { socket: socketPath } });
+  const wrong = (says: string) => new SightlineError('container.engine', says, { details: { socket: socketPath } });
   if (isSystemError(cause, 'EACCES') || isSystemError(cause, 'EPERM'))
     return wrong(`no permission on ${socketPath}; the user that runs Sightline must be in its group (usually docker)`);
   if (isSystemError(cause, 'ENOENT'))
@@ -111,7 +111,7 @@ function unreachable(cause: unknown, socketPath: string): SightlineError {
   if (isSystemError(cause, 'ECONNREFUSED')) return wrong(`the Docker engine of ${socketPath} does not run`);
   if (cause instanceof Error && cause.name === 'AbortError')
     return wrong(`the Docker engine of ${socketPath} gave no answer within ${answerWithinMs / 1000} s`);
-  return wrong(`the Docker engine of ${socketPath} went away`);
+  return wrong(`the Docker engine of ${socketPath} went away: ${errorText(cause)}`);
 }
 
 /** Also for what the engine said no to. */

@@ -1,23 +1,35 @@
 import type { Context } from '../core/context.ts';
 import type { ErrorCode } from '../core/errors.ts';
-import type { LifeTimings } from './life.ts';
 import type { WorkerSpec } from './plan.ts';
 
 /** What the supervisor needs of a kind of worker: how to bring one to life, and how to end what an earlier daemon left. */
 export interface Launcher {
   /**
-   * Rejects when there is nothing to run; whether the worker works is said by its Hello. May take over a worker that an earlier daemon
+   * Rejects when there is nothing to run; whether the worker works is said by its Hello. May adopt a worker that an earlier daemon
    * left running, if it is what would be started and knows the token.
    */
   launch(request: LaunchRequest, ctx: Context): Promise<LaunchedWorker>;
-  /** Ends workers that a daemon before this one left running, except those that are `wanted` and that `launch` may take over. */
+  /** Ends workers that a daemon before this one left running, except those that are `wanted` and that `launch` may adopt. */
   cleanUp(wanted: ReadonlySet<string>, ctx: Context): Promise<void>;
-  /** The token of a worker that an earlier daemon may have left running; without it a new one is made. Never rejects. */
-  keptToken?(worker: string): Promise<string | undefined>;
+  /** The token of a worker of an earlier daemon that `launch` would adopt; without it a new one is made. Never rejects. */
+  keptToken?(spec: WorkerSpec): Promise<string | undefined>;
   /** Whether that by which it starts workers answers; asked while a worker waits for it. Never rejects. */
   ready?(): Promise<boolean>;
   /** Where its workers take longer than others. */
   readonly timings?: Partial<LifeTimings>;
+}
+
+export interface LifeTimings {
+  /** From launch to Hello. */
+  readonly startTimeoutMs: number;
+  /** From Drain to SIGTERM. */
+  readonly drainMs: number;
+  /** From SIGTERM, or from Drained, to the next harder means. */
+  readonly termMs: number;
+  /** A worker whose connection ended is given this long to exit and say why. */
+  readonly closedGraceMs: number;
+  /** A process that SIGKILL does not end in this time hangs in the kernel and is given up. */
+  readonly killMs: number;
 }
 
 export interface LaunchRequest {

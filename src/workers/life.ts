@@ -3,7 +3,7 @@ import type { Clock } from '../core/clock.ts';
 import type { Context } from '../core/context.ts';
 import { errorText, isSightlineError } from '../core/errors.ts';
 import type { CameraId } from '../core/types.ts';
-import type { LaunchedWorker, Launcher, WorkerExit } from './launcher.ts';
+import type { LaunchedWorker, Launcher, LifeTimings, WorkerExit } from './launcher.ts';
 import { type Death, exitCodes, type WorkerCamera, type WorkerSpec } from './plan.ts';
 
 /** One life of a worker process, from launch to death. */
@@ -28,19 +28,6 @@ export interface WorkerAttachment extends Disposable {
   configure(cameras: ReadonlyMap<CameraId, WorkerCamera>): void;
   /** Asks the worker to finish; false when it is not connected. */
   drain(): boolean;
-}
-
-export interface LifeTimings {
-  /** From launch to Hello. */
-  readonly startTimeoutMs: number;
-  /** From Drain to SIGTERM. */
-  readonly drainMs: number;
-  /** From SIGTERM, or from Drained, to the next harder means. */
-  readonly termMs: number;
-  /** A worker whose connection ended is given this long to exit and say why. */
-  readonly closedGraceMs: number;
-  /** A process that SIGKILL does not end in this time hangs in the kernel and is given up. */
-  readonly killMs: number;
 }
 
 export interface LifeOptions {
@@ -103,7 +90,7 @@ export async function liveWorker(options: LifeOptions, ctx: Context): Promise<Li
   const { spec, launcher, timings, stop } = options;
   const { worker } = spec;
   const { clock, log } = ctx;
-  const token = (await launcher.keptToken?.(worker)) ?? randomBytes(32).toString('base64url');
+  const token = (await launcher.keptToken?.(spec)) ?? randomBytes(32).toString('base64url');
   const hello = Promise.withResolvers<void>();
   const closed = Promise.withResolvers<string>();
   const drained = Promise.withResolvers<void>();

@@ -2,8 +2,8 @@ import { Backoff, RestartBudget } from '../core/backoff.ts';
 import type { Context } from '../core/context.ts';
 import { descriptorsText, errorText, isAbort } from '../core/errors.ts';
 import type { CameraId } from '../core/types.ts';
-import type { LaunchedWorker, Launcher } from './launcher.ts';
-import { type LifeTimings, liveWorker, type WorkerAttachment, type WorkerLink } from './life.ts';
+import type { LaunchedWorker, Launcher, LifeTimings } from './launcher.ts';
+import { liveWorker, type WorkerAttachment, type WorkerLink } from './life.ts';
 import { type Action, afterDeath, capacityFor, planWorkers, type Runtime, type WorkerSpec } from './plan.ts';
 import { describeState, mayFollow, type WorkerNeed, type WorkerState, workerStateNames } from './state.ts';
 

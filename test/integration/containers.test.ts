@@ -89,7 +89,7 @@ describe('a container of a worker', { skip: noEngine }, () => {
     assert.deepEqual(await place.containers(), []);
   });
 
-  it('goes on when the daemon is killed, and is taken over by the next', async () => {
+  it('goes on when the daemon is killed, and is adopted by the next', async () => {
     await using place = await containerPlace();
     await killedDaemon(place);
     const id = await only(place);
@@ -98,7 +98,7 @@ describe('a container of a worker', { skip: noEngine }, () => {
     await world.running();
     assert.equal(await only(place), id);
     assert.equal(await inspect(id, '{{.State.StartedAt}} {{.State.Pid}}'), began);
-    assert.equal(world.said('container of an earlier run is taken over').length, 1);
+    assert.equal(world.said('container of an earlier run was adopted').length, 1);
     // Its output is read again, and its end is seen.
     await until('it says that it was welcomed again', () => world.said('welcome').length === 1);
     await docker('kill', '--signal', 'KILL', id);
@@ -112,6 +112,9 @@ describe('a container of a worker', { skip: noEngine }, () => {
     await using world = await start(place, { settings: containerSettings(image.name, { shmMegabytes: 128 }) });
     await world.running();
     assert.notEqual(await only(place), id);
+    await until('it was welcomed', () => world.said('welcome').length > 0);
+    // The one before has connected meanwhile, and must not be taken for it.
+    assert.deepEqual([world.said('welcome').length, world.said('worker died').length], [1, 0]);
   });
 
   it('is removed by the next daemon where no camera wants it, and those of others are left alone', async () => {
@@ -215,7 +218,11 @@ describe('a container that cannot be started', { skip: noEngine }, () => {
 
   async function whatIsSaid(settings: Parameters<typeof containerSettings>[1], name = image.name): Promise<[string, string]> {
     await using place = await containerPlace();
-    await using world = await startContainerWorld({ dataDir: place.dataDir, settings: containerSettings(name, settings) });
+    await using world = await startContainerWorld({
+      dataDir: place.dataDir,
+      settings: containerSettings(name, settings),
+      timings: { restartsPerMinute: 0 },
+    });
     const { code, reason } = await trouble(world);
     assert.deepEqual(await place.containers(), []);
     return [code, reason];

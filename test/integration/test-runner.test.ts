@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
+import { smallDisk } from '../support/small-disk.ts';
 import { until } from '../support/until.ts';
 
 const runner = join(import.meta.dirname, '../../tools/test.ts');
@@ -132,5 +133,24 @@ describe('the test runner', { concurrency: 3 }, () => {
     const empty = await runTests('');
     assert.equal(empty.code, 1);
     assert.match(empty.output, /no test ran, exit code 0/);
+  });
+
+  it('removes its scratch folder also when a file was killed that had mounted a disk there', async (t) => {
+    const disk = await smallDisk(1_000_000);
+    if (typeof disk === 'string') return t.skip(disk);
+    await disk[Symbol.asyncDispose]();
+    const { code, output } = await runTests(
+      `import { smallDisk } from '${import.meta.dirname}/../support/small-disk.ts';
+      it('fills a disk', async () => {
+        const { path } = await smallDisk(1_000_000);
+        console.log('disk at', path);
+        while (true);
+      });`,
+    );
+    assert.equal(code, 1);
+    const [, path] = /disk at (\S+)$/m.exec(output) ?? [];
+    assert.ok(path, output);
+    assert.ok(!existsSync(dirname(path)), 'the scratch folder is still there');
+    assert.match(output, /^0 passed, 1 failed, 0 skipped in 1 files/m);
   });
 });

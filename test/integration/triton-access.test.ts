@@ -45,8 +45,11 @@ describe('Triton over TLS', { skip }, () => {
     });
     await using engine = await startEngine(inference, ctx);
     const state = () => engine.servers?.()[0];
+    const told = async () => (await ctx.metrics.registry.getSingleMetric('sightline_triton_server_ready')?.get())?.values;
+    const metric = (value: number) => [{ labels: { server: `127.0.0.1:${port}` }, value }];
     try {
       assert.equal(state()?.state, 'ready');
+      assert.deepEqual(await told(), metric(1));
       const tls = { ca: await readFile(caFile), cert: await readFile(certFile), key: await readFile(keyFile) };
       // Not all calls take the same way.
       using same = new TritonClient(server.address, { tls });
@@ -60,6 +63,7 @@ describe('Triton over TLS', { skip }, () => {
     // Another authority now, for both sides.
     await using _again = await startTriton({ repository: empty.path, certificates: second, port });
     await until('the new certificate to be refused', () => /certificate/.test(state()?.reason ?? ''));
+    assert.deepEqual(await told(), metric(0));
     await writeFile(caFile, 'half a file');
     const unread = () => ctx.lines.filter(({ msg }) => msg === 'certificates for triton servers cannot be read anew');
     await until('the file to be read', () => unread().length > 0);

@@ -36,7 +36,7 @@ describe('triton render', () => {
     assert.match(out[0] ?? '', /5 models \(fixture_clip, fixture_embed, fixture_face, fixture_person, fixture_text\)/);
     const text = out.join('\n');
     assert.match(text, /wrote fixture_face\/config\.pbtxt\n {2}wrote fixture_face\/1\/model\.onnx/);
-    assert.match(text, /left out centerface: .*sightline models fetch centerface/);
+    assert.match(text, /left out, without weights here: .*\bcenterface\b.*\n.*sightline models fetch MODEL/);
     assert.deepEqual(await listModels(target), [
       'fixture_clip',
       'fixture_embed',

@@ -51,6 +51,7 @@ describe('Triton servers that fail', { skip }, () => {
   const faults = {
     'raises an exception': 'raise RuntimeError("out of memory")',
     'answers a shape that is not its own': `return pb_utils.InferenceResponse([pb_utils.Tensor("out", np.zeros((len(inputs["in"]), 2), np.float32))])`,
+    'answers what is not finite': `return pb_utils.InferenceResponse([pb_utils.Tensor("out", np.full((len(inputs["in"]), 1), np.nan, np.float32))])`,
     'says UNAVAILABLE in its own words': `return pb_utils.InferenceResponse([], pb_utils.TritonError("no memory left", pb_utils.TritonError.UNAVAILABLE))`,
   };
   for (const [what, body] of Object.entries(faults)) {

@@ -4,7 +4,7 @@ import { after, before, describe, it, test } from 'node:test';
 import { configSchema } from '../../src/config/schema.ts';
 import { isSightlineError } from '../../src/core/errors.ts';
 import type { InferenceEngine, InferOptions, Tensor } from '../../src/core/inference.ts';
-import { added, type ServerCounts } from '../../src/core/served-models.ts';
+import { added, type ServerCounts, serverCountNames } from '../../src/core/served-models.ts';
 import { createTracer, type Trace } from '../../src/core/trace.ts';
 import { startEngine } from '../../src/inference/engine.ts';
 import { startTritonEngine } from '../../src/inference/triton.ts';
@@ -52,7 +52,8 @@ describe('what is seen of a Triton server', { skip }, () => {
     startTriton({
       repository: directory.path,
       ...(port === undefined ? {} : { port }),
-      flags: [...collector.flags, '--allow-metrics=true', `--metrics-port=${metricsPort}`],
+      metricsPort,
+      flags: collector.flags,
     });
 
   before(async () => {
@@ -110,7 +111,7 @@ describe('what is seen of a Triton server', { skip }, () => {
     );
     await Promise.all(asked);
     const now = await Promise.all([countsOf(engine), prometheus()]);
-    const [own, theirs] = [added(before[0], now[0]), added(before[1], now[1])];
+    const [own, theirs] = [added(serverCountNames, before[0], now[0]), added(serverCountNames, before[1], now[1])];
     const [traffic] = engine.traffic();
     assert.ok(traffic);
     assert.equal(own.inferences, 24);
@@ -141,7 +142,7 @@ describe('what is seen of a Triton server', { skip }, () => {
     using ctx = testContext();
     await using engine = await engineFor(ctx);
     await engine.load('double');
-    await engine.infer('double', [row(1)], within(ctx, 20_000));
+    for (const value of [1, 2, 3]) await engine.infer('double', [row(value)], within(ctx, 20_000));
     const before = await countsOf(engine);
     server.signal('SIGSTOP');
     try {
@@ -164,7 +165,7 @@ describe('what is seen of a Triton server', { skip }, () => {
     });
     const now = await countsOf(engine);
     assert.ok(now.requests < before.requests, JSON.stringify([before, now]));
-    assert.deepEqual(added(before, now), now);
+    assert.deepEqual(added(serverCountNames, before, now), now);
   });
 
   it('traces the requests that ask for it, as children of the span that we name, and no others', async () => {
@@ -249,7 +250,7 @@ describe('what is seen of a Triton server', { skip }, () => {
       const short = engine.infer('patient', [row(2)], within(ctx, 500, { stream: 'yard' }));
       await assert.rejects(short, (error: unknown) => isSightlineError(error, 'inference.deadline'));
       await long;
-      const since = async () => added(before, await countsOf(engine, 'patient'));
+      const since = async () => added(serverCountNames, before, await countsOf(engine, 'patient'));
       await until('the server to be done with both', async () => {
         const { requests, failures } = await since();
         return requests + failures === 2;

@@ -10,6 +10,7 @@ import { until } from './until.ts';
 export interface ComposeService {
   readonly image: string;
   readonly build?: string;
+  readonly pull_policy?: string;
   readonly profiles?: readonly string[];
   readonly depends_on?: readonly string[] | Readonly<Record<string, { readonly condition: string }>>;
   readonly command?: readonly string[];
@@ -169,7 +170,18 @@ export class ComposeProject implements AsyncDisposable {
   #flags(name: string, service: ComposeService): readonly string[] {
     const { environment = {}, volumes = [], healthcheck, user, init, shm_size, stop_grace_period } = service;
     const { read_only, tmpfs = [], security_opt = [], cap_drop = [] } = service;
-    const elsewhere = ['build', 'image', 'command', 'profiles', 'depends_on', 'networks', 'network_mode', 'ports', 'restart'];
+    const elsewhere = [
+      'build',
+      'image',
+      'pull_policy',
+      'command',
+      'profiles',
+      'depends_on',
+      'networks',
+      'network_mode',
+      'ports',
+      'restart',
+    ];
     const here = ['environment', 'volumes', 'healthcheck', 'user', 'init', 'shm_size', 'stop_grace_period'];
     const known = [...elsewhere, ...here, 'read_only', 'tmpfs', 'security_opt', 'cap_drop'];
     assert.deepEqual(

@@ -132,25 +132,41 @@ export interface ContainerPlace extends AsyncDisposable {
   owner(): Promise<string>;
 }
 
+/** What the engine has of a data directory, as one of its lists says it. */
+async function listOf(dataDir: string, ...list: readonly string[]): Promise<readonly string[]> {
+  const owner = await new ContainerFiles(dataDir).owner();
+  if (owner === undefined) return [];
+  return (await docker(...list, '--filter', `label=io.sightline.owner=${owner}`)).split('\n').filter(Boolean);
+}
+
+export function containersOf(dataDir: string): Promise<readonly string[]> {
+  return listOf(dataDir, 'ps', '--all', '--no-trunc', '--quiet');
+}
+
+/** Their ids. */
+export async function containersByWorker(dataDir: string): Promise<Readonly<Record<string, string>>> {
+  const format = '{{.Label "io.sightline.worker"}} {{.ID}}';
+  const lines = await listOf(dataDir, 'ps', '--all', '--no-trunc', '--format', format);
+  return Object.fromEntries(lines.map((line) => line.split(' ')));
+}
+
+/** And volumes. */
+export async function removeContainersOf(dataDir: string): Promise<void> {
+  const left = await containersOf(dataDir);
+  if (left.length > 0) await docker('rm', '--force', '--volumes', ...left);
+  const volumes = await listOf(dataDir, 'volume', 'ls', '--quiet');
+  if (volumes.length > 0) await docker('volume', 'rm', '--force', ...volumes);
+}
+
 /** A data directory; with it go all of its containers and volumes. */
 export async function containerPlace(): Promise<ContainerPlace> {
   const directory = await temporaryDirectory();
-  const files = new ContainerFiles(directory.path);
-  const ours = async (...list: readonly string[]) => {
-    const owner = await files.owner();
-    if (owner === undefined) return [];
-    return (await docker(...list, '--quiet', '--filter', `label=io.sightline.owner=${owner}`)).split('\n').filter(Boolean);
-  };
-  const containers = () => ours('ps', '--all', '--no-trunc');
   return {
     dataDir: directory.path,
-    containers,
-    owner: async () => (await files.owner()) ?? '',
+    containers: () => containersOf(directory.path),
+    owner: async () => (await new ContainerFiles(directory.path).owner()) ?? '',
     [Symbol.asyncDispose]: async () => {
-      const left = await containers();
-      if (left.length > 0) await docker('rm', '--force', '--volumes', ...left);
-      const volumes = await ours('volume', 'ls');
-      if (volumes.length > 0) await docker('volume', 'rm', '--force', ...volumes);
+      await removeContainersOf(directory.path);
       await directory[Symbol.asyncDispose]();
     },
   };

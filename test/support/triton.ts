@@ -157,6 +157,8 @@ export interface TritonServerOptions {
   readonly flags?: readonly string[];
   readonly host?: string;
   readonly port?: number;
+  /** Of its page for Prometheus; absent: it has none. */
+  readonly metricsPort?: number;
   /** Resolve before it is ready. */
   readonly early?: boolean;
   /** TLS: the server shows its own, and clients show theirs. */
@@ -186,7 +188,8 @@ export async function startTriton(options: TritonServerOptions): Promise<TritonS
     program,
     [
       ...['serve', '--repository', options.repository, '--host', host.includes(':') ? '127.0.0.1' : host],
-      ...['--grpc-port', String(port), '--http-port', String(httpPort), '--metrics-port', '0'],
+      ...['--grpc-port', String(port), '--http-port', String(httpPort)],
+      ...['--metrics-port', String(options.metricsPort ?? 0)],
       ...['--', '--exit-timeout-secs=5', ...(host.includes(':') ? [`--grpc-address=[${host}]`] : []), ...(options.flags ?? [])],
       ...(certificates === undefined ? [] : tlsFlags(certificates, options.mutual ?? true)),
     ],
@@ -241,6 +244,15 @@ export async function startTriton(options: TritonServerOptions): Promise<TritonS
         },
         90_000,
       );
+      // The page begins a moment after everything else.
+      const page = `http://${shownHost}:${options.metricsPort}/metrics`;
+      if (options.metricsPort !== undefined)
+        await until('its page for Prometheus', () =>
+          fetch(page).then(
+            ({ ok }) => ok,
+            () => false,
+          ),
+        );
     } catch (error) {
       await server[Symbol.asyncDispose]();
       throw error;

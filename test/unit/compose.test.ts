@@ -35,6 +35,11 @@ describe('compose.yaml', () => {
     assert.deepEqual(servicesOf(file), ['sightline', 'broker']);
   });
 
+  it('says of the pages where it publishes them', () => {
+    const [port] = services['sightline']?.ports ?? [];
+    assert.equal(config.http.publicUrl, `http://${port?.replace(/:\d+$/, '')}`);
+  });
+
   it('lets no service wait for one that its profile leaves out', () => {
     for (const profile of [undefined, 'gpu', 'cpu']) {
       const names = servicesOf(file, profile);
@@ -87,6 +92,19 @@ describe('compose.yaml', () => {
     assert.match(gpu ?? '', /^nvcr\.io\/nvidia\/tritonserver:\d\d\.\d\d-py3$/);
     assert.equal(cpu, gpu);
     assert.deepEqual(images({ TRITON_IMAGE: 'mirror/triton' }), ['mirror/triton', 'mirror/triton']);
+  });
+
+  it('builds its image once, whatever is started, and asks no registry for it', () => {
+    const ours = Object.entries(services).filter(([, { image }]) => image === 'sightline');
+    assert.deepEqual(
+      ours.map(([name, { build, pull_policy }]) => [name, build ?? pull_policy]),
+      [
+        ['sightline', '.'],
+        ['render-gpu', 'never'],
+        ['render-cpu', 'never'],
+      ],
+    );
+    for (const profile of [undefined, 'gpu', 'cpu']) assert.ok(servicesOf(file, profile).includes('sightline'));
   });
 
   it('mounts files that are there, and volumes that it declares', () => {

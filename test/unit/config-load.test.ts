@@ -27,7 +27,7 @@ const refused: readonly {
   {
     name: 'a key that is near nothing, with all that are known',
     text: 'http:\n  banana: 1',
-    issues: ['2:3 http.banana: unknown key; known here: enabled, host, port, tls, metrics, trustedProxy'],
+    issues: ['2:3 http.banana: unknown key; known here: enabled, host, port, publicUrl, tls, metrics, trustedProxy'],
   },
   {
     name: 'a value outside an enum',

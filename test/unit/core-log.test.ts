@@ -174,3 +174,44 @@ test('a flood is one line at once and one a second with its count', async () => 
     ],
   );
 });
+
+test('a flood that does not end is said at growing distances, and to its end once it is over', async () => {
+  const clock = new ManualClock();
+  using ctx = testContext(clock);
+  using gate = new FloodGate(ctx.log, clock, 8000);
+  let told = 0;
+  /** Seconds and counts of the lines of so much time. */
+  async function lines(seconds: number, everyS: number): Promise<unknown[]> {
+    const sayings: unknown[] = [];
+    for (let second = 0; second < seconds; second += 1) {
+      if (second % everyS === 0) gate.warn('detection failed');
+      await clock.advance(1000);
+      for (const { count } of ctx.lines.slice(told)) sayings.push([second + 1, count]);
+      told = ctx.lines.length;
+    }
+    return sayings;
+  }
+  assert.deepEqual(await lines(34, 1), [
+    [1, undefined],
+    [2, 1],
+    [4, 2],
+    [8, 4],
+    [16, 8],
+    [24, 8],
+    [32, 8],
+  ]);
+  assert.deepEqual(await lines(20, 100), [[6, 3]]);
+  assert.deepEqual(
+    await lines(20, 2),
+    [
+      [1, undefined],
+      [3, 1],
+      [5, 1],
+      [9, 2],
+      [17, 4],
+    ],
+    'after a pause it is said at once again; it may be slow',
+  );
+  gate.warn('detection failed', { model: 'yunet' });
+  assert.equal(ctx.lines.at(-1)?.['model'], 'yunet', 'another model is no part of the flood');
+});

@@ -54,5 +54,16 @@ describe('inference servers as parts', () => {
     assert.deepEqual(serverParts('triton', [away], [none]), [
       { name: 'triton 10.0.0.8:8001', ready: false, reason: 'it is away: connect ECONNREFUSED' },
     ]);
+    assert.deepEqual(serverParts('triton', [away], [elsewhere]), [
+      {
+        name: 'triton 10.0.0.8:8001',
+        ready: false,
+        reason: 'it is away: connect ECONNREFUSED; the embedded engine runs the models meanwhile',
+      },
+    ]);
+    assert.deepEqual(
+      serverParts('triton', [away], [elsewhere, none]).map(({ reason }) => reason),
+      ['it is away: connect ECONNREFUSED'],
+    );
   });
 });

@@ -30,12 +30,17 @@ const said: readonly (readonly [number, string, FailureKind])[] = [
   [5, "Unable to find shared memory region: 'x'", 'no-region'],
   [13, "Stub process 'm_0_0' is not healthy.", 'dead-model'],
   [13, 'Failed to process the request(s) for model instance', 'broken'],
-  [13, 'Received RST_STREAM with code 2', 'server'],
+  [13, 'Received RST_STREAM with code 2', 'reset'],
+  [13, 'Received RST_STREAM with code 2, no status', 'reset'],
+  [14, 'the server refused the stream', 'reset'],
+  [14, 'Stream refused by server', 'reset'],
+  [1, 'the server cancelled the call', 'reset'],
   [3, "unexpected shape for input 'x' for model 'm'", 'refused'],
   [12, "ModelInfer RPC doesn't support models with decoupled transaction policy", 'refused'],
+  [8, 'the server asks for fewer calls', 'full'],
   [8, 'Received message larger than max (9 vs 8)', 'refused'],
   [4, 'Deadline exceeded', 'late'],
-  [1, 'Cancelled on client', 'cancelled'],
+  [1, 'upstream request cancelled', 'reset'],
   [2, 'anything', 'broken'],
 ];
 
@@ -103,6 +108,7 @@ describe('failures of Triton', () => {
   it('after the last try tell a request that failed from servers that were not there', () => {
     assert.equal(givenUp(new TritonStatus(13, 'failing on demand'), 'm', 's').code, 'inference.failed');
     assert.equal(givenUp(new TritonStatus(14, 'Server exiting'), 'm', 's').code, 'inference.unavailable');
+    assert.equal(givenUp(new TritonStatus(14, 'the server refused the stream'), 'm', 's').code, 'inference.unavailable');
     assert.equal(
       givenUp(new TritonStatus(5, "Request for unknown model: 'm' is not found"), 'm', 's').code,
       'inference.unavailable',

@@ -45,6 +45,7 @@ function simulate(clock: ManualClock, name: string, { instances, ceiling = mostR
   const done = { runs: 0, rows: 0, busyMs: 0 };
   /** Requests that begin with such a value are never answered; with the others the first fails. */
   const [hangs, fails] = [new Set<number>(), new Set<number>()];
+  const held: (() => void)[] = [];
   const waiting: { readonly rows: number; readonly sinceMs: number; readonly answer: () => void }[] = [];
   let idle = instances;
   let sentMs = 0;
@@ -93,13 +94,16 @@ function simulate(clock: ManualClock, name: string, { instances, ceiling = mostR
       if (rows > ceiling)
         return Promise.reject(new TritonStatus(grpcCodes.invalidArgument, `batch-size must be <= ${ceiling}`));
       const [first = 0] = values;
-      signal?.addEventListener('abort', () => reject(new TritonStatus(grpcCodes.cancelled, 'given up')), { once: true });
-      if (hangs.has(first)) return promise;
+      signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
       const out = { name: 'out', datatype: 'FP32', shape: [rows, 1], data: values } as const;
       const answer = () => {
         if (fails.delete(first)) reject(new TritonStatus(grpcCodes.internal, 'it broke'));
         else resolve({ model: 'm', version: '1', id: '', parameters: {}, outputs: [out] });
       };
+      if (hangs.has(first)) {
+        held.push(answer);
+        return promise;
+      }
       sentMs = Math.max(sentMs, clock.mono()) + sendMs * rows;
       after(sentMs - clock.mono(), () => {
         waiting.push({ rows, sinceMs: clock.mono(), answer });
@@ -111,6 +115,10 @@ function simulate(clock: ManualClock, name: string, { instances, ceiling = mostR
   return {
     done,
     hangs,
+    /** Answers what hangs. */
+    release: () => {
+      for (const answer of held.splice(0)) answer();
+    },
     fails,
     client,
     seen: { name, state: 'ready', reason: '', client } as PoolServer & { state: PoolServer['state'] },
@@ -136,8 +144,11 @@ function house(instances: number, machines: readonly Machine[] = [{ instances }]
     depthChanged: () => {},
   });
   const within = (ms: number, stream: string) => ({ signal: ctx.signal, deadlineMs: clock.mono() + ms, stream });
-  const ask = (stream: string, ms: number, data = new Float32Array(1), rows = 1) =>
-    lane.infer([{ name: 'in', datatype: 'FP32', shape: [rows, data.length / rows], data }], within(ms, stream));
+  const ask = (stream: string, ms: number, data = new Float32Array(1), rows = 1, impatient = false) =>
+    lane.infer([{ name: 'in', datatype: 'FP32', shape: [rows, data.length / rows], data }], {
+      ...within(ms, stream),
+      impatient,
+    });
   /** The values of the answer to a request of so many rows, which hold 0, 1, 2. */
   const askRows = async (rows: number, ms: number) => {
     const data = Float32Array.from({ length: rows }, (_, at) => at);
@@ -284,6 +295,51 @@ describe('a lane to a Triton server', () => {
     const waiting = assert.rejects(it.ask('gate', 500), { code: 'inference.unavailable' });
     await it.clock.advance(2000);
     await Promise.all([underWay, waiting]);
+  });
+
+  it('lets nobody wait who would not while the only server hangs, and answers again with it', async () => {
+    using it = house(1);
+    await it.start();
+    using _ = it.clock.every(250, () => it.lane.seats.tick());
+    const answer = it.ask('gate', 500);
+    await it.clock.advance(0);
+    await it.clock.advance(500);
+    await answer;
+    it.first.hangs.add(7);
+    const impatient = (value: number) => it.ask('gate', 60_000, Float32Array.of(value), 1, true);
+    const refused = (asked: Promise<unknown>) =>
+      assert.rejects(asked, { code: 'inference.unavailable', message: /a:1: it does not answer/ });
+    const underWay = refused(impatient(7));
+    await it.clock.advance(2000);
+    await underWay;
+    const next = refused(impatient(1));
+    await it.clock.advance(0);
+    await next;
+    assert.equal(await it.counted('shed'), 1, 'only one of them was never sent');
+    it.first.release();
+    await it.clock.advance(0);
+    const again = impatient(1);
+    await it.clock.advance(0);
+    await it.clock.advance(500);
+    await again;
+  });
+
+  it('says of requests that miss their deadline under way where they were, in one line a second', async () => {
+    using it = house(1);
+    await it.start();
+    it.first.hangs.add(7);
+    const asked = ['gate', 'door', 'yard'].map((stream) =>
+      assert.rejects(it.ask(stream, 500, Float32Array.of(7)), { code: 'inference.deadline' }),
+    );
+    await it.clock.advance(0);
+    await it.clock.advance(2000);
+    await Promise.all(asked);
+    const lines = it.ctx.lines.filter(({ msg }) => msg === 'inference request not answered in time');
+    assert.partialDeepStrictEqual(lines, [
+      { level: 'warn', model: 'm', server: 'a:1', stream: 'gate' },
+      { level: 'warn', model: 'm', server: 'a:1', count: 2 },
+    ]);
+    assert.equal(lines.length, 2);
   });
 
   it('makes a request anew, of fewer rows, when the server that took as many is gone', async () => {

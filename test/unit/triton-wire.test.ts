@@ -3,14 +3,9 @@ import { describe, it } from 'node:test';
 import type { DataType, Tensor } from '../../src/core/inference.ts';
 import { tensorMemory } from '../../src/core/tensor-memory.ts';
 import { tensorArrays } from '../../src/inference/tensor.ts';
-import {
-  decodeInferAnswer,
-  decodeStreamAnswer,
-  encodeInferRequest,
-  type InferRequest,
-  joinBytes,
-  splitBytes,
-} from '../../src/inference/triton-wire.ts';
+import { type InferRequest, joinBytes, splitBytes } from '../../src/inference/triton-wire.ts';
+import { decodeInferAnswer, decodeStreamAnswer } from '../../src/inference/triton-wire-read.ts';
+import { encodeInferRequest } from '../../src/inference/triton-wire-write.ts';
 import { readGolden } from '../support/golden.ts';
 
 interface WireGolden {

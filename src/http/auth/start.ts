@@ -42,8 +42,19 @@ export async function createAuthPart({ accounts, store, http, ticketKey }: AuthP
   };
 }
 
-/** Where the server is reached, for people: `http://127.0.0.1:8080`. Of a server on every address, by the name of this machine. */
-export function pagesAt(address: { readonly host: string; readonly port: number }, isSecure: boolean): string {
+export interface ServedAt {
+  /** What the server listens on. */
+  readonly address: { readonly host: string; readonly port: number };
+  readonly isSecure: boolean;
+  readonly publicUrl: string | undefined;
+}
+
+/**
+ * Where the server is reached, for people: `http://127.0.0.1:8080`. Of a server on every address, by the name of this machine, unless the
+ * configuration says where.
+ */
+export function pagesAt({ address, isSecure, publicUrl }: ServedAt): string {
+  if (publicUrl !== undefined) return publicUrl.replace(/\/$/, '');
   const isAny = address.host === '0.0.0.0' || address.host === '::';
   return `${isSecure ? 'https' : 'http'}://${urlHost(isAny ? hostname() : address.host)}:${address.port}`;
 }

@@ -53,7 +53,10 @@ function word(kind, text) {
 const remedies = {
   camera: 'See its line under Cameras; check its address, login, cable and power. It comes back by itself.',
   triton:
-    'See whether the server runs, its log and inference.url. It is asked again all the time; without another server crops wait for it.',
+    'See whether the server runs, its log and inference.url. It is asked again all the time. Without another server nothing is detected and crops wait for it, unless inference.fallback is embedded.',
+  embedder:
+    'The reason says what it needs: a server under Triton servers, or weights. It goes on by itself; crops wait meanwhile.',
+  detector: 'The reason says what it needs: a server under Triton servers, or weights. It goes on by itself.',
   mqtt: 'Check that the broker runs and mqtt.url and its password are right. Alerts wait in the outbox meanwhile.',
   models: 'See “sightline models” for what is missing and how to get it.',
   store: 'Check that the disk of the data directory has space and is writable.',
