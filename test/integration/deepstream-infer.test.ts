@@ -8,7 +8,6 @@ import { freePort } from '../support/port.ts';
 import {
   type Box,
   buildStandin,
-  type DrivenFrame,
   drive,
   missingStandin,
   parserLibrary,
@@ -88,21 +87,22 @@ ${more}`;
 }
 
 const mux = (width: number, height: number, cameras = 1) =>
-  `nvstreammux name=mux batch-size=${cameras} width=${width} height=${height} batched-push-timeout=4000000`;
+  `nvstreammux name=mux batch-size=${cameras} width=${width} height=${height} batched-push-timeout=4000000 buffer-pool-size=8`;
 const source = (clip: string, camera = 0) =>
   `nvurisrcbin uri=file://${dataPath(`clips/${clip}.mp4`)} source-id=${camera} ! mux.sink_${camera}`;
 const infer = (config: string) => `nvinferserver name=infer config-file-path=${config}`;
 const out = 'identity name=probe ! fakesink sync=false';
 
 const iou = (a: Box, b: Box) => {
-  const side = (i: 0 | 1) => Math.min(a[i] + a[i + 2]!, b[i] + b[i + 2]!) - Math.max(a[i], b[i]);
-  const shared = Math.max(side(0), 0) * Math.max(side(1), 0);
+  const width = Math.min(a[0] + a[2], b[0] + b[2]) - Math.max(a[0], b[0]);
+  const height = Math.min(a[1] + a[3], b[1] + b[3]) - Math.max(a[1], b[1]);
+  const shared = Math.max(width, 0) * Math.max(height, 0);
   return shared / (a[2] * a[3] + b[2] * b[3] - shared);
 };
 
 const near = (box: Box, expected: Box, margin: number) =>
   assert.ok(
-    box.every((value, i) => Math.abs(value - expected[i]!) <= margin),
+    Math.max(...box.map((value, i) => Math.abs(value - (expected[i] ?? Number.NaN)))) <= margin,
     `${box} is not ${expected}`,
   );
 
@@ -143,9 +143,11 @@ describe("the stand-in's nvinferserver and nvtracker", { skip }, () => {
       flags: ['--model-control-mode=explicit', '--load-model=fixed'],
     });
 
-  const only = (frames: readonly DrivenFrame[] | undefined): DrivenFrame => {
-    assert.equal(frames?.length, 1);
-    return frames[0]!;
+  const only = <T>(all: readonly T[] | undefined): T => {
+    assert.equal(all?.length, 1);
+    const [first] = all;
+    assert.ok(first !== undefined);
+    return first;
   };
 
   it('asks Triton for two cameras at once and maps the boxes of a parser back to their frames', async () => {
@@ -154,12 +156,11 @@ describe("the stand-in's nvinferserver and nvtracker", { skip }, () => {
       `${mux(768, 432, 2)} ! ${infer(config)} ! ${out} ${source('real_visits_a', 0)} ${source('neg_carpark', 1)}`,
     );
     await untilBatches(driven, 3);
-    const frames = driven.batches[2]!;
+    const frames = driven.batches[2] ?? [];
     assert.deepEqual(frames.map((frame) => frame.source).sort(), [0, 1]);
     for (const frame of frames) {
       assert.equal(frame.inferred, true);
-      assert.equal(frame.objects.length, 1);
-      const object = frame.objects[0]!;
+      const object = only(frame.objects);
       // 768 x 432 lies as 64 x 36 in 64 x 64, 14 from the top.
       near(object.box, [192, -72, 192, 384], 0.01);
       assert.deepEqual(object.detector, object.box);
@@ -200,10 +201,10 @@ describe("the stand-in's nvinferserver and nvtracker", { skip }, () => {
     await untilBatches(driven, 8);
     for (const frames of driven.batches.slice(0, 8)) {
       const frame = only(frames);
-      const [face] = truth.frames[frame.number]!.faces;
-      assert.equal(frame.objects.length, 1, `frame ${frame.number}`);
+      const face = only(truth.frames[frame.number]?.faces);
+      const object = only(frame.objects);
       // The truth is another network's: its boxes are cut a little differently.
-      assert.ok(iou(frame.objects[0]!.box, face!.box) > 0.6, `${frame.objects[0]!.box} and ${face!.box}`);
+      assert.ok(iou(object.box, face.box) > 0.6, `${object.box} and ${face.box}`);
       assert.deepEqual(
         frame.tensors[0]?.layers.map((layer) => layer.name),
         ['537', '538', '539', '540'],
@@ -279,10 +280,7 @@ describe("the stand-in's nvinferserver and nvtracker", { skip }, () => {
     assert.equal(driven.errors[0], 'inference failed with unique-id:7');
     assert.match(driven.said(), /Failed to parse bboxes using custom parse function/);
     assert.match(driven.said(), /parser yolo_end2end of the model with outputs .*num_dets is -1/);
-    assert.deepEqual(
-      driven.batches.map(only).map((frame) => frame.inferred),
-      [false],
-    );
+    assert.ok(driven.batches.map(only).every((frame) => !frame.inferred));
   });
 
   it('changes its interval by the event and not by the property while it runs', async () => {
@@ -330,12 +328,14 @@ describe("the stand-in's nvinferserver and nvtracker", { skip }, () => {
       assert.equal(driven.batches.length, frames.length);
       const ids = new Map<string, Set<number | null>>();
       for (const frame of driven.batches.map(only)) {
-        const { persons } = frames[frame.number]!;
+        const persons = frames[frame.number]?.persons ?? [];
         assert.equal(frame.objects.length, persons.length, `frame ${frame.number}`);
         for (const [i, { id, box }] of persons.entries()) {
           const scaled = box.map((value) => value * 2.5) as unknown as Box;
-          near(frame.objects[i]!.detector, scaled, 0.1);
-          ids.set(id, (ids.get(id) ?? new Set()).add(frame.objects[i]!.id));
+          const object = frame.objects[i];
+          assert.ok(object !== undefined);
+          near(object.detector, scaled, 0.1);
+          ids.set(id, (ids.get(id) ?? new Set()).add(object.id));
         }
       }
       assert.deepEqual(
