@@ -65,7 +65,13 @@ describe('deepstream/', () => {
   });
 
   it('is as clang-format writes it', { skip: skipFormat }, async () => {
-    await run('clang-format', ['--dry-run', '-Werror', ...sources(folder)]);
+    const said = await run('clang-format', ['--dry-run', '-Werror', ...sources(folder)], { maxBuffer: 64 << 20 }).then(
+      () => '',
+      (error: { readonly stderr?: string }) => error.stderr ?? 'clang-format failed',
+    );
+    const unformatted = new Set(said.match(/^\S+(?=:\d+:\d+: error)/gm));
+    assert.deepEqual([...unformatted], [], 'clang-format -i changes these files');
+    assert.equal(said, '');
   });
 
   it('names in the contract all that the program uses of DeepStream', () => {
