@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
+import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { missingTool } from '../support/data.ts';
+import { temporaryDirectory } from '../support/directory.ts';
 import { installedProgram } from '../support/programs.ts';
 import { missingStandin } from '../support/standin.ts';
 
@@ -41,8 +43,35 @@ describe('deepstream/', () => {
     assert.doesNotMatch(stdout, /^Ok:\s+0$/m);
   });
 
+  it('compiles the contract against headers from elsewhere, and stops at one that differs', {
+    skip: missingStandin(),
+  }, async () => {
+    await using directory = await temporaryDirectory();
+    const headers = join(directory.path, 'headers');
+    await cp(join(folder, 'standin/include'), headers, { recursive: true });
+    const compile = async (name: string): Promise<void> => {
+      const build = join(directory.path, name);
+      await run('meson', ['setup', build, folder, `-Dsdk_headers=${headers}`]);
+      await run('ninja', ['-C', build, 'app/libcontract.a']);
+    };
+    await compile('same');
+    const meta = join(headers, 'nvdsmeta.h');
+    const text = await readFile(meta, 'utf8');
+    await writeFile(meta, text.replace('guint64 object_id;', 'guint32 object_id;'));
+    await assert.rejects(compile('other'), (error: { readonly stdout?: string }) => {
+      assert.match(error.stdout ?? '', /static assertion failed: NvDsObjectMeta\.object_id/);
+      return true;
+    });
+  });
+
   it('is as clang-format writes it', { skip: skipFormat }, async () => {
-    await run('clang-format', ['--dry-run', '-Werror', ...sources(folder)]);
+    const said = await run('clang-format', ['--dry-run', '-Werror', ...sources(folder)], { maxBuffer: 64 << 20 }).then(
+      () => '',
+      (error: { readonly stderr?: string }) => error.stderr ?? 'clang-format failed',
+    );
+    const unformatted = new Set(said.match(/^\S+(?=:\d+:\d+: error)/gm));
+    assert.deepEqual([...unformatted], [], 'clang-format -i changes these files');
+    assert.equal(said, '');
   });
 
   it('names in the contract all that the program uses of DeepStream', () => {
