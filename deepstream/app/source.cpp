@@ -48,7 +48,7 @@ void Pace::close() {
 Source::Source(Camera &camera, const SourceAddress &address, int gpu, MediaSocket *media, Room &room)
     : camera_(camera), address_(address), gpu_(gpu), units_(camera, media), pace_(camera.config.realtime, room) {}
 
-Source::~Source() { close(); }
+Source::~Source() { silence(); }
 
 bool Source::join(GstBin *pipeline, GstElement *mux) {
   const std::string name = "source-" + std::to_string(camera_.sourceId);
@@ -74,6 +74,18 @@ bool Source::join(GstBin *pipeline, GstElement *mux) {
   return gst_bin_add(pipeline, element) && muxPad_ != nullptr;
 }
 
+std::optional<std::string> Source::open() {
+  gst_element_set_locked_state(element_.get(), FALSE);
+  if (gst_element_sync_state_with_parent(element_.get())) return std::nullopt;
+  return "the source cannot be opened";
+}
+
+void Source::shut() {
+  // Locked, so that it does not come back with the pipeline.
+  gst_element_set_locked_state(element_.get(), TRUE);
+  gst_element_set_state(element_.get(), GST_STATE_NULL);
+}
+
 bool Source::owns(GstObject *object) const {
   return element_ != nullptr && (object == GST_OBJECT(element_.get()) || gst_object_has_as_ancestor(object, GST_OBJECT(element_.get())));
 }
@@ -82,8 +94,6 @@ void Source::silence() {
   silenced_ = true;
   pace_.close();
 }
-
-void Source::close() { pace_.close(); }
 
 void Source::onElement(GstBin *, GstBin *, GstElement *element, gpointer data) {
   auto *self = static_cast<Source *>(data);
