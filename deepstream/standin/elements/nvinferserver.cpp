@@ -12,7 +12,7 @@
 #include "gst-nvevent.h"
 #include "gstnvdsmeta.h"
 #include "inference/context.h"
-#include "inference/queue.h"
+#include "output_queue.h"
 #include "surface.h"
 
 GST_DEBUG_CATEGORY_STATIC(nvinferserver_debug);

@@ -8,11 +8,12 @@ namespace {
 gboolean register_all(GstPlugin *plugin) {
   gboolean all = TRUE;
   all &= GST_ELEMENT_REGISTER(nvdsosd, plugin);
+  all &= GST_ELEMENT_REGISTER(nvinferserver, plugin);
   all &= GST_ELEMENT_REGISTER(nvstreamdemux, plugin);
   all &= GST_ELEMENT_REGISTER(nvstreammux, plugin);
+  all &= GST_ELEMENT_REGISTER(nvtracker, plugin);
   all &= GST_ELEMENT_REGISTER(nvurisrcbin, plugin);
   all &= GST_ELEMENT_REGISTER(nvvideoconvert, plugin);
-  all &= GST_ELEMENT_REGISTER(nvinferserver, plugin);
   return all;
 }
 

@@ -28,8 +28,9 @@ float number(const json &value) {
 
 Clip read_clip(const std::string &path, const std::string &objects) {
   std::ifstream file(path);
+  const json recorded = json::parse(file);
   Clip clip;
-  for (const json &frame : json::parse(file).at("frames")) {
+  for (const json &frame : recorded.at("frames")) {
     auto &boxes = clip[frame.at("i").get<int>()];
     if (!frame.contains(objects)) continue;
     for (const json &object : frame.at(objects)) {
