@@ -150,7 +150,9 @@ std::optional<std::string> control_text(const std::string &pointer) {
 }
 
 bool source_flag(uint32_t source, const std::string &key) {
-  return control_flag(of_source(source, key)) || control_flag("/sources/*/" + key);
+  const auto own = value_at(of_source(source, key), Kind::flag);
+  const auto value = own.has_value() ? own : value_at("/sources/*/" + key, Kind::flag);
+  return value.has_value() && value->get<bool>();
 }
 
 std::optional<int64_t> source_number(uint32_t source, const std::string &key) {

@@ -17,11 +17,12 @@ TEST_CASE("nothing is asked for without a file") {
 
 TEST_CASE("what the file says holds from the next look on") {
   const Control control(
-      R"({"crops": {"refuse": true}, "sources": {"3": {"ptsJumpMs": -5}, "*": {"ptsJumpMs": 7, "ignoreReset": true}}})");
+      R"({"crops": {"refuse": true}, "sources": {"3": {"ptsJumpMs": -5}, "*": {"ptsJumpMs": 7, "ignoreReset": true}, "5": {"ignoreReset": false}}})");
   CHECK(control_flag("/crops/refuse"));
   CHECK(source_number(3, "ptsJumpMs") == -5);
   CHECK(source_number(4, "ptsJumpMs") == 7);
   CHECK(source_flag(3, "ignoreReset"));
+  CHECK_FALSE(source_flag(5, "ignoreReset"));
   control.put(R"({"inference": {"script": "boxes.json"}})");
   CHECK_FALSE(control_flag("/crops/refuse"));
   CHECK(control_text("/inference/script") == "boxes.json");
