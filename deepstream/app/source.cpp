@@ -66,7 +66,7 @@ bool Source::join(GstBin *pipeline, GstElement *mux) {
                  "rtsp-reconnect-attempts", -1, "select-rtp-protocol", camera_.config.udp ? anyProtocol : tcpOnly, "latency",
                  latencyMs, nullptr);
   } else {
-    g_object_set(element, "file-loop", static_cast<gboolean>(camera_.config.loop), nullptr);
+    if (camera_.config.loop) g_object_set(element, "file-loop", TRUE, nullptr);
   }
   g_object_set(element, "uri", address_.uri.c_str(), nullptr);
   const std::string padName = "sink_" + std::to_string(camera_.sourceId);
