@@ -4,6 +4,7 @@
 #include <gst/gst.h>
 
 #include "app.h"
+#include "library_texts.h"
 
 using namespace sightline::app;
 
@@ -28,6 +29,7 @@ int main(int count, char **arguments) {
     return static_cast<int>(Exit::settings);
   }
   gst_init(nullptr, nullptr);
+  takeLibraryTexts(log);
   try {
     return static_cast<int>(run(arguments[1], log));
   } catch (const SettingsError &error) {

@@ -126,7 +126,7 @@ std::optional<Failure> Pipeline::pendingFailure() {
   while (const MessageRef message{gst_bus_pop_filtered(bus_.get(), GST_MESSAGE_ERROR)}) {
     const auto text = textOf(message.get());
     log_.error("GStreamer reports an error", {{"element", GST_MESSAGE_SRC_NAME(message.get())}, {"reason", text}});
-    const auto failure = failureOf(factoryOf(GST_MESSAGE_SRC(message.get())), text);
+    const auto failure = failureOf(factoryOf(GST_MESSAGE_SRC(message.get())), shortText(text));
     if (!first) first = failure;
   }
   return first;
@@ -164,7 +164,8 @@ void Pipeline::takeMessage(GstMessage *message) {
   } else if (watch_ != nullptr && watch_->owns(from)) {
     watch_->failed(text);
   } else {
-    events_.failed(failureOf(factoryOf(from), text));
+    log_.error("GStreamer reports an error", {{"element", GST_MESSAGE_SRC_NAME(message)}, {"reason", text}});
+    events_.failed(failureOf(factoryOf(from), shortText(text)));
   }
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { rm, writeFile } from 'node:fs/promises';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -12,12 +12,16 @@ import { dataPath, missingData, readDataJson } from '../support/data.ts';
 import { type AppOptions, renderApp, startApp } from '../support/deepstream-app.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { freePort } from '../support/port.ts';
+import { missingRtspCamera, startRtspCamera } from '../support/rtsp-camera.ts';
 import { cameraConfig, detectConfig, startTestDaemon, type TestDaemon } from '../support/software-worker.ts';
 import { buildStandin, missingStandin, standinBuild } from '../support/standin.ts';
 import { until } from '../support/until.ts';
 
-const skip = missingStandin() || missingData('clips/real_visits_a.mp4', 'clips/real_visits_a.gt.json');
-const clip = 'real_visits_a';
+/** Six seconds with four people and their faces, and 72 seconds with one. */
+const clip = 'real_classroom';
+const longClip = 'real_visits_a';
+const clips = [clip, longClip].flatMap((name) => [`clips/${name}.mp4`, `clips/${name}.gt.json`]);
+const skip = missingStandin() || missingData(...clips);
 const detect = [detectConfig('persons'), detectConfig('faces')];
 
 interface Recorded {
@@ -86,8 +90,9 @@ describe('the program in a DeepStream container, on the stand-in', { skip }, () 
     await rm(join(standinBuild, `registry-${process.pid}.bin`), { force: true });
   });
 
-  const config = (camera: string, more: Parameters<typeof cameraConfig>[2] = {}) =>
-    cameraConfig(camera, dataPath(`clips/${clip}.mp4`), { detect, ...more });
+  const config = (camera: string) => cameraConfig(camera, dataPath(`clips/${clip}.mp4`), { detect });
+  /** A file at its own pace, as a camera is. */
+  const paced = (camera: string) => cameraConfig(camera, dataPath(`clips/${longClip}.mp4`), { detect, realtime: true });
 
   async function start(daemon: Pick<TestDaemon, 'socketPath'>, options: Partial<AppOptions> = {}) {
     const directory = await temporaryDirectory();
@@ -104,6 +109,14 @@ describe('the program in a DeepStream container, on the stand-in', { skip }, () 
         await directory[Symbol.asyncDispose]();
       },
     };
+  }
+
+  /** Adds a fault to what the stand-in reads, in one go. */
+  async function control(directory: string, fault: Readonly<Record<string, unknown>>): Promise<void> {
+    const path = join(directory, 'control.json');
+    const whole = { ...(JSON.parse(await readFile(path, 'utf8')) as object), ...fault };
+    await writeFile(`${path}.new`, JSON.stringify(whole));
+    await rename(`${path}.new`, path);
   }
 
   it('sends every frame of a file with boxes in source pixels, tracks, joined faces and crops', async () => {
@@ -163,10 +176,10 @@ describe('the program in a DeepStream container, on the stand-in', { skip }, () 
   });
 
   it('goes on while the daemon is away, and asks new epochs for what waited', async () => {
-    const cameras = [config('lobby', { realtime: true })];
+    const cameras = [paced('lobby')];
     await using directory = await temporaryDirectory();
     await using daemon = await startTestDaemon({ cameras, inference: undefined });
-    await using started = await start(daemon);
+    await using started = await start(daemon, { script: { lobby: longClip } });
     await Promise.race([until('frames', () => daemon.frames.length > 10, 60_000), started.app.failed]);
     const before = daemon.frames.length;
     daemon.vanish();
@@ -212,8 +225,8 @@ describe('the program in a DeepStream container, on the stand-in', { skip }, () 
     await using directory = await temporaryDirectory();
     const media = join(directory.path, 'media.sock');
     await using door = await startDoor(media);
-    await using daemon = await startTestDaemon({ cameras: [config('lobby', { realtime: true })], inference: undefined });
-    await using started = await start(daemon, { media });
+    await using daemon = await startTestDaemon({ cameras: [paced('lobby')], inference: undefined });
+    await using started = await start(daemon, { media, script: { lobby: longClip } });
     const of = (variant: Variant) => door.units.filter((unit) => unit.variant === variant);
     await Promise.race([until('clean units', () => of(Variant.CLEAN).length > 20, 60_000), started.app.failed]);
     assert.equal(door.token(), 'a token of the test');
@@ -238,5 +251,61 @@ describe('the program in a DeepStream container, on the stand-in', { skip }, () 
     await writeFile(join(directory.path, 'done'), '');
     started.app.child.kill('SIGTERM');
     assert.equal(await started.app.exit, 0);
+  });
+
+  it('shows a camera that asks for a password, comes back to it, and never tells the password', { skip: missingRtspCamera() }, async () => {
+    const password = 'pa:ss@w%rd';
+    const port = await freePort();
+    const options = { user: 'operator', password, port };
+    const file = dataPath('clips/real_tilt_m.mp4');
+    let camera = await startRtspCamera(file, options);
+    try {
+      const source = camera.url.replace('rtsp://', `rtsp://operator:${encodeURIComponent(password)}@`);
+      const wire = { ...cameraConfig('gate', source, { detect }), silenceTimeoutMs: 2000 };
+      await using daemon = await startTestDaemon({ cameras: [wire], inference: undefined });
+      await using started = await start(daemon, { cameras: ['gate'], script: {} });
+      await Promise.race([until('frames', () => daemon.frames.length > 10, 60_000), started.app.failed]);
+      assert.ok(daemon.frames.every(({ live }) => live));
+      const commandLine = await readFile(`/proc/${started.app.child.pid}/cmdline`, 'utf8');
+      await camera.kill();
+      const away = () => daemon.statuses.find(({ state }) => state === SourceState.AWAY);
+      await Promise.race([until('the camera is away', () => away() !== undefined, 60_000), started.app.failed]);
+      assert.ok((away()?.retryInMs ?? 0) > 0);
+      camera = await startRtspCamera(file, options);
+      await Promise.race([
+        until('frames of another epoch', () => daemon.frames.some(({ epoch }) => epoch === 2), 60_000),
+        started.app.failed,
+      ]);
+      assert.equal(daemon.statuses.at(-1)?.state, SourceState.LIVE);
+      daemon.send({ $case: 'drain', value: {} });
+      assert.equal(await started.app.exit, 0);
+      assert.equal(daemon.drained, true);
+      const told = started.app.output + commandLine + JSON.stringify([daemon.statuses, daemon.logs]);
+      for (const secret of [password, encodeURIComponent(password), 'operator:'])
+        assert.ok(!told.includes(secret), `${secret} was told`);
+    } finally {
+      await camera.kill();
+    }
+  });
+
+  it('ends with 71 when the multiplexer is stuck while sources deliver', async () => {
+    await using daemon = await startTestDaemon({ cameras: [paced('lobby')], inference: undefined });
+    await using started = await start(daemon, { script: { lobby: longClip }, limits: { batchMs: 2000 } });
+    await Promise.race([until('frames', () => daemon.frames.length > 5, 60_000), started.app.failed]);
+    await control(started.directory, { mux: { stuckPad: 0 } });
+    assert.equal(await started.app.exit, 71);
+    assert.match(started.app.output, /pipeline is stuck: no batch for 2 s while sources deliver/);
+  });
+
+  it('ends within its time on SIGTERM although the pipeline cannot be taken down', async () => {
+    await using daemon = await startTestDaemon({ cameras: [paced('lobby')], inference: undefined });
+    await using started = await start(daemon, { script: { lobby: longClip }, limits: { stopMs: 2000 } });
+    await Promise.race([until('frames', () => daemon.frames.length > 5, 60_000), started.app.failed]);
+    await control(started.directory, { mux: { stuckPad: 0 } });
+    const count = daemon.frames.length;
+    await until('no more frames', () => daemon.frames.length >= count, 10_000);
+    started.app.child.kill('SIGTERM');
+    assert.equal(await started.app.exit, 0);
+    assert.equal(daemon.drained, true);
   });
 });
