@@ -99,9 +99,10 @@ void on_decoded(NvUriSrcBin *self, GstPad *pad) {
     gst_object_unref(in);
     return;
   }
-  gst_pad_link(pad, in);
+  const gboolean linked = gst_pad_link_maybe_ghosting(pad, in);
   gst_object_unref(in);
-  if (source->ghost != nullptr) return;
+  if (linked == FALSE) GST_ELEMENT_ERROR(self, CORE, NEGOTIATION, ("decoded video cannot be linked"), (nullptr));
+  if (linked == FALSE || source->ghost != nullptr) return;
   GstPad *out = gst_element_get_static_pad(source->last, "src");
   GstPadTemplate *templ = gst_element_class_get_pad_template(GST_ELEMENT_GET_CLASS(self), "vsrc_%u");
   source->ghost = gst_ghost_pad_new_from_template("vsrc_0", out, templ);
