@@ -14,6 +14,8 @@ namespace {
 constexpr guint tickMs = 200;
 constexpr std::int64_t statsEveryUs = 1'000'000;
 constexpr std::int64_t intervalEveryUs = 2'000'000;
+/** Media time by which frame rates are judged. */
+constexpr double leastSeconds = 1;
 constexpr std::uint32_t reopenAfterMs = 30'000;
 /** Of the time that an orderly end has, what is kept for taking the pipeline down. */
 constexpr int closingShare = 4;
@@ -26,7 +28,9 @@ bool hasFactory(const char *name) {
 }
 
 /** Of the card where its decoder is there. */
-std::string decodePath() { return hasFactory("nvv4l2decoder") ? "nvdec" : "software"; }
+std::string decodePath() {
+  return hasFactory("nvv4l2decoder") ? "nvdec" : "software";
+}
 
 std::vector<std::string> namesOf(const std::vector<CameraSlot> &cameras) {
   std::vector<std::string> names;
@@ -46,7 +50,9 @@ std::uint64_t residentBytes() {
 double cpuSeconds() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval &time) { return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6; };
+  const auto seconds = [](const timeval &time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
@@ -66,7 +72,9 @@ App::App(Settings settings, std::string token, Log &log)
   pipeline_ = std::make_unique<Pipeline>(settings_, probe_, log_);
 }
 
-App::~App() { g_main_loop_unref(loop_); }
+App::~App() {
+  g_main_loop_unref(loop_);
+}
 
 BridgeOptions App::bridgeOptions(const std::string &token) const {
   unsigned major = 0;
@@ -204,8 +212,10 @@ void App::tick() {
   beatUs_ = nowUs;
   if (!playing_ || ending_) return;
   for (const auto &camera : cameras_) {
-    if (reopenUs_[camera->index] == 0) states_->tick(*camera);
-    else if (nowUs >= reopenUs_[camera->index]) openSource(camera->index);
+    if (reopenUs_[camera->index] == 0)
+      states_->tick(*camera);
+    else if (nowUs >= reopenUs_[camera->index])
+      openSource(camera->index);
   }
   if (watch_ != nullptr) watch_->tick();
   if (nowUs - statsUs_ >= statsEveryUs) sayStats();
@@ -254,8 +264,11 @@ void App::adjustInterval() {
     const double mediaMs = camera->mediaMs;
     // By the source's own time: a file may come faster or slower than it was taken.
     const double seconds = (mediaMs - before.mediaMs) / 1000;
-    if (seconds > 0)
-      looks.push_back({static_cast<double>(frames - before.frames) / seconds, static_cast<double>(detected - before.detected) / seconds});
+    if (seconds < leastSeconds) continue;
+    // Of so many frames one more than there are steps between them has come where it begins.
+    const auto first = before.frames == 0 ? 1 : 0;
+    looks.push_back({static_cast<double>(frames - before.frames - first) / seconds,
+                     static_cast<double>(detected - before.detected) / seconds});
     before.frames = frames;
     before.detected = detected;
     before.mediaMs = mediaMs;
@@ -283,8 +296,10 @@ void App::end(Exit code, const std::string &why) {
   ending_ = true;
   code_ = code;
   watchdog_.endWithin(settings_.limits.stopMs, code);
-  if (code == Exit::done) log_.info("ends", {{"reason", why}});
-  else log_.error(why);
+  if (code == Exit::done)
+    log_.info("ends", {{"reason", why}});
+  else
+    log_.error(why);
   g_main_loop_quit(loop_);
 }
 

@@ -10,7 +10,9 @@ using wire::SourceState;
 /** As nvurisrcbin tries again. */
 constexpr std::uint32_t reconnectMs = 5000;
 
-bool holds(const std::string &text, const char *part) { return text.find(part) != std::string::npos; }
+bool holds(const std::string &text, const char *part) {
+  return text.find(part) != std::string::npos;
+}
 
 } // namespace
 
@@ -39,7 +41,9 @@ void CameraStates::opening(Camera &camera) {
   say(camera, state, {});
 }
 
-void CameraStates::warned(const Camera &camera, const std::string &text) { of(camera).warning = text; }
+void CameraStates::warned(const Camera &camera, const std::string &text) {
+  of(camera).warning = text;
+}
 
 void CameraStates::failed(Camera &camera, const std::string &reason, std::uint32_t retryInMs) {
   State &state = of(camera);
@@ -93,7 +97,8 @@ void CameraStates::tick(Camera &camera) {
     facts.height = camera.height;
     facts.decode = decode_;
     state.warning.clear();
-    log_.info("camera live", {{"camera", camera.config.camera}, {"codec", facts.codec}, {"width", facts.width}, {"height", facts.height}});
+    log_.info("camera live",
+              {{"camera", camera.config.camera}, {"codec", facts.codec}, {"width", facts.width}, {"height", facts.height}});
     say(camera, state, std::move(facts));
     return;
   }

@@ -101,9 +101,8 @@ void EncodedOutput::take(GstSample *sample) {
     const GstStructure *structure = gst_caps_get_structure(gst_sample_get_caps(sample), 0);
     gst_structure_get_int(structure, "width", &width);
     gst_structure_get_int(structure, "height", &height);
-    format_ = std::make_shared<StreamFormat>(StreamFormat{"h264", static_cast<std::uint32_t>(width),
-                                                          static_cast<std::uint32_t>(height), sets,
-                                                          probed_.camera.config.revision});
+    format_ = std::make_shared<StreamFormat>(StreamFormat{
+        "h264", static_cast<std::uint32_t>(width), static_cast<std::uint32_t>(height), sets, probed_.camera.config.revision});
   }
   // Without B-frames a picture is decoded when it is shown.
   media_.send(probed_.camera.index, wire::Variant::annotated, format_,

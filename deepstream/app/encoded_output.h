@@ -13,7 +13,8 @@ namespace sightline::app {
 /** One camera's way out of the drawing branch: labels before drawing, units behind the encoder. In streaming threads. */
 class EncodedOutput {
 public:
-  EncodedOutput(ProbedCamera &probed, LabelStore &labels, MediaSocket &media) : probed_(probed), labels_(labels), media_(media) {}
+  EncodedOutput(ProbedCamera &probed, LabelStore &labels, MediaSocket &media)
+      : probed_(probed), labels_(labels), media_(media) {}
 
   void attach(GstPad *beforeDrawing, GstAppSink *sink);
   std::uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }

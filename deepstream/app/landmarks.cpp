@@ -39,11 +39,12 @@ std::vector<FoundFace> Landmarks::find(const NvDsFrameMeta *frame, const Letterb
     if (user->base_meta.meta_type != NVDSINFER_TENSOR_OUTPUT_META) continue;
     const auto *tensors = static_cast<const NvDsInferTensorMeta *>(user->user_meta_data);
     if (static_cast<int>(tensors->unique_id) != uniqueId_) continue;
-    std::vector<NvDsInferLayerInfo> layers(tensors->output_layers_info, tensors->output_layers_info + tensors->num_output_layers);
+    std::vector<NvDsInferLayerInfo> layers(tensors->output_layers_info,
+                                           tensors->output_layers_info + tensors->num_output_layers);
     for (std::size_t i = 0; i < layers.size(); i += 1) layers[i].buffer = tensors->out_buf_ptrs_host[i];
     const auto faces = faces_of(layers.data(), layers.size(), tensors->network_info, leastScore);
-    const Letterbox network(picture, {static_cast<double>(tensors->network_info.width), static_cast<double>(tensors->network_info.height)},
-                            bands_);
+    const Letterbox network(
+        picture, {static_cast<double>(tensors->network_info.width), static_cast<double>(tensors->network_info.height)}, bands_);
     for (const auto &face : faces.found) {
       FoundFace mapped{mux.back(network.back(Box{face.left, face.top, face.width, face.height})), {}};
       for (std::size_t i = 0; i < mapped.points.size(); i += 1)

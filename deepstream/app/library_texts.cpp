@@ -57,8 +57,9 @@ GLogWriterOutput onGLib(GLogLevelFlags level, const GLogField *fields, gsize cou
     if (g_strcmp0(fields[i].key, "MESSAGE") == 0) text = static_cast<const char *>(fields[i].value);
     if (g_strcmp0(fields[i].key, "GLIB_DOMAIN") == 0) domain = static_cast<const char *>(fields[i].value);
   }
+  // As GLib's own writer: what is for developers is left out.
   const bool bad = (level & (G_LOG_LEVEL_ERROR | G_LOG_LEVEL_CRITICAL | G_LOG_LEVEL_WARNING)) != 0;
-  write(*static_cast<Log *>(log), bad ? LogLevel::warn : LogLevel::debug, text, domain);
+  if (bad) write(*static_cast<Log *>(log), LogLevel::warn, text, domain);
   return G_LOG_WRITER_HANDLED;
 }
 

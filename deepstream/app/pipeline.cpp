@@ -5,7 +5,9 @@
 namespace sightline::app {
 namespace {
 
-bool holds(const std::string &text, const char *part) { return text.find(part) != std::string::npos; }
+bool holds(const std::string &text, const char *part) {
+  return text.find(part) != std::string::npos;
+}
 
 std::string factoryOf(GstObject *object) {
   if (object == nullptr || !GST_IS_ELEMENT(object)) return "";
@@ -17,8 +19,10 @@ std::string factoryOf(GstObject *object) {
 std::string textOf(GstMessage *message) {
   GError *error = nullptr;
   gchar *debug = nullptr;
-  if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_ERROR) gst_message_parse_error(message, &error, &debug);
-  else gst_message_parse_warning(message, &error, &debug);
+  if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_ERROR)
+    gst_message_parse_error(message, &error, &debug);
+  else
+    gst_message_parse_warning(message, &error, &debug);
   const ErrorRef owned(error);
   const Text ownedDebug(debug);
   std::string text = error == nullptr ? "" : error->message;
@@ -38,7 +42,8 @@ std::string shortText(const std::string &text) {
 
 Failure failureOf(const std::string &factory, const std::string &text) {
   if (factory == "nvinferserver") {
-    if (holds(text, "arsing failed") || holds(text, "onfig file") || holds(text, "onfiguration file")) return {Exit::settings, text};
+    if (holds(text, "arsing failed") || holds(text, "onfig file") || holds(text, "onfiguration file"))
+      return {Exit::settings, text};
     return {Exit::unavailable, text};
   }
   if (holds(text, "InferTrtIsContext") || holds(text, "inference failed with unique-id")) return {Exit::unavailable, text};
@@ -47,7 +52,9 @@ Failure failureOf(const std::string &factory, const std::string &text) {
 
 Pipeline::Pipeline(const Settings &settings, BatchProbe &probe, Log &log) : settings_(settings), probe_(probe), log_(log) {}
 
-Pipeline::~Pipeline() { stop(); }
+Pipeline::~Pipeline() {
+  stop();
+}
 
 GstElement *Pipeline::add(const char *factory, const std::string &name) {
   GstElement *element = gst_element_factory_make(factory, name.c_str());
@@ -68,7 +75,8 @@ std::optional<Failure> Pipeline::build(bool live) {
   for (const auto &detector : settings_.detectors) {
     GstElement *element = add("nvinferserver", "detector-" + std::to_string(detector.uniqueId));
     if (element != nullptr)
-      g_object_set(element, "config-file-path", detector.config.c_str(), "unique-id", static_cast<guint>(detector.uniqueId), nullptr);
+      g_object_set(element, "config-file-path", detector.config.c_str(), "unique-id", static_cast<guint>(detector.uniqueId),
+                   nullptr);
     detectors_.push_back(element);
     chain.push_back(element);
   }
@@ -82,17 +90,17 @@ std::optional<Failure> Pipeline::build(bool live) {
   unsigned slots = 0;
   for (const auto &camera : settings_.cameras) slots = std::max(slots, camera.sourceId + 1);
   g_object_set(mux_, "batch-size", slots, "width", static_cast<guint>(settings_.mux.width), "height",
-               static_cast<guint>(settings_.mux.height), "batched-push-timeout", settings_.mux.batchedPushTimeoutUs, "live-source",
-               static_cast<gboolean>(live), "enable-padding", TRUE, "buffer-pool-size",
-               static_cast<guint>(settings_.mux.bufferPoolSize), "gpu-id", static_cast<guint>(settings_.gpu), "attach-sys-ts", FALSE,
-               "drop-pipeline-eos", TRUE, nullptr);
+               static_cast<guint>(settings_.mux.height), "batched-push-timeout", settings_.mux.batchedPushTimeoutUs,
+               "live-source", static_cast<gboolean>(live), "enable-padding", TRUE, "buffer-pool-size",
+               static_cast<guint>(settings_.mux.bufferPoolSize), "gpu-id", static_cast<guint>(settings_.gpu), "attach-sys-ts",
+               FALSE, "drop-pipeline-eos", TRUE, nullptr);
   // A live picture that waits is worth less than the next; a file's are all looked at.
   g_object_set(queue, "max-size-buffers", 2U, "max-size-bytes", 0U, "max-size-time", guint64{0}, nullptr);
   if (live) gst_util_set_object_arg(G_OBJECT(queue), "leaky", "downstream");
   g_object_set(tracker, "ll-lib-file", settings_.tracker.library.c_str(), "ll-config-file", settings_.tracker.config.c_str(),
                "tracker-width", static_cast<guint>(settings_.tracker.width), "tracker-height",
-               static_cast<guint>(settings_.tracker.height), "gpu-id", static_cast<guint>(settings_.gpu), "display-tracking-id", FALSE,
-               nullptr);
+               static_cast<guint>(settings_.tracker.height), "gpu-id", static_cast<guint>(settings_.gpu), "display-tracking-id",
+               FALSE, nullptr);
   g_object_set(tee_, "allow-not-linked", TRUE, nullptr);
   g_object_set(last, "max-size-buffers", 1U, "max-size-bytes", 0U, "max-size-time", guint64{0}, nullptr);
   g_object_set(sink, "sync", FALSE, "async", FALSE, nullptr);
@@ -114,7 +122,8 @@ std::optional<Failure> Pipeline::start(bool live, WatchBranch *watch, Events eve
   // The reasons lie on the bus already, and nothing has read them.
   auto failure = pendingFailure();
   if (change == GST_STATE_CHANGE_FAILURE) {
-    return failure ? failure : std::optional(Failure{Exit::software, "GStreamer does not start the pipeline and gives no reason"});
+    return failure ? failure
+                   : std::optional(Failure{Exit::software, "GStreamer does not start the pipeline and gives no reason"});
   }
   if (failure) return failure;
   watchId_ = gst_bus_add_watch(bus_.get(), onMessage, this);
@@ -156,8 +165,10 @@ void Pipeline::takeMessage(GstMessage *message) {
   GstObject *from = GST_MESSAGE_SRC(message);
   if (Source *source = sourceOf(from)) {
     log_.debug("GStreamer reports of a source", {{"camera", source->camera().config.camera}, {"reason", text}});
-    if (type == GST_MESSAGE_ERROR) events_.sourceFailed(source->camera(), shortText(text));
-    else events_.sourceWarned(source->camera(), shortText(text));
+    if (type == GST_MESSAGE_ERROR)
+      events_.sourceFailed(source->camera(), shortText(text));
+    else
+      events_.sourceWarned(source->camera(), shortText(text));
   } else if (type == GST_MESSAGE_WARNING) {
     // The multiplexer has one for every second without sources.
     log_.debug("GStreamer warns", {{"element", GST_MESSAGE_SRC_NAME(message)}, {"reason", text}});

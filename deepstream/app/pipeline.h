@@ -26,8 +26,8 @@ struct Failure {
 Failure failureOf(const std::string &factory, const std::string &text);
 
 /**
- * nvurisrcbin of each camera -> nvstreammux -> queue -> nvinferserver of each detector -> nvtracker -> probe -> tee -> fakesink, and the
- * drawing branch while somebody watches. For the main thread.
+ * nvurisrcbin of each camera -> nvstreammux -> queue -> nvinferserver of each detector -> nvtracker -> probe -> tee ->
+ * fakesink, and the drawing branch while somebody watches. For the main thread.
  */
 class Pipeline {
 public:

@@ -14,8 +14,12 @@ constexpr std::int64_t sameFrameNs = 1'000'000;
 /** Smaller ones are nothing to compare, and encoders fail at them. */
 constexpr double leastCropSide = 16;
 
-Box boxOf(const NvBbox_Coords &box) { return {box.left, box.top, box.width, box.height}; }
-Box boxOf(const NvOSD_RectParams &box) { return {box.left, box.top, box.width, box.height}; }
+Box boxOf(const NvBbox_Coords &box) {
+  return {box.left, box.top, box.width, box.height};
+}
+Box boxOf(const NvOSD_RectParams &box) {
+  return {box.left, box.top, box.width, box.height};
+}
 
 const DetectConfig *choiceOf(const CameraConfig &config, const std::string &model) {
   for (const auto &detect : config.detect)
@@ -32,7 +36,9 @@ bool isWanted(const DetectConfig &choice, std::string_view label, float score, d
 
 } // namespace
 
-Letterbox muxLetterbox(const Size &source, const Size &mux) { return {source, mux, Letterbox::Bands::centred}; }
+Letterbox muxLetterbox(const Size &source, const Size &mux) {
+  return {source, mux, Letterbox::Bands::centred};
+}
 
 void ShownFrames::add(const ShownFrame &frame, std::int64_t bufferPts, std::int64_t receivedMonoUs) {
   const std::lock_guard lock(mutex_);
@@ -65,17 +71,22 @@ void BatchProbe::attach(GstPad *pad) {
 
 GstPadProbeReturn BatchProbe::onData(GstPad *, GstPadProbeInfo *info, gpointer self) {
   auto *probe = static_cast<BatchProbe *>(self);
-  if ((GST_PAD_PROBE_INFO_TYPE(info) & GST_PAD_PROBE_TYPE_BUFFER) != 0) probe->take(GST_PAD_PROBE_INFO_BUFFER(info));
-  else probe->takeEvent(GST_PAD_PROBE_INFO_EVENT(info));
+  if ((GST_PAD_PROBE_INFO_TYPE(info) & GST_PAD_PROBE_TYPE_BUFFER) != 0)
+    probe->take(GST_PAD_PROBE_INFO_BUFFER(info));
+  else
+    probe->takeEvent(GST_PAD_PROBE_INFO_EVENT(info));
   return GST_PAD_PROBE_OK;
 }
 
-/** The end of one source comes as an event; its message on the bus comes only where a sink has it, and as often as there are sinks. */
+/** The end of one source comes as an event; its message on the bus comes only where a sink has it, and as often as there are
+ * sinks. */
 void BatchProbe::takeEvent(GstEvent *event) {
   const auto type = static_cast<unsigned>(GST_EVENT_TYPE(event));
   guint source = 0;
-  if (type == static_cast<unsigned>(GST_NVEVENT_STREAM_EOS)) gst_nvevent_parse_stream_eos(event, &source);
-  else return;
+  if (type == static_cast<unsigned>(GST_NVEVENT_STREAM_EOS))
+    gst_nvevent_parse_stream_eos(event, &source);
+  else
+    return;
   if (ProbedCamera *probed = camera(source)) probed->camera.ended = true;
 }
 
@@ -99,8 +110,8 @@ void BatchProbe::take(GstBuffer *buffer) {
     records.push_back(begin(*probed, frame));
     FrameRecord &record = records.back();
     const Size picture{static_cast<double>(settings_.mux.width), static_cast<double>(settings_.mux.height)};
-    const Letterbox mux =
-        muxLetterbox({static_cast<double>(frame->source_frame_width), static_cast<double>(frame->source_frame_height)}, picture);
+    const Letterbox mux = muxLetterbox(
+        {static_cast<double>(frame->source_frame_width), static_cast<double>(frame->source_frame_height)}, picture);
     takeObjects(*probed, frame, record, mux);
     joinFaces(*probed, record);
     if (!record.predicted && surface != nullptr) askCrops(*probed, frame, record, mux, surface);

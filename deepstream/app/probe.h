@@ -51,8 +51,8 @@ struct ProbedCamera {
 };
 
 /**
- * On the pad behind the tracker: copies of every batch what the daemon is told, makes the crops, and lets the buffer go on. It waits for
- * nothing but the crop encoder, and writes one number into each object: its track's, for whoever draws.
+ * On the pad behind the tracker: copies of every batch what the daemon is told, makes the crops, and lets the buffer go on. It
+ * waits for nothing but the crop encoder, and writes one number into each object: its track's, for whoever draws.
  */
 class BatchProbe {
 public:

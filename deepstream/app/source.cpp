@@ -8,7 +8,8 @@
 namespace sightline::app {
 namespace {
 
-/** nvurisrcbin opens a camera again after so many seconds without a picture; resets are three seconds apart over the whole process. */
+/** nvurisrcbin opens a camera again after so many seconds without a picture; resets are three seconds apart over the whole
+ * process. */
 constexpr guint reconnectSeconds = 5;
 constexpr guint latencyMs = 200;
 /** Decoder surfaces beyond its own need: batches hold some. */
@@ -48,7 +49,9 @@ void Pace::close() {
 Source::Source(Camera &camera, const SourceAddress &address, int gpu, MediaSocket *media, Room &room)
     : camera_(camera), address_(address), gpu_(gpu), units_(camera, media), pace_(camera.config.realtime, room) {}
 
-Source::~Source() { silence(); }
+Source::~Source() {
+  silence();
+}
 
 bool Source::join(GstBin *pipeline, GstElement *mux) {
   const std::string name = "source-" + std::to_string(camera_.sourceId);
@@ -58,8 +61,8 @@ bool Source::join(GstBin *pipeline, GstElement *mux) {
   // Before the address: the bin makes rtspsrc when it is set, and credentials are put there.
   g_signal_connect(element, "deep-element-added", G_CALLBACK(onElement), this);
   g_signal_connect(element, "pad-added", G_CALLBACK(onPad), this);
-  g_object_set(element, "source-id", static_cast<gint>(camera_.sourceId), "gpu-id", static_cast<guint>(gpu_), "disable-audio", TRUE,
-               "num-extra-surfaces", extraSurfaces, nullptr);
+  g_object_set(element, "source-id", static_cast<gint>(camera_.sourceId), "gpu-id", static_cast<guint>(gpu_), "disable-audio",
+               TRUE, "num-extra-surfaces", extraSurfaces, nullptr);
   if (camera_.live) {
     // Both intervals: a warning of rtspsrc sets the one to the other.
     g_object_set(element, "rtsp-reconnect-interval", reconnectSeconds, "init-rtsp-reconnect-interval", reconnectSeconds,
@@ -87,7 +90,8 @@ void Source::shut() {
 }
 
 bool Source::owns(GstObject *object) const {
-  return element_ != nullptr && (object == GST_OBJECT(element_.get()) || gst_object_has_as_ancestor(object, GST_OBJECT(element_.get())));
+  return element_ != nullptr &&
+         (object == GST_OBJECT(element_.get()) || gst_object_has_as_ancestor(object, GST_OBJECT(element_.get())));
 }
 
 void Source::silence() {

@@ -37,7 +37,9 @@ WatchBranch::WatchBranch(const Settings &settings, BatchProbe &probe, LabelStore
     : settings_(settings), probe_(probe), labels_(labels), media_(media), log_(log),
       hardware_(settings.encoder.kind != EncoderKind::software) {}
 
-WatchBranch::~WatchBranch() { takeOff(); }
+WatchBranch::~WatchBranch() {
+  takeOff();
+}
 
 void WatchBranch::attach(GstBin *pipeline, GstElement *tee) {
   pipeline_ = pipeline;
@@ -47,8 +49,10 @@ void WatchBranch::attach(GstBin *pipeline, GstElement *tee) {
 void WatchBranch::want(std::size_t camera, bool annotated) {
   if (settings_.encoder.kind == EncoderKind::none) return;
   const bool changed = annotated ? wanted_.insert(camera).second : wanted_.erase(camera) > 0;
-  if (changed) rebuild();
-  else if (annotated) forceKeys();
+  if (changed)
+    rebuild();
+  else if (annotated)
+    forceKeys();
 }
 
 bool WatchBranch::owns(GstObject *object) const {

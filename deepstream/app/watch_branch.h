@@ -18,9 +18,9 @@
 namespace sightline::app {
 
 /**
- * Annotated video: the branch behind the tee that draws and encodes, there only while somebody watches. It is taken off and made anew
- * whenever the set of watched cameras changes: one place where a running graph changes, at a pad of the tee. What fails in it
- * stops nothing but itself. For the main thread.
+ * Annotated video: the branch behind the tee that draws and encodes, there only while somebody watches. It is taken off and
+ * made anew whenever the set of watched cameras changes: one place where a running graph changes, at a pad of the tee. What
+ * fails in it stops nothing but itself. For the main thread.
  */
 class WatchBranch {
 public:

@@ -9,7 +9,9 @@ namespace {
 
 constexpr auto lookEvery = std::chrono::milliseconds(100);
 
-std::string seconds(int ms) { return std::to_string(ms / 1000) + " s"; }
+std::string seconds(int ms) {
+  return std::to_string(ms / 1000) + " s";
+}
 
 } // namespace
 

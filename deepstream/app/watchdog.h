@@ -1,10 +1,10 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <mutex>
-#include <condition_variable>
 #include <optional>
 #include <string>
 #include <thread>
@@ -41,8 +41,8 @@ private:
 };
 
 /**
- * A thread that ends the process when it is stuck, and when an end takes too long: `set_state(NULL)` of a stuck pipeline may never come
- * back.
+ * A thread that ends the process when it is stuck, and when an end takes too long: `set_state(NULL)` of a stuck pipeline may
+ * never come back.
  */
 class Watchdog {
 public:

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import sharp from 'sharp';
 import { MessageSplitter } from '../../src/core/framing.ts';
@@ -14,7 +14,8 @@ import { temporaryDirectory } from '../support/directory.ts';
 import { freePort } from '../support/port.ts';
 import { missingRtspCamera, startRtspCamera } from '../support/rtsp-camera.ts';
 import { cameraConfig, detectConfig, startTestDaemon, type TestDaemon } from '../support/software-worker.ts';
-import { buildStandin, missingStandin, standinBuild } from '../support/standin.ts';
+import { buildStandin, missingStandin, parserLibrary, standinBuild } from '../support/standin.ts';
+import { missingTriton, startTriton, tritonRepository } from '../support/triton.ts';
 import { until } from '../support/until.ts';
 
 /** Six seconds with four people and their faces, and 72 seconds with one. */
@@ -22,6 +23,8 @@ const clip = 'real_classroom';
 const longClip = 'real_visits_a';
 const clips = [clip, longClip].flatMap((name) => [`clips/${name}.mp4`, `clips/${name}.gt.json`]);
 const skip = missingStandin() || missingData(...clips);
+const noTriton = await missingTriton();
+const noCamera = missingRtspCamera();
 const detect = [detectConfig('persons'), detectConfig('faces')];
 
 interface Recorded {
@@ -30,7 +33,10 @@ interface Recorded {
   readonly frame_count: number;
   readonly frames: readonly {
     readonly i: number;
-    readonly faces: readonly { readonly box: readonly [number, number, number, number] }[];
+    readonly faces: readonly {
+      readonly box: readonly [number, number, number, number];
+      readonly kps?: readonly (readonly [number, number])[];
+    }[];
     readonly persons: readonly { readonly box: readonly [number, number, number, number] }[];
   }[];
 }
@@ -253,7 +259,7 @@ describe('the program in a DeepStream container, on the stand-in', { skip }, () 
     assert.equal(await started.app.exit, 0);
   });
 
-  it('shows a camera that asks for a password, comes back to it, and never tells the password', { skip: missingRtspCamera() }, async () => {
+  it('shows a camera that asks for a password, comes back to it, and never tells the password', { skip: noCamera }, async () => {
     const password = 'pa:ss@w%rd';
     const port = await freePort();
     const options = { user: 'operator', password, port };
@@ -276,7 +282,7 @@ describe('the program in a DeepStream container, on the stand-in', { skip }, () 
         until('frames of another epoch', () => daemon.frames.some(({ epoch }) => epoch === 2), 60_000),
         started.app.failed,
       ]);
-      assert.equal(daemon.statuses.at(-1)?.state, SourceState.LIVE);
+      await until('the camera is live again', () => daemon.statuses.at(-1)?.state === SourceState.LIVE, 10_000);
       daemon.send({ $case: 'drain', value: {} });
       assert.equal(await started.app.exit, 0);
       assert.equal(daemon.drained, true);
@@ -307,5 +313,46 @@ describe('the program in a DeepStream container, on the stand-in', { skip }, () 
     started.app.child.kill('SIGTERM');
     assert.equal(await started.app.exit, 0);
     assert.equal(daemon.drained, true);
+  });
+
+  it('joins the landmarks of CenterFace to their faces', { skip: noTriton }, async () => {
+    const headpose = 'real_headpose_m';
+    const recorded = (await readDataJson(`clips/${headpose}.gt.json`)) as Recorded;
+    await using repository = await temporaryDirectory();
+    await tritonRepository(repository.path, ['centerface']);
+    await using triton = await startTriton({ repository: repository.path });
+    const camera = cameraConfig('lobby', dataPath(`clips/${headpose}.mp4`), { detect: [detectConfig('centerface')] });
+    await using daemon = await startTestDaemon({ cameras: [camera], inference: undefined });
+    const directory = await temporaryDirectory();
+    await using _ = directory;
+    const container = await renderApp({ directory: directory.path, bridge: daemon.socketPath, cameras: ['lobby'] });
+    const settings = JSON.parse(await readFile(container, 'utf8')) as { detectors: unknown };
+    const rendered = resolve(import.meta.dirname, '../fixtures/deepstream/faces-and-people/infer-centerface.txt');
+    const infer = join(directory.path, 'infer-centerface.txt');
+    const text = (await readFile(rendered, 'utf8'))
+      .replace('localhost:8001', triton.url)
+      .replace('/etc/sightline/labels-centerface.txt', join(directory.path, 'labels-faces.txt'))
+      .replace('/opt/sightline/lib/libbridge_infer.so', parserLibrary);
+    await writeFile(infer, text);
+    settings.detectors = [
+      { model: 'centerface', config: infer, uniqueId: 1, kind: 'centerface', labels: ['face'], fps: 5 },
+    ];
+    await writeFile(container, JSON.stringify(settings));
+    await using app = startApp(container, directory.path);
+    const found = () => daemon.frames.filter(({ objects }) => objects.some(({ landmarks }) => landmarks.length === 10));
+    await Promise.race([until('faces with landmarks', () => found().length >= 5, 90_000), app.failed]);
+    for (const frame of found()) {
+      const [truth] = recorded.frames[Number(frame.sequence)]?.faces ?? [];
+      const [face] = frame.objects;
+      assert.ok(truth?.kps !== undefined && face !== undefined, `a face in frame ${frame.sequence}`);
+      const eyes = Math.hypot(
+        (truth.kps[0]?.[0] ?? 0) - (truth.kps[1]?.[0] ?? 0),
+        (truth.kps[0]?.[1] ?? 0) - (truth.kps[1]?.[1] ?? 0),
+      );
+      for (const [i, [x, y]] of truth.kps.entries()) {
+        const off = Math.hypot((face.landmarks[2 * i] ?? 0) - x, (face.landmarks[2 * i + 1] ?? 0) - y);
+        assert.ok(off < 0.25 * eyes, `frame ${frame.sequence}, point ${i}: ${off} px off, eyes are ${eyes} px apart`);
+      }
+    }
   });
 });
