@@ -194,7 +194,10 @@ describe('the program in a DeepStream container, on the stand-in', { skip }, () 
       started.app.failed,
     ]);
     const sequences = daemon.frames.map(({ sequence }) => Number(sequence));
-    assert.ok(sequences.slice(1).every((sequence, i) => sequence > (sequences[i] ?? 0)), 'frames come in their order');
+    assert.ok(
+      sequences.slice(1).every((sequence, i) => sequence > (sequences[i] ?? 0)),
+      'frames come in their order',
+    );
     assert.ok(started.app.output.includes('frames wait for the daemon'));
     daemon.send({ $case: 'configure', value: { cameras: [config('other')], inference: undefined } });
     assert.equal(await started.app.exit, 75);
@@ -259,7 +262,9 @@ describe('the program in a DeepStream container, on the stand-in', { skip }, () 
     assert.equal(await started.app.exit, 0);
   });
 
-  it('shows a camera that asks for a password, comes back to it, and never tells the password', { skip: noCamera }, async () => {
+  it('shows a camera that asks for a password, comes back to it, and never tells the password', {
+    skip: noCamera,
+  }, async () => {
     const password = 'pa:ss@w%rd';
     const port = await freePort();
     const options = { user: 'operator', password, port };
@@ -334,9 +339,7 @@ describe('the program in a DeepStream container, on the stand-in', { skip }, () 
       .replace('/etc/sightline/labels-centerface.txt', join(directory.path, 'labels-faces.txt'))
       .replace('/opt/sightline/lib/libbridge_infer.so', parserLibrary);
     await writeFile(infer, text);
-    settings.detectors = [
-      { model: 'centerface', config: infer, uniqueId: 1, kind: 'centerface', labels: ['face'], fps: 5 },
-    ];
+    settings.detectors = [{ model: 'centerface', config: infer, uniqueId: 1, kind: 'centerface', labels: ['face'], fps: 5 }];
     await writeFile(container, JSON.stringify(settings));
     await using app = startApp(container, directory.path);
     const found = () => daemon.frames.filter(({ objects }) => objects.some(({ landmarks }) => landmarks.length === 10));

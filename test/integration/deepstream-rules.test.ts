@@ -44,7 +44,10 @@ describe('rules of the DeepStream program', { skip: missingStandin() }, () => {
   before(buildStandin, { timeout: 600_000 });
 
   it('cut what the software worker cuts', async () => {
-    const cases = fc.sample(fc.record({ box: boxes, landmarks: fc.option(fivePoints, { nil: undefined }), frame: frames }), sampled);
+    const cases = fc.sample(
+      fc.record({ box: boxes, landmarks: fc.option(fivePoints, { nil: undefined }), frame: frames }),
+      sampled,
+    );
     const found = await ask(cases.map((one) => ({ rule: 'crop', ...one })));
     for (const [i, { box, landmarks, frame }] of cases.entries())
       assert.deepEqual(found[i], cropRect(box, landmarks as FivePoints | undefined, frame), JSON.stringify(cases[i]));
