@@ -49,11 +49,20 @@ export interface CheckSummary {
   readonly rules: number;
 }
 
+export interface RenderedContainer {
+  readonly worker: string;
+  readonly cameras: readonly string[];
+  /** Texts by name. */
+  readonly files: ReadonlyMap<string, string>;
+}
+
 /** What `composition/services.ts` puts behind the commands; each loads what it needs when it is called. */
 export interface CommandServices {
   readonly version: string;
   /** Rejects with `config.invalid`. */
   check(file: string): Promise<CheckSummary>;
+  /** Of each DeepStream container that the daemon would start. Rejects with `config.invalid` or `model.invalid`. */
+  renderContainers(file: string): Promise<readonly RenderedContainer[]>;
   /** Runs until the signal fires; with `once`, until every camera has come to its end or has failed. Gives those that have failed by then. */
   runDaemon(
     file: string,

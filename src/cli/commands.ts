@@ -16,6 +16,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'say everything that is wrong with a configuration file',
     load: async () => (await import('./check.ts')).check,
   },
+  render: {
+    summary: 'print the files that DeepStream containers are started with',
+    load: async () => (await import('./render.ts')).render,
+  },
   status: {
     summary: 'what the running daemon and its cameras are doing',
     load: async () => (await import('./status.ts')).status,

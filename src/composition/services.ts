@@ -59,6 +59,10 @@ export function createServices(options: ServiceOptions): CommandServices {
         rules: config.alerts.length,
       };
     },
+    renderContainers: async (file) => {
+      const { renderContainers } = await import('./rendered-containers.ts');
+      return renderContainers(file, env);
+    },
     dataDirOf: async (file) => loadDataDir(file, env),
     connect: async (dataDir) => createControlClient(controlSocket(dataDir)),
     openStore: async (file) => {

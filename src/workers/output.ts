@@ -51,10 +51,12 @@ function parsed(
   }
 }
 
-function relay(line: string, stream: 'stdout' | 'stderr', log: Logger): void {
+function relay(line: string, stream: 'stdout' | 'stderr', log: Logger, onError: (words: string) => void): void {
   const own = parsed(line);
-  if (own !== undefined) log[own.level](own.fields, redact(own.msg));
-  else if (line.trim() !== '') log[stream === 'stderr' ? 'warn' : 'info']({ stream, line }, 'worker printed');
+  if (own !== undefined) {
+    log[own.level](own.fields, redact(own.msg));
+    if (own.level === 'error') onError(redact(own.msg));
+  } else if (line.trim() !== '') log[stream === 'stderr' ? 'warn' : 'info']({ stream, line }, 'worker printed');
 }
 
 /**
@@ -68,6 +70,8 @@ export function relayOutput(
     readonly log: Logger;
     readonly clock: Clock;
     onSkipped(lines: number): void;
+    /** Gets what the worker calls an error, in its own lines. */
+    onError?(words: string): void;
   },
 ): void {
   const { stream, log, clock } = options;
@@ -92,7 +96,7 @@ export function relayOutput(
     }
     lines += 1;
     if (lines > linesASecond) skipped += 1;
-    else relay(line, stream, log);
+    else relay(line, stream, log, (words) => options.onError?.(words));
   }
 
   readable.setEncoding('utf8');

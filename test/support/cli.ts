@@ -101,6 +101,7 @@ export async function runCommand(
   const services: CommandServices = {
     version: '0.0.0',
     check: unexpected,
+    renderContainers: unexpected,
     runDaemon: unexpected,
     dataDirOf: async () => '/nowhere',
     connect: unexpected,
