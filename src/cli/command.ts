@@ -2,6 +2,7 @@ import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
 import type { Clock } from '../core/clock.ts';
 import type { Control } from '../core/control.ts';
 import type { DemoService } from '../core/demo.ts';
+import type { Examine } from '../core/doctor.ts';
 import { SightlineError } from '../core/errors.ts';
 import type { ModelShelf } from '../core/model-shelf.ts';
 import type { ProbeProgress, ProbeReport, ProbeRequest } from '../core/probe.ts';
@@ -75,6 +76,7 @@ export interface CommandServices {
   /** The store itself, under the daemon's lock, for when no daemon runs. Rejects with `config.invalid`, `daemon.running`. */
   openStore(file: string): Promise<Control & AsyncDisposable>;
   demo(): Promise<DemoService>;
+  doctor(): Promise<Examine>;
   /** Watches a camera once. Rejects with `source.*` when there is no video, with `model.*`, `config.invalid` or `cli.usage` for what was asked. */
   probe(request: ProbeRequest, onProgress: (progress: ProbeProgress) => void): Promise<ProbeReport>;
   /**

@@ -108,6 +108,7 @@ export async function runCommand(
     openStore: unexpected,
     models: unexpected,
     demo: unexpected,
+    doctor: unexpected,
     probe: unexpected,
     triton: unexpected,
     benchTriton: unexpected,
