@@ -38,7 +38,13 @@ describe('deepstream/', () => {
     // Neither the jobs of an outer make nor somebody's own elements.
     const outer = /^(MAKE|MFLAGS|GST_)/;
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !outer.test(name)));
-    const { stdout } = await run('make', ['-C', root, 'deepstream-test'], { env, maxBuffer: 64 << 20 });
+    const { stdout } = await run('make', ['-C', root, 'deepstream-test'], { env, maxBuffer: 64 << 20 }).catch(
+      (error: { readonly stdout?: string; readonly stderr?: string }) => {
+        throw new Error(
+          `make deepstream-test failed:\n${(error.stdout ?? '').slice(-10_000)}${(error.stderr ?? '').slice(-2000)}`,
+        );
+      },
+    );
     assert.match(stdout, /^Fail:\s+0$/m, stdout.slice(-5000));
     assert.doesNotMatch(stdout, /^Ok:\s+0$/m);
   });

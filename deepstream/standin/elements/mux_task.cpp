@@ -1,5 +1,4 @@
 #include <chrono>
-#include <cstring>
 #include <vector>
 
 #include "control.h"
@@ -17,11 +16,11 @@ void wait_while_stuck() {
   while (control_number("/mux/stuckPad").has_value()) g_usleep(20 * G_TIME_SPAN_MILLISECOND);
 }
 
-void leak() {
+/** Memory that grows with each batch; written to, or the system would not count it. */
+void grow() {
+  static auto *kept = new std::vector<std::vector<char>>();
   const auto bytes = control_number("/mux/leakBytesPerBatch");
-  if (bytes.value_or(0) <= 0) return;
-  // Written to, or the system would not count it.
-  std::memset(g_malloc(static_cast<gsize>(*bytes)), 1, static_cast<size_t>(*bytes));
+  if (bytes.value_or(0) > 0) kept->emplace_back(static_cast<size_t>(*bytes), 1);
 }
 
 /** Waits until a batch is due, or an event. False when the task has to leave. */
@@ -171,7 +170,7 @@ GstFlowReturn send_batch(Mux *mux, GstBufferPool *pool) {
     gst_buffer_unref(batch);
     return filled ? GST_FLOW_OK : GST_FLOW_NOT_SUPPORTED;
   }
-  leak();
+  grow();
   return gst_pad_push(mux->src, batch);
 }
 
