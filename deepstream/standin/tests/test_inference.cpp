@@ -230,7 +230,8 @@ TEST_CASE("pixels come out as OpenCV's") {
 }
 
 TEST_CASE("half precision is numpy's") {
-  for (const json &pair : golden().at("halves")) {
+  const json made = golden();
+  for (const json &pair : made.at("halves")) {
     const float single = pair["single"].is_null() ? std::numeric_limits<float>::infinity() : pair["single"].get<float>();
     INFO(single);
     CHECK(standin::half_of(single) == pair["half"].get<int>());
