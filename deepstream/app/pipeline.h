@@ -23,7 +23,7 @@ struct Failure {
 };
 
 /** What an error of the pipeline means for the process. Pure. */
-Failure failureOf(const std::string &factory, const std::string &text);
+Failure failure_of(const std::string &factory, const std::string &text);
 
 /**
  * nvurisrcbin of each camera -> nvstreammux -> queue -> nvinferserver of each detector -> nvtracker -> probe -> tee ->
@@ -33,8 +33,8 @@ class Pipeline {
 public:
   struct Events {
     std::function<void(const Failure &)> failed;
-    std::function<void(Camera &, const std::string &)> sourceWarned;
-    std::function<void(Camera &, const std::string &)> sourceFailed;
+    std::function<void(Camera &, const std::string &)> source_warned;
+    std::function<void(Camera &, const std::string &)> source_failed;
   };
   Pipeline(const Settings &settings, BatchProbe &probe, Log &log);
   ~Pipeline();
@@ -45,17 +45,17 @@ public:
   std::optional<Failure> start(bool live, WatchBranch *watch, Events events);
   /** Opens it; the reason where that fails at once. */
   std::optional<std::string> open(Source &source);
-  void setInterval(unsigned batches);
+  void set_interval(unsigned batches);
   unsigned interval() const { return interval_; }
   void stop();
 
 private:
   GstElement *add(const char *factory, const std::string &name);
   std::optional<Failure> build(bool live);
-  std::optional<Failure> pendingFailure();
-  static gboolean onMessage(GstBus *bus, GstMessage *message, gpointer self);
-  void takeMessage(GstMessage *message);
-  Source *sourceOf(GstObject *object);
+  std::optional<Failure> pending_failure();
+  static gboolean on_message(GstBus *bus, GstMessage *message, gpointer self);
+  void take_message(GstMessage *message);
+  Source *source_of(GstObject *object);
 
   const Settings &settings_;
   BatchProbe &probe_;
@@ -63,7 +63,7 @@ private:
   Events events_;
   ElementRef pipeline_;
   BusRef bus_;
-  guint watchId_ = 0;
+  guint watch_id_ = 0;
   GstElement *mux_ = nullptr;
   GstElement *tee_ = nullptr;
   std::vector<GstElement *> detectors_;
