@@ -5,6 +5,9 @@
 namespace sightline::app {
 namespace {
 
+/** The event that changes `interval` of running detectors. */
+constexpr int interval_update = GST_EVENT_MAKE_TYPE(407, GST_EVENT_TYPE_DOWNSTREAM | GST_EVENT_TYPE_SERIALIZED);
+
 bool holds(const std::string &text, const char *part) {
   return text.find(part) != std::string::npos;
 }
@@ -110,6 +113,8 @@ std::optional<Failure> Pipeline::build(bool live) {
                                          GST_OBJECT_NAME(chain[i + 1])};
   const PadRef tracked(gst_element_get_static_pad(tracker, "src"));
   probe_.attach(tracked.get());
+  const PadRef batches(gst_element_get_static_pad(detectors_.front(), "sink"));
+  gst_pad_add_probe(batches.get(), GST_PAD_PROBE_TYPE_BUFFER, on_batch, this, nullptr);
   return std::nullopt;
 }
 
@@ -180,9 +185,19 @@ void Pipeline::take_message(GstMessage *message) {
   }
 }
 
-void Pipeline::set_interval(unsigned batches) {
-  interval_ = batches;
-  for (GstElement *detector : detectors_) g_object_set(detector, "interval", batches, nullptr);
+/**
+ * The element reads its property when it starts; after that an event tells it. It goes through all detectors between the same
+ * two batches, so that they look at the same ones. From another thread it would wait for the stream, which may hang.
+ */
+GstPadProbeReturn Pipeline::on_batch(GstPad *pad, GstPadProbeInfo *, gpointer data) {
+  auto *self = static_cast<Pipeline *>(data);
+  const unsigned wanted = self->interval_;
+  if (wanted == self->told_interval_) return GST_PAD_PROBE_OK;
+  self->told_interval_ = wanted;
+  GstStructure *structure =
+      gst_structure_new("nv-infer-interval-update", "stream_id", G_TYPE_STRING, "0", "interval", G_TYPE_UINT, wanted, nullptr);
+  gst_pad_send_event(pad, gst_event_new_custom(static_cast<GstEventType>(interval_update), structure));
+  return GST_PAD_PROBE_OK;
 }
 
 void Pipeline::stop() {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <gst/gst.h>
 #include <memory>
@@ -45,7 +46,8 @@ public:
   std::optional<Failure> start(bool live, WatchBranch *watch, Events events);
   /** Opens it; the reason where that fails at once. */
   std::optional<std::string> open(Source &source);
-  void set_interval(unsigned batches);
+  /** Batches that detectors leave out after each that they look at. */
+  void set_interval(unsigned batches) { interval_ = batches; }
   unsigned interval() const { return interval_; }
   void stop();
 
@@ -53,6 +55,7 @@ private:
   GstElement *add(const char *factory, const std::string &name);
   std::optional<Failure> build(bool live);
   std::optional<Failure> pending_failure();
+  static GstPadProbeReturn on_batch(GstPad *pad, GstPadProbeInfo *info, gpointer self);
   static gboolean on_message(GstBus *bus, GstMessage *message, gpointer self);
   void take_message(GstMessage *message);
   Source *source_of(GstObject *object);
@@ -69,7 +72,9 @@ private:
   std::vector<GstElement *> detectors_;
   std::vector<Source *> sources_;
   WatchBranch *watch_ = nullptr;
-  unsigned interval_ = 0;
+  std::atomic<unsigned> interval_ = 0;
+  /** As the detectors know it; of the thread that brings them batches. */
+  unsigned told_interval_ = 0;
   std::string missing_;
 };
 

@@ -251,6 +251,9 @@ describe('the program in a DeepStream container, on the stand-in', { skip }, () 
     const known = of(Variant.ANNOTATED).filter(({ pts }) => stamps.has(pts));
     assert.equal(known.length, of(Variant.ANNOTATED).length, 'units have the time stamps of their frames');
     assert.ok(of(Variant.CLEAN).filter(({ pts }) => stamps.has(pts)).length > 10);
+    // Ten frames a second, five looks.
+    const looks = () => daemon.frames.slice(-20).filter(({ predicted }) => !predicted).length;
+    await until('every second frame is looked at', () => looks() >= 9 && looks() <= 11, 30_000);
     const count = of(Variant.ANNOTATED).length;
     const clean = of(Variant.CLEAN).length;
     await Promise.race([until('more clean units', () => of(Variant.CLEAN).length > clean + 20, 60_000), started.app.failed]);
