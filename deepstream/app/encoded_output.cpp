@@ -11,6 +11,7 @@ constexpr unsigned predicted_stroke = 2;
 constexpr unsigned text_share = 54;
 constexpr unsigned smallest_text = 10;
 constexpr float above_box = 6;
+constexpr const char *font = "Sans";
 
 void write(NvDsObjectMeta *object, const std::string &words, const Colour &colour, unsigned picture_height, bool predicted) {
   NvOSD_RectParams &rect = object->rect_params;
@@ -22,8 +23,8 @@ void write(NvDsObjectMeta *object, const std::string &words, const Colour &colou
   g_free(text.display_text);
   text.display_text = g_strdup(words.c_str());
   text.font_params.font_size = std::max(smallest_text, picture_height / text_share);
-  g_free(text.font_params.font_name);
-  text.font_params.font_name = g_strdup("Sans");
+  // Nobody frees this one: whoever sets it gives a literal.
+  text.font_params.font_name = const_cast<char *>(font);
   text.font_params.font_color = {0, 0, 0, 1};
   text.set_bg_clr = 1;
   text.text_bg_clr = {colour.red, colour.green, colour.blue, 0.85};
