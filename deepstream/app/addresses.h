@@ -17,7 +17,7 @@ struct SourceAddress {
 
 /** Of `rtsp://...` and file paths; throws std::invalid_argument, without the address, for what nvurisrcbin cannot reconnect or
  * read. */
-SourceAddress parseAddress(const std::string &source);
+SourceAddress parse_address(const std::string &source);
 
 /** Every address in a text becomes its scheme and host: user, password, path and query may all be secrets. */
 std::string scrubbed(std::string_view text);

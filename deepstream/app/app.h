@@ -35,16 +35,16 @@ public:
   Exit run();
 
 private:
-  BridgeOptions bridgeOptions(const std::string &token) const;
-  BridgeEvents bridgeEvents();
+  BridgeOptions bridge_options(const std::string &token) const;
+  BridgeEvents bridge_events();
   /** Lets the main thread's loop call it. */
   void post(std::function<void()> call);
   void configured(std::vector<CameraConfig> cameras);
   std::optional<Failure> prepare(std::vector<CameraConfig> cameras);
-  void openSource(std::size_t camera);
+  void open_source(std::size_t camera);
   void tick();
-  void sayStats();
-  void adjustInterval();
+  void say_stats();
+  void adjust_interval();
   Pulse pulse() const;
   /** Ends the loop; the first reason counts. */
   void end(Exit code, const std::string &why);
@@ -66,7 +66,7 @@ private:
   std::vector<std::unique_ptr<Camera>> cameras_;
   std::vector<std::unique_ptr<Source>> sources_;
   /** When a source that failed is opened again; 0: it has not. */
-  std::vector<std::int64_t> reopenUs_;
+  std::vector<std::int64_t> reopen_us_;
   std::unique_ptr<CameraStates> states_;
   std::unique_ptr<WatchBranch> watch_;
   std::unique_ptr<Pipeline> pipeline_;
@@ -77,16 +77,16 @@ private:
   struct Before {
     std::uint64_t frames = 0;
     std::uint64_t detected = 0;
-    double mediaMs = 0;
-    std::uint64_t framesForStats = 0;
+    double media_ms = 0;
+    std::uint64_t frames_for_stats = 0;
   };
   std::vector<Before> before_;
-  std::int64_t statsUs_ = 0;
-  std::int64_t intervalUs_ = 0;
+  std::int64_t stats_us_ = 0;
+  std::int64_t interval_us_ = 0;
 
   std::atomic<bool> playing_ = false;
-  std::atomic<std::int64_t> startedUs_ = 0;
-  std::atomic<std::int64_t> beatUs_ = 0;
+  std::atomic<std::int64_t> started_us_ = 0;
+  std::atomic<std::int64_t> beat_us_ = 0;
   bool ending_ = false;
   Exit code_ = Exit::done;
 };

@@ -8,16 +8,16 @@ namespace sightline::app {
 /** Delays between attempts to connect: 0.1 s, doubling to 2 s. */
 class Backoff {
 public:
-  std::int64_t nextUs() {
-    const auto delay = delayUs_;
-    delayUs_ = std::min<std::int64_t>(2'000'000, delayUs_ * 2);
+  std::int64_t next_us() {
+    const auto delay = delay_us_;
+    delay_us_ = std::min<std::int64_t>(2'000'000, delay_us_ * 2);
     return delay;
   }
-  void reset() { delayUs_ = firstUs; }
+  void reset() { delay_us_ = first_us; }
 
 private:
-  static constexpr std::int64_t firstUs = 100'000;
-  std::int64_t delayUs_ = firstUs;
+  static constexpr std::int64_t first_us = 100'000;
+  std::int64_t delay_us_ = first_us;
 };
 
 } // namespace sightline::app

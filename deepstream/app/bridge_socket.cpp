@@ -12,15 +12,15 @@ namespace sightline::app {
 namespace {
 
 /** A message of frames is closed at these, well below the limit: a crop is a few ten kilobytes. */
-constexpr std::size_t batchFrames = 32;
-constexpr std::size_t batchBytes = messageLimitBytes / 4;
+constexpr std::size_t batch_frames = 32;
+constexpr std::size_t batch_bytes = message_limit_bytes / 4;
 /** Bytes that are handed to the socket together: what is lost with a connection is no more. */
-constexpr std::size_t outBytes = 256 << 10;
+constexpr std::size_t out_bytes = 256 << 10;
 /** Log lines that wait; beyond, the oldest go. */
-constexpr std::size_t waitingLines = 1024;
+constexpr std::size_t waiting_lines = 1024;
 /** What a waiting frame takes besides its bytes. */
-constexpr std::size_t frameOverhead = 96;
-constexpr int idleMs = 1000;
+constexpr std::size_t frame_overhead = 96;
+constexpr int idle_ms = 1000;
 
 } // namespace
 
@@ -40,7 +40,7 @@ BridgeSocket::~BridgeSocket() {
 }
 
 void BridgeSocket::start() {
-  aloneSinceUs_ = monoUs();
+  alone_since_us_ = mono_us();
   thread_ = std::thread([this] { run(); });
 }
 
@@ -55,71 +55,71 @@ void BridgeSocket::status(std::size_t camera, SourceStatusFacts facts) {
 void BridgeSocket::stats(const StatsFacts &facts) {
   {
     const std::lock_guard lock(mutex_);
-    inbox_.stats = statsMessage(facts);
+    inbox_.stats = stats_message(facts);
   }
   outbox_.wakeup().notify();
 }
 
-bool BridgeSocket::logLine(const LogEntry &entry) {
+bool BridgeSocket::log_line(const LogEntry &entry) {
   {
     const std::lock_guard lock(mutex_);
     if (!listening_) return false;
-    inbox_.lines.push_back(logMessage(levelName(entry.level), entry.message, entry.fields));
-    if (inbox_.lines.size() > waitingLines) inbox_.lines.pop_front();
+    inbox_.lines.push_back(log_message(level_name(entry.level), entry.message, entry.fields));
+    if (inbox_.lines.size() > waiting_lines) inbox_.lines.pop_front();
   }
   outbox_.wakeup().notify();
   return true;
 }
 
-void BridgeSocket::drain(std::int64_t deadlineUs) {
+void BridgeSocket::drain(std::int64_t deadline_us) {
   std::unique_lock lock(mutex_);
   inbox_.drain = true;
   outbox_.wakeup().notify();
-  const auto left = std::chrono::microseconds(std::max<std::int64_t>(0, deadlineUs - monoUs()));
+  const auto left = std::chrono::microseconds(std::max<std::int64_t>(0, deadline_us - mono_us()));
   changed_.wait_for(lock, left, [&] { return drained_; });
 }
 
-int BridgeSocket::timeoutMs() const {
-  if (socket_) return idleMs;
-  return static_cast<int>(std::clamp<std::int64_t>((retryAtUs_ - monoUs()) / 1000 + 1, 1, idleMs));
+int BridgeSocket::timeout_ms() const {
+  if (socket_) return idle_ms;
+  return static_cast<int>(std::clamp<std::int64_t>((retry_at_us_ - mono_us()) / 1000 + 1, 1, idle_ms));
 }
 
 void BridgeSocket::run() {
   while (true) {
     const short events = static_cast<short>(POLLIN | (sent_ < out_.size() ? POLLOUT : 0));
     std::array<pollfd, 2> watched{{{outbox_.wakeup().fd(), POLLIN, 0}, {socket_ ? socket_.get() : -1, events, 0}}};
-    poll(watched.data(), watched.size(), timeoutMs());
+    poll(watched.data(), watched.size(), timeout_ms());
     outbox_.wakeup().clear();
-    takeInbox();
+    take_inbox();
     if (ending_) return;
-    takeFrames();
+    take_frames();
     if (socket_ && watched[1].revents != 0) receive();
-    if (!socket_ && !draining_ && monoUs() >= retryAtUs_) connectNow();
-    if (!socket_ && monoUs() - aloneSinceUs_ > options_.aloneUs) {
-      aloneSinceUs_ = monoUs();
-      events_.over(Exit::done, "no daemon has come back for " + std::to_string(options_.aloneUs / 1'000'000) + " s");
+    if (!socket_ && !draining_ && mono_us() >= retry_at_us_) connect_now();
+    if (!socket_ && mono_us() - alone_since_us_ > options_.alone_us) {
+      alone_since_us_ = mono_us();
+      events_.over(Exit::done, "no daemon has come back for " + std::to_string(options_.alone_us / 1'000'000) + " s");
     }
     if (socket_) flush();
-    if (draining_ && (!socket_ || !welcomed_ || (saidDrained_ && sent_ == out_.size()))) {
+    if (draining_ && (!socket_ || !welcomed_ || (said_drained_ && sent_ == out_.size()))) {
       const std::lock_guard lock(mutex_);
       drained_ = true;
       changed_.notify_all();
     }
-    room_.set(framesBytes_ < options_.waitingBytes / 4);
+    room_.set(frames_bytes_ < options_.waiting_bytes / 4);
   }
 }
 
-void BridgeSocket::connectNow() {
+void BridgeSocket::connect_now() {
   std::string problem;
-  socket_ = connectLocal(options_.path, problem);
+  socket_ = connect_local(options_.path, problem);
   if (!socket_) {
-    retryAtUs_ = monoUs() + backoff_.nextUs();
+    retry_at_us_ = mono_us() + backoff_.next_us();
     if (!away_) log_.warn("the daemon does not listen on the bridge", {{"path", options_.path}, {"reason", problem}});
     away_ = true;
     return;
   }
   splitter_ = {};
-  out_ = helloMessage(options_.hello);
+  out_ = hello_message(options_.hello);
   sent_ = 0;
   for (auto &camera : cameras_) camera = {};
 }
@@ -130,13 +130,13 @@ void BridgeSocket::disconnect(const std::string &why) {
     const std::lock_guard lock(mutex_);
     listening_ = false;
   }
-  for (const auto camera : leaving_) outbox_.countDropped(camera);
+  for (const auto camera : leaving_) outbox_.count_dropped(camera);
   leaving_.clear();
   out_.clear();
   sent_ = 0;
   control_.clear();
-  if (welcomed_) aloneSinceUs_ = monoUs();
-  retryAtUs_ = monoUs() + backoff_.nextUs();
+  if (welcomed_) alone_since_us_ = mono_us();
+  retry_at_us_ = mono_us() + backoff_.next_us();
   if (welcomed_ || !away_) log_.warn("bridge ended, frames wait for the daemon", {{"reason", why}});
   away_ = true;
   welcomed_ = false;
@@ -154,7 +154,7 @@ void BridgeSocket::receive() {
     }
     try {
       splitter_.push({chunk.data(), static_cast<std::size_t>(length)});
-      for (std::string_view message; socket_ && splitter_.next(message);) obey(readCommand(message));
+      for (std::string_view message; socket_ && splitter_.next(message);) obey(read_command(message));
     } catch (const std::exception &error) {
       disconnect(std::string("the daemon sent what cannot be read: ") + error.what());
       return;
@@ -164,7 +164,7 @@ void BridgeSocket::receive() {
 
 void BridgeSocket::obey(Command command) {
   if (const auto *ping = std::get_if<Ping>(&command)) {
-    control_.push_front(pongMessage(ping->id));
+    control_.push_front(pong_message(ping->id));
   } else if (const auto *welcome = std::get_if<Welcome>(&command)) {
     welcomed(*welcome);
   } else if (!welcomed_ && !std::holds_alternative<Drain>(command)) {
@@ -172,26 +172,26 @@ void BridgeSocket::obey(Command command) {
   } else if (const auto *configure = std::get_if<Configure>(&command)) {
     checked(*configure);
   } else if (const auto *given = std::get_if<Epoch>(&command)) {
-    epochGiven(*given);
+    epoch_given(*given);
   } else if (const auto *labels = std::get_if<Labels>(&command)) {
-    const auto camera = indexOf(labels->camera);
+    const auto camera = index_of(labels->camera);
     const auto generation = camera ? epochs_.generation(*camera, labels->epoch) : std::nullopt;
     if (generation) events_.labelled(*camera, *generation, labels->labels);
   } else if (const auto *want = std::get_if<WantVideo>(&command)) {
-    if (const auto camera = indexOf(want->camera)) events_.wanted(*camera, want->annotated);
+    if (const auto camera = index_of(want->camera)) events_.wanted(*camera, want->annotated);
   } else if (std::holds_alternative<Drain>(command)) {
     events_.drain();
   }
 }
 
 void BridgeSocket::welcomed(const Welcome &welcome) {
-  if (welcome.protocolVersion != protocolVersion) {
-    events_.over(Exit::settings, "the daemon speaks protocol " + std::to_string(welcome.protocolVersion) +
-                                     ", this program speaks " + std::to_string(protocolVersion));
+  if (welcome.protocol_version != protocol_version) {
+    events_.over(Exit::settings, "the daemon speaks protocol " + std::to_string(welcome.protocol_version) +
+                                     ", this program speaks " + std::to_string(protocol_version));
     disconnect("another protocol");
     return;
   }
-  const bool isFirst = !revisions_;
+  const bool is_first = !revisions_;
   auto cameras = checked(welcome.configure);
   if (!cameras) return;
   welcomed_ = true;
@@ -202,12 +202,12 @@ void BridgeSocket::welcomed(const Welcome &welcome) {
   }
   if (away_) log_.info("bridge is there again");
   away_ = false;
-  if (isFirst) {
+  if (is_first) {
     for (std::size_t camera = 0; camera < cameras_.size(); camera += 1) ask(camera, 1);
     events_.configured(std::move(*cameras));
   }
   for (const auto &[camera, facts] : statuses_)
-    control_.push_back(statusMessage(options_.cameras[camera], cameras_[camera].epoch, facts));
+    control_.push_back(status_message(options_.cameras[camera], cameras_[camera].epoch, facts));
 }
 
 std::optional<std::vector<CameraConfig>> BridgeSocket::checked(const Configure &configure) {
@@ -222,18 +222,18 @@ std::optional<std::vector<CameraConfig>> BridgeSocket::checked(const Configure &
     }
   }
   if (configure.cameras.size() != options_.cameras.size() || ordered.size() != options_.cameras.size()) {
-    events_.over(Exit::otherCameras, "the daemon names other cameras than this container was started for");
+    events_.over(Exit::other_cameras, "the daemon names other cameras than this container was started for");
     return std::nullopt;
   }
   if (revisions_ && *revisions_ != revisions) {
-    events_.over(Exit::otherCameras, "the daemon has other settings for cameras than this container was started with");
+    events_.over(Exit::other_cameras, "the daemon has other settings for cameras than this container was started with");
     return std::nullopt;
   }
   revisions_ = revisions;
   return ordered;
 }
 
-void BridgeSocket::takeInbox() {
+void BridgeSocket::take_inbox() {
   Inbox taken;
   {
     const std::lock_guard lock(mutex_);
@@ -242,7 +242,7 @@ void BridgeSocket::takeInbox() {
   ending_ = taken.stop;
   draining_ = draining_ || taken.drain;
   for (auto &[camera, facts] : taken.statuses) {
-    if (welcomed_) control_.push_back(statusMessage(options_.cameras[camera], cameras_[camera].epoch, facts));
+    if (welcomed_) control_.push_back(status_message(options_.cameras[camera], cameras_[camera].epoch, facts));
     statuses_[camera] = std::move(facts);
   }
   if (!welcomed_) return;
@@ -250,15 +250,15 @@ void BridgeSocket::takeInbox() {
   if (taken.stats) control_.push_back(std::move(*taken.stats));
 }
 
-void BridgeSocket::takeFrames() {
-  for (auto &record : outbox_.takeAll()) {
+void BridgeSocket::take_frames() {
+  for (auto &record : outbox_.take_all()) {
     judge_.judge(record);
-    frames_.push_back({record.camera, record.generation, frameBody(record, options_.cameras[record.camera])});
-    framesBytes_ += frames_.back().body.size() + frameOverhead;
+    frames_.push_back({record.camera, record.generation, frame_body(record, options_.cameras[record.camera])});
+    frames_bytes_ += frames_.back().body.size() + frame_overhead;
   }
-  while (framesBytes_ > options_.waitingBytes) {
-    outbox_.countDropped(frames_.front().camera);
-    framesBytes_ -= frames_.front().body.size() + frameOverhead;
+  while (frames_bytes_ > options_.waiting_bytes) {
+    outbox_.count_dropped(frames_.front().camera);
+    frames_bytes_ -= frames_.front().body.size() + frame_overhead;
     frames_.pop_front();
   }
 }
@@ -267,7 +267,7 @@ void BridgeSocket::flush() {
   while (true) {
     if (sent_ == out_.size()) fill();
     if (out_.empty()) return;
-    switch (sendSome(socket_.get(), out_, sent_)) {
+    switch (send_some(socket_.get(), out_, sent_)) {
     case Sent::full:
       return;
     case Sent::broken:
@@ -284,26 +284,26 @@ void BridgeSocket::fill() {
   sent_ = 0;
   leaving_.clear();
   if (!welcomed_) return;
-  while (out_.size() < outBytes && !control_.empty()) {
+  while (out_.size() < out_bytes && !control_.empty()) {
     out_ += control_.front();
     control_.pop_front();
   }
-  while (out_.size() < outBytes && !frames_.empty()) {
+  while (out_.size() < out_bytes && !frames_.empty()) {
     const auto before = frames_.size();
-    fillFrames();
+    fill_frames();
     if (frames_.size() == before) break;
   }
-  if (draining_ && !saidDrained_ && frames_.empty() && control_.empty()) {
-    out_ += drainedMessage();
-    saidDrained_ = true;
+  if (draining_ && !said_drained_ && frames_.empty() && control_.empty()) {
+    out_ += drained_message();
+    said_drained_ = true;
   }
 }
 
-void BridgeSocket::fillFrames() {
+void BridgeSocket::fill_frames() {
   std::vector<LeavingFrame> leaving;
   std::size_t bytes = 0;
   std::size_t count = 0;
-  for (; count < frames_.size() && leaving.size() < batchFrames && bytes < batchBytes; count += 1) {
+  for (; count < frames_.size() && leaving.size() < batch_frames && bytes < batch_bytes; count += 1) {
     const Waiting &frame = frames_[count];
     const CameraEpochs &camera = cameras_[frame.camera];
     if (frame.generation > camera.generation) {
@@ -312,16 +312,16 @@ void BridgeSocket::fillFrames() {
     }
     if (frame.generation < camera.generation) {
       // The daemon has gone on to a newer epoch and would not take it.
-      outbox_.countDropped(frame.camera);
+      outbox_.count_dropped(frame.camera);
       continue;
     }
     leaving.push_back({frame.body, camera.epoch});
     leaving_.push_back(frame.camera);
     bytes += frame.body.size();
   }
-  if (!leaving.empty()) out_ += framesMessage(leaving, monoUs());
+  if (!leaving.empty()) out_ += frames_message(leaving, mono_us());
   for (; count > 0; count -= 1) {
-    framesBytes_ -= frames_.front().body.size() + frameOverhead;
+    frames_bytes_ -= frames_.front().body.size() + frame_overhead;
     frames_.pop_front();
   }
   // A question about an epoch leaves with this.
@@ -335,11 +335,11 @@ void BridgeSocket::ask(std::size_t camera, std::uint32_t generation) {
   auto &asked = cameras_[camera].asked;
   if (!asked.empty() && asked.back() >= generation) return;
   asked.push_back(generation);
-  control_.push_back(epochRequestMessage(options_.cameras[camera]));
+  control_.push_back(epoch_request_message(options_.cameras[camera]));
 }
 
-void BridgeSocket::epochGiven(const Epoch &given) {
-  const auto camera = indexOf(given.camera);
+void BridgeSocket::epoch_given(const Epoch &given) {
+  const auto camera = index_of(given.camera);
   if (!camera || cameras_[*camera].asked.empty()) return;
   CameraEpochs &epochs = cameras_[*camera];
   epochs.generation = epochs.asked.front();
@@ -348,7 +348,7 @@ void BridgeSocket::epochGiven(const Epoch &given) {
   epochs_.set(*camera, epochs.generation, epochs.epoch);
 }
 
-std::optional<std::size_t> BridgeSocket::indexOf(const std::string &camera) const {
+std::optional<std::size_t> BridgeSocket::index_of(const std::string &camera) const {
   for (std::size_t i = 0; i < options_.cameras.size(); i += 1)
     if (options_.cameras[i] == camera) return i;
   return std::nullopt;

@@ -38,9 +38,9 @@ struct BridgeOptions {
   HelloFacts hello;
   /** Camera names in the order of the settings. */
   std::vector<std::string> cameras;
-  std::int64_t aloneUs;
+  std::int64_t alone_us;
   /** Of frames that wait for the daemon. */
-  std::size_t waitingBytes;
+  std::size_t waiting_bytes;
 };
 
 /**
@@ -61,9 +61,9 @@ public:
   void status(std::size_t camera, SourceStatusFacts facts);
   void stats(const StatsFacts &facts);
   /** False while there is no daemon to take it. */
-  bool logLine(const LogEntry &entry);
+  bool log_line(const LogEntry &entry);
   /** Sends what waits and Drained; returns when that has left, or at the deadline, or at once without a daemon. */
-  void drain(std::int64_t deadlineUs);
+  void drain(std::int64_t deadline_us);
 
 private:
   struct Waiting {
@@ -85,22 +85,22 @@ private:
   };
 
   void run();
-  int timeoutMs() const;
-  void connectNow();
+  int timeout_ms() const;
+  void connect_now();
   void disconnect(const std::string &why);
   void receive();
   void obey(Command command);
   void welcomed(const Welcome &welcome);
   /** The cameras in the settings' order; absent, and the program's end, when they are others. */
   std::optional<std::vector<CameraConfig>> checked(const Configure &configure);
-  void takeInbox();
-  void takeFrames();
+  void take_inbox();
+  void take_frames();
   void flush();
   void fill();
-  void fillFrames();
+  void fill_frames();
   void ask(std::size_t camera, std::uint32_t generation);
-  void epochGiven(const Epoch &given);
-  std::optional<std::size_t> indexOf(const std::string &camera) const;
+  void epoch_given(const Epoch &given);
+  std::optional<std::size_t> index_of(const std::string &camera) const;
 
   const BridgeOptions options_;
   const BridgeEvents events_;
@@ -121,7 +121,7 @@ private:
   MessageSplitter splitter_;
   bool welcomed_ = false;
   bool draining_ = false;
-  bool saidDrained_ = false;
+  bool said_drained_ = false;
   bool ending_ = false;
   std::string out_;
   std::size_t sent_ = 0;
@@ -129,13 +129,13 @@ private:
   std::vector<std::size_t> leaving_;
   std::deque<std::string> control_;
   std::deque<Waiting> frames_;
-  std::size_t framesBytes_ = 0;
+  std::size_t frames_bytes_ = 0;
   std::vector<CameraEpochs> cameras_;
   std::map<std::size_t, SourceStatusFacts> statuses_;
   std::optional<std::vector<std::string>> revisions_;
   Backoff backoff_;
-  std::int64_t retryAtUs_ = 0;
-  std::int64_t aloneSinceUs_ = 0;
+  std::int64_t retry_at_us_ = 0;
+  std::int64_t alone_since_us_ = 0;
   bool away_ = false;
 
   std::thread thread_;

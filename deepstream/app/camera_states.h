@@ -22,14 +22,14 @@ public:
   /** What GStreamer says of its source, without addresses. */
   void warned(const Camera &camera, const std::string &text);
   /** Its source has failed and will be opened again. */
-  void failed(Camera &camera, const std::string &reason, std::uint32_t retryInMs);
+  void failed(Camera &camera, const std::string &reason, std::uint32_t retry_in_ms);
   /** Several times a second. */
   void tick(Camera &camera);
 
 private:
   struct State {
     SourceStatusFacts facts;
-    std::int64_t sinceUs = 0;
+    std::int64_t since_us = 0;
     std::string warning;
   };
   void say(const Camera &camera, State &state, SourceStatusFacts facts);
@@ -43,6 +43,6 @@ private:
 };
 
 /** The error code (docs/operations.md) that a text of GStreamer stands for. */
-const char *codeOf(const std::string &text);
+const char *code_of(const std::string &text);
 
 } // namespace sightline::app

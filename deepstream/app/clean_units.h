@@ -25,9 +25,9 @@ public:
   void shown(const ShownFrame &frame);
 
 private:
-  static GstPadProbeReturn onUnit(GstPad *pad, GstPadProbeInfo *info, gpointer self);
+  static GstPadProbeReturn on_unit(GstPad *pad, GstPadProbeInfo *info, gpointer self);
   void take(GstPad *pad, GstBuffer *buffer);
-  void readCaps(GstPad *pad);
+  void read_caps(GstPad *pad);
   void send(std::vector<ClockedUnit> units);
 
   Camera &camera_;
@@ -36,10 +36,10 @@ private:
   /** Held for copying a unit, by the parser's thread and by the probe. */
   std::mutex mutex_;
   PadRef parser_;
-  std::int64_t takenUs_ = 0;
+  std::int64_t taken_us_ = 0;
   CapsRef caps_;
   Coding coding_ = Coding::h264;
-  unsigned lengthBytes_ = 0;
+  unsigned length_bytes_ = 0;
   bool usable_ = false;
   std::shared_ptr<const StreamFormat> format_;
   UnitClock clock_;

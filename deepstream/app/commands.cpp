@@ -16,34 +16,34 @@ using protozero::pbf_message;
 using protozero::pbf_wire_type;
 
 /** Longest text that is kept. */
-constexpr std::size_t mostText = 64 << 10;
+constexpr std::size_t most_text = 64 << 10;
 
 template <typename T> std::string text(pbf_message<T> &from) {
   const auto view = from.get_view();
-  if (view.size() > mostText) throw std::length_error("a text of " + std::to_string(view.size()) + " bytes");
+  if (view.size() > most_text) throw std::length_error("a text of " + std::to_string(view.size()) + " bytes");
   return {view.data(), view.size()};
 }
 
 /** What proto3 leaves at zero has its default. */
-template <typename Value> Value orDefault(Value value, Value fallback) {
+template <typename Value> Value or_default(Value value, Value fallback) {
   return value == 0 ? fallback : value;
 }
 
-DetectConfig readDetect(pbf_message<wire::Detect> message) {
+DetectConfig read_detect(pbf_message<wire::Detect> message) {
   DetectConfig detect;
   while (message.next()) {
     switch (message.tag()) {
     case wire::Detect::model:
       detect.model = text(message);
       break;
-    case wire::Detect::minScore:
-      detect.minScore = message.get_double();
+    case wire::Detect::min_score:
+      detect.min_score = message.get_double();
       break;
     case wire::Detect::classes:
       detect.classes.push_back(text(message));
       break;
-    case wire::Detect::minSize:
-      detect.minSize = message.get_double();
+    case wire::Detect::min_size:
+      detect.min_size = message.get_double();
       break;
     default:
       message.skip();
@@ -52,10 +52,10 @@ DetectConfig readDetect(pbf_message<wire::Detect> message) {
   return detect;
 }
 
-void readCrops(pbf_message<wire::CropPolicy> message, CameraConfig &camera) {
+void read_crops(pbf_message<wire::CropPolicy> message, CameraConfig &camera) {
   CropOptions &crops = camera.crops;
   // Absent it is zero, and not the default of a camera without a policy.
-  crops.betterBy = 0;
+  crops.better_by = 0;
   while (message.next()) {
     switch (message.tag()) {
     case wire::CropPolicy::faces:
@@ -64,23 +64,23 @@ void readCrops(pbf_message<wire::CropPolicy> message, CameraConfig &camera) {
     case wire::CropPolicy::bodies:
       crops.bodies = message.get_bool();
       break;
-    case wire::CropPolicy::minFaceHeight:
-      crops.minFaceHeight = message.get_double();
+    case wire::CropPolicy::min_face_height:
+      crops.min_face_height = message.get_double();
       break;
-    case wire::CropPolicy::minBodyHeight:
-      crops.minBodyHeight = message.get_double();
+    case wire::CropPolicy::min_body_height:
+      crops.min_body_height = message.get_double();
       break;
-    case wire::CropPolicy::refreshMs:
-      crops.refreshMs = orDefault<double>(message.get_uint32(), crops.refreshMs);
+    case wire::CropPolicy::refresh_ms:
+      crops.refresh_ms = or_default<double>(message.get_uint32(), crops.refresh_ms);
       break;
-    case wire::CropPolicy::betterBy:
-      crops.betterBy = message.get_double();
+    case wire::CropPolicy::better_by:
+      crops.better_by = message.get_double();
       break;
-    case wire::CropPolicy::jpegQuality:
-      camera.jpegQuality = static_cast<int>(std::min(100U, orDefault(message.get_uint32(), 90U)));
+    case wire::CropPolicy::jpeg_quality:
+      camera.jpeg_quality = static_cast<int>(std::min(100U, or_default(message.get_uint32(), 90U)));
       break;
-    case wire::CropPolicy::maxSide:
-      camera.maxSide = static_cast<int>(std::min(8192U, orDefault(message.get_uint32(), 512U)));
+    case wire::CropPolicy::max_side:
+      camera.max_side = static_cast<int>(std::min(8192U, or_default(message.get_uint32(), 512U)));
       break;
     default:
       message.skip();
@@ -88,8 +88,8 @@ void readCrops(pbf_message<wire::CropPolicy> message, CameraConfig &camera) {
   }
 }
 
-CameraConfig readCamera(pbf_message<wire::CameraConfig> message) {
-  constexpr std::uint32_t mostMs = 86'400'000;
+CameraConfig read_camera(pbf_message<wire::CameraConfig> message) {
+  constexpr std::uint32_t most_ms = 86'400'000;
   CameraConfig camera;
   while (message.next()) {
     switch (message.tag()) {
@@ -109,16 +109,16 @@ CameraConfig readCamera(pbf_message<wire::CameraConfig> message) {
       camera.loop = message.get_bool();
       break;
     case wire::CameraConfig::detect:
-      camera.detect.push_back(readDetect(message.get_message()));
+      camera.detect.push_back(read_detect(message.get_message()));
       break;
     case wire::CameraConfig::crops:
-      readCrops(message.get_message(), camera);
+      read_crops(message.get_message(), camera);
       break;
-    case wire::CameraConfig::openTimeoutMs:
-      camera.openTimeoutMs = static_cast<int>(std::min(mostMs, orDefault(message.get_uint32(), 10'000U)));
+    case wire::CameraConfig::open_timeout_ms:
+      camera.open_timeout_ms = static_cast<int>(std::min(most_ms, or_default(message.get_uint32(), 10'000U)));
       break;
-    case wire::CameraConfig::silenceTimeoutMs:
-      camera.silenceTimeoutMs = static_cast<int>(std::min(mostMs, orDefault(message.get_uint32(), 10'000U)));
+    case wire::CameraConfig::silence_timeout_ms:
+      camera.silence_timeout_ms = static_cast<int>(std::min(most_ms, or_default(message.get_uint32(), 10'000U)));
       break;
     case wire::CameraConfig::revision:
       camera.revision = text(message);
@@ -130,22 +130,22 @@ CameraConfig readCamera(pbf_message<wire::CameraConfig> message) {
   return camera;
 }
 
-Configure readConfigure(pbf_message<wire::Configure> message) {
+Configure read_configure(pbf_message<wire::Configure> message) {
   Configure configure;
   while (message.next(wire::Configure::cameras, pbf_wire_type::length_delimited))
-    configure.cameras.push_back(readCamera(message.get_message()));
+    configure.cameras.push_back(read_camera(message.get_message()));
   return configure;
 }
 
-Welcome readWelcome(pbf_message<wire::Welcome> message) {
+Welcome read_welcome(pbf_message<wire::Welcome> message) {
   Welcome welcome;
   while (message.next()) {
     switch (message.tag()) {
-    case wire::Welcome::protocolVersion:
-      welcome.protocolVersion = message.get_uint32();
+    case wire::Welcome::protocol_version:
+      welcome.protocol_version = message.get_uint32();
       break;
     case wire::Welcome::configure:
-      welcome.configure = readConfigure(message.get_message());
+      welcome.configure = read_configure(message.get_message());
       break;
     default:
       message.skip();
@@ -154,12 +154,12 @@ Welcome readWelcome(pbf_message<wire::Welcome> message) {
   return welcome;
 }
 
-Label readLabel(pbf_message<wire::Label> message) {
+Label read_label(pbf_message<wire::Label> message) {
   Label label;
   while (message.next()) {
     switch (message.tag()) {
-    case wire::Label::trackId:
-      label.trackId = message.get_uint32();
+    case wire::Label::track_id:
+      label.track_id = message.get_uint32();
       break;
     case wire::Label::decided:
       label.decided = message.get_bool();
@@ -180,7 +180,7 @@ Label readLabel(pbf_message<wire::Label> message) {
   return label;
 }
 
-Labels readLabels(pbf_message<wire::Labels> message) {
+Labels read_labels(pbf_message<wire::Labels> message) {
   Labels labels;
   while (message.next()) {
     switch (message.tag()) {
@@ -191,7 +191,7 @@ Labels readLabels(pbf_message<wire::Labels> message) {
       labels.epoch = message.get_uint32();
       break;
     case wire::Labels::labels:
-      labels.labels.push_back(readLabel(message.get_message()));
+      labels.labels.push_back(read_label(message.get_message()));
       break;
     default:
       message.skip();
@@ -200,7 +200,7 @@ Labels readLabels(pbf_message<wire::Labels> message) {
   return labels;
 }
 
-WantVideo readWantVideo(pbf_message<wire::WantVideo> message) {
+WantVideo read_want_video(pbf_message<wire::WantVideo> message) {
   WantVideo want;
   while (message.next()) {
     switch (message.tag()) {
@@ -217,7 +217,7 @@ WantVideo readWantVideo(pbf_message<wire::WantVideo> message) {
   return want;
 }
 
-Epoch readEpoch(pbf_message<wire::Epoch> message) {
+Epoch read_epoch(pbf_message<wire::Epoch> message) {
   Epoch epoch;
   while (message.next()) {
     switch (message.tag()) {
@@ -234,7 +234,7 @@ Epoch readEpoch(pbf_message<wire::Epoch> message) {
   return epoch;
 }
 
-Ping readPing(pbf_message<wire::Ping> message) {
+Ping read_ping(pbf_message<wire::Ping> message) {
   Ping ping;
   while (message.next(wire::Ping::id, pbf_wire_type::varint)) ping.id = message.get_uint64();
   return ping;
@@ -242,32 +242,32 @@ Ping readPing(pbf_message<wire::Ping> message) {
 
 } // namespace
 
-Command readCommand(std::string_view bytes) {
+Command read_command(std::string_view bytes) {
   pbf_message<wire::DaemonMessage> message(bytes.data(), bytes.size());
   Command command;
   while (message.next()) {
     switch (message.tag()) {
     case wire::DaemonMessage::welcome:
-      command = readWelcome(message.get_message());
+      command = read_welcome(message.get_message());
       break;
     case wire::DaemonMessage::configure:
-      command = readConfigure(message.get_message());
+      command = read_configure(message.get_message());
       break;
     case wire::DaemonMessage::labels:
-      command = readLabels(message.get_message());
+      command = read_labels(message.get_message());
       break;
-    case wire::DaemonMessage::wantVideo:
-      command = readWantVideo(message.get_message());
+    case wire::DaemonMessage::want_video:
+      command = read_want_video(message.get_message());
       break;
     case wire::DaemonMessage::ping:
-      command = readPing(message.get_message());
+      command = read_ping(message.get_message());
       break;
     case wire::DaemonMessage::drain:
       message.get_view();
       command = Drain{};
       break;
     case wire::DaemonMessage::epoch:
-      command = readEpoch(message.get_message());
+      command = read_epoch(message.get_message());
       break;
     default:
       message.skip();
@@ -283,9 +283,9 @@ bool MessageSplitter::next(std::string_view &message) {
   for (std::size_t at = 0; at < held_.size(); at += 1) {
     const auto byte = static_cast<unsigned char>(held_[at]);
     length |= std::uint64_t{byte & 127U} << (7 * at);
-    if (length > messageLimitBytes || at >= 4) {
-      if (length > messageLimitBytes || byte > 127)
-        throw std::length_error("a message of more than " + std::to_string(messageLimitBytes) + " bytes was announced");
+    if (length > message_limit_bytes || at >= 4) {
+      if (length > message_limit_bytes || byte > 127)
+        throw std::length_error("a message of more than " + std::to_string(message_limit_bytes) + " bytes was announced");
     }
     if (byte > 127) continue;
     if (held_.size() - at - 1 < length) return false;

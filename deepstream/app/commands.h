@@ -14,11 +14,11 @@ namespace sightline::app {
 struct DetectConfig {
   std::string model;
   /** 0: the model's own. */
-  double minScore = 0;
+  double min_score = 0;
   /** Empty: all. */
   std::vector<std::string> classes;
   /** Box height in source pixels. */
-  double minSize = 0;
+  double min_size = 0;
 };
 
 struct CameraConfig {
@@ -30,10 +30,10 @@ struct CameraConfig {
   bool loop = false;
   std::vector<DetectConfig> detect;
   CropOptions crops;
-  int jpegQuality = 90;
-  int maxSide = 512;
-  int openTimeoutMs = 10'000;
-  int silenceTimeoutMs = 10'000;
+  int jpeg_quality = 90;
+  int max_side = 512;
+  int open_timeout_ms = 10'000;
+  int silence_timeout_ms = 10'000;
   std::string revision;
 };
 
@@ -42,12 +42,12 @@ struct Configure {
 };
 
 struct Welcome {
-  std::uint32_t protocolVersion = 0;
+  std::uint32_t protocol_version = 0;
   Configure configure;
 };
 
 struct Label {
-  std::uint32_t trackId = 0;
+  std::uint32_t track_id = 0;
   bool decided = false;
   std::string text;
   /** #rrggbb. */
@@ -81,7 +81,7 @@ struct Epoch {
 using Command = std::variant<std::monostate, Welcome, Configure, Labels, WantVideo, Ping, Drain, Epoch>;
 
 /** Throws a std::exception for bytes that are no message. */
-Command readCommand(std::string_view bytes);
+Command read_command(std::string_view bytes);
 
 /** Cuts a byte stream into messages (a varint of the length before each). */
 class MessageSplitter {

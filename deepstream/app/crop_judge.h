@@ -21,10 +21,10 @@ public:
 
   void configure(std::size_t camera, const CropOptions &options);
   /** For the probe. */
-  bool mayWant(std::size_t camera, const SeenObject &object, double visible, double mediaMs);
+  bool may_want(std::size_t camera, const SeenObject &object, double visible, double media_ms);
   /** For the sending thread: measures the record's crops and leaves out those that nobody wants. */
   void judge(FrameRecord &record);
-  void decided(std::size_t camera, std::uint32_t generation, std::uint32_t trackId, bool decided);
+  void decided(std::size_t camera, std::uint32_t generation, std::uint32_t track_id, bool decided);
   std::uint64_t crops(std::size_t camera) const { return cameras_[camera]->crops.load(std::memory_order_relaxed); }
   /** Crops that were no JPEG that can be read. */
   std::uint64_t broken() const { return broken_.load(std::memory_order_relaxed); }

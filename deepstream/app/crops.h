@@ -15,12 +15,12 @@ struct CropOptions {
   bool faces = false;
   bool bodies = false;
   /** Box heights in source pixels below which nothing is cut. */
-  double minFaceHeight = 0;
-  double minBodyHeight = 0;
+  double min_face_height = 0;
+  double min_body_height = 0;
   /** A decided track is looked at again at least this often. */
-  double refreshMs = 2000;
+  double refresh_ms = 2000;
   /** Or when its quality has grown by this much over the best crop so far. */
-  double betterBy = 0.15;
+  double better_by = 0.15;
 };
 
 class CropPolicy {
@@ -28,18 +28,18 @@ public:
   explicit CropPolicy(const CropOptions &options) : options_(options) {}
 
   /** Whether this detection, of this overall quality, deserves a crop. */
-  bool wants(std::uint32_t trackId, std::string_view label, double height, double quality, double mediaMs) const;
+  bool wants(std::uint32_t track_id, std::string_view label, double height, double quality, double media_ms) const;
   /** A crop of the track was cut. */
-  void cropped(std::uint32_t trackId, double quality, double mediaMs);
+  void cropped(std::uint32_t track_id, double quality, double media_ms);
   /** What the daemon says of the track: until it is decided every detected frame may give a crop. */
-  void decided(std::uint32_t trackId, bool decided);
-  void ended(const std::vector<std::uint32_t> &trackIds);
+  void decided(std::uint32_t track_id, bool decided);
+  void ended(const std::vector<std::uint32_t> &track_ids);
   void clear() { tracks_.clear(); }
 
 private:
   struct Cropped {
     double best;
-    double atMs;
+    double at_ms;
     bool decided;
   };
 
@@ -52,7 +52,7 @@ private:
  * landmarks it holds the embedder's whole warp square, turned as the head is, and the box's square for embedders that do not
  * align.
  */
-Box cropRect(const Box &box, const std::optional<FivePoints> &landmarks, const Size &frame);
+Box crop_rect(const Box &box, const std::optional<FivePoints> &landmarks, const Size &frame);
 
 /** A crop as the encoder is asked for it. */
 struct CropCut {
@@ -66,6 +66,6 @@ struct CropCut {
 };
 
 /** The rectangle in the multiplexer's picture, inside what the source fills of it; absent where nothing is left. */
-std::optional<CropCut> placeCrop(const Box &rect, const Letterbox &mux, const Size &source, double maxSide);
+std::optional<CropCut> place_crop(const Box &rect, const Letterbox &mux, const Size &source, double max_side);
 
 } // namespace sightline::app

@@ -16,12 +16,12 @@ public:
   EncodedOutput(ProbedCamera &probed, LabelStore &labels, MediaSocket &media)
       : probed_(probed), labels_(labels), media_(media) {}
 
-  void attach(GstPad *beforeDrawing, GstAppSink *sink);
+  void attach(GstPad *before_drawing, GstAppSink *sink);
   std::uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
 
 private:
-  static GstPadProbeReturn onDraw(GstPad *pad, GstPadProbeInfo *info, gpointer self);
-  static GstFlowReturn onSample(GstAppSink *sink, gpointer self);
+  static GstPadProbeReturn on_draw(GstPad *pad, GstPadProbeInfo *info, gpointer self);
+  static GstFlowReturn on_sample(GstAppSink *sink, gpointer self);
   void draw(GstBuffer *buffer);
   void take(GstSample *sample);
 
@@ -29,7 +29,7 @@ private:
   LabelStore &labels_;
   MediaSocket &media_;
   std::shared_ptr<const StreamFormat> format_;
-  std::int64_t lastPts_ = -1;
+  std::int64_t last_pts_ = -1;
   std::uint32_t generation_ = 0;
   std::atomic<std::uint64_t> dropped_ = 0;
 };

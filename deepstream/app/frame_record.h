@@ -28,7 +28,7 @@ struct SeenCrop {
 };
 
 struct SeenObject {
-  std::uint32_t trackId;
+  std::uint32_t track_id;
   std::string_view label;
   std::string_view model;
   float score;
@@ -36,7 +36,7 @@ struct SeenObject {
   Box box;
   std::optional<FivePoints> landmarks;
   /** 0: none. */
-  std::uint32_t personTrackId;
+  std::uint32_t person_track_id;
   std::optional<SeenCrop> crop;
 };
 
@@ -47,18 +47,18 @@ struct FrameRecord {
   std::uint64_t sequence;
   /** Nanoseconds. */
   std::int64_t pts;
-  double mediaMs;
-  std::int64_t receivedMonoUs;
-  std::int64_t cameraTimeUs;
+  double media_ms;
+  std::int64_t received_mono_us;
+  std::int64_t camera_time_us;
   bool rtcp;
   std::uint32_t width;
   std::uint32_t height;
   bool predicted;
   std::vector<SeenObject> objects;
-  std::int64_t decodedMonoUs;
+  std::int64_t decoded_mono_us;
   /** 0: no detector looked. */
-  std::int64_t detectedMonoUs;
-  std::vector<std::uint32_t> endedTracks;
+  std::int64_t detected_mono_us;
+  std::vector<std::uint32_t> ended_tracks;
   bool live;
 
   /** What it takes in a queue, about. */

@@ -8,19 +8,19 @@ namespace sightline::app {
 struct FrameArrival {
   /** Nanoseconds. */
   std::int64_t pts;
-  std::int64_t receivedMonoUs;
+  std::int64_t received_mono_us;
   /** Wall clock of this process at arrival, microseconds since 1970. */
-  std::int64_t wallUs;
+  std::int64_t wall_us;
   /** Wall clock of the capture by the sender's reports; 0: nobody said. */
-  std::int64_t ntpUs;
+  std::int64_t ntp_us;
 };
 
 struct FrameClock {
   /** Nanoseconds; grows within an epoch. */
   std::int64_t pts;
   /** Since the first frame of the epoch. */
-  double mediaMs;
-  std::int64_t cameraTimeUs;
+  double media_ms;
+  std::int64_t camera_time_us;
   /** The camera time is the sender's. */
   bool rtcp;
   /** A new time line begins with this frame: a new epoch is due. True for the first frame. */
@@ -45,11 +45,11 @@ private:
   bool live_;
   std::optional<std::int64_t> first_;
   std::int64_t last_ = 0;
-  std::int64_t lastGiven_ = 0;
-  std::int64_t lastMonoUs_ = 0;
-  std::optional<double> offsetUs_;
-  double lastCameraUs_ = 0;
-  double openedUs_ = 0;
+  std::int64_t last_given_ = 0;
+  std::int64_t last_mono_us_ = 0;
+  std::optional<double> offset_us_;
+  double last_camera_us_ = 0;
+  double opened_us_ = 0;
 };
 
 } // namespace sightline::app

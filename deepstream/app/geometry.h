@@ -31,11 +31,11 @@ struct Box {
   double area() const { return width * height; }
 };
 
-inline bool isFinite(const Box &box) {
+inline bool is_finite(const Box &box) {
   return std::isfinite(box.left) && std::isfinite(box.top) && std::isfinite(box.width) && std::isfinite(box.height);
 }
 
-inline double overlapArea(const Box &a, const Box &b) {
+inline double overlap_area(const Box &a, const Box &b) {
   const double width = std::min(a.right(), b.right()) - std::max(a.left, b.left);
   const double height = std::min(a.bottom(), b.bottom()) - std::max(a.top, b.top);
   return width > 0 && height > 0 ? width * height : 0;
@@ -43,13 +43,13 @@ inline double overlapArea(const Box &a, const Box &b) {
 
 /** Intersection over union. */
 inline double iou(const Box &a, const Box &b) {
-  const double both = overlapArea(a, b);
+  const double both = overlap_area(a, b);
   return both == 0 ? 0 : both / (a.area() + b.area() - both);
 }
 
 /** The part inside the picture; absent where less than a pixel is left of it, or a number is none. */
 inline std::optional<Box> clipped(const Box &box, const Size &picture) {
-  if (!isFinite(box)) return std::nullopt;
+  if (!is_finite(box)) return std::nullopt;
   const double left = std::clamp(box.left, 0.0, picture.width);
   const double top = std::clamp(box.top, 0.0, picture.height);
   const Box inside{left, top, std::clamp(box.right(), 0.0, picture.width) - left,
@@ -61,7 +61,7 @@ inline std::optional<Box> clipped(const Box &box, const Size &picture) {
 /** How a source's pixels lie in a picture of another size: the multiplexer's, or a network's input. */
 class Letterbox {
 public:
-  enum class Bands { none, centred, rightAndBottom };
+  enum class Bands { none, centred, right_and_bottom };
 
   Letterbox(Size source, Size into, Bands bands) {
     if (bands == Bands::none) {
@@ -70,7 +70,7 @@ public:
       return;
     }
     x_ = y_ = std::min(into.width / source.width, into.height / source.height);
-    if (bands == Bands::rightAndBottom) return;
+    if (bands == Bands::right_and_bottom) return;
     left_ = (into.width - source.width * x_) / 2;
     top_ = (into.height - source.height * y_) / 2;
   }

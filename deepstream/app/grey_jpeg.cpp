@@ -15,19 +15,19 @@ struct Failure {
   std::jmp_buf back;
 };
 
-void giveUp(j_common_ptr common) {
+void give_up(j_common_ptr common) {
   std::longjmp(reinterpret_cast<Failure *>(common->err)->back, 1);
 }
 
-void sayNothing(j_common_ptr /*common*/, int /*level*/) {}
+void say_nothing(j_common_ptr /*common*/, int /*level*/) {}
 
 /** Nothing with a destructor lives between setjmp and longjmp. */
-bool decode(jpeg_decompress_struct &jpeg, Failure &failure, const std::uint8_t *data, std::size_t size, int mostSide,
+bool decode(jpeg_decompress_struct &jpeg, Failure &failure, const std::uint8_t *data, std::size_t size, int most_side,
             Grey &grey) {
   if (setjmp(failure.back) != 0) return false;
   jpeg_mem_src(&jpeg, data, size);
   if (jpeg_read_header(&jpeg, TRUE) != JPEG_HEADER_OK) return false;
-  if (jpeg.image_width > static_cast<unsigned>(mostSide) || jpeg.image_height > static_cast<unsigned>(mostSide)) return false;
+  if (jpeg.image_width > static_cast<unsigned>(most_side) || jpeg.image_height > static_cast<unsigned>(most_side)) return false;
   jpeg.out_color_space = JCS_GRAYSCALE;
   jpeg_start_decompress(&jpeg);
   grey.width = static_cast<int>(jpeg.output_width);
@@ -42,15 +42,15 @@ bool decode(jpeg_decompress_struct &jpeg, Failure &failure, const std::uint8_t *
 
 } // namespace
 
-std::optional<Grey> greyOfJpeg(const std::uint8_t *data, std::size_t size, int mostSide) {
+std::optional<Grey> grey_of_jpeg(const std::uint8_t *data, std::size_t size, int most_side) {
   jpeg_decompress_struct jpeg{};
   Failure failure{};
   jpeg.err = jpeg_std_error(&failure.base);
-  failure.base.error_exit = giveUp;
-  failure.base.emit_message = sayNothing;
+  failure.base.error_exit = give_up;
+  failure.base.emit_message = say_nothing;
   jpeg_create_decompress(&jpeg);
   Grey grey;
-  const bool whole = decode(jpeg, failure, data, size, mostSide, grey);
+  const bool whole = decode(jpeg, failure, data, size, most_side, grey);
   jpeg_destroy_decompress(&jpeg);
   if (!whole) return std::nullopt;
   return grey;

@@ -7,8 +7,8 @@ namespace sightline::app {
 
 /** Of one source, in the last while. */
 struct Looks {
-  double framesPerSecond;
-  double looksPerSecond;
+  double frames_per_second;
+  double looks_per_second;
 };
 
 /**
@@ -16,6 +16,6 @@ struct Looks {
  * a second of its own time. The slowest source counts; one that is looked at too seldom all the same, as its frames come in
  * other batches than others', makes it smaller by one. Absent while there is nothing to go by. Pure.
  */
-std::optional<unsigned> nextInterval(unsigned current, double fps, const std::vector<Looks> &sources);
+std::optional<unsigned> next_interval(unsigned current, double fps, const std::vector<Looks> &sources);
 
 } // namespace sightline::app

@@ -9,7 +9,7 @@
 namespace sightline::app {
 
 struct Person {
-  std::uint32_t trackId;
+  std::uint32_t track_id;
   Box box;
 };
 
@@ -18,6 +18,6 @@ struct Person {
  * person box: detectors merge people who stand close, and the faces stay two. `before` is the person the face had last, 0 for
  * none.
  */
-std::optional<std::uint32_t> joinFace(const Box &face, const std::vector<Person> &persons, std::uint32_t before);
+std::optional<std::uint32_t> join_face(const Box &face, const std::vector<Person> &persons, std::uint32_t before);
 
 } // namespace sightline::app

@@ -11,19 +11,19 @@ void LabelStore::put(std::size_t camera, std::uint32_t generation, const std::ve
   if (generation < known.generation) return;
   if (generation > known.generation || known.labels.size() > most) known.labels.clear();
   known.generation = generation;
-  for (const auto &label : labels) known.labels[label.trackId] = label;
+  for (const auto &label : labels) known.labels[label.track_id] = label;
 }
 
-std::optional<Label> LabelStore::find(std::size_t camera, std::uint32_t generation, std::uint32_t trackId) const {
+std::optional<Label> LabelStore::find(std::size_t camera, std::uint32_t generation, std::uint32_t track_id) const {
   const std::lock_guard lock(mutex_);
   const Known &known = cameras_[camera];
   if (known.generation != generation) return std::nullopt;
-  const auto found = known.labels.find(trackId);
+  const auto found = known.labels.find(track_id);
   if (found == known.labels.end()) return std::nullopt;
   return found->second;
 }
 
-Colour colourOf(const std::string &text) {
+Colour colour_of(const std::string &text) {
   unsigned red = 255;
   unsigned green = 255;
   unsigned blue = 255;
@@ -33,7 +33,7 @@ Colour colourOf(const std::string &text) {
   return {red / 255.0, green / 255.0, blue / 255.0};
 }
 
-std::string wordsOf(const std::optional<Label> &label, const std::string &object) {
+std::string words_of(const std::optional<Label> &label, const std::string &object) {
   if (!label || label->text.empty()) return object;
   std::array<char, 32> score{};
   std::snprintf(score.data(), score.size(), "%.2f", static_cast<double>(label->score));

@@ -17,7 +17,7 @@ public:
 
   /** Of a newer open of the source they take the place of all before. */
   void put(std::size_t camera, std::uint32_t generation, const std::vector<Label> &labels);
-  std::optional<Label> find(std::size_t camera, std::uint32_t generation, std::uint32_t trackId) const;
+  std::optional<Label> find(std::size_t camera, std::uint32_t generation, std::uint32_t track_id) const;
 
 private:
   /** More tracks than that have no names. */
@@ -37,8 +37,8 @@ struct Colour {
 };
 
 /** `#rrggbb`; white for anything else. */
-Colour colourOf(const std::string &text);
+Colour colour_of(const std::string &text);
 /** Name and similarity, in the words of the pages; what the object is where nobody is known. */
-std::string wordsOf(const std::optional<Label> &label, const std::string &object);
+std::string words_of(const std::optional<Label> &label, const std::string &object);
 
 } // namespace sightline::app

@@ -20,7 +20,7 @@ struct FoundFace {
 };
 
 /** How a detector's input is filled: what its configuration says of it. */
-Letterbox::Bands inputBands(const std::string &config);
+Letterbox::Bands input_bands(const std::string &config);
 
 /**
  * Points of faces: the parser's object has no field for them, so they are decoded anew from the output tensors and belong to
@@ -30,15 +30,15 @@ class Landmarks {
 public:
   explicit Landmarks(const DetectorSettings &detector);
 
-  int uniqueId() const { return uniqueId_; }
+  int unique_id() const { return unique_id_; }
   /** The faces of a frame whose tensors are in `frame`; `mux` maps from source pixels into the multiplexer's picture of
    * `picture`. */
   std::vector<FoundFace> find(const NvDsFrameMeta *frame, const Letterbox &mux, const Size &picture) const;
   /** Absent where no face's box is this one. */
-  static std::optional<FivePoints> pointsOf(const Box &box, const std::vector<FoundFace> &faces);
+  static std::optional<FivePoints> points_of(const Box &box, const std::vector<FoundFace> &faces);
 
 private:
-  int uniqueId_;
+  int unique_id_;
   Letterbox::Bands bands_;
 };
 

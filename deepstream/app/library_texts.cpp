@@ -8,16 +8,16 @@
 namespace sightline::app {
 namespace {
 
-constexpr int linesPerSecond = 20;
+constexpr int lines_per_second = 20;
 
 /** Lets a few lines through each second. */
 class Sluice {
 public:
   /** How many were left out before this one; -1: this one is left out too. */
   int take() {
-    const auto second = monoUs() / 1'000'000;
+    const auto second = mono_us() / 1'000'000;
     if (second_.exchange(second) != second) count_ = 0;
-    if (count_.fetch_add(1) >= linesPerSecond) {
+    if (count_.fetch_add(1) >= lines_per_second) {
       left_.fetch_add(1);
       return -1;
     }
@@ -36,21 +36,21 @@ Sluice &sluice() {
 }
 
 void write(Log &log, LogLevel level, const char *text, const char *from) {
-  const int leftOut = sluice().take();
-  if (leftOut < 0) return;
+  const int left_out = sluice().take();
+  if (left_out < 0) return;
   nlohmann::json fields{{"from", from == nullptr ? "" : from}};
-  if (leftOut > 0) fields["leftOut"] = leftOut;
+  if (left_out > 0) fields["leftOut"] = left_out;
   log.write(level, text == nullptr ? "" : text, std::move(fields));
 }
 
-void onGStreamer(GstDebugCategory *category, GstDebugLevel level, const gchar *, const gchar *, gint, GObject *,
-                 GstDebugMessage *message, gpointer log) {
+void on_gstreamer(GstDebugCategory *category, GstDebugLevel level, const gchar *, const gchar *, gint, GObject *,
+                  GstDebugMessage *message, gpointer log) {
   // What stops a pipeline is an error message on its bus; this is what elements say besides.
   const auto as = level <= GST_LEVEL_WARNING ? LogLevel::warn : LogLevel::debug;
   write(*static_cast<Log *>(log), as, gst_debug_message_get(message), gst_debug_category_get_name(category));
 }
 
-GLogWriterOutput onGLib(GLogLevelFlags level, const GLogField *fields, gsize count, gpointer log) {
+GLogWriterOutput on_glib(GLogLevelFlags level, const GLogField *fields, gsize count, gpointer log) {
   const char *text = nullptr;
   const char *domain = nullptr;
   for (gsize i = 0; i < count; i += 1) {
@@ -65,11 +65,11 @@ GLogWriterOutput onGLib(GLogLevelFlags level, const GLogField *fields, gsize cou
 
 } // namespace
 
-void takeLibraryTexts(Log &log) {
+void take_library_texts(Log &log) {
   // In parentheses the functions, not the macros, which are no C++; a null pointer is the default one.
   (gst_debug_remove_log_function)(nullptr);
-  (gst_debug_add_log_function)(onGStreamer, &log, nullptr);
-  g_log_set_writer_func(onGLib, &log, nullptr);
+  (gst_debug_add_log_function)(on_gstreamer, &log, nullptr);
+  g_log_set_writer_func(on_glib, &log, nullptr);
 }
 
 } // namespace sightline::app

@@ -7,7 +7,7 @@
 
 namespace sightline::app {
 
-Descriptor connectLocal(const std::string &path, std::string &problem) {
+Descriptor connect_local(const std::string &path, std::string &problem) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path) {
@@ -22,7 +22,7 @@ Descriptor connectLocal(const std::string &path, std::string &problem) {
   return {};
 }
 
-Sent sendSome(int fd, const std::string &bytes, std::size_t &from) {
+Sent send_some(int fd, const std::string &bytes, std::size_t &from) {
   while (from < bytes.size()) {
     const auto sent = send(fd, bytes.data() + from, bytes.size() - from, MSG_NOSIGNAL);
     if (sent >= 0) {

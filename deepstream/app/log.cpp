@@ -12,8 +12,8 @@ namespace {
 
 using nlohmann::json;
 
-std::string timeText() {
-  const auto us = wallUs();
+std::string time_text() {
+  const auto us = wall_us();
   const std::time_t seconds = us / 1'000'000;
   std::tm parts{};
   gmtime_r(&seconds, &parts);
@@ -37,7 +37,7 @@ std::string dumped(const json &value) {
 
 } // namespace
 
-const char *levelName(LogLevel level) {
+const char *level_name(LogLevel level) {
   switch (level) {
   case LogLevel::debug:
     return "debug";
@@ -54,24 +54,24 @@ const char *levelName(LogLevel level) {
 void Log::write(LogLevel level, const std::string &message, json fields) {
   const std::lock_guard lock(mutex_);
   if (level < least_) return;
-  const json cleanFields = fields.is_null() ? json::object() : clean(fields);
+  const json clean_fields = fields.is_null() ? json::object() : clean(fields);
   const std::string words = scrubbed(message);
-  json line = cleanFields;
-  line["time"] = timeText();
-  line["level"] = levelName(level);
+  json line = clean_fields;
+  line["time"] = time_text();
+  line["level"] = level_name(level);
   line["msg"] = words;
-  if (bridge_ && bridge_({level, words, dumped(cleanFields)})) line["bridged"] = true;
+  if (bridge_ && bridge_({level, words, dumped(clean_fields)})) line["bridged"] = true;
   const std::string text = dumped(line) + "\n";
   // One call, so that lines of several threads and of libraries do not mix. Nobody is left to tell where it fails.
   [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text.data(), text.size());
 }
 
-void Log::setLevel(LogLevel least) {
+void Log::set_level(LogLevel least) {
   const std::lock_guard lock(mutex_);
   least_ = least;
 }
 
-void Log::setBridge(std::function<bool(LogEntry)> bridge) {
+void Log::set_bridge(std::function<bool(LogEntry)> bridge) {
   const std::lock_guard lock(mutex_);
   bridge_ = std::move(bridge);
 }

@@ -16,7 +16,7 @@ struct LogEntry {
   std::string fields;
 };
 
-const char *levelName(LogLevel level);
+const char *level_name(LogLevel level);
 
 /**
  * Log lines: one JSON object a line on stderr (time, level, msg, fields), and to the daemon while `bridge` takes them; those
@@ -33,9 +33,9 @@ public:
   void warn(const std::string &message, nlohmann::json fields = {}) { write(LogLevel::warn, message, std::move(fields)); }
   void error(const std::string &message, nlohmann::json fields = {}) { write(LogLevel::error, message, std::move(fields)); }
 
-  void setLevel(LogLevel least);
+  void set_level(LogLevel least);
   /** True: the daemon will be sent it. Never blocks and never logs. An empty one takes the bridge away. */
-  void setBridge(std::function<bool(LogEntry)> bridge);
+  void set_bridge(std::function<bool(LogEntry)> bridge);
 
 private:
   std::mutex mutex_;

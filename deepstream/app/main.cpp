@@ -11,9 +11,9 @@ using namespace sightline::app;
 namespace {
 
 Exit run(const char *file, Log &log) {
-  Settings settings = readSettings(file);
-  log.setLevel(settings.logLevel);
-  std::string token = readToken(settings.tokenFile);
+  Settings settings = read_settings(file);
+  log.set_level(settings.log_level);
+  std::string token = read_token(settings.token_file);
   App app(std::move(settings), std::move(token), log);
   return app.run();
 }
@@ -29,7 +29,7 @@ int main(int count, char **arguments) {
     return static_cast<int>(Exit::settings);
   }
   gst_init(nullptr, nullptr);
-  takeLibraryTexts(log);
+  take_library_texts(log);
   try {
     return static_cast<int>(run(arguments[1], log));
   } catch (const SettingsError &error) {

@@ -11,15 +11,15 @@ namespace sightline::app {
 namespace {
 
 /** What waits for a door that does not read, all streams together. */
-constexpr std::size_t waitingBytes = 8 << 20;
-constexpr std::int64_t waitingUs = 2'000'000;
+constexpr std::size_t waiting_bytes = 8 << 20;
+constexpr std::int64_t waiting_us = 2'000'000;
 /** Left of a message for all that is not the unit's own bytes. */
-constexpr std::size_t unitLimitBytes = messageLimitBytes - 1024;
+constexpr std::size_t unit_limit_bytes = message_limit_bytes - 1024;
 /** A connection that lasted so long is one that the door wants. */
-constexpr std::int64_t steadyUs = 2'000'000;
-constexpr int idleMs = 1000;
+constexpr std::int64_t steady_us = 2'000'000;
+constexpr int idle_ms = 1000;
 /** Looked at again while units wait for their epoch, which comes on another socket. */
-constexpr int epochMs = 20;
+constexpr int epoch_ms = 20;
 
 } // namespace
 
@@ -43,35 +43,35 @@ void MediaSocket::start(std::function<void()> connected) {
 
 void MediaSocket::send(std::size_t camera, wire::Variant variant, std::shared_ptr<const StreamFormat> format,
                        ClockedUnit unit) {
-  const auto stream = indexOf(camera, variant);
+  const auto stream = index_of(camera, variant);
   {
     const std::lock_guard lock(mutex_);
-    if (unit.data.size() > unitLimitBytes || inboxBytes_ + unit.data.size() > waitingBytes) {
+    if (unit.data.size() > unit_limit_bytes || inbox_bytes_ + unit.data.size() > waiting_bytes) {
       streams_[stream].dropped.fetch_add(1, std::memory_order_relaxed);
       if (streams_[stream].gap) return;
       unit.key = false;
       unit.data.clear();
     }
     streams_[stream].gap = unit.data.empty();
-    inboxBytes_ += unit.data.size();
-    inbox_.push_back({stream, std::move(format), std::move(unit), monoUs()});
+    inbox_bytes_ += unit.data.size();
+    inbox_.push_back({stream, std::move(format), std::move(unit), mono_us()});
   }
   wakeup_.notify();
 }
 
 std::uint64_t MediaSocket::dropped(std::size_t camera, wire::Variant variant) const {
-  return streams_[indexOf(camera, variant)].dropped.load(std::memory_order_relaxed);
+  return streams_[index_of(camera, variant)].dropped.load(std::memory_order_relaxed);
 }
 
 void MediaSocket::run() {
   while (true) {
     const short events = static_cast<short>(POLLIN | (sent_ < out_.size() ? POLLOUT : 0));
     std::array<pollfd, 2> watched{{{wakeup_.fd(), POLLIN, 0}, {socket_ ? socket_.get() : -1, events, 0}}};
-    int timeoutMs = queue_.empty() ? idleMs : epochMs;
-    if (!socket_) timeoutMs = static_cast<int>(std::clamp<std::int64_t>((retryAtUs_ - monoUs()) / 1000 + 1, 1, idleMs));
-    poll(watched.data(), watched.size(), timeoutMs);
+    int timeout_ms = queue_.empty() ? idle_ms : epoch_ms;
+    if (!socket_) timeout_ms = static_cast<int>(std::clamp<std::int64_t>((retry_at_us_ - mono_us()) / 1000 + 1, 1, idle_ms));
+    poll(watched.data(), watched.size(), timeout_ms);
     wakeup_.clear();
-    takeInbox();
+    take_inbox();
     {
       const std::lock_guard lock(mutex_);
       if (stop_) return;
@@ -85,21 +85,21 @@ void MediaSocket::run() {
       else if (length < 0 && errno != EAGAIN && errno != EINTR)
         disconnect(std::strerror(errno));
     }
-    if (!socket_ && monoUs() >= retryAtUs_) connectNow();
+    if (!socket_ && mono_us() >= retry_at_us_) connect_now();
     if (socket_) flush();
-    dropLate();
+    drop_late();
   }
 }
 
-void MediaSocket::connectNow() {
+void MediaSocket::connect_now() {
   std::string problem;
-  socket_ = connectLocal(options_.path, problem);
+  socket_ = connect_local(options_.path, problem);
   if (!socket_) {
     disconnect(problem);
     return;
   }
-  connectedUs_ = monoUs();
-  out_ = mediaHelloMessage(options_.worker, options_.token);
+  connected_us_ = mono_us();
+  out_ = media_hello_message(options_.worker, options_.token);
   sent_ = 0;
   for (auto &stream : streams_) {
     stream.format.reset();
@@ -109,22 +109,22 @@ void MediaSocket::connectNow() {
 }
 
 void MediaSocket::disconnect(const std::string &why) {
-  if (socket_ && monoUs() - connectedUs_ > steadyUs) {
+  if (socket_ && mono_us() - connected_us_ > steady_us) {
     backoff_.reset();
     away_ = false;
   }
   socket_.reset();
   out_.clear();
   sent_ = 0;
-  retryAtUs_ = monoUs() + backoff_.nextUs();
+  retry_at_us_ = mono_us() + backoff_.next_us();
   if (!away_) log_.warn("media door is away, video waits for it", {{"reason", why}});
   away_ = true;
 }
 
-void MediaSocket::takeInbox() {
+void MediaSocket::take_inbox() {
   const std::lock_guard lock(mutex_);
-  bytes_ += inboxBytes_;
-  inboxBytes_ = 0;
+  bytes_ += inbox_bytes_;
+  inbox_bytes_ = 0;
   for (auto &item : inbox_) queue_.push_back(std::move(item));
   inbox_.clear();
 }
@@ -137,19 +137,19 @@ void MediaSocket::lose(const Item &item) {
 }
 
 /** Gives up the oldest unit, and those of its stream that cannot be decoded without it. */
-void MediaSocket::dropLate() {
-  while (!queue_.empty() && (bytes_ > waitingBytes || monoUs() - queue_.front().atUs > waitingUs)) {
+void MediaSocket::drop_late() {
+  while (!queue_.empty() && (bytes_ > waiting_bytes || mono_us() - queue_.front().at_us > waiting_us)) {
     const auto stream = queue_.front().stream;
     std::deque<Item> kept;
-    bool isFirst = true;
+    bool is_first = true;
     bool whole = false;
     for (auto &item : queue_) {
-      whole = whole || (!isFirst && item.stream == stream && item.unit.key);
+      whole = whole || (!is_first && item.stream == stream && item.unit.key);
       if (item.stream == stream && !whole)
         lose(item);
       else
         kept.push_back(std::move(item));
-      isFirst = false;
+      is_first = false;
     }
     queue_.swap(kept);
   }
@@ -158,7 +158,7 @@ void MediaSocket::dropLate() {
 void MediaSocket::flush() {
   while (true) {
     if (sent_ == out_.size() && !fill()) return;
-    switch (sendSome(socket_.get(), out_, sent_)) {
+    switch (send_some(socket_.get(), out_, sent_)) {
     case Sent::full:
       return;
     case Sent::broken:
@@ -208,14 +208,14 @@ void MediaSocket::write(const Item &item, std::uint32_t epoch) {
                           format.codec,
                           format.width,
                           format.height,
-                          format.parameterSets,
+                          format.parameter_sets,
                           format.revision};
   if (stream.format != item.format || stream.epoch != epoch) {
     stream.format = item.format;
     stream.epoch = epoch;
-    out_ += formatMessage(facts);
+    out_ += format_message(facts);
   }
-  out_ += unitMessage(facts, item.unit);
+  out_ += unit_message(facts, item.unit);
 }
 
 } // namespace sightline::app

@@ -24,7 +24,7 @@ struct StreamFormat {
   std::string codec;
   std::uint32_t width;
   std::uint32_t height;
-  std::string parameterSets;
+  std::string parameter_sets;
   /** Of the camera's settings. */
   std::string revision;
 };
@@ -58,7 +58,7 @@ private:
     std::size_t stream;
     std::shared_ptr<const StreamFormat> format;
     ClockedUnit unit;
-    std::int64_t atUs;
+    std::int64_t at_us;
   };
   struct Stream {
     std::atomic<std::uint64_t> dropped = 0;
@@ -71,16 +71,16 @@ private:
     bool gap = false;
   };
 
-  static std::size_t indexOf(std::size_t camera, wire::Variant variant) {
+  static std::size_t index_of(std::size_t camera, wire::Variant variant) {
     return 2 * camera + (variant == wire::Variant::annotated ? 1 : 0);
   }
 
   void run();
-  void connectNow();
+  void connect_now();
   void disconnect(const std::string &why);
-  void takeInbox();
+  void take_inbox();
   void lose(const Item &item);
-  void dropLate();
+  void drop_late();
   void flush();
   bool fill();
   void write(const Item &item, std::uint32_t epoch);
@@ -93,7 +93,7 @@ private:
 
   std::mutex mutex_;
   std::deque<Item> inbox_;
-  std::size_t inboxBytes_ = 0;
+  std::size_t inbox_bytes_ = 0;
   bool stop_ = false;
 
   std::vector<Stream> streams_;
@@ -104,8 +104,8 @@ private:
   std::string out_;
   std::size_t sent_ = 0;
   Backoff backoff_;
-  std::int64_t retryAtUs_ = 0;
-  std::int64_t connectedUs_ = 0;
+  std::int64_t retry_at_us_ = 0;
+  std::int64_t connected_us_ = 0;
   bool away_ = false;
 
   std::thread thread_;

@@ -15,18 +15,18 @@ enum class Coding { h264, h265 };
 
 struct CodecConfiguration {
   /** Annex B; empty where only the units have them. */
-  std::string parameterSets;
+  std::string parameter_sets;
   /** Bytes of the length before each unit; 0 where units are Annex B already. */
-  unsigned lengthBytes = 0;
+  unsigned length_bytes = 0;
 };
 
 /** Of a `codec_data`; absent when it is none. */
-std::optional<CodecConfiguration> readConfiguration(std::string_view codecData, Coding coding);
+std::optional<CodecConfiguration> read_configuration(std::string_view codec_data, Coding coding);
 
 /** In Annex B; absent when a length does not fit. */
-std::optional<std::string> toAnnexB(std::string_view data, unsigned lengthBytes);
+std::optional<std::string> to_annex_b(std::string_view data, unsigned length_bytes);
 
 /** The parameter sets that stand before the first slice, each behind a start code; empty when there are none. */
-std::string parameterSetsOf(std::string_view annexB, Coding coding);
+std::string parameter_sets_of(std::string_view annex_b, Coding coding);
 
 } // namespace sightline::app

@@ -7,16 +7,16 @@ void Outbox::push(FrameRecord record) {
     const std::lock_guard lock(mutex_);
     bytes_ += record.bytes();
     records_.push_back(std::move(record));
-    while (bytes_ > limitBytes_ && records_.size() > 1) {
+    while (bytes_ > limit_bytes_ && records_.size() > 1) {
       bytes_ -= records_.front().bytes();
-      countDropped(records_.front().camera);
+      count_dropped(records_.front().camera);
       records_.pop_front();
     }
   }
   wakeup_.notify();
 }
 
-std::deque<FrameRecord> Outbox::takeAll() {
+std::deque<FrameRecord> Outbox::take_all() {
   std::deque<FrameRecord> taken;
   const std::lock_guard lock(mutex_);
   taken.swap(records_);

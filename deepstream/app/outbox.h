@@ -12,17 +12,17 @@
 namespace sightline::app {
 
 /**
- * Frames on their way from the probe to the bridge's thread. It never waits: beyond `limitBytes` the oldest go, and are
+ * Frames on their way from the probe to the bridge's thread. It never waits: beyond `limit_bytes` the oldest go, and are
  * counted. Its lock is held for moving pointers and no longer, by either side.
  */
 class Outbox {
 public:
-  Outbox(std::size_t limitBytes, std::size_t cameras) : limitBytes_(limitBytes), dropped_(cameras) {}
+  Outbox(std::size_t limit_bytes, std::size_t cameras) : limit_bytes_(limit_bytes), dropped_(cameras) {}
 
   void push(FrameRecord record);
-  std::deque<FrameRecord> takeAll();
+  std::deque<FrameRecord> take_all();
   /** A frame of the camera was lost on its way, here or on the socket. */
-  void countDropped(std::size_t camera) { dropped_[camera].fetch_add(1, std::memory_order_relaxed); }
+  void count_dropped(std::size_t camera) { dropped_[camera].fetch_add(1, std::memory_order_relaxed); }
   std::uint64_t dropped(std::size_t camera) const { return dropped_[camera].load(std::memory_order_relaxed); }
   Wakeup &wakeup() { return wakeup_; }
 
@@ -30,7 +30,7 @@ private:
   std::mutex mutex_;
   std::deque<FrameRecord> records_;
   std::size_t bytes_ = 0;
-  const std::size_t limitBytes_;
+  const std::size_t limit_bytes_;
   std::vector<std::atomic<std::uint64_t>> dropped_;
   Wakeup wakeup_;
 };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <gst/gst.h>
 #include <memory>
@@ -23,7 +24,7 @@ struct Failure {
 };
 
 /** What an error of the pipeline means for the process. Pure. */
-Failure failureOf(const std::string &factory, const std::string &text);
+Failure failure_of(const std::string &factory, const std::string &text);
 
 /**
  * nvurisrcbin of each camera -> nvstreammux -> queue -> nvinferserver of each detector -> nvtracker -> probe -> tee ->
@@ -33,8 +34,8 @@ class Pipeline {
 public:
   struct Events {
     std::function<void(const Failure &)> failed;
-    std::function<void(Camera &, const std::string &)> sourceWarned;
-    std::function<void(Camera &, const std::string &)> sourceFailed;
+    std::function<void(Camera &, const std::string &)> source_warned;
+    std::function<void(Camera &, const std::string &)> source_failed;
   };
   Pipeline(const Settings &settings, BatchProbe &probe, Log &log);
   ~Pipeline();
@@ -45,17 +46,19 @@ public:
   std::optional<Failure> start(bool live, WatchBranch *watch, Events events);
   /** Opens it; the reason where that fails at once. */
   std::optional<std::string> open(Source &source);
-  void setInterval(unsigned batches);
+  /** Batches that detectors leave out after each that they look at. */
+  void set_interval(unsigned batches) { interval_ = batches; }
   unsigned interval() const { return interval_; }
   void stop();
 
 private:
   GstElement *add(const char *factory, const std::string &name);
   std::optional<Failure> build(bool live);
-  std::optional<Failure> pendingFailure();
-  static gboolean onMessage(GstBus *bus, GstMessage *message, gpointer self);
-  void takeMessage(GstMessage *message);
-  Source *sourceOf(GstObject *object);
+  std::optional<Failure> pending_failure();
+  static GstPadProbeReturn on_batch(GstPad *pad, GstPadProbeInfo *info, gpointer self);
+  static gboolean on_message(GstBus *bus, GstMessage *message, gpointer self);
+  void take_message(GstMessage *message);
+  Source *source_of(GstObject *object);
 
   const Settings &settings_;
   BatchProbe &probe_;
@@ -63,13 +66,15 @@ private:
   Events events_;
   ElementRef pipeline_;
   BusRef bus_;
-  guint watchId_ = 0;
+  guint watch_id_ = 0;
   GstElement *mux_ = nullptr;
   GstElement *tee_ = nullptr;
   std::vector<GstElement *> detectors_;
   std::vector<Source *> sources_;
   WatchBranch *watch_ = nullptr;
-  unsigned interval_ = 0;
+  std::atomic<unsigned> interval_ = 0;
+  /** As the detectors know it; of the thread that brings them batches. */
+  unsigned told_interval_ = 0;
   std::string missing_;
 };
 

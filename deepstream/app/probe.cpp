@@ -8,48 +8,46 @@ namespace sightline::app {
 namespace {
 
 /** The daemon refuses frames with more; a parser that gives so many is broken. */
-constexpr std::size_t mostObjects = 1000;
+constexpr std::size_t most_objects = 1000;
 /** Encoders count in other units: a time stamp comes back rounded. */
-constexpr std::int64_t sameFrameNs = 1'000'000;
+constexpr std::int64_t same_frame_ns = 1'000'000;
 /** Smaller ones are nothing to compare, and encoders fail at them. */
-constexpr double leastCropSide = 16;
+constexpr double least_crop_side = 16;
 
-Box boxOf(const NvBbox_Coords &box) {
-  return {box.left, box.top, box.width, box.height};
-}
-Box boxOf(const NvOSD_RectParams &box) {
+/** DeepStream's two kinds of rectangles name their sides alike. */
+template <typename Sides> Box box_of(const Sides &box) {
   return {box.left, box.top, box.width, box.height};
 }
 
-const DetectConfig *choiceOf(const CameraConfig &config, const std::string &model) {
+const DetectConfig *choice_of(const CameraConfig &config, const std::string &model) {
   for (const auto &detect : config.detect)
     if (detect.model == model) return &detect;
   return nullptr;
 }
 
 /** Whether the camera asked for such an object. */
-bool isWanted(const DetectConfig &choice, std::string_view label, float score, double height) {
-  if (score < choice.minScore || height < choice.minSize) return false;
+bool is_wanted(const DetectConfig &choice, std::string_view label, float score, double height) {
+  if (score < choice.min_score || height < choice.min_size) return false;
   if (choice.classes.empty()) return true;
   return std::find(choice.classes.begin(), choice.classes.end(), label) != choice.classes.end();
 }
 
 } // namespace
 
-Letterbox muxLetterbox(const Size &source, const Size &mux) {
+Letterbox mux_letterbox(const Size &source, const Size &mux) {
   return {source, mux, Letterbox::Bands::centred};
 }
 
-void ShownFrames::add(const ShownFrame &frame, std::int64_t bufferPts, std::int64_t receivedMonoUs) {
+void ShownFrames::add(const ShownFrame &frame, std::int64_t buffer_pts, std::int64_t received_mono_us) {
   const std::lock_guard lock(mutex_);
-  known_.push_back({frame, bufferPts, receivedMonoUs});
+  known_.push_back({frame, buffer_pts, received_mono_us});
   if (known_.size() > most) known_.pop_front();
 }
 
-std::optional<ShownFrames::Known> ShownFrames::find(std::int64_t bufferPts) {
+std::optional<ShownFrames::Known> ShownFrames::find(std::int64_t buffer_pts) {
   const std::lock_guard lock(mutex_);
   for (auto known = known_.rbegin(); known != known_.rend(); ++known)
-    if (std::abs(known->bufferPts - bufferPts) < sameFrameNs) return *known;
+    if (std::abs(known->buffer_pts - buffer_pts) < same_frame_ns) return *known;
   return std::nullopt;
 }
 
@@ -60,27 +58,27 @@ BatchProbe::BatchProbe(const Settings &settings, CropJudge &judge, Outbox &outbo
 }
 
 void BatchProbe::watch(Camera &camera, CleanUnits &units) {
-  if (cameras_.size() <= camera.sourceId) cameras_.resize(camera.sourceId + 1);
-  cameras_[camera.sourceId] = std::make_unique<ProbedCamera>(camera, units);
+  if (cameras_.size() <= camera.source_id) cameras_.resize(camera.source_id + 1);
+  cameras_[camera.source_id] = std::make_unique<ProbedCamera>(camera, units);
 }
 
 void BatchProbe::attach(GstPad *pad) {
   const int types = GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM;
-  gst_pad_add_probe(pad, static_cast<GstPadProbeType>(types), onData, this, nullptr);
+  gst_pad_add_probe(pad, static_cast<GstPadProbeType>(types), on_data, this, nullptr);
 }
 
-GstPadProbeReturn BatchProbe::onData(GstPad *, GstPadProbeInfo *info, gpointer self) {
+GstPadProbeReturn BatchProbe::on_data(GstPad *, GstPadProbeInfo *info, gpointer self) {
   auto *probe = static_cast<BatchProbe *>(self);
   if ((GST_PAD_PROBE_INFO_TYPE(info) & GST_PAD_PROBE_TYPE_BUFFER) != 0)
     probe->take(GST_PAD_PROBE_INFO_BUFFER(info));
   else
-    probe->takeEvent(GST_PAD_PROBE_INFO_EVENT(info));
+    probe->take_event(GST_PAD_PROBE_INFO_EVENT(info));
   return GST_PAD_PROBE_OK;
 }
 
 /** The end of one source comes as an event; its message on the bus comes only where a sink has it, and as often as there are
  * sinks. */
-void BatchProbe::takeEvent(GstEvent *event) {
+void BatchProbe::take_event(GstEvent *event) {
   const auto type = static_cast<unsigned>(GST_EVENT_TYPE(event));
   guint source = 0;
   if (type == static_cast<unsigned>(GST_NVEVENT_STREAM_EOS))
@@ -93,7 +91,7 @@ void BatchProbe::takeEvent(GstEvent *event) {
 void BatchProbe::take(GstBuffer *buffer) {
   NvDsBatchMeta *batch = gst_buffer_get_nvds_batch_meta(buffer);
   if (batch == nullptr) return;
-  batchUs_.store(monoUs(), std::memory_order_relaxed);
+  batch_us_.store(mono_us(), std::memory_order_relaxed);
   NvBufSurface *surface = nullptr;
   {
     // Mapped, a batch is the description of its surfaces, which stands as long as the buffer.
@@ -110,18 +108,18 @@ void BatchProbe::take(GstBuffer *buffer) {
     records.push_back(begin(*probed, frame));
     FrameRecord &record = records.back();
     const Size picture{static_cast<double>(settings_.mux.width), static_cast<double>(settings_.mux.height)};
-    const Letterbox mux = muxLetterbox(
+    const Letterbox mux = mux_letterbox(
         {static_cast<double>(frame->source_frame_width), static_cast<double>(frame->source_frame_height)}, picture);
-    takeObjects(*probed, frame, record, mux);
-    joinFaces(*probed, record);
-    if (!record.predicted && surface != nullptr) askCrops(*probed, frame, record, mux, surface);
-    record.endedTracks = probed->tracks.takeEnded(record.mediaMs);
+    take_objects(*probed, frame, record, mux);
+    join_faces(*probed, record);
+    if (!record.predicted && surface != nullptr) ask_crops(*probed, frame, record, mux, surface);
+    record.ended_tracks = probed->tracks.take_ended(record.media_ms);
   }
   encoder_.finish();
   for (auto &record : records) {
     for (auto &object : record.objects) {
       if (!object.crop || !object.crop->jpeg.empty()) continue;
-      cameras_[settings_.cameras[record.camera].sourceId]->camera.cropsRefused.fetch_add(1, std::memory_order_relaxed);
+      cameras_[settings_.cameras[record.camera].source_id]->camera.crops_refused.fetch_add(1, std::memory_order_relaxed);
       object.crop.reset();
     }
     outbox_.push(std::move(record));
@@ -130,116 +128,121 @@ void BatchProbe::take(GstBuffer *buffer) {
 
 FrameRecord BatchProbe::begin(ProbedCamera &probed, const NvDsFrameMeta *frame) {
   Camera &camera = probed.camera;
-  const auto nowUs = monoUs();
+  const auto now_us = mono_us();
   const auto pts = static_cast<std::int64_t>(frame->buf_pts);
-  const auto receivedUs = camera.arrivals.take(pts).value_or(nowUs);
+  const auto received_us = camera.arrivals.take(pts).value_or(now_us);
   if (camera.reopened.exchange(false)) probed.times.restart();
   const auto clock = probed.times.next(
-      {pts, receivedUs, wallUs() - (nowUs - receivedUs), static_cast<std::int64_t>(frame->ntp_timestamp / 1000)});
+      {pts, received_us, wall_us() - (now_us - received_us), static_cast<std::int64_t>(frame->ntp_timestamp / 1000)});
   if (clock.begins) {
     probed.generation += 1;
     probed.sequence = 0;
     probed.tracks.clear();
-    probed.mediaBeforeMs += probed.mediaMs;
+    probed.media_before_ms += probed.media_ms;
   }
-  probed.mediaMs = clock.mediaMs;
+  probed.media_ms = clock.media_ms;
   camera.width.store(frame->source_frame_width, std::memory_order_relaxed);
   camera.height.store(frame->source_frame_height, std::memory_order_relaxed);
-  camera.senderClock.store(frame->ntp_timestamp != 0, std::memory_order_relaxed);
-  camera.mediaMs.store(probed.mediaBeforeMs + clock.mediaMs, std::memory_order_relaxed);
-  camera.seenUs.store(nowUs, std::memory_order_relaxed);
-  camera.framesSeen.fetch_add(1, std::memory_order_relaxed);
+  camera.sender_clock.store(frame->ntp_timestamp != 0, std::memory_order_relaxed);
+  camera.media_ms.store(probed.media_before_ms + clock.media_ms, std::memory_order_relaxed);
+  camera.seen_us.store(now_us, std::memory_order_relaxed);
+  camera.frames_seen.fetch_add(1, std::memory_order_relaxed);
   const bool looked = frame->bInferDone != FALSE;
-  if (looked) camera.framesDetected.fetch_add(1, std::memory_order_relaxed);
-  const ShownFrame shown{probed.generation, clock.pts, clock.cameraTimeUs};
-  probed.shown.add(shown, pts, receivedUs);
+  if (looked) camera.frames_detected.fetch_add(1, std::memory_order_relaxed);
+  // The multiplexer numbers a source's frames one by one; it may begin again.
+  if (probed.last_number >= 0 && frame->frame_num > probed.last_number + 1)
+    camera.frames_dropped.fetch_add(static_cast<std::uint64_t>(frame->frame_num - probed.last_number - 1),
+                                    std::memory_order_relaxed);
+  probed.last_number = frame->frame_num;
+  const ShownFrame shown{probed.generation, clock.pts, clock.camera_time_us};
+  probed.shown.add(shown, pts, received_us);
   probed.units.shown(shown);
   return {camera.index,
           probed.generation,
           probed.sequence++,
           clock.pts,
-          clock.mediaMs,
-          receivedUs,
-          clock.cameraTimeUs,
+          clock.media_ms,
+          received_us,
+          clock.camera_time_us,
           clock.rtcp,
           frame->source_frame_width,
           frame->source_frame_height,
           !looked,
           {},
-          receivedUs,
-          looked ? nowUs : 0,
+          received_us,
+          looked ? now_us : 0,
           {},
           camera.live};
 }
 
-const DetectorSettings *BatchProbe::detectorOf(const NvDsObjectMeta *object) const {
+const DetectorSettings *BatchProbe::detector_of(const NvDsObjectMeta *object) const {
   for (const auto &detector : settings_.detectors)
-    if (detector.uniqueId == object->unique_component_id) return &detector;
+    if (detector.unique_id == object->unique_component_id) return &detector;
   return nullptr;
 }
 
-void BatchProbe::takeObjects(ProbedCamera &probed, NvDsFrameMeta *frame, FrameRecord &record, const Letterbox &mux) {
+void BatchProbe::take_objects(ProbedCamera &probed, NvDsFrameMeta *frame, FrameRecord &record, const Letterbox &mux) {
   const Size source{static_cast<double>(record.width), static_cast<double>(record.height)};
   const Size picture{static_cast<double>(settings_.mux.width), static_cast<double>(settings_.mux.height)};
   std::vector<std::vector<FoundFace>> faces;
   if (!record.predicted)
     for (const auto &landmarks : landmarks_) faces.push_back(landmarks.find(frame, mux, picture));
-  for (GList *at = frame->obj_meta_list; at != nullptr && record.objects.size() < mostObjects; at = at->next) {
+  for (GList *at = frame->obj_meta_list; at != nullptr && record.objects.size() < most_objects; at = at->next) {
     auto *object = static_cast<NvDsObjectMeta *>(at->data);
     object->misc_obj_info[0] = 0;
     if (object->object_id == UNTRACKED_OBJECT_ID) continue;
     // Below zero it is the tracker's own: boxes that no detector gave are no evidence on a frame that one looked at.
     const bool detected = object->confidence >= 0 && !record.predicted;
     if (!detected) {
-      Track *track = probed.tracks.known(object->object_id, record.mediaMs);
+      Track *track = probed.tracks.known(object->object_id, record.media_ms);
       if (track == nullptr) continue;
       object->misc_obj_info[0] = track->id;
-      const auto box = clipped(mux.back(boxOf(object->rect_params)), source);
+      const auto box = clipped(mux.back(box_of(object->rect_params)), source);
       if (record.predicted && box)
         record.objects.push_back({track->id, track->label, track->model, track->score, *box, std::nullopt, track->person, {}});
       continue;
     }
-    const DetectorSettings *detector = detectorOf(object);
+    const DetectorSettings *detector = detector_of(object);
     if (detector == nullptr || object->class_id < 0) continue;
     const auto classId = static_cast<std::size_t>(object->class_id);
-    const DetectConfig *choice = choiceOf(probed.camera.config, detector->model);
+    const DetectConfig *choice = choice_of(probed.camera.config, detector->model);
     if (choice == nullptr || classId >= detector->labels.size()) continue;
-    const NvBbox_Coords &given = object->detector_bbox_info.org_bbox_coords;
-    const Box whole = mux.back(given.width > 0 ? boxOf(given) : boxOf(object->rect_params));
+    const auto &given = object->detector_bbox_info.org_bbox_coords;
+    const Box whole = mux.back(given.width > 0 ? box_of(given) : box_of(object->rect_params));
     const auto box = clipped(whole, source);
     const float score = std::min(object->confidence, 1.0F);
     const std::string_view label = detector->labels[classId];
-    if (!box || !isWanted(*choice, label, score, box->height)) continue;
-    const Track &track = probed.tracks.seen(object->object_id, label, detector->model, score, record.mediaMs);
+    if (!box || !is_wanted(*choice, label, score, box->height)) continue;
+    const Track &track = probed.tracks.seen(object->object_id, label, detector->model, score, record.media_ms);
     object->misc_obj_info[0] = track.id;
     std::optional<FivePoints> points;
     for (std::size_t i = 0; i < faces.size() && !points; i += 1)
-      if (landmarks_[i].uniqueId() == detector->uniqueId) points = Landmarks::pointsOf(whole, faces[i]);
+      if (landmarks_[i].unique_id() == detector->unique_id) points = Landmarks::points_of(whole, faces[i]);
     record.objects.push_back({track.id, label, detector->model, score, *box, points, track.person, {}});
   }
 }
 
-void BatchProbe::joinFaces(ProbedCamera &probed, FrameRecord &record) {
+void BatchProbe::join_faces(ProbedCamera &probed, FrameRecord &record) {
   if (record.predicted) return;
   std::vector<Person> persons;
   for (const auto &object : record.objects)
-    if (object.label == "person") persons.push_back({object.trackId, object.box});
+    if (object.label == "person") persons.push_back({object.track_id, object.box});
   for (auto &object : record.objects) {
     if (object.label != "face") continue;
-    object.personTrackId = joinFace(object.box, persons, object.personTrackId).value_or(0);
-    probed.tracks.setPerson(object.trackId, object.personTrackId);
+    object.person_track_id = join_face(object.box, persons, object.person_track_id).value_or(0);
+    probed.tracks.set_person(object.track_id, object.person_track_id);
   }
 }
 
-void BatchProbe::askCrops(ProbedCamera &probed, NvDsFrameMeta *frame, FrameRecord &record, const Letterbox &mux,
-                          NvBufSurface *surface) {
+void BatchProbe::ask_crops(ProbedCamera &probed, NvDsFrameMeta *frame, FrameRecord &record, const Letterbox &mux,
+                           NvBufSurface *surface) {
   const Size source{static_cast<double>(record.width), static_cast<double>(record.height)};
   const CameraConfig &config = probed.camera.config;
   for (auto &object : record.objects) {
-    const double visible = visibleShare(object.landmarks, source);
-    if (!judge_.mayWant(record.camera, object, visible, record.mediaMs)) continue;
-    const auto cut = placeCrop(cropRect(object.box, object.landmarks, source), mux, source, config.maxSide);
-    if (!cut || cut->pixels.width < leastCropSide || cut->pixels.height < leastCropSide) continue;
+    const double visible = visible_share(object.landmarks, source);
+    if (!judge_.may_want(record.camera, object, visible, record.media_ms)) continue;
+    const auto cut = place_crop(crop_rect(object.box, object.landmarks, source), mux, source, config.max_side);
+    if (!cut || cut->pixels.width < least_crop_side || cut->pixels.height < least_crop_side) continue;
     const double x = cut->width / cut->rect.width;
     const double y = cut->height / cut->rect.height;
     SeenCrop crop{"", cut->rect, cut->width, cut->height, {}, object.landmarks, visible, std::nullopt};
@@ -248,7 +251,7 @@ void BatchProbe::askCrops(ProbedCamera &probed, NvDsFrameMeta *frame, FrameRecor
     if (crop.landmarks)
       for (auto &point : *crop.landmarks) point = {(point.x - cut->rect.left) * x, (point.y - cut->rect.top) * y};
     object.crop = std::move(crop);
-    encoder_.add(surface, frame, *cut, config.jpegQuality, &object.crop->jpeg);
+    encoder_.add(surface, frame, *cut, config.jpeg_quality, &object.crop->jpeg);
   }
 }
 

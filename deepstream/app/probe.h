@@ -21,13 +21,13 @@ namespace sightline::app {
 /** When frames of a camera were taken, by the buffer time stamp that they have downstream. */
 class ShownFrames {
 public:
-  void add(const ShownFrame &frame, std::int64_t bufferPts, std::int64_t receivedMonoUs);
+  void add(const ShownFrame &frame, std::int64_t buffer_pts, std::int64_t received_mono_us);
   struct Known {
     ShownFrame frame;
-    std::int64_t bufferPts;
-    std::int64_t receivedMonoUs;
+    std::int64_t buffer_pts;
+    std::int64_t received_mono_us;
   };
-  std::optional<Known> find(std::int64_t bufferPts);
+  std::optional<Known> find(std::int64_t buffer_pts);
 
 private:
   static constexpr std::size_t most = 256;
@@ -37,7 +37,7 @@ private:
 
 /** A camera as the probe has it. */
 struct ProbedCamera {
-  ProbedCamera(Camera &itsCamera, CleanUnits &itsUnits) : camera(itsCamera), units(itsUnits), times(itsCamera.live) {}
+  ProbedCamera(Camera &its_camera, CleanUnits &its_units) : camera(its_camera), units(its_units), times(its_camera.live) {}
 
   Camera &camera;
   CleanUnits &units;
@@ -46,8 +46,10 @@ struct ProbedCamera {
   TrackIds tracks;
   std::uint32_t generation = 0;
   std::uint64_t sequence = 0;
-  double mediaBeforeMs = 0;
-  double mediaMs = 0;
+  /** As the multiplexer counts; below zero before the first. */
+  int last_number = -1;
+  double media_before_ms = 0;
+  double media_ms = 0;
 };
 
 /**
@@ -61,19 +63,19 @@ public:
   /** Before the pipeline runs. */
   void watch(Camera &camera, CleanUnits &units);
   void attach(GstPad *pad);
-  ProbedCamera *camera(unsigned sourceId) const { return sourceId < cameras_.size() ? cameras_[sourceId].get() : nullptr; }
+  ProbedCamera *camera(unsigned source_id) const { return source_id < cameras_.size() ? cameras_[source_id].get() : nullptr; }
   /** When the latest batch came; 0: none has. */
-  std::int64_t batchUs() const { return batchUs_.load(std::memory_order_relaxed); }
+  std::int64_t batch_us() const { return batch_us_.load(std::memory_order_relaxed); }
 
 private:
-  static GstPadProbeReturn onData(GstPad *pad, GstPadProbeInfo *info, gpointer self);
+  static GstPadProbeReturn on_data(GstPad *pad, GstPadProbeInfo *info, gpointer self);
   void take(GstBuffer *buffer);
-  void takeEvent(GstEvent *event);
+  void take_event(GstEvent *event);
   FrameRecord begin(ProbedCamera &probed, const NvDsFrameMeta *frame);
-  void takeObjects(ProbedCamera &probed, NvDsFrameMeta *frame, FrameRecord &record, const Letterbox &mux);
-  void joinFaces(ProbedCamera &probed, FrameRecord &record);
-  void askCrops(ProbedCamera &probed, NvDsFrameMeta *frame, FrameRecord &record, const Letterbox &mux, NvBufSurface *surface);
-  const DetectorSettings *detectorOf(const NvDsObjectMeta *object) const;
+  void take_objects(ProbedCamera &probed, NvDsFrameMeta *frame, FrameRecord &record, const Letterbox &mux);
+  void join_faces(ProbedCamera &probed, FrameRecord &record);
+  void ask_crops(ProbedCamera &probed, NvDsFrameMeta *frame, FrameRecord &record, const Letterbox &mux, NvBufSurface *surface);
+  const DetectorSettings *detector_of(const NvDsObjectMeta *object) const;
 
   const Settings &settings_;
   CropJudge &judge_;
@@ -81,10 +83,10 @@ private:
   std::vector<Landmarks> landmarks_;
   CropEncoder encoder_;
   std::vector<std::unique_ptr<ProbedCamera>> cameras_;
-  std::atomic<std::int64_t> batchUs_ = 0;
+  std::atomic<std::int64_t> batch_us_ = 0;
 };
 
 /** How a source's picture lies in the multiplexer's. UNCONFIRMED: that the card's multiplexer puts it in the middle. */
-Letterbox muxLetterbox(const Size &source, const Size &mux);
+Letterbox mux_letterbox(const Size &source, const Size &mux);
 
 } // namespace sightline::app

@@ -7,7 +7,7 @@ namespace sightline::app {
 namespace {
 
 /** Height to which the box is scaled before its sharpness is measured: the input of the face embedders. */
-constexpr int measurePixels = 112;
+constexpr int measure_pixels = 112;
 
 struct Scaled {
   int width;
@@ -30,7 +30,7 @@ struct Taps {
  * For each of `to` output samples the input samples and weights of `from` to `from + extent`: means of areas when shrinking,
  * linear between half-pixel centres when growing. Samples beyond `size` repeat the edge.
  */
-Taps tapsOf(double from, double extent, int to, int size) {
+Taps taps_of(double from, double extent, int to, int size) {
   const double scale = extent / to;
   Taps made;
   made.starts.push_back(0);
@@ -54,20 +54,20 @@ Taps tapsOf(double from, double extent, int to, int size) {
 }
 
 /** Columns first, of those rows alone that are needed, then rows. */
-Scaled scaleBox(const CropMeasure &measure) {
+Scaled scale_box(const CropMeasure &measure) {
   const Grey &grey = measure.grey;
-  const int height = measurePixels;
-  const double wanted = std::floor(measurePixels * measure.box.width / std::max(1e-6, measure.box.height) + 0.5);
-  const int width = static_cast<int>(std::clamp(wanted, 3.0, 4.0 * measurePixels));
-  const Taps columns = tapsOf(measure.box.left, measure.box.width, width, grey.width);
-  const Taps rows = tapsOf(measure.box.top, measure.box.height, height, grey.height);
+  const int height = measure_pixels;
+  const double wanted = std::floor(measure_pixels * measure.box.width / std::max(1e-6, measure.box.height) + 0.5);
+  const int width = static_cast<int>(std::clamp(wanted, 3.0, 4.0 * measure_pixels));
+  const Taps columns = taps_of(measure.box.left, measure.box.width, width, grey.width);
+  const Taps rows = taps_of(measure.box.top, measure.box.height, height, grey.height);
   const auto [first, last] =
       std::minmax_element(rows.taps.begin(), rows.taps.end(), [](const Tap &a, const Tap &b) { return a.source < b.source; });
-  const int firstRow = first->source;
-  std::vector<float> narrow(static_cast<std::size_t>(width) * (last->source - firstRow + 1));
-  for (int row = firstRow; row <= last->source; row += 1) {
+  const int first_row = first->source;
+  std::vector<float> narrow(static_cast<std::size_t>(width) * (last->source - first_row + 1));
+  for (int row = first_row; row <= last->source; row += 1) {
     const std::uint8_t *from = grey.pixels.data() + static_cast<std::size_t>(row) * grey.width;
-    float *to = narrow.data() + static_cast<std::size_t>(row - firstRow) * width;
+    float *to = narrow.data() + static_cast<std::size_t>(row - first_row) * width;
     for (int x = 0; x < width; x += 1) {
       double sum = 0;
       for (std::size_t tap = columns.starts[x]; tap < columns.starts[x + 1]; tap += 1)
@@ -79,7 +79,7 @@ Scaled scaleBox(const CropMeasure &measure) {
   for (int y = 0; y < height; y += 1) {
     float *to = scaled.data.data() + static_cast<std::size_t>(y) * width;
     for (std::size_t tap = rows.starts[y]; tap < rows.starts[y + 1]; tap += 1) {
-      const float *from = narrow.data() + static_cast<std::size_t>(rows.taps[tap].source - firstRow) * width;
+      const float *from = narrow.data() + static_cast<std::size_t>(rows.taps[tap].source - first_row) * width;
       for (int x = 0; x < width; x += 1) to[x] = static_cast<float>(to[x] + rows.taps[tap].weight * from[x]);
     }
   }
@@ -87,7 +87,7 @@ Scaled scaleBox(const CropMeasure &measure) {
 }
 
 /** Variance of the four-neighbour Laplacian over the inner pixels (Pech-Pacheco et al., 2000). */
-double laplacianVariance(const Scaled &picture) {
+double laplacian_variance(const Scaled &picture) {
   double sum = 0;
   double squares = 0;
   const int width = picture.width;
@@ -106,12 +106,12 @@ double laplacianVariance(const Scaled &picture) {
 }
 
 struct Pose {
-  double rollDegrees = 0;
+  double roll_degrees = 0;
   double yaw = 0;
 };
 
 /** Roll of the eye line in degrees, -180 to 180, and the nose's offset along it in eye distances. */
-Pose poseOf(const FivePoints &points) {
+Pose pose_of(const FivePoints &points) {
   const Point &left = points[0];
   const Point &right = points[1];
   const Point &nose = points[2];
@@ -123,39 +123,39 @@ Pose poseOf(const FivePoints &points) {
   return {std::atan2(dy, dx) * 180 / M_PI, ((nose.x - middle.x) * dx + (nose.y - middle.y) * dy) / squared};
 }
 
-constexpr double halfSharpness = 20;
+constexpr double half_sharpness = 20;
 
 /** The product of all factors but sharpness; src/models/quality.ts says what they are. */
-double factorsOf(const Quality &measures, bool isFace) {
+double factors_of(const Quality &measures, bool is_face) {
   // Heights at which size begins to count and by which it has gained 63 %.
-  const double none = isFace ? 20 : 48;
-  const double gain = isFace ? 40 : 100;
-  const double size = 1 - std::exp(-std::max(0.0, measures.heightPx - none) / gain);
-  const double roll = 1 - std::min(180.0, std::abs(measures.rollDegrees)) / 240;
+  const double none = is_face ? 20 : 48;
+  const double gain = is_face ? 40 : 100;
+  const double size = 1 - std::exp(-std::max(0.0, measures.height_px - none) / gain);
+  const double roll = 1 - std::min(180.0, std::abs(measures.roll_degrees)) / 240;
   const double yaw = 1 / (1 + (measures.yaw / 0.5) * (measures.yaw / 0.5));
   return size * roll * yaw * measures.visible * measures.visible * std::sqrt(measures.score);
 }
 
-Quality measuresOf(const std::optional<FivePoints> &landmarks, double score, double visible, double heightPx) {
-  const Pose pose = landmarks ? poseOf(*landmarks) : Pose{};
-  return {heightPx, 0, pose.rollDegrees, pose.yaw, visible, score, 0};
+Quality measures_of(const std::optional<FivePoints> &landmarks, double score, double visible, double height_px) {
+  const Pose pose = landmarks ? pose_of(*landmarks) : Pose{};
+  return {height_px, 0, pose.roll_degrees, pose.yaw, visible, score, 0};
 }
 
 } // namespace
 
-Quality assessCrop(const CropMeasure &measure) {
-  Quality quality = measuresOf(measure.landmarks, measure.score, measure.visible, measure.heightPx);
-  quality.sharpness = laplacianVariance(scaleBox(measure));
+Quality assess_crop(const CropMeasure &measure) {
+  Quality quality = measures_of(measure.landmarks, measure.score, measure.visible, measure.height_px);
+  quality.sharpness = laplacian_variance(scale_box(measure));
   quality.overall =
-      factorsOf(quality, measure.landmarks.has_value()) * (quality.sharpness / (quality.sharpness + halfSharpness));
+      factors_of(quality, measure.landmarks.has_value()) * (quality.sharpness / (quality.sharpness + half_sharpness));
   return quality;
 }
 
-double bestQuality(const std::optional<FivePoints> &landmarks, double score, double visible, double heightPx) {
-  return factorsOf(measuresOf(landmarks, score, visible, heightPx), landmarks.has_value());
+double best_quality(const std::optional<FivePoints> &landmarks, double score, double visible, double height_px) {
+  return factors_of(measures_of(landmarks, score, visible, height_px), landmarks.has_value());
 }
 
-double visibleShare(const std::optional<FivePoints> &points, const Size &frame) {
+double visible_share(const std::optional<FivePoints> &points, const Size &frame) {
   if (!points) return 1;
   const auto inside = std::count_if(points->begin(), points->end(), [&](const Point &point) {
     return point.x >= 0 && point.y >= 0 && point.x < frame.width && point.y < frame.height;

@@ -26,13 +26,13 @@ struct CropMeasure {
   /** Share of the box inside the frame, 0 to 1. */
   double visible;
   /** Height of the box in source pixels. */
-  double heightPx;
+  double height_px;
 };
 
 struct Quality {
-  double heightPx;
+  double height_px;
   double sharpness;
-  double rollDegrees;
+  double roll_degrees;
   double yaw;
   double visible;
   double score;
@@ -40,15 +40,15 @@ struct Quality {
 };
 
 /** Quality of a detection's crop; a face when it has landmarks. */
-Quality assessCrop(const CropMeasure &measure);
+Quality assess_crop(const CropMeasure &measure);
 
 /** What the quality can be at best, before there are pixels: as if it were as sharp as can be. */
-double bestQuality(const std::optional<FivePoints> &landmarks, double score, double visible, double heightPx);
+double best_quality(const std::optional<FivePoints> &landmarks, double score, double visible, double height_px);
 
 /** Detectors clip boxes to the frame; what lies beyond shows in the points alone. */
-double visibleShare(const std::optional<FivePoints> &points, const Size &frame);
+double visible_share(const std::optional<FivePoints> &points, const Size &frame);
 
-/** The brightness of a JPEG, scaled to nothing; absent where it is none, or has a side of more than `mostSide`. */
-std::optional<Grey> greyOfJpeg(const std::uint8_t *data, std::size_t size, int mostSide);
+/** The brightness of a JPEG, scaled to nothing; absent where it is none, or has a side of more than `most_side`. */
+std::optional<Grey> grey_of_jpeg(const std::uint8_t *data, std::size_t size, int most_side);
 
 } // namespace sightline::app

@@ -7,7 +7,7 @@
 namespace sightline::app {
 
 /** A time of a pad's current segment as running time, which is what DeepStream's buf_pts is; may be negative. */
-inline std::optional<std::int64_t> runningTime(GstPad *pad, GstClockTime time) {
+inline std::optional<std::int64_t> running_time(GstPad *pad, GstClockTime time) {
   if (!GST_CLOCK_TIME_IS_VALID(time)) return std::nullopt;
   GstEvent *event = gst_pad_get_sticky_event(pad, GST_EVENT_SEGMENT, 0);
   if (event == nullptr) return static_cast<std::int64_t>(time);

@@ -11,10 +11,10 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t mostCameras = 64;
-constexpr std::size_t mostDetectors = 8;
-constexpr std::size_t mostFileBytes = std::size_t{1} << 20;
-constexpr int longestMs = 86'400'000;
+constexpr std::size_t most_cameras = 64;
+constexpr std::size_t most_detectors = 8;
+constexpr std::size_t most_file_bytes = std::size_t{1} << 20;
+constexpr int longest_ms = 86'400'000;
 
 std::string shown(const json &value) {
   std::string text = value.dump(-1, ' ', true, json::error_handler_t::replace);
@@ -137,30 +137,30 @@ private:
   std::string place_;
 };
 
-MuxSettings readMux(const Section &mux) {
+MuxSettings read_mux(const Section &mux) {
   mux.only({"width", "height", "batchedPushTimeoutUs", "bufferPoolSize"});
   return {mux.whole("width", 64, 8192), mux.whole("height", 64, 8192), mux.whole("batchedPushTimeoutUs", 1, 10'000'000),
           mux.whole("bufferPoolSize", 1, 64)};
 }
 
-DetectorSettings readDetector(const Section &detector) {
+DetectorSettings read_detector(const Section &detector) {
   detector.only({"model", "config", "uniqueId", "kind", "labels", "fps"});
   return {detector.text("model"),
           detector.path("config"),
           detector.whole("uniqueId", 1, 1000),
           detector.choice<DetectorKind>("kind", {{"centerface", DetectorKind::centerface},
-                                                 {"yolo-end2end", DetectorKind::yoloEnd2End},
-                                                 {"yolo-raw", DetectorKind::yoloRaw}}),
+                                                 {"yolo-end2end", DetectorKind::yolo_end2end},
+                                                 {"yolo-raw", DetectorKind::yolo_raw}}),
           detector.texts("labels"),
           detector.number("fps", 0.01, 240)};
 }
 
-TrackerSettings readTracker(const Section &tracker) {
+TrackerSettings read_tracker(const Section &tracker) {
   tracker.only({"library", "config", "width", "height"});
   return {tracker.path("library"), tracker.path("config"), tracker.whole("width", 32, 8192), tracker.whole("height", 32, 8192)};
 }
 
-EncoderSettings readEncoder(const Section &encoder) {
+EncoderSettings read_encoder(const Section &encoder) {
   encoder.only({"kind", "bitrateKbps"});
   return {encoder.choice<EncoderKind>("kind", {{"auto", EncoderKind::automatic},
                                                {"hardware", EncoderKind::hardware},
@@ -169,10 +169,10 @@ EncoderSettings readEncoder(const Section &encoder) {
           encoder.whole("bitrateKbps", 100, 100'000)};
 }
 
-Limits readLimits(const Section &limits) {
+Limits read_limits(const Section &limits) {
   limits.only({"startMs", "batchMs", "stopMs", "aloneMs", "waitingMiB"});
-  return {limits.whole("startMs", 1000, longestMs), limits.whole("batchMs", 500, longestMs),
-          limits.whole("stopMs", 100, 600'000), limits.whole("aloneMs", 1000, longestMs), limits.whole("waitingMiB", 1, 4096)};
+  return {limits.whole("startMs", 1000, longest_ms), limits.whole("batchMs", 500, longest_ms),
+          limits.whole("stopMs", 100, 600'000), limits.whole("aloneMs", 1000, longest_ms), limits.whole("waitingMiB", 1, 4096)};
 }
 
 std::string contents(const std::string &file) {
@@ -182,7 +182,8 @@ std::string contents(const std::string &file) {
   char part[4096];
   while (stream.read(part, sizeof part) || stream.gcount() > 0) {
     text.append(part, static_cast<std::size_t>(stream.gcount()));
-    if (text.size() > mostFileBytes) throw SettingsError(file + ": has more than " + std::to_string(mostFileBytes) + " bytes");
+    if (text.size() > most_file_bytes)
+      throw SettingsError(file + ": has more than " + std::to_string(most_file_bytes) + " bytes");
   }
   if (stream.bad()) throw SettingsError(file + ": cannot be read");
   return text;
@@ -190,7 +191,7 @@ std::string contents(const std::string &file) {
 
 } // namespace
 
-Settings parseSettings(const std::string &text, const std::string &file) {
+Settings parse_settings(const std::string &text, const std::string &file) {
   json whole;
   try {
     // Keys that stand twice would hide each other.
@@ -218,38 +219,38 @@ Settings parseSettings(const std::string &text, const std::string &file) {
           "logLevel",
           {{"debug", LogLevel::debug}, {"info", LogLevel::info}, {"warn", LogLevel::warn}, {"error", LogLevel::error}}),
       root.whole("gpu", 0, 63),
-      readMux(root.section("mux")),
+      read_mux(root.section("mux")),
       {},
-      readTracker(root.section("tracker")),
-      readEncoder(root.section("encoder")),
-      readLimits(root.section("limits")),
+      read_tracker(root.section("tracker")),
+      read_encoder(root.section("encoder")),
+      read_limits(root.section("limits")),
       {},
   };
-  std::set<int> uniqueIds;
+  std::set<int> unique_ids;
   std::set<std::string> models;
-  for (const Section &detector : root.sections("detectors", mostDetectors)) {
-    DetectorSettings read = readDetector(detector);
-    if (!uniqueIds.insert(read.uniqueId).second) detector.fail("uniqueId", read.uniqueId, "another for each detector");
+  for (const Section &detector : root.sections("detectors", most_detectors)) {
+    DetectorSettings read = read_detector(detector);
+    if (!unique_ids.insert(read.unique_id).second) detector.fail("uniqueId", read.unique_id, "another for each detector");
     if (!models.insert(read.model).second) detector.fail("model", read.model, "each model once");
     settings.detectors.push_back(std::move(read));
   }
-  std::set<unsigned> sourceIds;
+  std::set<unsigned> source_ids;
   std::set<std::string> cameras;
-  for (const Section &camera : root.sections("cameras", mostCameras)) {
+  for (const Section &camera : root.sections("cameras", most_cameras)) {
     camera.only({"camera", "sourceId"});
-    CameraSlot slot{camera.text("camera"), static_cast<unsigned>(camera.whole("sourceId", 0, mostCameras - 1))};
-    if (!sourceIds.insert(slot.sourceId).second) camera.fail("sourceId", slot.sourceId, "another for each camera");
+    CameraSlot slot{camera.text("camera"), static_cast<unsigned>(camera.whole("sourceId", 0, most_cameras - 1))};
+    if (!source_ids.insert(slot.source_id).second) camera.fail("sourceId", slot.source_id, "another for each camera");
     if (!cameras.insert(slot.camera).second) camera.fail("camera", slot.camera, "each camera once");
     settings.cameras.push_back(std::move(slot));
   }
   return settings;
 }
 
-Settings readSettings(const std::string &file) {
-  return parseSettings(contents(file), file);
+Settings read_settings(const std::string &file) {
+  return parse_settings(contents(file), file);
 }
 
-std::string readToken(const std::string &file) {
+std::string read_token(const std::string &file) {
   std::string token = contents(file);
   while (!token.empty() && (token.back() == '\n' || token.back() == '\r')) token.pop_back();
   if (token.empty()) throw SettingsError(file + ": is empty; allowed: the token of this container");

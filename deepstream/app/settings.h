@@ -14,20 +14,20 @@ class SettingsError : public std::runtime_error {
 };
 
 enum class LogLevel { debug, info, warn, error };
-enum class DetectorKind { centerface, yoloEnd2End, yoloRaw };
+enum class DetectorKind { centerface, yolo_end2end, yolo_raw };
 enum class EncoderKind { automatic, hardware, software, none };
 
 struct MuxSettings {
   int width;
   int height;
-  int batchedPushTimeoutUs;
-  int bufferPoolSize;
+  int batched_push_timeout_us;
+  int buffer_pool_size;
 };
 
 struct DetectorSettings {
   std::string model;
   std::string config;
-  int uniqueId;
+  int unique_id;
   DetectorKind kind;
   std::vector<std::string> labels;
   double fps;
@@ -42,20 +42,20 @@ struct TrackerSettings {
 
 struct EncoderSettings {
   EncoderKind kind;
-  int bitrateKbps;
+  int bitrate_kbps;
 };
 
 struct Limits {
-  int startMs;
-  int batchMs;
-  int stopMs;
-  int aloneMs;
-  int waitingMiB;
+  int start_ms;
+  int batch_ms;
+  int stop_ms;
+  int alone_ms;
+  int waiting_mib;
 };
 
 struct CameraSlot {
   std::string camera;
-  unsigned sourceId;
+  unsigned source_id;
 };
 
 /** container.json of docs/decisions/deepstream-container.md. */
@@ -64,8 +64,8 @@ struct Settings {
   std::string bridge;
   /** Absent: there is no media door. */
   std::optional<std::string> media;
-  std::string tokenFile;
-  LogLevel logLevel;
+  std::string token_file;
+  LogLevel log_level;
   int gpu;
   MuxSettings mux;
   std::vector<DetectorSettings> detectors;
@@ -76,9 +76,9 @@ struct Settings {
 };
 
 /** `file` is for messages. */
-Settings parseSettings(const std::string &text, const std::string &file);
-Settings readSettings(const std::string &file);
+Settings parse_settings(const std::string &text, const std::string &file);
+Settings read_settings(const std::string &file);
 /** Without the line's end. */
-std::string readToken(const std::string &file);
+std::string read_token(const std::string &file);
 
 } // namespace sightline::app

@@ -27,9 +27,9 @@ private:
   std::mutex mutex_;
   std::condition_variable closing_;
   bool closed_ = false;
-  std::int64_t firstPts_ = 0;
-  std::int64_t lastPts_ = 0;
-  std::int64_t firstUs_ = 0;
+  std::int64_t first_pts_ = 0;
+  std::int64_t last_pts_ = 0;
+  std::int64_t first_us_ = 0;
 };
 
 /** One nvurisrcbin and its way into the multiplexer. */
@@ -53,9 +53,9 @@ public:
   void silence();
 
 private:
-  static void onElement(GstBin *bin, GstBin *inner, GstElement *element, gpointer self);
-  static void onPad(GstElement *element, GstPad *pad, gpointer self);
-  static GstPadProbeReturn onDecoded(GstPad *pad, GstPadProbeInfo *info, gpointer self);
+  static void on_element(GstBin *bin, GstBin *inner, GstElement *element, gpointer self);
+  static void on_pad(GstElement *element, GstPad *pad, gpointer self);
+  static GstPadProbeReturn on_decoded(GstPad *pad, GstPadProbeInfo *info, gpointer self);
 
   Camera &camera_;
   const SourceAddress address_;
@@ -64,7 +64,7 @@ private:
   Pace pace_;
   std::atomic<bool> silenced_ = false;
   ElementRef element_;
-  PadRef muxPad_;
+  PadRef mux_pad_;
 };
 
 } // namespace sightline::app

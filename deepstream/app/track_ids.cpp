@@ -3,40 +3,40 @@
 namespace sightline::app {
 namespace {
 
-constexpr double endedAfterMs = 3000;
-constexpr double sweepEveryMs = 250;
+constexpr double ended_after_ms = 3000;
+constexpr double sweep_every_ms = 250;
 
 } // namespace
 
-Track &TrackIds::seen(std::uint64_t objectId, std::string_view label, std::string_view model, float score, double mediaMs) {
-  const auto [found, isNew] = tracks_.try_emplace(objectId, Track{next_, label, model, score, mediaMs});
-  if (isNew) next_ += 1;
+Track &TrackIds::seen(std::uint64_t object_id, std::string_view label, std::string_view model, float score, double media_ms) {
+  const auto [found, is_new] = tracks_.try_emplace(object_id, Track{next_, label, model, score, media_ms});
+  if (is_new) next_ += 1;
   Track &track = found->second;
   track.label = label;
   track.model = model;
   track.score = score;
-  track.seenMs = mediaMs;
+  track.seen_ms = media_ms;
   return track;
 }
 
-Track *TrackIds::known(std::uint64_t objectId, double mediaMs) {
-  const auto found = tracks_.find(objectId);
+Track *TrackIds::known(std::uint64_t object_id, double media_ms) {
+  const auto found = tracks_.find(object_id);
   if (found == tracks_.end()) return nullptr;
-  found->second.seenMs = mediaMs;
+  found->second.seen_ms = media_ms;
   return &found->second;
 }
 
-void TrackIds::setPerson(std::uint32_t trackId, std::uint32_t person) {
+void TrackIds::set_person(std::uint32_t track_id, std::uint32_t person) {
   for (auto &[id, track] : tracks_)
-    if (track.id == trackId) track.person = person;
+    if (track.id == track_id) track.person = person;
 }
 
-std::vector<std::uint32_t> TrackIds::takeEnded(double mediaMs) {
+std::vector<std::uint32_t> TrackIds::take_ended(double media_ms) {
   std::vector<std::uint32_t> ended;
-  if (mediaMs - sweptMs_ < sweepEveryMs) return ended;
-  sweptMs_ = mediaMs;
+  if (media_ms - swept_ms_ < sweep_every_ms) return ended;
+  swept_ms_ = media_ms;
   for (auto track = tracks_.begin(); track != tracks_.end();) {
-    if (mediaMs - track->second.seenMs > endedAfterMs) {
+    if (media_ms - track->second.seen_ms > ended_after_ms) {
       ended.push_back(track->second.id);
       track = tracks_.erase(track);
     } else {
@@ -49,7 +49,7 @@ std::vector<std::uint32_t> TrackIds::takeEnded(double mediaMs) {
 void TrackIds::clear() {
   tracks_.clear();
   next_ = 1;
-  sweptMs_ = 0;
+  swept_ms_ = 0;
 }
 
 } // namespace sightline::app

@@ -14,7 +14,7 @@ struct Track {
   std::string_view model;
   /** Of the latest detection. */
   float score;
-  double seenMs;
+  double seen_ms;
   /** Whose face it was seen as last; 0: nobody's. */
   std::uint32_t person = 0;
 };
@@ -26,19 +26,19 @@ struct Track {
 class TrackIds {
 public:
   /** The track of a detection; a new one where there is none. */
-  Track &seen(std::uint64_t objectId, std::string_view label, std::string_view model, float score, double mediaMs);
+  Track &seen(std::uint64_t object_id, std::string_view label, std::string_view model, float score, double media_ms);
   /** Of a prediction; null where no detection of it has been seen. */
-  Track *known(std::uint64_t objectId, double mediaMs);
+  Track *known(std::uint64_t object_id, double media_ms);
   /** Whose face the track of this number is. */
-  void setPerson(std::uint32_t trackId, std::uint32_t person);
-  std::vector<std::uint32_t> takeEnded(double mediaMs);
+  void set_person(std::uint32_t track_id, std::uint32_t person);
+  std::vector<std::uint32_t> take_ended(double media_ms);
   /** A new epoch. */
   void clear();
 
 private:
   std::unordered_map<std::uint64_t, Track> tracks_;
   std::uint32_t next_ = 1;
-  double sweptMs_ = 0;
+  double swept_ms_ = 0;
 };
 
 } // namespace sightline::app

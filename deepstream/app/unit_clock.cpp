@@ -6,16 +6,16 @@ namespace sightline::app {
 namespace {
 
 /** Units that may wait for a frame: what a decoder holds, and what waits to be decoded. */
-constexpr std::size_t waitingUnits = 512;
+constexpr std::size_t waiting_units = 512;
 /** Units further ahead of what was sent or shown last, or so far back, wait for their frame: it may be a new time line. */
-constexpr std::int64_t leapAheadNs = 2'000'000'000;
-constexpr std::int64_t leapBackNs = 500'000'000;
+constexpr std::int64_t leap_ahead_ns = 2'000'000'000;
+constexpr std::int64_t leap_back_ns = 500'000'000;
 /** The codecs allow no more (H.264 max_num_reorder_frames, H.265 sps_max_num_reorder_pics). */
-constexpr std::size_t reorderMost = 16;
+constexpr std::size_t reorder_most = 16;
 
 } // namespace
 
-std::int64_t toPts90k(std::int64_t ns) {
+std::int64_t to_pts_90k(std::int64_t ns) {
   constexpr std::int64_t denominator = 100'000;
   // 90 000 / 1 000 000 000 in lowest terms is 9 / 100 000; the whole part is taken out, so that nothing overflows.
   const std::int64_t whole = ns / denominator;
@@ -24,14 +24,14 @@ std::int64_t toPts90k(std::int64_t ns) {
   return whole * 9 + (rest >= 0 ? rest + half : rest - half) / denominator;
 }
 
-bool UnitClock::mayLeave(const ArrivedUnit &unit) const {
+bool UnitClock::may_leave(const ArrivedUnit &unit) const {
   if (!anchor_ || !unit.pts) return false;
   const auto latest = std::max(highest_, anchor_->pts);
-  return *unit.pts > latest - leapBackNs && *unit.pts <= latest + leapAheadNs;
+  return *unit.pts > latest - leap_back_ns && *unit.pts <= latest + leap_ahead_ns;
 }
 
 /** Decoding times where a source gives none: the n-th unit is decoded when the n-th picture, `reorder_` earlier, is shown. */
-std::optional<std::int64_t> UnitClock::decodeTime(std::int64_t pts, std::optional<std::int64_t> dts) {
+std::optional<std::int64_t> UnitClock::decode_time(std::int64_t pts, std::optional<std::int64_t> dts) {
   std::int64_t time = 0;
   if (dts) {
     time = *dts;
@@ -45,41 +45,41 @@ std::optional<std::int64_t> UnitClock::decodeTime(std::int64_t pts, std::optiona
     }
   }
   time = std::min(time, pts);
-  if (lastDts_ && time <= *lastDts_) time = *lastDts_ + 1;
+  if (last_dts_ && time <= *last_dts_) time = *last_dts_ + 1;
   if (time > pts) {
     // Shown before what was sent before it: more is reordered than was known.
-    if (!dts) reorder_ = std::min(reorderMost, reorder_ + 1);
+    if (!dts) reorder_ = std::min(reorder_most, reorder_ + 1);
     return std::nullopt;
   }
-  lastDts_ = time;
+  last_dts_ = time;
   return time;
 }
 
 /** The first `sure` units, and those behind them of which nothing else is to be expected. */
 void UnitClock::take(std::size_t sure, std::vector<ClockedUnit> &taken) {
   for (std::size_t at = 0; !waiting_.empty(); at += 1) {
-    if (at >= sure && !mayLeave(waiting_.front())) return;
+    if (at >= sure && !may_leave(waiting_.front())) return;
     ArrivedUnit unit = std::move(waiting_.front());
     waiting_.pop_front();
     if (!unit.pts) {
       dropped_ += 1;
       continue;
     }
-    const auto pts = toPts90k(*unit.pts);
-    const auto dts = decodeTime(pts, unit.dts ? std::optional(toPts90k(*unit.dts)) : std::nullopt);
+    const auto pts = to_pts_90k(*unit.pts);
+    const auto dts = decode_time(pts, unit.dts ? std::optional(to_pts_90k(*unit.dts)) : std::nullopt);
     if (!dts) {
       dropped_ += 1;
       continue;
     }
     highest_ = std::max(highest_, *unit.pts);
-    const auto cameraTimeUs = anchor_->cameraTimeUs + (*unit.pts - anchor_->pts) / 1000;
-    taken.push_back({anchor_->generation, pts, *dts, cameraTimeUs, unit.key, unit.receivedMonoUs, std::move(unit.data)});
+    const auto camera_time_us = anchor_->camera_time_us + (*unit.pts - anchor_->pts) / 1000;
+    taken.push_back({anchor_->generation, pts, *dts, camera_time_us, unit.key, unit.received_mono_us, std::move(unit.data)});
   }
 }
 
 std::vector<ClockedUnit> UnitClock::push(ArrivedUnit unit) {
   waiting_.push_back(std::move(unit));
-  if (waiting_.size() > waitingUnits) {
+  if (waiting_.size() > waiting_units) {
     waiting_.pop_front();
     dropped_ += 1;
   }
@@ -96,7 +96,7 @@ std::vector<ClockedUnit> UnitClock::shown(const ShownFrame &frame) {
   if (begins) {
     highest_ = frame.pts;
     held_.clear();
-    lastDts_.reset();
+    last_dts_.reset();
     // What came before the first unit of a new time line belongs to the old one, which is over.
     while (sure > 1) {
       waiting_.pop_front();

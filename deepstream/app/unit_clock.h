@@ -10,14 +10,14 @@
 namespace sightline::app {
 
 /** 90 kHz, rounded to the nearest and halves away from zero: core/media-time.ts toPts90k of a time in nanoseconds. */
-std::int64_t toPts90k(std::int64_t ns);
+std::int64_t to_pts_90k(std::int64_t ns);
 
 struct ArrivedUnit {
   /** Nanoseconds; absent where the source gave none. */
   std::optional<std::int64_t> pts;
   std::optional<std::int64_t> dts;
   bool key;
-  std::int64_t receivedMonoUs;
+  std::int64_t received_mono_us;
   /** Annex B. */
   std::string data;
 };
@@ -26,7 +26,7 @@ struct ArrivedUnit {
 struct ShownFrame {
   std::uint32_t generation;
   std::int64_t pts;
-  std::int64_t cameraTimeUs;
+  std::int64_t camera_time_us;
 };
 
 struct ClockedUnit {
@@ -36,9 +36,9 @@ struct ClockedUnit {
   /** 90 kHz; never above `pts`, and rising from unit to unit within a generation. */
   std::int64_t dts;
   /** As far from the latest frame's as the time stamps are. */
-  std::int64_t cameraTimeUs;
+  std::int64_t camera_time_us;
   bool key;
-  std::int64_t receivedMonoUs;
+  std::int64_t received_mono_us;
   std::string data;
 };
 
@@ -55,16 +55,16 @@ public:
   std::uint64_t dropped() const { return dropped_; }
 
 private:
-  bool mayLeave(const ArrivedUnit &unit) const;
+  bool may_leave(const ArrivedUnit &unit) const;
   void take(std::size_t sure, std::vector<ClockedUnit> &taken);
-  std::optional<std::int64_t> decodeTime(std::int64_t pts, std::optional<std::int64_t> dts);
+  std::optional<std::int64_t> decode_time(std::int64_t pts, std::optional<std::int64_t> dts);
 
   std::deque<ArrivedUnit> waiting_;
   std::optional<ShownFrame> anchor_;
   std::int64_t highest_ = 0;
   std::size_t reorder_ = 0;
   std::multiset<std::int64_t> held_;
-  std::optional<std::int64_t> lastDts_;
+  std::optional<std::int64_t> last_dts_;
   std::uint64_t dropped_ = 0;
 };
 

@@ -37,17 +37,17 @@ public:
   void failed(const std::string &reason);
   /** A failed one is tried again after a while. */
   void tick();
-  void forceKeys();
+  void force_keys();
   /** Frames that were encoded for a camera and have no place on its clock. */
   std::uint64_t dropped(std::size_t camera) const;
 
 private:
   bool build();
-  bool addCamera(GstElement *demux, std::size_t camera);
+  bool add_camera(GstElement *demux, std::size_t camera);
   GstElement *add(const char *factory, const std::string &name);
-  void takeOff();
+  void take_off();
   void rebuild();
-  static GstPadProbeReturn onTee(GstPad *pad, GstPadProbeInfo *info, gpointer self);
+  static GstPadProbeReturn on_tee(GstPad *pad, GstPadProbeInfo *info, gpointer self);
 
   const Settings &settings_;
   BatchProbe &probe_;
@@ -58,13 +58,13 @@ private:
   GstElement *tee_ = nullptr;
   std::set<std::size_t> wanted_;
   ElementRef bin_;
-  PadRef teePad_;
+  PadRef tee_pad_;
   std::map<std::size_t, std::unique_ptr<EncodedOutput>> outputs_;
   /** No more goes into it. */
   std::atomic<bool> broken_ = false;
   bool hardware_;
-  std::map<std::size_t, std::uint64_t> droppedBefore_;
-  std::int64_t retryAtUs_ = 0;
+  std::map<std::size_t, std::uint64_t> dropped_before_;
+  std::int64_t retry_at_us_ = 0;
 };
 
 } // namespace sightline::app

@@ -7,7 +7,7 @@
 namespace sightline::app {
 namespace {
 
-constexpr auto lookEvery = std::chrono::milliseconds(100);
+constexpr auto look_every = std::chrono::milliseconds(100);
 
 std::string seconds(int ms) {
   return std::to_string(ms / 1000) + " s";
@@ -15,25 +15,25 @@ std::string seconds(int ms) {
 
 } // namespace
 
-std::optional<std::string> WedgeRule::look(const Pulse &pulse, std::int64_t nowUs) {
-  if (pulse.startedUs == 0) return std::nullopt;
+std::optional<std::string> WedgeRule::look(const Pulse &pulse, std::int64_t now_us) {
+  if (pulse.started_us == 0) return std::nullopt;
   if (!pulse.playing) {
-    if (nowUs - pulse.startedUs > limits_.startMs * std::int64_t{1000})
-      return "the pipeline has not started within " + seconds(limits_.startMs);
+    if (now_us - pulse.started_us > limits_.start_ms * std::int64_t{1000})
+      return "the pipeline has not started within " + seconds(limits_.start_ms);
     return std::nullopt;
   }
-  if (nowUs - pulse.beatUs > limits_.batchMs * std::int64_t{1000})
-    return "a change of the pipeline's state has not ended within " + seconds(limits_.batchMs);
-  if (pulse.batchUs != batchUs_ || pulse.deliveredUs <= pulse.batchUs) {
-    batchUs_ = pulse.batchUs;
-    pendingSinceUs_ = 0;
+  if (now_us - pulse.beat_us > limits_.batch_ms * std::int64_t{1000})
+    return "a change of the pipeline's state has not ended within " + seconds(limits_.batch_ms);
+  if (pulse.batch_us != batch_us_ || pulse.delivered_us <= pulse.batch_us) {
+    batch_us_ = pulse.batch_us;
+    pending_since_us_ = 0;
     return std::nullopt;
   }
-  if (pendingSinceUs_ == 0) pendingSinceUs_ = nowUs;
+  if (pending_since_us_ == 0) pending_since_us_ = now_us;
   // The first batch waits for all that is loaded with it.
-  const int limitMs = pulse.batchUs == 0 ? limits_.startMs : limits_.batchMs;
-  if (nowUs - pendingSinceUs_ <= limitMs * std::int64_t{1000}) return std::nullopt;
-  return "no batch for " + seconds(limitMs) + " while sources deliver";
+  const int limit_ms = pulse.batch_us == 0 ? limits_.start_ms : limits_.batch_ms;
+  if (now_us - pending_since_us_ <= limit_ms * std::int64_t{1000}) return std::nullopt;
+  return "no batch for " + seconds(limit_ms) + " while sources deliver";
 }
 
 Watchdog::~Watchdog() {
@@ -50,21 +50,21 @@ void Watchdog::start(std::function<Pulse()> pulse) {
   thread_ = std::thread([this, pulse = std::move(pulse)] { run(pulse); });
 }
 
-void Watchdog::endWithin(int ms, Exit code) {
+void Watchdog::end_within(int ms, Exit code) {
   const std::lock_guard lock(mutex_);
-  if (endAtUs_ != 0) return;
-  endAtUs_ = monoUs() + ms * std::int64_t{1000};
+  if (end_at_us_ != 0) return;
+  end_at_us_ = mono_us() + ms * std::int64_t{1000};
   code_ = code;
 }
 
 void Watchdog::run(const std::function<Pulse()> &pulse) {
   std::unique_lock lock(mutex_);
-  while (!changed_.wait_for(lock, lookEvery, [&] { return closed_; })) {
-    if (endAtUs_ != 0) {
-      if (monoUs() >= endAtUs_) _exit(static_cast<int>(code_));
+  while (!changed_.wait_for(lock, look_every, [&] { return closed_; })) {
+    if (end_at_us_ != 0) {
+      if (mono_us() >= end_at_us_) _exit(static_cast<int>(code_));
       continue;
     }
-    const auto wedged = rule_.look(pulse(), monoUs());
+    const auto wedged = rule_.look(pulse(), mono_us());
     if (!wedged) continue;
     log_.error("pipeline is stuck: " + *wedged);
     _exit(static_cast<int>(Exit::wedged));

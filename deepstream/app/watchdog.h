@@ -17,14 +17,14 @@ namespace sightline::app {
 
 /** What the watchdog sees, all in microseconds of CLOCK_MONOTONIC; 0: never. */
 struct Pulse {
-  std::int64_t startedUs = 0;
+  std::int64_t started_us = 0;
   /** The pipeline has come to its playing state. */
   bool playing = false;
   /** The main thread was at its loop. */
-  std::int64_t beatUs = 0;
+  std::int64_t beat_us = 0;
   /** A batch came through, and a decoded frame left its source. */
-  std::int64_t batchUs = 0;
-  std::int64_t deliveredUs = 0;
+  std::int64_t batch_us = 0;
+  std::int64_t delivered_us = 0;
 };
 
 /** Says when a pipeline is stuck. Looked at several times a second. Pure. */
@@ -32,12 +32,12 @@ class WedgeRule {
 public:
   explicit WedgeRule(const Limits &limits) : limits_(limits) {}
   /** In words; absent while all is well. */
-  std::optional<std::string> look(const Pulse &pulse, std::int64_t nowUs);
+  std::optional<std::string> look(const Pulse &pulse, std::int64_t now_us);
 
 private:
   Limits limits_;
-  std::int64_t batchUs_ = 0;
-  std::int64_t pendingSinceUs_ = 0;
+  std::int64_t batch_us_ = 0;
+  std::int64_t pending_since_us_ = 0;
 };
 
 /**
@@ -53,7 +53,7 @@ public:
 
   void start(std::function<Pulse()> pulse);
   /** From now on the end of the process is due: whatever else, it ends with this code after so long. */
-  void endWithin(int ms, Exit code);
+  void end_within(int ms, Exit code);
 
 private:
   void run(const std::function<Pulse()> &pulse);
@@ -63,7 +63,7 @@ private:
   std::mutex mutex_;
   std::condition_variable changed_;
   bool closed_ = false;
-  std::int64_t endAtUs_ = 0;
+  std::int64_t end_at_us_ = 0;
   Exit code_ = Exit::done;
   std::thread thread_;
 };

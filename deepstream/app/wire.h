@@ -18,11 +18,11 @@ enum class WorkerMessage : protozero::pbf_tag_type {
   log = 5,
   pong = 6,
   drained = 7,
-  epochRequest = 8,
+  epoch_request = 8,
 };
 
 enum class Hello : protozero::pbf_tag_type {
-  protocolVersion = 1,
+  protocol_version = 1,
   worker = 2,
   token = 3,
   runtime = 4,
@@ -43,19 +43,19 @@ enum class Frame : protozero::pbf_tag_type {
   epoch = 2,
   sequence = 3,
   pts = 4,
-  timeBaseNum = 5,
-  timeBaseDen = 6,
-  receivedMonoUs = 7,
-  cameraTimeUs = 8,
-  cameraTimeSource = 9,
+  time_base_num = 5,
+  time_base_den = 6,
+  received_mono_us = 7,
+  camera_time_us = 8,
+  camera_time_source = 9,
   width = 10,
   height = 11,
   predicted = 12,
   objects = 13,
-  decodedMonoUs = 14,
-  detectedMonoUs = 15,
-  sentMonoUs = 16,
-  endedTracks = 17,
+  decoded_mono_us = 14,
+  detected_mono_us = 15,
+  sent_mono_us = 16,
+  ended_tracks = 17,
   live = 18,
 };
 
@@ -66,13 +66,13 @@ enum class CameraTimeSource : int {
 };
 
 enum class Object : protozero::pbf_tag_type {
-  trackId = 1,
+  track_id = 1,
   label = 2,
   model = 3,
   score = 4,
   box = 5,
   landmarks = 6,
-  personTrackId = 7,
+  person_track_id = 7,
   crop = 8,
 };
 
@@ -94,9 +94,9 @@ enum class Crop : protozero::pbf_tag_type {
 };
 
 enum class Quality : protozero::pbf_tag_type {
-  heightPx = 1,
+  height_px = 1,
   sharpness = 2,
-  rollDegrees = 3,
+  roll_degrees = 3,
   yaw = 4,
   visible = 5,
   score = 6,
@@ -113,9 +113,9 @@ enum class SourceStatus : protozero::pbf_tag_type {
   width = 7,
   height = 8,
   decode = 9,
-  retryInMs = 10,
+  retry_in_ms = 10,
   fps = 11,
-  otherCodes = 12,
+  other_codes = 12,
 };
 
 enum class SourceState : int {
@@ -129,48 +129,48 @@ enum class SourceState : int {
 
 enum class WorkerStats : protozero::pbf_tag_type {
   cameras = 1,
-  rssBytes = 2,
-  cpuSeconds = 3,
-  inferQueue = 4,
+  rss_bytes = 2,
+  cpu_seconds = 3,
+  infer_queue = 4,
   models = 5,
-  inferenceDeaths = 6,
+  inference_deaths = 6,
   served = 7,
 };
 
 enum class CameraStats : protozero::pbf_tag_type {
   camera = 1,
-  framesDecoded = 2,
-  framesDetected = 3,
-  framesGated = 4,
-  framesDropped = 5,
-  batchesDropped = 6,
+  frames_decoded = 2,
+  frames_detected = 3,
+  frames_gated = 4,
+  frames_dropped = 5,
+  batches_dropped = 6,
   crops = 7,
   fps = 8,
   stream = 9,
-  videoDropped = 10,
-  annotatedDropped = 11,
-  unitsSkipped = 12,
+  video_dropped = 10,
+  annotated_dropped = 11,
+  units_skipped = 12,
 };
 
 enum class StreamStats : protozero::pbf_tag_type {
   units = 1,
   bytes = 2,
-  mediaMs = 3,
-  keyFrames = 4,
-  keySpanMs = 5,
-  longestKeyIntervalMs = 6,
-  reorderUnits = 7,
+  media_ms = 3,
+  key_frames = 4,
+  key_span_ms = 5,
+  longest_key_interval_ms = 6,
+  reorder_units = 7,
   undecodable = 8,
-  declaredFps = 9,
-  senderClock = 10,
-  senderAheadMs = 11,
+  declared_fps = 9,
+  sender_clock = 10,
+  sender_ahead_ms = 11,
   live = 12,
 };
 
 enum class LogLine : protozero::pbf_tag_type {
   level = 1,
   message = 2,
-  fieldsJson = 3,
+  fields_json = 3,
 };
 
 enum class Pong : protozero::pbf_tag_type {
@@ -181,14 +181,14 @@ enum class DaemonMessage : protozero::pbf_tag_type {
   welcome = 1,
   configure = 2,
   labels = 3,
-  wantVideo = 4,
+  want_video = 4,
   ping = 5,
   drain = 6,
   epoch = 7,
 };
 
 enum class Welcome : protozero::pbf_tag_type {
-  protocolVersion = 1,
+  protocol_version = 1,
   configure = 2,
 };
 
@@ -200,7 +200,7 @@ enum class Configure : protozero::pbf_tag_type {
 enum class CameraConfig : protozero::pbf_tag_type {
   camera = 1,
   source = 2,
-  detectSource = 3,
+  detect_source = 3,
   transport = 4,
   decode = 5,
   realtime = 6,
@@ -209,8 +209,8 @@ enum class CameraConfig : protozero::pbf_tag_type {
   masks = 9,
   motion = 10,
   crops = 11,
-  openTimeoutMs = 12,
-  silenceTimeoutMs = 13,
+  open_timeout_ms = 12,
+  silence_timeout_ms = 13,
   revision = 14,
   properties = 15,
 };
@@ -218,21 +218,21 @@ enum class CameraConfig : protozero::pbf_tag_type {
 enum class Detect : protozero::pbf_tag_type {
   model = 1,
   fps = 2,
-  minScore = 3,
+  min_score = 3,
   classes = 4,
-  minSize = 5,
+  min_size = 5,
   width = 6,
 };
 
 enum class CropPolicy : protozero::pbf_tag_type {
   faces = 1,
   bodies = 2,
-  minFaceHeight = 3,
-  minBodyHeight = 4,
-  refreshMs = 5,
-  betterBy = 6,
-  jpegQuality = 7,
-  maxSide = 8,
+  min_face_height = 3,
+  min_body_height = 4,
+  refresh_ms = 5,
+  better_by = 6,
+  jpeg_quality = 7,
+  max_side = 8,
 };
 
 enum class Labels : protozero::pbf_tag_type {
@@ -242,7 +242,7 @@ enum class Labels : protozero::pbf_tag_type {
 };
 
 enum class Label : protozero::pbf_tag_type {
-  trackId = 1,
+  track_id = 1,
   decided = 2,
   text = 3,
   colour = 4,
@@ -270,7 +270,7 @@ enum class MediaMessage : protozero::pbf_tag_type {
 };
 
 enum class MediaHello : protozero::pbf_tag_type {
-  protocolVersion = 1,
+  protocol_version = 1,
   worker = 2,
   token = 3,
 };
@@ -288,7 +288,7 @@ enum class Format : protozero::pbf_tag_type {
   codec = 4,
   width = 5,
   height = 6,
-  parameterSets = 7,
+  parameter_sets = 7,
   revision = 8,
 };
 
@@ -299,8 +299,8 @@ enum class Unit : protozero::pbf_tag_type {
   key = 4,
   pts = 5,
   dts = 6,
-  captureTimeUs = 7,
-  receivedMonoUs = 8,
+  capture_time_us = 7,
+  received_mono_us = 8,
   data = 9,
 };
 

@@ -6,7 +6,7 @@
 using namespace sightline::app;
 
 TEST_CASE("an RTSP address loses its credential") {
-  const auto address = parseAddress("rtsp://admin:p%40ss:w%2Frd@10.0.0.7:554/live?profile=1");
+  const auto address = parse_address("rtsp://admin:p%40ss:w%2Frd@10.0.0.7:554/live?profile=1");
   CHECK(address.uri == "rtsp://10.0.0.7:554/live?profile=1");
   CHECK(address.user == "admin");
   CHECK(address.password == "p@ss:w/rd");
@@ -14,25 +14,25 @@ TEST_CASE("an RTSP address loses its credential") {
 }
 
 TEST_CASE("an address without a credential stays as it is") {
-  const auto address = parseAddress("rtsp://camera/a@b");
+  const auto address = parse_address("rtsp://camera/a@b");
   CHECK(address.uri == "rtsp://camera/a@b");
   CHECK(address.user.empty());
 }
 
 TEST_CASE("percent signs that encode nothing stay") {
-  CHECK(parseAddress("rtsp://u:100%@h/").password == "100%");
-  CHECK(parseAddress("rtsp://u:1%zz0@h/").password == "1%zz0");
+  CHECK(parse_address("rtsp://u:100%@h/").password == "100%");
+  CHECK(parse_address("rtsp://u:1%zz0@h/").password == "1%zz0");
 }
 
 TEST_CASE("files are addresses too") {
-  CHECK(parseAddress("/clips/a b.mp4").uri == "file:///clips/a%20b.mp4");
-  CHECK_FALSE(parseAddress("/clips/a.mp4").live);
-  CHECK_THROWS_AS(parseAddress("clips/a.mp4"), std::invalid_argument);
+  CHECK(parse_address("/clips/a b.mp4").uri == "file:///clips/a%20b.mp4");
+  CHECK_FALSE(parse_address("/clips/a.mp4").live);
+  CHECK_THROWS_AS(parse_address("clips/a.mp4"), std::invalid_argument);
 }
 
 TEST_CASE("other schemes are refused without telling what stands behind them") {
   try {
-    parseAddress("rtsps://admin:secret@camera/live");
+    parse_address("rtsps://admin:secret@camera/live");
     FAIL("it was taken");
   } catch (const std::invalid_argument &error) {
     CHECK(std::string(error.what()).find("secret") == std::string::npos);

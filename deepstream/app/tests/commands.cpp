@@ -9,7 +9,7 @@ using namespace sightline::app;
 using namespace std::string_literals;
 
 TEST_CASE("a stream is cut into messages, however it comes") {
-  const std::string stream = pongMessage(7) + drainedMessage() + pongMessage(300);
+  const std::string stream = pong_message(7) + drained_message() + pong_message(300);
   for (std::size_t part = 1; part < stream.size(); part += 1) {
     MessageSplitter splitter;
     std::size_t messages = 0;
@@ -30,9 +30,9 @@ TEST_CASE("a message that is too long ends the stream") {
 
 TEST_CASE("a field of another wire type than it should have is no message") {
   // Ping as a number, not a message; Ping.id as text.
-  CHECK_THROWS(readCommand("\x28\x01"s));
-  CHECK_NOTHROW(readCommand("\x2a\x03\x0a\x01\x61"s));
-  CHECK_THROWS(readCommand("\x2a\x7f\x08"s));
+  CHECK_THROWS(read_command("\x28\x01"s));
+  CHECK_NOTHROW(read_command("\x2a\x03\x0a\x01\x61"s));
+  CHECK_THROWS(read_command("\x2a\x7f\x08"s));
 }
 
 TEST_CASE("no bytes make the reader fail otherwise than by an exception") {
@@ -44,7 +44,7 @@ TEST_CASE("no bytes make the reader fail otherwise than by an exception") {
     // Bytes that begin as one of the daemon's messages get further.
     if (bytes.size() > 2) bytes[0] = static_cast<char>(((round % 8) << 3) | 2), bytes[1] = static_cast<char>(bytes.size() - 2);
     try {
-      readCommand(bytes);
+      read_command(bytes);
     } catch (const std::exception &) {
     }
   }

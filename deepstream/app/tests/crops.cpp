@@ -45,7 +45,7 @@ TEST_CASE("a crop lies even in the multiplexer's picture and inside what the sou
   const Size source{1280, 960};
   // 4:3 in 16:9: 1440 x 1080 with bands of 240 at the left and right.
   const Letterbox mux(source, {1920, 1080}, Letterbox::Bands::centred);
-  const auto whole = placeCrop({0, 0, 1280, 960}, mux, source, 4096);
+  const auto whole = place_crop({0, 0, 1280, 960}, mux, source, 4096);
   REQUIRE(whole);
   CHECK(whole->pixels.left == 240);
   CHECK(whole->pixels.width == 1440);
@@ -53,20 +53,20 @@ TEST_CASE("a crop lies even in the multiplexer's picture and inside what the sou
   CHECK(whole->rect.width == Approx(1280));
   CHECK(whole->width == 1280);
   CHECK(whole->height == 960);
-  const auto odd = placeCrop({101, 51, 33, 47}, mux, source, 20);
+  const auto odd = place_crop({101, 51, 33, 47}, mux, source, 20);
   REQUIRE(odd);
   for (const double side : {odd->pixels.left, odd->pixels.top, odd->pixels.width, odd->pixels.height})
     CHECK(static_cast<int>(side) % 2 == 0);
   CHECK(odd->rect.left <= 101);
   CHECK(odd->rect.right() >= 134);
   CHECK(std::max(odd->width, odd->height) == 20);
-  CHECK_FALSE(placeCrop({1280, 0, 2, 2}, mux, source, 512));
+  CHECK_FALSE(place_crop({1280, 0, 2, 2}, mux, source, 512));
 }
 
 TEST_CASE("a crop of a picture that the multiplexer shrank has the multiplexer's pixels and no more") {
   const Size source{3840, 2160};
   const Letterbox mux(source, {1920, 1080}, Letterbox::Bands::centred);
-  const auto cut = placeCrop({200, 200, 400, 400}, mux, source, 512);
+  const auto cut = place_crop({200, 200, 400, 400}, mux, source, 512);
   REQUIRE(cut);
   CHECK(cut->pixels.width == 200);
   CHECK(cut->width == 200);

@@ -9,8 +9,8 @@ namespace {
 constexpr std::int64_t second = 1'000'000'000;
 constexpr std::int64_t wall = 1'800'000'000'000'000;
 
-FrameArrival at(std::int64_t ptsNs, std::int64_t passedUs, std::int64_t ntpUs = 0) {
-  return {ptsNs, passedUs, wall + passedUs, ntpUs};
+FrameArrival at(std::int64_t pts_ns, std::int64_t passed_us, std::int64_t ntp_us = 0) {
+  return {pts_ns, passed_us, wall + passed_us, ntp_us};
 }
 
 } // namespace
@@ -20,7 +20,7 @@ TEST_CASE("an epoch begins with the first frame and with a new time line") {
   CHECK(times.next(at(5 * second, 0)).begins);
   const auto second1 = times.next(at(6 * second, 1'000'000));
   CHECK_FALSE(second1.begins);
-  CHECK(second1.mediaMs == 1000);
+  CHECK(second1.media_ms == 1000);
   // A hiccup keeps it, and time stamps grow all the same.
   const auto hiccup = times.next(at(6 * second - 1000, 1'040'000));
   CHECK_FALSE(hiccup.begins);
@@ -32,7 +32,7 @@ TEST_CASE("an epoch begins with the first frame and with a new time line") {
   times.restart();
   const auto anew = times.next(at(80 * second + 40, 61'160'000));
   CHECK(anew.begins);
-  CHECK(anew.mediaMs == 0);
+  CHECK(anew.media_ms == 0);
 }
 
 TEST_CASE("camera time is the sender's where it can be believed") {
@@ -40,11 +40,11 @@ TEST_CASE("camera time is the sender's where it can be believed") {
   CHECK_FALSE(times.next(at(0, 0)).rtcp);
   const auto reported = times.next(at(40'000'000, 40'000, wall + 40'000 - 200'000 + 500'000));
   CHECK(reported.rtcp);
-  CHECK(reported.cameraTimeUs == wall + 340'000);
+  CHECK(reported.camera_time_us == wall + 340'000);
   const auto far = times.next(at(80'000'000, 80'000, wall + 10'000'000));
   CHECK_FALSE(far.rtcp);
-  CHECK(far.cameraTimeUs > reported.cameraTimeUs);
-  CHECK(far.cameraTimeUs < wall + 1'000'000);
+  CHECK(far.camera_time_us > reported.camera_time_us);
+  CHECK(far.camera_time_us < wall + 1'000'000);
 }
 
 TEST_CASE("camera time never runs backwards by jitter") {
@@ -52,18 +52,18 @@ TEST_CASE("camera time never runs backwards by jitter") {
   std::int64_t last = 0;
   for (int i = 0; i < 200; i += 1) {
     const auto clock = times.next(at(i * 40'000'000LL, i * 40'000LL + (i % 3) * 15'000));
-    CHECK(clock.cameraTimeUs > last);
-    last = clock.cameraTimeUs;
+    CHECK(clock.camera_time_us > last);
+    last = clock.camera_time_us;
   }
 }
 
 TEST_CASE("a file's camera time is media time since it was opened, however fast it is read") {
   FrameTimes times(false);
   times.next(at(0, 0));
-  CHECK(times.next(at(60 * second, 1000)).cameraTimeUs == wall + 60'000'000);
+  CHECK(times.next(at(60 * second, 1000)).camera_time_us == wall + 60'000'000);
   CHECK_FALSE(times.next(at(90 * second, 1100)).begins);
   // Its next round goes on from there.
   const auto round = times.next(at(0, 1200));
   CHECK(round.begins);
-  CHECK(round.cameraTimeUs == wall + 90'000'000);
+  CHECK(round.camera_time_us == wall + 90'000'000);
 }

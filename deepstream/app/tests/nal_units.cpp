@@ -15,28 +15,29 @@ const std::string start = "\0\0\0\1"s;
 } // namespace
 
 TEST_CASE("an avcC is read") {
-  const auto configuration = readConfiguration("\x01\x64\x00\x1f\xff\xe1\x00\x04"s + sps + "\x01\x00\x04"s + pps, Coding::h264);
+  const auto configuration =
+      read_configuration("\x01\x64\x00\x1f\xff\xe1\x00\x04"s + sps + "\x01\x00\x04"s + pps, Coding::h264);
   REQUIRE(configuration);
-  CHECK(configuration->lengthBytes == 4);
-  CHECK(configuration->parameterSets == start + sps + start + pps);
-  CHECK_FALSE(readConfiguration("\x01\x64\x00\x1f\xff\xe1\x00\x40"s + sps, Coding::h264));
-  CHECK_FALSE(readConfiguration(start + sps, Coding::h264));
-  CHECK_FALSE(readConfiguration("", Coding::h265));
+  CHECK(configuration->length_bytes == 4);
+  CHECK(configuration->parameter_sets == start + sps + start + pps);
+  CHECK_FALSE(read_configuration("\x01\x64\x00\x1f\xff\xe1\x00\x40"s + sps, Coding::h264));
+  CHECK_FALSE(read_configuration(start + sps, Coding::h264));
+  CHECK_FALSE(read_configuration("", Coding::h265));
 }
 
 TEST_CASE("units with lengths become units with start codes") {
-  CHECK(toAnnexB("\x00\x00\x00\x04"s + sps + "\x00\x00\x00\x04"s + idr, 4) == start + sps + start + idr);
-  CHECK(toAnnexB("\x00\x04"s + idr, 2) == start + idr);
-  CHECK_FALSE(toAnnexB("\xff\xff\xff\xff"s + idr, 4));
-  CHECK_FALSE(toAnnexB("\x00\x00"s, 4));
-  CHECK(toAnnexB(start + idr, 0) == start + idr);
+  CHECK(to_annex_b("\x00\x00\x00\x04"s + sps + "\x00\x00\x00\x04"s + idr, 4) == start + sps + start + idr);
+  CHECK(to_annex_b("\x00\x04"s + idr, 2) == start + idr);
+  CHECK_FALSE(to_annex_b("\xff\xff\xff\xff"s + idr, 4));
+  CHECK_FALSE(to_annex_b("\x00\x00"s, 4));
+  CHECK(to_annex_b(start + idr, 0) == start + idr);
 }
 
 TEST_CASE("parameter sets stand before the first slice") {
-  CHECK(parameterSetsOf(start + sps + "\0\0\1"s + pps + "\0"s + start + idr + start + sps, Coding::h264) ==
+  CHECK(parameter_sets_of(start + sps + "\0\0\1"s + pps + "\0"s + start + idr + start + sps, Coding::h264) ==
         start + sps + start + pps);
-  CHECK(parameterSetsOf(start + idr, Coding::h264).empty());
-  CHECK(parameterSetsOf("", Coding::h265).empty());
+  CHECK(parameter_sets_of(start + idr, Coding::h264).empty());
+  CHECK(parameter_sets_of("", Coding::h265).empty());
   const std::string vps = "\x40\x01\x0c"s;
-  CHECK(parameterSetsOf(start + vps + start + "\x26\x01\xaf"s, Coding::h265) == start + vps);
+  CHECK(parameter_sets_of(start + vps + start + "\x26\x01\xaf"s, Coding::h265) == start + vps);
 }

@@ -42,18 +42,18 @@ TEST_CASE("qualities are those of tools/golden, made with numpy") {
     }
     const json &box = item["box"];
     const Quality quality =
-        assessCrop({grey, {box[0], box[1], box[2], box[3]}, landmarks, item["score"], item["visible"], item["heightPx"]});
+        assess_crop({grey, {box[0], box[1], box[2], box[3]}, landmarks, item["score"], item["visible"], item["heightPx"]});
     const json &expected = item["expected"];
     CHECK(quality.sharpness == Approx(expected["sharpness"].get<double>()).epsilon(1e-3).margin(1e-3));
-    CHECK(quality.rollDegrees == Approx(expected["rollDegrees"].get<double>()).epsilon(1e-3).margin(1e-3));
+    CHECK(quality.roll_degrees == Approx(expected["rollDegrees"].get<double>()).epsilon(1e-3).margin(1e-3));
     CHECK(quality.yaw == Approx(expected["yaw"].get<double>()).epsilon(1e-3).margin(1e-3));
     CHECK(quality.overall == Approx(expected["overall"].get<double>()).epsilon(1e-3).margin(1e-3));
-    CHECK(quality.overall <= bestQuality(landmarks, item["score"], item["visible"], item["heightPx"]));
+    CHECK(quality.overall <= best_quality(landmarks, item["score"], item["visible"], item["heightPx"]));
   }
 }
 
 TEST_CASE("what is no JPEG has no brightness") {
   const std::vector<std::uint8_t> bytes{0xff, 0xd8, 0xff, 0x00, 0x12};
-  CHECK_FALSE(greyOfJpeg(bytes.data(), bytes.size(), 512));
-  CHECK_FALSE(greyOfJpeg(bytes.data(), 0, 512));
+  CHECK_FALSE(grey_of_jpeg(bytes.data(), bytes.size(), 512));
+  CHECK_FALSE(grey_of_jpeg(bytes.data(), 0, 512));
 }

@@ -12,10 +12,10 @@ using nlohmann::json;
 
 namespace {
 
-Box boxOf(const json &value) {
+Box box_of(const json &value) {
   return {value["left"], value["top"], value["width"], value["height"]};
 }
-json jsonOf(const Box &box) {
+json json_of(const Box &box) {
   return {{"left", box.left}, {"top", box.top}, {"width", box.width}, {"height", box.height}};
 }
 
@@ -25,13 +25,13 @@ json cropped(const json &input) {
     points.emplace();
     for (std::size_t i = 0; i < 5; i += 1) (*points)[i] = {input["landmarks"][i]["x"], input["landmarks"][i]["y"]};
   }
-  return jsonOf(cropRect(boxOf(input["box"]), points, {input["frame"]["width"], input["frame"]["height"]}));
+  return json_of(crop_rect(box_of(input["box"]), points, {input["frame"]["width"], input["frame"]["height"]}));
 }
 
 json joined(const json &input) {
   std::vector<Person> persons;
-  for (const auto &person : input["persons"]) persons.push_back({person["trackId"], boxOf(person["box"])});
-  const auto found = joinFace(boxOf(input["face"]), persons, input.value("before", 0U));
+  for (const auto &person : input["persons"]) persons.push_back({person["trackId"], box_of(person["box"])});
+  const auto found = join_face(box_of(input["face"]), persons, input.value("before", 0U));
   return found ? json(*found) : json(nullptr);
 }
 
@@ -45,7 +45,7 @@ int main() {
     } else if (input["rule"] == "join") {
       std::cout << joined(input) << "\n";
     } else if (input["rule"] == "pts") {
-      std::cout << toPts90k(std::stoll(input["pts"].get<std::string>())) << "\n";
+      std::cout << to_pts_90k(std::stoll(input["pts"].get<std::string>())) << "\n";
     }
   }
   return 0;

@@ -30,7 +30,7 @@ const char *const example = R"({
 
 std::string refusal(const json &settings) {
   try {
-    parseSettings(settings.dump(), "container.json");
+    parse_settings(settings.dump(), "container.json");
   } catch (const SettingsError &error) {
     return error.what();
   }
@@ -46,17 +46,17 @@ std::string refusal(const char *pointer, const json &value) {
 } // namespace
 
 TEST_CASE("the example of the contract is read") {
-  const Settings settings = parseSettings(example, "container.json");
+  const Settings settings = parse_settings(example, "container.json");
   CHECK(settings.worker == "deepstream-main");
   CHECK(settings.media == "/run/sightline/media.sock");
-  CHECK(settings.mux.bufferPoolSize == 8);
+  CHECK(settings.mux.buffer_pool_size == 8);
   REQUIRE(settings.detectors.size() == 2);
-  CHECK(settings.detectors[1].kind == DetectorKind::yoloEnd2End);
+  CHECK(settings.detectors[1].kind == DetectorKind::yolo_end2end);
   CHECK(settings.detectors[1].labels == std::vector<std::string>{"person", "bicycle"});
   CHECK(settings.cameras[0].camera == "lobby");
   json without = json::parse(example);
   without.erase("media");
-  CHECK_FALSE(parseSettings(without.dump(), "container.json").media.has_value());
+  CHECK_FALSE(parse_settings(without.dump(), "container.json").media.has_value());
 }
 
 TEST_CASE("what cannot work is refused with file, key, value and what is allowed") {
@@ -80,8 +80,8 @@ TEST_CASE("what cannot work is refused with file, key, value and what is allowed
 }
 
 TEST_CASE("what is no JSON is refused") {
-  CHECK_THROWS_AS(parseSettings("{", "container.json"), SettingsError);
-  CHECK_THROWS_WITH(parseSettings(R"({"version": 1, "version": 1})", "container.json"),
+  CHECK_THROWS_AS(parse_settings("{", "container.json"), SettingsError);
+  CHECK_THROWS_WITH(parse_settings(R"({"version": 1, "version": 1})", "container.json"),
                     "container.json: version stands twice; allowed: once");
-  CHECK_THROWS_AS(readSettings("/nonexistent/container.json"), SettingsError);
+  CHECK_THROWS_AS(read_settings("/nonexistent/container.json"), SettingsError);
 }

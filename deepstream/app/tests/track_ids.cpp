@@ -28,8 +28,8 @@ TEST_CASE("a track that is not shown for three seconds has ended") {
   ids.seen(7, "person", "yolov7", 0.9F, 0);
   ids.seen(8, "person", "yolov7", 0.9F, 0);
   ids.known(8, 2000);
-  CHECK(ids.takeEnded(3000).empty());
-  CHECK(ids.takeEnded(3500) == std::vector<std::uint32_t>{1});
+  CHECK(ids.take_ended(3000).empty());
+  CHECK(ids.take_ended(3500) == std::vector<std::uint32_t>{1});
   CHECK(ids.seen(7, "person", "yolov7", 0.9F, 3600).id == 3);
-  CHECK(ids.takeEnded(5600) == std::vector<std::uint32_t>{2});
+  CHECK(ids.take_ended(5600) == std::vector<std::uint32_t>{2});
 }

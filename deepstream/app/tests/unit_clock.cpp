@@ -25,13 +25,13 @@ std::vector<std::int64_t> numbers(const std::vector<ClockedUnit> &units) {
 } // namespace
 
 TEST_CASE("times are those of core/media-time.ts") {
-  CHECK(toPts90k(0) == 0);
-  CHECK(toPts90k(40'000'000) == 3600);
-  CHECK(toPts90k(33'333'333) == 3000);
-  CHECK(toPts90k(5'555) == 0);
-  CHECK(toPts90k(5'556) == 1);
-  CHECK(toPts90k(-5'556) == -1);
-  CHECK(toPts90k(9'000'000'000'000'000'000) == 810'000'000'000'000);
+  CHECK(to_pts_90k(0) == 0);
+  CHECK(to_pts_90k(40'000'000) == 3600);
+  CHECK(to_pts_90k(33'333'333) == 3000);
+  CHECK(to_pts_90k(5'555) == 0);
+  CHECK(to_pts_90k(5'556) == 1);
+  CHECK(to_pts_90k(-5'556) == -1);
+  CHECK(to_pts_90k(9'000'000'000'000'000'000) == 810'000'000'000'000);
 }
 
 TEST_CASE("units wait for the first frame, then leave at once") {
@@ -42,7 +42,7 @@ TEST_CASE("units wait for the first frame, then leave at once") {
   const auto next = clock.push(unit(2));
   REQUIRE(next.size() == 1);
   CHECK(next[0].generation == 1);
-  CHECK(next[0].cameraTimeUs == 80'000);
+  CHECK(next[0].camera_time_us == 80'000);
 }
 
 TEST_CASE("units before the first frame that was decoded are dropped") {

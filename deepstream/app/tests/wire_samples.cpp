@@ -28,24 +28,25 @@ FrameRecord frame() {
 int main(int count, char **arguments) {
   if (count != 2) return 64;
   const std::string folder = arguments[1];
-  write(folder, "hello", helloMessage({"deepstream-main", "secret", {"h264", "h265", "rtsp", "file"}, 17}));
-  write(folder, "status",
-        statusMessage("lobby", 7,
-                      {wire::SourceState::away, "no frame for 10 s", "source.timeout", "h264", 1920, 1080, "nvdec", 5000, 25}));
+  write(folder, "hello", hello_message({"deepstream-main", "secret", {"h264", "h265", "rtsp", "file"}, 17}));
+  write(
+      folder, "status",
+      status_message("lobby", 7,
+                     {wire::SourceState::away, "no frame for 10 s", "source.timeout", "h264", 1920, 1080, "nvdec", 5000, 25}));
   StatsFacts stats;
-  stats.cameras.push_back({"lobby", 100, 20, 3, 5, 24.5, 2, 1, 101, 65'536, 4, true, true});
-  stats.rssBytes = 123'456'789;
-  stats.cpuSeconds = 1.5;
-  write(folder, "stats", statsMessage(stats));
-  write(folder, "log", logMessage("warn", "camera away", R"({"camera":"lobby"})"));
-  write(folder, "pong", pongMessage(300));
-  write(folder, "drained", drainedMessage());
-  write(folder, "epoch-request", epochRequestMessage("lobby"));
-  const std::string body = frameBody(frame(), "lobby");
-  write(folder, "frames", framesMessage({{body, 7}, {body, 8}}, 1'000'004));
+  stats.cameras.push_back({"lobby", 100, 20, 6, 3, 5, 24.5, 2, 1, 101, 65'536, 4, true, true});
+  stats.rss_bytes = 123'456'789;
+  stats.cpu_seconds = 1.5;
+  write(folder, "stats", stats_message(stats));
+  write(folder, "log", log_message("warn", "camera away", R"({"camera":"lobby"})"));
+  write(folder, "pong", pong_message(300));
+  write(folder, "drained", drained_message());
+  write(folder, "epoch-request", epoch_request_message("lobby"));
+  const std::string body = frame_body(frame(), "lobby");
+  write(folder, "frames", frames_message({{body, 7}, {body, 8}}, 1'000'004));
   const VideoFormat format{"lobby", 7, wire::Variant::clean, "h264", 1920, 1080, "sets", "r1"};
-  write(folder, "media-hello", mediaHelloMessage("deepstream-main", "secret"));
-  write(folder, "format", formatMessage(format));
-  write(folder, "unit", unitMessage(format, {1, -3600, -3601, 1'800'000'000'000'000, true, 1'000'001, "unit"}));
+  write(folder, "media-hello", media_hello_message("deepstream-main", "secret"));
+  write(folder, "format", format_message(format));
+  write(folder, "unit", unit_message(format, {1, -3600, -3601, 1'800'000'000'000'000, true, 1'000'001, "unit"}));
   return 0;
 }
