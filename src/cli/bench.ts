@@ -1,15 +1,18 @@
-import { access, constants, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { access, constants, stat, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { errorText } from '../core/errors.ts';
+import { errorText, isSystemError } from '../core/errors.ts';
 import type { TritonBenchProgress } from '../core/triton-bench.ts';
 import { benchPicture } from './bench-picture.ts';
 import { benchText } from './bench-text.ts';
-import { type Command, numberOption, onlyPositional, parse, present, usage } from './command.ts';
+import { type Command, type CommandIo, numberOption, onlyPositional, parse, present, usage } from './command.ts';
 import { headersOf } from './header-file.ts';
 
 const most = { batch: 1024, concurrency: 1024, streams: 4096 };
 const longestSeconds = 3600;
 const mostPoints = 100;
+/** More a second than a machine can even ask for: it would be busy long after its time. */
+const mostOffered = 100_000;
 
 export const bench: Command = {
   help: `Puts load on a Triton server and says what it does with it: answers a second, how long they take, and where the time goes.
@@ -85,6 +88,9 @@ Exit codes: 0 measured, 1 the server or the model did not answer, 2 wrong usage.
     };
     const points = request.batches.length * request.concurrencies.length + streams.length;
     if (points > mostPoints) throw usage(`${points} points are too many; at most ${mostPoints} are measured at once`);
+    const offered = Math.max(0, ...streams) * request.fps;
+    if (offered > mostOffered)
+      throw usage(`${offered} requests a second are too many; at most ${mostOffered}: fewer --streams or --fps`);
     const files = { json: await writable(values.json, 'json'), svg: await writable(values.svg, 'svg') };
     const show = (progress: TritonBenchProgress) => (io.progress ?? io.say)(progressText(progress));
     try {
@@ -92,9 +98,9 @@ Exit codes: 0 measured, 1 the server or the model did not answer, 2 wrong usage.
       io.progress?.('');
       for (const line of benchText(report)) io.out(line);
       const measured = report.sweep.length + report.streams.length > 0;
-      if (files.json !== undefined) await writeFile(files.json, `${JSON.stringify(report, undefined, 2)}\n`);
-      if (files.svg !== undefined && measured) await writeFile(files.svg, benchPicture(report));
-      return measured ? 0 : 1;
+      let written = await write(io, 'json', files.json, () => `${JSON.stringify(report, undefined, 2)}\n`);
+      if (measured) written = (await write(io, 'svg', files.svg, () => benchPicture(report))) && written;
+      return measured && written ? 0 : 1;
     } finally {
       io.progress?.('');
     }
@@ -129,8 +135,29 @@ function shapesOf(texts: readonly string[]): Readonly<Record<string, readonly nu
 async function writable(path: string | undefined, name: string): Promise<string | undefined> {
   if (path === undefined) return undefined;
   const file = resolve(path);
-  await access(dirname(file), constants.W_OK).catch((error: unknown) => {
-    throw usage(`--${name} ${path} cannot be written: ${errorText(error)}`);
-  });
+  try {
+    await access(dirname(file), constants.W_OK);
+    if ((await stat(file)).isDirectory()) throw new TypeError('it is a folder');
+  } catch (error) {
+    if (!isSystemError(error, 'ENOENT') || !existsSync(dirname(file)))
+      throw usage(`--${name} ${path} cannot be written: ${errorText(error)}`);
+  }
   return file;
+}
+
+/** False when it could not be written, which is said. */
+async function write(
+  io: Pick<CommandIo, 'say'>,
+  name: string,
+  file: string | undefined,
+  content: () => string,
+): Promise<boolean> {
+  if (file === undefined) return true;
+  try {
+    await writeFile(file, content());
+    return true;
+  } catch (error) {
+    io.say(`--${name} ${file} cannot be written: ${errorText(error)}`);
+    return false;
+  }
 }

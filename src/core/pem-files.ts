@@ -1,5 +1,5 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
 import { errorText } from './errors.ts';
 import { refuseFile, unreadable } from './setting-files.ts';
@@ -60,6 +60,9 @@ export async function readPemFiles(
     const path = files[setting];
     if (path === undefined) return undefined;
     try {
+      // Reading a pipe may never end, and a device goes on for ever.
+      const found = await stat(path);
+      if (!found.isFile() && !found.isDirectory()) throw new TypeError('it is no regular file');
       return { setting, path, bytes: await readFile(path) };
     } catch (cause) {
       troubles.push({ setting, path, says: unreadable(cause) });

@@ -10,7 +10,7 @@ export interface TritonUrl {
 }
 
 /** What is allowed, for messages. */
-export const tritonUrlForms = 'host:port, [::1]:8001, grpc://host:port or grpcs://host:port';
+export const tritonUrlForms = 'host:port, [::1]:8001, grpc://host:port or grpcs://host:port (names in ASCII)';
 
 /** Triton's own: [server:src/command_line_parser.h]. */
 export const defaultPort = 8001;
@@ -20,6 +20,9 @@ export const otherPorts: ReadonlyMap<number, string> = new Map([
   [8002, 'metrics'],
 ]);
 
+/** As DNS has them: others cannot stand in a request (`:authority`), whatever the system finds for them. */
+const hostName = /^(?=.{1,253}$)[\w-]{1,63}(?:\.[\w-]{1,63})*\.?$/;
+
 /** `host`, `host:port`, `[::1]:8001`, each with `grpc://` or, for TLS, `grpcs://` in front; undefined for anything else. */
 export function readTritonUrl(text: string): TritonUrl | undefined {
   const [, scheme = 'grpc', bracketed, plain, digits] =
@@ -27,6 +30,7 @@ export function readTritonUrl(text: string): TritonUrl | undefined {
   const host = bracketed ?? plain;
   const port = digits === undefined ? defaultPort : Number(digits);
   if (host === undefined || port < 1 || port > 65_535 || (bracketed !== undefined && !isIPv6(bracketed))) return undefined;
+  if (plain !== undefined && !hostName.test(plain)) return undefined;
   // Digits and dots alone are no name: what a system makes of 8001 or 10.0.7 is an address that nobody meant.
   if (plain !== undefined && /^[\d.]+$/.test(plain) && !isIPv4(plain)) return undefined;
   return { host, port, tls: scheme === 'grpcs' };

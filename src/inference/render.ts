@@ -55,7 +55,8 @@ export async function renderRepository(request: RenderRequest, signal: AbortSign
   const removed: string[] = [];
   for (const [path, hash] of earlier) {
     if (hashes.has(path)) continue;
-    const now = await hashIfThere(join(directory, path));
+    // What leads elsewhere is not what that run has left.
+    const now = (await isPlain(directory, path)) ? await hashIfThere(join(directory, path)) : '';
     if (now === hash) {
       await rm(join(directory, path));
       await removeEmpty(directory, dirname(path));
@@ -232,7 +233,13 @@ async function isPlain(directory: string, path: string): Promise<boolean> {
 
 async function readList(directory: string): Promise<Hashes> {
   const file = join(directory, listName);
-  const text = await readTextIfThere(file);
+  const text = await readTextIfThere(file).catch((cause: unknown) => {
+    const words = isSystemError(cause, 'ENOTDIR') ? `${directory} is no folder; name another` : `${file} cannot be read`;
+    throw new SightlineError('model.foreign', words, {
+      details: { file },
+      ...(isSystemError(cause, 'ENOTDIR') ? {} : { cause }),
+    });
+  });
   if (text === undefined) return new Map();
   try {
     const list: unknown = JSON.parse(text);
@@ -256,9 +263,11 @@ async function readList(directory: string): Promise<Hashes> {
 async function put(path: string, content: RenderedFile['content']): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   const fresh = `${path}.sightline-new`;
+  // Of a run that was killed, or a link of somebody else's, which writing would follow.
+  await rm(fresh, { force: true });
   try {
-    if ('text' in content) await writeFile(fresh, content.text);
-    else await copyFile(content.copyOf, fresh, constants.COPYFILE_FICLONE);
+    if ('text' in content) await writeFile(fresh, content.text, { flag: 'wx' });
+    else await copyFile(content.copyOf, fresh, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
     await rename(fresh, path);
   } catch (error) {
     await rm(fresh, { force: true });

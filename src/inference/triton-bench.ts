@@ -64,7 +64,7 @@ export async function benchTriton(
   const settings = { timeoutMs: askWithinMs, signal: ctx.signal };
   const server = await client.metadata(settings).catch((error: unknown) => {
     if (isAbort(error)) throw error;
-    throw new SightlineError('inference.unavailable', problemText(request.url, error, address.tls));
+    throw new SightlineError('inference.unavailable', problemText(request.url, error, address.tls, ''));
   });
   const model = await describe(client, await modelName(client, request, ctx), ctx);
   for (const batch of request.batches) {
@@ -164,7 +164,6 @@ class Tally {
       throw new SightlineError(
         'inference.failed',
         `the first ${this.failed} requests failed, with random values in the model’s shapes: ${this.failure}`,
-        { cause: error },
       );
   }
 

@@ -7,7 +7,7 @@ import { describeModel, listModels } from './repository.ts';
 import { addressText, type TritonAddress } from './triton-address.ts';
 import { type CallSettings, TritonClient } from './triton-client.ts';
 import { servedContract } from './triton-contract.ts';
-import { firstLine, grpcCodes, TritonStatus } from './triton-failures.ts';
+import { BadAnswer, firstLine, grpcCodes, TritonStatus } from './triton-failures.ts';
 import { serversAt } from './triton-names.ts';
 
 type ModelIndex = RepositoryIndexResponse_ModelIndex;
@@ -158,13 +158,19 @@ function onlyServed(index: readonly ModelIndex[] | undefined, names: readonly st
   });
 }
 
-/** Why a server could not be asked, and what to do about it. Pure. */
-export function problemText(server: string, error: unknown, tls: boolean): string {
+/** Why a server could not be asked, and what to do about it; `patience` is what makes us wait longer. Pure. */
+export function problemText(
+  server: string,
+  error: unknown,
+  tls: boolean,
+  patience = ': --timeout SECONDS waits longer',
+): string {
   // What grpc-js puts round the reason of a connection that it could not make.
   const text = firstLine(errorText(error)).replace(
-    /No connection established\. Last error: (?:Error: )?|\bno connection: |\.?\s*Resolution note:\s*/g,
+    /No connection established\. Last error: (?:Error: )?|\bno connection: |\.?\s*Resolution note:\s*|(?<=Deadline exceeded after [\d.]+s),.*$/g,
     '',
   );
+  if (error instanceof BadAnswer) return `${server}: ${text}`;
   if (!(error instanceof TritonStatus)) return `${server} gave an answer that cannot be read: ${text}`;
   const said = `no answer from a Triton server at ${server}: ${text}`;
   if (/certificate|altnames|self.signed/i.test(text))
@@ -172,7 +178,9 @@ export function problemText(server: string, error: unknown, tls: boolean): strin
   if (/wrong version number|EPROTO|SSL routines/i.test(text)) return `${said}; it speaks no TLS there: leave grpcs:// out`;
   if (/protocol is restricted/.test(text))
     return `${said}; its --grpc-restricted-protocol keeps health and metadata from us: --header-file FILE has what it asks for`;
-  if (error.status === grpcCodes.deadlineExceeded) return `${said}; it may be busy or hang: --timeout SECONDS waits longer`;
+  if (error.status === grpcCodes.unauthenticated || error.status === grpcCodes.permissionDenied)
+    return `${server} lets nobody in without a login: ${text}; --header-file FILE has the token that it, or a proxy before it, asks for`;
+  if (error.status === grpcCodes.deadlineExceeded) return `${said}; it may be busy or hang${patience}`;
   if (error.status !== grpcCodes.unavailable) return said;
   const other = tls ? '' : ', and with grpcs:// in front where it wants TLS';
   return `${said}; start it, wait until it has loaded its models, or name its gRPC port (8001 unless set, 8000 is HTTP)${other}`;

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import type { BinaryReader, BinaryWriter } from '@bufbuild/protobuf/wire';
 import { type ChannelOptions, Client, Metadata, type ServiceError } from '@grpc/grpc-js';
+import { errorText } from '../core/errors.ts';
 import type { PemTexts } from '../core/pem-files.ts';
 import type { RequestHeaders } from '../core/request-headers.ts';
 import * as wire from '../gen/inference/grpc_service.ts';
@@ -8,7 +9,7 @@ import { abortReason } from './refusals.ts';
 import { grpcTarget, type TritonAddress } from './triton-address.ts';
 import { framePrefix, UnaryConnection, windowBytes } from './triton-connection.ts';
 import { channelCredentials } from './triton-credentials.ts';
-import { grpcCodes, TritonStatus } from './triton-failures.ts';
+import { BadAnswer, grpcCodes, TritonStatus } from './triton-failures.ts';
 import type { InferAnswer, InferRequest } from './triton-wire.ts';
 import { decodeInferAnswer, decodeStreamAnswer } from './triton-wire-read.ts';
 import { encodeInferRequest } from './triton-wire-write.ts';
@@ -37,6 +38,8 @@ interface Codec<T> {
 
 const service = '/inference.GRPCInferenceService/';
 const defaultReceiveLimit = 256 * 2 ** 20;
+/** Of whatever has no tensors. Each byte of a message may become an object of a hundred. */
+const longestDescription = 4 * 2 ** 20;
 
 /**
  * What grpc-js is told. Keepalive: Triton answers pings that come more often than every 300 s with GOAWAY, so a server that hangs is
@@ -116,7 +119,7 @@ export class TritonClient implements Disposable {
 
   async ready(settings: CallSettings): Promise<boolean> {
     const frame = Buffer.concat([Buffer.alloc(framePrefix), wire.ServerReadyRequest.encode({}).finish()]);
-    return wire.ServerReadyResponse.decode(await this.#request('ServerReady', frame, settings)).ready;
+    return decoded(wire.ServerReadyResponse, await this.#request('ServerReady', frame, settings)).ready;
   }
 
   /** False for a model that is not there, too. */
@@ -314,7 +317,7 @@ export class TritonClient implements Disposable {
     settings: CallSettings,
   ): Promise<Response> {
     const message = Buffer.from(requests.encode(request).finish());
-    return responses.decode(await this.#unary(method, message, settings));
+    return decoded(responses, await this.#unary(method, message, settings));
   }
 
   #unary(method: string, message: Buffer, settings: CallSettings): Promise<Buffer> {
@@ -337,6 +340,17 @@ export class TritonClient implements Disposable {
     const stop = () => call.cancel();
     signal.addEventListener('abort', stop, { once: true });
     return promise.finally(() => signal.removeEventListener('abort', stop));
+  }
+}
+
+function decoded<T>(codec: Codec<T>, message: Buffer): T {
+  const { byteLength } = message;
+  if (byteLength > longestDescription)
+    throw new BadAnswer(`the server's answer cannot be read: it has ${byteLength} bytes, more than ${longestDescription}`);
+  try {
+    return codec.decode(message);
+  } catch (error) {
+    throw new BadAnswer(`the server's answer cannot be read: ${errorText(error)}`);
   }
 }
 

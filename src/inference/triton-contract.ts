@@ -20,7 +20,7 @@ export function servedContract(model: ModelDescription, metadata: ModelMetadataR
   const differences: string[] = [];
   const warnings: string[] = [];
   if (model.version !== '' && !metadata.versions.includes(model.version))
-    differences.push(`version ${model.version} is not served; served are ${metadata.versions.join(', ') || 'none'}`);
+    differences.push(`version ${model.version} is not served; served are ${listed(metadata.versions)}`);
   if (model.maxBatchSize > 0 !== config.maxBatchSize > 0)
     differences.push(
       `max_batch_size is ${config.maxBatchSize} on the server, ${model.maxBatchSize} in config.pbtxt: one has a batch axis`,
@@ -33,11 +33,14 @@ export function servedContract(model: ModelDescription, metadata: ModelMetadataR
     differences.push('the server’s model is decoupled: it gives any number of answers to a request');
   if (config.schedulingChoice?.$case === 'sequenceBatching') differences.push('the server’s model wants sequences of requests');
   differences.push(...sideDifferences('input', model, metadata), ...sideDifferences('output', model, metadata));
-  for (const { name } of metadata.inputs) {
-    const optional = config.input.some((input) => input.name === name && input.optional);
-    if (!optional && !model.inputs.some((input) => input.name === name))
-      differences.push(`the server wants an input "${name}", which is not in config.pbtxt`);
-  }
+  const optional = new Set(config.input.filter((input) => input.optional).map(({ name }) => name));
+  const unknown = metadata.inputs
+    .map(({ name }) => name)
+    .filter((name) => !optional.has(name) && !model.inputs.some((input) => input.name === name));
+  if (unknown.length > 0)
+    differences.push(
+      `the server wants an input ${listed(unknown.map((name) => `"${short(name)}"`))}, which is not in config.pbtxt`,
+    );
   if (config.schedulingChoice?.$case === 'dynamicBatching') {
     const policy = config.schedulingChoice.value.defaultQueuePolicy;
     if (
@@ -58,6 +61,20 @@ export function servedContract(model: ModelDescription, metadata: ModelMetadataR
   };
 }
 
+const mostNames = 8;
+const longestName = 100;
+
+/** Of what a server says of itself, as much as a message can bear. */
+function listed(names: readonly string[]): string {
+  if (names.length === 0) return 'none';
+  const shown = names.slice(0, mostNames).map(short);
+  return `${shown.join(', ')}${names.length > mostNames ? ` and ${names.length - mostNames} more` : ''}`;
+}
+
+function short(text: string): string {
+  return text.length > longestName ? `${text.slice(0, longestName)}…` : text;
+}
+
 function sideDifferences(
   side: 'input' | 'output',
   model: ModelDescription,
@@ -67,18 +84,18 @@ function sideDifferences(
   return model[side === 'input' ? 'inputs' : 'outputs'].flatMap((contract) => {
     const label = `${side} "${contract.name}"`;
     const tensor = served.find(({ name }) => name === contract.name);
-    if (tensor === undefined)
-      return [`the server has no ${label}; it has ${served.map(({ name }) => name).join(', ') || 'none'}`];
+    if (tensor === undefined) return [`the server has no ${label}; it has ${listed(served.map(({ name }) => name))}`];
     const found: string[] = [];
     if (tensor.datatype !== contract.datatype)
-      found.push(`${label} is ${tensor.datatype} on the server, ${contract.datatype} in config.pbtxt`);
+      found.push(`${label} is ${short(tensor.datatype)} on the server, ${contract.datatype} in config.pbtxt`);
     const wanted = fullShape(contract, model.maxBatchSize);
     const shape = tensor.shape.map(Number);
     // What we send must be taken: the server may be wider. What it answers must be expected: it may be narrower.
     const agrees =
       wanted.length === shape.length &&
       wanted.every((size, axis) => size === shape[axis] || (side === 'input' ? shape[axis] : size) === -1);
-    if (!agrees) found.push(`${label} has shape ${shapeText(shape)} on the server, ${shapeText(wanted)} in config.pbtxt`);
+    if (!agrees)
+      found.push(`${label} has shape ${short(shapeText(shape))} on the server, ${shapeText(wanted)} in config.pbtxt`);
     return found;
   });
 }

@@ -1,4 +1,4 @@
-import { errorText, SightlineError } from '../core/errors.ts';
+import { errorText, noDescriptors, SightlineError } from '../core/errors.ts';
 
 /**
  * What a gRPC status of Triton means for the request and for the server it came from. Pure. Codes: [server:src/grpc/grpc_utils.cc],
@@ -162,11 +162,14 @@ export function awayReason(error: unknown): string {
   if (connection === null) return firstLine(errorText(error));
   const cause = connection[1] ?? connection[2] ?? '';
   const why = firstLine(cause.replace(/ \(\d{4}-[^()]*\)$/, '').replace(/^Error(?: \[\w+\])?: /, ''));
+  if (/\b(?:EMFILE|ENFILE)\b/.test(why)) return noDescriptors;
   const names = /altnames: Host: (.*?)\. is not in the cert's altnames: (.*)$/.exec(why);
   if (names !== null)
     return `TLS failed: the server's certificate is for ${names[2]}, not for ${names[1]}, which inference.url names`;
   const known = tlsTroubles.find(([words]) => words.test(why));
   if (known !== undefined) return `TLS failed: ${known[1]}`;
+  if (why === 'Protocol error')
+    return 'what answers does not speak gRPC: is this its gRPC port (8001 unless set; 8000 is HTTP, 8002 metrics)';
   if (why === '' || /^Failed to connect$|disconnected before secure TLS/.test(why))
     return 'the connection was closed at once: the server may want TLS (grpcs://) or a certificate that it trusts (inference.certFile), or this is not its gRPC port';
   return why;

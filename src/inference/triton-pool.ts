@@ -115,12 +115,14 @@ export class TritonPool implements AsyncDisposable {
     return [...servers, ...this.#unresolved.values()].join(', ');
   }
 
-  /** A request to it failed in a way that says it is gone: left at once, asked at once. */
-  lost(server: PoolServer, reason: string): void {
+  /** A request to it failed in a way that says it is gone: left at once, asked at once. False where that was known. */
+  lost(server: PoolServer, reason: string): boolean {
     const member = this.#members.get(server.name);
-    if (member === undefined || member !== server) return;
+    if (member === undefined || member !== server) return false;
+    const isNews = member.state !== 'away';
     this.#set(member, 'away', reason);
     member.hurry.abort();
+    return isNews;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -150,6 +150,7 @@ export class Seats {
   #whyNot(): string {
     const reasons = [...this.#seats.values()].flatMap(({ server, state, stalled }) => {
       if (state.is === 'unavailable') return [`${server.name}: ${state.reason}`];
+      if (state.is === 'checking') return [`${server.name}: it has not said yet what it serves`];
       return stalled ? [`${server.name}: it does not answer`] : [];
     });
     return reasons.length > 0 ? reasons.join('; ') : this.#pool.text();

@@ -28,6 +28,8 @@ const mostTries = 4;
 const failuresToLeave = 3;
 /** A server where the model fails again and again is tried again after so long at most. */
 const brokenAgainMs = 10_000;
+/** One that was lost with each of its requests: it may be another when it is there again. */
+const lostAgainMs = 1500;
 /** A server whose own queue is full gets nothing for so long. */
 const queueFullMs = 250;
 
@@ -138,7 +140,8 @@ export class Unanswered {
         again('left');
         return;
       case 'server':
-        this.#house.pool.lost(seat.server, awayReason(error));
+        // One that is there again at once and lost again by the next request has trouble with this model.
+        if (this.#house.pool.lost(seat.server, awayReason(error))) this.#blame(seat, reason, lostAgainMs);
         again('server');
         return;
       case 'reset':
@@ -189,9 +192,9 @@ export class Unanswered {
     }
   }
 
-  #blame(seat: Seat, reason: string): void {
+  #blame(seat: Seat, reason: string, mostMs = brokenAgainMs): void {
     seat.failures += 1;
-    if (seat.failures >= failuresToLeave) this.#seats.leave(seat, reason, brokenAgainMs);
+    if (seat.failures >= failuresToLeave) this.#seats.leave(seat, reason, mostMs);
   }
 
   /** Out of time: whether there was a server that could have been in time makes the difference. */

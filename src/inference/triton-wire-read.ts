@@ -1,9 +1,21 @@
 import type { DataType, Tensor, TensorData } from '../core/inference.ts';
 import { elementCount, shapeText, tensorArrays } from './tensor.ts';
 import { BadAnswer } from './triton-failures.ts';
-import { bytesElementCount, bytesType, doubleType, elementBytes, type InferAnswer, varintType } from './triton-wire.ts';
+import {
+  bytesElementCount,
+  bytesType,
+  doubleType,
+  elementBytes,
+  type InferAnswer,
+  type InferParameters,
+  varintType,
+} from './triton-wire.ts';
 
 /** Answers: their tensors are copied once, out of the message. */
+
+/** More would be no model's: what says so could fill memory and keep the loop of events busy for seconds. */
+const mostTensors = 256;
+const mostAxes = 32;
 
 function broken(what: string): BadAnswer {
   return new BadAnswer(`the server's answer cannot be read: ${what}`);
@@ -108,19 +120,24 @@ function readOutput(reader: Reader): OutputHead {
   reader.each((number, type) => {
     if (number === 1 && type === bytesType) output.name = reader.text();
     else if (number === 2 && type === bytesType) output.datatype = reader.text();
-    else if (number === 3 && type === varintType) output.shape.push(reader.varint());
+    else if (number === 3 && type === varintType) addTo(output.shape, reader.varint(), mostAxes, 'axes in a shape');
     else if (number === 3 && type === bytesType) {
       const sizes = reader.message();
-      while (!sizes.done) output.shape.push(sizes.varint());
+      while (!sizes.done) addTo(output.shape, sizes.varint(), mostAxes, 'axes in a shape');
     } else return false;
     return true;
   });
   return output;
 }
 
-function readParameter(reader: Reader, into: Record<string, boolean | bigint | string | number>): void {
+function addTo<T>(list: T[], value: T, most: number, what: string): void {
+  if (list.length === most) throw broken(`it has more than ${most} ${what}`);
+  list.push(value);
+}
+
+function readParameter(reader: Reader): readonly [string, InferParameters[string]] | undefined {
   let key = '';
-  let value: boolean | bigint | string | number | undefined;
+  let value: InferParameters[string] | undefined;
   reader.each((number, type) => {
     if (number === 1 && type === bytesType) {
       key = reader.text();
@@ -138,14 +155,14 @@ function readParameter(reader: Reader, into: Record<string, boolean | bigint | s
     });
     return true;
   });
-  if (value !== undefined) into[key] = value;
+  return value === undefined ? undefined : [key, value];
 }
 
 /** Reads a ModelInferResponse. Throws `inference.failed` for what is broken, of an unknown data type or of another size than its shape. */
 export function decodeInferAnswer(message: Buffer): InferAnswer {
   const reader = new Reader(message);
   let [model, version, id] = ['', '', ''];
-  const parameters: Record<string, boolean | bigint | string | number> = Object.create(null);
+  const parameters: (readonly [string, InferParameters[string]] | undefined)[] = [];
   const heads: OutputHead[] = [];
   const raw: Buffer[] = [];
   reader.each((number, type) => {
@@ -153,14 +170,14 @@ export function decodeInferAnswer(message: Buffer): InferAnswer {
     if (number === 1) model = reader.text();
     else if (number === 2) version = reader.text();
     else if (number === 3) id = reader.text();
-    else if (number === 4) readParameter(reader.message(), parameters);
-    else if (number === 5) heads.push(readOutput(reader.message()));
-    else if (number === 6) raw.push(reader.bytes());
+    else if (number === 4) addTo(parameters, readParameter(reader.message()), mostTensors, 'parameters');
+    else if (number === 5) addTo(heads, readOutput(reader.message()), mostTensors, 'outputs');
+    else if (number === 6) addTo(raw, reader.bytes(), mostTensors, 'outputs');
     else return false;
     return true;
   });
   const outputs = heads.map((head, index) => outputTensor(model, head, raw[index]));
-  return { model, version, id, parameters, outputs };
+  return { model, version, id, parameters: Object.fromEntries(parameters.filter((one) => one !== undefined)), outputs };
 }
 
 /** Reads a ModelStreamInferResponse: an answer, or the words of an error that concerns the request of that id. */

@@ -41,6 +41,7 @@ const refused = {
   pose: /"output0" is \[1, 58, 336\]: the head of a pose network/,
   vector: /head is unknown: its outputs are "output" \[1, 48\].*--kind clip_visual/,
   interleaved: /input "images" is \[-1, 128, 128, 3\]; wanted is \[batch, 3, height, width\]/,
+  vast: /input "images" is \[1, 3, 1099511627776, 1099511627776\]; allowed are sides of 1 to 8192/,
   new_operations: /ONNX Runtime does not load the network: .*Opset 99 is under development/,
   logits: /a score is [\d.]+; allowed is 0 to 1. Were the classes exported without their logistic function/,
 } as const;

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { promisify } from 'node:util';
 import { type PemFiles, readPemFiles } from '../../src/core/pem-files.ts';
 import { makeCertificates } from '../support/certificates.ts';
 import { temporaryDirectory } from '../support/directory.ts';
@@ -28,9 +30,14 @@ describe('files of certificates', () => {
     });
 
     const broken = await made('broken.pem', ca, other.subarray(0, other.length / 2));
+    const pipe = join(directory.path, 'pipe');
+    // Nobody writes to it.
+    await promisify(execFile)('mkfifo', [pipe]);
     const wrong: readonly (readonly [PemFiles, string, string])[] = [
       [{ caFile: join(directory.path, 'gone.pem') }, 'caFile', 'there is no such file'],
       [{ caFile: directory.path }, 'caFile', 'it is a folder'],
+      [{ caFile: '/dev/null' }, 'caFile', 'it is no regular file'],
+      [{ certFile: pipe, keyFile: client.keyFile }, 'certFile', 'it is no regular file'],
       [{ caFile: await made('empty.pem') }, 'caFile', 'it holds no certificate in PEM'],
       [{ caFile: client.keyFile }, 'caFile', 'it holds no certificate in PEM'],
       [{ caFile: broken }, 'caFile', 'certificate 2 of 2 in it cannot be read'],

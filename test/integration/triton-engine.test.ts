@@ -66,6 +66,62 @@ describe('Triton engine', () => {
     assert.equal(engine.deaths, 0);
   });
 
+  it('leaves a server for a model all of whose calls end the connection, and asks it seldom', async () => {
+    using ctx = testContext();
+    await using sick = await startTritonStandIn();
+    sick.behave = () => 'cuts';
+    await using engine = await engineFor(ctx, sick);
+    const beganMs = ctx.clock.mono();
+    // Each lasts as long as its tries do: without pauses they are over at once.
+    for (let value = 0; value < 3; value += 1)
+      await assert.rejects(ask(engine, ctx, row(value), 1000), /could run double|can run double/);
+    await until('it is left alone', () => engine.states().some(({ state }) => state === 'unavailable'));
+    const seconds = (ctx.clock.mono() - beganMs) / 1000;
+    const most = 4 + 5 * seconds;
+    assert.ok(sick.asked <= most, `${sick.asked} calls within ${seconds.toFixed(1)} s`);
+    assert.match(JSON.stringify(engine.states()), /connection lost/);
+
+    sick.behave = () => doubles;
+    assert.deepEqual(await ask(engine, ctx, row(4)), [8]);
+  });
+
+  it('loses nothing to a server that ends every connection while there is another', async () => {
+    using ctx = testContext();
+    await using sick = await startTritonStandIn();
+    await using well = await startTritonStandIn();
+    sick.behave = () => 'cuts';
+    await using engine = await engineFor(ctx, sick, well);
+    await using work = load(engine, ctx);
+    await work.more(500);
+    await work.stop();
+    assert.equal(work.counts.failed, 0, work.counts.lastFailure);
+    assert.ok(sick.asked <= 20, `${sick.asked} calls to it`);
+  });
+
+  const nonsense: readonly (readonly [string, Uint8Array | 'hangs', RegExp])[] = [
+    ['cannot be read', Buffer.alloc(1000, 0xff), /the server's answer cannot be read: /],
+    ['is long', Buffer.alloc(5_000_000), /the server's answer cannot be read: it has 5000000 bytes/],
+    ['does not come', 'hangs', /it has not said yet what it serves/],
+  ];
+  for (const [what, said, words] of nonsense)
+    it(`says so when what a server says of a model ${what}`, async () => {
+      using ctx = testContext();
+      await using server = await startTritonStandIn();
+      server.describes = (method) => (method === 'ModelMetadata' ? said : undefined);
+      await using engine = await engineFor(ctx, server);
+      await assert.rejects(ask(engine, ctx, row(1), 600), words);
+      server.describes = () => undefined;
+      assert.deepEqual(await ask(engine, ctx, row(1)), [2]);
+    });
+
+  it('says so when what a server says of itself cannot be read', async () => {
+    using ctx = testContext();
+    await using server = await startTritonStandIn();
+    server.describes = (method) => (method === 'ServerReady' ? Buffer.alloc(100, 0xff) : undefined);
+    await using engine = await engineFor(ctx, server);
+    assert.match(engine.servers()[0]?.reason ?? '', /the server's answer cannot be read/);
+  });
+
   const nan: Behaviour = { values: (rows) => rows.map(() => Number.NaN) };
   const left = (ctx: TestContext) => ctx.lines.filter(({ msg }) => msg === 'triton server cannot run a model');
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { lstat, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { renderRepository } from '../../src/inference/render.ts';
@@ -162,6 +162,33 @@ describe('triton render', () => {
         text,
       );
     }
+  });
+
+  it('neither writes nor takes away through a link that came between', async () => {
+    await using directory = await temporaryDirectory();
+    await using repository = await changeableRepository();
+    const [target, outside] = [join(directory.path, 'served'), join(directory.path, 'outside')];
+    const render = (...models: readonly string[]) =>
+      triton(repository.directory, 'render', target, '--hardware', 'cpu', ...models);
+    assert.equal((await render('fixture_face', 'fixture_embed')).code, 0);
+    await rename(join(target, 'fixture_face'), outside);
+    await symlink(outside, join(target, 'fixture_face'));
+    const before = await filesBelow(outside);
+    const config = join(target, 'fixture_embed/config.pbtxt');
+    await rm(config);
+    await symlink(join(directory.path, 'stolen'), `${config}.sightline-new`);
+    const { code, error, out } = await render('fixture_embed');
+    assert.deepEqual([code, error], [0, undefined]);
+    assert.match(out.join('\n'), /fixture_face\/config\.pbtxt is of an earlier run and was changed since: it stays/);
+    assert.deepEqual(await filesBelow(outside), before);
+    assert.ok((await lstat(config)).isFile());
+    assert.deepEqual((await readdir(directory.path)).sort(), ['outside', 'served']);
+  });
+
+  it('says that it can write no folder where a file is', async () => {
+    const { error } = await triton(fixtureModelRepository, 'render', '/dev/null', '--hardware', 'cpu', 'fixture_face');
+    assert.ok(error instanceof Error);
+    assert.equal(error.message, '/dev/null is no folder; name another');
   });
 
   it('refuses wrong usage in words', async () => {

@@ -4,12 +4,13 @@ import { urlHost } from '../../src/core/url-host.ts';
 import * as wire from '../../src/gen/inference/grpc_service.ts';
 import { framePrefix } from '../../src/inference/triton-connection.ts';
 
-/** What becomes of a ModelInfer: its numbers, a reset of its stream, a status, or no answer. */
+/** What becomes of a ModelInfer: its numbers, a reset of its stream, a status, no answer, or the end of the connection. */
 export type Behaviour =
   | { readonly values: (rows: readonly number[]) => readonly number[] }
   | { readonly reset: number }
   | { readonly status: number }
-  | 'hangs';
+  | 'hangs'
+  | 'cuts';
 
 export interface TritonStandIn extends AsyncDisposable {
   readonly url: string;
@@ -18,6 +19,8 @@ export interface TritonStandIn extends AsyncDisposable {
   readonly asked: number;
   /** Asked at each call. */
   behave: () => Behaviour;
+  /** What it says of itself, by method; `hangs` for no answer, undefined for what is right. */
+  describes: (method: string) => Uint8Array | 'hangs' | undefined;
 }
 
 export const doubles: Behaviour = { values: (rows) => rows.map((row) => 2 * row) };
@@ -44,12 +47,17 @@ export async function startTritonStandIn(host = '127.0.0.1', wanted = 0): Promis
     for await (const part of stream) parts.push(part);
     const message = Buffer.concat(parts).subarray(framePrefix);
     if (method !== 'ModelInfer') {
-      answer(stream, described(method));
+      const said = standIn.describes(method) ?? described(method);
+      if (said !== 'hangs') answer(stream, said);
       return;
     }
     asked += 1;
     const behaviour = standIn.behave();
     if (behaviour === 'hangs') return;
+    if (behaviour === 'cuts') {
+      stream.session?.destroy();
+      return;
+    }
     if ('reset' in behaviour) stream.close(behaviour.reset);
     else if ('status' in behaviour)
       stream.respond({ ':status': 200, 'grpc-status': String(behaviour.status) }, { endStream: true });
@@ -67,6 +75,7 @@ export async function startTritonStandIn(host = '127.0.0.1', wanted = 0): Promis
       return asked;
     },
     behave: () => doubles,
+    describes: () => undefined,
     async [Symbol.asyncDispose]() {
       server.close();
       for (const session of sessions) session.destroy();

@@ -86,6 +86,8 @@ describe('sightline bench triton', () => {
       [['triton', 'a', '--shape', 'images'], /--shape images is not INPUT=SIZES/],
       [['triton', 'a', '--shape', 'images=3x0'], /--shape images=3x0 is not INPUT=SIZES/],
       [['triton', 'a', '--svg', '/no/such/folder/a.svg'], /--svg \/no\/such\/folder\/a.svg cannot be written/],
+      [['triton', 'a', '--json', '/tmp'], /--json \/tmp cannot be written: it is a folder/],
+      [['triton', 'a', '--streams', '4096', '--fps', '1000'], /4096000 requests a second are too many; at most 100000/],
       [
         ['triton', 'a', '--batch', Array.from({ length: 21 }, (_, at) => at + 1).join()],
         /105 points are too many; at most 100/,
@@ -111,6 +113,14 @@ describe('sightline bench triton', () => {
     assert.match(text, /^failed: the model broke$/m);
     assert.deepEqual(JSON.parse(await readFile(json, 'utf8')), report);
     assert.match(await readFile(svg, 'utf8'), /^<svg /);
+  });
+
+  it('ends with 1 and says so when figures cannot be written, which were printed before', async () => {
+    const benchTriton = async () => report;
+    const { code, error, out, said } = await runCommand(['bench', 'triton', 'x', '--json', '/dev/full'], { benchTriton });
+    assert.deepEqual([code, error], [1, undefined]);
+    assert.match(out.join('\n'), /^embed version 3/);
+    assert.match(said.join('\n'), /^--json \/dev\/full cannot be written: ENOSPC/m);
   });
 
   it('ends with 1 and without a picture when it was stopped before the first point', async () => {

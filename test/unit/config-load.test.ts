@@ -38,14 +38,14 @@ const refused: readonly {
     name: 'addresses of Triton servers, one or in a list',
     text: 'inference: { url: "http://triton:8000" }',
     issues: [
-      '1:19 inference.url: "http://triton:8000" is not allowed; expected a Triton server as host:port, [::1]:8001, grpc://host:port or grpcs://host:port, or a list of 1 to 16 of them',
+      '1:19 inference.url: "http://triton:8000" is not allowed; expected a Triton server as host:port, [::1]:8001, grpc://host:port or grpcs://host:port (names in ASCII), or a list of 1 to 16 of them',
     ],
   },
   {
     name: 'one of several addresses of Triton servers',
     text: 'inference:\n  url: [triton, "triton:99999"]',
     issues: [
-      '2:17 inference.url[1]: "triton:99999" is not allowed; expected a Triton server as host:port, [::1]:8001, grpc://host:port or grpcs://host:port',
+      '2:17 inference.url[1]: "triton:99999" is not allowed; expected a Triton server as host:port, [::1]:8001, grpc://host:port or grpcs://host:port (names in ASCII)',
     ],
   },
   {

@@ -19,12 +19,17 @@ test('a description is kept as attributes, each once', () => {
     ['red jacket, black cap', 'red jacket, black cap'],
     ['  red\tjacket ,,black \u00a0 cap,red jacket,', 'red jacket, black cap'],
     ['a man in a cafe\u0301 apron', 'a man in a café apron'],
+    ['red \u202ejac\u200bket\u202c, \ud83d\udc69\u200d\ud83c\udf93, ?', 'red jacket, \ud83d\udc69\u200d\ud83c\udf93'],
+    ['red \ud800', 'red \ufffd'],
   ] as const)
     assert.equal(tidyDescription(given), kept);
   assert.equal(tidyDescription('a'.repeat(longestDescription)).length, longestDescription);
   for (const [wrong, says] of [
     ['', /is empty; say what to look for/],
     [' ,\n, ', /is empty/],
+    ['\u200b,\u202e, \u200d', /is empty/],
+    ['?!, -', /is empty/],
+    [','.repeat(20_000), /has 20000 characters/],
     ['a'.repeat(longestDescription + 1), /has 501 characters; allowed are 500/],
   ] as const)
     assert.throws(

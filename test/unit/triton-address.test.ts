@@ -8,6 +8,7 @@ describe('addresses of Triton servers', () => {
     assert.deepEqual(parseTritonUrl('triton.local'), { host: 'triton.local', port: 8001, tls: false });
     assert.deepEqual(parseTritonUrl('10.0.0.7:9001'), { host: '10.0.0.7', port: 9001, tls: false });
     assert.deepEqual(parseTritonUrl('grpc://triton:8001/'), { host: 'triton', port: 8001, tls: false });
+    assert.deepEqual(parseTritonUrl('my_triton.xn--trit-5qa.example.:8001').host, 'my_triton.xn--trit-5qa.example.');
     assert.deepEqual(parseTritonUrl('grpcs://[fd00::7]:443'), { host: 'fd00::7', port: 443, tls: true });
   });
 
@@ -23,8 +24,15 @@ describe('addresses of Triton servers', () => {
     '8001',
     '10.0.7',
     '10.0.0.256:8001',
+    'tritön:8001',
+    'tri\u0000ton:8001',
+    'tri%0aton:8001',
+    'a..b:8001',
+    '[fe80::1%eth0]:8001',
+    `${'a'.repeat(64)}:8001`,
+    `${'a.'.repeat(130)}b:8001`,
   ])
-    it(`refuse "${text}"`, () => assert.throws(() => parseTritonUrl(text), { code: 'config.invalid' }));
+    it(`refuse ${JSON.stringify(text)}`, () => assert.throws(() => parseTritonUrl(text), { code: 'config.invalid' }));
 
   it('show no password that does not belong there', () => {
     assert.throws(

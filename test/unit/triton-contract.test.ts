@@ -57,6 +57,23 @@ describe('what a server serves', () => {
     ]);
   });
 
+  it('is named in few words, whatever a server says of itself', () => {
+    const names = Array.from({ length: 10_000 }, (_, at) => `${at}`.repeat(200));
+    const { differences } = servedContract(
+      { ...model, version: '9' },
+      {
+        ...served.metadata,
+        versions: names,
+        inputs: names.map((name) => tensor(name, 'FP32', [1])),
+        outputs: [tensor('out', 'x'.repeat(10_000), new Array(10_000).fill(7))],
+      },
+      served.config,
+    );
+    assert.equal(differences.length, 5);
+    assert.match(differences[0] ?? '', /^version 9 is not served; served are 0{100}…, .* and 9992 more$/);
+    for (const difference of differences) assert.ok(difference.length < 1100, `${difference.length}: ${difference}`);
+  });
+
   it('may be narrower in answers and wider in requests, not the other way round', () => {
     const narrow = { ...served.metadata, inputs: [tensor('in', 'FP32', [-1, 3, 640, 640])] };
     assert.match(servedContract(model, narrow, served.config).differences.join(), /input "in" has shape \[\?, 3, 640, 640\]/);

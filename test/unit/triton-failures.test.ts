@@ -65,6 +65,14 @@ const connections: readonly (readonly [string, string])[] = [
   ['no connection: certificate has expired', "TLS failed: the server's certificate has expired"],
   [`no connection: ${wrongVersion}`, noTls],
   ['no connection: Client network socket disconnected before secure TLS connection was established', closed],
+  [
+    'no connection: connect EMFILE 10.0.0.7:8001 - Local (undefined:undefined)',
+    'no file descriptors are left; raise the limit (LimitNOFILE, ulimit -n)',
+  ],
+  [
+    'no connection: Protocol error',
+    'what answers does not speak gRPC: is this its gRPC port (8001 unless set; 8000 is HTTP, 8002 metrics)',
+  ],
   ['no connection', closed],
   ['connection lost: read ECONNRESET', 'unavailable: connection lost: read ECONNRESET'],
   ['Server exiting', 'unavailable: Server exiting'],

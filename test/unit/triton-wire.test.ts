@@ -144,6 +144,21 @@ describe('answers on the wire', () => {
     }
   });
 
+  it('are refused when they have more parts than any model has', () => {
+    const many = (part: Uint8Array) => Buffer.concat(Array.from({ length: 300 }, () => part));
+    const shape = many(Uint8Array.of(1));
+    const head = Uint8Array.of(0x1a, (shape.length % 128) + 128, Math.floor(shape.length / 128), ...shape);
+    const bombs: readonly (readonly [Buffer, RegExp])[] = [
+      [many(Uint8Array.of(0x2a, 0)), /more than 256 outputs/],
+      [many(Uint8Array.of(0x32, 0)), /more than 256 outputs/],
+      [many(Uint8Array.of(0x22, 0)), /more than 256 parameters/],
+      [Buffer.concat([Uint8Array.of(0x2a, (head.length % 128) + 128, Math.floor(head.length / 128)), head]), /32 axes/],
+      [Buffer.concat([Uint8Array.of(0x2a, 80), many(Uint8Array.of(0x18, 1)).subarray(0, 80)]), /32 axes/],
+    ];
+    for (const [message, words] of bombs)
+      assert.throws(() => decodeInferAnswer(message), { code: 'inference.failed', message: words });
+  });
+
   it('of a stream are an answer or an error with the id of its request', () => {
     assert.deepEqual(decodeStreamAnswer(Buffer.from(golden.streamed['an error'] ?? '', 'base64')), {
       error: 'no such thing',

@@ -16,6 +16,8 @@ from pictures import planes
 from refusal import Refused
 from result import Result
 
+LARGEST = 8192
+"""Side of a picture; a network that wants more would take all memory."""
 USUAL = (640, 640)
 """Height and width at which a network of free size is looked at."""
 SLACK = 0.1
@@ -60,6 +62,8 @@ def _examine(model, pictures, options) -> Subject:
     height, width = tensor.shape[2:]
     free = height < 0 or width < 0
     size = options.size or (USUAL if free else (height, width))
+    if not all(1 <= side <= LARGEST for side in size):
+        raise Refused(f'input "{tensor.name}" is {list(tensor.shape)}; allowed are sides of 1 to {LARGEST}')
     freed = declare(model, {tensor.name: (-1, 3, -1, -1), **{output.name: None for output in outputs_of(model)}})
     running = Running(freed)
     # Heads are told by shapes, so any look will do; what is seen is only decided with the kind.
