@@ -14,7 +14,8 @@ $(error This is not Sightline's folder. Go there, or say so: make -C FOLDER $(MA
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-unit test-integration test-e2e test-long lint format types gen bench deepstream-image deepstream-standin run clean
+.PHONY: help setup demo test test-unit test-integration test-e2e test-long deepstream-test deepstream-image deepstream-standin lint format types gen bench \
+  run clean
 
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -42,6 +43,11 @@ test-e2e: ## Tests of the whole program
 test-long: setup ## Tests that take minutes or need Docker; not part of `make test`, run every night by .ci/nightly
 	@node tools/test.ts long
 
+deepstream-test: ## Build the DeepStream program against its stand-in on the CPU, into deepstream/build, and run its tests
+	@mkdir -p deepstream/build
+	@cd deepstream && flock build/.lock sh -c 'test -f build/build.ninja || meson setup build . && ninja -C build'
+	@meson test -C deepstream/build --no-rebuild --print-errorlogs
+
 lint: ## Formatting, lint rules and import order, without changing anything
 	@node_modules/.bin/biome ci .
 
@@ -67,4 +73,4 @@ run: ## Run the daemon: make run CONFIG=sightline.yaml
 	@bin/sightline run $(CONFIG)
 
 clean: ## Remove what can be made again: caches, benchmark results, node_modules
-	rm -rf .cache bench/results node_modules tools/node/node_modules tools/legacy-view/node_modules
+	rm -rf .cache bench/results deepstream/build* node_modules tools/node/node_modules tools/legacy-view/node_modules

@@ -44,8 +44,9 @@ struct BridgeOptions {
 };
 
 /**
- * The program's end of the bridge, with a thread of its own: connects, says Hello, comes back after 0.1 to 2 s, and keeps what waits
- * while the daemon is away; beyond the limit the oldest frames go and are counted. Epochs are stamped on frames when they leave.
+ * The program's end of the bridge, with a thread of its own: connects, says Hello, comes back after 0.1 to 2 s, and keeps what
+ * waits while the daemon is away; beyond the limit the oldest frames go and are counted. Epochs are stamped on frames when they
+ * leave.
  */
 class BridgeSocket {
 public:

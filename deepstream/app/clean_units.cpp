@@ -84,8 +84,8 @@ void CleanUnits::take(GstPad *pad, GstBuffer *buffer) {
     renewed.parameterSets = std::move(sets);
     format_ = std::make_shared<StreamFormat>(std::move(renewed));
   }
-  send(clock_.push({runningTime(pad, GST_BUFFER_PTS(buffer)), runningTime(pad, GST_BUFFER_DTS(buffer)), key, nowUs,
-                    std::move(*data)}));
+  send(clock_.push(
+      {runningTime(pad, GST_BUFFER_PTS(buffer)), runningTime(pad, GST_BUFFER_DTS(buffer)), key, nowUs, std::move(*data)}));
 }
 
 void CleanUnits::shown(const ShownFrame &frame) {

@@ -12,8 +12,8 @@
 namespace sightline::app {
 
 /**
- * A camera's video as it came: copies the encoded units behind the parser that decoding uses, puts them on the clock of the decoded frames
- * and hands them to the media door. Without a door it only counts.
+ * A camera's video as it came: copies the encoded units behind the parser that decoding uses, puts them on the clock of the
+ * decoded frames and hands them to the media door. Without a door it only counts.
  */
 class CleanUnits {
 public:

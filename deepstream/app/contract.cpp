@@ -71,10 +71,11 @@ FIELD(NvDsObjectMeta, obj_label, gchar[128]);
 FIELD(NvDsObjectMeta, misc_obj_info, gint64[4]);
 LIST(NvDsObjectMeta, obj_user_meta_list);
 static_assert(std::is_convertible_v<decltype(NvDsObjectMeta::parent), NvDsObjectMeta *>);
-static_assert(std::is_same_v<decltype(NvDsComp_BboxInfo::org_bbox_coords.left), float>);
-static_assert(std::is_same_v<decltype(NvDsComp_BboxInfo::org_bbox_coords.top), float>);
-static_assert(std::is_same_v<decltype(NvDsComp_BboxInfo::org_bbox_coords.width), float>);
-static_assert(std::is_same_v<decltype(NvDsComp_BboxInfo::org_bbox_coords.height), float>);
+FIELD(NvDsComp_BboxInfo, org_bbox_coords, NvBbox_Coords);
+FIELD(NvBbox_Coords, left, float);
+FIELD(NvBbox_Coords, top, float);
+FIELD(NvBbox_Coords, width, float);
+FIELD(NvBbox_Coords, height, float);
 
 FIELD(NvDsUserMeta, base_meta, NvDsBaseMeta);
 FIELD(NvDsUserMeta, user_meta_data, void *);

@@ -11,8 +11,9 @@
 namespace sightline::app {
 
 /**
- * Which crops are cut and which of those are sent. The probe asks before there are pixels, with the best quality that a crop can have; the
- * sending thread measures what was cut and decides by the same rule, in the order of the frames. Locks are held for a look into a map.
+ * Which crops are cut and which of those are sent. The probe asks before there are pixels, with the best quality that a crop
+ * can have; the sending thread measures what was cut and decides by the same rule, in the order of the frames. Locks are held
+ * for a look into a map.
  */
 class CropJudge {
 public:

@@ -23,15 +23,16 @@ struct FoundFace {
 Letterbox::Bands inputBands(const std::string &config);
 
 /**
- * Points of faces: the parser's object has no field for them, so they are decoded anew from the output tensors and belong to the object
- * whose box is theirs. For one detector of the kind `centerface`.
+ * Points of faces: the parser's object has no field for them, so they are decoded anew from the output tensors and belong to
+ * the object whose box is theirs. For one detector of the kind `centerface`.
  */
 class Landmarks {
 public:
   explicit Landmarks(const DetectorSettings &detector);
 
   int uniqueId() const { return uniqueId_; }
-  /** The faces of a frame whose tensors are in `frame`; `mux` maps from source pixels into the multiplexer's picture of `picture`. */
+  /** The faces of a frame whose tensors are in `frame`; `mux` maps from source pixels into the multiplexer's picture of
+   * `picture`. */
   std::vector<FoundFace> find(const NvDsFrameMeta *frame, const Letterbox &mux, const Size &picture) const;
   /** Absent where no face's box is this one. */
   static std::optional<FivePoints> pointsOf(const Box &box, const std::vector<FoundFace> &faces);

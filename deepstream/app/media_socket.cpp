@@ -41,7 +41,8 @@ void MediaSocket::start(std::function<void()> connected) {
   thread_ = std::thread([this] { run(); });
 }
 
-void MediaSocket::send(std::size_t camera, wire::Variant variant, std::shared_ptr<const StreamFormat> format, ClockedUnit unit) {
+void MediaSocket::send(std::size_t camera, wire::Variant variant, std::shared_ptr<const StreamFormat> format,
+                       ClockedUnit unit) {
   const auto stream = indexOf(camera, variant);
   {
     const std::lock_guard lock(mutex_);
@@ -79,8 +80,10 @@ void MediaSocket::run() {
       // The door says nothing; read all the same, to hear of its end.
       std::array<char, 256> nothing{};
       const auto length = recv(socket_.get(), nothing.data(), nothing.size(), 0);
-      if (length == 0) disconnect("it closed the connection");
-      else if (length < 0 && errno != EAGAIN && errno != EINTR) disconnect(std::strerror(errno));
+      if (length == 0)
+        disconnect("it closed the connection");
+      else if (length < 0 && errno != EAGAIN && errno != EINTR)
+        disconnect(std::strerror(errno));
     }
     if (!socket_ && monoUs() >= retryAtUs_) connectNow();
     if (socket_) flush();
@@ -142,8 +145,10 @@ void MediaSocket::dropLate() {
     bool whole = false;
     for (auto &item : queue_) {
       whole = whole || (!isFirst && item.stream == stream && item.unit.key);
-      if (item.stream == stream && !whole) lose(item);
-      else kept.push_back(std::move(item));
+      if (item.stream == stream && !whole)
+        lose(item);
+      else
+        kept.push_back(std::move(item));
       isFirst = false;
     }
     queue_.swap(kept);

@@ -37,8 +37,9 @@ struct MediaOptions {
 };
 
 /**
- * The program's end of media.sock, with a thread of its own. Whoever gives it units never waits: what the door does not take in time
- * is dropped, oldest first and up to the next key frame of the stream, and counted. A door that is away is looked for again and again.
+ * The program's end of media.sock, with a thread of its own. Whoever gives it units never waits: what the door does not take in
+ * time is dropped, oldest first and up to the next key frame of the stream, and counted. A door that is away is looked for
+ * again and again.
  */
 class MediaSocket {
 public:

@@ -12,8 +12,8 @@
 namespace sightline::app {
 
 /**
- * Frames on their way from the probe to the bridge's thread. It never waits: beyond `limitBytes` the oldest go, and are counted. Its lock
- * is held for moving pointers and no longer, by either side.
+ * Frames on their way from the probe to the bridge's thread. It never waits: beyond `limitBytes` the oldest go, and are
+ * counted. Its lock is held for moving pointers and no longer, by either side.
  */
 class Outbox {
 public:
@@ -35,7 +35,8 @@ private:
   Wakeup wakeup_;
 };
 
-/** Whether a file at full speed may give more frames: the threads of its source wait here, and nowhere else does anything wait. */
+/** Whether a file at full speed may give more frames: the threads of its source wait here, and nowhere else does anything wait.
+ */
 class Room {
 public:
   void set(bool roomy);

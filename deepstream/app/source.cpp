@@ -8,7 +8,8 @@
 namespace sightline::app {
 namespace {
 
-/** nvurisrcbin opens a camera again after so many seconds without a picture; resets are three seconds apart over the whole process. */
+/** nvurisrcbin opens a camera again after so many seconds without a picture; resets are three seconds apart over the whole
+ * process. */
 constexpr guint reconnectSeconds = 5;
 constexpr guint latencyMs = 200;
 /** Decoder surfaces beyond its own need: batches hold some. */
@@ -48,7 +49,9 @@ void Pace::close() {
 Source::Source(Camera &camera, const SourceAddress &address, int gpu, MediaSocket *media, Room &room)
     : camera_(camera), address_(address), gpu_(gpu), units_(camera, media), pace_(camera.config.realtime, room) {}
 
-Source::~Source() { close(); }
+Source::~Source() {
+  silence();
+}
 
 bool Source::join(GstBin *pipeline, GstElement *mux) {
   const std::string name = "source-" + std::to_string(camera_.sourceId);
@@ -58,15 +61,15 @@ bool Source::join(GstBin *pipeline, GstElement *mux) {
   // Before the address: the bin makes rtspsrc when it is set, and credentials are put there.
   g_signal_connect(element, "deep-element-added", G_CALLBACK(onElement), this);
   g_signal_connect(element, "pad-added", G_CALLBACK(onPad), this);
-  g_object_set(element, "source-id", static_cast<gint>(camera_.sourceId), "gpu-id", static_cast<guint>(gpu_), "disable-audio", TRUE,
-               "num-extra-surfaces", extraSurfaces, nullptr);
+  g_object_set(element, "source-id", static_cast<gint>(camera_.sourceId), "gpu-id", static_cast<guint>(gpu_), "disable-audio",
+               TRUE, "num-extra-surfaces", extraSurfaces, nullptr);
   if (camera_.live) {
     // Both intervals: a warning of rtspsrc sets the one to the other.
     g_object_set(element, "rtsp-reconnect-interval", reconnectSeconds, "init-rtsp-reconnect-interval", reconnectSeconds,
                  "rtsp-reconnect-attempts", -1, "select-rtp-protocol", camera_.config.udp ? anyProtocol : tcpOnly, "latency",
                  latencyMs, nullptr);
   } else {
-    g_object_set(element, "file-loop", static_cast<gboolean>(camera_.config.loop), nullptr);
+    if (camera_.config.loop) g_object_set(element, "file-loop", TRUE, nullptr);
   }
   g_object_set(element, "uri", address_.uri.c_str(), nullptr);
   const std::string padName = "sink_" + std::to_string(camera_.sourceId);
@@ -74,16 +77,27 @@ bool Source::join(GstBin *pipeline, GstElement *mux) {
   return gst_bin_add(pipeline, element) && muxPad_ != nullptr;
 }
 
+std::optional<std::string> Source::open() {
+  gst_element_set_locked_state(element_.get(), FALSE);
+  if (gst_element_sync_state_with_parent(element_.get())) return std::nullopt;
+  return "the source cannot be opened";
+}
+
+void Source::shut() {
+  // Locked, so that it does not come back with the pipeline.
+  gst_element_set_locked_state(element_.get(), TRUE);
+  gst_element_set_state(element_.get(), GST_STATE_NULL);
+}
+
 bool Source::owns(GstObject *object) const {
-  return element_ != nullptr && (object == GST_OBJECT(element_.get()) || gst_object_has_as_ancestor(object, GST_OBJECT(element_.get())));
+  return element_ != nullptr &&
+         (object == GST_OBJECT(element_.get()) || gst_object_has_as_ancestor(object, GST_OBJECT(element_.get())));
 }
 
 void Source::silence() {
   silenced_ = true;
   pace_.close();
 }
-
-void Source::close() { pace_.close(); }
 
 void Source::onElement(GstBin *, GstBin *, GstElement *element, gpointer data) {
   auto *self = static_cast<Source *>(data);

@@ -3,6 +3,7 @@
 #include <condition_variable>
 #include <gst/gst.h>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "addresses.h"
@@ -42,13 +43,14 @@ public:
 
   /** Puts it into the pipeline; false where an element or a pad cannot be had. */
   bool join(GstBin *pipeline, GstElement *mux);
+  /** Opens it, or opens it anew after it failed; the reason where that fails at once. Blocks where the element does. */
+  std::optional<std::string> open();
+  void shut();
   bool owns(GstObject *object) const;
   Camera &camera() { return camera_; }
   CleanUnits &units() { return units_; }
-  /** From now on its frames are dropped. */
+  /** From now on its frames are dropped, and its threads wait for nothing. */
   void silence();
-  /** Ends what its threads wait for. */
-  void close();
 
 private:
   static void onElement(GstBin *bin, GstBin *inner, GstElement *element, gpointer self);

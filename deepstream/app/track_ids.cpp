@@ -26,6 +26,11 @@ Track *TrackIds::known(std::uint64_t objectId, double mediaMs) {
   return &found->second;
 }
 
+void TrackIds::setPerson(std::uint32_t trackId, std::uint32_t person) {
+  for (auto &[id, track] : tracks_)
+    if (track.id == trackId) track.person = person;
+}
+
 std::vector<std::uint32_t> TrackIds::takeEnded(double mediaMs) {
   std::vector<std::uint32_t> ended;
   if (mediaMs - sweptMs_ < sweepEveryMs) return ended;

@@ -29,6 +29,8 @@ public:
   Track &seen(std::uint64_t objectId, std::string_view label, std::string_view model, float score, double mediaMs);
   /** Of a prediction; null where no detection of it has been seen. */
   Track *known(std::uint64_t objectId, double mediaMs);
+  /** Whose face the track of this number is. */
+  void setPerson(std::uint32_t trackId, std::uint32_t person);
   std::vector<std::uint32_t> takeEnded(double mediaMs);
   /** A new epoch. */
   void clear();

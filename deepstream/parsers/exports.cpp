@@ -88,7 +88,11 @@ SIGHTLINE_PARSER bool SightlineParseCenterFace(const Layers &layers, const NvDsI
   return parse(said, "centerface", layers, params, objects, [&] {
     auto faces = sightline::faces_of(layers.data(), layers.size(), network, least_score(params));
     sightline::Parsed<sightline::Box> boxes{{}, std::move(faces.problem)};
-    for (const auto &face : faces.found) boxes.found.push_back({face.left, face.top, face.width, face.height, face.score, 0});
+    // The last class: nvtracker knows objects of several detectors by the class's number alone, so that faces are given one
+    // that no other detector has.
+    const std::size_t label = std::size_t{params.numClassesConfigured} - 1;
+    for (const auto &face : faces.found)
+      boxes.found.push_back({face.left, face.top, face.width, face.height, face.score, label});
     return boxes;
   });
 }

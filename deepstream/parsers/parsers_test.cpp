@@ -243,6 +243,9 @@ void test_centerface(const json &golden, const Parser &parser) {
       check(result.boxes[at].left == parsed.found[at].left && result.boxes[at].score == parsed.found[at].score,
             "CenterFace: the parser's boxes and scores are those of the faces");
   }
+  Parser beside = parser;
+  beside.classes = 81;
+  for (const auto &box : beside(answer, min_score).boxes) check(box.label == 80, "CenterFace: a face is of the last class");
   check_refusals(parser, answer, "537", 0, "CenterFace");
   Parser other = parser;
   other.network.width += 32;

@@ -67,7 +67,8 @@ void must_be_known(const std::string &pointer, Kind asked) {
 
 /** Dies of a key or a type that is not in the table: a fault that a test only believes to have caused proves nothing. */
 void check(const char *path, const json &settings) {
-  for (const auto &[pointer, value] : settings.flatten().items()) {
+  const json flat = settings.flatten();
+  for (const auto &[pointer, value] : flat.items()) {
     if (value.is_null() || (value.is_structured() && value.empty())) continue;
     const auto entry = known().find(general(pointer));
     const std::string where = std::string(path) + ": " + pointer + " = " + value.dump();
@@ -149,7 +150,9 @@ std::optional<std::string> control_text(const std::string &pointer) {
 }
 
 bool source_flag(uint32_t source, const std::string &key) {
-  return control_flag(of_source(source, key)) || control_flag("/sources/*/" + key);
+  const auto own = value_at(of_source(source, key), Kind::flag);
+  const auto value = own.has_value() ? own : value_at("/sources/*/" + key, Kind::flag);
+  return value.has_value() && value->get<bool>();
 }
 
 std::optional<int64_t> source_number(uint32_t source, const std::string &key) {

@@ -72,20 +72,38 @@ export interface ContainerTemplates {
 
 const folder = '/etc/sightline';
 const sockets = '/run/sightline';
+/** Of a class number that is another detector's. */
+const noLabel = '-';
 const parserLibrary = '/opt/sightline/lib/libbridge_infer.so';
 const trackerLibrary = '/opt/nvidia/deepstream/deepstream/lib/libnvds_nvmultiobjecttracker.so';
 
 /** By name of the file. Throws `config.invalid` for a value that could not stand where it belongs, naming it and what is allowed. */
 export function renderContainer(input: ContainerInput, templates: ContainerTemplates): ReadonlyMap<string, string> {
   checkContainer(input);
-  const files = new Map<string, string>([['container.json', `${JSON.stringify(containerJson(input), undefined, 2)}\n`]]);
-  for (const [index, detector] of input.detectors.entries()) {
-    checkDetector(detector);
+  for (const detector of input.detectors) checkDetector(detector);
+  const detectors = ofDifferentClasses(input.detectors);
+  const json = JSON.stringify(containerJson({ ...input, detectors }), undefined, 2);
+  const files = new Map<string, string>([['container.json', `${json}\n`]]);
+  for (const [index, detector] of detectors.entries()) {
     files.set(inferFile(detector.model), fill(templates.infer, inferValues(input, detector, index + 1)));
     files.set(labelFile(detector.model), `${detector.labels.join('\n')}\n`);
   }
   files.set('tracker.yml', templates.trackers[input.tracker]);
   return files;
+}
+
+/**
+ * nvtracker knows objects of several detectors by the class's number alone, and would take a face for the person around it: faces get a
+ * number behind the classes of all others. Their parser gives each the last class.
+ */
+function ofDifferentClasses(detectors: readonly ContainerDetector[]): readonly ContainerDetector[] {
+  let taken = Math.max(0, ...detectors.map(({ kind, labels }) => (kind === 'centerface' ? 0 : labels.length)));
+  return detectors.map((detector) => {
+    if (detector.kind !== 'centerface') return detector;
+    const labels = [...Array<string>(taken).fill(noLabel), ...detector.labels.slice(0, 1)];
+    taken = labels.length;
+    return { ...detector, labels };
+  });
 }
 
 function containerJson(input: ContainerInput): unknown {

@@ -33,7 +33,9 @@ describe('settings of nvinferserver', { skip: missingTool(spawnSync('protoc', ['
         assert.deepEqual(quoted('name'), [detector.input.name, ...outputs]);
         assert.deepEqual(quoted('tensor_name'), [detector.input.name]);
         assert.deepEqual(numbers('dims'), detector.input.dims);
-        assert.deepEqual(numbers('num_detected_classes'), [labels.length]);
+        // A face's class is behind those of all others.
+        const behind = detector.kind === 'centerface' ? Math.max(...input.detectors.map((other) => other.labels.length)) : 0;
+        assert.deepEqual(numbers('num_detected_classes'), [behind + labels.length]);
         assert.deepEqual(numbers('channel_offsets'), detector.offsets);
         assert.ok(Math.abs((numbers('scale_factor')[0] ?? 0) - detector.scale) < 1e-8);
         assert.deepEqual([...numbers('threshold'), ...numbers('confidence_threshold')], [minScore]);

@@ -28,6 +28,25 @@ describe('the files of a container', () => {
     });
   }
 
+  it('give faces a class that no other detector has, since nvtracker knows objects by it', () => {
+    const container = (...detectors: readonly ContainerDetector[]) => {
+      const files = renderContainer({ ...some, detectors }, templates);
+      const { detectors: told } = JSON.parse(files.get('container.json') ?? '');
+      return told.map(({ model, labels }: { model: string; labels: readonly string[] }) => {
+        const count = /num_detected_classes: (\d+)/.exec(files.get(`infer-${model}.txt`) ?? '')?.[1];
+        assert.deepEqual([Number(count), files.get(`labels-${model}.txt`)], [labels.length, `${labels.join('\n')}\n`]);
+        return labels;
+      });
+    };
+    const two = { ...person, labels: ['person', 'dog'] };
+    assert.deepEqual(container(face), [['face']]);
+    assert.deepEqual(container(face, two, { ...face, model: 'other' }), [
+      ['-', '-', 'face'],
+      ['person', 'dog'],
+      ['-', '-', '-', 'face'],
+    ]);
+  });
+
   it('name parsers that are in the library', () => {
     const exports = readFileSync(join(import.meta.dirname, '../../deepstream/parsers/exports.cpp'), 'utf8');
     const there = new Set([...exports.matchAll(/^SIGHTLINE_PARSER bool (\w+)\(/gm)].map(([, name]) => name));

@@ -12,7 +12,7 @@
 #include "gst-nvevent.h"
 #include "gstnvdsmeta.h"
 #include "inference/context.h"
-#include "inference/queue.h"
+#include "output_queue.h"
 #include "surface.h"
 
 GST_DEBUG_CATEGORY_STATIC(nvinferserver_debug);
@@ -149,7 +149,7 @@ void say(Inferserver *self, guint unique_id, const standin::Notices &notices) {
   const auto post = [self](GstMessageType type, const Notice &notice) {
     gst_element_message_full(GST_ELEMENT_CAST(self), type, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
                              g_strdup(notice.text.c_str()), notice.debug.empty() ? nullptr : g_strdup(notice.debug.c_str()),
-                             __FILE__, __func__, __LINE__);
+                             __FILE__, "say", __LINE__);
   };
   for (const Notice &notice : notices) {
     switch (notice.kind) {

@@ -1,6 +1,4 @@
 // nvtracker: ids on the objects of a batch. What it adds, takes away and rewrites is what the card's element does.
-#include <map>
-#include <memory>
 #include <set>
 #include <sstream>
 #include <string>
@@ -11,7 +9,7 @@
 #include "elements.h"
 #include "gst-nvevent.h"
 #include "gstnvdsmeta.h"
-#include "inference/queue.h"
+#include "output_queue.h"
 #include "surface.h"
 #include "tracking/marking.h"
 

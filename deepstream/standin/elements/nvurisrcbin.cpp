@@ -55,6 +55,9 @@ struct Source {
   GstElement *upload = nullptr;
   GstPad *ghost = nullptr;
   guint watchdog = 0;
+  /** Held by a reset: a change of state down waits for it. */
+  std::mutex resetting;
+  bool running = false;
   std::atomic<guint64> frames{0};
   std::mutex mutex;
   /** Only for rtsp://, with a watchdog. */
@@ -99,9 +102,10 @@ void on_decoded(NvUriSrcBin *self, GstPad *pad) {
     gst_object_unref(in);
     return;
   }
-  gst_pad_link(pad, in);
+  const gboolean linked = gst_pad_link_maybe_ghosting(pad, in);
   gst_object_unref(in);
-  if (source->ghost != nullptr) return;
+  if (linked == FALSE) GST_ELEMENT_ERROR(self, CORE, NEGOTIATION, ("decoded video cannot be linked"), (nullptr));
+  if (linked == FALSE || source->ghost != nullptr) return;
   GstPad *out = gst_element_get_static_pad(source->last, "src");
   GstPadTemplate *templ = gst_element_class_get_pad_template(GST_ELEMENT_GET_CLASS(self), "vsrc_%u");
   source->ghost = gst_ghost_pad_new_from_template("vsrc_0", out, templ);
@@ -148,7 +152,8 @@ gboolean watch(gpointer data) {
   NvUriSrcBin *self = self_of(data);
   Source *source = self->source;
   const auto id = static_cast<guint>(source->properties.integer(kSourceId));
-  if (source_flag(id, "ignoreReset")) return G_SOURCE_CONTINUE;
+  const std::lock_guard<std::mutex> whole(source->resetting);
+  if (!source->running || source_flag(id, "ignoreReset")) return G_SOURCE_CONTINUE;
   ReconnectStep step = ReconnectStep::wait;
   {
     const std::lock_guard<std::mutex> hold(source->mutex);
@@ -217,7 +222,7 @@ bool start(NvUriSrcBin *self) {
                                    properties.integer(kReconnectAttempts)};
   if (is_rtsp(uri) && settings.interval_s > 0) {
     source->reconnect = std::make_unique<Reconnect>(settings, g_get_monotonic_time());
-    source->watchdog = g_timeout_add_seconds(1, watch, self);
+    source->watchdog = g_timeout_add_seconds_full(G_PRIORITY_DEFAULT, 1, watch, gst_object_ref(self), gst_object_unref);
   }
   make_inner(self);
   return true;
@@ -241,6 +246,10 @@ void stop(NvUriSrcBin *self) {
 GstStateChangeReturn change_state(GstElement *element, GstStateChange transition) {
   NvUriSrcBin *self = self_of(element);
   if (transition == GST_STATE_CHANGE_NULL_TO_READY && !start(self)) return GST_STATE_CHANGE_FAILURE;
+  {
+    const std::lock_guard<std::mutex> whole(self->source->resetting);
+    self->source->running = GST_STATE_TRANSITION_NEXT(transition) >= GST_STATE_PAUSED;
+  }
   const GstStateChangeReturn changed = GST_ELEMENT_CLASS(standin_nvurisrcbin_parent_class)->change_state(element, transition);
   if (transition == GST_STATE_CHANGE_READY_TO_NULL) stop(self);
   return changed;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "metadata.h"
+
 namespace standin {
 
 namespace {
@@ -13,12 +15,6 @@ constexpr NvOSD_ColorParams kWhite{1, 1, 1, 1};
 
 NvOSD_ColorParams color_of(const inference::PluginControl::Color &color) {
   return {color.r(), color.g(), color.b(), color.a()};
-}
-
-/** Offsets of a text are unsigned: above the frame they are very large, as on the card. */
-guint offset_of(float value) {
-  constexpr float kFar = 1e9F;
-  return value > -kFar && value < kFar ? static_cast<guint>(static_cast<gint64>(value)) : 0;
 }
 
 using Keep = std::shared_ptr<const Answer>;
@@ -79,8 +75,8 @@ void attach_object(NvDsFrameMeta *frame, const FoundObject &object) {
   if (object.label != nullptr) g_strlcpy(meta->obj_label, object.label, MAX_LABEL_SIZE);
   NvOSD_TextParams &text = meta->text_params;
   text.display_text = g_strdup(object.label);
-  text.x_offset = offset_of(rect.left);
-  text.y_offset = offset_of(rect.top - 10);
+  text.x_offset = text_offset(rect.left);
+  text.y_offset = text_offset(rect.top - 10);
   text.set_bg_clr = 1;
   text.text_bg_clr = kBlack;
   text.font_params.font_name = font;

@@ -11,17 +11,6 @@
 
 namespace standin {
 
-class MetaLock {
-public:
-  explicit MetaLock(NvDsBatchMeta *batch) : batch_(batch) { nvds_acquire_meta_lock(batch_); }
-  ~MetaLock() { nvds_release_meta_lock(batch_); }
-  MetaLock(const MetaLock &) = delete;
-  MetaLock &operator=(const MetaLock &) = delete;
-
-private:
-  NvDsBatchMeta *batch_;
-};
-
 struct FoundObject {
   FrameBox box;
   const NvDsInferObjectDetectionInfo &found;

@@ -56,7 +56,7 @@ public:
 /** The card's checks of server and model, and its first request; then ready for frames. nullptr where one of them fails. */
 std::unique_ptr<InferenceBackend> open_triton(const inference::InferenceConfig &config, Notices &notices);
 
-/** Boxes out of recorded ones (README.md, key inference.script), as the tensors of an end-to-end YOLO. */
+/** Boxes out of recorded ones (README.md), as the tensors of an end-to-end YOLO. */
 std::unique_ptr<InferenceBackend> open_script(const std::string &path, const inference::InferenceConfig &config,
                                               Notices &notices);
 

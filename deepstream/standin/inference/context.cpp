@@ -8,6 +8,7 @@
 
 #include "control.h"
 #include "inference/attach.h"
+#include "metadata.h"
 #include "surface.h"
 
 namespace standin {

@@ -156,30 +156,31 @@ private:
 
 /** As the card's client: only whether the call succeeds counts, never what `live` and `ready` say. No deadline either. */
 bool Triton::is_there(Notices &notices) {
-  const auto in_vain = [&](const std::string &what, const grpc::Status &status, const std::string &then) {
+  const auto in_vain = [&](const std::string &what, const grpc::Status &status, const std::string &then,
+                           const std::string &who) {
     return fail(notices, {"error: " + what + ": " + status.error_message(), then,
-                          "failed to initialize backend while ensuring " +
-                              (what == "server is not live" || what == "server is not ready" ? "server" : "model:" + model_) +
-                              " ready"});
+                          "failed to initialize backend while ensuring " + who + " ready"});
   };
   {
     grpc::ClientContext context;
     ::inference::ServerLiveResponse response;
     const grpc::Status status = stub_->ServerLive(&context, {}, &response);
-    if (!status.ok()) return in_vain("server is not live", status, "failed to check server live state for model:" + model_);
+    if (!status.ok())
+      return in_vain("server is not live", status, "failed to check server live state for model:" + model_, "server");
   }
   {
     grpc::ClientContext context;
     ::inference::ServerReadyResponse response;
     const grpc::Status status = stub_->ServerReady(&context, {}, &response);
-    if (!status.ok()) return in_vain("server is not ready", status, "failed to check triton server ready");
+    if (!status.ok()) return in_vain("server is not ready", status, "failed to check triton server ready", "server");
   }
   grpc::ClientContext context;
   ::inference::ModelReadyRequest request;
   ::inference::ModelReadyResponse response;
   request.set_name(model_);
   const grpc::Status status = stub_->ModelReady(&context, request, &response);
-  return status.ok() || in_vain("model(" + model_ + ") is not ready", status, "model:" + model_ + " is not ready");
+  return status.ok() ||
+         in_vain("model(" + model_ + ") is not ready", status, "model:" + model_ + " is not ready", "model:" + model_);
 }
 
 bool Triton::open(const inference::InferenceConfig &config, Notices &notices) {

@@ -1,8 +1,13 @@
 // Metadata: copies are deep, what is released is released once, and misuse ends the process.
-#define CATCH_CONFIG_RUNNER
 #include <catch2/catch.hpp>
 
+#include <csignal>
+
 #include "gstnvdsmeta.h"
+#include "launch.h"
+
+using standin_test::Ending;
+using standin_test::in_child;
 
 namespace {
 
@@ -61,7 +66,45 @@ TEST_CASE("a copy of a buffer has metadata of its own") {
   REQUIRE(freed == 2);
 }
 
-int main(int argc, char **argv) {
-  gst_init(nullptr, nullptr);
-  return Catch::Session().run(argc, argv);
+TEST_CASE("misuse of the pools ends the process") {
+  const auto with_object = [](const std::function<void(NvDsBatchMeta *, NvDsFrameMeta *, NvDsObjectMeta *)> &misuse) {
+    return in_child([&] {
+      NvDsBatchMeta *batch = nvds_create_batch_meta(1);
+      NvDsFrameMeta *frame = nvds_acquire_frame_meta_from_pool(batch);
+      nvds_add_frame_meta_to_batch(batch, frame);
+      NvDsObjectMeta *object = nvds_acquire_obj_meta_from_pool(batch);
+      misuse(batch, frame, object);
+    });
+  };
+  SECTION("as it is meant") {
+    const Ending ending = with_object([](NvDsBatchMeta *batch, NvDsFrameMeta *frame, NvDsObjectMeta *object) {
+      nvds_add_obj_meta_to_frame(frame, object, nullptr);
+      nvds_destroy_batch_meta(batch);
+    });
+    CHECK(ending.signal == 0);
+    CHECK(ending.code == 0);
+  }
+  SECTION("taken and never added") {
+    CHECK(with_object([](NvDsBatchMeta *batch, NvDsFrameMeta *, NvDsObjectMeta *) { nvds_destroy_batch_meta(batch); }).signal ==
+          SIGABRT);
+  }
+  SECTION("removed twice") {
+    CHECK(with_object([](NvDsBatchMeta *, NvDsFrameMeta *frame, NvDsObjectMeta *object) {
+            nvds_add_obj_meta_to_frame(frame, object, nullptr);
+            nvds_remove_obj_meta_from_frame(frame, object);
+            nvds_remove_obj_meta_from_frame(frame, object);
+          }).signal == SIGABRT);
+  }
+  SECTION("used after it was given back") {
+    CHECK(with_object([](NvDsBatchMeta *batch, NvDsFrameMeta *frame, NvDsObjectMeta *object) {
+            nvds_add_obj_meta_to_frame(frame, object, nullptr);
+            nvds_remove_obj_meta_from_frame(frame, object);
+            nvds_add_user_meta_to_obj(object, nvds_acquire_user_meta_from_pool(batch));
+          }).signal == SIGABRT);
+  }
+  SECTION("a batch that is never released, by the end of a process that says all is well") {
+    CHECK(with_object([](NvDsBatchMeta *, NvDsFrameMeta *frame, NvDsObjectMeta *object) {
+            nvds_add_obj_meta_to_frame(frame, object, nullptr);
+          }).signal == SIGABRT);
+  }
 }

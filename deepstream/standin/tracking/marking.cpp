@@ -4,20 +4,11 @@
 #include <optional>
 #include <vector>
 
+#include "metadata.h"
+
 namespace standin {
 
 namespace {
-
-class Hold {
-public:
-  explicit Hold(NvDsBatchMeta *batch) : batch_(batch) { nvds_acquire_meta_lock(batch_); }
-  ~Hold() { nvds_release_meta_lock(batch_); }
-  Hold(const Hold &) = delete;
-  Hold &operator=(const Hold &) = delete;
-
-private:
-  NvDsBatchMeta *batch_;
-};
 
 /** Cut to the frame; nothing where none of it is left. */
 std::optional<TrackBox> clipped(TrackBox box, float width, float height) {
@@ -43,11 +34,6 @@ NvBbox_Coords coords_of(const TrackBox &box) {
   return {box.left, box.top, box.width, box.height};
 }
 
-guint offset_of(float value) {
-  constexpr float kFar = 1e9F;
-  return value > -kFar && value < kFar ? static_cast<guint>(static_cast<gint64>(value)) : 0;
-}
-
 } // namespace
 
 StreamTracker &Streams::of(guint pad) {
@@ -68,7 +54,7 @@ void Streams::remove(guint pad) {
 }
 
 void Marker::mark(const NvBufSurface *surface, NvDsBatchMeta *batch, Streams &streams) {
-  const Hold hold(batch);
+  const MetaLock lock(batch);
   for (GList *l = batch->frame_meta_list; l != nullptr; l = l->next) {
     auto *frame = static_cast<NvDsFrameMeta *>(l->data);
     mark_frame(surface->surfaceList[frame->batch_id], frame, streams.of(frame->pad_index));
@@ -166,8 +152,8 @@ void Marker::write_text(NvDsObjectMeta *object) const {
     text.display_text = g_strdup_printf("%s %" G_GUINT64_FORMAT, before == nullptr ? "(null)" : before, object->object_id);
     g_free(before);
   }
-  text.x_offset = offset_of(object->rect_params.left);
-  text.y_offset = offset_of(object->rect_params.top - 20);
+  text.x_offset = text_offset(object->rect_params.left);
+  text.y_offset = text_offset(object->rect_params.top - 20);
 }
 
 } // namespace standin

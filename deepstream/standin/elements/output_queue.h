@@ -1,4 +1,5 @@
-// The output side of nvinferserver: batches in the order in which they came, two waiting at most, each finished by one thread.
+// The output side of nvinferserver and nvtracker: batches in the order in which they came, two waiting at most, each finished
+// by one thread.
 #pragma once
 
 #include <condition_variable>
