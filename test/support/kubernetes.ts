@@ -24,23 +24,21 @@ export interface PodContainer {
   readonly volumeMounts?: readonly Mount[];
 }
 
+export interface PodSpec {
+  readonly securityContext?: Readonly<Record<string, unknown>>;
+  readonly initContainers?: readonly PodContainer[];
+  readonly containers: readonly PodContainer[];
+  readonly volumes?: readonly { readonly name: string }[];
+}
+
 export interface Resource {
   readonly apiVersion: string;
   readonly kind: string;
   readonly metadata: { readonly name: string };
   readonly data?: Readonly<Record<string, string>>;
   readonly spec?: {
-    readonly selector?: object;
     readonly ports?: readonly { readonly name: string; readonly targetPort: string | number; readonly port: number }[];
-    readonly strategy?: { readonly type: string };
-    readonly template?: {
-      readonly spec: {
-        readonly securityContext?: Readonly<Record<string, unknown>>;
-        readonly initContainers?: readonly PodContainer[];
-        readonly containers: readonly PodContainer[];
-        readonly volumes?: readonly { readonly name: string }[];
-      };
-    };
+    readonly template?: { readonly spec: PodSpec };
     readonly volumeClaimTemplates?: readonly { readonly metadata: { readonly name: string } }[];
   };
 }
@@ -55,8 +53,12 @@ export function readKubernetes(): readonly Resource[] {
 }
 
 export function containerNamed(resources: readonly Resource[], name: string): PodContainer {
-  const containers = resources.flatMap(({ spec }) => spec?.template?.spec.containers ?? []);
+  const containers = podsOf(resources).flatMap((pod) => pod.containers);
   const found = containers.find((container) => container.name === name);
   if (found === undefined) throw new Error(`no container ${name}`);
   return found;
+}
+
+export function podsOf(resources: readonly Resource[]): readonly PodSpec[] {
+  return resources.flatMap(({ spec }) => spec?.template?.spec ?? []);
 }
