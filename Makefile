@@ -3,6 +3,10 @@ export PATH := $(CURDIR)/tools/node/node_modules/.bin:$(PATH)
 CONFIG ?= sightline.yaml
 # For `sightline demo`: make demo DEMO_ARGS="--cameras 2"
 DEMO_ARGS ?=
+# NVIDIA's image under deepstream-image; better by its digest: make deepstream-image DEEPSTREAM_BASE=...@sha256:...
+DEEPSTREAM_BASE ?= nvcr.io/nvidia/deepstream:9.1-triton-multiarch
+# Under the stand-in's: one that was made on this machine where there is no way to a registry.
+STANDIN_BASE ?= $(shell docker image inspect sightline/debian:bookworm > /dev/null 2>&1 && echo sightline/debian:bookworm || echo debian:bookworm-slim)
 
 # The paths below are those of the repository.
 ifeq ($(wildcard tools/bootstrap),)
@@ -10,7 +14,7 @@ $(error This is not Sightline's folder. Go there, or say so: make -C FOLDER $(MA
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-unit test-integration test-e2e test-long lint format types gen bench run clean
+.PHONY: help setup demo test test-unit test-integration test-e2e test-long lint format types gen bench deepstream-image deepstream-standin run clean
 
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -52,6 +56,12 @@ gen: ## Write the generated files anew: protocol code, schema, reference, exampl
 
 bench: ## Run the benchmarks; each prints a table and writes JSON to bench/results
 	@set -e; for bench in bench/*.ts; do echo "== $$bench"; node "$$bench"; done
+
+deepstream-image: ## Build the image of cameras with `runtime: deepstream`, on NVIDIA's (10 GB; their licence holds for it)
+	@docker build -f deepstream/Dockerfile --build-arg BASE=$(DEEPSTREAM_BASE) -t sightline/deepstream .
+
+deepstream-standin: ## Build the same with DeepStream's stand-in, for tests without a GPU
+	@docker build --network host -f deepstream/Dockerfile.standin --build-arg BASE=$(STANDIN_BASE) -t sightline/deepstream-standin .
 
 run: ## Run the daemon: make run CONFIG=sightline.yaml
 	@bin/sightline run $(CONFIG)

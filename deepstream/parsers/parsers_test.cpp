@@ -369,14 +369,21 @@ void test_halves() {
   check(read && read->data()[0] == 1 && read->data()[1] == -2, "a layer of halves");
 }
 
+std::string told(const char *variable) {
+  const char *value = std::getenv(variable);
+  INFO(variable);
+  REQUIRE(value != nullptr);
+  return value == nullptr ? "" : value;
+}
+
 json golden(const char *name) {
-  std::ifstream file(std::string(std::getenv("GOLDEN")) + "/" + name + ".json");
+  std::ifstream file(told("GOLDEN") + "/" + name + ".json");
   return json::parse(file);
 }
 
 /** A function of the library as the element finds it: by name. */
 Parser parser_of(const char *name, unsigned width, unsigned height, unsigned classes) {
-  void *library = dlopen(std::getenv("LIBRARY"), RTLD_NOW | RTLD_LOCAL);
+  void *library = dlopen(told("LIBRARY").c_str(), RTLD_NOW | RTLD_LOCAL);
   REQUIRE(library != nullptr);
   void *symbol = dlsym(library, name);
   INFO(name);

@@ -17,6 +17,12 @@ export interface FollowOptions {
   readonly start?: () => Promise<void>;
 }
 
+/** Of its output, by one connection to the engine. */
+interface Reading {
+  readonly over: Promise<void>;
+  isOver: boolean;
+}
+
 const engineEveryMs = 500;
 /** Of a container that has ended: to read what it said last. */
 const lastWordsMs = 500;
@@ -33,8 +39,7 @@ export async function followContainer(options: FollowOptions, ctx: Context): Pro
   const gone = Promise.withResolvers<WorkerExit>();
   let lastWords: string | undefined;
 
-  /** Resolves to what resolves at its end. */
-  async function read(): Promise<{ readonly over: Promise<void> }> {
+  async function read(): Promise<Reading> {
     const { stdout, stderr, over } = await docker.output(id);
     for (const [stream, readable] of Object.entries({ stdout, stderr }))
       relayOutput(readable, {
@@ -46,12 +51,17 @@ export async function followContainer(options: FollowOptions, ctx: Context): Pro
           lastWords = words;
         },
       });
-    return { over };
+    const reading: Reading = { over, isOver: false };
+    void over.then(() => {
+      reading.isOver = true;
+    });
+    return reading;
   }
 
   /** Through whatever becomes of the engine meanwhile. */
-  async function watch(output: { readonly over: Promise<void> }): Promise<WorkerExit> {
+  async function watch(output: Reading): Promise<WorkerExit> {
     let reading = output;
+    let isAway = false;
     while (!givenUp.signal.aborted) {
       const round = new AbortController();
       const waited = docker.wait(id, AbortSignal.any([round.signal, givenUp.signal])).catch(() => {});
@@ -59,6 +69,7 @@ export async function followContainer(options: FollowOptions, ctx: Context): Pro
       round.abort();
       try {
         const facts = await docker.facts(id);
+        isAway = false;
         if (facts === undefined) return exitFor('worker.crashed', 'its container was removed');
         if (!facts.running) {
           using limit = clock.deadline(lastWordsMs);
@@ -69,9 +80,10 @@ export async function followContainer(options: FollowOptions, ctx: Context): Pro
           return exitOf(facts, options.memoryMegabytes, lastWords);
         }
         // The engine began anew under a container that went on.
-        reading = await read();
+        if (reading.isOver) reading = await read();
       } catch (error) {
-        log.debug({ reason: errorText(error) }, 'nothing is known of a container');
+        if (!isAway) log.warn({ reason: errorText(error) }, 'nothing is known of a container until its engine answers');
+        isAway = true;
       }
       await clock.sleep(engineEveryMs, givenUp.signal).catch(() => {});
     }
@@ -92,7 +104,15 @@ export async function followContainer(options: FollowOptions, ctx: Context): Pro
         gone.resolve(exitFor('container.engine', errorText(error)));
       });
     },
-    rssBytes: () => docker.memoryBytes(id),
+    rssBytes: async () => {
+      try {
+        return await docker.memoryBytes(id);
+      } catch (error) {
+        // Said already.
+        if (isSightlineError(error, 'container.engine')) return undefined;
+        throw error;
+      }
+    },
   };
 }
 

@@ -23,7 +23,7 @@ export interface ContainerLauncherOptions {
 
 /** Of a container that an earlier daemon left: from SIGTERM to SIGKILL. */
 const leftOverSeconds = 6;
-const progressEveryMs = 2000;
+const progressEveryMs = 1000;
 
 /** Drained, it still has to be taken down by the engine. */
 const closedGraceMs = 2000;
@@ -186,8 +186,8 @@ export function createContainerLauncher(options: ContainerLauncherOptions, ctx: 
   };
 }
 
-function megabytes(bytes: number): number {
-  return Math.round(bytes / 1_000_000);
+function megabytes(bytes: number): string {
+  return (bytes / 1_000_000).toFixed(1);
 }
 
 /** Sources that are files here: the container finds them at the same path. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod } from 'node:fs/promises';
+import { chmod, chown, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
@@ -22,6 +22,7 @@ import { until } from '../support/until.ts';
 /** Containers as the daemon keeps them, on a real engine; the worker inside is a program of the test that speaks the bridge. */
 
 const noEngine = missingEngine();
+const notRoot = process.getuid?.() === 0 ? false : 'only root can be another user';
 const asksFixture = join(import.meta.dirname, '../fixtures/containers/asks.ts');
 const daemonFixture = join(import.meta.dirname, '../fixtures/containers/daemon.ts');
 const patience = 60_000;
@@ -51,8 +52,12 @@ async function trouble(world: ContainerWorld): Promise<{ readonly code: string; 
 }
 
 /** A daemon that is killed once its container runs. */
-async function killedDaemon(place: ContainerPlace): Promise<void> {
-  const daemon = spawn(process.execPath, [daemonFixture, place.dataDir, image.name], { stdio: ['ignore', 'pipe', 'inherit'] });
+async function killedDaemon(place: ContainerPlace, user: { readonly uid?: number; readonly gid?: number } = {}): Promise<void> {
+  const daemon = spawn(process.execPath, [daemonFixture, place.dataDir, image.name], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    cwd: '/',
+    ...user,
+  });
   await once(daemon.stdout, 'data');
   daemon.kill('SIGKILL');
   await once(daemon, 'exit');
@@ -87,6 +92,17 @@ describe('a container of a worker', { skip: noEngine }, () => {
       assert.ok(rss > 10_000 && rss < 100_000_000, `${rss} bytes`);
     }
     assert.deepEqual(await place.containers(), []);
+  });
+
+  it('runs as the user of a daemon that is not root, who keeps all files for itself', { skip: notRoot }, async () => {
+    await using place = await containerPlace();
+    const { gid } = await stat('/var/run/docker.sock');
+    await chown(place.dataDir, 12_345, gid);
+    // It says that its container runs, which so could read its token and connect.
+    await killedDaemon(place, { uid: 12_345, gid });
+    assert.equal(await inspect(await only(place), '{{.Config.User}}'), `12345:${gid}`);
+    for (const path of ['deepstream/deepstream-main/token', 'run', 'run/bridge.sock'])
+      assert.equal((await stat(join(place.dataDir, path))).mode & 0o077, 0, path);
   });
 
   it('goes on when the daemon is killed, and is adopted by the next', async () => {

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { buildWorkerImage, containerSettings, startContainerWorld } from '../support/container-world.ts';
+import { buildWorkerImage, type ContainerWorld, containerSettings, startContainerWorld } from '../support/container-world.ts';
 import { missingTool } from '../support/data.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { missingEngine } from '../support/docker.ts';
+import { type ImageRegistry, startImageRegistry } from '../support/image-registry.ts';
 import { privateEngine } from '../support/private-engine.ts';
 import { until } from '../support/until.ts';
 
@@ -42,4 +43,33 @@ describe('containers of an engine that is started anew', { skip: noEngine }, () 
       assert.equal(world.said('supervision of a worker broke').length, 0);
     });
   }
+});
+
+describe('an image that is pulled', { skip: noEngine }, () => {
+  /** A world that has begun to pull, from an engine without the layers: one that has them does not fetch them. */
+  async function pulling(run: (world: ContainerWorld, registry: ImageRegistry) => Promise<void>): Promise<void> {
+    await using image = await buildWorkerImage();
+    await using registry = await startImageRegistry(image.name);
+    await using engine = await privateEngine();
+    await using directory = await temporaryDirectory();
+    const settings = containerSettings(registry.name, { pull: 'missing', socket: engine.socket });
+    await using world = await startContainerWorld({ dataDir: directory.path, settings });
+    await until('it says how far it is', () => world.progress.find((words) => / \d\.\d of \d\.\d MB$/.test(words)), patience);
+    assert.equal(world.state()?.state, 'starting');
+    await run(world, registry);
+  }
+
+  it('says how far it is, and its container begins', async () => {
+    await pulling(async (world, registry) => {
+      registry.hurry();
+      await world.running();
+    });
+  });
+
+  it('is not waited for by a daemon that stops', async () => {
+    await pulling(async (world) => {
+      await world[Symbol.asyncDispose]();
+      assert.equal(world.state()?.state, 'stopped');
+    });
+  });
 });

@@ -28,6 +28,17 @@ describe('the files of a container', () => {
     });
   }
 
+  it('name parsers that are in the library', () => {
+    const exports = readFileSync(join(import.meta.dirname, '../../deepstream/parsers/exports.cpp'), 'utf8');
+    const there = new Set([...exports.matchAll(/^SIGHTLINE_PARSER bool (\w+)\(/gm)].map(([, name]) => name));
+    const named = Object.values(cases).flatMap((input) =>
+      [...renderContainer(input, templates).values()].flatMap(
+        (text) => /custom_parse_bbox_func: "(\w+)"/.exec(text)?.[1] ?? [],
+      ),
+    );
+    assert.deepEqual(new Set(named), there);
+  });
+
   it('have no media socket where there is no media door', () => {
     const json = (input: ContainerInput) => JSON.parse(renderContainer(input, templates).get('container.json') ?? '');
     assert.equal(json(some).media, '/run/sightline/media.sock');
