@@ -254,9 +254,11 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
     );
   for (const { camera, state } of cameras.entries()) video?.state(camera, state);
   const workersContext = childContext(ctx, { room: 'workers' });
+  const inferenceReady = () => keep.engine.servers?.().some(({ state }) => state === 'ready') ?? true;
   const containers = await createContainers(
     {
       config,
+      inferenceReady,
       version: options.version,
       render: (spec) => containerSettings(spec, config, (model) => keep.engine.describe(model)),
     },
@@ -276,7 +278,7 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
             ...(video === undefined ? {} : { mediaPath: video.mediaPath }),
           }),
         },
-        inferenceReady: () => keep.engine.servers?.().some(({ state }) => state === 'ready') ?? true,
+        inferenceReady,
         ...cameraFates({ cameras, sourceEnds, now: () => clock.now() }),
       },
       workersContext,

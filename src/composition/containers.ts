@@ -2,6 +2,7 @@ import type { Config } from '../config/schema.ts';
 import type { Context } from '../core/context.ts';
 import { errorText } from '../core/errors.ts';
 import { type Assignment, assignCameras } from '../workers/assignment.ts';
+import { createAttachedLauncher } from '../workers/attached.ts';
 import { createContainerLauncher } from '../workers/container.ts';
 import { ContainerFiles } from '../workers/container-files.ts';
 import type { Launcher } from '../workers/launcher.ts';
@@ -19,15 +20,21 @@ export async function createContainers(
     readonly config: Config;
     readonly version: string;
     readonly render: (spec: WorkerSpec) => Promise<ReadonlyMap<string, string>>;
+    /** Whether a Triton server is ready. */
+    readonly inferenceReady: () => boolean;
   },
   ctx: Context,
 ): Promise<Containers> {
   const { dataDir, deepstream: settings } = options.config;
+  const { render, inferenceReady, version } = options;
   const files = new ContainerFiles(dataDir);
   // Of the daemon before this one, whose containers may still run.
   let assignment: Assignment = await files.assignment();
   return {
-    launcher: createContainerLauncher({ dataDir, version: options.version, settings, render: options.render }, ctx),
+    launcher:
+      settings.start === 'attached'
+        ? createAttachedLauncher({ dataDir, settings, render, inferenceReady }, ctx)
+        : createContainerLauncher({ dataDir, version, settings, render }, ctx),
     desired: async (cameras) => {
       const before = assignment;
       assignment = assignCameras(cameras, settings, before);

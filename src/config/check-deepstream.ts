@@ -38,7 +38,7 @@ export function checkDeepStream({ config, lookups, refuse, warn }: DeepStreamChe
     refuse(['inference', 'headers'], `cannot be sent for ${first}: DeepStream has no headers towards Triton`);
   if (servers.length > 1) warn(['inference', 'url'], `cameras with runtime: deepstream ask the first of these alone`);
   const [server] = servers;
-  if (server !== undefined && deepstream.network !== 'host' && isLoopback(server.host))
+  if (deepstream.start === 'docker' && server !== undefined && deepstream.network !== 'host' && isLoopback(server.host))
     refuse(
       ['deepstream', 'network'],
       `in ${deepstream.network}, ${server.host} of inference.url is the container itself; name Triton as that network knows it, or set network to host`,

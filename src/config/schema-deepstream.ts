@@ -9,6 +9,11 @@ const gpu = worded(
 );
 
 export const deepstream = z.strictObject({
+  start: setting(
+    z.enum(['docker', 'attached']).default('docker'),
+    'daemon',
+    'docker: the daemon starts containers through the Docker engine. attached: somebody else does, as the kubelet in a pod; they find their settings in dataDir.',
+  ),
   image: setting(
     worded(z.string().regex(/^[^\s-][^\s]*$/), 'an image of containers as REGISTRY/NAME:TAG').default(
       'sightline/deepstream:latest',

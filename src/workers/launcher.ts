@@ -40,6 +40,10 @@ export interface LaunchRequest {
   readonly capacity: number;
   /** Fires when the worker is not wanted any more before it has begun. */
   readonly signal: AbortSignal;
+  /** Resolves when it has introduced itself. */
+  readonly introduced: Promise<void>;
+  /** Resolves when its connection has ended, with why in words. */
+  readonly disconnected: Promise<string>;
   /** What the launch is at, where it takes its time. */
   onProgress(words: string): void;
 }

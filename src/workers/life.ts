@@ -136,13 +136,25 @@ export async function liveWorker(options: LifeOptions, ctx: Context): Promise<Li
   let process: LaunchedWorker;
   try {
     const onProgress = (words: string) => options.onProgress?.(words);
-    process = await launcher.launch({ spec, token, capacity: options.capacity, signal: stop, onProgress }, ctx);
+    process = await launcher.launch(
+      {
+        spec,
+        token,
+        capacity: options.capacity,
+        signal: stop,
+        introduced: hello.promise,
+        disconnected: closed.promise,
+        onProgress,
+      },
+      ctx,
+    );
   } catch (error) {
     return died(errorText(error), isSightlineError(error) ? error.code : 'worker.crashed');
   }
   const begun = await introduction(process);
   if (begun === 'late') {
-    await kill(process);
+    const killed = await kill(process);
+    if (killed?.cause !== undefined) return diedOf(killed);
     return died(`it did not introduce itself within ${timings.startTimeoutMs / 1000} s`, 'worker.start_timeout');
   }
   if (begun === 'hello') {

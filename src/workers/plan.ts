@@ -176,7 +176,7 @@ const settingsPauseMs = 300_000;
 
 /** What has to be there before another start makes sense. */
 export function needOf(death: Death): WorkerNeed | undefined {
-  if (death.exitCode === exitCodes.unavailable) return 'inference';
+  if (death.code === 'inference.unavailable') return 'inference';
   return death.code === 'container.engine' ? 'launcher' : undefined;
 }
 

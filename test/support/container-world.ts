@@ -5,6 +5,8 @@ import { promisify } from 'node:util';
 import { startBridge } from '../../src/bridge/server.ts';
 import { configSchema, type DeepStreamConfig } from '../../src/config/schema.ts';
 import { bridgeSocket, makeRunFolder } from '../../src/core/run-folder.ts';
+import { createAttachedLauncher } from '../../src/workers/attached.ts';
+import { AttachedFiles } from '../../src/workers/attached-files.ts';
 import { createContainerLauncher } from '../../src/workers/container.ts';
 import { ContainerFiles } from '../../src/workers/container-files.ts';
 import { desiredWorkers, type WorkerSpec } from '../../src/workers/plan.ts';
@@ -17,11 +19,16 @@ import { until } from './until.ts';
 
 const fixtures = join(import.meta.dirname, '../fixtures/containers');
 
-/** An image with nothing in it but `fixtures/containers/worker.c` under the name of the real program. */
+/** `fixtures/containers/worker.c` under the name of the real program. */
+export async function buildWorkerProgram(folder: string): Promise<void> {
+  const program = join(folder, 'sightline-bridge');
+  await promisify(execFile)('cc', ['-static', '-O1', '-Wall', '-Wextra', '-o', program, join(fixtures, 'worker.c')]);
+}
+
+/** An image with nothing in it but that program. */
 export async function buildWorkerImage(): Promise<Image> {
   await using directory = await temporaryDirectory();
-  const program = join(directory.path, 'sightline-bridge');
-  await promisify(execFile)('cc', ['-static', '-O1', '-Wall', '-Wextra', '-o', program, join(fixtures, 'worker.c')]);
+  await buildWorkerProgram(directory.path);
   await copyFile(join(fixtures, 'worker.Dockerfile'), join(directory.path, 'Dockerfile'));
   await mkdir(join(directory.path, 'cache/cuda'), { recursive: true });
   await chmod(join(directory.path, 'cache/cuda'), 0o1777);
@@ -72,31 +79,38 @@ export interface ContainerWorld extends AsyncDisposable {
 
 const quick: Partial<SupervisorTimings> = { firstDelayMs: 20, longestDelayMs: 50, longPauseMs: 600_000, termMs: 2000 };
 
-/** A supervisor with the real bridge and real containers. */
+/** A supervisor with the real bridge and real containers, which the engine starts, or with `start: attached` somebody else. */
 export async function startContainerWorld(options: ContainerWorldOptions): Promise<ContainerWorld> {
-  const { dataDir } = options;
+  const { dataDir, settings } = options;
+  const isAttached = settings.start === 'attached';
   const ctx = testContext();
   await makeRunFolder(dataDir);
   const sink = { frame: () => {}, cameraState: () => {}, stats: () => {}, epoch: async () => 1 };
   const bridge = await startBridge({ socketPath: bridgeSocket(dataDir), sink }, ctx);
-  const render = async ({ worker }: WorkerSpec) => {
-    const told = { worker, bridge: '/run/sightline/bridge.sock', does: options.does?.() ?? '' };
+  const render = async ({ worker, cameras }: WorkerSpec) => {
+    const paths = isAttached
+      ? { bridge: bridgeSocket(dataDir), tokenFile: join(new AttachedFiles(dataDir).folder(worker), 'token') }
+      : { bridge: '/run/sightline/bridge.sock', tokenFile: '/etc/sightline/token' };
+    const told = { worker, ...paths, does: options.does?.() ?? '', cameras: [...cameras.keys()] };
     return new Map([['container.json', JSON.stringify(told)]]);
   };
-  const { settings } = options;
   const progress: string[] = [];
   let asked = 0;
+  const inferenceReady = () => {
+    asked += 1;
+    return options.inferenceReady?.() ?? true;
+  };
+  const deepstream = isAttached
+    ? createAttachedLauncher({ dataDir, settings, render, inferenceReady }, ctx)
+    : createContainerLauncher({ dataDir, version: 'test', settings, render }, ctx);
   const supervisor = await startSupervisor(
     {
       desired: options.desired ?? containerSpecs(),
       link: bridgeLink(bridge),
-      launchers: { deepstream: createContainerLauncher({ dataDir, version: 'test', settings, render }, ctx) },
+      launchers: { deepstream },
       timings: { ...quick, ...options.timings },
       onProgress: (_worker, words) => progress.push(words),
-      inferenceReady: () => {
-        asked += 1;
-        return options.inferenceReady?.() ?? true;
-      },
+      inferenceReady,
     },
     ctx,
   );

@@ -287,6 +287,11 @@ alerts:
   assert.deepEqual(check(text), { issues: [], warnings: [] });
 });
 
+test('a Triton server beside containers that somebody else starts is no other network’s', () => {
+  const text = `inference: { engine: triton }\ndeepstream: { start: attached, network: cameras }\n${camera('    runtime: deepstream')}`;
+  assert.deepEqual(check(text).issues, []);
+});
+
 test('what is lived with is warned of', () => {
   assert.deepEqual(check('http: { host: 0.0.0.0 }\nlists: { staff: { kind: ignore } }').warnings, [
     '1:1 cameras: there is no camera to watch; add one under cameras',
