@@ -14,7 +14,7 @@ $(error This is not Sightline's folder. Go there, or say so: make -C FOLDER $(MA
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-unit test-integration test-e2e test-long deepstream-test deepstream-image deepstream-standin lint format types gen bench \
+.PHONY: help setup demo test test-unit test-integration test-e2e test-long deepstream-build deepstream-test deepstream-image deepstream-standin lint format types gen bench \
   run clean
 
 help: ## List the targets
@@ -43,9 +43,12 @@ test-e2e: ## Tests of the whole program
 test-long: setup ## Tests that take minutes or need Docker; not part of `make test`, run every night by .ci/nightly
 	@node tools/test.ts long
 
-deepstream-test: ## Build the DeepStream program against its stand-in on the CPU, into deepstream/build, and run its tests
+# Neither optimised nor with symbols: it is built in every test run, and tests run little of it.
+deepstream-build: ## Build the DeepStream program against its stand-in on the CPU, into deepstream/build
 	@mkdir -p deepstream/build
-	@cd deepstream && flock build/.lock sh -c 'test -f build/build.ninja || meson setup build . && ninja -C build'
+	@cd deepstream && flock build/.lock sh -c 'test -f build/build.ninja || meson setup -Dbuildtype=plain build . && ninja -C build'
+
+deepstream-test: deepstream-build ## The same, and run its own tests
 	@meson test -C deepstream/build --no-rebuild --print-errorlogs
 
 lint: ## Formatting, lint rules and import order, without changing anything
