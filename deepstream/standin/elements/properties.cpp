@@ -25,7 +25,7 @@ GParamSpec *property_enum(const char *name, const char *type_name, const std::ve
     // GLib keeps the table for the life of the process.
     auto *table = g_new0(GEnumValue, values.size() + 1);
     for (size_t i = 0; i < values.size(); ++i) table[i] = {values[i].first, values[i].second, values[i].second};
-    type = g_enum_register_static(type_name, table);
+    type = g_enum_register_static(type_name, table); // NOLINT(clang-analyzer-unix.Malloc)
   }
   return g_param_spec_enum(name, name, name, type, fallback, property_flags());
 }
