@@ -214,7 +214,16 @@ function ofCard(
   const wanted =
     firstHour || Object.values(config?.cameras ?? {}).some(({ runtime, enabled }) => enabled && runtime === 'deepstream');
   if (!wanted) return [['gpu', async () => [{ subject: 'gpu', verdict: 'skip', seen: 'no camera is read by DeepStream' }]]];
-  const { socket, image } = config?.deepstream ?? deepstream.parse({});
+  const { start, socket, image } = config?.deepstream ?? deepstream.parse({});
+  if (start === 'attached')
+    return [
+      [
+        'gpu',
+        async () => [
+          { subject: 'gpu', verdict: 'skip', seen: 'somebody else starts the containers (deepstream.start: attached)' },
+        ],
+      ],
+    ];
   return [
     ['gpu', async (signal) => [gpuFinding(await gpuFacts(signal))]],
     [

@@ -56,6 +56,15 @@ export function assignCameras(
   return new Map(assigned.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
+/** The group's own, by their numbers, which may have gaps. */
+function containersOf(group: string, before: Assignment): readonly string[] {
+  const first = containerOf(group, 1);
+  const numberOf = (worker: string) => (worker === first ? 1 : Number(worker.slice(first.length + 1)));
+  return [...before.keys()]
+    .filter((worker) => worker === first || worker.startsWith(`${first}.`))
+    .sort((a, b) => numberOf(a) - numberOf(b));
+}
+
 /** Cameras that may stay where they were; returns the others. */
 function keep(
   group: string,
@@ -65,9 +74,7 @@ function keep(
   containers: Map<string, Container>,
 ): CameraId[] {
   const placed = new Set<CameraId>();
-  const most = before.size + ids.length;
-  for (let number = 1; number <= most; number += 1) {
-    const worker = containerOf(group, number);
+  for (const worker of containersOf(group, before)) {
     const had = before.get(worker);
     if (had === undefined || !gpus.includes(had.gpu)) continue;
     const own = had.cameras.filter((id) => ids.includes(id) && !placed.has(id)).slice(0, camerasPerContainer);

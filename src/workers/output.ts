@@ -40,12 +40,14 @@ class LineSplitter {
 
 function parsed(
   line: string,
-): { readonly level: (typeof levels)[number]; readonly msg: string; readonly fields: object } | undefined {
+):
+  | { readonly level: (typeof levels)[number]; readonly msg: string; readonly bridged: boolean; readonly fields: object }
+  | undefined {
   if (!line.startsWith('{')) return undefined;
   try {
-    const { level: name, msg, time: _time, ...fields } = JSON.parse(line);
+    const { level: name, msg, bridged, time: _time, ...fields } = JSON.parse(line);
     const level = levels.find((known) => known === name);
-    return level === undefined || typeof msg !== 'string' ? undefined : { level, msg, fields };
+    return level === undefined || typeof msg !== 'string' ? undefined : { level, msg, bridged: bridged === true, fields };
   } catch {
     return undefined;
   }
@@ -54,7 +56,8 @@ function parsed(
 function relay(line: string, stream: 'stdout' | 'stderr', log: Logger, onError: (words: string) => void): void {
   const own = parsed(line);
   if (own !== undefined) {
-    log[own.level](own.fields, redact(own.msg));
+    // What came over the bridge as well is in the log already.
+    if (!own.bridged) log[own.level](own.fields, redact(own.msg));
     if (own.level === 'error') onError(redact(own.msg));
   } else if (line.trim() !== '') log[stream === 'stderr' ? 'warn' : 'info']({ stream, line }, 'worker printed');
 }
