@@ -88,6 +88,11 @@ async function startDoor(path: string) {
   };
 }
 
+/** What is used of a rendered container.json. */
+interface Rendered {
+  readonly detectors: readonly { readonly model: string }[];
+}
+
 describe('the program in a DeepStream container, on the stand-in', { skip }, () => {
   before(async () => {
     await buildStandin();
@@ -340,14 +345,17 @@ describe('the program in a DeepStream container, on the stand-in', { skip }, () 
     await using _ = directory;
     const container = await renderApp({ directory: directory.path, bridge: daemon.socketPath, cameras: ['lobby'] });
     const settings = JSON.parse(await readFile(container, 'utf8')) as { detectors: unknown };
-    const rendered = resolve(import.meta.dirname, '../fixtures/deepstream/faces-and-people/infer-centerface.txt');
+    const rendered = resolve(import.meta.dirname, '../fixtures/deepstream/faces-and-people');
     const infer = join(directory.path, 'infer-centerface.txt');
-    const text = (await readFile(rendered, 'utf8'))
+    const text = (await readFile(join(rendered, 'infer-centerface.txt'), 'utf8'))
       .replace('localhost:8001', triton.url)
-      .replace('/etc/sightline/labels-centerface.txt', join(directory.path, 'labels-faces.txt'))
+      .replace('/etc/sightline/labels-centerface.txt', join(rendered, 'labels-centerface.txt'))
       .replace('/opt/sightline/lib/libbridge_infer.so', parserLibrary);
     await writeFile(infer, text);
-    settings.detectors = [{ model: 'centerface', config: infer, uniqueId: 1, kind: 'centerface', labels: ['face'], fps: 5 }];
+    const { detectors } = JSON.parse(await readFile(join(rendered, 'container.json'), 'utf8')) as Rendered;
+    settings.detectors = detectors
+      .filter(({ model }) => model === 'centerface')
+      .map((detector) => ({ ...detector, config: infer }));
     await writeFile(container, JSON.stringify(settings));
     await using app = startApp(container, directory.path);
     const found = () => daemon.frames.filter(({ objects }) => objects.some(({ landmarks }) => landmarks.length === 10));

@@ -1,4 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { randomBytes, randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { openSync } from 'node:fs';
 import { readFile, rm, writeFile } from 'node:fs/promises';
@@ -28,6 +29,11 @@ async function unmountBelow(path: string): Promise<void> {
     await promisify(execFile)('umount', [target]);
 }
 
+/** The system's tool for networks, wherever root finds it. */
+async function ip(...args: readonly string[]): Promise<void> {
+  await promisify(execFile)('/sbin/ip', args);
+}
+
 export async function privateEngine(): Promise<PrivateEngine> {
   const directory = await temporaryDirectory();
   const place = (name: string) => join(directory.path, name);
@@ -42,7 +48,11 @@ export async function privateEngine(): Promise<PrivateEngine> {
     '--host',
     `unix://${socket}`,
   ];
-  const apart = ['--bridge', 'none', '--iptables=false', '--ip6tables=false', '--config-file', place('engine.json')];
+  // One told to have no bridge removes docker0, which is that of the machine's own engine.
+  const bridge = `sl${randomBytes(4).toString('hex')}`;
+  await ip('link', 'add', bridge, 'type', 'bridge');
+  await ip('address', 'add', `10.213.${randomInt(255)}.1/24`, 'dev', bridge);
+  const apart = ['--bridge', bridge, '--iptables=false', '--ip6tables=false', '--config-file', place('engine.json')];
   let engine: ChildProcess | undefined;
 
   async function docker(...args: readonly string[]): Promise<string> {
@@ -109,6 +119,7 @@ export async function privateEngine(): Promise<PrivateEngine> {
       const left = (await docker('ps', '--all', '--quiet')).split('\n').filter(Boolean);
       if (left.length > 0) await docker('rm', '--force', ...left);
       await end('SIGTERM');
+      await ip('link', 'delete', bridge);
       await unmountBelow(directory.path);
       await directory[Symbol.asyncDispose]();
     },
