@@ -48,6 +48,8 @@ COPY config /opt/sightline/config
 COPY pipelines /opt/sightline/pipelines
 COPY demo /opt/sightline/demo
 COPY model_repository /opt/sightline/model_repository
+# Templates of what DeepStream containers are given; those have images of their own.
+COPY deepstream/config /opt/sightline/deepstream/config
 # Weights are fetched into the repository and pinned there, `sightline triton render` writes what a server is to serve to /srv/models; these
 # three directories are the ones to mount volumes on.
 RUN ln -s /opt/sightline/src/main.ts /usr/local/bin/sightline \

@@ -3,6 +3,10 @@ export PATH := $(CURDIR)/tools/node/node_modules/.bin:$(PATH)
 CONFIG ?= sightline.yaml
 # For `sightline demo`: make demo DEMO_ARGS="--cameras 2"
 DEMO_ARGS ?=
+# NVIDIA's image under deepstream-image; better by its digest: make deepstream-image DEEPSTREAM_BASE=...@sha256:...
+DEEPSTREAM_BASE ?= nvcr.io/nvidia/deepstream:9.1-triton-multiarch
+# Under the stand-in's: one that was made on this machine where there is no way to a registry.
+STANDIN_BASE ?= $(shell docker image inspect sightline/debian:bookworm > /dev/null 2>&1 && echo sightline/debian:bookworm || echo debian:bookworm-slim)
 
 # The paths below are those of the repository.
 ifeq ($(wildcard tools/bootstrap),)
@@ -10,7 +14,8 @@ $(error This is not Sightline's folder. Go there, or say so: make -C FOLDER $(MA
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-unit test-integration test-e2e test-long lint format types gen bench run clean
+.PHONY: help setup demo test test-unit test-integration test-e2e test-long deepstream-build deepstream-test deepstream-image deepstream-standin lint format types gen bench \
+  run clean
 
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -38,6 +43,14 @@ test-e2e: ## Tests of the whole program
 test-long: setup ## Tests that take minutes or need Docker; not part of `make test`, run every night by .ci/nightly
 	@node tools/test.ts long
 
+# Neither optimised nor with symbols: it is built in every test run, and tests run little of it.
+deepstream-build: ## Build the DeepStream program against its stand-in on the CPU, into deepstream/build
+	@mkdir -p deepstream/build
+	@cd deepstream && flock build/.lock sh -c 'test -f build/build.ninja || meson setup -Dbuildtype=plain build . && ninja -C build'
+
+deepstream-test: deepstream-build ## The same, and run its own tests
+	@meson test -C deepstream/build --no-rebuild --print-errorlogs
+
 lint: ## Formatting, lint rules and import order, without changing anything
 	@node_modules/.bin/biome ci .
 
@@ -53,8 +66,14 @@ gen: ## Write the generated files anew: protocol code, schema, reference, exampl
 bench: ## Run the benchmarks; each prints a table and writes JSON to bench/results
 	@set -e; for bench in bench/*.ts; do echo "== $$bench"; node "$$bench"; done
 
+deepstream-image: ## Build the image of cameras with `runtime: deepstream`, on NVIDIA's (10 GB; their licence holds for it)
+	@docker build -f deepstream/Dockerfile --build-arg BASE=$(DEEPSTREAM_BASE) -t sightline/deepstream .
+
+deepstream-standin: ## Build the same with DeepStream's stand-in, for tests without a GPU
+	@docker build --network host -f deepstream/Dockerfile.standin --build-arg BASE=$(STANDIN_BASE) -t sightline/deepstream-standin .
+
 run: ## Run the daemon: make run CONFIG=sightline.yaml
 	@bin/sightline run $(CONFIG)
 
 clean: ## Remove what can be made again: caches, benchmark results, node_modules
-	rm -rf .cache bench/results node_modules tools/node/node_modules tools/legacy-view/node_modules
+	rm -rf .cache bench/results deepstream/build* node_modules tools/node/node_modules tools/legacy-view/node_modules

@@ -3,11 +3,14 @@ import { join } from 'node:path';
 import { type AlertRoom, startAlerts } from './alerts/history.ts';
 import type { AlertRules } from './alerts/settings.ts';
 import { startBridge } from './bridge/server.ts';
+import { cameraFates } from './composition/camera-fates.ts';
 import { createCameraFigures } from './composition/camera-figures.ts';
 import { createCameraHealth } from './composition/camera-health.ts';
 import { createCameraOutages } from './composition/camera-outages.ts';
 import { createCameraStates, type FailedCamera } from './composition/camera-states.ts';
 import { startConfigWatching } from './composition/config-watching.ts';
+import { containerSettings } from './composition/container-settings.ts';
+import { createContainers } from './composition/containers.ts';
 import { createControlHandlers } from './composition/control-handlers.ts';
 import { tellWorkers } from './composition/door-workers.ts';
 import { createEpochs } from './composition/epochs.ts';
@@ -29,6 +32,7 @@ import { type Context, childContext } from './core/context.ts';
 import type { PartState, ReloadView, StatusView } from './core/control.ts';
 import { errorText } from './core/errors.ts';
 import { FloodGate } from './core/log.ts';
+import { bridgeSocket, makeRunFolder } from './core/run-folder.ts';
 import { Scope } from './core/scope.ts';
 import type { CropKind, MatchKind } from './core/types.ts';
 import { startAccounts } from './http/auth/accounts.ts';
@@ -38,7 +42,6 @@ import { startOutputs } from './outputs/outputs.ts';
 import { seeFrame } from './pipeline.ts';
 import { createCandidates } from './tracks/candidates.ts';
 import { createTracks } from './tracks/tracks.ts';
-import { desiredWorkers } from './workers/plan.ts';
 import { createProcessLauncher } from './workers/process.ts';
 import { startSupervisor } from './workers/supervisor.ts';
 
@@ -204,11 +207,12 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
     startServedModels(keep.engine, () => modelsInUse(config), ctx),
   );
   const epochs = createEpochs(store, flood, ctx.metrics);
+  await makeRunFolder(config.dataDir);
   const bridge = scope.use(
     'bridge',
     await startBridge(
       {
-        socketPath: join(config.dataDir, 'bridge.sock'),
+        socketPath: bridgeSocket(config.dataDir),
         sink: {
           frame: (frame) => {
             seeFrame(loop.stages, frame);
@@ -249,39 +253,35 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
       ),
     );
   for (const { camera, state } of cameras.entries()) video?.state(camera, state);
+  const workersContext = childContext(ctx, { room: 'workers' });
+  const inferenceReady = () => keep.engine.servers?.().some(({ state }) => state === 'ready') ?? true;
+  const containers = await createContainers(
+    {
+      config,
+      inferenceReady,
+      version: options.version,
+      render: (spec) => containerSettings(spec, config, (model) => keep.engine.describe(model)),
+    },
+    workersContext,
+  );
   const supervisor = scope.use(
     'workers',
     await startSupervisor(
       {
-        desired: desiredWorkers(config.cameras),
+        desired: await containers.desired(config.cameras),
         link,
         launchers: {
+          deepstream: containers.launcher,
           software: createProcessLauncher({
             bridgePath: bridge.socketPath,
             dataDir: config.dataDir,
             ...(video === undefined ? {} : { mediaPath: video.mediaPath }),
           }),
         },
-        onState: (_worker, state, affected) => {
-          if (state.state !== 'waiting' && state.state !== 'failed') return;
-          for (const camera of affected) {
-            if (state.state === 'waiting') {
-              cameras.set(camera, {
-                state: 'away',
-                since: clock.now(),
-                reason: `its worker is started again: ${state.reason}`,
-                code: 'worker.crashed',
-              });
-              sourceEnds.away(camera);
-            } else {
-              const reason = `its worker: ${state.reason}${state.retryMonoMs === undefined ? '' : '; tried again every few minutes'}`;
-              cameras.set(camera, { state: 'failed', since: clock.now(), reason, code: 'worker.crashed' });
-              void sourceEnds.over(camera);
-            }
-          }
-        },
+        inferenceReady,
+        ...cameraFates({ cameras, sourceEnds, now: () => clock.now() }),
       },
-      childContext(ctx, { room: 'workers' }),
+      workersContext,
     ),
   );
 
@@ -315,7 +315,7 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
             candidates.see(changes);
             alerts.endSource(camera, changes);
           }
-          supervisor.apply(desiredWorkers(next.cameras));
+          supervisor.apply(await containers.desired(next.cameras));
           await shown;
         },
       },

@@ -29,6 +29,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   http: ['core'],
   cli: ['core'],
   demo: ['core'],
+  doctor: ['core'],
   probe: ['core', 'gen'],
 };
 /** What puts the rooms together and may import all of them. */
@@ -62,7 +63,7 @@ const processAllowed: Readonly<Record<string, string>> = {
   'workers/process.ts': 'starts and kills worker processes, which inherit a part of the environment',
 };
 /** What a process may know of itself anywhere. */
-const harmless = ['pid', 'execPath', 'hrtime', 'memoryUsage', 'cpuUsage'];
+const harmless = ['pid', 'execPath', 'hrtime', 'memoryUsage', 'availableMemory', 'constrainedMemory', 'cpuUsage'];
 const timersAllowed: Readonly<Record<string, string>> = { 'core/clock.ts': 'the clock' };
 const longestFile = 600;
 

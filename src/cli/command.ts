@@ -2,6 +2,7 @@ import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
 import type { Clock } from '../core/clock.ts';
 import type { Control } from '../core/control.ts';
 import type { DemoService } from '../core/demo.ts';
+import type { Examine } from '../core/doctor.ts';
 import { SightlineError } from '../core/errors.ts';
 import type { ModelShelf } from '../core/model-shelf.ts';
 import type { ProbeProgress, ProbeReport, ProbeRequest } from '../core/probe.ts';
@@ -49,11 +50,20 @@ export interface CheckSummary {
   readonly rules: number;
 }
 
+export interface RenderedContainer {
+  readonly worker: string;
+  readonly cameras: readonly string[];
+  /** Texts by name. */
+  readonly files: ReadonlyMap<string, string>;
+}
+
 /** What `composition/services.ts` puts behind the commands; each loads what it needs when it is called. */
 export interface CommandServices {
   readonly version: string;
   /** Rejects with `config.invalid`. */
   check(file: string): Promise<CheckSummary>;
+  /** Of each DeepStream container that the daemon would start. Rejects with `config.invalid` or `model.invalid`. */
+  renderContainers(file: string): Promise<readonly RenderedContainer[]>;
   /** Runs until the signal fires; with `once`, until every camera has come to its end or has failed. Gives those that have failed by then. */
   runDaemon(
     file: string,
@@ -66,6 +76,7 @@ export interface CommandServices {
   /** The store itself, under the daemon's lock, for when no daemon runs. Rejects with `config.invalid`, `daemon.running`. */
   openStore(file: string): Promise<Control & AsyncDisposable>;
   demo(): Promise<DemoService>;
+  doctor(): Promise<Examine>;
   /** Watches a camera once. Rejects with `source.*` when there is no video, with `model.*`, `config.invalid` or `cli.usage` for what was asked. */
   probe(request: ProbeRequest, onProgress: (progress: ProbeProgress) => void): Promise<ProbeReport>;
   /**

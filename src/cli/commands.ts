@@ -16,6 +16,14 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'say everything that is wrong with a configuration file',
     load: async () => (await import('./check.ts')).check,
   },
+  render: {
+    summary: 'print the files that DeepStream containers are started with',
+    load: async () => (await import('./render.ts')).render,
+  },
+  doctor: {
+    summary: 'whether this machine can do what a configuration asks of it, and what to do where not',
+    load: async () => (await import('./doctor.ts')).doctor,
+  },
   status: {
     summary: 'what the running daemon and its cameras are doing',
     load: async () => (await import('./status.ts')).status,

@@ -41,6 +41,12 @@ export function configArgument(positionals: readonly string[], io: CommandIo): s
   return file;
 }
 
+/** The configuration of a command that does without one; undefined when none is named and there is none where it usually lies. */
+export function configIfAny(positionals: readonly string[], io: CommandIo): string | undefined {
+  const isNamed = positionals.length > 0 || io.env['SIGHTLINE_CONFIG'] !== undefined;
+  return isNamed || existsSync(usualConfig(io)) ? configArgument(positionals, io) : undefined;
+}
+
 async function dataDirectory(values: SessionValues, io: CommandIo, services: CommandServices): Promise<string> {
   if (values.data !== undefined) return resolve(values.data);
   const file = configFile(values, io);

@@ -8,6 +8,7 @@ import { isSightlineError, SightlineError } from '../core/errors.ts';
 import type { ModelDescription } from '../core/inference.ts';
 import { type FileTrouble, readPemFiles } from '../core/pem-files.ts';
 import { describeModel, listModels, requireWeights } from '../inference/repository.ts';
+import { planDetector } from '../models/detector-plan.ts';
 import { createDetector, createEmbedder, createTextEmbedder, modelRole } from '../models/kinds.ts';
 import { credentialTroubles } from '../outputs/mqtt-settings.ts';
 
@@ -77,7 +78,8 @@ export function modelFacts(repository: string, description: ModelDescription): M
   const role = modelRole(description);
   if (role === 'detector') {
     const { labels, landmarks } = createDetector(description, notToBeRun);
-    return { kind: 'detector', labels, landmarks, ...weights };
+    const why = notForDeepStream(description);
+    return { kind: 'detector', labels, landmarks, ...weights, ...(why === undefined ? {} : { notForDeepStream: why }) };
   }
   if (role === 'text_embedder') {
     const { space } = createTextEmbedder(description, notToBeRun, notToBeRun);
@@ -85,6 +87,17 @@ export function modelFacts(repository: string, description: ModelDescription): M
   }
   const { kind, space } = createEmbedder(description, notToBeRun);
   return { kind, labels: [], landmarks: false, space, ...weights };
+}
+
+function notForDeepStream(description: ModelDescription): string | undefined {
+  try {
+    // Of any size: what can be done does not depend on it.
+    planDetector(description, { width: 1920, height: 1080 });
+    return undefined;
+  } catch (error) {
+    if (isSightlineError(error, 'model.invalid')) return error.message;
+    throw error;
+  }
 }
 
 function missingWeights(repository: string, description: ModelDescription): string | undefined {

@@ -283,7 +283,7 @@ async function observe(
     let attachment: WorkerAttachment | undefined;
     const life = liveWorker(
       {
-        worker,
+        spec: { worker, runtime: 'software', cameras: new Map([[worker, camera]]) },
         capacity: 1,
         launcher: createProcessLauncher({ bridgePath: bridge.socketPath, dataDir: directory }),
         link: createWorkerLink(bridge, inference, ctx.metrics),

@@ -1,4 +1,5 @@
 import { flushCompileCache } from 'node:module';
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { CommandServices } from '../cli/command.ts';
 import { controlSocket, createControlClient } from '../cli/control-client.ts';
@@ -59,6 +60,10 @@ export function createServices(options: ServiceOptions): CommandServices {
         rules: config.alerts.length,
       };
     },
+    renderContainers: async (file) => {
+      const { renderContainers } = await import('./rendered-containers.ts');
+      return renderContainers(file, env);
+    },
     dataDirOf: async (file) => loadDataDir(file, env),
     connect: async (dataDir) => createControlClient(controlSocket(dataDir)),
     openStore: async (file) => {
@@ -90,6 +95,17 @@ export function createServices(options: ServiceOptions): CommandServices {
     triton: async (where) => {
       const { createTritonTools } = await import('./triton-tools.ts');
       return createTritonTools({ ...where, repository: repositoryOf(where) }, env);
+    },
+    doctor: async () => {
+      const { createDoctor } = await import('./doctor.ts');
+      const daemonOn = async (dataDir: string) =>
+        await createControlClient(controlSocket(dataDir))
+          .call('status', {}, stop)
+          .then(
+            () => true,
+            () => false,
+          );
+      return createDoctor({ env, clock, directory: resolve('.'), daemonOn });
     },
     probe: async (request, onProgress) => {
       const { probeCamera } = await import('./probe.ts');

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { join } from 'node:path';
 import type { Config, ListConfig } from '../config/schema.ts';
 import type { RevokeCause } from '../core/access.ts';
 import type { AlertEvent } from '../core/alerts.ts';
 import type { Context } from '../core/context.ts';
 import type { PartState } from '../core/control.ts';
 import type { DoorCamera, DoorSettings, OverlayFrame, StreamUser } from '../core/media-door.ts';
+import { mediaSocket } from '../core/run-folder.ts';
 import { Scope } from '../core/scope.ts';
 import type { CameraId, CameraState, FrameMeta } from '../core/types.ts';
 import { cameraMessage } from './camera-message.ts';
@@ -101,7 +101,7 @@ export async function startVideo(options: VideoOptions, ctx: Context): Promise<V
 
 async function compose(options: VideoOptions, scope: Scope, ctx: Context): Promise<Video> {
   const { users, keep, config } = options;
-  const mediaPath = join(config.dataDir, 'media.sock');
+  const mediaPath = mediaSocket(config.dataDir);
   const newest = new Map<CameraId, OverlayFrame>();
   let lists: Readonly<Record<string, ListConfig>> = config.lists;
   let masked: ReadonlySet<CameraId> = new Set();

@@ -1,6 +1,7 @@
 import { isLoopback } from '../core/loopback.ts';
 import { nearest } from '../core/nearest.ts';
 import { type CropKind, matchKinds } from '../core/types.ts';
+import { checkDeepStream } from './check-deepstream.ts';
 import { checkInference } from './check-inference.ts';
 import { type ConfigIssue, inFileOrder } from './issues.ts';
 import type { CameraConfig, Config, DetectConfig, RuleConfig } from './schema.ts';
@@ -22,6 +23,8 @@ export interface ModelFacts {
   readonly space?: string;
   /** Why the embedded engine cannot run it yet: its weights are not there. */
   readonly missing?: string;
+  /** Why DeepStream cannot run it, where it can run otherwise. */
+  readonly notForDeepStream?: string;
 }
 
 export interface CheckLookups {
@@ -62,6 +65,7 @@ export function checkConfig(config: Config, lookups: CheckLookups): CheckResult 
   };
   checkPrograms(check);
   checkInference(check);
+  checkDeepStream(check);
   checkDoors(check);
   for (const [name, camera] of Object.entries(config.cameras)) checkCamera(check, camera, ['cameras', name]);
   checkPresence(check);
@@ -119,7 +123,6 @@ function checkDoors({
 
 function checkCamera(check: Check, camera: CameraConfig, path: SettingPath): void {
   const { refuse } = check;
-  if (camera.runtime === 'deepstream') refuse([...path, 'runtime'], 'deepstream is not part of this version yet; use software');
   checkSource(check, camera.source, [...path, 'source']);
   if (camera.detectSource !== undefined) checkSource(check, camera.detectSource, [...path, 'detectSource']);
   for (const [index, detect] of camera.detect.entries()) checkDetect(check, detect, [...path, 'detect', index]);
@@ -135,9 +138,10 @@ function checkCamera(check: Check, camera: CameraConfig, path: SettingPath): voi
 /** Somebody known who stands still is looked at now and then only; a visit that ends sooner would end and begin again and again. */
 function checkPresence({ config, refuse }: Check): void {
   const seconds = (ms: number) => `${ms / 1000} s`;
-  for (const [name, { enabled, detect, motion, crops }] of Object.entries(config.cameras)) {
+  for (const [name, { enabled, runtime, detect, motion, crops }] of Object.entries(config.cameras)) {
     const detectMs = 1000 / Math.max(...detect.map(({ fps }) => fps));
-    const lookMs = motion.enabled ? Math.max(motion.refresh, detectMs) : detectMs;
+    // The motion gate is of software workers.
+    const lookMs = motion.enabled && runtime === 'software' ? Math.max(motion.refresh, detectMs) : detectMs;
     const pauseMs = Math.ceil(crops.refresh + lookMs);
     if (!enabled || config.alerting.leaveAfter > pauseMs) continue;
     refuse(

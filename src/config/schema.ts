@@ -3,11 +3,12 @@ import { headerName, headerNameForm, headerValue, headerValueForm } from '../cor
 import { readTritonUrl, tritonUrlForms } from '../core/triton-url.ts';
 import { cropKinds, matchKinds } from '../core/types.ts';
 import { duration, fraction, oneOrMore, section, setting, worded } from './declare.ts';
+import { deepstream } from './schema-deepstream.ts';
 import { models } from './schema-models.ts';
 
 /**
  * Every setting once: type, range, default, one sentence, and what a reload does to it. Types, defaults, `config/schema.json`,
- * `docs/configuration.md` and `config/sightline.example.yaml` follow from this file and `schema-models.ts`.
+ * `docs/configuration.md` and `config/sightline.example.yaml` follow from this file, `schema-models.ts` and `schema-deepstream.ts`.
  */
 
 const name = worded(
@@ -491,6 +492,7 @@ export const configSchema = z.strictObject({
     'Who runs the networks.',
   ),
   models: section(models.prefault({}), 'Which models are used for what.'),
+  deepstream: section(deepstream.prefault({}), 'Containers of cameras with `runtime: deepstream`, on NVIDIA GPUs.'),
   mqtt: section(mqtt.prefault({}), 'Where alerts go.'),
   http: section(
     z
@@ -578,6 +580,7 @@ export const configSchema = z.strictObject({
 export type Config = z.output<typeof configSchema>;
 export type ConfigInput = z.input<typeof configSchema>;
 export type CameraConfig = Config['cameras'][string];
+export type DeepStreamConfig = Config['deepstream'];
 export type DetectConfig = CameraConfig['detect'][number];
 export type ListConfig = Config['lists'][string];
 export type RuleConfig = Config['alerts'][number];

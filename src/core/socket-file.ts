@@ -1,4 +1,4 @@
-import { chmod, lstat, mkdir, rm } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, rm, stat } from 'node:fs/promises';
 import { connect, type Server } from 'node:net';
 import { dirname } from 'node:path';
 import type { Context } from './context.ts';
@@ -91,7 +91,7 @@ export async function keepSocket(server: Server, socketPath: string, { clock, lo
   };
 }
 
-/** Listens where only its owner may connect. */
+/** Listens where only the owner of the folder may connect, as far as we may give it to them. */
 export async function listenOn(server: Server, socketPath: string): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -101,4 +101,16 @@ export async function listenOn(server: Server, socketPath: string): Promise<void
     });
   });
   await chmod(socketPath, 0o600);
+  await giveToOwnerOfFolder(socketPath);
+}
+
+/** A daemon of root lends a folder of sockets to the user of its containers; others own what they make. */
+async function giveToOwnerOfFolder(path: string): Promise<void> {
+  const [own, { uid, gid }] = await Promise.all([stat(path), stat(dirname(path))]);
+  if (own.uid === uid) return;
+  try {
+    await chown(path, uid, gid);
+  } catch (error) {
+    if (!isSystemError(error, 'EPERM')) throw error;
+  }
 }

@@ -1,7 +1,7 @@
 import type { Infer, InferResult, ModelDescription } from '../core/inference.ts';
 import type { Detector } from '../core/models.ts';
 import { type Candidates, noCandidates } from './candidates.ts';
-import { createImageDetector } from './detector.ts';
+import { createImageDetector, type DetectorDefaults } from './detector.ts';
 import type { Size } from './fit.ts';
 import { type Parameters, readDetectorLimits } from './parameters.ts';
 import { floatOutput } from './tensors.ts';
@@ -59,6 +59,10 @@ export function decodeCenterFace(maps: CenterFaceMaps, minScore: number): Candid
   return found;
 }
 
+/** As the authors' own client sees pictures and cuts. */
+export const centerFaceLimits = { labels: ['face'], score: 0.5, nms: 0.3, count: 300 } as const;
+export const centerFacePixels: DetectorDefaults = { scale: 1, fit: 'stretch', width: 640 };
+
 /** Kind `centerface`. The four outputs are told apart by their order in config.pbtxt: heat map, size, offset, points. */
 export function createCenterFace(model: ModelDescription, parameters: Parameters, infer: Infer): Detector {
   const [heat, scale, offset, points] = model.outputs;
@@ -74,7 +78,7 @@ export function createCenterFace(model: ModelDescription, parameters: Parameters
       `kind centerface has outputs of 1, 2, 2 and 10 channels (heat map, size, offset, points); described are ${channels}`,
     );
   const names = { heat: heat.name, scale: scale.name, offset: offset.name, points: points.name };
-  const limits = readDetectorLimits(parameters, { labels: ['face'], score: 0.5, nms: 0.3, count: 300 });
+  const limits = readDetectorLimits(parameters, centerFaceLimits);
 
   function decode(result: InferResult, input: Size, minScore: number): Candidates | undefined {
     const rows = input.height / stride;
@@ -100,7 +104,7 @@ export function createCenterFace(model: ModelDescription, parameters: Parameters
       multiple: 32,
       decode,
     },
-    { scale: 1, fit: 'stretch', width: 640 },
+    centerFacePixels,
     infer,
   );
 }

@@ -42,17 +42,12 @@ export function createImageDetector(
 ): Detector {
   const input = imageInput(model, parameters);
   const format = readPixelFormat(parameters, defaults, input);
-  const mode = parameters.choice('fit', fitModes, defaults.fit);
-  const padLevel = parameters.number('pad_value', { min: 0, max: 255, fallback: 114 });
-  const ownWidth = parameters.number('width', { min: 32, max: 4096, whole: true, fallback: defaults.width });
+  const { mode, padLevel, ownWidth } = readFit(parameters, defaults);
   const fixed = fixedSize(input, format.layout, model.maxBatchSize);
 
   /** Size of the tensor for a frame: the network's own, or the wanted width and the frame's shape. */
   function inputSize(source: Size, wanted = ownWidth): Size {
-    if (fixed !== undefined) return fixed;
-    const width = Math.max(1, Math.min(wanted, Math.floor((tallestInput * source.width) / source.height)));
-    const height = Math.min(tallestInput, Math.round((source.height * width) / source.width));
-    return { width: roundUp(width, kind.multiple), height: roundUp(height, kind.multiple) };
+    return fixed ?? freeSize(source, wanted, kind.multiple);
   }
 
   /** The same from a frame that already has its content size. */
@@ -93,6 +88,22 @@ export function createImageDetector(
       const suppression = kind.suppression && { ...kind.suppression, classes: found.classes };
       return toObjects(found, kind.labels, fit, source, suppression);
     },
+  };
+}
+
+/** Size of an input that may have any: the wanted width and the frame's shape, up to the next multiples. */
+export function freeSize(source: Size, wanted: number, multiple: number): Size {
+  const width = Math.max(1, Math.min(wanted, Math.floor((tallestInput * source.width) / source.height)));
+  const height = Math.min(tallestInput, Math.round((source.height * width) / source.width));
+  return { width: roundUp(width, multiple), height: roundUp(height, multiple) };
+}
+
+/** What every model of one picture says of its width and of what is around the picture. */
+export function readFit(parameters: Parameters, defaults: DetectorDefaults) {
+  return {
+    mode: parameters.choice('fit', fitModes, defaults.fit),
+    padLevel: parameters.number('pad_value', { min: 0, max: 255, fallback: 114 }),
+    ownWidth: parameters.number('width', { min: 32, max: 4096, whole: true, fallback: defaults.width }),
   };
 }
 

@@ -4,7 +4,7 @@ import { type Candidates, noCandidates } from './candidates.ts';
 import { createImageDetector } from './detector.ts';
 import type { Parameters } from './parameters.ts';
 import { failed, floatOutput, wholeOutput } from './tensors.ts';
-import { outputsText, ownDims } from './yolo-outputs.ts';
+import { outputsText, ownDims, yoloPixels } from './yolo-outputs.ts';
 
 /**
  * YOLO exports whose boxes need no suppression any more (https://github.com/WongKinYiu/yolov7, `export.py --end2end`, and
@@ -70,12 +70,14 @@ function add(
   return true;
 }
 
-const fixedNames = ['num_dets', 'det_boxes', 'det_scores', 'det_classes'];
+/** Outputs of the TensorRT form. */
+export const fixedNames = ['num_dets', 'det_boxes', 'det_scores', 'det_classes'] as const;
+export const end2endScore = 0.35;
 
 /** Kind `yolo_end2end`. Which form it is follows from the outputs; suppression is the network's own. */
 export function createYoloEnd2end(model: ModelDescription, parameters: Parameters, infer: Infer): Detector {
   const labels = parameters.labels();
-  const minScore = parameters.number('score_threshold', { min: 0, max: 1, fallback: 0.35 });
+  const minScore = parameters.number('score_threshold', { min: 0, max: 1, fallback: end2endScore });
   const [only, second] = model.outputs;
   const single = second === undefined && only !== undefined ? only : undefined;
   const listed = single?.dims.at(-1) === 7 ? single : undefined;
@@ -111,7 +113,7 @@ export function createYoloEnd2end(model: ModelDescription, parameters: Parameter
     model,
     parameters,
     { labels, landmarks: false, minScore, multiple: 32, decode },
-    { scale: 1 / 255, fit: 'letterbox', width: 640 },
+    yoloPixels,
     infer,
   );
 }

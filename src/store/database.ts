@@ -36,7 +36,7 @@ export interface OpenedDatabase {
 }
 
 /** What a store or its daemon leaves in the directory beside the database. */
-const tracesOfLife = [ownerName, reserveName, `${databaseName}-wal`, 'control.sock', 'bridge.sock'];
+const tracesOfLife = [ownerName, reserveName, `${databaseName}-wal`, 'control.sock', 'run'];
 
 function refuseFolder(path: string): void {
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) return;

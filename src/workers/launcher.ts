@@ -1,24 +1,60 @@
 import type { Context } from '../core/context.ts';
+import type { ErrorCode } from '../core/errors.ts';
+import type { WorkerSpec } from './plan.ts';
 
 /** What the supervisor needs of a kind of worker: how to bring one to life, and how to end what an earlier daemon left. */
 export interface Launcher {
-  /** Rejects when there is nothing to run; whether the worker works is said by its Hello. */
+  /**
+   * Rejects when there is nothing to run; whether the worker works is said by its Hello. May adopt a worker that an earlier daemon
+   * left running, if it is what would be started and knows the token.
+   */
   launch(request: LaunchRequest, ctx: Context): Promise<LaunchedWorker>;
-  /** Ends workers that a daemon before this one left running. */
-  cleanUp(ctx: Context): Promise<void>;
+  /** Ends workers that a daemon before this one left running, except those that are `wanted` and that `launch` may adopt. */
+  cleanUp(wanted: ReadonlySet<string>, ctx: Context): Promise<void>;
+  /** The token of a worker of an earlier daemon that `launch` would adopt; without it a new one is made. Never rejects. */
+  keptToken?(spec: WorkerSpec): Promise<string | undefined>;
+  /** Whether that by which it starts workers answers; asked while a worker waits for it. Never rejects. */
+  ready?(): Promise<boolean>;
+  /** Where its workers take longer than others. */
+  readonly timings?: Partial<LifeTimings>;
+}
+
+export interface LifeTimings {
+  /** From launch to Hello. */
+  readonly startTimeoutMs: number;
+  /** From Drain to SIGTERM. */
+  readonly drainMs: number;
+  /** From SIGTERM, or from Drained, to the next harder means. */
+  readonly termMs: number;
+  /** A worker whose connection ended is given this long to exit and say why. */
+  readonly closedGraceMs: number;
+  /** A process that SIGKILL does not end in this time hangs in the kernel and is given up. */
+  readonly killMs: number;
 }
 
 export interface LaunchRequest {
-  readonly worker: string;
-  /** Secret by which the worker introduces itself; never in an argument, a file or a log. */
+  readonly spec: WorkerSpec;
+  /** Secret by which the worker introduces itself; never in an argument or a log. */
   readonly token: string;
   /** Number of cameras to make room for. */
   readonly capacity: number;
+  /** Fires when the worker is not wanted any more before it has begun. */
+  readonly signal: AbortSignal;
+  /** Resolves when it has introduced itself. */
+  readonly introduced: Promise<void>;
+  /** Resolves when its connection has ended, with why in words. */
+  readonly disconnected: Promise<string>;
+  /** What the launch is at, where it takes its time. */
+  onProgress(words: string): void;
 }
 
 export interface WorkerExit {
   readonly code: number | undefined;
   readonly signal: string | undefined;
+  /** The last thing that it called an error. */
+  readonly lastWords?: string;
+  /** Where more is known than code and signal say. */
+  readonly cause?: { readonly code: ErrorCode; readonly reason: string };
 }
 
 export interface LaunchedWorker {

@@ -3,8 +3,8 @@ import type { Clock } from '../core/clock.ts';
 import type { Context } from '../core/context.ts';
 import { errorText, isSightlineError } from '../core/errors.ts';
 import type { CameraId } from '../core/types.ts';
-import type { LaunchedWorker, Launcher, WorkerExit } from './launcher.ts';
-import { type Death, settingsExitCode, type WorkerCamera } from './plan.ts';
+import type { LaunchedWorker, Launcher, LifeTimings, WorkerExit } from './launcher.ts';
+import { type Death, exitCodes, type WorkerCamera, type WorkerSpec } from './plan.ts';
 
 /** One life of a worker process, from launch to death. */
 
@@ -30,21 +30,8 @@ export interface WorkerAttachment extends Disposable {
   drain(): boolean;
 }
 
-export interface LifeTimings {
-  /** From launch to Hello. */
-  readonly startTimeoutMs: number;
-  /** From Drain to SIGTERM. */
-  readonly drainMs: number;
-  /** From SIGTERM, or from Drained, to the next harder means. */
-  readonly termMs: number;
-  /** A worker whose connection ended is given this long to exit and say why. */
-  readonly closedGraceMs: number;
-  /** A process that SIGKILL does not end in this time hangs in the kernel and is given up. */
-  readonly killMs: number;
-}
-
 export interface LifeOptions {
-  readonly worker: string;
+  readonly spec: WorkerSpec;
   readonly capacity: number;
   readonly launcher: Launcher;
   readonly link: WorkerLink;
@@ -52,6 +39,8 @@ export interface LifeOptions {
   /** Fires when the worker has to end. */
   readonly stop: AbortSignal;
   onAttached(attachment: WorkerAttachment): void;
+  /** What its launch is at, where that takes its time. */
+  onProgress?(words: string): void;
   /** The worker has introduced itself; what it is told now is its Welcome. */
   onHello(process: LaunchedWorker): void;
 }
@@ -71,20 +60,37 @@ async function exitWithin(process: LaunchedWorker, ms: number, clock: Clock): Pr
   return await Promise.race([process.exited, aborted(limit.signal).then(() => undefined)]);
 }
 
-function exitWords({ code, signal }: WorkerExit): string {
+/** What an exit code says besides that the worker ended. */
+const meanings: ReadonlyMap<number, string> = new Map([
+  [exitCodes.unavailable, 'Triton cannot be used'],
+  [exitCodes.wedged, 'it got no further'],
+  [exitCodes.otherCameras, 'it was told other cameras than it was started for'],
+  [exitCodes.settings, 'its settings cannot work'],
+]);
+
+function exitWords({ code, signal, lastWords, cause }: WorkerExit): string {
+  if (cause !== undefined) return cause.reason;
   if (signal !== undefined) return `it was ended by ${signal}`;
-  return code === settingsExitCode ? `exit code ${code}: its settings cannot work` : `it ended with exit code ${code}`;
+  const meaning = code === undefined ? undefined : meanings.get(code);
+  const words = meaning === undefined ? `it ended with exit code ${code}` : `exit code ${code}: ${meaning}`;
+  return lastWords === undefined ? words : `${words}: ${lastWords}`;
 }
 
 function died(reason: string, code: Death['code'], exitCode?: number): LifeEnd {
   return { how: 'died', death: { reason, code, exitCode } };
 }
 
+function diedOf(exit: WorkerExit): LifeEnd {
+  const code = exit.code === exitCodes.unavailable ? 'inference.unavailable' : 'worker.crashed';
+  return died(exitWords(exit), exit.cause?.code ?? code, exit.code);
+}
+
 /** Runs a worker until it is gone. Never rejects for what a worker does. */
 export async function liveWorker(options: LifeOptions, ctx: Context): Promise<LifeEnd> {
-  const { worker, launcher, timings, stop } = options;
+  const { spec, launcher, timings, stop } = options;
+  const { worker } = spec;
   const { clock, log } = ctx;
-  const token = randomBytes(32).toString('base64url');
+  const token = (await launcher.keptToken?.(spec)) ?? randomBytes(32).toString('base64url');
   const hello = Promise.withResolvers<void>();
   const closed = Promise.withResolvers<string>();
   const drained = Promise.withResolvers<void>();
@@ -129,13 +135,26 @@ export async function liveWorker(options: LifeOptions, ctx: Context): Promise<Li
 
   let process: LaunchedWorker;
   try {
-    process = await launcher.launch({ worker, token, capacity: options.capacity }, ctx);
+    const onProgress = (words: string) => options.onProgress?.(words);
+    process = await launcher.launch(
+      {
+        spec,
+        token,
+        capacity: options.capacity,
+        signal: stop,
+        introduced: hello.promise,
+        disconnected: closed.promise,
+        onProgress,
+      },
+      ctx,
+    );
   } catch (error) {
     return died(errorText(error), isSightlineError(error) ? error.code : 'worker.crashed');
   }
   const begun = await introduction(process);
   if (begun === 'late') {
-    await kill(process);
+    const killed = await kill(process);
+    if (killed?.cause !== undefined) return diedOf(killed);
     return died(`it did not introduce itself within ${timings.startTimeoutMs / 1000} s`, 'worker.start_timeout');
   }
   if (begun === 'hello') {
@@ -158,13 +177,13 @@ export async function liveWorker(options: LifeOptions, ctx: Context): Promise<Li
       await end(process);
       return { how: 'stopped' };
     case 'exited':
-      return died(exitWords(ended.exit), 'worker.crashed', ended.exit.code);
+      return diedOf(ended.exit);
     case 'closed': {
       // A crash closes the connection first; its exit says more.
       const exit = await exitWithin(process, timings.closedGraceMs, clock);
-      if (exit !== undefined) return died(exitWords(exit), 'worker.crashed', exit.code);
-      await kill(process);
-      return died(ended.reason, 'worker.protocol');
+      if (exit !== undefined) return diedOf(exit);
+      const killed = await kill(process);
+      return killed?.cause === undefined ? died(ended.reason, 'worker.protocol') : diedOf(killed);
     }
   }
 }

@@ -40,21 +40,26 @@ class LineSplitter {
 
 function parsed(
   line: string,
-): { readonly level: (typeof levels)[number]; readonly msg: string; readonly fields: object } | undefined {
+):
+  | { readonly level: (typeof levels)[number]; readonly msg: string; readonly bridged: boolean; readonly fields: object }
+  | undefined {
   if (!line.startsWith('{')) return undefined;
   try {
-    const { level: name, msg, time: _time, ...fields } = JSON.parse(line);
+    const { level: name, msg, bridged, time: _time, ...fields } = JSON.parse(line);
     const level = levels.find((known) => known === name);
-    return level === undefined || typeof msg !== 'string' ? undefined : { level, msg, fields };
+    return level === undefined || typeof msg !== 'string' ? undefined : { level, msg, bridged: bridged === true, fields };
   } catch {
     return undefined;
   }
 }
 
-function relay(line: string, stream: 'stdout' | 'stderr', log: Logger): void {
+function relay(line: string, stream: 'stdout' | 'stderr', log: Logger, onError: (words: string) => void): void {
   const own = parsed(line);
-  if (own !== undefined) log[own.level](own.fields, redact(own.msg));
-  else if (line.trim() !== '') log[stream === 'stderr' ? 'warn' : 'info']({ stream, line }, 'worker printed');
+  if (own !== undefined) {
+    // What came over the bridge as well is in the log already.
+    if (!own.bridged) log[own.level](own.fields, redact(own.msg));
+    if (own.level === 'error') onError(redact(own.msg));
+  } else if (line.trim() !== '') log[stream === 'stderr' ? 'warn' : 'info']({ stream, line }, 'worker printed');
 }
 
 /**
@@ -68,6 +73,8 @@ export function relayOutput(
     readonly log: Logger;
     readonly clock: Clock;
     onSkipped(lines: number): void;
+    /** Gets what the worker calls an error, in its own lines. */
+    onError?(words: string): void;
   },
 ): void {
   const { stream, log, clock } = options;
@@ -92,7 +99,7 @@ export function relayOutput(
     }
     lines += 1;
     if (lines > linesASecond) skipped += 1;
-    else relay(line, stream, log);
+    else relay(line, stream, log, (words) => options.onError?.(words));
   }
 
   readable.setEncoding('utf8');

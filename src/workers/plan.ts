@@ -2,7 +2,8 @@ import { isDeepStrictEqual } from 'node:util';
 import type { CameraConfig } from '../config/schema.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import type { CameraId } from '../core/types.ts';
-import type { WorkerState } from './state.ts';
+import type { Assignment } from './assignment.ts';
+import type { WorkerNeed, WorkerState } from './state.ts';
 
 /** Decides what to do next, from what should be and what is. Pure; the supervisor acts and asks again. */
 
@@ -17,6 +18,8 @@ export interface WorkerSpec {
   readonly worker: string;
   readonly runtime: Runtime;
   readonly cameras: ReadonlyMap<CameraId, WorkerCamera>;
+  /** Of a container: its GPU. */
+  readonly gpu?: string;
 }
 
 /** One worker as it is. */
@@ -28,6 +31,8 @@ export interface ActualWorker {
   readonly capacity: number;
   /** Somebody asked that what has failed is tried again now: the worker itself, or its cameras. */
   readonly retry?: boolean;
+  /** What its state says it needs is not there. */
+  readonly held?: boolean;
 }
 
 export type Action =
@@ -53,25 +58,40 @@ export function capacityFor(cameras: number): number {
   return camerasPerStep * Math.max(1, Math.ceil(cameras / camerasPerStep));
 }
 
-/** The workers that a configuration asks for: one per runtime and group with a camera that is enabled. */
-export function desiredWorkers(cameras: Readonly<Record<CameraId, CameraConfig>>): readonly WorkerSpec[] {
+/**
+ * The workers that a configuration asks for: one per runtime and group with a camera that is enabled, except that an assignment may
+ * spread a group over several containers.
+ */
+export function desiredWorkers(
+  cameras: Readonly<Record<CameraId, CameraConfig>>,
+  assignment: Assignment = new Map(),
+): readonly WorkerSpec[] {
   const specs = new Map<string, { readonly runtime: Runtime; readonly cameras: Map<CameraId, WorkerCamera> }>();
+  const containers = new Map(
+    [...assignment].flatMap(([worker, own]) => own.cameras.map((camera) => [camera, worker] as const)),
+  );
   for (const [id, { zones: _zones, group, runtime, enabled, ...camera }] of Object.entries(cameras)) {
     if (!enabled) continue;
-    const worker = `${runtime}-${group}`;
+    const worker = (runtime === 'deepstream' ? containers.get(id) : undefined) ?? `${runtime}-${group}`;
     const spec = specs.get(worker) ?? { runtime, cameras: new Map() };
     spec.cameras.set(id, camera);
     specs.set(worker, spec);
   }
-  return [...specs].map(([worker, spec]) => ({ worker, ...spec })).sort((a, b) => (a.worker < b.worker ? -1 : 1));
+  return [...specs]
+    .map(([worker, spec]) => {
+      const gpu = assignment.get(worker)?.gpu;
+      return { worker, ...spec, ...(gpu === undefined ? {} : { gpu }) };
+    })
+    .sort((a, b) => (a.worker < b.worker ? -1 : 1));
 }
 
 export function sameSpec(a: WorkerSpec, b: WorkerSpec): boolean {
-  return a.runtime === b.runtime && isDeepStrictEqual(a.cameras, b.cameras);
+  return a.runtime === b.runtime && a.gpu === b.gpu && isDeepStrictEqual(a.cameras, b.cameras);
 }
 
-/** When a worker that is down may be tried again; undefined: not by waiting. */
-function dueMonoMs(state: WorkerState): number | undefined {
+/** When a worker that is down may be tried again; undefined: not by waiting alone. */
+function dueMonoMs({ state, held = false }: ActualWorker): number | undefined {
+  if (held) return undefined;
   if (state.state === 'waiting') return state.untilMonoMs;
   return state.state === 'failed' ? state.retryMonoMs : undefined;
 }
@@ -98,7 +118,7 @@ function actionFor(spec: WorkerSpec, actual: ActualWorker | undefined, nowMonoMs
     case 'waiting':
     case 'failed': {
       if (!same || retry) return { do: 'start', spec, why: 'changed' };
-      const due = dueMonoMs(state);
+      const due = dueMonoMs(actual);
       return due !== undefined && due <= nowMonoMs ? { do: 'start', spec, why: 'retry' } : undefined;
     }
   }
@@ -128,13 +148,22 @@ export function planWorkers(desired: readonly WorkerSpec[], actual: readonly Act
   ].filter((action) => action !== undefined);
   const later = actual
     .filter(({ spec }) => wanted.has(spec.worker))
-    .map(({ state }) => dueMonoMs(state))
+    .map(dueMonoMs)
     .filter((due) => due !== undefined && due > nowMonoMs);
   return later.length === 0 ? { actions } : { actions, nextMonoMs: Math.min(...later.map((due) => due ?? nowMonoMs)) };
 }
 
-/** Exit code of a worker whose settings cannot work (EX_CONFIG of sysexits.h). */
-export const settingsExitCode = 78;
+/** Exit codes of workers that mean more than a crash; those of sysexits.h where it has one. */
+export const exitCodes = {
+  /** EX_UNAVAILABLE: Triton cannot be reached, is not ready or failed a request. */
+  unavailable: 69,
+  /** EX_OSERR: no progress, although the process lived. */
+  wedged: 71,
+  /** EX_TEMPFAIL: it was told other cameras than it was started for. */
+  otherCameras: 75,
+  /** EX_CONFIG: its settings cannot work. */
+  settings: 78,
+} as const;
 
 export interface Death {
   readonly reason: string;
@@ -145,9 +174,15 @@ export interface Death {
 /** What a worker cannot work with may be mended outside the configuration: files, libraries, devices. */
 const settingsPauseMs = 300_000;
 
+/** What has to be there before another start makes sense. */
+export function needOf(death: Death): WorkerNeed | undefined {
+  if (death.code === 'inference.unavailable') return 'inference';
+  return death.code === 'container.engine' ? 'launcher' : undefined;
+}
+
 /**
  * What becomes of a worker that died: one that cannot work as it is set up is tried again every five minutes, one that used up
- * its restarts after a long pause, the others after `delayMs`.
+ * its restarts after a long pause, the others after `delayMs`, and not before what they need is there.
  */
 export function afterDeath(
   death: Death,
@@ -155,9 +190,13 @@ export function afterDeath(
   nowMonoMs: number,
 ): WorkerState {
   const { reason } = death;
-  const settings = death.exitCode === settingsExitCode;
-  if (chances.withinBudget && !settings)
-    return { state: 'waiting', sinceMonoMs: nowMonoMs, untilMonoMs: nowMonoMs + chances.delayMs, reason };
+  const settings = death.exitCode === exitCodes.settings;
+  if (chances.withinBudget && !settings) {
+    const needs = needOf(death);
+    const untilMonoMs = nowMonoMs + (death.exitCode === exitCodes.otherCameras ? 0 : chances.delayMs);
+    const waiting = { state: 'waiting', sinceMonoMs: nowMonoMs, untilMonoMs, code: death.code, reason } as const;
+    return needs === undefined ? waiting : { ...waiting, needs };
+  }
   const code = settings ? 'worker.settings' : death.code;
   const pauseMs = settings ? settingsPauseMs : chances.longPauseMs;
   return { state: 'failed', sinceMonoMs: nowMonoMs, retryMonoMs: nowMonoMs + pauseMs, code, reason };

@@ -95,7 +95,7 @@ export function createProcessLauncher(options: ProcessLauncherOptions): Launcher
   const pidFileOf = (worker: string) => join(directory, `${worker}${pidFileEnd}`);
 
   return {
-    launch: async ({ worker, token, capacity }, ctx) => {
+    launch: async ({ spec: { worker }, token, capacity }, ctx) => {
       const { clock, log } = ctx;
       const environment = workerEnvironment(process.env, {
         name: worker,
@@ -148,7 +148,7 @@ export function createProcessLauncher(options: ProcessLauncherOptions): Launcher
       } satisfies LaunchedWorker;
     },
 
-    cleanUp: async (ctx) => {
+    cleanUp: async (_wanted, ctx) => {
       const files = await readdir(directory).catch((error: unknown) => {
         if (isSystemError(error, 'ENOENT')) return [];
         throw error;

@@ -1,12 +1,15 @@
 import type { ErrorCode } from '../core/errors.ts';
 
+/** `launcher`: that by which the worker is started, as the Docker engine. */
+export type WorkerNeed = 'inference' | 'launcher';
+
 /**
  * The life of a worker as one tagged union; times are CLOCK_MONOTONIC milliseconds.
  *
  * - `starting`: launched, not yet introduced on the bridge
  * - `running`: introduced and configured
  * - `draining`: told to finish; SIGTERM and SIGKILL follow if it does not
- * - `waiting`: died; started again at `untilMonoMs`
+ * - `waiting`: died; started again at `untilMonoMs`, or as soon after that as what it needs is there
  * - `failed`: died too often, or cannot work as it is set up; tried again at `retryMonoMs`, or when it is asked for if absent
  * - `stopped`: ended as told
  */
@@ -14,7 +17,14 @@ export type WorkerState =
   | { readonly state: 'starting'; readonly sinceMonoMs: number }
   | { readonly state: 'running'; readonly sinceMonoMs: number; readonly pid: number }
   | { readonly state: 'draining'; readonly sinceMonoMs: number; readonly reason: string }
-  | { readonly state: 'waiting'; readonly sinceMonoMs: number; readonly untilMonoMs: number; readonly reason: string }
+  | {
+      readonly state: 'waiting';
+      readonly sinceMonoMs: number;
+      readonly untilMonoMs: number;
+      readonly code: ErrorCode;
+      readonly reason: string;
+      readonly needs?: WorkerNeed;
+    }
   | {
       readonly state: 'failed';
       readonly sinceMonoMs: number;
@@ -42,6 +52,8 @@ export function mayFollow(from: WorkerState, to: WorkerState): boolean {
   return successors[from.state].includes(to.state);
 }
 
+export const needWords: Readonly<Record<WorkerNeed, string>> = { inference: 'Triton', launcher: 'the Docker engine' };
+
 function seconds(ms: number): string {
   return `${Math.max(0, Math.round(ms / 100) / 10)} s`;
 }
@@ -56,6 +68,7 @@ export function describeState(state: WorkerState, nowMonoMs: number): string {
     case 'draining':
       return `stopping: ${state.reason}`;
     case 'waiting':
+      if (state.needs !== undefined) return `waiting for ${needWords[state.needs]}: ${state.reason}`;
       return `waiting ${seconds(state.untilMonoMs - nowMonoMs)} before the next start: ${state.reason}`;
     case 'failed':
       return state.retryMonoMs === undefined

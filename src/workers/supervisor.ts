@@ -2,10 +2,10 @@ import { Backoff, RestartBudget } from '../core/backoff.ts';
 import type { Context } from '../core/context.ts';
 import { descriptorsText, errorText, isAbort } from '../core/errors.ts';
 import type { CameraId } from '../core/types.ts';
-import type { LaunchedWorker, Launcher } from './launcher.ts';
-import { type LifeTimings, liveWorker, type WorkerAttachment, type WorkerLink } from './life.ts';
+import type { LaunchedWorker, Launcher, LifeTimings } from './launcher.ts';
+import { liveWorker, type WorkerAttachment, type WorkerLink } from './life.ts';
 import { type Action, afterDeath, capacityFor, planWorkers, type Runtime, type WorkerSpec } from './plan.ts';
-import { describeState, mayFollow, type WorkerState, workerStateNames } from './state.ts';
+import { describeState, mayFollow, type WorkerNeed, type WorkerState, workerStateNames } from './state.ts';
 
 /**
  * Keeps the workers that run equal to those that should. `plan.ts` decides the next steps, `life.ts` is the loop of one process. A
@@ -42,6 +42,10 @@ export interface SupervisorOptions {
   /** Workers of a runtime without a launcher are `failed`, with that reason. */
   readonly launchers: Partial<Readonly<Record<Runtime, Launcher>>>;
   readonly timings?: Partial<SupervisorTimings>;
+  /** Whether the networks of workers that ask a server can run; asked while one waits for that. */
+  inferenceReady?(): boolean;
+  /** What the launch of a worker is at, where that takes its time; returns at once. */
+  onProgress?(worker: string, words: string, cameras: readonly CameraId[]): void;
   /** At every change of a worker's state; returns at once. */
   onState?(worker: string, state: WorkerState, cameras: readonly CameraId[]): void;
 }
@@ -64,6 +68,8 @@ interface Managed {
   /** Out of restarts: each death means the long pause until it has been well for a while. */
   exhausted: boolean;
   retry: boolean;
+  /** What it waits for is not there, as far as is known. */
+  held: boolean;
   /** Why it failed, until it has been well again: a retry that ends the same way is not worth a line of log. */
   failure: string | undefined;
   attachment: WorkerAttachment | undefined;
@@ -73,6 +79,7 @@ interface Managed {
 }
 
 const rssEveryMs = 5000;
+const needsEveryMs = 500;
 const idleMs = 3_600_000;
 
 /** Ends what an earlier daemon left, then starts the desired workers; resolves without waiting until they run. */
@@ -125,6 +132,7 @@ export async function startSupervisor(options: SupervisorOptions, ctx: Context):
       capacity: 0,
       exhausted: false,
       retry: false,
+      held: false,
       failure: undefined,
       attachment: undefined,
       process: undefined,
@@ -169,11 +177,15 @@ export async function startSupervisor(options: SupervisorOptions, ctx: Context):
     }
     const end = await liveWorker(
       {
-        worker: name,
+        spec: managed.spec,
         capacity: managed.capacity,
         launcher,
         link: options.link,
-        timings,
+        timings: { ...timings, ...launcher.timings, ...options.timings },
+        onProgress: (words) => {
+          log.info({ worker: name, words }, 'worker is being started');
+          options.onProgress?.(name, words, [...managed.spec.cameras.keys()]);
+        },
         stop: managed.stop.signal,
         onAttached: (attachment) => {
           managed.attachment = attachment;
@@ -203,10 +215,32 @@ export async function startSupervisor(options: SupervisorOptions, ctx: Context):
     }
     const withinBudget = !managed.exhausted && managed.budget.spend(now);
     managed.exhausted = !withinBudget;
-    setState(
-      managed,
-      afterDeath(end.death, { delayMs: managed.backoff.next(), withinBudget, longPauseMs: timings.longPauseMs }, now),
-    );
+    const delayMs = managed.backoff.next();
+    const next = afterDeath(end.death, { delayMs, withinBudget, longPauseMs: timings.longPauseMs }, now);
+    managed.held = next.state === 'waiting' && next.needs !== undefined;
+    setState(managed, next);
+  }
+
+  async function isThere(need: WorkerNeed, launcher: Launcher | undefined): Promise<boolean> {
+    if (need === 'inference') return options.inferenceReady?.() ?? true;
+    return (await launcher?.ready?.()) ?? true;
+  }
+
+  /** Workers that wait for something are let go once it is there. That it was gone was no fault of theirs. */
+  async function lookForNeeds(): Promise<void> {
+    for (const managed of workers.values()) {
+      const { state } = managed;
+      if (!managed.held || state.state !== 'waiting' || state.needs === undefined) continue;
+      const there = await isThere(state.needs, options.launchers[managed.spec.runtime]);
+      if (managed.state !== state) continue;
+      if (there) {
+        managed.held = false;
+        changed.resolve();
+      } else {
+        managed.backoff.reset();
+        managed.budget = newBudget();
+      }
+    }
   }
 
   function drain(managed: Managed, reason: string): void {
@@ -260,7 +294,8 @@ export async function startSupervisor(options: SupervisorOptions, ctx: Context):
 
   for (const [runtime, launcher] of Object.entries(options.launchers)) {
     try {
-      await launcher.cleanUp(ctx);
+      const wanted = desired.filter((spec) => spec.runtime === runtime).map(({ worker }) => worker);
+      await launcher.cleanUp(new Set(wanted), ctx);
     } catch (error) {
       if (isAbort(error)) throw error;
       log.error({ runtime, err: error }, 'workers of an earlier run were not ended');
@@ -279,11 +314,14 @@ export async function startSupervisor(options: SupervisorOptions, ctx: Context):
     }
   });
 
+  const needsTimer = clock.every(needsEveryMs, lookForNeeds);
+
   let stopping: Promise<void> | undefined;
   async function stop(): Promise<void> {
     closing.abort();
     await reconciling;
     rssTimer[Symbol.dispose]();
+    needsTimer[Symbol.dispose]();
     for (const managed of workers.values()) {
       if (managed.state.state === 'starting' || managed.state.state === 'running') drain(managed, 'the daemon stops');
     }

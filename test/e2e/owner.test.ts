@@ -23,7 +23,7 @@ test('a data directory has one owner; commands talk to it, work without one, and
   for (const path of [place.dataDir, ...closed]) assert.equal(statSync(path).mode & 0o077, 0, `${path} is for its owner alone`);
 
   // Sockets that somebody tidied away, while the daemon cannot make them anew: the store is not opened behind its back.
-  const sockets = ['control.sock', 'bridge.sock'].map((name) => join(place.dataDir, name));
+  const sockets = ['control.sock', 'run/bridge.sock'].map((name) => join(place.dataDir, name));
   daemon.signal('SIGSTOP');
   for (const socket of sockets) rmSync(socket);
   const beside = await place.command('watchlist', 'list');
@@ -63,5 +63,5 @@ test('a data directory has one owner; commands talk to it, work without one, and
   const trouble = async () => (await place.ask('status', {})).parts.find(({ name, ready }) => name === 'store' && !ready);
   assert.match((await until('it is said', trouble, patience)).reason ?? '', /sightline\.db was deleted or replaced/);
   await again.stop();
-  for (const name of ['control.sock', 'bridge.sock']) assert.equal(existsSync(join(place.dataDir, name)), false, name);
+  for (const name of ['control.sock', 'run/bridge.sock']) assert.equal(existsSync(join(place.dataDir, name)), false, name);
 });

@@ -66,7 +66,8 @@ test('SIGTERM while an alert is open ends everything cleanly, and the next start
     await daemon.stop();
     assert.equal(daemon.said('worker does not stop and is killed'), undefined);
     assert.deepEqual(processesOf(place.dataDir), []);
-    for (const socket of ['control.sock', 'bridge.sock']) assert.equal(existsSync(join(place.dataDir, socket)), false, socket);
+    for (const socket of ['control.sock', 'run/bridge.sock'])
+      assert.equal(existsSync(join(place.dataDir, socket)), false, socket);
   }
   assert.equal(statuses(listener).at(-1), 'offline: stopped');
   assert.ok(!statuses(listener).includes('offline: connection_lost'), 'the last will is not published');

@@ -6,11 +6,10 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { startBridge } from '../../src/bridge/server.ts';
 import { configSchema } from '../../src/config/schema.ts';
-import { CameraConfig } from '../../src/gen/sightline/bridge/v1/bridge.ts';
-import type { WorkerLink } from '../../src/workers/life.ts';
 import { desiredWorkers, type WorkerSpec } from '../../src/workers/plan.ts';
 import { createProcessLauncher, workerEnvironment } from '../../src/workers/process.ts';
 import { type Supervisor, type SupervisorTimings, startSupervisor } from '../../src/workers/supervisor.ts';
+import { bridgeLink } from '../support/bridge-link.ts';
 import { type TestContext, testContext } from '../support/context.ts';
 import { missingTool } from '../support/data.ts';
 import { temporaryDirectory } from '../support/directory.ts';
@@ -61,26 +60,7 @@ async function startWorld(options: WorldOptions): Promise<World> {
   const ctx = testContext();
   const sink = { frame: () => {}, cameraState: () => {}, stats: () => {}, epoch: async () => 1 };
   const bridge = await startBridge({ socketPath: bridgePath, sink }, ctx);
-  const link: WorkerLink = {
-    register: (worker, token, events) => {
-      let welcomed = false;
-      const registered = bridge.register(worker, token, events);
-      return {
-        configure: (cameras) => {
-          registered.setCameras([...cameras.keys()]);
-          const configure = {
-            cameras: [...cameras.keys()].map((camera) => ({ ...CameraConfig.create(), camera })),
-            inference: undefined,
-          };
-          if (welcomed) registered.send({ $case: 'configure', value: configure });
-          else registered.send({ $case: 'welcome', value: { protocolVersion: 1, configure } });
-          welcomed = true;
-        },
-        drain: () => registered.send({ $case: 'drain', value: {} }),
-        [Symbol.dispose]: () => registered[Symbol.dispose](),
-      };
-    },
-  };
+  const link = bridgeLink(bridge);
   const supervisor = await startSupervisor(
     {
       desired: specs(options.cameras ?? { lobby: {} }),

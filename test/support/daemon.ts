@@ -5,6 +5,7 @@ import { basename, join } from 'node:path';
 import { createControlClient } from '../../src/cli/control-client.ts';
 import type { Config, ConfigInput } from '../../src/config/schema.ts';
 import type { Control, ControlRequest, ControlResponse, UnaryName } from '../../src/core/control.ts';
+import { bridgeSocket, mediaSocket } from '../../src/core/run-folder.ts';
 import { type AlertMessage, alertMessage, type CameraMessage, cameraMessage } from '../../src/outputs/topics.ts';
 import type { Listener } from './broker.ts';
 import { type Finished, runProgram, startProgram } from './cli.ts';
@@ -211,13 +212,13 @@ function follow(program: ReturnType<typeof startProgram>): RunningDaemon {
 
 /** Workers, what they started, and media doors of daemons on this data directory. */
 export function processesOf(dataDir: string): readonly number[] {
-  const door = `SIGHTLINE_DOOR=${join(dataDir, 'media.sock')}`;
+  const door = `SIGHTLINE_DOOR=${mediaSocket(dataDir)}`;
   return [...workersOf(dataDir), ...marked(door)];
 }
 
 /** Workers, and what they started. */
 export function workersOf(dataDir: string): readonly number[] {
-  return marked(`SIGHTLINE_BRIDGE=${join(dataDir, 'bridge.sock')}`);
+  return marked(`SIGHTLINE_BRIDGE=${bridgeSocket(dataDir)}`);
 }
 
 /** Processes that have this line in their environment. */

@@ -137,11 +137,18 @@ describe('compose.yaml', () => {
 });
 
 describe('.dockerignore', () => {
-  it('lets everything through that the Dockerfile copies, and no weights', () => {
+  it('lets everything through that the Dockerfiles copy, and no weights', () => {
     const lines = read('.dockerignore').split('\n');
-    const copied = [...read('Dockerfile').matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(([, list = '']) => list.split(' '));
-    assert.ok(copied.length > 8);
-    for (const path of copied) assert.ok(lines.includes(`!${path}`), `${path} is left out`);
+    const files = ['Dockerfile', 'deepstream/Dockerfile', 'deepstream/Dockerfile.standin'];
+    const copied = files.flatMap((file) =>
+      [...read(file).matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(([, list = '']) => list.split(' ')),
+    );
+    assert.ok(copied.length > 12);
+    for (const path of copied)
+      assert.ok(
+        lines.some((line) => line === `!${path}` || path.startsWith(`${line.slice(1)}/`)),
+        `${path} is left out`,
+      );
     assert.ok(lines.includes('model_repository/*/*/*.onnx*'));
   });
 });

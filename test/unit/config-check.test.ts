@@ -7,6 +7,7 @@ import { configOf } from '../support/config.ts';
 const models: Readonly<Record<string, ModelFacts>> = {
   centerface: { kind: 'detector', labels: ['face'], landmarks: true },
   yolox_nano: { kind: 'detector', labels: ['person', 'bicycle', 'car'], landmarks: false },
+  grid: { kind: 'detector', labels: ['person'], landmarks: false, notForDeepStream: 'grid has no parser there' },
   face_embed: { kind: 'face', labels: [], landmarks: false },
   person_embed: { kind: 'appearance', labels: [], landmarks: false, space: 'person_embed@1' },
   clip_text: { kind: 'text', labels: [], landmarks: false, space: 'clip_vit_b32@1' },
@@ -119,14 +120,39 @@ const refused: readonly { readonly name: string; readonly text: string; readonly
     name: 'models for bodies only where they are used',
     text: `models: { appearance: none, enrolmentBody: centerface }\n${camera('    detect: [{ model: centerface }, { model: yolox_nano }]\n    recognise: [appearance]')}`,
     issues: [
-      '1:23 models.appearance: the model repository has no none, which compares bodies on lobby; known: centerface, yolox_nano, face_embed, person_embed, clip_text, clip_visual',
+      '1:23 models.appearance: the model repository has no none, which compares bodies on lobby; known: centerface, yolox_nano, grid, face_embed, person_embed, clip_text, clip_visual',
       '1:44 models.enrolmentBody: centerface does not find person; expected a detector such as yolox_nano',
     ],
   },
   {
-    name: 'runtimes of later versions',
+    name: 'a container without a Triton server',
     text: camera('    runtime: deepstream'),
-    issues: ['5:14 cameras.lobby.runtime: deepstream is not part of this version yet; use software'],
+    issues: [
+      '5:14 cameras.lobby.runtime: deepstream asks a Triton server and has no engine of its own; set inference.engine to triton, or runtime to software',
+    ],
+  },
+  {
+    name: 'what a container cannot do',
+    text: `inference: { engine: triton, url: "grpcs://triton", headers: { a: b } }\n${camera(
+      '    runtime: deepstream\n    masks: [[[0, 0], [1, 0], [0, 1]]]\n    detectSource: y.mp4\n    decode: qsv\n    detect: [{ model: grid }, { model: centerface }]\n  gate: { source: rtsps://h/x, runtime: deepstream }\n  yard: { source: "gst:usb", runtime: deepstream }',
+    )}`,
+    issues: [
+      '1:35 inference.url[0]: grpcs:// is not for lobby: DeepStream has no TLS towards Triton; use grpc://',
+      '1:62 inference.headers: cannot be sent for lobby: DeepStream has no headers towards Triton',
+      '7:12 cameras.lobby.masks: nothing is masked with runtime: deepstream; use runtime: software',
+      '8:19 cameras.lobby.detectSource: there is no substream to detect on with runtime: deepstream; use runtime: software',
+      '9:13 cameras.lobby.decode: qsv is not on an NVIDIA card; with runtime: deepstream use auto, nvdec or software',
+      '10:23 cameras.lobby.detect[0].model: grid has no parser there',
+      '11:19 cameras.gate.source: rtsps:// is not read with runtime: deepstream; use runtime: software',
+      '12:19 cameras.yard.source: gst: is not read with runtime: deepstream; use runtime: software',
+    ],
+  },
+  {
+    name: 'a Triton server that is somewhere else in the network of the containers',
+    text: `inference: { engine: triton }\ndeepstream: { network: cameras }\n${camera('    runtime: deepstream')}`,
+    issues: [
+      '2:24 deepstream.network: in cameras, localhost of inference.url is the container itself; name Triton as that network knows it, or set network to host',
+    ],
   },
   {
     name: 'certificates of Triton that cannot be used',
@@ -259,6 +285,11 @@ alerts:
   - { name: strangers, when: { unknown: 10s } }
 `;
   assert.deepEqual(check(text), { issues: [], warnings: [] });
+});
+
+test('a Triton server beside containers that somebody else starts is no other network’s', () => {
+  const text = `inference: { engine: triton }\ndeepstream: { start: attached, network: cameras }\n${camera('    runtime: deepstream')}`;
+  assert.deepEqual(check(text).issues, []);
 });
 
 test('what is lived with is warned of', () => {

@@ -115,7 +115,7 @@ const refused: readonly {
     name: 'a file that is no section at all',
     text: '- 1',
     issues: [
-      '1:1: a list of 1 is not allowed; expected a section with dataDir, logLevel, inference, models, mqtt, http, media, snapshot, retention, watchlist, lists, cameras, alerting, alerts',
+      '1:1: a list of 1 is not allowed; expected a section with dataDir, logLevel, inference, models, deepstream, mqtt, http, media, snapshot, retention, watchlist, lists, cameras, alerting, alerts',
     ],
   },
   {

@@ -6,6 +6,8 @@ import { describe, it } from 'node:test';
 const root = join(import.meta.dirname, '../..');
 const notice = readFileSync(join(root, 'NOTICE'), 'utf8');
 const read = (path: string) => JSON.parse(readFileSync(join(root, path), 'utf8'));
+/** Packages of npm's early years have a list, which the lock file leaves out. */
+const olderField = (path: string): string | undefined => read(join(path, 'package.json')).licenses?.[0]?.type;
 const plain = (licence: string) => licence.replace(/^\((.*)\)$/, '$1');
 
 /** Licences that ask for no more than being named. */
@@ -29,7 +31,7 @@ describe('NOTICE', () => {
     for (const [path, entry] of Object.entries<{ dev?: boolean; devOptional?: boolean; license?: string }>(packages)) {
       if (path === '' || entry.dev === true || entry.devOptional === true || !existsSync(join(root, path))) continue;
       const name = path.replace(/^.*node_modules\//, '');
-      const licence = plain(entry.license ?? 'none stated');
+      const licence = plain(entry.license ?? olderField(path) ?? 'none stated');
       if (permissive.test(licence) || name === '@shinyoshiaki/jspack') continue; // states none; its LICENSE file is BSD-3-Clause
       const named = notice.split('\n').some((line) => {
         const [pattern = '', ...terms] = line.trim().split(/\s+/);

@@ -291,4 +291,39 @@ describe('supervisor over time', () => {
       ['starting', 'running', 'waiting', 'starting', 'draining', 'stopped'].map((state) => `software-main ${state} a+b`),
     );
   });
+
+  it('starts a worker that Triton failed once Triton is ready, soon, and counts no outage against it', async () => {
+    const clock = new ManualClock();
+    using ctx = testContext(clock);
+    const theatre = createTheatre(clock);
+    let isReady = false;
+    const supervisor = await startSupervisor(
+      {
+        desired: specs('a'),
+        link: theatre.link,
+        launchers: { software: theatre.launcher },
+        inferenceReady: () => isReady,
+      },
+      ctx,
+    );
+    await clock.advance(0);
+    for (let outage = 1; outage <= 20; outage += 1) {
+      isReady = false;
+      last(theatre.lives).exit({ code: 69 });
+      await clock.advance(20_000);
+      assert.equal(theatre.lives.length, outage, 'not before Triton is ready');
+      assert.equal(supervisor.states().get('software-main')?.state, 'waiting');
+      isReady = true;
+      await clock.advance(1000);
+      assert.equal(theatre.lives.length, outage + 1, `after outage ${outage}`);
+    }
+    // Triton says that it is ready, and the worker fails all the same.
+    for (let i = 0; i < 6; i += 1) {
+      const born = theatre.lives.length;
+      last(theatre.lives).exit({ code: 69 });
+      for (let ms = 0; ms < 10_000 && theatre.lives.length === born; ms += 100) await clock.advance(100);
+    }
+    assert.equal(supervisor.states().get('software-main')?.state, 'failed');
+    await stopped(supervisor, clock);
+  });
 });

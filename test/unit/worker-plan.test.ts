@@ -30,7 +30,7 @@ const states: Readonly<Record<WorkerState['state'], WorkerState>> = {
   starting: { state: 'starting', sinceMonoMs: 0 },
   running: { state: 'running', sinceMonoMs: 0, pid: 7 },
   draining: { state: 'draining', sinceMonoMs: 0, reason: 'told to' },
-  waiting: { state: 'waiting', sinceMonoMs: 0, untilMonoMs: now + 2000, reason: 'exit code 1' },
+  waiting: { state: 'waiting', sinceMonoMs: 0, untilMonoMs: now + 2000, code: 'worker.crashed', reason: 'exit code 1' },
   failed: { state: 'failed', sinceMonoMs: 0, retryMonoMs: now + 60_000, code: 'worker.crashed', reason: 'exit code 1' },
   stopped: { state: 'stopped', sinceMonoMs: 0, reason: 'told to' },
 };
@@ -185,6 +185,7 @@ describe('worker after its death', () => {
       state: 'waiting',
       sinceMonoMs: now,
       untilMonoMs: now + 700,
+      code: 'worker.crashed',
       reason: 'exit code 1',
     });
   });

@@ -1,0 +1,85 @@
+#include "addresses.h"
+
+#include <cctype>
+#include <gst/gst.h>
+#include <stdexcept>
+
+#include "holders.h"
+
+namespace sightline::app {
+namespace {
+
+constexpr std::string_view rtsp = "rtsp://";
+
+std::string percent_decoded(const std::string &text) {
+  std::string decoded;
+  for (std::size_t at = 0; at < text.size(); at += 1) {
+    if (text[at] == '%' && at + 2 < text.size() && std::isxdigit(static_cast<unsigned char>(text[at + 1])) &&
+        std::isxdigit(static_cast<unsigned char>(text[at + 2]))) {
+      decoded += static_cast<char>(std::stoi(text.substr(at + 1, 2), nullptr, 16));
+      at += 2;
+    } else {
+      decoded += text[at];
+    }
+  }
+  return decoded;
+}
+
+bool is_space(char c) {
+  return std::isspace(static_cast<unsigned char>(c)) != 0;
+}
+bool is_scheme_part(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '+' || c == '.' || c == '-';
+}
+
+} // namespace
+
+SourceAddress parse_address(const std::string &source) {
+  if (source.compare(0, rtsp.size(), rtsp) == 0) {
+    // As Node's URL and RFC 3986 have it: what stands before the last @ of the part up to the path.
+    const auto path_at = source.find_first_of("/?#", rtsp.size());
+    const auto authority = source.substr(rtsp.size(), path_at == std::string::npos ? path_at : path_at - rtsp.size());
+    const auto rest = path_at == std::string::npos ? "" : source.substr(path_at);
+    const auto at = authority.rfind('@');
+    if (at == std::string::npos) return {source, "", "", true};
+    const auto account = authority.substr(0, at);
+    const auto colon = account.find(':');
+    return {std::string(rtsp) + authority.substr(at + 1) + rest, percent_decoded(account.substr(0, colon)),
+            colon == std::string::npos ? "" : percent_decoded(account.substr(colon + 1)), true};
+  }
+  const auto scheme_at = source.find("://");
+  if (scheme_at != std::string::npos && source.compare(0, 7, "file://") != 0)
+    throw std::invalid_argument("sources of " + source.substr(0, std::min<std::size_t>(scheme_at, 16)) +
+                                ":// are not for this worker; rtsp:// and files are");
+  if (scheme_at != std::string::npos) return {source, "", "", false};
+  if (source.empty() || source.front() != '/') throw std::invalid_argument("a file's path must be absolute");
+  GError *problem = nullptr;
+  const Text uri(gst_filename_to_uri(source.c_str(), &problem));
+  const ErrorRef error(problem);
+  if (uri == nullptr) throw std::invalid_argument("a file's path cannot be written as an address");
+  return {uri.get(), "", "", false};
+}
+
+std::string scrubbed(std::string_view text) {
+  std::string clean;
+  std::size_t at = 0;
+  while (at < text.size()) {
+    const auto found = text.find("://", at);
+    if (found == std::string_view::npos) break;
+    std::size_t scheme = found;
+    while (scheme > at && is_scheme_part(text[scheme - 1])) scheme -= 1;
+    std::size_t end = found + 3;
+    // A password may hold any character but a blank.
+    while (end < text.size() && !is_space(text[end]) && text[end] != '"' && text[end] != '\'') end += 1;
+    const auto body = text.substr(found + 3, end - found - 3);
+    const auto account = body.rfind('@');
+    const auto host = account == std::string_view::npos ? body : body.substr(account + 1);
+    clean.append(text.substr(at, found + 3 - at));
+    clean.append(host.substr(0, host.find_first_of("/?#")));
+    at = end;
+  }
+  clean.append(text.substr(at));
+  return clean;
+}
+
+} // namespace sightline::app

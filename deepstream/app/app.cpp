@@ -1,0 +1,323 @@
+#include "app.h"
+
+#include <fstream>
+#include <glib-unix.h>
+#include <nvds_version.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "clocks.h"
+
+namespace sightline::app {
+namespace {
+
+constexpr guint tick_ms = 200;
+constexpr std::int64_t stats_every_us = 1'000'000;
+constexpr std::int64_t interval_every_us = 2'000'000;
+/** Media time by which frame rates are judged. */
+constexpr double least_seconds = 1;
+constexpr std::uint32_t reopen_after_ms = 30'000;
+/** Of the time that an orderly end has, what is kept for taking the pipeline down. */
+constexpr int closing_share = 4;
+
+bool has_factory(const char *name) {
+  GstElementFactory *factory = gst_element_factory_find(name);
+  if (factory == nullptr) return false;
+  gst_object_unref(factory);
+  return true;
+}
+
+/** Of the card where its decoder is there. */
+std::string decode_path() {
+  return has_factory("nvv4l2decoder") ? "nvdec" : "software";
+}
+
+std::vector<std::string> names_of(const std::vector<CameraSlot> &cameras) {
+  std::vector<std::string> names;
+  names.reserve(cameras.size());
+  for (const auto &camera : cameras) names.push_back(camera.camera);
+  return names;
+}
+
+std::uint64_t resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  std::uint64_t total = 0;
+  std::uint64_t resident = 0;
+  file >> total >> resident;
+  return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+double cpu_seconds() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval &time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+} // namespace
+
+App::App(Settings settings, std::string token, Log &log)
+    : settings_(std::move(settings)), log_(log), loop_(g_main_loop_new(nullptr, FALSE)), epochs_(settings_.cameras.size()),
+      outbox_(static_cast<std::size_t>(settings_.limits.waiting_mib) << 20, settings_.cameras.size()),
+      judge_(settings_.cameras.size()), labels_(settings_.cameras.size()), watchdog_(settings_.limits, log),
+      probe_(settings_, judge_, outbox_), reopen_us_(settings_.cameras.size()), before_(settings_.cameras.size()) {
+  if (settings_.media)
+    media_ = std::make_unique<MediaSocket>(MediaOptions{*settings_.media, settings_.worker, token, names_of(settings_.cameras)},
+                                           epochs_, log_);
+  bridge_ = std::make_unique<BridgeSocket>(bridge_options(token), bridge_events(), outbox_, judge_, room_, epochs_, log_);
+  states_ = std::make_unique<CameraStates>(
+      decode_path(), [this](std::size_t camera, const SourceStatusFacts &facts) { bridge_->status(camera, facts); }, log_);
+  pipeline_ = std::make_unique<Pipeline>(settings_, probe_, log_);
+}
+
+App::~App() {
+  g_main_loop_unref(loop_);
+}
+
+BridgeOptions App::bridge_options(const std::string &token) const {
+  unsigned major = 0;
+  unsigned minor = 0;
+  nvds_version(&major, &minor);
+  return {settings_.bridge,
+          {settings_.worker,
+           token,
+           {"h264", "h265", "rtsp", "file", decode_path(), "deepstream-" + std::to_string(major) + "." + std::to_string(minor)},
+           static_cast<std::uint32_t>(getpid())},
+          names_of(settings_.cameras),
+          settings_.limits.alone_ms * std::int64_t{1000},
+          static_cast<std::size_t>(settings_.limits.waiting_mib) << 20};
+}
+
+BridgeEvents App::bridge_events() {
+  BridgeEvents events;
+  events.configured = [this](std::vector<CameraConfig> cameras) {
+    post([this, cameras = std::move(cameras)] { configured(cameras); });
+  };
+  events.labelled = [this](std::size_t camera, std::uint32_t generation, const std::vector<Label> &labels) {
+    labels_.put(camera, generation, labels);
+    for (const auto &label : labels) judge_.decided(camera, generation, label.track_id, label.decided);
+  };
+  events.wanted = [this](std::size_t camera, bool annotated) {
+    post([this, camera, annotated] {
+      wanted_[camera] = annotated;
+      if (watch_ != nullptr && playing_) watch_->want(camera, annotated);
+    });
+  };
+  events.drain = [this] { post([this] { end(Exit::done, "the daemon says so"); }); };
+  events.over = [this](Exit code, const std::string &why) { post([this, code, why] { end(code, why); }); };
+  return events;
+}
+
+void App::post(std::function<void()> call) {
+  auto *held = new std::function<void()>(std::move(call));
+  g_idle_add_full(
+      G_PRIORITY_DEFAULT,
+      [](gpointer data) -> gboolean {
+        (*static_cast<std::function<void()> *>(data))();
+        return G_SOURCE_REMOVE;
+      },
+      held, [](gpointer data) { delete static_cast<std::function<void()> *>(data); });
+}
+
+Exit App::run() {
+  const auto stop = [](gpointer self) -> gboolean {
+    static_cast<App *>(self)->end(Exit::done, "it is told to end by a signal");
+    return G_SOURCE_CONTINUE;
+  };
+  timers_.push_back(g_unix_signal_add(SIGTERM, stop, this));
+  timers_.push_back(g_unix_signal_add(SIGINT, stop, this));
+  timers_.push_back(g_timeout_add(
+      tick_ms,
+      [](gpointer self) -> gboolean {
+        static_cast<App *>(self)->tick();
+        return G_SOURCE_CONTINUE;
+      },
+      this));
+  beat_us_ = mono_us();
+  watchdog_.start([this] { return pulse(); });
+  log_.set_bridge([this](const LogEntry &entry) { return bridge_->log_line(entry); });
+  bridge_->start();
+  if (media_ != nullptr)
+    media_->start([this] {
+      post([this] {
+        if (watch_ != nullptr) watch_->force_keys();
+      });
+    });
+  g_main_loop_run(loop_);
+  close();
+  return code_;
+}
+
+void App::configured(std::vector<CameraConfig> cameras) {
+  if (ending_) return;
+  started_us_ = mono_us();
+  if (const auto failure = prepare(std::move(cameras))) {
+    end(failure->exit, failure->reason);
+    return;
+  }
+  beat_us_ = mono_us();
+  playing_ = true;
+  log_.info("pipeline runs", {{"cameras", cameras_.size()}, {"detectors", settings_.detectors.size()}});
+  for (std::size_t camera = 0; camera < cameras_.size(); camera += 1) open_source(camera);
+  for (const auto &[camera, annotated] : wanted_)
+    if (watch_ != nullptr) watch_->want(camera, annotated);
+}
+
+std::optional<Failure> App::prepare(std::vector<CameraConfig> cameras) {
+  bool live = true;
+  for (std::size_t i = 0; i < cameras.size(); i += 1) {
+    const unsigned source_id = settings_.cameras[i].source_id;
+    judge_.configure(i, cameras[i].crops);
+    try {
+      const auto address = parse_address(cameras[i].source);
+      cameras_.push_back(std::make_unique<Camera>(i, source_id, std::move(cameras[i]), address.live));
+      Camera &camera = *cameras_.back();
+      sources_.push_back(std::make_unique<Source>(camera, address, settings_.gpu, media_.get(), room_));
+      live = live && (address.live || camera.config.realtime);
+      probe_.watch(camera, sources_.back()->units());
+    } catch (const std::invalid_argument &error) {
+      return Failure{Exit::settings, "camera " + settings_.cameras[i].camera + ": " + error.what()};
+    }
+  }
+  if (media_ != nullptr) watch_ = std::make_unique<WatchBranch>(settings_, probe_, labels_, *media_, log_);
+  Pipeline::Events events;
+  events.failed = [this](const Failure &failure) { end(failure.exit, failure.reason); };
+  events.source_warned = [this](Camera &camera, const std::string &text) { states_->warned(camera, text); };
+  events.source_failed = [this](Camera &camera, const std::string &text) {
+    if (reopen_us_[camera.index] != 0) return;
+    reopen_us_[camera.index] = mono_us() + reopen_after_ms * std::int64_t{1000};
+    states_->failed(camera, text, reopen_after_ms);
+    sources_[camera.index]->shut();
+  };
+  return pipeline_->start(live, watch_.get(), std::move(events));
+}
+
+void App::open_source(std::size_t index) {
+  Camera &camera = *cameras_[index];
+  const bool again = reopen_us_[index] != 0;
+  reopen_us_[index] = 0;
+  if (!again) states_->opening(camera);
+  const auto problem = again ? sources_[index]->open() : pipeline_->open(*sources_[index]);
+  if (!problem) return;
+  // The bus may hold what it says of it itself.
+  reopen_us_[index] = mono_us() + reopen_after_ms * std::int64_t{1000};
+  states_->failed(camera, *problem, reopen_after_ms);
+  sources_[index]->shut();
+}
+
+void App::tick() {
+  const auto now_us = mono_us();
+  beat_us_ = now_us;
+  if (!playing_ || ending_) return;
+  for (const auto &camera : cameras_) {
+    if (reopen_us_[camera->index] == 0)
+      states_->tick(*camera);
+    else if (now_us >= reopen_us_[camera->index])
+      open_source(camera->index);
+  }
+  if (watch_ != nullptr) watch_->tick();
+  if (now_us - stats_us_ >= stats_every_us) say_stats();
+  if (now_us - interval_us_ >= interval_every_us) adjust_interval();
+}
+
+void App::say_stats() {
+  const auto now_us = mono_us();
+  const double seconds = stats_us_ == 0 ? 1 : static_cast<double>(now_us - stats_us_) / 1e6;
+  stats_us_ = now_us;
+  StatsFacts stats;
+  for (const auto &camera : cameras_) {
+    CameraCounts counts;
+    counts.camera = camera->config.camera;
+    counts.frames_decoded = camera->delivered;
+    counts.frames_detected = camera->frames_detected;
+    counts.frames_dropped = camera->frames_dropped;
+    counts.batches_dropped = outbox_.dropped(camera->index);
+    counts.crops = judge_.crops(camera->index);
+    counts.fps = static_cast<double>(counts.frames_decoded - before_[camera->index].frames_for_stats) / seconds;
+    before_[camera->index].frames_for_stats = counts.frames_decoded;
+    if (media_ != nullptr) {
+      counts.video_dropped = media_->dropped(camera->index, wire::Variant::clean) + camera->units_dropped;
+      counts.annotated_dropped = media_->dropped(camera->index, wire::Variant::annotated) + watch_->dropped(camera->index);
+    }
+    counts.units = camera->units;
+    counts.unit_bytes = camera->unit_bytes;
+    counts.key_frames = camera->key_frames;
+    counts.live = camera->live;
+    counts.sender_clock = camera->sender_clock;
+    stats.cameras.push_back(std::move(counts));
+  }
+  stats.rss_bytes = resident_bytes();
+  stats.cpu_seconds = cpu_seconds();
+  bridge_->stats(stats);
+}
+
+void App::adjust_interval() {
+  interval_us_ = mono_us();
+  double fps = 0;
+  for (const auto &detector : settings_.detectors) fps = std::max(fps, detector.fps);
+  std::vector<Looks> looks;
+  for (const auto &camera : cameras_) {
+    Before &before = before_[camera->index];
+    const std::uint64_t frames = camera->frames_seen;
+    const std::uint64_t detected = camera->frames_detected;
+    const double media_ms = camera->media_ms;
+    // By the source's own time: a file may come faster or slower than it was taken.
+    const double seconds = (media_ms - before.media_ms) / 1000;
+    if (seconds < least_seconds) continue;
+    // Of so many frames one more than there are steps between them has come where it begins.
+    const auto first = before.frames == 0 ? 1 : 0;
+    looks.push_back({static_cast<double>(frames - before.frames - first) / seconds,
+                     static_cast<double>(detected - before.detected) / seconds});
+    before.frames = frames;
+    before.detected = detected;
+    before.media_ms = media_ms;
+  }
+  const auto wanted = next_interval(pipeline_->interval(), fps, looks);
+  if (!wanted || *wanted == pipeline_->interval()) return;
+  log_.debug("detectors leave out batches", {{"interval", *wanted}});
+  pipeline_->set_interval(*wanted);
+}
+
+Pulse App::pulse() const {
+  Pulse pulse;
+  pulse.started_us = started_us_;
+  pulse.playing = playing_;
+  pulse.beat_us = beat_us_;
+  if (!pulse.playing) return pulse;
+  pulse.batch_us = probe_.batch_us();
+  // Cameras are there before the pipeline plays, and stay.
+  for (const auto &camera : cameras_) pulse.delivered_us = std::max(pulse.delivered_us, camera->delivered_us.load());
+  return pulse;
+}
+
+void App::end(Exit code, const std::string &why) {
+  if (ending_) return;
+  ending_ = true;
+  code_ = code;
+  watchdog_.end_within(settings_.limits.stop_ms, code);
+  if (code == Exit::done)
+    log_.info("ends", {{"reason", why}});
+  else
+    log_.error(why);
+  g_main_loop_quit(loop_);
+}
+
+/** What waits goes first: taking a stuck pipeline down may not come back, and the watchdog ends the process then. */
+void App::close() {
+  const int closing_ms = settings_.limits.stop_ms / closing_share;
+  for (const auto &source : sources_) source->silence();
+  room_.close();
+  bridge_->drain(mono_us() + (settings_.limits.stop_ms - closing_ms) * std::int64_t{1000});
+  for (auto &timer : timers_) g_source_remove(timer);
+  timers_.clear();
+  // Before what it hangs on.
+  watch_.reset();
+  pipeline_->stop();
+  log_.set_bridge({});
+  bridge_.reset();
+  media_.reset();
+}
+
+} // namespace sightline::app

@@ -1,0 +1,83 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "commands.h"
+
+namespace sightline::app {
+
+/** When decoded frames left their source, by time stamp: written by its thread, read by the probe. */
+class Arrivals {
+public:
+  void add(std::int64_t pts, std::int64_t mono_us) {
+    const std::lock_guard lock(mutex_);
+    known_.push_back({pts, mono_us});
+    if (known_.size() > most) known_.pop_front();
+  }
+  /** Forgets those before it. Absent where none has the time stamp. */
+  std::optional<std::int64_t> take(std::int64_t pts) {
+    const std::lock_guard lock(mutex_);
+    for (std::size_t at = 0; at < known_.size(); at += 1) {
+      if (known_[at].pts != pts) continue;
+      const auto found = known_[at].mono_us;
+      known_.erase(known_.begin(), known_.begin() + static_cast<std::ptrdiff_t>(at) + 1);
+      return found;
+    }
+    return std::nullopt;
+  }
+
+private:
+  struct Arrival {
+    std::int64_t pts;
+    std::int64_t mono_us;
+  };
+  static constexpr std::size_t most = 512;
+  std::mutex mutex_;
+  std::deque<Arrival> known_;
+};
+
+/** One camera while the program runs: what threads tell each other of it. Counters since the program began. */
+struct Camera {
+  Camera(std::size_t number, unsigned source, CameraConfig settings, bool is_live)
+      : index(number), source_id(source), config(std::move(settings)), live(is_live) {}
+
+  const std::size_t index;
+  const unsigned source_id;
+  const CameraConfig config;
+  const bool live;
+
+  Arrivals arrivals;
+  /** Decoded frames that left the source, and when the latest did; before the multiplexer, which may keep them. */
+  std::atomic<std::uint64_t> delivered = 0;
+  std::atomic<std::int64_t> delivered_us = 0;
+  /** Frames that came through detectors and tracker, when the latest did, and how many a detector looked at. */
+  std::atomic<std::uint64_t> frames_seen = 0;
+  std::atomic<std::int64_t> seen_us = 0;
+  std::atomic<std::uint64_t> frames_detected = 0;
+  /** Frames that the queue before the detectors gave up, as those were behind. */
+  std::atomic<std::uint64_t> frames_dropped = 0;
+  /** Media time of those frames, all epochs together. */
+  std::atomic<double> media_ms = 0;
+  std::atomic<std::uint32_t> width = 0;
+  std::atomic<std::uint32_t> height = 0;
+  std::atomic<bool> sender_clock = false;
+  /** The source has ended; of a camera it is away then. */
+  std::atomic<bool> ended = false;
+  /** It was away: the next frame begins an epoch. */
+  std::atomic<bool> reopened = false;
+  /** Encoded units. */
+  std::atomic<std::uint64_t> units = 0;
+  std::atomic<std::uint64_t> unit_bytes = 0;
+  std::atomic<std::uint64_t> key_frames = 0;
+  std::atomic<std::uint64_t> units_dropped = 0;
+  std::atomic<std::uint64_t> crops_refused = 0;
+  /** h264 or h265 once a parser has said. */
+  std::atomic<const char *> codec = "";
+};
+
+} // namespace sightline::app

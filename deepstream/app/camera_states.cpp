@@ -1,0 +1,120 @@
+#include "camera_states.h"
+
+#include "clocks.h"
+
+namespace sightline::app {
+namespace {
+
+using wire::SourceState;
+
+/** As nvurisrcbin tries again. */
+constexpr std::uint32_t reconnect_ms = 5000;
+
+bool holds(const std::string &text, const char *part) {
+  return text.find(part) != std::string::npos;
+}
+
+} // namespace
+
+const char *code_of(const std::string &text) {
+  if (holds(text, "nauthorized") || holds(text, "401") || holds(text, "uthentication")) return "source.auth";
+  if (holds(text, "connect") || holds(text, "resolve") || holds(text, "refused")) return "source.unreachable";
+  if (holds(text, "timeout") || holds(text, "Timeout") || holds(text, "not receive any data")) return "source.timeout";
+  return "source.failed";
+}
+
+CameraStates::State &CameraStates::of(const Camera &camera) {
+  if (states_.size() <= camera.index) states_.resize(camera.index + 1);
+  return states_[camera.index];
+}
+
+void CameraStates::say(const Camera &camera, State &state, SourceStatusFacts facts) {
+  if (facts.state != state.facts.state) state.since_us = mono_us();
+  state.facts = std::move(facts);
+  report_(camera.index, state.facts);
+}
+
+void CameraStates::opening(Camera &camera) {
+  State &state = of(camera);
+  state.since_us = mono_us();
+  state.warning.clear();
+  say(camera, state, {});
+}
+
+void CameraStates::warned(const Camera &camera, const std::string &text) {
+  of(camera).warning = text;
+}
+
+void CameraStates::failed(Camera &camera, const std::string &reason, std::uint32_t retry_in_ms) {
+  State &state = of(camera);
+  camera.reopened = true;
+  SourceStatusFacts facts;
+  facts.state = SourceState::away;
+  facts.reason = reason;
+  facts.code = code_of(reason);
+  facts.retry_in_ms = retry_in_ms;
+  if (reason != state.facts.reason) log_.warn("camera away", {{"camera", camera.config.camera}, {"reason", reason}});
+  say(camera, state, std::move(facts));
+}
+
+void CameraStates::away(Camera &camera, State &state, const std::string &reason, const char *code) {
+  camera.reopened = true;
+  SourceStatusFacts facts;
+  facts.state = SourceState::away;
+  facts.reason = state.warning.empty() ? reason : state.warning;
+  facts.code = state.warning.empty() ? code : code_of(state.warning);
+  facts.retry_in_ms = reconnect_ms;
+  log_.warn("camera away", {{"camera", camera.config.camera}, {"code", facts.code}, {"reason", facts.reason}});
+  state.warning.clear();
+  say(camera, state, std::move(facts));
+}
+
+void CameraStates::tick(Camera &camera) {
+  State &state = of(camera);
+  const auto now_us = mono_us();
+  const auto seen_us = camera.seen_us.load(std::memory_order_relaxed);
+  const auto delivered_us = camera.delivered_us.load(std::memory_order_relaxed);
+  const bool is_live = state.facts.state == SourceState::live;
+  const bool is_ended = state.facts.state == SourceState::ended;
+  if (camera.ended && !is_ended && state.facts.state != SourceState::away) {
+    if (camera.live) {
+      away(camera, state, "the source ended the stream", "source.ended");
+      return;
+    }
+    SourceStatusFacts facts;
+    facts.state = SourceState::ended;
+    facts.reason = "the file was played to its end";
+    facts.code = "source.ended";
+    log_.info("file ended", {{"camera", camera.config.camera}});
+    say(camera, state, std::move(facts));
+    return;
+  }
+  if (!is_live && seen_us > state.since_us && !camera.ended) {
+    SourceStatusFacts facts;
+    facts.state = SourceState::live;
+    facts.codec = camera.codec.load();
+    facts.width = camera.width;
+    facts.height = camera.height;
+    facts.decode = decode_;
+    state.warning.clear();
+    log_.info("camera live",
+              {{"camera", camera.config.camera}, {"codec", facts.codec}, {"width", facts.width}, {"height", facts.height}});
+    say(camera, state, std::move(facts));
+    return;
+  }
+  if (is_live && (state.facts.width != camera.width || state.facts.height != camera.height)) {
+    SourceStatusFacts facts = state.facts;
+    facts.width = camera.width;
+    facts.height = camera.height;
+    say(camera, state, std::move(facts));
+  }
+  if (!camera.live) return;
+  const auto silence_us = camera.config.silence_timeout_ms * std::int64_t{1000};
+  if (is_live && now_us - delivered_us > silence_us)
+    away(camera, state, "no picture for " + std::to_string(camera.config.silence_timeout_ms / 1000) + " s", "source.timeout");
+  const auto open_us = camera.config.open_timeout_ms * std::int64_t{1000};
+  if (state.facts.state == SourceState::connecting && now_us - state.since_us > open_us)
+    away(camera, state, "no picture within " + std::to_string(camera.config.open_timeout_ms / 1000) + " s", "source.timeout");
+}
+
+} // namespace sightline::app

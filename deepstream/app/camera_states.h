@@ -1,0 +1,48 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "camera.h"
+#include "log.h"
+#include "messages.h"
+
+namespace sightline::app {
+
+/** The states of the cameras in words, by what their threads have noted. For the main thread. */
+class CameraStates {
+public:
+  using Report = std::function<void(std::size_t camera, const SourceStatusFacts &)>;
+  CameraStates(std::string decode, Report report, Log &log)
+      : decode_(std::move(decode)), report_(std::move(report)), log_(log) {}
+
+  /** Its source is being opened. */
+  void opening(Camera &camera);
+  /** What GStreamer says of its source, without addresses. */
+  void warned(const Camera &camera, const std::string &text);
+  /** Its source has failed and will be opened again. */
+  void failed(Camera &camera, const std::string &reason, std::uint32_t retry_in_ms);
+  /** Several times a second. */
+  void tick(Camera &camera);
+
+private:
+  struct State {
+    SourceStatusFacts facts;
+    std::int64_t since_us = 0;
+    std::string warning;
+  };
+  void say(const Camera &camera, State &state, SourceStatusFacts facts);
+  void away(Camera &camera, State &state, const std::string &reason, const char *code);
+  State &of(const Camera &camera);
+
+  const std::string decode_;
+  const Report report_;
+  Log &log_;
+  std::vector<State> states_;
+};
+
+/** The error code (docs/operations.md) that a text of GStreamer stands for. */
+const char *code_of(const std::string &text);
+
+} // namespace sightline::app

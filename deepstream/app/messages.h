@@ -1,0 +1,96 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "frame_record.h"
+#include "unit_clock.h"
+#include "wire.h"
+
+/** Messages to the daemon and to the media door as bytes. Pure. */
+namespace sightline::app {
+
+constexpr unsigned protocol_version = 1;
+/** Of both sockets. */
+constexpr std::size_t message_limit_bytes = std::size_t{16} << 20;
+
+struct HelloFacts {
+  std::string worker;
+  std::string token;
+  std::vector<std::string> capabilities;
+  std::uint32_t pid;
+};
+
+struct SourceStatusFacts {
+  wire::SourceState state = wire::SourceState::connecting;
+  std::string reason;
+  std::string code;
+  std::string codec;
+  std::uint32_t width = 0;
+  std::uint32_t height = 0;
+  std::string decode;
+  std::uint32_t retry_in_ms = 0;
+  double fps = 0;
+};
+
+/** Counters since the program began. */
+struct CameraCounts {
+  std::string camera;
+  std::uint64_t frames_decoded = 0;
+  std::uint64_t frames_detected = 0;
+  std::uint64_t frames_dropped = 0;
+  std::uint64_t batches_dropped = 0;
+  std::uint64_t crops = 0;
+  double fps = 0;
+  std::uint64_t video_dropped = 0;
+  std::uint64_t annotated_dropped = 0;
+  std::uint64_t units = 0;
+  std::uint64_t unit_bytes = 0;
+  std::uint64_t key_frames = 0;
+  bool live = false;
+  bool sender_clock = false;
+};
+
+struct StatsFacts {
+  std::vector<CameraCounts> cameras;
+  std::uint64_t rss_bytes = 0;
+  double cpu_seconds = 0;
+};
+
+/** Each behind its length, as it goes on the socket. */
+std::string hello_message(const HelloFacts &hello);
+std::string status_message(const std::string &camera, std::uint32_t epoch, const SourceStatusFacts &status);
+std::string stats_message(const StatsFacts &stats);
+std::string log_message(const char *level, const std::string &message, const std::string &fields_json);
+std::string pong_message(std::uint64_t id);
+std::string drained_message();
+std::string epoch_request_message(const std::string &camera);
+
+/** A Frame without what is known only when it leaves: its epoch and that moment. */
+std::string frame_body(const FrameRecord &record, const std::string &camera);
+
+struct LeavingFrame {
+  std::string_view body;
+  std::uint32_t epoch;
+};
+
+std::string frames_message(const std::vector<LeavingFrame> &frames, std::int64_t sent_mono_us);
+
+struct VideoFormat {
+  std::string_view camera;
+  std::uint32_t epoch;
+  wire::Variant variant;
+  std::string_view codec;
+  std::uint32_t width;
+  std::uint32_t height;
+  std::string_view parameter_sets;
+  std::string_view revision;
+};
+
+std::string media_hello_message(const std::string &worker, const std::string &token);
+std::string format_message(const VideoFormat &format);
+std::string unit_message(const VideoFormat &format, const ClockedUnit &unit);
+
+} // namespace sightline::app

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "exit_codes.h"
+#include "log.h"
+#include "settings.h"
+
+namespace sightline::app {
+
+/** What the watchdog sees, all in microseconds of CLOCK_MONOTONIC; 0: never. */
+struct Pulse {
+  std::int64_t started_us = 0;
+  /** The pipeline has come to its playing state. */
+  bool playing = false;
+  /** The main thread was at its loop. */
+  std::int64_t beat_us = 0;
+  /** A batch came through, and a decoded frame left its source. */
+  std::int64_t batch_us = 0;
+  std::int64_t delivered_us = 0;
+};
+
+/** Says when a pipeline is stuck. Looked at several times a second. Pure. */
+class WedgeRule {
+public:
+  explicit WedgeRule(const Limits &limits) : limits_(limits) {}
+  /** In words; absent while all is well. */
+  std::optional<std::string> look(const Pulse &pulse, std::int64_t now_us);
+
+private:
+  Limits limits_;
+  std::int64_t batch_us_ = 0;
+  std::int64_t pending_since_us_ = 0;
+};
+
+/**
+ * A thread that ends the process when it is stuck, and when an end takes too long: `set_state(NULL)` of a stuck pipeline may
+ * never come back.
+ */
+class Watchdog {
+public:
+  Watchdog(const Limits &limits, Log &log) : rule_(limits), log_(log) {}
+  ~Watchdog();
+  Watchdog(const Watchdog &) = delete;
+  Watchdog &operator=(const Watchdog &) = delete;
+
+  void start(std::function<Pulse()> pulse);
+  /** From now on the end of the process is due: whatever else, it ends with this code after so long. */
+  void end_within(int ms, Exit code);
+
+private:
+  void run(const std::function<Pulse()> &pulse);
+
+  WedgeRule rule_;
+  Log &log_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool closed_ = false;
+  std::int64_t end_at_us_ = 0;
+  Exit code_ = Exit::done;
+  std::thread thread_;
+};
+
+} // namespace sightline::app

@@ -1,0 +1,122 @@
+/**
+ * What nvinferserver calls, by the names in `custom_parse_bbox_func`: kinds of the model repository as parsers of boxes. False
+ * fails the request, and with it the element: whatever cannot be read is a fault of the model or of its description, never an
+ * empty picture.
+ */
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+
+#include "centerface.h"
+#include "nvdsinfer_custom_impl.h"
+#include "yolo.h"
+
+/** Seen from outside the library, which hides everything else. */
+#define SIGHTLINE_PARSER extern "C" __attribute__((visibility("default")))
+
+namespace {
+
+using Layers = std::vector<NvDsInferLayerInfo>;
+using Objects = std::vector<NvDsInferObjectDetectionInfo>;
+
+/** One line for one cause, not one for each frame: the element asks again until somebody ends it. */
+struct Said {
+  std::atomic_flag failure = ATOMIC_FLAG_INIT;
+  std::atomic_flag label = ATOMIC_FLAG_INIT;
+};
+
+void say(std::atomic_flag &said, const char *kind, const Layers &layers, const std::string &problem) {
+  if (said.test_and_set()) return;
+  // The element does not tell a parser the model's name; its outputs' names do.
+  const auto outputs = sightline::text_of(sightline::outputs_of(layers.data(), layers.size()));
+  std::fprintf(stderr, "parser %s of the model with outputs %s: %s\n", kind, outputs.c_str(), problem.c_str());
+}
+
+/** The least that any class asks for; each class's own is applied by `append`. */
+float least_score(const NvDsInferParseDetectionParams &params) {
+  const auto &scores = params.perClassPreclusterThreshold;
+  return scores.empty() ? 0 : *std::min_element(scores.begin(), scores.end());
+}
+
+/** The element counts objects by class without looking: one beyond the configured classes would write past its end. */
+bool append(Objects &objects, const sightline::Box &box, const NvDsInferParseDetectionParams &params) {
+  if (box.label >= params.numClassesConfigured) return false;
+  const auto &scores = params.perClassPreclusterThreshold;
+  if (box.label < scores.size() && box.score < scores[box.label]) return true;
+  NvDsInferObjectDetectionInfo object{};
+  object.classId = static_cast<unsigned>(box.label);
+  object.left = box.left;
+  object.top = box.top;
+  object.width = box.width;
+  object.height = box.height;
+  object.detectionConfidence = box.score;
+  objects.push_back(object);
+  return true;
+}
+
+template <typename Read>
+bool parse(Said &said, const char *kind, const Layers &layers, const NvDsInferParseDetectionParams &params, Objects &objects,
+           Read read) {
+  // Nothing is thrown but for want of memory, which ends the process: an exception may not cross into the element.
+  const sightline::Parsed<sightline::Box> parsed = read();
+  if (!parsed.problem.empty()) {
+    say(said.failure, kind, layers, parsed.problem);
+    return false;
+  }
+  for (const auto &box : parsed.found)
+    if (!append(objects, box, params))
+      say(said.label, kind, layers,
+          "class " + std::to_string(box.label) + " has no label, of " + std::to_string(params.numClassesConfigured) +
+              "; its boxes are left out");
+  return true;
+}
+
+template <typename Kind>
+bool parse_yolo(Said &said, const char *kind, const Layers &layers, const NvDsInferParseDetectionParams &params,
+                Objects &objects, Kind boxes_of) {
+  return parse(said, kind, layers, params, objects, [&] {
+    return boxes_of(sightline::YoloRequest{layers.data(), layers.size(), params.numClassesConfigured, least_score(params)});
+  });
+}
+
+} // namespace
+
+SIGHTLINE_PARSER bool SightlineParseCenterFace(const Layers &layers, const NvDsInferNetworkInfo &network,
+                                               const NvDsInferParseDetectionParams &params, Objects &objects) noexcept {
+  static Said said;
+  return parse(said, "centerface", layers, params, objects, [&] {
+    auto faces = sightline::faces_of(layers.data(), layers.size(), network, least_score(params));
+    sightline::Parsed<sightline::Box> boxes{{}, std::move(faces.problem)};
+    // The last class: nvtracker knows objects of several detectors by the class's number alone, so that faces are given one
+    // that no other detector has.
+    const std::size_t label = std::size_t{params.numClassesConfigured} - 1;
+    for (const auto &face : faces.found)
+      boxes.found.push_back({face.left, face.top, face.width, face.height, face.score, label});
+    return boxes;
+  });
+}
+
+SIGHTLINE_PARSER bool SightlineParseYoloEnd2end(const Layers &layers, const NvDsInferNetworkInfo & /*network*/,
+                                                const NvDsInferParseDetectionParams &params, Objects &objects) noexcept {
+  static Said said;
+  return parse_yolo(said, "yolo_end2end", layers, params, objects, sightline::end2end_boxes_of);
+}
+
+SIGHTLINE_PARSER bool SightlineParseYolov7(const Layers &layers, const NvDsInferNetworkInfo & /*network*/,
+                                           const NvDsInferParseDetectionParams &params, Objects &objects) noexcept {
+  static Said said;
+  return parse_yolo(said, "yolov7", layers, params, objects, sightline::grid_boxes_of);
+}
+
+SIGHTLINE_PARSER bool SightlineParseYolov8(const Layers &layers, const NvDsInferNetworkInfo & /*network*/,
+                                           const NvDsInferParseDetectionParams &params, Objects &objects) noexcept {
+  static Said said;
+  return parse_yolo(said, "yolov8", layers, params, objects, sightline::scored_boxes_of);
+}
+
+// Without the noexcept that is ours alone, each is what the element takes it for.
+static_assert(std::is_convertible_v<decltype(&SightlineParseCenterFace), NvDsInferParseCustomFunc>);
+static_assert(std::is_convertible_v<decltype(&SightlineParseYoloEnd2end), NvDsInferParseCustomFunc>);
+static_assert(std::is_convertible_v<decltype(&SightlineParseYolov7), NvDsInferParseCustomFunc>);
+static_assert(std::is_convertible_v<decltype(&SightlineParseYolov8), NvDsInferParseCustomFunc>);

@@ -1,0 +1,4 @@
+#ifndef SIGHTLINE_TRT_STUB_NVINFERRUNTIME_H
+#define SIGHTLINE_TRT_STUB_NVINFERRUNTIME_H
+#include "NvInfer.h"
+#endif

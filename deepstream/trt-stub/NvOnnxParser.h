@@ -1,0 +1,4 @@
+#ifndef SIGHTLINE_TRT_STUB_NVONNXPARSER_H
+#define SIGHTLINE_TRT_STUB_NVONNXPARSER_H
+#include "NvInfer.h"
+#endif

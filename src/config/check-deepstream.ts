@@ -1,0 +1,62 @@
+import { isLoopback } from '../core/loopback.ts';
+import { readTritonUrl } from '../core/triton-url.ts';
+import type { CameraConfig, Config } from './schema.ts';
+import type { SettingPath } from './settings.ts';
+
+interface DeepStreamCheck {
+  readonly config: Config;
+  readonly lookups: { describeModel(name: string): { readonly notForDeepStream?: string } | undefined };
+  readonly refuse: (path: SettingPath, message: string) => void;
+  readonly warn: (path: SettingPath, message: string) => void;
+}
+
+/** Of cameras with `runtime: deepstream`: what the containers cannot do, and what they cannot reach. */
+export function checkDeepStream({ config, lookups, refuse, warn }: DeepStreamCheck): void {
+  const names = Object.keys(config.cameras).filter((name) => config.cameras[name]?.runtime === 'deepstream');
+  for (const name of names) {
+    checkCamera(config.cameras[name], ['cameras', name], refuse);
+    for (const [index, { model }] of (config.cameras[name]?.detect ?? []).entries()) {
+      const why = lookups.describeModel(model)?.notForDeepStream;
+      if (why !== undefined) refuse(['cameras', name, 'detect', index, 'model'], why);
+    }
+  }
+  const [first] = names;
+  if (first === undefined) return;
+  const { inference, deepstream } = config;
+  if (inference.engine !== 'triton') {
+    refuse(
+      ['cameras', first, 'runtime'],
+      'deepstream asks a Triton server and has no engine of its own; set inference.engine to triton, or runtime to software',
+    );
+    return;
+  }
+  const servers = inference.url.map((url) => readTritonUrl(url));
+  for (const [index, server] of servers.entries())
+    if (server?.tls === true)
+      refuse(['inference', 'url', index], `grpcs:// is not for ${first}: DeepStream has no TLS towards Triton; use grpc://`);
+  if (Object.keys(inference.headers).length > 0)
+    refuse(['inference', 'headers'], `cannot be sent for ${first}: DeepStream has no headers towards Triton`);
+  if (servers.length > 1) warn(['inference', 'url'], `cameras with runtime: deepstream ask the first of these alone`);
+  const [server] = servers;
+  if (deepstream.start === 'docker' && server !== undefined && deepstream.network !== 'host' && isLoopback(server.host))
+    refuse(
+      ['deepstream', 'network'],
+      `in ${deepstream.network}, ${server.host} of inference.url is the container itself; name Triton as that network knows it, or set network to host`,
+    );
+}
+
+function checkCamera(camera: CameraConfig | undefined, path: SettingPath, refuse: DeepStreamCheck['refuse']): void {
+  if (camera === undefined) return;
+  const no = (setting: string, says: string) =>
+    refuse([...path, setting], `${says} with runtime: deepstream; use runtime: software`);
+  if (camera.masks.length > 0) no('masks', 'nothing is masked');
+  if (camera.detectSource !== undefined) no('detectSource', 'there is no substream to detect on');
+  if (/^gst:/i.test(camera.source)) no('source', 'gst: is not read');
+  // nvurisrcbin connects anew for rtsp:// alone.
+  if (/^rtsps:/i.test(camera.source)) no('source', 'rtsps:// is not read');
+  if (camera.decode === 'vaapi' || camera.decode === 'qsv')
+    refuse(
+      [...path, 'decode'],
+      `${camera.decode} is not on an NVIDIA card; with runtime: deepstream use auto, nvdec or software`,
+    );
+}

@@ -1,0 +1,140 @@
+import { constants } from 'node:os';
+import type { Context } from '../core/context.ts';
+import { errorText, isSightlineError } from '../core/errors.ts';
+import type { ContainerFacts, DockerEngine } from './docker-engine.ts';
+import type { LaunchedWorker, WorkerExit } from './launcher.ts';
+import { relayOutput } from './output.ts';
+
+/** One container from its start, or from being adopted, to its end: what it prints, and why it ended. */
+
+export interface FollowOptions {
+  readonly docker: DockerEngine;
+  readonly id: string;
+  readonly worker: string;
+  /** What it was given, for the words when it took more. */
+  readonly memoryMegabytes: number;
+  /** Starts it, after its output is read and before its end is waited for; absent: it runs. */
+  readonly start?: () => Promise<void>;
+}
+
+/** Of its output, by one connection to the engine. */
+interface Reading {
+  readonly over: Promise<void>;
+  isOver: boolean;
+}
+
+const engineEveryMs = 500;
+/** Of a container that has ended: to read what it said last. */
+const lastWordsMs = 500;
+
+/** A container that has ended is removed before that is told. */
+export async function followContainer(options: FollowOptions, ctx: Context): Promise<LaunchedWorker> {
+  const { docker, id, worker } = options;
+  const { clock } = ctx;
+  const log = ctx.log.child({ worker, container: id.slice(0, 12) });
+  const skipped = ctx.metrics.counter('sightline_worker_output_skipped_total', 'Lines of workers left out of the log', [
+    'worker',
+  ]);
+  const givenUp = new AbortController();
+  const gone = Promise.withResolvers<WorkerExit>();
+  let lastWords: string | undefined;
+
+  async function read(): Promise<Reading> {
+    const { stdout, stderr, over } = await docker.output(id);
+    for (const [stream, readable] of Object.entries({ stdout, stderr }))
+      relayOutput(readable, {
+        stream: stream === 'stdout' ? 'stdout' : 'stderr',
+        log,
+        clock,
+        onSkipped: (lines) => skipped.inc({ worker }, lines),
+        onError: (words) => {
+          lastWords = words;
+        },
+      });
+    const reading: Reading = { over, isOver: false };
+    void over.then(() => {
+      reading.isOver = true;
+    });
+    return reading;
+  }
+
+  /** Through whatever becomes of the engine meanwhile. */
+  async function watch(output: Reading): Promise<WorkerExit> {
+    let reading = output;
+    let isAway = false;
+    while (!givenUp.signal.aborted) {
+      const round = new AbortController();
+      const waited = docker.wait(id, AbortSignal.any([round.signal, givenUp.signal])).catch(() => {});
+      await Promise.race([waited, reading.over]);
+      round.abort();
+      try {
+        const facts = await docker.facts(id);
+        isAway = false;
+        if (facts === undefined) return exitFor('worker.crashed', 'its container was removed');
+        if (!facts.running) {
+          using limit = clock.deadline(lastWordsMs);
+          await Promise.race([reading.over, fired(limit.signal)]);
+          await docker
+            .remove(id)
+            .catch((error: unknown) => log.warn({ reason: errorText(error) }, 'container was not removed'));
+          return exitOf(facts, options.memoryMegabytes, lastWords);
+        }
+        // The engine began anew under a container that went on.
+        if (reading.isOver) reading = await read();
+      } catch (error) {
+        if (!isAway) log.warn({ reason: errorText(error) }, 'nothing is known of a container until its engine answers');
+        isAway = true;
+      }
+      await clock.sleep(engineEveryMs, givenUp.signal).catch(() => {});
+    }
+    return gone.promise;
+  }
+
+  const reading = await read();
+  await options.start?.();
+  const pid = (await docker.facts(id))?.pid ?? 0;
+  return {
+    pid,
+    exited: Promise.race([watch(reading), gone.promise]),
+    signal: (name) => {
+      docker.kill(id, name).catch((error: unknown) => {
+        log.warn({ reason: errorText(error) }, 'container cannot be told to end');
+        if (!isSightlineError(error, 'container.engine')) return;
+        givenUp.abort();
+        gone.resolve(exitFor('container.engine', errorText(error)));
+      });
+    },
+    rssBytes: async () => {
+      try {
+        return await docker.memoryBytes(id);
+      } catch (error) {
+        // Said already.
+        if (isSightlineError(error, 'container.engine')) return undefined;
+        throw error;
+      }
+    },
+  };
+}
+
+function exitFor(code: NonNullable<WorkerExit['cause']>['code'], reason: string): WorkerExit {
+  return { code: undefined, signal: undefined, cause: { code, reason } };
+}
+
+function fired(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}
+
+/** Codes above 128 are a shell's way to name a signal, which the engine shares. */
+export function exitOf(
+  { exitCode, outOfMemory }: Pick<ContainerFacts, 'exitCode' | 'outOfMemory'>,
+  memoryMegabytes: number,
+  lastWords: string | undefined,
+): WorkerExit {
+  if (outOfMemory)
+    return exitFor(
+      'container.memory',
+      `it took more than its ${memoryMegabytes} MB of memory and was ended (deepstream.memoryMegabytes)`,
+    );
+  const signal = Object.entries(constants.signals).find(([, number]) => number === exitCode - 128)?.[0];
+  return { code: exitCode, signal, ...(lastWords === undefined ? {} : { lastWords }) };
+}

@@ -1,0 +1,203 @@
+import { stat } from 'node:fs/promises';
+import { isAbsolute, join, relative } from 'node:path';
+import type { DeepStreamConfig } from '../config/schema.ts';
+import type { Context } from '../core/context.ts';
+import { errorText, isSightlineError, SightlineError } from '../core/errors.ts';
+import { runFolder } from '../core/run-folder.ts';
+import { ContainerFiles } from './container-files.ts';
+import { followContainer } from './container-life.ts';
+import { containerBody, containerName, labels } from './container-spec.ts';
+import { createDockerEngine, type DockerEngine, type FoundContainer, type PullProgress } from './docker-engine.ts';
+import type { LaunchedWorker, Launcher, LaunchRequest } from './launcher.ts';
+import type { WorkerSpec } from './plan.ts';
+
+/** DeepStream workers: each a container that this daemon starts through the Docker engine, and adopts from one before it. */
+
+export interface ContainerLauncherOptions {
+  readonly dataDir: string;
+  readonly version: string;
+  readonly settings: DeepStreamConfig;
+  /** The files of settings of a worker, by name; nothing secret is in them. */
+  readonly render: (spec: WorkerSpec) => Promise<ReadonlyMap<string, string>>;
+}
+
+/** Of a container that an earlier daemon left: from SIGTERM to SIGKILL. */
+const leftOverSeconds = 6;
+const progressEveryMs = 1000;
+
+/** Drained, it still has to be taken down by the engine. */
+const closedGraceMs = 2000;
+
+export function createContainerLauncher(options: ContainerLauncherOptions, ctx: Context): Launcher {
+  const { settings } = options;
+  const { clock } = ctx;
+  const files = new ContainerFiles(options.dataDir);
+  let engine: Promise<DockerEngine> | undefined;
+  const theEngine = () => {
+    engine ??= createDockerEngine(settings.socket, clock);
+    return engine;
+  };
+  /** Who may stay of what an earlier daemon left; undefined once the others are gone. */
+  let leftOvers: ReadonlySet<string> | undefined;
+  /** Those of an earlier daemon are no matter any more. */
+  const launched = new Set<string>();
+
+  /** As the engine calls it. */
+  function onHost(path: string): string {
+    if (settings.hostDataDir === undefined) return path;
+    const inside = relative(options.dataDir, path);
+    return inside.startsWith('..') || isAbsolute(inside) ? path : join(settings.hostDataDir, inside);
+  }
+
+  async function removeOne(docker: DockerEngine, { id, running }: FoundContainer): Promise<void> {
+    if (running) await docker.stop(id, leftOverSeconds);
+    await docker.remove(id);
+  }
+
+  async function removeLeftOvers(docker: DockerEngine, owner: string): Promise<void> {
+    const wanted = leftOvers;
+    if (wanted === undefined) return;
+    leftOvers = undefined;
+    try {
+      const left = (await docker.list(owner)).filter(({ worker }) => !wanted.has(worker));
+      await Promise.all(
+        left.map(async (container) => {
+          await removeOne(docker, container);
+          const { worker, id } = container;
+          ctx.log.warn({ worker, container: id.slice(0, 12) }, 'container of an earlier run was removed');
+        }),
+      );
+      await files.forgetOthers(wanted);
+    } catch (error) {
+      leftOvers = wanted;
+      throw error;
+    }
+  }
+
+  async function requireImage(docker: DockerEngine, { onProgress, signal }: LaunchRequest): Promise<string> {
+    const { image } = settings;
+    const there = await docker.imageId(image);
+    if (there !== undefined) return there;
+    if (settings.pull === 'never')
+      throw new SightlineError(
+        'container.image',
+        `the image ${image} is not on this machine; build it (make deepstream-image), set deepstream.image, or deepstream.pull to missing`,
+      );
+    onProgress(`its image ${image} is being pulled`);
+    let saidMs = clock.mono();
+    const tell = ({ doneBytes, totalBytes }: PullProgress) => {
+      if (clock.mono() - saidMs < progressEveryMs || totalBytes === 0) return;
+      saidMs = clock.mono();
+      onProgress(`its image ${image} is being pulled: ${megabytes(doneBytes)} of ${megabytes(totalBytes)} MB`);
+    };
+    try {
+      await docker.pull(image, tell, signal);
+    } catch (error) {
+      if (!isSightlineError(error) || error.code === 'container.engine') throw error;
+      throw new SightlineError('container.image', `the image ${image} cannot be pulled: ${error.message}`);
+    }
+    const pulled = await docker.imageId(image);
+    if (pulled !== undefined) return pulled;
+    throw new SightlineError('container.image', `the image ${image} was pulled and is not there`);
+  }
+
+  async function plan(owner: string, spec: WorkerSpec, imageId: string) {
+    const { worker } = spec;
+    const [user, rendered, films] = await Promise.all([files.user(), options.render(spec), filmsOf(spec)]);
+    const body = containerBody({
+      owner,
+      worker,
+      version: options.version,
+      settings,
+      imageId,
+      gpu: spec.gpu ?? settings.gpus[0] ?? '0',
+      user,
+      folders: {
+        run: onHost(runFolder(options.dataDir)),
+        settings: onHost(files.settingsFolder(worker)),
+      },
+      films: films.map((inside) => ({ inside, host: onHost(inside) })),
+      files: rendered,
+    });
+    return { user, rendered, body, config: body.Labels[labels.config] ?? '' };
+  }
+
+  const containersOf = async (docker: DockerEngine, owner: string, worker: string) =>
+    (await docker.list(owner)).filter((container) => container.worker === worker);
+
+  /** Only of a container that is what would be started now: another one must not be taken for what is started in its place. */
+  async function keptToken(spec: WorkerSpec): Promise<string | undefined> {
+    const { worker } = spec;
+    const [owner, token] = await Promise.all([files.owner(), files.token(worker)]);
+    if (launched.has(worker) || owner === undefined || token === undefined) return undefined;
+    const docker = await theEngine();
+    const there = await containersOf(docker, owner, worker);
+    const imageId = there.length === 0 ? undefined : await docker.imageId(settings.image);
+    if (imageId === undefined) return undefined;
+    const { config } = await plan(owner, spec, imageId);
+    return there.some((container) => container.running && container.config === config) ? token : undefined;
+  }
+
+  async function launch(request: LaunchRequest): Promise<LaunchedWorker> {
+    const { spec, token, signal } = request;
+    const { worker } = spec;
+    const { memoryMegabytes } = settings;
+    const docker = await theEngine();
+    const owner = await files.makeOwner();
+    await removeLeftOvers(docker, owner);
+    const imageId = await requireImage(docker, request);
+    const { user, rendered, body, config } = await plan(owner, spec, imageId);
+    const mayStay = !launched.has(worker) && (await files.token(worker)) === token;
+    const there = await containersOf(docker, owner, worker);
+    const kept = mayStay ? there.find((container) => container.running && container.config === config) : undefined;
+    for (const container of there) if (container !== kept) await removeOne(docker, container);
+    launched.add(worker);
+    signal.throwIfAborted();
+    if (kept !== undefined) {
+      ctx.log.info({ worker, container: kept.id.slice(0, 12) }, 'container of an earlier run was adopted');
+      return await followContainer({ docker, id: kept.id, worker, memoryMegabytes }, ctx);
+    }
+    await files.write(worker, rendered, token, user);
+    const id = await docker.create(containerName(owner, worker), body);
+    try {
+      return await followContainer({ docker, id, worker, memoryMegabytes, start: () => docker.start(id) }, ctx);
+    } catch (error) {
+      await docker.remove(id);
+      throw error;
+    }
+  }
+
+  return {
+    timings: { startTimeoutMs: settings.startTimeout, closedGraceMs },
+    ready: async () => (await theEngine()).answers(),
+    keptToken: (spec) =>
+      keptToken(spec).catch((error: unknown) => {
+        // The launch will meet the same and say so.
+        ctx.log.debug({ worker: spec.worker, reason: errorText(error) }, 'no container of an earlier run can be looked for');
+        return undefined;
+      }),
+    cleanUp: async (wanted) => {
+      leftOvers = wanted;
+      const owner = await files.owner();
+      // One that never had a container has no business with the engine.
+      if (owner !== undefined) await removeLeftOvers(await theEngine(), owner);
+    },
+    launch,
+  };
+}
+
+function megabytes(bytes: number): string {
+  return (bytes / 1_000_000).toFixed(1);
+}
+
+/** Sources that are files here: the container finds them at the same path. */
+async function filmsOf({ cameras }: WorkerSpec): Promise<readonly string[]> {
+  const paths = new Set([...cameras.values()].map(({ source }) => source).filter((source) => isAbsolute(source)));
+  const found = await Promise.all(
+    [...paths].map(async (path) => {
+      const facts = await stat(path).catch(() => undefined);
+      return facts?.isFile() === true ? [path] : [];
+    }),
+  );
+  return found.flat().sort();
+}

@@ -1,0 +1,272 @@
+import { PassThrough, type Readable } from 'node:stream';
+import type Docker from 'dockerode';
+import type { Clock } from '../core/clock.ts';
+import { errorText, isSightlineError, isSystemError, SightlineError } from '../core/errors.ts';
+import { type ContainerBody, labels } from './container-spec.ts';
+
+/** The Docker engine, as far as containers of workers need it. What goes wrong there becomes an error with a code and words. */
+
+export interface FoundContainer {
+  readonly id: string;
+  readonly worker: string;
+  /** Its label of that name. */
+  readonly config: string;
+  readonly running: boolean;
+}
+
+export interface ContainerFacts {
+  readonly running: boolean;
+  readonly exitCode: number;
+  readonly outOfMemory: boolean;
+  readonly pid: number;
+}
+
+export interface ContainerOutput {
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+  /** Resolves when both are read to their end: with the container, or with the connection to the engine. */
+  readonly over: Promise<void>;
+}
+
+export interface PullProgress {
+  readonly doneBytes: number;
+  /** Of what is known by now. */
+  readonly totalBytes: number;
+}
+
+/**
+ * Rejections: `container.engine` when the engine cannot be reached, `container.image`, `container.gpu` and `container.refused` for what it
+ * says no to. Every call has an end but those that wait for a container or a registry.
+ */
+export interface DockerEngine {
+  /** Whether it answers. Never rejects. */
+  answers(): Promise<boolean>;
+  /** Those with our label of this owner, running or not. */
+  list(owner: string): Promise<readonly FoundContainer[]>;
+  /** Its id; undefined when it is not there. */
+  imageId(name: string): Promise<string | undefined>;
+  pull(name: string, onProgress: (progress: PullProgress) => void, signal: AbortSignal): Promise<void>;
+  create(name: string, body: ContainerBody): Promise<string>;
+  /** What it prints from now on. */
+  output(id: string): Promise<ContainerOutput>;
+  start(id: string): Promise<void>;
+  /** Resolves when it does not run any more. Where the engine goes away meanwhile it may never say so; `output` ends in any case. */
+  wait(id: string, signal: AbortSignal): Promise<void>;
+  /** Undefined when there is no such container any more. */
+  facts(id: string): Promise<ContainerFacts | undefined>;
+  /** Nothing happens when it does not run. */
+  kill(id: string, name: 'SIGTERM' | 'SIGKILL'): Promise<void>;
+  /** SIGTERM, and SIGKILL for one that does not end within `seconds`. */
+  stop(id: string, seconds: number): Promise<void>;
+  /** Nothing happens when it is not there. */
+  remove(id: string): Promise<void>;
+  /** Without the cache of files. */
+  memoryBytes(id: string): Promise<number | undefined>;
+}
+
+const answerWithinMs = 20_000;
+const pingWithinMs = 2000;
+
+/** Adds up what the engine says of each layer. */
+export class PullMeter {
+  readonly #layers = new Map<string, PullProgress>();
+
+  see(event: unknown): PullProgress {
+    const { id, progressDetail } = event as {
+      readonly id?: unknown;
+      readonly progressDetail?: { readonly current?: unknown; readonly total?: unknown };
+    };
+    const { current, total } = progressDetail ?? {};
+    // A layer is unpacked after it was fetched, and counted from the beginning for that.
+    if (typeof id === 'string' && typeof current === 'number' && typeof total === 'number') {
+      const before = this.#layers.get(id)?.doneBytes ?? 0;
+      this.#layers.set(id, { doneBytes: Math.max(before, Math.min(current, total)), totalBytes: total });
+    }
+    const layers = [...this.#layers.values()];
+    return {
+      doneBytes: layers.reduce((sum, { doneBytes }) => sum + doneBytes, 0),
+      totalBytes: layers.reduce((sum, { totalBytes }) => sum + totalBytes, 0),
+    };
+  }
+}
+
+function statusOf(error: unknown): number | undefined {
+  if (!(error instanceof Error) || !('statusCode' in error) || typeof error.statusCode !== 'number') return undefined;
+  return error.statusCode;
+}
+
+/** What the engine itself said, without the client's words round it. */
+function saidBy(error: unknown): string {
+  const { json, message } = error as { readonly json?: { readonly message?: unknown }; readonly message?: unknown };
+  const said = typeof json?.message === 'string' ? json.message : String(message ?? error);
+  return said.trim().replace(/\s+/g, ' ').slice(0, 500);
+}
+
+function unreachable(cause: unknown, socketPath: string): SightlineError {
+  const wrong = (says: string) => new SightlineError('container.engine', says, { details: { socket: socketPath } });
+  if (isSystemError(cause, 'EACCES') || isSystemError(cause, 'EPERM'))
+    return wrong(`no permission on ${socketPath}; the user that runs Sightline must be in its group (usually docker)`);
+  if (isSystemError(cause, 'ENOENT'))
+    return wrong(`there is no Docker engine: no ${socketPath}; start it, or set deepstream.socket`);
+  if (isSystemError(cause, 'ECONNREFUSED')) return wrong(`the Docker engine of ${socketPath} does not run`);
+  if (cause instanceof Error && cause.name === 'AbortError')
+    return wrong(`the Docker engine of ${socketPath} gave no answer within ${answerWithinMs / 1000} s`);
+  return wrong(`the Docker engine of ${socketPath} went away: ${errorText(cause)}`);
+}
+
+/** Also for what the engine said no to. */
+export function engineError(cause: unknown, socketPath: string): SightlineError {
+  if (isSightlineError(cause)) return cause;
+  const status = statusOf(cause);
+  if (status === undefined) return unreachable(cause, socketPath);
+  const said = saidBy(cause);
+  const details = { status };
+  if (
+    /could not select device driver|unknown( or invalid)? runtime|nvidia-container|libnvidia|no such device.*nvidia/i.test(said)
+  )
+    return new SightlineError(
+      'container.gpu',
+      `the Docker engine has no way to an NVIDIA GPU; install the NVIDIA Container Toolkit and its runtime, or see deepstream.gpuAccess: ${said}`,
+      { details },
+    );
+  if (/no such image|pull access denied|manifest (unknown|for)|repository does not exist/i.test(said))
+    return new SightlineError('container.image', said, { details });
+  if (/executable file not found|no such file or directory: unknown/i.test(said))
+    return new SightlineError('container.image', `the image does not hold the program sightline-bridge: ${said}`, { details });
+  if (/container name .* is already in use/i.test(said))
+    return new SightlineError(
+      'container.refused',
+      `a container that is not ours has the name of ours; remove or rename it: ${said}`,
+      {
+        details,
+      },
+    );
+  return new SightlineError('container.refused', `the Docker engine says no: ${said}`, { details });
+}
+
+/** Loads the client at its first use: most installations never need it. */
+export async function createDockerEngine(socketPath: string, clock: Clock): Promise<DockerEngine> {
+  const { default: Client } = await import('dockerode');
+  const docker: Docker = new Client({ socketPath });
+
+  /** Any call that is answered at once. */
+  async function ask<T>(call: (abortSignal: AbortSignal) => Promise<T>, withinMs = answerWithinMs): Promise<T> {
+    using limit = clock.deadline(withinMs);
+    // The client does not take the signal everywhere.
+    const late = Promise.withResolvers<never>();
+    limit.signal.addEventListener('abort', () => late.reject(new DOMException('no answer', 'AbortError')), { once: true });
+    try {
+      return await Promise.race([call(limit.signal), late.promise]);
+    } catch (cause) {
+      throw engineError(cause, socketPath);
+    }
+  }
+
+  async function unless(status: readonly number[], call: (abortSignal: AbortSignal) => Promise<unknown>): Promise<void> {
+    await ask(async (abortSignal) => {
+      try {
+        await call(abortSignal);
+      } catch (error) {
+        if (!status.includes(statusOf(error) ?? 0)) throw error;
+      }
+    });
+  }
+
+  return {
+    answers: async () => {
+      try {
+        await ask(() => docker.ping(), pingWithinMs);
+        return true;
+      } catch {
+        return false;
+      }
+    },
+    list: async (owner) => {
+      const filters = { label: [`${labels.owner}=${owner}`] };
+      const found = await ask((abortSignal) => docker.listContainers({ all: true, filters, abortSignal }));
+      return found.map(({ Id, Labels, State }) => ({
+        id: Id,
+        worker: Labels[labels.worker] ?? '',
+        config: Labels[labels.config] ?? '',
+        running: State === 'running',
+      }));
+    },
+    imageId: async (name) => {
+      try {
+        return (await ask(() => docker.getImage(name).inspect())).Id;
+      } catch (error) {
+        if (isSightlineError(error) && error.details['status'] === 404) return undefined;
+        throw error;
+      }
+    },
+    pull: async (name, onProgress, abortSignal) => {
+      const meter = new PullMeter();
+      try {
+        const stream = await docker.pull(name, { abortSignal });
+        await new Promise<void>((resolve, reject) => {
+          // The engine has begun to answer, so that what goes wrong now is in the answer.
+          docker.modem.followProgress(
+            stream,
+            (error: Error | null) => {
+              if (error === null) resolve();
+              else reject(new SightlineError('container.image', saidBy(error)));
+            },
+            (event: unknown) => onProgress(meter.see(event)),
+          );
+        });
+      } catch (error) {
+        abortSignal.throwIfAborted();
+        throw engineError(error, socketPath);
+      }
+    },
+    create: async (name, body) => {
+      // `Types` know less than the engine: capabilities of devices, options of volumes.
+      const options = { ...body, name } as unknown as Docker.ContainerCreateOptions;
+      return (await ask((abortSignal) => docker.createContainer({ ...options, abortSignal }))).id;
+    },
+    output: async (id) => {
+      const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+      const attach = { stream: true, stdout: true, stderr: true };
+      const both = await ask(() => docker.getContainer(id).attach(attach));
+      docker.modem.demuxStream(both, stdout, stderr);
+      const end = () => {
+        stdout.end();
+        stderr.end();
+      };
+      both.on('error', end).on('end', end).on('close', end);
+      const over = Promise.all([stdout, stderr].map((stream) => new Promise((resolve) => stream.once('close', resolve))));
+      return { stdout, stderr, over: over.then(() => undefined) };
+    },
+    start: (id) => ask((abortSignal) => docker.getContainer(id).start({ abortSignal })),
+    wait: async (id, abortSignal) => {
+      try {
+        await docker.getContainer(id).wait({ abortSignal });
+      } catch (cause) {
+        abortSignal.throwIfAborted();
+        throw engineError(cause, socketPath);
+      }
+    },
+    facts: async (id) => {
+      try {
+        const { State } = await ask((abortSignal) => docker.getContainer(id).inspect({ abortSignal }));
+        return { running: State.Running, exitCode: State.ExitCode, outOfMemory: State.OOMKilled, pid: State.Pid };
+      } catch (error) {
+        if (isSightlineError(error) && error.details['status'] === 404) return undefined;
+        throw error;
+      }
+    },
+    kill: (id, signal) => unless([404, 409], (abortSignal) => docker.getContainer(id).kill({ signal, abortSignal })),
+    stop: (id, seconds) => unless([304, 404], (abortSignal) => docker.getContainer(id).stop({ t: seconds, abortSignal })),
+    remove: (id) => unless([404, 409], (abortSignal) => docker.getContainer(id).remove({ force: true, v: true, abortSignal })),
+    memoryBytes: async (id) => {
+      const { memory_stats: memory } = await ask(() => docker.getContainer(id).stats({ stream: false, 'one-shot': true }));
+      if (memory?.usage === undefined) return undefined;
+      // cgroup 1 and 2 call it differently.
+      const { total_inactive_file: first, inactive_file: second } = memory.stats as unknown as Record<
+        string,
+        number | undefined
+      >;
+      return memory.usage - (first ?? second ?? 0);
+    },
+  };
+}

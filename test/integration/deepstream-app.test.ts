@@ -1,0 +1,377 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { createServer, type Socket } from 'node:net';
+import { join, resolve } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import sharp from 'sharp';
+import { MessageSplitter } from '../../src/core/framing.ts';
+import { type Frame, SourceState } from '../../src/gen/sightline/bridge/v1/bridge.ts';
+import { MediaMessage, type Unit, Variant } from '../../src/gen/sightline/media/v1/media.ts';
+import { dataPath, missingData, readDataJson } from '../support/data.ts';
+import { type AppOptions, renderApp, startApp } from '../support/deepstream-app.ts';
+import { temporaryDirectory } from '../support/directory.ts';
+import { freePort } from '../support/port.ts';
+import { missingRtspCamera, startRtspCamera } from '../support/rtsp-camera.ts';
+import { cameraConfig, detectConfig, startTestDaemon, type TestDaemon } from '../support/software-worker.ts';
+import { buildStandin, missingStandin, parserLibrary, standinBuild } from '../support/standin.ts';
+import { missingTriton, startTriton, tritonRepository } from '../support/triton.ts';
+import { until } from '../support/until.ts';
+
+/** Six seconds with four people and their faces, and 72 seconds with one. */
+const clip = 'real_classroom';
+const longClip = 'real_visits_a';
+const clips = [clip, longClip].flatMap((name) => [`clips/${name}.mp4`, `clips/${name}.gt.json`]);
+const skip = missingStandin() || missingData(...clips);
+const noTriton = await missingTriton();
+const noCamera = missingRtspCamera();
+const detect = [detectConfig('persons'), detectConfig('faces')];
+
+interface Recorded {
+  readonly width: number;
+  readonly height: number;
+  readonly frame_count: number;
+  readonly frames: readonly {
+    readonly i: number;
+    readonly faces: readonly {
+      readonly box: readonly [number, number, number, number];
+      readonly kps?: readonly (readonly [number, number])[];
+    }[];
+    readonly persons: readonly { readonly box: readonly [number, number, number, number] }[];
+  }[];
+}
+
+function overlap(a: readonly [number, number, number, number], b: readonly [number, number, number, number]): number {
+  const width = Math.max(0, Math.min(a[0] + a[2], b[0] + b[2]) - Math.max(a[0], b[0]));
+  const height = Math.max(0, Math.min(a[1] + a[3], b[1] + b[3]) - Math.max(a[1], b[1]));
+  const both = width * height;
+  return both / (a[2] * a[3] + b[2] * b[3] - both);
+}
+
+function settle(frames: readonly Frame[], camera: string): readonly Frame[] {
+  return frames.filter((frame) => frame.camera === camera);
+}
+
+/** Takes what is sent to the media door. */
+async function startDoor(path: string) {
+  const units: Unit[] = [];
+  const formats: { variant: Variant; codec: string; epoch: number; parameterSets: number }[] = [];
+  const sockets = new Set<Socket>();
+  let token = '';
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    const splitter = new MessageSplitter();
+    socket.on('error', () => socket.destroy());
+    socket.on('data', (chunk) => {
+      for (const bytes of splitter.push(chunk)) {
+        const { message } = MediaMessage.decode(bytes);
+        if (message?.$case === 'hello') token = message.value.token;
+        if (message?.$case === 'unit') units.push(message.value);
+        if (message?.$case === 'format') {
+          const { variant, codec, epoch, parameterSets } = message.value;
+          formats.push({ variant, codec, epoch, parameterSets: parameterSets.length });
+        }
+      }
+    });
+  });
+  server.listen(path);
+  await once(server, 'listening');
+  return {
+    units,
+    formats,
+    token: () => token,
+    [Symbol.asyncDispose]: async () => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+/** What is used of a rendered container.json. */
+interface Rendered {
+  readonly detectors: readonly { readonly model: string }[];
+}
+
+describe('the program in a DeepStream container, on the stand-in', { skip }, () => {
+  before(async () => {
+    await buildStandin();
+  });
+  after(async () => {
+    await rm(join(standinBuild, `registry-${process.pid}.bin`), { force: true });
+  });
+
+  const config = (camera: string) => cameraConfig(camera, dataPath(`clips/${clip}.mp4`), { detect });
+  /** A file at its own pace, as a camera is. */
+  const paced = (camera: string) => cameraConfig(camera, dataPath(`clips/${longClip}.mp4`), { detect, realtime: true });
+
+  async function start(daemon: Pick<TestDaemon, 'socketPath'>, options: Partial<AppOptions> = {}) {
+    const directory = await temporaryDirectory();
+    const container = await renderApp({
+      ...{ directory: directory.path, bridge: daemon.socketPath, cameras: ['lobby'], script: { lobby: clip } },
+      ...options,
+    });
+    const app = startApp(container, directory.path);
+    return {
+      app,
+      directory: directory.path,
+      [Symbol.asyncDispose]: async () => {
+        await app[Symbol.asyncDispose]();
+        await directory[Symbol.asyncDispose]();
+      },
+    };
+  }
+
+  /** Adds a fault to what the stand-in reads, in one go. */
+  async function control(directory: string, fault: Readonly<Record<string, unknown>>): Promise<void> {
+    const path = join(directory, 'control.json');
+    const whole = { ...(JSON.parse(await readFile(path, 'utf8')) as object), ...fault };
+    await writeFile(`${path}.new`, JSON.stringify(whole));
+    await rename(`${path}.new`, path);
+  }
+
+  it('sends every frame of a file with boxes in source pixels, tracks, joined faces and crops', async () => {
+    const recorded = (await readDataJson(`clips/${clip}.gt.json`)) as Recorded;
+    await using daemon = await startTestDaemon({ cameras: [config('lobby')], inference: undefined });
+    await using started = await start(daemon, { fps: 25 });
+    const ended = () => daemon.statuses.some(({ state }) => state === SourceState.ENDED);
+    await Promise.race([until('the file has ended', ended, 120_000), started.app.failed]);
+    await Promise.race([
+      until(`all frames, ${daemon.frames.length} are there`, () => daemon.frames.length >= recorded.frame_count, 20_000),
+      started.app.failed,
+    ]);
+    assert.equal(daemon.hello?.runtime, 'deepstream');
+    assert.ok(daemon.hello?.capabilities.some((one) => /^deepstream-\d+\.\d+$/.test(one)));
+    const states = daemon.statuses.map(({ state }) => state);
+    assert.deepEqual([...new Set(states)], [SourceState.CONNECTING, SourceState.LIVE, SourceState.ENDED]);
+    const live = daemon.statuses.find(({ state }) => state === SourceState.LIVE);
+    assert.deepEqual([live?.width, live?.height, live?.codec], [recorded.width, recorded.height, 'h264']);
+
+    const frames = settle(daemon.frames, 'lobby');
+    assert.equal(frames.length, recorded.frame_count);
+    assert.deepEqual(
+      frames.map(({ sequence }) => Number(sequence)),
+      frames.map((_, i) => i),
+    );
+    assert.ok(frames.every(({ epoch }) => epoch === 1));
+    assert.ok(frames.every((frame, i) => i === 0 || frame.pts > (frames[i - 1]?.pts ?? 0n)));
+    const looked = frames.filter(({ predicted }) => !predicted);
+    assert.ok(looked.length >= frames.length / 2, `${looked.length} of ${frames.length} frames were looked at`);
+    let boxes = 0;
+    for (const frame of looked) {
+      const truth = recorded.frames[Number(frame.sequence)];
+      for (const { box, label } of frame.objects) {
+        if (box === undefined) continue;
+        const all = (label === 'face' ? truth?.faces : truth?.persons) ?? [];
+        const best = Math.max(0, ...all.map((one) => overlap([box.left, box.top, box.width, box.height], one.box)));
+        assert.ok(best > 0.9, `frame ${frame.sequence}: a ${label} at ${JSON.stringify(box)} is where nobody is (${best})`);
+        boxes += 1;
+      }
+    }
+    assert.ok(boxes > 100, `${boxes} boxes`);
+    const objects = looked.flatMap((frame) => frame.objects);
+    const persons = new Set(objects.filter(({ label }) => label === 'person').map(({ trackId }) => trackId));
+    const joined = objects.filter(({ label, personTrackId }) => label === 'face' && persons.has(personTrackId));
+    assert.ok(joined.length > 0, 'no face was joined to its person');
+    const crops = objects.flatMap(({ crop }) => crop ?? []);
+    assert.ok(crops.length > 20, `${crops.length} crops`);
+    for (const { jpeg, width, height, quality } of crops.slice(0, 20)) {
+      const picture = await sharp(jpeg).metadata();
+      assert.deepEqual([picture.width, picture.height], [width, height]);
+      assert.ok((quality?.overall ?? -1) >= 0 && (quality?.sharpness ?? 0) > 0);
+    }
+
+    started.app.child.kill('SIGTERM');
+    assert.equal(await started.app.exit, 0);
+    assert.equal(daemon.drained, true);
+  });
+
+  it('goes on while the daemon is away, and asks new epochs for what waited', async () => {
+    const cameras = [paced('lobby')];
+    await using daemon = await startTestDaemon({ cameras, inference: undefined });
+    await using started = await start(daemon, { script: { lobby: longClip } });
+    await Promise.race([until('frames', () => daemon.frames.length > 10, 60_000), started.app.failed]);
+    const before = daemon.frames.length;
+    daemon.vanish();
+    await Promise.race([
+      until('frames of another epoch', () => daemon.frames.slice(before).some(({ epoch }) => epoch === 2), 30_000),
+      started.app.failed,
+    ]);
+    const sequences = daemon.frames.map(({ sequence }) => Number(sequence));
+    assert.ok(
+      sequences.slice(1).every((sequence, i) => sequence > (sequences[i] ?? 0)),
+      'frames come in their order',
+    );
+    assert.ok(started.app.output.includes('frames wait for the daemon'));
+    daemon.send({ $case: 'configure', value: { cameras: [config('other')], inference: undefined } });
+    assert.equal(await started.app.exit, 75);
+  });
+
+  it('says what cannot work, and ends with 78', async () => {
+    await using daemon = await startTestDaemon({ cameras: [config('lobby')], inference: undefined });
+    await using started = await start(daemon, { mux: { width: 1, height: 720 } });
+    assert.equal(await started.app.exit, 78);
+    assert.match(started.app.output, /mux\.width is 1; allowed: a whole number from 64 to 8192/);
+    const lines = started.app.output.trim().split('\n');
+    assert.doesNotThrow(() => JSON.parse(lines.at(-1) ?? ''));
+  });
+
+  it('ends with 69 when no Triton server answers, with the reason in its last line', async () => {
+    await using daemon = await startTestDaemon({ cameras: [config('lobby')], inference: undefined });
+    const directory = await temporaryDirectory();
+    await using _ = directory;
+    const container = await renderApp({
+      directory: directory.path,
+      bridge: daemon.socketPath,
+      cameras: ['lobby'],
+      triton: `localhost:${await freePort()}`,
+    });
+    await using app = startApp(container, directory.path);
+    assert.equal(await app.exit, 69);
+    const last = JSON.parse(app.output.trim().split('\n').at(-1) ?? '{}') as { level?: string; msg?: string };
+    assert.equal(last.level, 'error');
+    assert.match(last.msg ?? '', /InferTrtIsContext|start failed/);
+  });
+
+  it('passes the clean units on, and draws and encodes only while somebody watches', async () => {
+    await using directory = await temporaryDirectory();
+    const media = join(directory.path, 'media.sock');
+    await using door = await startDoor(media);
+    await using daemon = await startTestDaemon({ cameras: [paced('lobby')], inference: undefined });
+    await using started = await start(daemon, { media, script: { lobby: longClip } });
+    const of = (variant: Variant) => door.units.filter((unit) => unit.variant === variant);
+    await Promise.race([until('clean units', () => of(Variant.CLEAN).length > 20, 60_000), started.app.failed]);
+    assert.equal(door.token(), 'a token of the test');
+    assert.equal(of(Variant.ANNOTATED).length, 0);
+    daemon.send({ $case: 'wantVideo', value: { camera: 'lobby', annotated: true } });
+    await Promise.race([until('annotated units', () => of(Variant.ANNOTATED).length > 20, 60_000), started.app.failed]);
+    daemon.send({ $case: 'wantVideo', value: { camera: 'lobby', annotated: false } });
+    for (const variant of [Variant.CLEAN, Variant.ANNOTATED]) {
+      const units = of(variant);
+      assert.equal(units[0]?.key, true, 'a stream begins with a key frame');
+      assert.ok(units.every(({ dts }, i) => i === 0 || dts > (units[i - 1]?.dts ?? 0n)));
+      assert.ok(units.every(({ epoch }) => epoch === 1));
+    }
+    const stamps = new Set(daemon.frames.map(({ pts }) => (pts * 9n + 50_000n) / 100_000n));
+    const known = of(Variant.ANNOTATED).filter(({ pts }) => stamps.has(pts));
+    assert.equal(known.length, of(Variant.ANNOTATED).length, 'units have the time stamps of their frames');
+    assert.ok(of(Variant.CLEAN).filter(({ pts }) => stamps.has(pts)).length > 10);
+    // Ten frames a second, five looks.
+    const looks = () => daemon.frames.slice(-20).filter(({ predicted }) => !predicted).length;
+    await until('every second frame is looked at', () => looks() >= 9 && looks() <= 11, 30_000);
+    const count = of(Variant.ANNOTATED).length;
+    const clean = of(Variant.CLEAN).length;
+    await Promise.race([until('more clean units', () => of(Variant.CLEAN).length > clean + 20, 60_000), started.app.failed]);
+    assert.ok(of(Variant.ANNOTATED).length < count + 15, 'nothing is encoded when nobody watches');
+    // It ends with somebody watching, too.
+    daemon.send({ $case: 'wantVideo', value: { camera: 'lobby', annotated: true } });
+    const later = of(Variant.ANNOTATED).length;
+    await Promise.race([until('annotated units', () => of(Variant.ANNOTATED).length > later + 5, 60_000), started.app.failed]);
+    started.app.child.kill('SIGTERM');
+    assert.equal(await started.app.exit, 0);
+  });
+
+  it('shows a camera that asks for a password, comes back to it, and never tells the password', {
+    skip: noCamera,
+  }, async () => {
+    const password = 'pa:ss@w%rd';
+    const port = await freePort();
+    const options = { user: 'operator', password, port };
+    const file = dataPath('clips/real_tilt_m.mp4');
+    let camera = await startRtspCamera(file, options);
+    try {
+      const source = camera.url.replace('rtsp://', `rtsp://operator:${encodeURIComponent(password)}@`);
+      const wire = { ...cameraConfig('gate', source, { detect }), silenceTimeoutMs: 2000 };
+      await using daemon = await startTestDaemon({ cameras: [wire], inference: undefined });
+      await using started = await start(daemon, { cameras: ['gate'], script: {} });
+      await Promise.race([until('frames', () => daemon.frames.length > 10, 60_000), started.app.failed]);
+      assert.ok(daemon.frames.every(({ live }) => live));
+      const commandLine = await readFile(`/proc/${started.app.child.pid}/cmdline`, 'utf8');
+      await camera.kill();
+      const away = () => daemon.statuses.find(({ state }) => state === SourceState.AWAY);
+      await Promise.race([until('the camera is away', () => away() !== undefined, 60_000), started.app.failed]);
+      assert.ok((away()?.retryInMs ?? 0) > 0);
+      camera = await startRtspCamera(file, options);
+      await Promise.race([
+        until('frames of another epoch', () => daemon.frames.some(({ epoch }) => epoch === 2), 60_000),
+        started.app.failed,
+      ]);
+      await until('the camera is live again', () => daemon.statuses.at(-1)?.state === SourceState.LIVE, 10_000);
+      daemon.send({ $case: 'drain', value: {} });
+      assert.equal(await started.app.exit, 0);
+      assert.equal(daemon.drained, true);
+      const told = started.app.output + commandLine + JSON.stringify([daemon.statuses, daemon.logs]);
+      for (const secret of [password, encodeURIComponent(password), 'operator:'])
+        assert.ok(!told.includes(secret), `${secret} was told`);
+    } finally {
+      await camera.kill();
+    }
+  });
+
+  it('ends with 71 when the multiplexer is stuck while sources deliver', async () => {
+    await using daemon = await startTestDaemon({ cameras: [paced('lobby')], inference: undefined });
+    await using started = await start(daemon, { script: { lobby: longClip }, limits: { batchMs: 2000 } });
+    await Promise.race([until('frames', () => daemon.frames.length > 5, 60_000), started.app.failed]);
+    await control(started.directory, { mux: { stuckPad: 0 } });
+    assert.equal(await started.app.exit, 71);
+    assert.match(started.app.output, /pipeline is stuck: no batch for 2 s while sources deliver/);
+  });
+
+  it('ends within its time on SIGTERM although the pipeline cannot be taken down', async () => {
+    await using daemon = await startTestDaemon({ cameras: [paced('lobby')], inference: undefined });
+    await using started = await start(daemon, { script: { lobby: longClip }, limits: { stopMs: 2000 } });
+    await Promise.race([until('frames', () => daemon.frames.length > 5, 60_000), started.app.failed]);
+    await control(started.directory, { mux: { stuckPad: 0 } });
+    let seen = { count: 0, atMs: 0 };
+    const silent = () => {
+      if (daemon.frames.length !== seen.count) seen = { count: daemon.frames.length, atMs: performance.now() };
+      return performance.now() - seen.atMs > 500;
+    };
+    await until('no more frames', silent, 20_000);
+    started.app.child.kill('SIGTERM');
+    assert.equal(await started.app.exit, 0);
+    assert.equal(daemon.drained, true);
+  });
+
+  it('joins the landmarks of CenterFace to their faces', { skip: noTriton }, async () => {
+    const headpose = 'real_headpose_m';
+    const recorded = (await readDataJson(`clips/${headpose}.gt.json`)) as Recorded;
+    await using repository = await temporaryDirectory();
+    await tritonRepository(repository.path, ['centerface']);
+    await using triton = await startTriton({ repository: repository.path });
+    const camera = cameraConfig('lobby', dataPath(`clips/${headpose}.mp4`), { detect: [detectConfig('centerface')] });
+    await using daemon = await startTestDaemon({ cameras: [camera], inference: undefined });
+    const directory = await temporaryDirectory();
+    await using _ = directory;
+    const container = await renderApp({ directory: directory.path, bridge: daemon.socketPath, cameras: ['lobby'] });
+    const settings = JSON.parse(await readFile(container, 'utf8')) as { detectors: unknown };
+    const rendered = resolve(import.meta.dirname, '../fixtures/deepstream/faces-and-people');
+    const infer = join(directory.path, 'infer-centerface.txt');
+    const text = (await readFile(join(rendered, 'infer-centerface.txt'), 'utf8'))
+      .replace('localhost:8001', triton.url)
+      .replace('/etc/sightline/labels-centerface.txt', join(rendered, 'labels-centerface.txt'))
+      .replace('/opt/sightline/lib/libbridge_infer.so', parserLibrary);
+    await writeFile(infer, text);
+    const { detectors } = JSON.parse(await readFile(join(rendered, 'container.json'), 'utf8')) as Rendered;
+    settings.detectors = detectors
+      .filter(({ model }) => model === 'centerface')
+      .map((detector) => ({ ...detector, config: infer }));
+    await writeFile(container, JSON.stringify(settings));
+    await using app = startApp(container, directory.path);
+    const found = () => daemon.frames.filter(({ objects }) => objects.some(({ landmarks }) => landmarks.length === 10));
+    await Promise.race([until('faces with landmarks', () => found().length >= 5, 90_000), app.failed]);
+    for (const frame of found()) {
+      const [truth] = recorded.frames[Number(frame.sequence)]?.faces ?? [];
+      const [face] = frame.objects;
+      assert.ok(truth?.kps !== undefined && face !== undefined, `a face in frame ${frame.sequence}`);
+      const eyes = Math.hypot(
+        (truth.kps[0]?.[0] ?? 0) - (truth.kps[1]?.[0] ?? 0),
+        (truth.kps[0]?.[1] ?? 0) - (truth.kps[1]?.[1] ?? 0),
+      );
+      for (const [i, [x, y]] of truth.kps.entries()) {
+        const off = Math.hypot((face.landmarks[2 * i] ?? 0) - x, (face.landmarks[2 * i + 1] ?? 0) - y);
+        assert.ok(off < 0.25 * eyes, `frame ${frame.sequence}, point ${i}: ${off} px off, eyes are ${eyes} px apart`);
+      }
+    }
+  });
+});

@@ -1,0 +1,132 @@
+import { execFile, spawn } from 'node:child_process';
+import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
+import { missingTool } from './data.ts';
+import { installedProgram } from './programs.ts';
+import { until } from './until.ts';
+
+/** The stand-in of DeepStream (deepstream/standin): its build, and pipelines of its elements run by its test program `drive`. */
+
+const source = resolve(import.meta.dirname, '../../deepstream');
+export const standinBuild = join(source, 'build');
+export const parserLibrary = join(standinBuild, 'parsers/libbridge_infer.so');
+export const trackerLibrary = join(standinBuild, 'standin/tracking/libnvds_nvmultiobjecttracker.so');
+
+const tools = ['meson', 'ninja', 'g++', 'protoc', 'grpc_cpp_plugin', 'flock'];
+
+/** `false` when it can be built, else the reason to skip. */
+export function missingStandin(): string | false {
+  const missing = tools.filter((tool) => !installedProgram(tool));
+  return missingTool(missing.length === 0, `${missing.join(', ')} to build deepstream/`);
+}
+
+/** Builds what is out of date. Test files that do so at once wait for each other. */
+export async function buildStandin(): Promise<void> {
+  // Neither the jobs of an outer make nor somebody's own elements.
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(MAKE|MFLAGS|GST_)/.test(name)));
+  await promisify(execFile)('make', ['-C', resolve(source, '..'), 'deepstream-build'], { env, maxBuffer: 64 << 20 });
+}
+
+export type Box = readonly [number, number, number, number];
+
+export interface DrivenObject {
+  readonly class: number;
+  readonly component: number;
+  readonly id: number | null;
+  readonly confidence: number;
+  readonly label: string;
+  readonly text: string | null;
+  readonly box: Box;
+  readonly detector: Box;
+}
+
+export interface DrivenFrame {
+  readonly source: number;
+  readonly number: number;
+  readonly inferred: boolean;
+  readonly objects: readonly DrivenObject[];
+  readonly tensors: readonly {
+    readonly uniqueId: number;
+    readonly network: readonly number[];
+    readonly layers: readonly { readonly name: string; readonly type: number; readonly dims: readonly number[] }[];
+  }[];
+}
+
+interface Line {
+  readonly started?: boolean;
+  readonly entered?: number;
+  readonly batch?: readonly DrivenFrame[];
+  readonly error?: string;
+  readonly warning?: string;
+  readonly eos?: true;
+}
+
+export interface Driven extends AsyncDisposable {
+  /** As long as it has come so far. */
+  readonly batches: readonly (readonly DrivenFrame[])[];
+  readonly errors: readonly string[];
+  /** Batches that have gone into nvinferserver. */
+  readonly entered: () => number;
+  readonly started: () => boolean | undefined;
+  readonly eos: () => boolean;
+  /** What it wrote for people. */
+  readonly said: () => string;
+  /** Its exit code, or the signal that ended it. */
+  readonly ended: Promise<number | string>;
+}
+
+export interface DriveOptions {
+  /** The stand-in's control file. */
+  readonly control?: string;
+  /** What `drive` is told beside the pipeline. */
+  readonly args?: readonly string[];
+}
+
+/** Starts a pipeline in which `infer` and `probe` are names of elements, as deepstream/standin/tests/drive.cpp says. */
+export function drive(pipeline: string, options: DriveOptions = {}): Driven {
+  const child = spawn(join(standinBuild, 'standin/tests/drive'), [pipeline, ...(options.args ?? [])], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: {
+      ...process.env,
+      GST_PLUGIN_PATH: join(standinBuild, 'standin/elements'),
+      GST_REGISTRY: join(standinBuild, `registry-${process.pid}.bin`),
+      GST_REGISTRY_FORK: 'no',
+      ...(options.control === undefined ? {} : { SIGHTLINE_STANDIN: options.control }),
+    },
+  });
+  const batches: (readonly DrivenFrame[])[] = [];
+  const errors: string[] = [];
+  let entered = 0;
+  let started: boolean | undefined;
+  let eos = false;
+  let said = '';
+  child.stderr.on('data', (chunk) => (said = (said + chunk).slice(-100_000)));
+  createInterface({ input: child.stdout }).on('line', (text) => {
+    const line = JSON.parse(text) as Line;
+    if (line.batch !== undefined) batches.push(line.batch);
+    if (line.error !== undefined) errors.push(line.error);
+    if (line.eos !== undefined) eos = true;
+    entered = line.entered ?? entered;
+    started = line.started ?? started;
+  });
+  const ended = new Promise<number | string>((done) => child.once('close', (code, signal) => done(code ?? signal ?? 0)));
+  return {
+    batches,
+    errors,
+    entered: () => entered,
+    started: () => started,
+    eos: () => eos,
+    said: () => said,
+    ended,
+    async [Symbol.asyncDispose]() {
+      child.kill('SIGKILL');
+      await ended;
+    },
+  };
+}
+
+/** Waits for batches; says what was told instead when the program ends or nothing comes. */
+export async function untilBatches(driven: Driven, count: number, timeoutMs = 60_000): Promise<void> {
+  await until(`${count} batches; said:\n${driven.said().slice(-3000)}`, () => driven.batches.length >= count, timeoutMs);
+}
