@@ -43,10 +43,11 @@ test-e2e: ## Tests of the whole program
 test-long: setup ## Tests that take minutes or need Docker; not part of `make test`, run every night by .ci/nightly
 	@node tools/test.ts long
 
-# Neither optimised nor with symbols: it is built in every test run, and tests run little of it.
+# Neither optimised nor with symbols: it is built in every test run, and tests run little of it. STANDIN_TESTS=true: with those of the stand-in.
 deepstream-build: ## Build the DeepStream program against its stand-in on the CPU, into deepstream/build
 	@mkdir -p deepstream/build
-	@cd deepstream && flock build/.lock sh -c 'test -f build/build.ninja || meson setup -Dbuildtype=plain build . && ninja -C build'
+	@cd deepstream && flock build/.lock sh -ec 'test -f build/build.ninja || meson setup -Dbuildtype=plain build .; \
+	  test -z "$(STANDIN_TESTS)" || meson configure -Dstandin_tests=$(STANDIN_TESTS) build; ninja -C build'
 
 deepstream-test: deepstream-build ## The same, and run its own tests
 	@meson test -C deepstream/build --no-rebuild --print-errorlogs

@@ -3,7 +3,6 @@
  * to: test/fixtures/golden/{decoders,yolo}.json, made by numpy (tools/golden). GOLDEN is that folder, LIBRARY the library.
  */
 
-#define CATCH_CONFIG_MAIN
 #include <catch2/catch.hpp>
 
 #include <dlfcn.h>

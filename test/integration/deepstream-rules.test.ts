@@ -41,7 +41,7 @@ const frames = fc.record({ width: fc.integer({ min: 16, max: 4000 }), height: fc
 const sampled = { seed: 8, numRuns: 300 };
 
 describe('rules of the DeepStream program', { skip: missingStandin() }, () => {
-  before(buildStandin, { timeout: 600_000 });
+  before(() => buildStandin(), { timeout: 600_000 });
 
   it('cut what the software worker cuts', async () => {
     const cases = fc.sample(

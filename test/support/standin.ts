@@ -21,11 +21,34 @@ export function missingStandin(): string | false {
   return missingTool(missing.length === 0, `${missing.join(', ')} to build deepstream/`);
 }
 
-/** Builds what is out of date. Test files that do so at once wait for each other. */
-export async function buildStandin(): Promise<void> {
-  // Neither the jobs of an outer make nor somebody's own elements.
-  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(MAKE|MFLAGS|GST_)/.test(name)));
-  await promisify(execFile)('make', ['-C', resolve(source, '..'), 'deepstream-build'], { env, maxBuffer: 64 << 20 });
+/** Neither the jobs of an outer make nor somebody's own elements. */
+function withoutOuter(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(MAKE|MFLAGS|GST_)/.test(name)));
+}
+
+/** Builds what is out of date, with `tests` also the stand-in's own and `drive`. Test files that do so at once wait for each other. */
+export async function buildStandin(options: { readonly tests?: boolean } = {}): Promise<void> {
+  await promisify(execFile)(
+    'make',
+    ['-C', resolve(source, '..'), 'deepstream-build', ...(options.tests === true ? ['STANDIN_TESTS=true'] : [])],
+    {
+      env: withoutOuter(),
+      maxBuffer: 64 << 20,
+    },
+  );
+}
+
+/** Runs the tests of the C++; rejects with what they said when one fails. */
+export async function testStandin(options: { readonly tests?: boolean } = {}): Promise<void> {
+  await buildStandin(options);
+  const run = promisify(execFile)('meson', ['test', '-C', standinBuild, '--no-rebuild', '--print-errorlogs'], {
+    env: withoutOuter(),
+    maxBuffer: 64 << 20,
+  });
+  const { stdout } = await run.catch((error: { readonly stdout?: string; readonly stderr?: string }) => {
+    throw new Error(`tests of deepstream/ failed:\n${(error.stdout ?? '').slice(-10_000)}${(error.stderr ?? '').slice(-2000)}`);
+  });
+  if (!/^Ok:\s+[1-9]/m.test(stdout)) throw new Error(`no test of deepstream/ ran:\n${stdout.slice(-5000)}`);
 }
 
 export type Box = readonly [number, number, number, number];

@@ -1,6 +1,5 @@
 // The parts of nvinferserver that are no element: settings, the way into a network, what becomes of boxes. Golden values:
 // tools/golden/standin.py (OpenCV, numpy).
-#define CATCH_CONFIG_RUNNER
 #include <catch2/catch.hpp>
 
 #include <cmath>
@@ -304,8 +303,4 @@ TEST_CASE("filters look at the frame's pixels, and max_height at the width") {
   // A filter of any kind takes away what hangs over the lower edge.
   CHECK_FALSE(standin::passes(*filter, {0, 1000, 30, 100}, 1080));
   CHECK(standin::filter_of({}, 0) == nullptr);
-}
-
-int main(int argc, char **argv) {
-  return Catch::Session().run(argc, argv);
 }

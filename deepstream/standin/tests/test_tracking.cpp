@@ -1,5 +1,4 @@
 // The tracker's decisions and what they do to metadata.
-#define CATCH_CONFIG_RUNNER
 #include <catch2/catch.hpp>
 
 #include <fstream>
@@ -243,9 +242,4 @@ TEST_CASE("the library's file is read, and what it does not read is an error") {
   CHECK(standin::read_tracker_settings(path).error.has_value());
   unlink(path);
   CHECK(standin::read_tracker_settings("/no/such/tracker.yml").error.has_value());
-}
-
-int main(int argc, char **argv) {
-  gst_init(nullptr, nullptr);
-  return Catch::Session().run(argc, argv);
 }

@@ -113,7 +113,7 @@ describe("the stand-in's nvinferserver and nvtracker", { skip }, () => {
   let count = 0;
 
   before(async () => {
-    await buildStandin();
+    await buildStandin({ tests: true });
     directory = await temporaryDirectory();
     const repository = join(directory.path, 'repository');
     await pythonModel(repository, 'fixed', fixedConfig, answer(1));

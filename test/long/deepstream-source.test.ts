@@ -67,7 +67,7 @@ function watchCameras(urls: readonly string[], properties: string): Running {
 const watched = 'select-rtp-protocol=4 rtsp-reconnect-interval=2 init-rtsp-reconnect-interval=2';
 
 describe("the stand-in's cameras", { skip }, () => {
-  before(buildStandin, { timeout: 600_000 });
+  before(() => buildStandin({ tests: true }), { timeout: 600_000 });
 
   it('deliver frames with the time of their sender reports', async () => {
     await using camera = await startRtspCamera(dataPath(clip));
