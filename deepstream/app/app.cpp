@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "clocks.h"
+#include "factory.h"
 
 namespace sightline::app {
 namespace {
@@ -19,13 +20,6 @@ constexpr double least_seconds = 1;
 constexpr std::uint32_t reopen_after_ms = 30'000;
 /** Of the time that an orderly end has, what is kept for taking the pipeline down. */
 constexpr int closing_share = 4;
-
-bool has_factory(const char *name) {
-  GstElementFactory *factory = gst_element_factory_find(name);
-  if (factory == nullptr) return false;
-  gst_object_unref(factory);
-  return true;
-}
 
 /** Of the card where its decoder is there. */
 std::string decode_path() {

@@ -17,7 +17,7 @@ constexpr std::int64_t waiting_us = 2'000'000;
 constexpr std::size_t unit_limit_bytes = message_limit_bytes - 1024;
 /** A connection that lasted so long is one that the door wants. */
 constexpr std::int64_t steady_us = 2'000'000;
-constexpr int idle_ms = 1000;
+constexpr int poll_idle_ms = 1000;
 /** Looked at again while units wait for their epoch, which comes on another socket. */
 constexpr int epoch_ms = 20;
 
@@ -67,8 +67,8 @@ void MediaSocket::run() {
   while (true) {
     const short events = static_cast<short>(POLLIN | (sent_ < out_.size() ? POLLOUT : 0));
     std::array<pollfd, 2> watched{{{wakeup_.fd(), POLLIN, 0}, {socket_ ? socket_.get() : -1, events, 0}}};
-    int timeout_ms = queue_.empty() ? idle_ms : epoch_ms;
-    if (!socket_) timeout_ms = static_cast<int>(std::clamp<std::int64_t>((retry_at_us_ - mono_us()) / 1000 + 1, 1, idle_ms));
+    int timeout_ms = queue_.empty() ? poll_idle_ms : epoch_ms;
+    if (!socket_) timeout_ms = static_cast<int>(std::clamp<std::int64_t>((retry_at_us_ - mono_us()) / 1000 + 1, 1, poll_idle_ms));
     poll(watched.data(), watched.size(), timeout_ms);
     wakeup_.clear();
     take_inbox();

@@ -4,6 +4,7 @@
 #include <gst/video/video.h>
 
 #include "clocks.h"
+#include "factory.h"
 
 namespace sightline::app {
 namespace {
@@ -13,13 +14,6 @@ constexpr std::int64_t retry_us = 5'000'000;
 constexpr guint key_every = 50;
 constexpr guint64 kbit = 1000;
 constexpr auto unlink_within = std::chrono::seconds(2);
-
-bool has_factory(const char *name) {
-  GstElementFactory *factory = gst_element_factory_find(name);
-  if (factory == nullptr) return false;
-  gst_object_unref(factory);
-  return true;
-}
 
 void set_leaky(GstElement *queue) {
   g_object_set(queue, "max-size-buffers", 2U, "max-size-bytes", 0U, "max-size-time", guint64{0}, nullptr);
