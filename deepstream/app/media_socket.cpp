@@ -68,7 +68,8 @@ void MediaSocket::run() {
     const short events = static_cast<short>(POLLIN | (sent_ < out_.size() ? POLLOUT : 0));
     std::array<pollfd, 2> watched{{{wakeup_.fd(), POLLIN, 0}, {socket_ ? socket_.get() : -1, events, 0}}};
     int timeout_ms = queue_.empty() ? poll_idle_ms : epoch_ms;
-    if (!socket_) timeout_ms = static_cast<int>(std::clamp<std::int64_t>((retry_at_us_ - mono_us()) / 1000 + 1, 1, poll_idle_ms));
+    if (!socket_)
+      timeout_ms = static_cast<int>(std::clamp<std::int64_t>((retry_at_us_ - mono_us()) / 1000 + 1, 1, poll_idle_ms));
     poll(watched.data(), watched.size(), timeout_ms);
     wakeup_.clear();
     take_inbox();
