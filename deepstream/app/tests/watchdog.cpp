@@ -45,5 +45,6 @@ TEST_CASE("the first batch waits as long as a start may take") {
 
 TEST_CASE("a main thread that does not come back is a wedge") {
   WedgeRule rule(limits);
-  CHECK(rule.look({1, true, 10 * second_us, 0, 0}, 21 * second_us) == "a change of the pipeline's state has not ended within 10 s");
+  CHECK(rule.look({1, true, 10 * second_us, 0, 0}, 21 * second_us) ==
+        "a change of the pipeline's state has not ended within 10 s");
 }
