@@ -6,13 +6,13 @@ import type { Clock } from '../core/clock.ts';
 import type { DoctorRequest, Examine, Finding } from '../core/doctor.ts';
 import { errorText, isAbort, isSightlineError } from '../core/errors.ts';
 import type { CheckedServer } from '../core/triton-tools.ts';
-import { lookAtEngine } from '../doctor/engine.ts';
 import { clockFinding, diskFinding, memoryFinding, portFinding, reachFinding, weightsFinding } from '../doctor/findings.ts';
-import { engineFinding, gpuFinding, imageFinding, toolkitFinding } from '../doctor/gpu-findings.ts';
+import { type EngineFacts, engineFinding, gpuFinding, imageFinding, toolkitFinding } from '../doctor/gpu-findings.ts';
 import { clockFacts, diskFacts, gpuFacts, memoryFacts, portState, reachTrouble } from '../doctor/machine.ts';
 import { describeModel } from '../inference/repository.ts';
 import { checkTriton } from '../inference/triton-check.ts';
 import { parseSource } from '../software-worker/source-address.ts';
+import { createDockerEngine } from '../workers/docker-engine.ts';
 import { type CheckedConfig, loadCheckedConfig } from './checked-config.ts';
 
 /** What `sightline doctor` looks at, for a configuration or for any. */
@@ -234,4 +234,21 @@ function ofCard(
       },
     ],
   ];
+}
+
+async function lookAtEngine(
+  { socket, image, timeoutMs }: { readonly socket: string; readonly image: string; readonly timeoutMs: number },
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<{ readonly engine: EngineFacts; readonly hasImage: boolean | undefined }> {
+  const docker = await createDockerEngine({ socketPath: socket, clock, answerWithinMs: timeoutMs, signal });
+  try {
+    const [about, imageId] = await Promise.all([docker.about(), docker.imageId(image)]);
+    return { engine: { socket, ...about }, hasImage: imageId !== undefined };
+  } catch (error) {
+    if (!isSightlineError(error)) throw error;
+    const { errno } = error.details;
+    const trouble = { words: error.message, ...(typeof errno === 'string' ? { errno } : {}) };
+    return { engine: { socket, trouble }, hasImage: undefined };
+  }
 }
