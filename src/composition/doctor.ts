@@ -6,6 +6,7 @@ import type { Clock } from '../core/clock.ts';
 import type { DoctorRequest, Examine, Finding } from '../core/doctor.ts';
 import { errorText, isAbort, isSightlineError } from '../core/errors.ts';
 import type { CheckedServer } from '../core/triton-tools.ts';
+import { urlHost } from '../core/url-host.ts';
 import { clockFinding, diskFinding, memoryFinding, portFinding, reachFinding, weightsFinding } from '../doctor/findings.ts';
 import { type EngineFacts, engineFinding, gpuFinding, imageFinding, toolkitFinding } from '../doctor/gpu-findings.ts';
 import { clockFacts, diskFacts, gpuFacts, memoryFacts, portState, reachTrouble } from '../doctor/machine.ts';
@@ -14,6 +15,7 @@ import { checkTriton } from '../inference/triton-check.ts';
 import { parseSource } from '../software-worker/source-address.ts';
 import { createDockerEngine } from '../workers/docker-engine.ts';
 import { type CheckedConfig, loadCheckedConfig } from './checked-config.ts';
+import { configuredTriton } from './triton-tools.ts';
 
 /** What `sightline doctor` looks at, for a configuration or for any. */
 
@@ -97,7 +99,7 @@ function ofConfiguration(
     return [
       reachFinding({
         what,
-        address: `${host.includes(':') ? `[${host}]` : host}:${port}`,
+        address: `${urlHost(host)}:${port}`,
         ...(trouble === undefined ? {} : { trouble }),
       }),
     ];
@@ -171,15 +173,10 @@ async function weights(config: Config): Promise<readonly Finding[]> {
 }
 
 async function triton(config: Config, timeoutMs: number, signal: AbortSignal): Promise<readonly Finding[]> {
-  const { url: urls, caFile: ca, certFile: cert, keyFile: key, headers, repository } = config.inference;
-  const models = modelsInUse(config);
+  const { repository } = config.inference;
+  const { urls, tls, headers, models } = configuredTriton(config);
   const findings: Finding[] = [];
   for (const url of urls) {
-    const tls = {
-      ...(ca === undefined ? {} : { ca }),
-      ...(cert === undefined ? {} : { cert }),
-      ...(key === undefined ? {} : { key }),
-    };
     try {
       const request = { url, repository, models, headers, timeoutMs, ...(url.startsWith('grpcs://') ? { tls } : {}) };
       findings.push(...(await checkTriton(request, signal)).map(tritonFinding));
