@@ -58,6 +58,7 @@ describe('what the doctor makes of a machine', () => {
       seen: 'http.port 127.0.0.1:8080: something else listens there',
       remedy: 'end what listens there, or set http.port to another',
     });
+    assert.equal(portFinding({ ...port, host: '::1', state: 'free' }).seen, 'http.port [::1]:8080 is free');
   });
 
   it('says which camera or broker does not answer', () => {
