@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { aborted } from '../core/aborted.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Context } from '../core/context.ts';
 import { errorText, isSightlineError } from '../core/errors.ts';
@@ -46,13 +47,6 @@ export interface LifeOptions {
 }
 
 export type LifeEnd = { readonly how: 'stopped' } | { readonly how: 'died'; readonly death: Death };
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
-}
 
 /** The exit if it comes within `ms`. */
 async function exitWithin(process: LaunchedWorker, ms: number, clock: Clock): Promise<WorkerExit | undefined> {
