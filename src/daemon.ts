@@ -356,6 +356,7 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
     alerts: { open: alerts.sizes.episodes },
     outbox: await store.outbox.counts(),
     ...served.status(),
+    ...link.status(),
     ...(watch.last === undefined ? {} : { lastReload: watch.last }),
   });
   // Loaded while the workers start.

@@ -56,7 +56,8 @@ App::App(Settings settings, std::string token, Log &log)
     : settings_(std::move(settings)), log_(log), loop_(g_main_loop_new(nullptr, FALSE)), epochs_(settings_.cameras.size()),
       outbox_(static_cast<std::size_t>(settings_.limits.waiting_mib) << 20, settings_.cameras.size()),
       judge_(settings_.cameras.size()), labels_(settings_.cameras.size()), watchdog_(settings_.limits, log),
-      probe_(settings_, judge_, outbox_), reopen_us_(settings_.cameras.size()), before_(settings_.cameras.size()) {
+      probe_(settings_, judge_, outbox_), reopen_us_(settings_.cameras.size()), gpu_(static_cast<unsigned>(settings_.gpu), log),
+      before_(settings_.cameras.size()) {
   if (settings_.media)
     media_ = std::make_unique<MediaSocket>(MediaOptions{*settings_.media, settings_.worker, token, names_of(settings_.cameras)},
                                            epochs_, log_);
@@ -133,6 +134,7 @@ Exit App::run() {
   watchdog_.start([this] { return pulse(); });
   log_.set_bridge([this](const LogEntry &entry) { return bridge_->log_line(entry); });
   bridge_->start();
+  gpu_.start();
   if (media_ != nullptr)
     media_->start([this] {
       post([this] {
@@ -244,6 +246,7 @@ void App::say_stats() {
   }
   stats.rss_bytes = resident_bytes();
   stats.cpu_seconds = cpu_seconds();
+  stats.gpu = gpu_.latest();
   bridge_->stats(stats);
 }
 

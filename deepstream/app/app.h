@@ -11,6 +11,7 @@
 #include "camera_states.h"
 #include "crop_judge.h"
 #include "epochs.h"
+#include "gpu_monitor.h"
 #include "labels.h"
 #include "log.h"
 #include "media_socket.h"
@@ -71,6 +72,7 @@ private:
   std::unique_ptr<WatchBranch> watch_;
   std::unique_ptr<Pipeline> pipeline_;
   std::unique_ptr<BridgeSocket> bridge_;
+  GpuMonitor gpu_;
   /** Asked for before there was a pipeline. */
   std::map<std::size_t, bool> wanted_;
 

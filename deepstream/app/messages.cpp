@@ -118,6 +118,19 @@ void add_camera(pbf_builder<wire::WorkerStats> &to, const CameraCounts &counts) 
   add_uint64(camera, wire::CameraStats::annotated_dropped, counts.annotated_dropped);
 }
 
+void add_gpu(pbf_builder<wire::WorkerStats> &to, const GpuFacts &facts) {
+  pbf_builder<wire::GpuStats> gpu(to, wire::WorkerStats::gpu);
+  add_text(gpu, wire::GpuStats::uuid, facts.uuid);
+  add_text(gpu, wire::GpuStats::name, facts.name);
+  // What is told is written, a zero too.
+  if (facts.utilization_percent) gpu.add_uint32(wire::GpuStats::utilization_percent, *facts.utilization_percent);
+  if (facts.decoder_percent) gpu.add_uint32(wire::GpuStats::decoder_percent, *facts.decoder_percent);
+  if (facts.encoder_percent) gpu.add_uint32(wire::GpuStats::encoder_percent, *facts.encoder_percent);
+  if (facts.memory_used_bytes) gpu.add_uint64(wire::GpuStats::memory_used_bytes, *facts.memory_used_bytes);
+  if (facts.memory_bytes) gpu.add_uint64(wire::GpuStats::memory_bytes, *facts.memory_bytes);
+  if (facts.celsius) gpu.add_uint32(wire::GpuStats::celsius, *facts.celsius);
+}
+
 } // namespace
 
 std::string hello_message(const HelloFacts &facts) {
@@ -155,6 +168,7 @@ std::string stats_message(const StatsFacts &facts) {
   for (const auto &camera : facts.cameras) add_camera(stats, camera);
   add_uint64(stats, wire::WorkerStats::rss_bytes, facts.rss_bytes);
   add_double(stats, wire::WorkerStats::cpu_seconds, facts.cpu_seconds);
+  if (facts.gpu) add_gpu(stats, *facts.gpu);
   return wrapped(wire::WorkerMessage::stats, inner);
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -53,10 +54,23 @@ struct CameraCounts {
   bool sender_clock = false;
 };
 
+/** What the driver says of the card; what it does not tell is absent. */
+struct GpuFacts {
+  std::string uuid;
+  std::string name;
+  std::optional<std::uint32_t> utilization_percent;
+  std::optional<std::uint32_t> decoder_percent;
+  std::optional<std::uint32_t> encoder_percent;
+  std::optional<std::uint64_t> memory_used_bytes;
+  std::optional<std::uint64_t> memory_bytes;
+  std::optional<std::uint32_t> celsius;
+};
+
 struct StatsFacts {
   std::vector<CameraCounts> cameras;
   std::uint64_t rss_bytes = 0;
   double cpu_seconds = 0;
+  std::optional<GpuFacts> gpu;
 };
 
 /** Each behind its length, as it goes on the socket. */

@@ -135,6 +135,18 @@ enum class WorkerStats : protozero::pbf_tag_type {
   models = 5,
   inference_deaths = 6,
   served = 7,
+  gpu = 8,
+};
+
+enum class GpuStats : protozero::pbf_tag_type {
+  uuid = 1,
+  name = 2,
+  utilization_percent = 3,
+  decoder_percent = 4,
+  encoder_percent = 5,
+  memory_used_bytes = 6,
+  memory_bytes = 7,
+  celsius = 8,
 };
 
 enum class CameraStats : protozero::pbf_tag_type {

@@ -39,6 +39,20 @@ const std::map<std::string, Kind> &known() {
       // nvinferserver
       {"/inference/startDelayMs", Kind::number},
       {"/inference/script", Kind::text},
+      // libnvidia-ml
+      {"/gpu/uuid", Kind::text},
+      {"/gpu/name", Kind::text},
+      {"/gpu/driver", Kind::text},
+      {"/gpu/utilizationPercent", Kind::number},
+      {"/gpu/decoderPercent", Kind::number},
+      {"/gpu/encoderPercent", Kind::number},
+      {"/gpu/memoryMiB", Kind::number},
+      {"/gpu/memoryUsedMiB", Kind::number},
+      {"/gpu/celsius", Kind::number},
+      {"/gpu/tegra", Kind::flag},
+      {"/gpu/initError", Kind::number},
+      {"/gpu/error", Kind::number},
+      {"/gpu/hang", Kind::flag},
   };
   return keys;
 }

@@ -3,6 +3,7 @@ import type { Box, CameraState, Crop, Detection, FivePoints, FrameMeta, FrameTim
 import {
   CameraTimeSource,
   type Frame,
+  type GpuStats,
   type Rect,
   type ServedModel,
   SourceState,
@@ -23,6 +24,8 @@ const limits = {
   side: 16_384,
   objects: 1024,
   text: 64,
+  /** NVML's own. */
+  gpuText: 96,
   words: 1000,
   models: 64,
   served: 1024,
@@ -235,12 +238,17 @@ function short(words: string): string {
   return words.length <= limits.words ? words : `${Buffer.from(words.slice(0, limits.words)).toString()}…`;
 }
 
-/** A worker's counters; undefined where they name models or servers as no worker has, or count what cannot be: they become metrics. */
+function isNamed({ uuid, name }: GpuStats): boolean {
+  return [uuid, name].every(({ length }) => length > 0 && length <= limits.gpuText);
+}
+
+/** A worker's counters; undefined where they name models, servers or cards as no worker has, or count what cannot be: they become metrics. */
 export function decodeStats(stats: WorkerStats): WorkerStats | undefined {
-  const { models, served } = stats;
+  const { models, served, gpu } = stats;
   const known = ({ model }: { readonly model: string }) => model.length > 0 && model.length <= limits.text;
   const countable = ({ server, roundTripSeconds }: ServedModel) =>
     server.length <= limits.words && Number.isFinite(roundTripSeconds) && roundTripSeconds >= 0;
+  if (gpu !== undefined && !isNamed(gpu)) return undefined;
   if (models.length > limits.models || !models.every(known)) return undefined;
   if (served.length > limits.served || !served.every((one) => known(one) && countable(one))) return undefined;
   return { ...stats, models: models.map((model) => ({ ...model, failing: short(model.failing) })) };

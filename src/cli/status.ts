@@ -1,7 +1,9 @@
 import { isReady, type StatusView } from '../core/control.ts';
+import type { GpuView } from '../core/gpus.ts';
 import type { ServedModelView } from '../core/served-models.ts';
 import type { CameraState } from '../core/types.ts';
 import { type Command, type CommandIo, noPositionals, parse } from './command.ts';
+import { oneLine } from './printable.ts';
 import { sessionHelp, sessionOptions, withDaemon } from './session.ts';
 import { count, dateTime, table } from './text.ts';
 
@@ -40,6 +42,7 @@ function show(view: StatusView, io: CommandIo): string[] {
       ...view.cameras.map(({ camera, state }) => [`camera ${camera}`, state.state, cameraText(state, io)]),
     ]),
     ...(view.served ?? []).map(servedText),
+    ...(view.gpus ?? []).map(gpuText),
     `watchlist: ${watchlistText(view.watchlist)}`,
     `alerts: ${view.alerts.open} open`,
     `outbox: ${view.outbox.waiting} waiting, ${view.outbox.dead} refused`,
@@ -59,6 +62,32 @@ function cameraText(state: CameraState, io: CommandIo): string {
     return `${state.width} x ${state.height} ${state.codec}, decoded by ${state.decode}, ${since}${trouble}`;
   }
   return state.reason === undefined ? since : `${state.reason}, ${since}`;
+}
+
+/** One line: how busy a card is, and with whose work. */
+function gpuText({
+  uuid,
+  name,
+  workers,
+  utilization,
+  decoder,
+  encoder,
+  memoryUsedBytes,
+  memoryBytes,
+  celsius,
+}: GpuView): string {
+  const share = (what: string, of: number | undefined) => (of === undefined ? [] : [`${what} ${Math.round(100 * of)} %`]);
+  const gib = (bytes: number) => (bytes / 1024 ** 3).toFixed(1);
+  const parts = [
+    ...share('busy', utilization),
+    ...share('decoder', decoder),
+    ...share('encoder', encoder),
+    ...(memoryUsedBytes === undefined || memoryBytes === undefined
+      ? []
+      : [`${gib(memoryUsedBytes)} of ${gib(memoryBytes)} GiB`]),
+    ...(celsius === undefined ? [] : [`${celsius} °C`]),
+  ];
+  return oneLine(`GPU ${name} (${uuid}) of ${workers.join(', ')}: ${parts.join(', ') || 'its driver tells nothing of it'}`);
 }
 
 /** One line: what a model on a server does, and where the time goes. */

@@ -87,7 +87,7 @@ export function createApiServices(given: ApiParts, ctx: Context): ApiServices {
         colour: severityColours[severity],
       })),
     status: async () => {
-      const { pid: _pid, configFile: _file, cameras: _cameras, lastReload, served, ...status } = await given.status();
+      const { pid: _pid, configFile: _file, cameras: _cameras, lastReload, served, gpus, ...status } = await given.status();
       const { index, entries, references, outdated } = watchlist.health;
       const stats = door()?.stats;
       const queues = await readQueues(ctx.metrics);
@@ -101,6 +101,7 @@ export function createApiServices(given: ApiParts, ctx: Context): ApiServices {
         engine: engine.name,
         ...(engine.servers === undefined ? {} : { servers: engine.servers().map(serverView) }),
         ...(served === undefined ? {} : { served: [...served] }),
+        ...(gpus === undefined ? {} : { gpus: gpus.map((gpu) => ({ ...gpu, workers: [...gpu.workers] })) }),
         index: { kind: index.kind, ...(index.reason === undefined ? {} : { reason: index.reason }) },
         watchlist: { entries, references, outdated },
         ...(stats === undefined ? {} : { media: mediaOf(stats) }),

@@ -2,6 +2,7 @@ import type { Bridge, BridgeWorker } from '../bridge/server.ts';
 import type { Config, ListConfig } from '../config/schema.ts';
 import type { PartState } from '../core/control.ts';
 import { descriptionMeaning } from '../core/descriptions.ts';
+import type { GpuView } from '../core/gpus.ts';
 import type { Metrics } from '../core/metrics.ts';
 import { nobodyColour, severityColours } from '../core/severity-colours.ts';
 import type { CameraId, MatchKind, TrackRef } from '../core/types.ts';
@@ -9,6 +10,7 @@ import type { WorkerStats } from '../gen/sightline/bridge/v1/bridge.ts';
 import type { WorkerLink } from '../workers/life.ts';
 import type { WorkerCamera } from '../workers/plan.ts';
 import { configureMessage } from './camera-message.ts';
+import { createGpuFigures } from './gpu-figures.ts';
 
 /** The supervisor's view of the bridge, with what else goes down to workers and comes up from them. */
 export interface DaemonLink extends WorkerLink {
@@ -31,6 +33,8 @@ export interface DaemonLink extends WorkerLink {
   forgetCamera(camera: CameraId): void;
   /** Detectors that do not work; a camera that is live sees nobody with them. */
   parts(): readonly PartState[];
+  /** Cards that workers run on; absent without any. */
+  status(): { readonly gpus?: readonly GpuView[] };
 }
 
 const protocolVersion = 1;
@@ -100,6 +104,7 @@ export function createWorkerLink(
     'Times the inference thread of a worker died, or a Triton server was lost to it',
     ['worker'],
   );
+  const gpus = createGpuFigures(metrics);
   /** By worker: why a detector does not work. */
   const failing = new Map<string, ReadonlyMap<string, string>>();
   /** Cameras whose annotated video is watched. */
@@ -144,6 +149,7 @@ export function createWorkerLink(
           queue.remove({ worker: name });
           cpu.remove({ worker: name });
           deaths.remove({ worker: name });
+          gpus.forget(name);
           worker[Symbol.dispose]();
         },
       };
@@ -165,6 +171,7 @@ export function createWorkerLink(
       queue.set({ worker }, stats.inferQueue);
       cpu.set({ worker }, stats.cpuSeconds);
       deaths.set({ worker }, stats.inferenceDeaths);
+      gpus.stats(worker, stats.gpu);
       for (const model of failing.get(worker)?.keys() ?? []) {
         if (stats.models.some((known) => known.model === model)) continue;
         for (const gauge of [runs, failures, fallback]) gauge.remove({ worker, model });
@@ -204,6 +211,10 @@ export function createWorkerLink(
     parts: () => {
       const reasons = new Map([...failing.values()].flatMap((models) => [...models].filter(([, reason]) => reason !== '')));
       return [...reasons].map(([model, reason]) => ({ name: `detector ${model}`, ready: false, reason }));
+    },
+    status: () => {
+      const views = gpus.views();
+      return views.length === 0 ? {} : { gpus: views };
     },
   };
 }

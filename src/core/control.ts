@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Alert, AlertEvent, AlertStep, LedgerRow } from './alerts.ts';
 import { longestDescription } from './descriptions.ts';
 import { SightlineError } from './errors.ts';
+import type { GpuView } from './gpus.ts';
 import type { ServedModelView } from './served-models.ts';
 import type { EntryRecord, ReferenceRecord } from './store.ts';
 import type { CameraState } from './types.ts';
@@ -166,6 +167,8 @@ export interface StatusView {
   readonly outbox: { readonly waiting: number; readonly dead: number };
   /** What Triton servers did in the last minute; absent where the program itself runs the networks. */
   readonly served?: readonly ServedModelView[];
+  /** Cards that DeepStream workers run on; absent without any. */
+  readonly gpus?: readonly GpuView[];
   readonly lastReload?: ReloadView;
 }
 

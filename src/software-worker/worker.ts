@@ -182,6 +182,7 @@ export function startWorker(options: WorkerOptions, ctx: Context): Worker {
       inferenceDeaths: engine.deaths,
       models: models.stats(inUse),
       served: (engine.traffic?.() ?? []).map((traffic) => ({ ...traffic, answers: BigInt(traffic.answers) })),
+      gpu: undefined,
     };
   }
 

@@ -44,19 +44,24 @@ describe('deepstream/', () => {
     await using directory = await temporaryDirectory();
     const headers = join(directory.path, 'headers');
     await cp(join(folder, 'standin/include'), headers, { recursive: true });
-    const compile = async (name: string): Promise<void> => {
-      const build = join(directory.path, name);
-      await run('meson', ['setup', build, folder, `-Dsdk_headers=${headers}`]);
-      await run('ninja', ['-C', build, 'app/libcontract.a']);
-    };
-    await compile('same');
-    const meta = join(headers, 'nvdsmeta.h');
-    const text = await readFile(meta, 'utf8');
-    await writeFile(meta, text.replace('guint64 object_id;', 'guint32 object_id;'));
-    await assert.rejects(compile('other'), (error: { readonly stdout?: string }) => {
-      assert.match(error.stdout ?? '', /static assertion failed: NvDsObjectMeta\.object_id/);
-      return true;
-    });
+    await cp(join(folder, 'nvml-stub/nvml.h'), join(headers, 'nvml.h'));
+    const build = join(directory.path, 'build');
+    await run('meson', ['setup', build, folder, `-Dsdk_headers=${headers}`, `-Dnvml_headers=${headers}`]);
+    const compile = async () => await run('ninja', ['-C', build, 'app/libcontract.a', 'app/libnvml_contract_cuda.a']);
+    await compile();
+    for (const [name, ours, other, said] of [
+      ['nvdsmeta.h', 'guint64 object_id;', 'guint32 object_id;', 'NvDsObjectMeta.object_id'],
+      ['nvml.h', 'unsigned long long used;', 'unsigned int used;', 'nvmlMemory_t.used'],
+    ] as const) {
+      const file = join(headers, name);
+      const text = await readFile(file, 'utf8');
+      await writeFile(file, text.replace(ours, other));
+      await assert.rejects(compile(), (error: { readonly stdout?: string }) => {
+        assert.ok(error.stdout?.includes(`static assertion failed: ${said}`), error.stdout);
+        return true;
+      });
+      await writeFile(file, text);
+    }
   });
 
   it('is as clang-format writes it', { skip: skipFormat }, async () => {
@@ -70,12 +75,13 @@ describe('deepstream/', () => {
   });
 
   it('names in the contract all that the program uses of DeepStream', () => {
-    const contract = new Set(code(readFileSync(join(folder, 'app/contract.cpp'), 'utf8')).match(/\w+/g));
+    const contracts = ['contract.cpp', 'nvml_contract.cpp'].map((name) => join(folder, 'app', name));
+    const contract = new Set(contracts.flatMap((path) => code(readFileSync(path, 'utf8')).match(/\w+/g) ?? []));
     const used = sources(join(folder, 'app'))
-      .filter((path) => !path.endsWith('/contract.cpp'))
+      .filter((path) => !contracts.includes(path))
       .flatMap((path) => {
         const names = code(readFileSync(path, 'utf8')).match(
-          /\b(?:Nv[A-Z]|NVDS|NVBUF|nvds_|gst_nv|gst_buffer_get_nvds|GST_NV)\w*/g,
+          /\b(?:Nv[A-Z]|NVDS|NVBUF|nvds_|gst_nv|gst_buffer_get_nvds|GST_NV|nvml[A-Z]|NVML_)\w*/g,
         );
         return (names ?? []).map((name) => `${name} in ${path.slice(root.length + 1)}`);
       });

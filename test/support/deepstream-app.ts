@@ -111,12 +111,13 @@ async function writeControl({ directory, script }: AppOptions, control: Readonly
   await writeFile(join(directory, 'control.json'), JSON.stringify(whole));
 }
 
-/** The program, as a container starts it. */
-export function startApp(container: string, directory: string): WorkerProcess {
+/** The program, as a container starts it; `driver`: whether the driver's management library is there. */
+export function startApp(container: string, directory: string, { driver = true } = {}): WorkerProcess {
   return startWorker(join(standinBuild, 'app/sightline-bridge'), [container], {
     GST_PLUGIN_PATH: join(standinBuild, 'standin/elements'),
     GST_REGISTRY: join(standinBuild, `registry-${process.pid}.bin`),
     GST_REGISTRY_FORK: 'no',
     SIGHTLINE_STANDIN: join(directory, 'control.json'),
+    ...(driver ? { LD_LIBRARY_PATH: join(standinBuild, 'standin/nvml') } : {}),
   });
 }

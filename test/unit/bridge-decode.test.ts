@@ -4,6 +4,7 @@ import { createFrameDecoder, decodeStats, decodeStatus } from '../../src/bridge/
 import {
   CameraTimeSource,
   Frame,
+  GpuStats,
   ModelStats,
   SourceState,
   SourceStatus,
@@ -188,6 +189,14 @@ test('worker stats: models that no worker has are not taken, and what fails is s
   assert.equal(of(''), undefined);
   assert.equal(of('m'.repeat(65)), undefined);
   assert.equal(of(...Array.from({ length: 65 }, (_, index) => `model ${index}`)), undefined);
+});
+
+test('worker stats: a card has a name, and what its driver does not tell stays away', () => {
+  const card = { ...GpuStats.create(), uuid: 'GPU-57a4d1a0', name: 'NVIDIA L4', encoderPercent: 0 };
+  const of = (gpu: GpuStats) => decodeStats({ ...WorkerStats.create(), gpu })?.gpu;
+  assert.deepEqual(of(card), { ...card, decoderPercent: undefined });
+  for (const bad of [{ uuid: '' }, { name: '' }, { uuid: 'u'.repeat(97) }, { name: 'n'.repeat(97) }])
+    assert.equal(of({ ...card, ...bad }), undefined);
 });
 
 test('worker stats: round trips are numbers, of models and servers with names', () => {

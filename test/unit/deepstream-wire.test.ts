@@ -59,6 +59,10 @@ describe('messages of the DeepStream program', () => {
     assert.deepEqual([camera?.videoDropped, camera?.annotatedDropped], [2n, 1n]);
     assert.deepEqual([camera?.stream?.units, camera?.stream?.bytes, camera?.stream?.keyFrames], [101n, 65_536n, 4n]);
     assert.deepEqual([camera?.stream?.live, camera?.stream?.senderClock], [true, true]);
+    assert.deepEqual(stats.value.gpu, {
+      ...{ uuid: 'GPU-57a4d1a0', name: 'Stand-in', utilizationPercent: 37, decoderPercent: 0, encoderPercent: undefined },
+      ...{ memoryUsedBytes: 3n << 30n, memoryBytes: 24n << 30n, celsius: 61 },
+    });
     assert.deepEqual(worker('log'), {
       $case: 'log',
       value: { level: 'warn', message: 'camera away', fieldsJson: '{"camera":"lobby"}' },

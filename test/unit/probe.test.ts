@@ -4,7 +4,7 @@ import { loadConfig } from '../../src/config/load.ts';
 import type { DetectorFigures, FaceFigures, StreamFigures } from '../../src/core/probe.ts';
 import { quantile } from '../../src/core/quantile.ts';
 import type { Detection, FrameMeta, Quality } from '../../src/core/types.ts';
-import type { CameraStats, StreamStats } from '../../src/gen/sightline/bridge/v1/bridge.ts';
+import { type CameraStats, type StreamStats, WorkerStats } from '../../src/gen/sightline/bridge/v1/bridge.ts';
 import { advisedFps, cameraYaml } from '../../src/probe/camera-yaml.ts';
 import { createFaceTally, type FaceRules } from '../../src/probe/face-tally.ts';
 import { createFrameTally } from '../../src/probe/frame-tally.ts';
@@ -219,7 +219,7 @@ describe('probe - observation', () => {
       unitsSkipped: 0n,
     };
     const model = { model: 'm', requests: 20n, failures: 0n, computeMsTotal: 1000, failing: '', fallback: false };
-    return { cameras: [camera], rssBytes: 0n, cpuSeconds: 0, inferQueue: 0, inferenceDeaths: 0, models: [model], served: [] };
+    return { ...WorkerStats.create(), cameras: [camera], models: [model] };
   }
   const observe = (transport: 'tcp' | 'file' = 'tcp') =>
     createObservation({ seconds: 2, transport, detector: { model: 'm', fps: 5 }, rules });

@@ -3,7 +3,14 @@ import { test } from 'node:test';
 import { configureMessage } from '../../src/composition/camera-message.ts';
 import { createWorkerLink } from '../../src/composition/worker-link.ts';
 import { configSchema } from '../../src/config/schema.ts';
-import { CameraStats, Hello, InferenceConfig, ModelStats, WorkerStats } from '../../src/gen/sightline/bridge/v1/bridge.ts';
+import {
+  CameraStats,
+  GpuStats,
+  Hello,
+  InferenceConfig,
+  ModelStats,
+  WorkerStats,
+} from '../../src/gen/sightline/bridge/v1/bridge.ts';
 import { readEngine } from '../../src/software-worker/settings.ts';
 import { desiredWorkers } from '../../src/workers/plan.ts';
 import { testContext } from '../support/context.ts';
@@ -27,16 +34,22 @@ test('worker link: nothing is said or measured of a camera that was removed, nor
       ...WorkerStats.create(),
       cameras: ['lobby', 'yard'].map((camera) => ({ ...CameraStats.create(), camera, framesDecoded: 7n, fps: 5 })),
       models: [{ ...ModelStats.create(), model: 'centerface', requests: 3n }],
+      gpu: { ...GpuStats.create(), uuid: 'GPU-1', name: 'NVIDIA L4', celsius: 50 },
     });
-  const labels = async () => new Set((await ctx.metrics.registry.metrics()).match(/(camera|worker)="[a-z]+"/g));
+  const labels = async () => new Set((await ctx.metrics.registry.metrics()).match(/(camera|worker|gpu)="[\w-]+"/g));
   report();
-  assert.deepEqual(await labels(), new Set(['camera="lobby"', 'camera="yard"', 'worker="main"']));
+  assert.deepEqual(await labels(), new Set(['camera="lobby"', 'camera="yard"', 'worker="main"', 'gpu="GPU-1"']));
   link.forgetCamera('lobby');
   report();
   assert.deepEqual(forgotten, ['lobby']);
-  assert.deepEqual(await labels(), new Set(['camera="yard"', 'worker="main"']));
+  assert.deepEqual(await labels(), new Set(['camera="yard"', 'worker="main"', 'gpu="GPU-1"']));
+  assert.deepEqual(
+    link.status().gpus?.map(({ workers }) => workers),
+    [['main']],
+  );
   attachment[Symbol.dispose]();
   assert.deepEqual(await labels(), new Set(['camera="yard"']));
+  assert.deepEqual(link.status(), {});
 });
 
 test('worker link: a model that a worker does not name any more is not measured any more', async () => {

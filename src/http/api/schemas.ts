@@ -300,6 +300,22 @@ export const statusView = z
       )
       .optional()
       .describe('What models did on Triton servers in the last minute.'),
+    gpus: z
+      .array(
+        z.strictObject({
+          uuid: z.string(),
+          name: z.string(),
+          workers: z.array(z.string()).describe('DeepStream workers on it.'),
+          utilization: z.number().optional().describe('Share of the last second in which it ran a kernel.'),
+          decoder: z.number().optional().describe('Share of the last second in which it decoded video.'),
+          encoder: z.number().optional().describe('Share of the last second in which it encoded video.'),
+          memoryUsedBytes: z.number().optional(),
+          memoryBytes: z.number().optional(),
+          celsius: z.number().optional(),
+        }),
+      )
+      .optional()
+      .describe('GPUs of DeepStream workers, whoever else uses them; what a driver does not tell is absent.'),
     index: z.strictObject({ kind: z.string(), reason: z.string().optional() }),
     watchlist: z.strictObject({ entries: z.number(), references: z.number(), outdated: z.number() }),
     alerts: z.strictObject({ open: z.number() }).describe("Those of the caller's cameras."),

@@ -12,6 +12,7 @@ import { makeTable } from '../parts/table.js';
  * How everything is, refreshed while somebody looks. Only texts change, so nothing jumps.
  *
  * @import { PartState, ReloadView } from '../../../core/control.ts'
+ * @import { GpuView } from '../../../core/gpus.ts'
  * @import { ServedModelView } from '../../../core/served-models.ts'
  * @import { CameraState } from '../../../core/types.ts'
  */
@@ -35,6 +36,7 @@ import { makeTable } from '../parts/table.js';
  * @property {string} engine
  * @property {readonly { name: string, state: 'unknown' | 'ready' | 'busy' | 'away', reason?: string }[]} [servers]
  * @property {readonly ServedModelView[]} [served]
+ * @property {readonly GpuView[]} [gpus]
  * @property {{ kind: string, reason?: string }} index
  * @property {{ entries: number, references: number, outdated: number }} watchlist
  * @property {{ open: number }} alerts
@@ -144,6 +146,15 @@ start(async () => {
     { name: 'Compute', number: true },
     { name: 'Network', number: true },
   ]);
+  const gpus = makeTable('GPUs', [
+    { name: 'GPU' },
+    { name: 'Workers' },
+    { name: 'Busy', number: true },
+    { name: 'Decoder', number: true },
+    { name: 'Encoder', number: true },
+    { name: 'Memory', number: true },
+    { name: 'Temperature', number: true },
+  ]);
   const cells = el('dl', { class: 'cells' });
   const main = byId('main');
   fill(
@@ -160,6 +171,7 @@ start(async () => {
       models.element,
       servers.element,
       served.element,
+      gpus.element,
     ),
   );
 
@@ -272,6 +284,16 @@ start(async () => {
         server,
         answersPerSecond.toFixed(1),
         ...[roundTripMs, queueMs, computeMs, networkMs].map((ms) => (ms === undefined ? '–' : `${ms.toFixed(1)} ms`)),
+      ]),
+    );
+    gpus.element.hidden = (status.gpus ?? []).length === 0;
+    gpus.rows(
+      (status.gpus ?? []).map(({ name, workers, utilization, decoder, encoder, memoryUsedBytes, memoryBytes, celsius }) => [
+        name,
+        workers.join(', '),
+        ...[utilization, decoder, encoder].map((share) => (share === undefined ? '–' : percent(share))),
+        memoryUsedBytes === undefined || memoryBytes === undefined ? '–' : `${bytes(memoryUsedBytes)} of ${bytes(memoryBytes)}`,
+        celsius === undefined ? '–' : `${celsius} °C`,
       ]),
     );
   };

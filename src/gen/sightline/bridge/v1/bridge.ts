@@ -187,6 +187,22 @@ export interface WorkerStats {
   inferenceDeaths: number;
   /** by Triton servers */
   served: ServedModel[];
+  /** of the card it runs on; absent without one, and while its driver does not answer */
+  gpu: GpuStats | undefined;
+}
+
+/** The whole card, whoever uses it. What its driver does not tell (Jetson, a slice of a card) is absent. */
+export interface GpuStats {
+  /** as nvidia-smi -L has it */
+  uuid: string;
+  name: string;
+  /** of the time, in the last second or less: some kernel ran */
+  utilizationPercent?: number | undefined;
+  decoderPercent?: number | undefined;
+  encoderPercent?: number | undefined;
+  memoryUsedBytes?: bigint | undefined;
+  memoryBytes?: bigint | undefined;
+  celsius?: number | undefined;
 }
 
 /** Counters since the worker started. */
@@ -1907,7 +1923,16 @@ export const SourceStatus: MessageFns<SourceStatus> = {
 };
 
 function createBaseWorkerStats(): WorkerStats {
-  return { cameras: [], rssBytes: 0n, cpuSeconds: 0, inferQueue: 0, models: [], inferenceDeaths: 0, served: [] };
+  return {
+    cameras: [],
+    rssBytes: 0n,
+    cpuSeconds: 0,
+    inferQueue: 0,
+    models: [],
+    inferenceDeaths: 0,
+    served: [],
+    gpu: undefined,
+  };
 }
 
 export const WorkerStats: MessageFns<WorkerStats> = {
@@ -1935,6 +1960,9 @@ export const WorkerStats: MessageFns<WorkerStats> = {
     }
     for (const v of message.served) {
       ServedModel.encode(v!, writer.uint32(58).fork()).join();
+    }
+    if (message.gpu !== undefined) {
+      GpuStats.encode(message.gpu, writer.uint32(66).fork()).join();
     }
     return writer;
   },
@@ -2008,6 +2036,14 @@ export const WorkerStats: MessageFns<WorkerStats> = {
             message.served.push(ServedModel.decode(reader, reader.uint32()));
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.gpu = GpuStats.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2032,6 +2068,165 @@ export const WorkerStats: MessageFns<WorkerStats> = {
     message.models = object.models?.map((e) => ModelStats.fromPartial(e)) || [];
     message.inferenceDeaths = object.inferenceDeaths ?? 0;
     message.served = object.served?.map((e) => ServedModel.fromPartial(e)) || [];
+    message.gpu = (object.gpu !== undefined && object.gpu !== null) ? GpuStats.fromPartial(object.gpu) : undefined;
+    return message;
+  },
+};
+
+function createBaseGpuStats(): GpuStats {
+  return {
+    uuid: "",
+    name: "",
+    utilizationPercent: undefined,
+    decoderPercent: undefined,
+    encoderPercent: undefined,
+    memoryUsedBytes: undefined,
+    memoryBytes: undefined,
+    celsius: undefined,
+  };
+}
+
+export const GpuStats: MessageFns<GpuStats> = {
+  encode(message: GpuStats, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.uuid !== "") {
+      writer.uint32(10).string(message.uuid);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    if (message.utilizationPercent !== undefined) {
+      writer.uint32(24).uint32(message.utilizationPercent);
+    }
+    if (message.decoderPercent !== undefined) {
+      writer.uint32(32).uint32(message.decoderPercent);
+    }
+    if (message.encoderPercent !== undefined) {
+      writer.uint32(40).uint32(message.encoderPercent);
+    }
+    if (message.memoryUsedBytes !== undefined) {
+      if (BigInt.asUintN(64, message.memoryUsedBytes) !== message.memoryUsedBytes) {
+        throw new globalThis.Error("value provided for field message.memoryUsedBytes of type uint64 too large");
+      }
+      writer.uint32(48).uint64(message.memoryUsedBytes);
+    }
+    if (message.memoryBytes !== undefined) {
+      if (BigInt.asUintN(64, message.memoryBytes) !== message.memoryBytes) {
+        throw new globalThis.Error("value provided for field message.memoryBytes of type uint64 too large");
+      }
+      writer.uint32(56).uint64(message.memoryBytes);
+    }
+    if (message.celsius !== undefined) {
+      writer.uint32(64).uint32(message.celsius);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GpuStats {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGpuStats();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.uuid = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.utilizationPercent = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.decoderPercent = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.encoderPercent = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.memoryUsedBytes = reader.uint64() as bigint;
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.memoryBytes = reader.uint64() as bigint;
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.celsius = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GpuStats>): GpuStats {
+    return GpuStats.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GpuStats>): GpuStats {
+    const message = createBaseGpuStats();
+    message.uuid = object.uuid ?? "";
+    message.name = object.name ?? "";
+    message.utilizationPercent = object.utilizationPercent ?? undefined;
+    message.decoderPercent = object.decoderPercent ?? undefined;
+    message.encoderPercent = object.encoderPercent ?? undefined;
+    message.memoryUsedBytes = (object.memoryUsedBytes !== undefined && object.memoryUsedBytes !== null)
+      ? BigInt(object.memoryUsedBytes)
+      : undefined;
+    message.memoryBytes = (object.memoryBytes !== undefined && object.memoryBytes !== null)
+      ? BigInt(object.memoryBytes)
+      : undefined;
+    message.celsius = object.celsius ?? undefined;
     return message;
   },
 };
