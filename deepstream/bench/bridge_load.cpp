@@ -236,8 +236,10 @@ int run(const Load &load) {
       sleep_until_us(due_us);
       late_us = std::max(late_us, mono_us() - due_us);
       const std::size_t first = burst * load.batch;
+      std::vector<FrameRecord> records;
       for (std::size_t camera = first; camera < std::min(cameras, first + load.batch); camera += 1)
-        outbox.push(scene.frame(camera, sequence));
+        records.push_back(scene.frame(camera, sequence));
+      outbox.push(std::move(records));
     }
     if (sequence % static_cast<std::uint64_t>(load.fps) == 0) bridge.stats(stats_of(load, outbox, judge, sequence));
   }
