@@ -11,6 +11,8 @@ export interface Load {
   readonly seconds: number;
   /** People on a list who are in view all the time, each in front of one camera. */
   readonly listed: number;
+  /** Models that find the objects, where they are not those of the bench's own workers. */
+  readonly models?: readonly string[];
 }
 
 export const token = 'bench';

@@ -122,8 +122,8 @@ void BatchProbe::take(GstBuffer *buffer) {
       cameras_[settings_.cameras[record.camera].source_id]->camera.crops_refused.fetch_add(1, std::memory_order_relaxed);
       object.crop.reset();
     }
-    outbox_.push(std::move(record));
   }
+  if (!records.empty()) outbox_.push(std::move(records));
 }
 
 FrameRecord BatchProbe::begin(ProbedCamera &probed, const NvDsFrameMeta *frame) {
