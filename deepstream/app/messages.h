@@ -51,6 +51,8 @@ struct CameraCounts {
   std::uint64_t key_frames = 0;
   bool live = false;
   bool sender_clock = false;
+  std::uint64_t crops_refused = 0;
+  std::uint64_t objects_left_out = 0;
 };
 
 struct StatsFacts {
