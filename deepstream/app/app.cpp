@@ -237,6 +237,8 @@ void App::say_stats() {
       counts.video_dropped = media_->dropped(camera->index, wire::Variant::clean) + camera->units_dropped;
       counts.annotated_dropped = media_->dropped(camera->index, wire::Variant::annotated) + watch_->dropped(camera->index);
     }
+    counts.crops_refused = camera->crops_refused;
+    counts.objects_left_out = camera->objects_left_out;
     counts.units = camera->units;
     counts.unit_bytes = camera->unit_bytes;
     counts.key_frames = camera->key_frames;

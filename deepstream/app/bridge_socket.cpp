@@ -190,7 +190,8 @@ void BridgeSocket::obey(Command command) {
 void BridgeSocket::welcomed(const Welcome &welcome) {
   if (welcome.protocol_version != protocol_version) {
     events_.over(Exit::settings, "the daemon speaks protocol " + std::to_string(welcome.protocol_version) +
-                                     ", this program speaks " + std::to_string(protocol_version));
+                                     ", this program speaks " + std::to_string(protocol_version) +
+                                     ": its image is not of the daemon's version");
     disconnect("another protocol");
     return;
   }

@@ -116,6 +116,8 @@ void add_camera(pbf_builder<wire::WorkerStats> &to, const CameraCounts &counts) 
   }
   add_uint64(camera, wire::CameraStats::video_dropped, counts.video_dropped);
   add_uint64(camera, wire::CameraStats::annotated_dropped, counts.annotated_dropped);
+  add_uint64(camera, wire::CameraStats::crops_refused, counts.crops_refused);
+  add_uint64(camera, wire::CameraStats::objects_left_out, counts.objects_left_out);
 }
 
 void add_gpu(pbf_builder<wire::WorkerStats> &to, const GpuFacts &facts) {

@@ -216,6 +216,16 @@ describe('the program in a DeepStream container, on the stand-in', { skip }, () 
     assert.doesNotThrow(() => JSON.parse(lines.at(-1) ?? ''));
   });
 
+  it('ends with 78 under a daemon of another protocol, and names both versions', async () => {
+    await using daemon = await startTestDaemon({ cameras: [config('lobby')], inference: undefined }, { protocolVersion: 2 });
+    await using started = await start(daemon);
+    assert.equal(await started.app.exit, 78);
+    assert.match(
+      started.app.output,
+      /the daemon speaks protocol 2, this program speaks 1: its image is not of the daemon's version/,
+    );
+  });
+
   it('ends with 69 when no Triton server answers, with the reason in its last line', async () => {
     await using daemon = await startTestDaemon({ cameras: [config('lobby')], inference: undefined });
     const directory = await temporaryDirectory();
