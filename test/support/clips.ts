@@ -65,6 +65,8 @@ export interface ClipData {
   readonly settings: readonly string[];
   /** Settings of a camera that compares faces, and of one that compares bodies; YAML flow style, empty for the defaults. */
   readonly cameras: { readonly face: string; readonly appearance: string };
+  /** Takes away what a run that failed may have left outside of the data directory. */
+  readonly cleanUp?: (dataDir: string) => Promise<void>;
 }
 
 /** Real people and real networks, with the shipped defaults. */
@@ -155,6 +157,7 @@ export interface Scene {
 export async function playScene(options: SceneOptions): Promise<Scene> {
   await using directory = await temporaryDirectory();
   const data = options.data ?? realData;
+  await using _left = { [Symbol.asyncDispose]: async () => data.cleanUp?.(join(directory.path, 'data')) };
   const settings = data.cameras[options.kind ?? 'face'];
   await using repository = await data.repository();
   await using broker = await startBroker();

@@ -44,10 +44,10 @@ export interface TestDaemon extends AsyncDisposable {
 
 export async function startTestDaemon(
   configure: Configure,
-  options: { readonly protocolVersion?: number } = {},
+  options: { readonly protocolVersion?: number; readonly socketPath?: string } = {},
 ): Promise<TestDaemon> {
   const directory = await temporaryDirectory();
-  const socketPath = join(directory.path, 'bridge.sock');
+  const socketPath = options.socketPath ?? join(directory.path, 'bridge.sock');
   const sockets = new Set<Socket>();
   const frames: Frame[] = [];
   const statuses: SourceStatus[] = [];
