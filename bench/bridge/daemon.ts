@@ -31,7 +31,7 @@ const config = configSchema.parse({
     ids.map((index) => [
       cameraName(index),
       {
-        source: `rtsp://127.0.0.1/${index}`,
+        source: load.sources?.[index] ?? `rtsp://127.0.0.1/${index}`,
         recognise: ['face'],
         detect: (load.models ?? ['centerface']).map((model) => ({ model })),
         zones: {

@@ -13,6 +13,8 @@ export interface Load {
   readonly listed: number;
   /** Models that find the objects, where they are not those of the bench's own workers. */
   readonly models?: readonly string[];
+  /** Addresses of the cameras, for a worker that opens them. */
+  readonly sources?: readonly string[];
 }
 
 export const token = 'bench';
