@@ -19,7 +19,13 @@ using nlohmann::json;
 
 /** A child that was killed is waited for so long: one that is stuck in the driver cannot be ended by anybody. */
 constexpr std::int64_t killed_within_us = 2'000'000;
+constexpr std::size_t most_seen_bytes = 2000;
 constexpr auto wait_every = std::chrono::milliseconds(20);
+
+/** Whoever reads it takes lines of a few thousand characters. */
+std::string shortened(const std::string &text) {
+  return text.size() <= most_seen_bytes ? text : text.substr(0, most_seen_bytes) + " ...";
+}
 
 std::string line_of(const json &value) {
   return value.dump(-1, ' ', false, json::error_handler_t::replace);
@@ -91,7 +97,10 @@ json look(const Check &check, std::chrono::milliseconds limit) {
   const auto status = status_of(child, mono_us() + killed_within_us);
   if (!said) return {{"ok", false}, {"seen", "it was not done within " + std::to_string(limit.count() / 1000) + " s"}};
   auto finding = json::parse(*said, nullptr, false);
-  if (finding.is_object()) return finding;
+  if (finding.is_object()) {
+    finding["seen"] = shortened(finding.value("seen", ""));
+    return finding;
+  }
   return {{"ok", false}, {"seen", status ? end_of(*status) : "it does not end"}};
 }
 

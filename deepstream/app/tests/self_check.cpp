@@ -32,7 +32,7 @@ TEST_CASE("each check begins and is told of") {
   CHECK(lines[0] == json{{"check", "good"}, {"begins", true}});
   CHECK(lines[1] == json{{"check", "good"}, {"ok", true}, {"seen", "all well"}, {"facts", {{"version", 3}}}});
   CHECK(lines[3]["ok"] == false);
-  CHECK(lines[3]["seen"] == large);
+  CHECK(lines[3]["seen"] == large.substr(0, 2000) + " ...");
   CHECK(lines[4] == json{{"done", true}});
 }
 
