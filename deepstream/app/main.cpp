@@ -1,9 +1,12 @@
 // sightline-bridge CONTAINER.JSON: the program in a DeepStream container (docs/decisions/deepstream-container.md).
+// sightline-bridge --check PARSERS TRACKER: whether image and card have what it needs; a JSON object a line on stdout.
 #include <csignal>
-#include <cstdlib>
+#include <cstdio>
+#include <cstring>
 #include <gst/gst.h>
 
 #include "app.h"
+#include "checks.h"
 #include "library_texts.h"
 
 using namespace sightline::app;
@@ -18,14 +21,26 @@ Exit run(const char *file, Log &log) {
   return app.run();
 }
 
+/** Of each check. The first use of a card compiles kernels, which can take a minute. */
+constexpr auto check_limit = std::chrono::minutes(2);
+
+int check(const char *parsers, const char *tracker) {
+  run_checks(checks({parsers, tracker}), check_limit, [](const std::string &line) {
+    std::puts(line.c_str());
+    std::fflush(stdout);
+  });
+  return static_cast<int>(Exit::done);
+}
+
 } // namespace
 
 int main(int count, char **arguments) {
   Log log(LogLevel::info);
   // A daemon that is gone is told by the write that fails.
   std::signal(SIGPIPE, SIG_IGN);
+  if (count == 4 && std::strcmp(arguments[1], "--check") == 0) return check(arguments[2], arguments[3]);
   if (count != 2) {
-    log.error("usage: sightline-bridge CONTAINER.JSON");
+    log.error("usage: sightline-bridge CONTAINER.JSON, or sightline-bridge --check PARSERS TRACKER");
     return static_cast<int>(Exit::settings);
   }
   gst_init(nullptr, nullptr);

@@ -1,6 +1,6 @@
 #include "pipeline.h"
 
-#include "addresses.h"
+#include "bus_text.h"
 
 namespace sightline::app {
 namespace {
@@ -16,29 +16,6 @@ std::string factory_of(GstObject *object) {
   if (object == nullptr || !GST_IS_ELEMENT(object)) return "";
   const GstElementFactory *factory = gst_element_get_factory(GST_ELEMENT(object));
   return factory == nullptr ? "" : GST_OBJECT_NAME(factory);
-}
-
-/** Text and debug text of an error or a warning, on one line and without addresses. */
-std::string text_of(GstMessage *message) {
-  GError *error = nullptr;
-  gchar *debug = nullptr;
-  if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_ERROR)
-    gst_message_parse_error(message, &error, &debug);
-  else
-    gst_message_parse_warning(message, &error, &debug);
-  const ErrorRef owned(error);
-  const Text owned_debug(debug);
-  std::string text = error == nullptr ? "" : error->message;
-  if (debug != nullptr) text += std::string(" (") + debug + ")";
-  for (char &c : text)
-    if (c == '\n' || c == '\r') c = ' ';
-  return scrubbed(text);
-}
-
-/** The first sentence of GStreamer's, for people; what stands behind it names lines of its sources. */
-std::string short_text(const std::string &text) {
-  const auto debug = text.find(" (");
-  return debug == std::string::npos || debug == 0 ? text : text.substr(0, debug);
 }
 
 } // namespace
@@ -138,7 +115,7 @@ std::optional<Failure> Pipeline::start(bool live, WatchBranch *watch, Events eve
 std::optional<Failure> Pipeline::pending_failure() {
   std::optional<Failure> first;
   while (const MessageRef message{gst_bus_pop_filtered(bus_.get(), GST_MESSAGE_ERROR)}) {
-    const auto text = text_of(message.get());
+    const auto text = bus_text(message.get());
     log_.error("GStreamer reports an error", {{"element", GST_MESSAGE_SRC_NAME(message.get())}, {"reason", text}});
     const auto failure = failure_of(factory_of(GST_MESSAGE_SRC(message.get())), short_text(text));
     if (!first) first = failure;
@@ -166,7 +143,7 @@ Source *Pipeline::source_of(GstObject *object) {
 void Pipeline::take_message(GstMessage *message) {
   const auto type = GST_MESSAGE_TYPE(message);
   if (type != GST_MESSAGE_ERROR && type != GST_MESSAGE_WARNING) return;
-  const auto text = text_of(message);
+  const auto text = bus_text(message);
   GstObject *from = GST_MESSAGE_SRC(message);
   if (Source *source = source_of(from)) {
     log_.debug("GStreamer reports of a source", {{"camera", source->camera().config.camera}, {"reason", text}});

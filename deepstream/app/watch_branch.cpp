@@ -4,15 +4,12 @@
 #include <gst/video/video.h>
 
 #include "clocks.h"
-#include "factory.h"
+#include "encoders.h"
 
 namespace sightline::app {
 namespace {
 
 constexpr std::int64_t retry_us = 5'000'000;
-/** Frames between key frames, about two seconds. */
-constexpr guint key_every = 50;
-constexpr guint64 kbit = 1000;
 constexpr auto unlink_within = std::chrono::seconds(2);
 
 void set_leaky(GstElement *queue) {
@@ -123,7 +120,7 @@ bool WatchBranch::add_camera(GstElement *demux, std::size_t camera) {
   const unsigned source = settings_.cameras[camera].source_id;
   ProbedCamera *probed = probe_.camera(source);
   const auto number = std::to_string(camera);
-  const char *encoder_name = hardware_ ? "nvv4l2h264enc" : has_factory("x264enc") ? "x264enc" : "openh264enc";
+  const char *encoder_name = hardware_ ? hardware_encoder : software_encoder();
   GstElement *queue = add("queue", "queue-" + number);
   GstElement *convert = add("nvvideoconvert", "convert-" + number);
   GstElement *drawn = add("capsfilter", "drawn-" + number);
@@ -141,18 +138,7 @@ bool WatchBranch::add_camera(GstElement *demux, std::size_t camera) {
   set_caps(drawn, "video/x-raw(memory:NVMM), format=RGBA");
   set_caps(raw, hardware_ ? "video/x-raw(memory:NVMM), format=NV12" : "video/x-raw, format=I420");
   set_caps(written, "video/x-h264, stream-format=byte-stream, alignment=au");
-  const auto bits_per_second = static_cast<guint>(settings_.encoder.bitrate_kbps * kbit);
-  if (hardware_) {
-    g_object_set(encoder, "bitrate", bits_per_second, "iframeinterval", key_every, "idrinterval", key_every, "insert-sps-pps",
-                 TRUE, nullptr);
-  } else if (has_factory("x264enc")) {
-    g_object_set(encoder, "bitrate", static_cast<guint>(settings_.encoder.bitrate_kbps), "key-int-max", key_every, "bframes",
-                 0U, nullptr);
-    gst_util_set_object_arg(G_OBJECT(encoder), "tune", "zerolatency");
-    gst_util_set_object_arg(G_OBJECT(encoder), "speed-preset", "ultrafast");
-  } else {
-    g_object_set(encoder, "bitrate", bits_per_second, "gop-size", key_every, nullptr);
-  }
+  set_encoder(encoder, settings_.encoder.bitrate_kbps);
   g_object_set(parse, "config-interval", -1, nullptr);
   g_object_set(sink, "sync", FALSE, "async", FALSE, "max-buffers", 32U, "drop", TRUE, nullptr);
   if (!gst_element_link_many(queue, convert, drawn, osd, deliver, raw, encoder, parse, written, sink, nullptr)) return false;

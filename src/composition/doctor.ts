@@ -15,6 +15,7 @@ import { checkTriton } from '../inference/triton-check.ts';
 import { parseSource } from '../software-worker/source-address.ts';
 import { createDockerEngine } from '../workers/docker-engine.ts';
 import { type CheckedConfig, loadCheckedConfig } from './checked-config.ts';
+import { lookInContainers } from './doctor-container.ts';
 import { configuredTriton } from './triton-tools.ts';
 
 /** What `sightline doctor` looks at, for a configuration or for any. */
@@ -28,7 +29,7 @@ export interface DoctorTools {
   daemonOn(dataDir: string): Promise<boolean>;
 }
 
-type Check = (signal: AbortSignal) => Promise<readonly Finding[]>;
+type Check = (signal: AbortSignal) => Promise<readonly Finding[]> | AsyncIterable<Finding>;
 
 export function createDoctor(tools: DoctorTools): Examine {
   return async function* examine(request, signal) {
@@ -44,11 +45,12 @@ export function createDoctor(tools: DoctorTools): Examine {
       ['disk', async () => [diskFinding(await diskFacts(dataDir))]],
       ['clock', async () => [clockFinding(await clockFacts(signal))]],
       ...(checked === undefined ? [] : ofConfiguration(checked.config, request, tools)),
-      ...ofCard(checked?.config, request, tools),
+      ...ofCard(checked?.config, request, tools, dataDir),
     ];
     for (const [subject, check] of checks) {
       signal.throwIfAborted();
       try {
+        // Those of a container come one by one.
         yield* await check(signal);
       } catch (error) {
         if (isAbort(error)) throw error;
@@ -205,13 +207,15 @@ function tritonFinding({ server, version, ready, problem, models }: CheckedServe
 /** What a DeepStream container needs. */
 function ofCard(
   config: Config | undefined,
-  { firstHour, timeoutMs }: DoctorRequest,
+  { firstHour, timeoutMs, onProgress = () => {} }: DoctorRequest,
   { clock }: DoctorTools,
+  dataDir: string,
 ): readonly (readonly [string, Check])[] {
   const wanted =
     firstHour || Object.values(config?.cameras ?? {}).some(({ runtime, enabled }) => enabled && runtime === 'deepstream');
   if (!wanted) return [['gpu', async () => [{ subject: 'gpu', verdict: 'skip', seen: 'no camera is read by DeepStream' }]]];
-  const { start, socket, image } = config?.deepstream ?? deepstream.parse({});
+  const settings = config?.deepstream ?? deepstream.parse({});
+  const { start, socket, image } = settings;
   if (start === 'attached')
     return [
       [
@@ -230,6 +234,9 @@ function ofCard(
         return [engineFinding(engine), toolkitFinding(engine), imageFinding(image, hasImage)];
       },
     ],
+    ...(firstHour
+      ? [['container', (signal: AbortSignal) => lookInContainers({ settings, dataDir, onProgress }, clock, signal)] as const]
+      : []),
   ];
 }
 

@@ -25,6 +25,8 @@ export interface DoctorRequest {
   readonly firstHour: boolean;
   /** For each answer over a network. */
   readonly timeoutMs: number;
+  /** What it is at, in words, where that takes long. */
+  readonly onProgress?: (words: string) => void;
 }
 
 /** Findings in the order in which they are there; none of the checks ends the others. */

@@ -15,7 +15,7 @@ export interface ContainerUser {
 
 const assignmentName = 'assignment.json';
 /** Of a daemon of root: that of its own image. */
-const plainUser: ContainerUser = { uid: 10_001, gid: 10_001 };
+export const plainUser: ContainerUser = { uid: 10_001, gid: 10_001 };
 
 export class ContainerFiles {
   readonly #dataDir: string;

@@ -11,7 +11,7 @@ const linesASecond = 200;
 const levels = ['debug', 'info', 'warn', 'error'] as const;
 
 /** Cuts chunks into lines; what a line has beyond the limit is left out. */
-class LineSplitter {
+export class LineSplitter {
   #line = '';
 
   *push(chunk: string): Generator<string> {

@@ -74,8 +74,8 @@ const folder = '/etc/sightline';
 const sockets = '/run/sightline';
 /** Of a class number that is another detector's. */
 const noLabel = '-';
-const parserLibrary = '/opt/sightline/lib/libbridge_infer.so';
-const trackerLibrary = '/opt/nvidia/deepstream/deepstream/lib/libnvds_nvmultiobjecttracker.so';
+export const parserLibrary = '/opt/sightline/lib/libbridge_infer.so';
+export const trackerLibrary = '/opt/nvidia/deepstream/deepstream/lib/libnvds_nvmultiobjecttracker.so';
 
 /** By name of the file. Throws `config.invalid` for a value that could not stand where it belongs, naming it and what is allowed. */
 export function renderContainer(input: ContainerInput, templates: ContainerTemplates): ReadonlyMap<string, string> {

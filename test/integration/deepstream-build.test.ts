@@ -74,6 +74,24 @@ describe('deepstream/', () => {
     assert.equal(said, '');
   });
 
+  it('looks in its own check for every property that it sets of an element', () => {
+    const needs = readFileSync(join(folder, 'app/element_needs.cpp'), 'utf8');
+    const known = new Set([...needs.matchAll(/\{"([\w-]+)", Kind::\w+\}/g)].map(([, name]) => name));
+    const set = sources(join(folder, 'app'))
+      .filter((path) => !path.includes('/tests/'))
+      .flatMap((path) => {
+        const text = readFileSync(path, 'utf8').replaceAll(/\/\/.*$/gm, '');
+        const calls = text.matchAll(/\b(?:g_object_set|gst_util_set_object_arg)\(([^;]*)\);/g);
+        // Each name stands behind a comma, and its value is no text of that form.
+        return [...calls].flatMap(([, args = '']) => [...args.matchAll(/,\s*"([a-z][a-z0-9-]*)",/g)].map(([, name]) => name));
+      });
+    assert.ok(new Set(set).size > 40, `${new Set(set).size} properties`);
+    assert.deepEqual(
+      [...new Set(set)].filter((name) => !known.has(name)),
+      [],
+    );
+  });
+
   it('names in the contract all that the program uses of DeepStream', () => {
     const contracts = ['contract.cpp', 'nvml_contract.cpp'].map((name) => join(folder, 'app', name));
     const contract = new Set(contracts.flatMap((path) => code(readFileSync(path, 'utf8')).match(/\w+/g) ?? []));
