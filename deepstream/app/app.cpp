@@ -135,12 +135,6 @@ Exit App::run() {
   log_.set_bridge([this](const LogEntry &entry) { return bridge_->log_line(entry); });
   bridge_->start();
   gpu_.start();
-  if (media_ != nullptr)
-    media_->start([this] {
-      post([this] {
-        if (watch_ != nullptr) watch_->force_keys();
-      });
-    });
   g_main_loop_run(loop_);
   close();
   return code_;
@@ -153,6 +147,13 @@ void App::configured(std::vector<CameraConfig> cameras) {
     end(failure->exit, failure->reason);
     return;
   }
+  // The door knows of a worker once it was welcomed, and refuses it before.
+  if (media_ != nullptr)
+    media_->start([this] {
+      post([this] {
+        if (watch_ != nullptr) watch_->force_keys();
+      });
+    });
   beat_us_ = mono_us();
   playing_ = true;
   log_.info("pipeline runs", {{"cameras", cameras_.size()}, {"detectors", settings_.detectors.size()}});

@@ -181,7 +181,7 @@ export async function playScene(options: SceneOptions): Promise<Scene> {
       '',
     ].join('\n'),
   );
-  await enroll(config, directory.path, options.gallery, data);
+  await enrolGallery(config, directory.path, options.gallery, data);
   const start = performance.now();
   await using running = startSightline('run', '--once', config);
   void options.until?.then(() => running.signal('SIGTERM'));
@@ -197,7 +197,13 @@ export async function playScene(options: SceneOptions): Promise<Scene> {
   };
 }
 
-async function enroll(config: string, directory: string, gallery: Gallery, data: ClipData): Promise<void> {
+/** With the program's own command; `directory` is for links to the photos. */
+export async function enrolGallery(
+  config: string,
+  directory: string,
+  gallery: Gallery,
+  data: ClipData = realData,
+): Promise<void> {
   const { people } = readManifest(data);
   for (const [list, ids] of [
     ['watch', gallery.watch],
