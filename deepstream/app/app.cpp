@@ -8,6 +8,7 @@
 
 #include "clocks.h"
 #include "factory.h"
+#include "parser_reports.h"
 
 namespace sightline::app {
 namespace {
@@ -244,6 +245,9 @@ void App::say_stats() {
     counts.sender_clock = camera->sender_clock;
     stats.cameras.push_back(std::move(counts));
   }
+  for (const auto &detector : settings_.detectors)
+    if (const auto report = parser_report(detector.kind))
+      stats.models.push_back({detector.model, report->pictures, report->failures, report->failing ? report->problem : ""});
   stats.rss_bytes = resident_bytes();
   stats.cpu_seconds = cpu_seconds();
   bridge_->stats(stats);

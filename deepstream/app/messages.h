@@ -55,8 +55,17 @@ struct CameraCounts {
   std::uint64_t objects_left_out = 0;
 };
 
+struct ModelCounts {
+  std::string model;
+  std::uint64_t requests = 0;
+  std::uint64_t failures = 0;
+  /** Why the latest one failed; empty when it did not. */
+  std::string failing;
+};
+
 struct StatsFacts {
   std::vector<CameraCounts> cameras;
+  std::vector<ModelCounts> models;
   std::uint64_t rss_bytes = 0;
   double cpu_seconds = 0;
 };

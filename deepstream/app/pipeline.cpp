@@ -1,6 +1,7 @@
 #include "pipeline.h"
 
 #include "addresses.h"
+#include "parser_reports.h"
 
 namespace sightline::app {
 namespace {
@@ -140,10 +141,22 @@ std::optional<Failure> Pipeline::pending_failure() {
   while (const MessageRef message{gst_bus_pop_filtered(bus_.get(), GST_MESSAGE_ERROR)}) {
     const auto text = text_of(message.get());
     log_.error("GStreamer reports an error", {{"element", GST_MESSAGE_SRC_NAME(message.get())}, {"reason", text}});
-    const auto failure = failure_of(factory_of(GST_MESSAGE_SRC(message.get())), short_text(text));
+    const auto failure = failure_at(GST_MESSAGE_SRC(message.get()), short_text(text));
     if (!first) first = failure;
   }
   return first;
+}
+
+/** With the detector's name; what its parser could not read says more than the element. */
+Failure Pipeline::failure_at(GstObject *from, const std::string &text) const {
+  Failure failure = failure_of(factory_of(from), text);
+  for (std::size_t i = 0; i < detectors_.size(); i += 1) {
+    if (from == nullptr || from != GST_OBJECT(detectors_[i])) continue;
+    const auto &detector = settings_.detectors[i];
+    const auto report = parser_report(detector.kind);
+    failure.reason = "detector " + detector.model + ": " + (report && report->failing ? report->problem : text);
+  }
+  return failure;
 }
 
 std::optional<std::string> Pipeline::open(Source &source) {
@@ -181,7 +194,7 @@ void Pipeline::take_message(GstMessage *message) {
     watch_->failed(text);
   } else {
     log_.error("GStreamer reports an error", {{"element", GST_MESSAGE_SRC_NAME(message)}, {"reason", text}});
-    events_.failed(failure_of(factory_of(from), short_text(text)));
+    events_.failed(failure_at(from, short_text(text)));
   }
 }
 

@@ -9,8 +9,6 @@ namespace sightline {
 
 namespace {
 
-const char *const not_finite = "an output holds a value that is not finite";
-
 /** Values of a list of boxes: value `v` of box `b` is `data[b * box_step + v * value_step]`. */
 struct Table {
   const float *data;
