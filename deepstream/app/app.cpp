@@ -288,7 +288,7 @@ Pulse App::pulse() const {
   if (!pulse.playing) return pulse;
   pulse.batch_us = probe_.batch_us();
   // Cameras are there before the pipeline plays, and stay.
-  for (const auto &camera : cameras_) pulse.delivered_us = std::max(pulse.delivered_us, camera->delivered_us.load());
+  for (const auto &camera : cameras_) pulse.pending = pulse.pending || camera->delivered_us > camera->through_us;
   return pulse;
 }
 
