@@ -192,6 +192,11 @@ void Pipeline::take_message(GstMessage *message) {
     log_.debug("GStreamer warns", {{"element", GST_MESSAGE_SRC_NAME(message)}, {"reason", text}});
   } else if (watch_ != nullptr && watch_->owns(from)) {
     watch_->failed(text);
+  } else if (from != nullptr && from != GST_OBJECT(pipeline_.get()) &&
+             !gst_object_has_as_ancestor(from, GST_OBJECT(pipeline_.get()))) {
+    // Of a branch that was given up before its error was read here.
+    log_.warn("GStreamer reports an error of what is taken off already",
+              {{"element", GST_MESSAGE_SRC_NAME(message)}, {"reason", text}});
   } else {
     log_.error("GStreamer reports an error", {{"element", GST_MESSAGE_SRC_NAME(message)}, {"reason", text}});
     events_.failed(failure_at(from, short_text(text)));
