@@ -134,12 +134,6 @@ Exit App::run() {
   watchdog_.start([this] { return pulse(); });
   log_.set_bridge([this](const LogEntry &entry) { return bridge_->log_line(entry); });
   bridge_->start();
-  if (media_ != nullptr)
-    media_->start([this] {
-      post([this] {
-        if (watch_ != nullptr) watch_->force_keys();
-      });
-    });
   g_main_loop_run(loop_);
   close();
   return code_;
@@ -152,6 +146,13 @@ void App::configured(std::vector<CameraConfig> cameras) {
     end(failure->exit, failure->reason);
     return;
   }
+  // The door knows of a worker once it was welcomed, and refuses it before.
+  if (media_ != nullptr)
+    media_->start([this] {
+      post([this] {
+        if (watch_ != nullptr) watch_->force_keys();
+      });
+    });
   beat_us_ = mono_us();
   playing_ = true;
   log_.info("pipeline runs", {{"cameras", cameras_.size()}, {"detectors", settings_.detectors.size()}});

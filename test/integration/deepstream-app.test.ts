@@ -318,6 +318,21 @@ describe('the program in a DeepStream container, on the stand-in', { skip }, () 
     }
   });
 
+  it('shows all of several cameras that are opened at once', { skip: noCamera }, async () => {
+    const names = ['gate', 'lobby', 'yard'];
+    await using cameras = new AsyncDisposableStack();
+    const sources: ReturnType<typeof cameraConfig>[] = [];
+    for (const name of names) {
+      const camera = cameras.use(await startRtspCamera(dataPath(`clips/${clip}.mp4`)));
+      sources.push(cameraConfig(name, camera.url, { detect }));
+    }
+    await using daemon = await startTestDaemon({ cameras: sources, inference: undefined });
+    const script = Object.fromEntries(names.map((name) => [name, clip]));
+    await using started = await start(daemon, { cameras: names, script });
+    const shown = () => names.every((name) => settle(daemon.frames, name).length > 5);
+    await Promise.race([until('frames of all cameras', shown, 60_000), started.app.failed]);
+  });
+
   it('ends with 71 when the multiplexer is stuck while sources deliver', async () => {
     await using daemon = await startTestDaemon({ cameras: [paced('lobby')], inference: undefined });
     await using started = await start(daemon, { script: { lobby: longClip }, limits: { batchMs: 2000 } });
