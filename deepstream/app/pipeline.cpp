@@ -1,6 +1,7 @@
 #include "pipeline.h"
 
 #include "addresses.h"
+#include "camera_states.h"
 #include "parser_reports.h"
 
 namespace sightline::app {
@@ -184,9 +185,9 @@ void Pipeline::take_message(GstMessage *message) {
   if (Source *source = source_of(from)) {
     log_.debug("GStreamer reports of a source", {{"camera", source->camera().config.camera}, {"reason", text}});
     if (type == GST_MESSAGE_ERROR)
-      events_.source_failed(source->camera(), short_text(text));
+      events_.source_failed(source->camera(), words_of(text));
     else
-      events_.source_warned(source->camera(), short_text(text));
+      events_.source_warned(source->camera(), words_of(text));
   } else if (type == GST_MESSAGE_WARNING) {
     // The multiplexer has one for every second without sources.
     log_.debug("GStreamer warns", {{"element", GST_MESSAGE_SRC_NAME(message)}, {"reason", text}});
