@@ -8,6 +8,7 @@
 
 #include "clocks.h"
 #include "factory.h"
+#include "parser_reports.h"
 
 namespace sightline::app {
 namespace {
@@ -247,6 +248,9 @@ void App::say_stats() {
     counts.sender_clock = camera->sender_clock;
     stats.cameras.push_back(std::move(counts));
   }
+  for (const auto &detector : settings_.detectors)
+    if (const auto report = parser_report(detector.kind))
+      stats.models.push_back({detector.model, report->pictures, report->failures, report->failing ? report->problem : ""});
   stats.rss_bytes = resident_bytes();
   stats.cpu_seconds = cpu_seconds();
   stats.gpu = gpu_.latest();
@@ -288,7 +292,7 @@ Pulse App::pulse() const {
   if (!pulse.playing) return pulse;
   pulse.batch_us = probe_.batch_us();
   // Cameras are there before the pipeline plays, and stay.
-  for (const auto &camera : cameras_) pulse.delivered_us = std::max(pulse.delivered_us, camera->delivered_us.load());
+  for (const auto &camera : cameras_) pulse.pending = pulse.pending || camera->delivered_us > camera->through_us;
   return pulse;
 }
 

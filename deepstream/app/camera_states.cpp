@@ -24,6 +24,21 @@ const char *code_of(const std::string &text) {
   return "source.failed";
 }
 
+std::string words_of(const std::string &text) {
+  const auto debug = text.find(" (");
+  if (debug == std::string::npos || debug == 0) return text;
+  std::string sentence = text.substr(0, debug);
+  // SENTENCE (FILE(LINE): FUNCTION (): /PATH:ELEMENT: OWN)
+  const auto path = text.find("(): /", debug);
+  const auto own = path == std::string::npos ? path : text.find(": ", path + 4);
+  if (own == std::string::npos) return sentence;
+  std::string more = text.substr(own + 2);
+  if (!more.empty() && more.back() == ')') more.pop_back();
+  if (more.empty()) return sentence;
+  if (sentence.back() == '.') sentence.pop_back();
+  return sentence + ": " + more;
+}
+
 bool CropTrouble::look(std::uint64_t cut, std::uint64_t refused, std::int64_t now_us) {
   if (cut != cut_)
     since_us_ = 0;

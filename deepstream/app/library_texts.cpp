@@ -1,7 +1,10 @@
 #include "library_texts.h"
 
 #include <atomic>
+#include <deque>
 #include <gst/gst.h>
+#include <mutex>
+#include <string>
 
 #include "clocks.h"
 
@@ -9,12 +12,20 @@ namespace sightline::app {
 namespace {
 
 constexpr int lines_per_second = 20;
+/** A text is not said again for so long; of so many texts that is known. */
+constexpr std::int64_t repeat_us = 10'000'000;
+constexpr std::size_t known_texts = 32;
 
-/** Lets a few lines through each second. */
+/** Lets a few lines through each second, and each text once in a while: a library that fails says the same for every picture.
+ */
 class Sluice {
 public:
   /** How many were left out before this one; -1: this one is left out too. */
-  int take() {
+  int take(const char *text) {
+    if (is_repeated(text)) {
+      left_.fetch_add(1);
+      return -1;
+    }
     const auto second = mono_us() / 1'000'000;
     if (second_.exchange(second) != second) count_ = 0;
     if (count_.fetch_add(1) >= lines_per_second) {
@@ -25,6 +36,23 @@ public:
   }
 
 private:
+  struct Known {
+    std::string text;
+    std::int64_t said_us;
+  };
+
+  bool is_repeated(const char *text) {
+    const std::lock_guard hold(mutex_);
+    const auto now = mono_us();
+    for (const auto &known : known_)
+      if (known.text == text && now - known.said_us < repeat_us) return true;
+    known_.push_back({text, now});
+    if (known_.size() > known_texts) known_.pop_front();
+    return false;
+  }
+
+  std::mutex mutex_;
+  std::deque<Known> known_;
   std::atomic<std::int64_t> second_ = 0;
   std::atomic<int> count_ = 0;
   std::atomic<int> left_ = 0;
@@ -36,7 +64,7 @@ Sluice &sluice() {
 }
 
 void write(Log &log, LogLevel level, const char *text, const char *from) {
-  const int left_out = sluice().take();
+  const int left_out = sluice().take(text == nullptr ? "" : text);
   if (left_out < 0) return;
   nlohmann::json fields{{"from", from == nullptr ? "" : from}};
   if (left_out > 0) fields["leftOut"] = left_out;

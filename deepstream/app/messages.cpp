@@ -165,6 +165,13 @@ std::string stats_message(const StatsFacts &facts) {
   std::string inner;
   pbf_builder<wire::WorkerStats> stats(inner);
   for (const auto &camera : facts.cameras) add_camera(stats, camera);
+  for (const auto &counts : facts.models) {
+    pbf_builder<wire::ModelStats> model(stats, wire::WorkerStats::models);
+    add_text(model, wire::ModelStats::model, counts.model);
+    add_uint64(model, wire::ModelStats::requests, counts.requests);
+    add_uint64(model, wire::ModelStats::failures, counts.failures);
+    add_text(model, wire::ModelStats::failing, counts.failing);
+  }
   add_uint64(stats, wire::WorkerStats::rss_bytes, facts.rss_bytes);
   add_double(stats, wire::WorkerStats::cpu_seconds, facts.cpu_seconds);
   if (facts.gpu) add_gpu(stats, *facts.gpu);

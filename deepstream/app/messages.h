@@ -68,8 +68,17 @@ struct GpuFacts {
   std::optional<std::uint32_t> celsius;
 };
 
+struct ModelCounts {
+  std::string model;
+  std::uint64_t requests = 0;
+  std::uint64_t failures = 0;
+  /** Why the latest one failed; empty when it did not. */
+  std::string failing;
+};
+
 struct StatsFacts {
   std::vector<CameraCounts> cameras;
+  std::vector<ModelCounts> models;
   std::uint64_t rss_bytes = 0;
   double cpu_seconds = 0;
   std::optional<GpuFacts> gpu;

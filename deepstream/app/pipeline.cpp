@@ -1,6 +1,9 @@
 #include "pipeline.h"
 
+#include "addresses.h"
 #include "bus_text.h"
+#include "camera_states.h"
+#include "parser_reports.h"
 
 namespace sightline::app {
 namespace {
@@ -117,10 +120,22 @@ std::optional<Failure> Pipeline::pending_failure() {
   while (const MessageRef message{gst_bus_pop_filtered(bus_.get(), GST_MESSAGE_ERROR)}) {
     const auto text = bus_text(message.get());
     log_.error("GStreamer reports an error", {{"element", GST_MESSAGE_SRC_NAME(message.get())}, {"reason", text}});
-    const auto failure = failure_of(factory_of(GST_MESSAGE_SRC(message.get())), short_text(text));
+    const auto failure = failure_at(GST_MESSAGE_SRC(message.get()), short_text(text));
     if (!first) first = failure;
   }
   return first;
+}
+
+/** With the detector's name; what its parser could not read says more than the element. */
+Failure Pipeline::failure_at(GstObject *from, const std::string &text) const {
+  Failure failure = failure_of(factory_of(from), text);
+  for (std::size_t i = 0; i < detectors_.size(); i += 1) {
+    if (from == nullptr || from != GST_OBJECT(detectors_[i])) continue;
+    const auto &detector = settings_.detectors[i];
+    const auto report = parser_report(detector.kind);
+    failure.reason = "detector " + detector.model + ": " + (report && report->failing ? report->problem : text);
+  }
+  return failure;
 }
 
 std::optional<std::string> Pipeline::open(Source &source) {
@@ -148,17 +163,22 @@ void Pipeline::take_message(GstMessage *message) {
   if (Source *source = source_of(from)) {
     log_.debug("GStreamer reports of a source", {{"camera", source->camera().config.camera}, {"reason", text}});
     if (type == GST_MESSAGE_ERROR)
-      events_.source_failed(source->camera(), short_text(text));
+      events_.source_failed(source->camera(), words_of(text));
     else
-      events_.source_warned(source->camera(), short_text(text));
+      events_.source_warned(source->camera(), words_of(text));
   } else if (type == GST_MESSAGE_WARNING) {
     // The multiplexer has one for every second without sources.
     log_.debug("GStreamer warns", {{"element", GST_MESSAGE_SRC_NAME(message)}, {"reason", text}});
   } else if (watch_ != nullptr && watch_->owns(from)) {
     watch_->failed(text);
+  } else if (from != nullptr && from != GST_OBJECT(pipeline_.get()) &&
+             !gst_object_has_as_ancestor(from, GST_OBJECT(pipeline_.get()))) {
+    // Of a branch that was given up before its error was read here.
+    log_.warn("GStreamer reports an error of what is taken off already",
+              {{"element", GST_MESSAGE_SRC_NAME(message)}, {"reason", text}});
   } else {
     log_.error("GStreamer reports an error", {{"element", GST_MESSAGE_SRC_NAME(message)}, {"reason", text}});
-    events_.failed(failure_of(factory_of(from), short_text(text)));
+    events_.failed(failure_at(from, short_text(text)));
   }
 }
 

@@ -55,6 +55,7 @@ private:
   GstElement *add(const char *factory, const std::string &name);
   std::optional<Failure> build(bool live);
   std::optional<Failure> pending_failure();
+  Failure failure_at(GstObject *from, const std::string &text) const;
   static GstPadProbeReturn on_batch(GstPad *pad, GstPadProbeInfo *info, gpointer self);
   static gboolean on_message(GstBus *bus, GstMessage *message, gpointer self);
   void take_message(GstMessage *message);

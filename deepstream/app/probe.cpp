@@ -148,6 +148,7 @@ FrameRecord BatchProbe::begin(ProbedCamera &probed, const NvDsFrameMeta *frame) 
   camera.sender_clock.store(frame->ntp_timestamp != 0, std::memory_order_relaxed);
   camera.media_ms.store(probed.media_before_ms + clock.media_ms, std::memory_order_relaxed);
   camera.seen_us.store(now_us, std::memory_order_relaxed);
+  camera.through_us.store(received_us, std::memory_order_relaxed);
   camera.frames_seen.fetch_add(1, std::memory_order_relaxed);
   const bool looked = frame->bInferDone != FALSE;
   if (looked) camera.frames_detected.fetch_add(1, std::memory_order_relaxed);

@@ -24,7 +24,7 @@ std::optional<std::string> WedgeRule::look(const Pulse &pulse, std::int64_t now_
   }
   if (now_us - pulse.beat_us > limits_.batch_ms * std::int64_t{1000})
     return "a change of the pipeline's state has not ended within " + seconds(limits_.batch_ms);
-  if (pulse.batch_us != batch_us_ || pulse.delivered_us <= pulse.batch_us) {
+  if (pulse.batch_us != batch_us_ || !pulse.pending) {
     batch_us_ = pulse.batch_us;
     pending_since_us_ = 0;
     return std::nullopt;

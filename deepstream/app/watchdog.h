@@ -22,9 +22,10 @@ struct Pulse {
   bool playing = false;
   /** The main thread was at its loop. */
   std::int64_t beat_us = 0;
-  /** A batch came through, and a decoded frame left its source. */
+  /** A batch came through. */
   std::int64_t batch_us = 0;
-  std::int64_t delivered_us = 0;
+  /** A frame has left its source and neither it nor a later one of that source has come through. */
+  bool pending = false;
 };
 
 /** Says when a pipeline is stuck. Looked at several times a second. Pure. */

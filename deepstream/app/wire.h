@@ -166,6 +166,15 @@ enum class CameraStats : protozero::pbf_tag_type {
   objects_left_out = 14,
 };
 
+enum class ModelStats : protozero::pbf_tag_type {
+  model = 1,
+  requests = 2,
+  failures = 3,
+  compute_ms_total = 4,
+  failing = 5,
+  fallback = 6,
+};
+
 enum class StreamStats : protozero::pbf_tag_type {
   units = 1,
   bytes = 2,

@@ -49,7 +49,7 @@ Parsed<Face> decode_centerface(const CenterFaceMaps &maps, float min_score) {
       face.points[point] = {static_cast<float>(x), static_cast<float>(y)};
       sum += x + y;
     }
-    if (!std::isfinite(sum)) return {{}, "an output holds a value that is not finite"};
+    if (!std::isfinite(sum)) return {{}, not_finite};
     parsed.found.push_back(face);
   }
   return parsed;

@@ -16,6 +16,9 @@ template <typename Found> struct Parsed {
   std::string problem;
 };
 
+/** The one problem that is of a picture; all others are of the model or of its description. */
+constexpr const char *not_finite = "an output holds a value that is not finite, or a class below 0";
+
 /** The values of an output as floats; those of a FLOAT layer stay where they are. */
 class Floats {
 public:

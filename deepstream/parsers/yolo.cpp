@@ -9,8 +9,6 @@ namespace sightline {
 
 namespace {
 
-const char *const not_finite = "an output holds a value that is not finite";
-
 /** Picture, four corners, class, score. */
 constexpr std::size_t listed_values = 7;
 

@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { isAbsolute, join, relative } from 'node:path';
 import type { DeepStreamConfig } from '../config/schema.ts';
 import type { Context } from '../core/context.ts';
-import { errorText, isSightlineError, SightlineError } from '../core/errors.ts';
+import { errorText, isSightlineError, isSystemError, SightlineError } from '../core/errors.ts';
 import { runFolder } from '../core/run-folder.ts';
 import { ContainerFiles } from './container-files.ts';
 import { followContainer } from './container-life.ts';
@@ -157,7 +157,11 @@ export function createContainerLauncher(options: ContainerLauncherOptions, ctx: 
       ctx.log.info({ worker, container: kept.id.slice(0, 12) }, 'container of an earlier run was adopted');
       return await followContainer({ docker, id: kept.id, worker, memoryMegabytes }, ctx);
     }
-    await files.write(worker, rendered, token, user);
+    await files.write(worker, rendered, token, user).catch((error: unknown) => {
+      if (!isSystemError(error, 'ENOSPC')) throw error;
+      const says = `the disk of ${options.dataDir} is full: the settings of its container cannot be written`;
+      throw new SightlineError('worker.crashed', says, { cause: error });
+    });
     const id = await docker.create(containerName(owner, worker), body);
     try {
       return await followContainer({ docker, id, worker, memoryMegabytes, start: () => docker.start(id) }, ctx);

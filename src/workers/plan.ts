@@ -174,9 +174,10 @@ export interface Death {
 /** What a worker cannot work with may be mended outside the configuration: files, libraries, devices. */
 const settingsPauseMs = 300_000;
 
-/** What has to be there before another start makes sense. */
-export function needOf(death: Death): WorkerNeed | undefined {
+/** What has to be there before another start makes sense. A server that hangs is a wedge for those that ask it. */
+function needOf(death: Death, inferenceReady: boolean): WorkerNeed | undefined {
   if (death.code === 'inference.unavailable') return 'inference';
+  if (death.exitCode === exitCodes.wedged && !inferenceReady) return 'inference';
   return death.code === 'container.engine' ? 'launcher' : undefined;
 }
 
@@ -186,13 +187,18 @@ export function needOf(death: Death): WorkerNeed | undefined {
  */
 export function afterDeath(
   death: Death,
-  chances: { readonly delayMs: number; readonly withinBudget: boolean; readonly longPauseMs: number },
+  chances: {
+    readonly delayMs: number;
+    readonly withinBudget: boolean;
+    readonly longPauseMs: number;
+    readonly inferenceReady: boolean;
+  },
   nowMonoMs: number,
 ): WorkerState {
   const { reason } = death;
   const settings = death.exitCode === exitCodes.settings;
   if (chances.withinBudget && !settings) {
-    const needs = needOf(death);
+    const needs = needOf(death, chances.inferenceReady);
     const untilMonoMs = nowMonoMs + (death.exitCode === exitCodes.otherCameras ? 0 : chances.delayMs);
     const waiting = { state: 'waiting', sinceMonoMs: nowMonoMs, untilMonoMs, code: death.code, reason } as const;
     return needs === undefined ? waiting : { ...waiting, needs };

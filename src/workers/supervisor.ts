@@ -217,7 +217,9 @@ export async function startSupervisor(options: SupervisorOptions, ctx: Context):
     const withinBudget = !managed.exhausted && managed.budget.spend(now);
     managed.exhausted = !withinBudget;
     const delayMs = managed.backoff.next();
-    const next = afterDeath(end.death, { delayMs, withinBudget, longPauseMs: timings.longPauseMs }, now);
+    const inferenceReady = options.inferenceReady?.() ?? true;
+    const chances = { delayMs, withinBudget, longPauseMs: timings.longPauseMs, inferenceReady };
+    const next = afterDeath(end.death, chances, now);
     managed.held = next.state === 'waiting' && next.needs !== undefined;
     setState(managed, next);
   }

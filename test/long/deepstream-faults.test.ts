@@ -67,7 +67,6 @@ describe('a DeepStream container', { skip: missingSite() }, () => {
       const daemon = await house.start();
       await house.says('lobby', 'live');
       const id = await house.container();
-      const from = performance.now();
       const told = docker(...ask, id);
       const away = await house.says('lobby', 'away', words);
       assert.equal(away.state === 'away' && away.code, 'worker.crashed');
@@ -130,7 +129,7 @@ describe('a DeepStream container', { skip: missingSite() }, () => {
       const grown = (name: string) => (now.get(name) ?? 0) - (before.get(name) ?? 0);
       return { decoded: grown(decoded), missing: grown(decoded) - grown(frames) };
     };
-    const after = await until(
+    await until(
       'what came meanwhile is taken',
       async () => {
         const now = missing(await metricsOf(daemon));

@@ -9,6 +9,7 @@ import { missingEngine } from './docker.ts';
 import { metricsOf } from './faults.ts';
 import { fixtureModels } from './fixtures.ts';
 import { missingRtspCamera } from './rtsp-camera.ts';
+import { mountSmallDisk, type SmallDisk } from './small-disk.ts';
 import { missingStandin } from './standin.ts';
 import { until } from './until.ts';
 
@@ -21,6 +22,8 @@ export type ScriptedBoxes = readonly (readonly [number | null, number | null, nu
 
 export interface Site extends AsyncDisposable {
   readonly place: Workplace;
+  /** Absent without `diskBytes`. */
+  readonly disk: SmallDisk | undefined;
   /** Starts a daemon, which is gone with the site. */
   start(): Promise<RunningDaemon>;
   /** Ids of the containers by their workers. */
@@ -43,6 +46,8 @@ export interface SiteOptions {
   readonly config?: ConfigInput;
   /** A Triton server; without one the stand-in finds `boxes`. */
   readonly triton?: string;
+  /** The data directory is on a disk of so many bytes, where one can be mounted. */
+  readonly diskBytes?: number;
   /** In every frame, or by its number. */
   readonly boxes?: ScriptedBoxes | ((frame: number) => ScriptedBoxes);
 }
@@ -84,6 +89,8 @@ export function deepstreamConfig(options: SiteOptions): ConfigInput {
 
 export async function deepstreamSite(options: SiteOptions): Promise<Site> {
   const place = await createWorkplace(deepstreamConfig(options));
+  const disk = options.diskBytes === undefined ? undefined : mountSmallDisk(place.dataDir, options.diskBytes);
+  if (typeof disk === 'string') throw new Error(disk);
   const run = runFolder(place.dataDir);
   await mkdir(run, { recursive: true });
   const { boxes = standing } = options;
@@ -116,6 +123,7 @@ export async function deepstreamSite(options: SiteOptions): Promise<Site> {
   const containers = () => containersByWorker(place.dataDir);
   return {
     place,
+    disk,
     start: async () => {
       const daemon = await place.start();
       daemons.push(daemon);
@@ -152,6 +160,7 @@ export async function deepstreamSite(options: SiteOptions): Promise<Site> {
     [Symbol.asyncDispose]: async () => {
       for (const daemon of daemons) await daemon[Symbol.asyncDispose]();
       await removeContainersOf(place.dataDir);
+      await disk?.[Symbol.asyncDispose]();
       await place[Symbol.asyncDispose]();
     },
   };

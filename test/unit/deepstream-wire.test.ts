@@ -57,6 +57,10 @@ describe('messages of the DeepStream program', () => {
     );
     assert.equal(camera?.fps, 24.5);
     assert.deepEqual([camera?.videoDropped, camera?.annotatedDropped], [2n, 1n]);
+    const failing = 'an output holds a value that is not finite, or a class below 0';
+    assert.deepEqual(stats.value.models, [
+      { model: 'centerface', requests: 40n, failures: 9n, computeMsTotal: 0, failing, fallback: false },
+    ]);
     assert.deepEqual([camera?.cropsRefused, camera?.objectsLeftOut], [7n, 8n]);
     assert.deepEqual([camera?.stream?.units, camera?.stream?.bytes, camera?.stream?.keyFrames], [101n, 65_536n, 4n]);
     assert.deepEqual([camera?.stream?.live, camera?.stream?.senderClock], [true, true]);

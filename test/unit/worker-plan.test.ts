@@ -177,7 +177,7 @@ describe('worker plan', () => {
 });
 
 describe('worker after its death', () => {
-  const chances = { delayMs: 700, withinBudget: true, longPauseMs: 120_000 };
+  const chances = { delayMs: 700, withinBudget: true, longPauseMs: 120_000, inferenceReady: true };
   const death = { reason: 'exit code 1', code: 'worker.crashed', exitCode: 1 } as const;
 
   it('is started again after the delay while it has restarts left', () => {
@@ -188,6 +188,15 @@ describe('worker after its death', () => {
       code: 'worker.crashed',
       reason: 'exit code 1',
     });
+  });
+
+  it('that got no further waits for Triton where that is away, and for nothing where it is there', () => {
+    const wedged = { ...death, exitCode: 71 };
+    const needs = (inferenceReady: boolean) => {
+      const next = afterDeath(wedged, { ...chances, inferenceReady }, now);
+      return next.state === 'waiting' && next.needs;
+    };
+    assert.deepEqual([needs(false), needs(true)], ['inference', undefined]);
   });
 
   it('fails with a long pause when they are used up, and a longer one when its settings are wrong', () => {

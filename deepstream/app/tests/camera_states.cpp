@@ -16,3 +16,14 @@ TEST_CASE("crops that are refused are a trouble once none was cut for three seco
   CHECK_FALSE(trouble.look(6, 12, 61 * second_us));
   CHECK_FALSE(trouble.look(6, 12, 90 * second_us));
 }
+
+TEST_CASE("what GStreamer says of a source is told in its sentences alone") {
+  const std::string place = " (../gst/rtsp/gstrtspsrc.c(8336): gst_rtspsrc_retrieve_sdp (): "
+                            "/GstPipeline:sightline/NvUriSrcBin:source-1/GstBin:rtsp_source/GstRTSPSrc:src";
+  const auto refused =
+      words_of("Could not open resource for reading and writing." + place + ": Failed to connect. (Generic error))");
+  CHECK(refused == "Could not open resource for reading and writing: Failed to connect. (Generic error)");
+  CHECK(std::string(code_of(refused)) == "source.unreachable");
+  CHECK(words_of("Unauthorized" + place + ")") == "Unauthorized");
+  CHECK(words_of("Could not read from resource.") == "Could not read from resource.");
+}

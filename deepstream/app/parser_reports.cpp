@@ -1,0 +1,29 @@
+#include "parser_reports.h"
+
+#include <dlfcn.h>
+
+namespace sightline::app {
+namespace {
+
+SightlineParserReportFunc find_function() {
+  // Only where an element has it already: one of our own would have met nothing.
+  void *library = dlopen("libbridge_infer.so", RTLD_LAZY | RTLD_NOLOAD);
+  if (library == nullptr) return nullptr;
+  auto *function = reinterpret_cast<SightlineParserReportFunc>(dlsym(library, "SightlineParserReportOf"));
+  dlclose(library);
+  return function;
+}
+
+} // namespace
+
+std::optional<SightlineParserReport> parser_report(DetectorKind kind) {
+  const auto function = find_function();
+  SightlineParserReport report{};
+  const char *name = kind == DetectorKind::centerface ? "centerface"
+                     : kind == DetectorKind::yolo_raw ? "yolo-raw"
+                                                      : "yolo-end2end";
+  if (function == nullptr || !function(name, &report)) return std::nullopt;
+  return report;
+}
+
+} // namespace sightline::app

@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import type { RunningDaemon } from '../support/daemon.ts';
+import { deepstreamSite, missingSite, moreFrames, type Site, type SiteOptions } from '../support/deepstream-site.ts';
+import type { Image } from '../support/docker.ts';
+import { logFloods, metricsOf, untilMetric } from '../support/faults.ts';
+import { fixturePath } from '../support/fixtures.ts';
+import { type RtspCamera, startRtspCamera } from '../support/rtsp-camera.ts';
+import { startRtspWire } from '../support/rtsp-wire.ts';
+import { buildStandinImage } from '../support/standin-image.ts';
+
+/** Cameras of one container that come, go and hang, while those beside them go on. */
+const film = fixturePath('clips/lobby.mp4');
+const restarts = 'sightline_worker_restarts_total{worker="deepstream-main"}';
+
+describe('cameras of a DeepStream container', { skip: missingSite() }, () => {
+  let image: Image;
+  let camera: RtspCamera;
+  before(
+    async () => {
+      image = await buildStandinImage();
+      camera = await startRtspCamera(film);
+    },
+    { timeout: 600_000 },
+  );
+  after(async () => {
+    await camera?.[Symbol.asyncDispose]();
+    await image?.[Symbol.asyncDispose]();
+  });
+
+  const site = (cameras: SiteOptions['cameras'], more: Partial<SiteOptions> = {}): Promise<Site> =>
+    deepstreamSite({ image: image.name, cameras, ...more });
+  const behind = () => ({ port: camera.port, path: 'stream1' });
+  /** What was said of a camera beside being live. */
+  const troublesOf = (daemon: RunningDaemon, name: string) =>
+    daemon.lines().filter(({ msg, camera: of, state }) => msg === 'camera state' && of === name && state !== 'live');
+
+  it('that leave, fall silent or are never got back are away, and the one beside them misses nothing', async () => {
+    await using left = await startRtspWire(behind());
+    await using lost = await startRtspWire(behind());
+    await using silent = await startRtspWire(behind());
+    await using house = await site({ left: left.url, lost: lost.url, silent: silent.url, steady: camera.url });
+    const daemon = await house.start();
+    const names = ['left', 'lost', 'silent', 'steady'];
+    for (const name of names) await house.says(name, 'live');
+    // Source ids are by the order of names.
+    await house.cause({ sources: { 1: { ignoreReset: true } } });
+    await Promise.all([left.leave(), lost.leave()]);
+    silent.silent = true;
+    for (const name of ['left', 'lost', 'silent']) console.log(name, await house.says(name, 'away'));
+    const gone = await house.says('silent', 'away', /^no picture for 3 s$/);
+    assert.equal(gone.state === 'away' && gone.code, 'source.timeout');
+    await moreFrames(daemon, 'steady', 60);
+    await Promise.all([left.come(), lost.come()]);
+    silent.silent = false;
+    await house.says('left', 'live');
+    await house.says('silent', 'live');
+    for (const name of ['left', 'silent']) await moreFrames(daemon, name);
+    assert.equal((await house.state('lost')).state, 'away');
+    await house.cause({});
+    await house.says('lost', 'live');
+    assert.deepEqual(troublesOf(daemon, 'steady'), []);
+    assert.equal((await metricsOf(daemon)).get(restarts) ?? 0, 0);
+    assert.deepEqual(logFloods(daemon.lines()), []);
+    await daemon.stop();
+  });
+
+  it('that nobody serves, or that say nothing at all, say so, and begin when they are there', async () => {
+    await using nobody = await startRtspWire(behind());
+    await using mute = await startRtspWire(behind());
+    await nobody.leave();
+    mute.silent = true;
+    await using house = await site({ mute: mute.url, nobody: nobody.url, steady: camera.url });
+    const daemon = await house.start();
+    await house.says('steady', 'live');
+    for (const name of ['mute', 'nobody']) console.log(name, await house.says(name, 'away'));
+    await moreFrames(daemon, 'steady', 60);
+    await nobody.come();
+    mute.silent = false;
+    for (const name of ['mute', 'nobody']) await house.says(name, 'live');
+    assert.deepEqual(troublesOf(daemon, 'steady'), []);
+    assert.deepEqual(logFloods(daemon.lines()), []);
+    await daemon.stop();
+  });
+
+  it('that are files end, which is said, and the others go on', async () => {
+    await using house = await site({ file: { source: film, realtime: true }, steady: camera.url });
+    const daemon = await house.start();
+    await house.says('file', 'ended', /^the file was played to its end$/);
+    await moreFrames(daemon, 'steady', 60);
+    assert.deepEqual(troublesOf(daemon, 'steady'), []);
+    await untilMetric(daemon, 'sightline_bridge_frames_total{camera="file"}', (count) => count === 192);
+    await daemon.stop();
+  });
+});

@@ -1,0 +1,184 @@
+import assert from 'node:assert/strict';
+import { cpSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import type { LogLine, RunningDaemon } from '../support/daemon.ts';
+import { deepstreamSite, missingSite, moreFrames, type Site, type SiteOptions } from '../support/deepstream-site.ts';
+import { temporaryDirectory } from '../support/directory.ts';
+import type { Image } from '../support/docker.ts';
+import { logFloods, metricsOf } from '../support/faults.ts';
+import { fixtureModelRepository, fixtureModels, fixturePath } from '../support/fixtures.ts';
+import { freePort } from '../support/port.ts';
+import { type RtspCamera, startRtspCamera } from '../support/rtsp-camera.ts';
+import { buildStandinImage } from '../support/standin-image.ts';
+import { missingTriton, pythonModel, startTriton, withoutWeights } from '../support/triton.ts';
+import { until } from '../support/until.ts';
+
+/** A real Triton that is away, dies, hangs or answers nonsense under the nvinferserver of a container. */
+const { face, faceEmbedder } = fixtureModels;
+const explicit = (...models: readonly string[]) => [
+  '--model-control-mode=explicit',
+  ...models.map((model) => `--load-model=${model}`),
+];
+const restarts = 'sightline_worker_restarts_total{worker="deepstream-main"}';
+const worker = 'deepstream-main';
+
+async function passes(ms: number): Promise<void> {
+  const since = performance.now();
+  await until(`${ms} ms to be over`, () => performance.now() - since > ms, 2 * ms);
+}
+
+describe('Triton under a DeepStream container', { skip: missingSite() || (await missingTriton()) }, () => {
+  let image: Image;
+  let camera: RtspCamera;
+  before(
+    async () => {
+      image = await buildStandinImage();
+      camera = await startRtspCamera(fixturePath('clips/lobby.mp4'));
+    },
+    { timeout: 600_000 },
+  );
+  after(async () => {
+    await camera?.[Symbol.asyncDispose]();
+    await image?.[Symbol.asyncDispose]();
+  });
+
+  const site = (port: number, more: Partial<SiteOptions> = {}): Promise<Site> =>
+    deepstreamSite({ image: image.name, cameras: { lobby: camera.url }, triton: `127.0.0.1:${port}`, ...more });
+  const serve = (port: number) =>
+    startTriton({ repository: fixtureModelRepository, flags: explicit(face, faceEmbedder), port });
+
+  const starts = (daemon: RunningDaemon) =>
+    daemon
+      .lines()
+      .filter(({ msg, state, worker: of }) => msg === 'worker changed its state' && state === 'starting' && of === worker);
+  const at = (line: LogLine | undefined) => Date.parse(String(line?.['time']));
+  const lastOf = (daemon: RunningDaemon, test: (line: LogLine) => boolean) => daemon.lines().filter(test).at(-1);
+
+  /** From the moment that the daemon knows of the server to pictures. */
+  function healingMs(daemon: RunningDaemon): number {
+    const there = lastOf(daemon, ({ msg }) => msg === 'triton server is ready');
+    const live = lastOf(daemon, ({ msg, state }) => msg === 'camera state' && state === 'live');
+    return at(live) - at(there);
+  }
+
+  it('that is away at the start, and then for half a minute, is waited for, without starts in vain', async () => {
+    const port = await freePort();
+    await using house = await site(port);
+    const daemon = await house.start();
+    const words = /^its worker is started again once Triton is there: exit code 69: Triton cannot be used: ./;
+    const absent = await house.says('lobby', 'away', words);
+    assert.equal(absent.state === 'away' && absent.code, 'inference.unavailable');
+    {
+      await using triton = await serve(port);
+      await house.says('lobby', 'live');
+      await moreFrames(daemon, 'lobby');
+      const before = starts(daemon).length;
+      triton.signal('SIGKILL');
+      await house.says('lobby', 'away', words);
+      await triton.ended;
+      await passes(30_000);
+      // One at most before the daemon knew of it.
+      assert.ok(starts(daemon).length <= before + 1, `${starts(daemon).length - before} starts in vain`);
+    }
+    await using _ = await serve(port);
+    await house.says('lobby', 'live');
+    console.log('healed after', healingMs(daemon), 'ms');
+    await moreFrames(daemon, 'lobby');
+    assert.deepEqual(logFloods(daemon.lines()), []);
+    assert.equal(daemon.said('worker failed'), undefined);
+    await daemon.stop();
+  });
+
+  it('that hangs is a wedge, and is waited for', async () => {
+    const port = await freePort();
+    await using house = await site(port);
+    await using triton = await serve(port);
+    const daemon = await house.start();
+    await house.says('lobby', 'live');
+    await moreFrames(daemon, 'lobby');
+    const id = await house.container();
+    triton.signal('SIGSTOP');
+    const words =
+      /^its worker is started again once Triton is there: exit code 71: it got no further: pipeline is stuck: (no batch for 10 s while sources deliver|a change of the pipeline's state has not ended within 10 s)$/;
+    await house.says('lobby', 'away', words);
+    const before = starts(daemon).length;
+    await passes(5000);
+    assert.equal(starts(daemon).length, before, 'nothing is started while it hangs');
+    triton.signal('SIGCONT');
+    await house.container(id);
+    await house.says('lobby', 'live');
+    await moreFrames(daemon, 'lobby');
+    await daemon.stop();
+  });
+
+  it('that is well does not keep a container that is stuck for another reason', async () => {
+    const port = await freePort();
+    await using house = await site(port);
+    await using _ = await serve(port);
+    const daemon = await house.start();
+    await house.says('lobby', 'live');
+    const id = await house.container();
+    await house.cause({ mux: { stuckPad: 0 } });
+    const words =
+      /^its worker is started again: exit code 71: it got no further: pipeline is stuck: (no batch for 10 s while sources deliver|a change of the pipeline's state has not ended within 10 s)$/;
+    const away = await house.says('lobby', 'away', words);
+    assert.equal(away.state === 'away' && away.code, 'worker.crashed');
+    await house.cause({});
+    await house.container(id);
+    await house.says('lobby', 'live');
+    await daemon.stop();
+  });
+
+  it('whose model answers another shape is named, and cameras fail until it is mended', async () => {
+    const odd = `
+rows, _, height, width = inputs["input.1"].shape
+sizes = {"537": 1, "538": 2, "539": 2, "540": 10}
+return pb_utils.InferenceResponse([
+    pb_utils.Tensor(name, np.full((rows, depth, height // 4, width // 4 + 1), 0.9, np.float32))
+    for name, depth in sizes.items()
+])
+`;
+    const contract = readFileSync(join(fixtureModelRepository, face, 'config.pbtxt'), 'utf8');
+    await using served = await temporaryDirectory();
+    cpSync(join(fixtureModelRepository, faceEmbedder), join(served.path, faceEmbedder), { recursive: true });
+    await pythonModel(served.path, face, contract.slice(contract.indexOf('max_batch_size')), odd);
+    await using here = await temporaryDirectory();
+    const descriptions = await withoutWeights(fixtureModelRepository, join(here.path, 'models'));
+    const port = await freePort();
+    await using _ = await startTriton({ repository: served.path, flags: explicit(face, faceEmbedder), port });
+    await using house = await site(port, { config: { inference: { repository: descriptions } } });
+    const daemon = await house.start();
+    const problem = 'detector fixture_face: an input of \\d+x\\d+ has maps of \\d+x\\d+ cells; there are 537 ';
+    const words = `exit code 69: Triton cannot be used: ${problem}`;
+    await house.says('lobby', 'away', new RegExp(`^its worker is started again once Triton is there: ${words}`));
+    // Triton is well, so that its restarts are used up.
+    const failed = await house.says('lobby', 'failed', new RegExp(`^its worker: ${words}`));
+    assert.equal(failed.state === 'failed' && failed.code, 'inference.unavailable');
+    assert.deepEqual(logFloods(daemon.lines()), []);
+    await daemon.stop();
+  });
+
+  it('that loads for a minute is waited for as long as a start may take, and not longer', async () => {
+    const port = await freePort();
+    await using _ = await serve(port);
+    {
+      await using house = await site(port);
+      await house.cause({ inference: { startDelayMs: 60_000 } });
+      const daemon = await house.start();
+      await house.says('lobby', 'live');
+      await moreFrames(daemon, 'lobby');
+      assert.equal((await metricsOf(daemon)).get(restarts) ?? 0, 0);
+      await daemon.stop();
+    }
+    await using house = await site(port, { deepstream: { startTimeout: '10s' } });
+    await house.cause({ inference: { startDelayMs: 60_000 } });
+    const daemon = await house.start();
+    const words =
+      /^its worker is started again: exit code 71: it got no further: pipeline is stuck: the pipeline has not started within 10 s$/;
+    await house.says('lobby', 'away', words);
+    await house.cause({});
+    await house.says('lobby', 'live');
+    await daemon.stop();
+  });
+});
