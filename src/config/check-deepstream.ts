@@ -7,11 +7,10 @@ interface DeepStreamCheck {
   readonly config: Config;
   readonly lookups: { describeModel(name: string): { readonly notForDeepStream?: string } | undefined };
   readonly refuse: (path: SettingPath, message: string) => void;
-  readonly warn: (path: SettingPath, message: string) => void;
 }
 
 /** Of cameras with `runtime: deepstream`: what the containers cannot do, and what they cannot reach. */
-export function checkDeepStream({ config, lookups, refuse, warn }: DeepStreamCheck): void {
+export function checkDeepStream({ config, lookups, refuse }: DeepStreamCheck): void {
   const names = Object.keys(config.cameras).filter((name) => config.cameras[name]?.runtime === 'deepstream');
   for (const name of names) {
     checkCamera(config.cameras[name], ['cameras', name], refuse);
@@ -36,9 +35,9 @@ export function checkDeepStream({ config, lookups, refuse, warn }: DeepStreamChe
       refuse(['inference', 'url', index], `grpcs:// is not for ${first}: DeepStream has no TLS towards Triton; use grpc://`);
   if (Object.keys(inference.headers).length > 0)
     refuse(['inference', 'headers'], `cannot be sent for ${first}: DeepStream has no headers towards Triton`);
-  if (servers.length > 1) warn(['inference', 'url'], `cameras with runtime: deepstream ask the first of these alone`);
-  const [server] = servers;
-  if (deepstream.start === 'docker' && server !== undefined && deepstream.network !== 'host' && isLoopback(server.host))
+  const own = deepstream.start === 'docker' && deepstream.network !== 'host' ? servers : [];
+  const server = own.find((url) => url !== undefined && isLoopback(url.host));
+  if (server !== undefined)
     refuse(
       ['deepstream', 'network'],
       `in ${deepstream.network}, ${server.host} of inference.url is the container itself; name Triton as that network knows it, or set network to host`,

@@ -10,6 +10,7 @@ import { exitOf } from '../../src/workers/container-life.ts';
 import { type ContainerPlan, containerBody, containerName, labels } from '../../src/workers/container-spec.ts';
 import { engineError, PullMeter } from '../../src/workers/docker-engine.ts';
 import { desiredWorkers } from '../../src/workers/plan.ts';
+import { chooseSettings } from '../../src/workers/settings-choice.ts';
 
 function cameras(settings: Readonly<Record<string, object>>): Readonly<Record<string, CameraConfig>> {
   const given = Object.fromEntries(
@@ -127,6 +128,34 @@ describe('assignment of cameras to containers', () => {
     assert.deepEqual(shape(parseAssignment('{"w":{"gpu":"0","cameras":["a",1]},"x":{"gpu":3,"cameras":[]},"y":4}')), {
       w: '0: a',
     });
+  });
+});
+
+describe('the Triton server of a container', () => {
+  const servers = (...ready: readonly [boolean, ...boolean[]]) => {
+    const [first, ...others] = ready.map((isReady, at) => ({
+      server: 'abc'[at] ?? '',
+      isReady,
+      files: new Map<string, string>(),
+    }));
+    assert.ok(first !== undefined);
+    return [first, ...others] as const;
+  };
+  const chosen = (...given: Parameters<typeof chooseSettings>) => chooseSettings(...given).server;
+
+  it('is the first that is ready, and not the one that failed it where there is another', () => {
+    assert.equal(chosen(servers(true, true)), 'a');
+    assert.equal(chosen(servers(false, true, true)), 'b');
+    assert.equal(chosen(servers(true, true, true), 'a'), 'b');
+    assert.equal(chosen(servers(true, true, true), 'b'), 'a');
+    assert.equal(chosen(servers(true, false, true), 'a'), 'c');
+    assert.equal(chosen(servers(true, false), 'a'), 'a');
+  });
+
+  it('is the first of all while nothing is known of any, or the next one', () => {
+    assert.equal(chosen(servers(false, false)), 'a');
+    assert.equal(chosen(servers(false, false), 'a'), 'b');
+    assert.equal(chosen(servers(false), 'a'), 'a');
   });
 });
 
