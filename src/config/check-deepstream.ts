@@ -48,7 +48,6 @@ function checkCamera(camera: CameraConfig | undefined, path: SettingPath, refuse
   if (camera === undefined) return;
   const no = (setting: string, says: string) =>
     refuse([...path, setting], `${says} with runtime: deepstream; use runtime: software`);
-  if (camera.masks.length > 0) no('masks', 'nothing is masked');
   if (camera.detectSource !== undefined) no('detectSource', 'there is no substream to detect on');
   if (/^gst:/i.test(camera.source)) no('source', 'gst: is not read');
   // nvurisrcbin connects anew for rtsp:// alone.

@@ -139,7 +139,6 @@ const refused: readonly { readonly name: string; readonly text: string; readonly
     issues: [
       '1:35 inference.url[0]: grpcs:// is not for lobby: DeepStream has no TLS towards Triton; use grpc://',
       '1:62 inference.headers: cannot be sent for lobby: DeepStream has no headers towards Triton',
-      '7:12 cameras.lobby.masks: nothing is masked with runtime: deepstream; use runtime: software',
       '8:19 cameras.lobby.detectSource: there is no substream to detect on with runtime: deepstream; use runtime: software',
       '9:13 cameras.lobby.decode: qsv is not on an NVIDIA card; with runtime: deepstream use auto, nvdec or software',
       '10:23 cameras.lobby.detect[0].model: grid has no parser there',
