@@ -34,7 +34,12 @@ bool is_scheme_part(char c) {
 
 } // namespace
 
-SourceAddress parse_address(const std::string &source) {
+SourceAddress parse_address(const std::string &given) {
+  // nvurisrcbin knows the scheme in small letters alone.
+  std::string source = given;
+  const auto scheme_end = source.find("://");
+  for (std::size_t at = 0; scheme_end != std::string::npos && source.front() != '/' && at < scheme_end; at += 1)
+    source[at] = static_cast<char>(std::tolower(static_cast<unsigned char>(source[at])));
   if (source.compare(0, rtsp.size(), rtsp) == 0) {
     // As Node's URL and RFC 3986 have it: what stands before the last @ of the part up to the path.
     const auto path_at = source.find_first_of("/?#", rtsp.size());

@@ -44,14 +44,23 @@ export function checkDeepStream({ config, lookups, refuse }: DeepStreamCheck): v
     );
 }
 
+/** Why the program in the container does not take a source; undefined where it does. */
+function notReadOnCard(source: string): string | undefined {
+  if (/^gst:/i.test(source)) return 'gst: runs a pipeline of GStreamer on this machine, not on the card';
+  const scheme = /^(rtsps|https?):\/\//i.exec(source)?.[1]?.toLowerCase();
+  return scheme === undefined ? undefined : `DeepStream opens ${scheme}:// once, and never again after a loss`;
+}
+
 function checkCamera(camera: CameraConfig | undefined, path: SettingPath, refuse: DeepStreamCheck['refuse']): void {
   if (camera === undefined) return;
-  const no = (setting: string, says: string) =>
-    refuse([...path, setting], `${says} with runtime: deepstream; use runtime: software`);
-  if (camera.detectSource !== undefined) no('detectSource', 'there is no substream to detect on');
-  if (/^gst:/i.test(camera.source)) no('source', 'gst: is not read');
-  // nvurisrcbin connects anew for rtsp:// alone.
-  if (/^rtsps:/i.test(camera.source)) no('source', 'rtsps:// is not read');
+  if (camera.detectSource !== undefined)
+    refuse(
+      [...path, 'detectSource'],
+      'is not used with runtime: deepstream: the card decodes one stream and scales it for the detectors itself; leave it out, or use runtime: software',
+    );
+  const why = notReadOnCard(camera.source);
+  if (why !== undefined)
+    refuse([...path, 'source'], `${why}; with runtime: deepstream use rtsp:// or a file, otherwise runtime: software`);
   if (camera.decode === 'vaapi' || camera.decode === 'qsv')
     refuse(
       [...path, 'decode'],

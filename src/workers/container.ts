@@ -7,6 +7,7 @@ import { runFolder } from '../core/run-folder.ts';
 import { ContainerFiles } from './container-files.ts';
 import { followContainer } from './container-life.ts';
 import { containerBody, containerName, labels } from './container-spec.ts';
+import { deviceGroups } from './device-groups.ts';
 import { createDockerEngine, type DockerEngine, type FoundContainer, type PullProgress } from './docker-engine.ts';
 import type { LaunchedWorker, Launcher, LaunchRequest } from './launcher.ts';
 import { exitCodes, type WorkerSpec } from './plan.ts';
@@ -106,7 +107,12 @@ export function createContainerLauncher(options: ContainerLauncherOptions, ctx: 
 
   async function plan(owner: string, spec: WorkerSpec, imageId: string) {
     const { worker } = spec;
-    const [user, choices, films] = await Promise.all([files.user(), options.render(spec), filmsOf(spec)]);
+    const [user, groups, choices, films] = await Promise.all([
+      files.user(),
+      groupsFor(settings),
+      options.render(spec),
+      filmsOf(spec),
+    ]);
     const bodyOf = (choice: SettingsChoice) =>
       containerBody({
         owner,
@@ -115,6 +121,7 @@ export function createContainerLauncher(options: ContainerLauncherOptions, ctx: 
         settings,
         imageId,
         gpu: spec.gpu ?? settings.gpus[0] ?? '0',
+        groups,
         user,
         folders: {
           run: onHost(runFolder(options.dataDir)),
@@ -206,6 +213,11 @@ export function createContainerLauncher(options: ContainerLauncherOptions, ctx: 
 
 function megabytes(bytes: number): string {
   return (bytes / 1_000_000).toFixed(1);
+}
+
+/** With a card its driver's files are everybody's. */
+async function groupsFor({ gpuAccess, groups }: DeepStreamConfig): Promise<readonly number[]> {
+  return gpuAccess === 'runtime' ? (groups ?? (await deviceGroups())) : [];
 }
 
 /** Sources that are files here: the container finds them at the same path. */
