@@ -35,10 +35,10 @@ bool is_scheme_part(char c) {
 } // namespace
 
 SourceAddress parse_address(const std::string &given) {
-  // nvurisrcbin knows the scheme in small letters alone.
   std::string source = given;
-  const auto scheme_end = source.find("://");
-  for (std::size_t at = 0; scheme_end != std::string::npos && source.front() != '/' && at < scheme_end; at += 1)
+  const auto scheme_at = source.empty() || source.front() == '/' ? std::string::npos : source.find("://");
+  // nvurisrcbin knows the scheme in small letters alone.
+  for (std::size_t at = 0; scheme_at != std::string::npos && at < scheme_at; at += 1)
     source[at] = static_cast<char>(std::tolower(static_cast<unsigned char>(source[at])));
   if (source.compare(0, rtsp.size(), rtsp) == 0) {
     // As Node's URL and RFC 3986 have it: what stands before the last @ of the part up to the path.
@@ -52,7 +52,6 @@ SourceAddress parse_address(const std::string &given) {
     return {std::string(rtsp) + authority.substr(at + 1) + rest, percent_decoded(account.substr(0, colon)),
             colon == std::string::npos ? "" : percent_decoded(account.substr(colon + 1)), true};
   }
-  const auto scheme_at = source.find("://");
   if (scheme_at != std::string::npos && source.compare(0, 7, "file://") != 0)
     throw std::invalid_argument("sources of " + source.substr(0, std::min<std::size_t>(scheme_at, 16)) +
                                 ":// are not for this worker; rtsp:// and files are");
