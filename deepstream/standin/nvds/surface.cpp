@@ -51,7 +51,7 @@ public:
   ~TwoMappings() {
     {
       const std::lock_guard lock(known().mutex);
-      known().mappings.erase(reinterpret_cast<uint64_t>(guard_));
+      for (const uint8_t *at : {work_, guard_}) known().mappings.erase(reinterpret_cast<uint64_t>(at));
     }
     munmap(work_, size_);
     munmap(guard_, size_);
@@ -66,7 +66,8 @@ public:
 private:
   TwoMappings(uint8_t *work, uint8_t *guard, size_t size) : work_(work), guard_(guard), size_(size) {
     const std::lock_guard lock(known().mutex);
-    known().mappings[reinterpret_cast<uint64_t>(guard_)] = this;
+    // Unified memory has one address for both.
+    for (const uint8_t *at : {work_, guard_}) known().mappings[reinterpret_cast<uint64_t>(at)] = this;
   }
   uint8_t *work_;
   uint8_t *guard_;
