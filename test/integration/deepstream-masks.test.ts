@@ -56,10 +56,10 @@ describe('masks of a DeepStream camera, on the stand-in', { skip }, () => {
     await rm(join(standinBuild, `registry-${process.pid}.bin`), { force: true });
   });
 
-  const camera = cameraConfig('lobby', clip, {
-    masks: [...masks],
-    detect: [detectConfig(fixtureModels.face, { fps })],
-  });
+  const detect = [detectConfig(fixtureModels.face, { fps })];
+  const camera = cameraConfig('lobby', clip, { masks: [...masks], detect });
+  /** Beside it in each batch. */
+  const bare = cameraConfig('yard', clip, { detect });
 
   async function bySoftware(): Promise<readonly Frame[]> {
     await using daemon = await startTestDaemon({ cameras: [camera], inference: inferenceConfig(fixtureModelRepository) });
@@ -72,7 +72,7 @@ describe('masks of a DeepStream camera, on the stand-in', { skip }, () => {
     const container = await renderApp({
       directory,
       bridge,
-      cameras: ['lobby'],
+      cameras: ['lobby', 'yard'],
       mux: size,
       encoder: 'none',
       control: { ...control },
@@ -92,7 +92,7 @@ describe('masks of a DeepStream camera, on the stand-in', { skip }, () => {
         triton: { host, port: Number(port), tls: false },
         cudaBufferSharing: false,
         startMs: 60_000,
-        cameras: ['lobby'],
+        cameras: ['lobby', 'yard'],
       },
       readContainerTemplates(),
     );
@@ -109,18 +109,23 @@ describe('masks of a DeepStream camera, on the stand-in', { skip }, () => {
   }
 
   it('hide from detection and from crops what they hide with a software worker', async () => {
-    await using daemon = await startTestDaemon({ cameras: [camera], inference: undefined });
+    await using daemon = await startTestDaemon({ cameras: [camera, bare], inference: undefined });
     await using directory = await temporaryDirectory();
     await using app = await startMasked(daemon.socketPath, directory.path, triton.url);
-    const ended = until('the file has ended', () => daemon.statuses.some(({ state }) => state === SourceState.ENDED), 120_000);
+    const ended = until(
+      'both files have ended',
+      () => daemon.statuses.filter(({ state }) => state === SourceState.ENDED).length === 2,
+      120_000,
+    );
     await Promise.race([ended, app.failed]);
     const software = await bySoftware();
-    await until('all frames', () => daemon.frames.length >= software.length);
+    await until('all frames', () => daemon.frames.length >= 2 * software.length);
+    const of = (name: string) => daemon.frames.filter((frame) => frame.camera === name);
     const truth = readLobbyTruth();
 
     let hidden = 0;
     let seen = 0;
-    for (const frame of daemon.frames) {
+    for (const frame of of('lobby')) {
       const number = Number(frame.sequence);
       const other = software[number];
       if (frame.predicted || other === undefined || other.predicted) continue;
@@ -135,8 +140,11 @@ describe('masks of a DeepStream camera, on the stand-in', { skip }, () => {
     }
     assert.ok(hidden > 20 && seen > 20, `${hidden} faces are hidden, ${seen} are seen`);
 
+    const right = of('yard').flatMap((frame) => boxesOf(frame).filter(([left]) => left >= 320));
+    assert.ok(right.length > 20, `${right.length} faces are seen where the other camera has none`);
+
     let black = 0;
-    for (const { crop } of daemon.frames.flatMap(({ objects }) => objects)) {
+    for (const { crop } of of('lobby').flatMap(({ objects }) => objects)) {
       if (crop?.rect === undefined) continue;
       const { rect } = crop;
       const { data, info } = await sharp(crop.jpeg).greyscale().raw().toBuffer({ resolveWithObject: true });
@@ -155,7 +163,7 @@ describe('masks of a DeepStream camera, on the stand-in', { skip }, () => {
   });
 
   it('end the program where they cannot be drawn, before a picture was looked at', async () => {
-    await using daemon = await startTestDaemon({ cameras: [camera], inference: undefined });
+    await using daemon = await startTestDaemon({ cameras: [camera, bare], inference: undefined });
     await using directory = await temporaryDirectory();
     await using app = await startMasked(daemon.socketPath, directory.path, triton.url, { cuda: { refuse: true } });
     assert.equal(await app.exit, 78);
