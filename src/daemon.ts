@@ -9,7 +9,6 @@ import { createCameraHealth } from './composition/camera-health.ts';
 import { createCameraOutages } from './composition/camera-outages.ts';
 import { createCameraStates, type FailedCamera } from './composition/camera-states.ts';
 import { startConfigWatching } from './composition/config-watching.ts';
-import { containerSettings } from './composition/container-settings.ts';
 import { createContainers } from './composition/containers.ts';
 import { createControlHandlers } from './composition/control-handlers.ts';
 import { tellWorkers } from './composition/door-workers.ts';
@@ -256,12 +255,7 @@ async function compose(options: DaemonOptions, scope: Scope, ctx: Context): Prom
   const workersContext = childContext(ctx, { room: 'workers' });
   const inferenceReady = () => keep.engine.servers?.().some(({ state }) => state === 'ready') ?? true;
   const containers = await createContainers(
-    {
-      config,
-      inferenceReady,
-      version: options.version,
-      render: (spec) => containerSettings(spec, config, (model) => keep.engine.describe(model)),
-    },
+    { config, engine: keep.engine, inferenceReady, version: options.version },
     workersContext,
   );
   const supervisor = scope.use(

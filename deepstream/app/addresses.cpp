@@ -34,7 +34,12 @@ bool is_scheme_part(char c) {
 
 } // namespace
 
-SourceAddress parse_address(const std::string &source) {
+SourceAddress parse_address(const std::string &given) {
+  std::string source = given;
+  const auto scheme_at = source.empty() || source.front() == '/' ? std::string::npos : source.find("://");
+  // nvurisrcbin knows the scheme in small letters alone.
+  for (std::size_t at = 0; scheme_at != std::string::npos && at < scheme_at; at += 1)
+    source[at] = static_cast<char>(std::tolower(static_cast<unsigned char>(source[at])));
   if (source.compare(0, rtsp.size(), rtsp) == 0) {
     // As Node's URL and RFC 3986 have it: what stands before the last @ of the part up to the path.
     const auto path_at = source.find_first_of("/?#", rtsp.size());
@@ -47,7 +52,6 @@ SourceAddress parse_address(const std::string &source) {
     return {std::string(rtsp) + authority.substr(at + 1) + rest, percent_decoded(account.substr(0, colon)),
             colon == std::string::npos ? "" : percent_decoded(account.substr(colon + 1)), true};
   }
-  const auto scheme_at = source.find("://");
   if (scheme_at != std::string::npos && source.compare(0, 7, "file://") != 0)
     throw std::invalid_argument("sources of " + source.substr(0, std::min<std::size_t>(scheme_at, 16)) +
                                 ":// are not for this worker; rtsp:// and files are");

@@ -52,6 +52,19 @@ DetectConfig read_detect(pbf_message<wire::Detect> message) {
   return detect;
 }
 
+Polygon read_polygon(pbf_message<wire::Polygon> message) {
+  Polygon polygon;
+  while (message.next(wire::Polygon::points, pbf_wire_type::length_delimited)) {
+    const auto points = message.get_packed_double();
+    for (auto at = points.begin(); at != points.end();) {
+      const double x = *at++;
+      if (at == points.end()) throw std::length_error("a corner without a height");
+      polygon.push_back({x, *at++});
+    }
+  }
+  return polygon;
+}
+
 void read_crops(pbf_message<wire::CropPolicy> message, CameraConfig &camera) {
   CropOptions &crops = camera.crops;
   // Absent it is zero, and not the default of a camera without a policy.
@@ -110,6 +123,9 @@ CameraConfig read_camera(pbf_message<wire::CameraConfig> message) {
       break;
     case wire::CameraConfig::detect:
       camera.detect.push_back(read_detect(message.get_message()));
+      break;
+    case wire::CameraConfig::masks:
+      camera.masks.push_back(read_polygon(message.get_message()));
       break;
     case wire::CameraConfig::crops:
       read_crops(message.get_message(), camera);

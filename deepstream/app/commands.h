@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "crops.h"
+#include "masks.h"
 
 /** What the daemon says, read from bytes. Pure. */
 namespace sightline::app {
@@ -29,6 +30,7 @@ struct CameraConfig {
   bool realtime = false;
   bool loop = false;
   std::vector<DetectConfig> detect;
+  std::vector<Polygon> masks;
   CropOptions crops;
   int jpeg_quality = 90;
   int max_side = 512;

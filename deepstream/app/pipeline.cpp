@@ -24,6 +24,7 @@ std::string factory_of(GstObject *object) {
 } // namespace
 
 Failure failure_of(const std::string &factory, const std::string &text) {
+  if (holds(text, not_masked)) return {Exit::settings, text};
   if (factory == "nvinferserver") {
     if (holds(text, "arsing failed") || holds(text, "onfig file") || holds(text, "onfiguration file"))
       return {Exit::settings, text};
@@ -95,6 +96,8 @@ std::optional<Failure> Pipeline::build(bool live) {
   probe_.attach(tracked.get());
   const PadRef batches(gst_element_get_static_pad(detectors_.front(), "sink"));
   gst_pad_add_probe(batches.get(), GST_PAD_PROBE_TYPE_BUFFER, on_batch, this, nullptr);
+  masking_ = std::make_unique<Masking>(settings_, probe_, slots);
+  if (masking_->wanted()) masking_->attach(batches.get(), pipeline_.get());
   return std::nullopt;
 }
 

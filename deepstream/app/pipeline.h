@@ -12,6 +12,7 @@
 #include "holders.h"
 #include "interval.h"
 #include "log.h"
+#include "masking.h"
 #include "probe.h"
 #include "source.h"
 #include "watch_branch.h"
@@ -73,6 +74,7 @@ private:
   std::vector<GstElement *> detectors_;
   std::vector<Source *> sources_;
   WatchBranch *watch_ = nullptr;
+  std::unique_ptr<Masking> masking_;
   std::atomic<unsigned> interval_ = 0;
   /** As the detectors know it; of the thread that brings them batches. */
   unsigned told_interval_ = 0;

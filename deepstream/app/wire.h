@@ -247,6 +247,10 @@ enum class Detect : protozero::pbf_tag_type {
   width = 6,
 };
 
+enum class Polygon : protozero::pbf_tag_type {
+  points = 1,
+};
+
 enum class CropPolicy : protozero::pbf_tag_type {
   faces = 1,
   bodies = 2,

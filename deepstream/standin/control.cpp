@@ -31,6 +31,8 @@ const std::map<std::string, Kind> &known() {
       {"/sources/*/frameNumberBackAt", Kind::number},
       {"/mux/stuckPad", Kind::number},
       {"/mux/leakBytesPerBatch", Kind::number},
+      // CUDA
+      {"/cuda/refuse", Kind::flag},
       // nvds_obj_enc
       {"/crops/refuse", Kind::flag},
       {"/crops/noMeta", Kind::flag},

@@ -1,19 +1,20 @@
 import type { Config, DetectConfig } from '../config/schema.ts';
 import type { ModelDescription } from '../core/inference.ts';
-import { parseTritonUrl } from '../core/triton-url.ts';
+import type { TritonUrl } from '../core/triton-url.ts';
 import { planDetector } from '../models/detector-plan.ts';
 import { readContainerTemplates } from '../workers/container-templates.ts';
 import type { WorkerSpec } from '../workers/plan.ts';
 import { type ContainerDetector, renderContainer } from '../workers/render.ts';
 
 /**
- * The files of settings of a container, by name: from its cameras, from the models as the repository describes them and from the
- * configuration. Rejects with `model.invalid` for a detector that DeepStream cannot run.
+ * The files of settings of a container that asks this server, by name: from its cameras, from the models as the repository describes them
+ * and from the configuration. Rejects with `model.invalid` for a detector that DeepStream cannot run.
  */
 export async function containerSettings(
   spec: Pick<WorkerSpec, 'worker' | 'cameras'>,
-  config: Pick<Config, 'deepstream' | 'inference' | 'media' | 'logLevel'>,
+  config: Pick<Config, 'deepstream' | 'media' | 'logLevel'>,
   describe: (model: string) => Promise<ModelDescription>,
+  triton: TritonUrl,
 ): Promise<ReadonlyMap<string, string>> {
   const { width, height, tracker, encoder, cudaBufferSharing, startTimeout } = config.deepstream;
   const frame = { width, height };
@@ -38,7 +39,7 @@ export async function containerSettings(
       detectors,
       tracker,
       encoder,
-      triton: parseTritonUrl(config.inference.url[0] ?? ''),
+      triton,
       cudaBufferSharing,
       startMs: startTimeout,
       cameras,

@@ -1,12 +1,17 @@
 import type { Config } from '../config/schema.ts';
 import type { Context } from '../core/context.ts';
-import { errorText } from '../core/errors.ts';
+import { errorText, SightlineError } from '../core/errors.ts';
+import type { InferenceEngine } from '../core/inference.ts';
+import { parseTritonUrl, type TritonUrl } from '../core/triton-url.ts';
+import { urlHost } from '../core/url-host.ts';
 import { type Assignment, assignCameras } from '../workers/assignment.ts';
 import { createAttachedLauncher } from '../workers/attached.ts';
 import { createContainerLauncher } from '../workers/container.ts';
 import { ContainerFiles } from '../workers/container-files.ts';
 import type { Launcher } from '../workers/launcher.ts';
 import { desiredWorkers, type WorkerSpec } from '../workers/plan.ts';
+import type { SettingsChoices } from '../workers/settings-choice.ts';
+import { containerSettings } from './container-settings.ts';
 
 /** Containers of DeepStream cameras: which there should be, and what starts them. */
 export interface Containers {
@@ -19,17 +24,29 @@ export async function createContainers(
   options: {
     readonly config: Config;
     readonly version: string;
-    readonly render: (spec: WorkerSpec) => Promise<ReadonlyMap<string, string>>;
+    readonly engine: Pick<InferenceEngine, 'describe' | 'isReadyAt'>;
     /** Whether a Triton server is ready. */
     readonly inferenceReady: () => boolean;
   },
   ctx: Context,
 ): Promise<Containers> {
-  const { dataDir, deepstream: settings } = options.config;
-  const { render, inferenceReady, version } = options;
+  const { config, engine, inferenceReady, version } = options;
+  const { dataDir, deepstream: settings } = config;
+  const [first, ...others] = config.inference.url.map(parseTritonUrl);
   const files = new ContainerFiles(dataDir);
   // Of the daemon before this one, whose containers may still run.
   let assignment: Assignment = await files.assignment();
+
+  async function render(spec: WorkerSpec): Promise<SettingsChoices> {
+    if (first === undefined) throw new SightlineError('config.invalid', 'inference.url names no Triton server');
+    const choiceOf = async (server: TritonUrl) => ({
+      server: `${urlHost(server.host)}:${server.port}`,
+      isReady: engine.isReadyAt?.(server) ?? true,
+      files: await containerSettings(spec, config, (model) => engine.describe(model), server),
+    });
+    return [await choiceOf(first), ...(await Promise.all(others.map(choiceOf)))];
+  }
+
   return {
     launcher:
       settings.start === 'attached'

@@ -1,4 +1,5 @@
 import type { RenderedContainer } from '../cli/command.ts';
+import { parseTritonUrl } from '../core/triton-url.ts';
 import { describeModel } from '../inference/repository.ts';
 import { assignCameras } from '../workers/assignment.ts';
 import { ContainerFiles } from '../workers/container-files.ts';
@@ -12,7 +13,9 @@ export async function renderContainers(
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<readonly RenderedContainer[]> {
   const { config } = await loadCheckedConfig(file, env);
-  const { repository, engine } = config.inference;
+  const { repository, engine, url } = config.inference;
+  // Of several the first: which is ready is for the daemon to know.
+  const triton = parseTritonUrl(url[0] ?? '');
   // Cameras stay in the containers that they are in.
   const before = await new ContainerFiles(config.dataDir).assignment();
   const workers = desiredWorkers(config.cameras, assignCameras(config.cameras, config.deepstream, before));
@@ -22,7 +25,7 @@ export async function renderContainers(
       .map(async (spec) => ({
         worker: spec.worker,
         cameras: [...spec.cameras.keys()].sort(),
-        files: await containerSettings(spec, config, (model) => describeModel(repository, model, engine)),
+        files: await containerSettings(spec, config, (model) => describeModel(repository, model, engine), triton),
       })),
   );
 }

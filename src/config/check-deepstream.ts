@@ -7,11 +7,10 @@ interface DeepStreamCheck {
   readonly config: Config;
   readonly lookups: { describeModel(name: string): { readonly notForDeepStream?: string } | undefined };
   readonly refuse: (path: SettingPath, message: string) => void;
-  readonly warn: (path: SettingPath, message: string) => void;
 }
 
 /** Of cameras with `runtime: deepstream`: what the containers cannot do, and what they cannot reach. */
-export function checkDeepStream({ config, lookups, refuse, warn }: DeepStreamCheck): void {
+export function checkDeepStream({ config, lookups, refuse }: DeepStreamCheck): void {
   const names = Object.keys(config.cameras).filter((name) => config.cameras[name]?.runtime === 'deepstream');
   for (const name of names) {
     checkCamera(config.cameras[name], ['cameras', name], refuse);
@@ -36,24 +35,32 @@ export function checkDeepStream({ config, lookups, refuse, warn }: DeepStreamChe
       refuse(['inference', 'url', index], `grpcs:// is not for ${first}: DeepStream has no TLS towards Triton; use grpc://`);
   if (Object.keys(inference.headers).length > 0)
     refuse(['inference', 'headers'], `cannot be sent for ${first}: DeepStream has no headers towards Triton`);
-  if (servers.length > 1) warn(['inference', 'url'], `cameras with runtime: deepstream ask the first of these alone`);
-  const [server] = servers;
-  if (deepstream.start === 'docker' && server !== undefined && deepstream.network !== 'host' && isLoopback(server.host))
+  const own = deepstream.start === 'docker' && deepstream.network !== 'host' ? servers : [];
+  const server = own.find((url) => url !== undefined && isLoopback(url.host));
+  if (server !== undefined)
     refuse(
       ['deepstream', 'network'],
       `in ${deepstream.network}, ${server.host} of inference.url is the container itself; name Triton as that network knows it, or set network to host`,
     );
 }
 
+/** Why the program in the container does not take a source; undefined where it does. */
+function notReadOnCard(source: string): string | undefined {
+  if (/^gst:/i.test(source)) return 'gst: runs a pipeline of GStreamer on this machine, not on the card';
+  const scheme = /^(rtsps|https?):\/\//i.exec(source)?.[1]?.toLowerCase();
+  return scheme === undefined ? undefined : `DeepStream opens ${scheme}:// once, and never again after a loss`;
+}
+
 function checkCamera(camera: CameraConfig | undefined, path: SettingPath, refuse: DeepStreamCheck['refuse']): void {
   if (camera === undefined) return;
-  const no = (setting: string, says: string) =>
-    refuse([...path, setting], `${says} with runtime: deepstream; use runtime: software`);
-  if (camera.masks.length > 0) no('masks', 'nothing is masked');
-  if (camera.detectSource !== undefined) no('detectSource', 'there is no substream to detect on');
-  if (/^gst:/i.test(camera.source)) no('source', 'gst: is not read');
-  // nvurisrcbin connects anew for rtsp:// alone.
-  if (/^rtsps:/i.test(camera.source)) no('source', 'rtsps:// is not read');
+  if (camera.detectSource !== undefined)
+    refuse(
+      [...path, 'detectSource'],
+      'is not used with runtime: deepstream: the card decodes one stream and scales it for the detectors itself; leave it out, or use runtime: software',
+    );
+  const why = notReadOnCard(camera.source);
+  if (why !== undefined)
+    refuse([...path, 'source'], `${why}; with runtime: deepstream use rtsp:// or a file, otherwise runtime: software`);
   if (camera.decode === 'vaapi' || camera.decode === 'qsv')
     refuse(
       [...path, 'decode'],

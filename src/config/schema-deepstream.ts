@@ -47,6 +47,12 @@ export const deepstream = z.strictObject({
     'daemon',
     'How a container gets its GPU: asked of the engine (docker run --gpus), by the runtime nvidia (Jetson), or not at all.',
   ),
+  groups: setting(
+    z.array(z.number().int().min(1).max(4_294_967_294)).max(32).optional(),
+    'daemon',
+    'With gpuAccess runtime: numbers of the groups that may use the GPU (on a Jetson video and render); absent: those that have its device files here.',
+    { example: [44, 104] },
+  ),
   camerasPerContainer: setting(
     z.number().int().min(1).max(256).default(16),
     'daemon',

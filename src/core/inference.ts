@@ -1,6 +1,7 @@
 import { isSightlineError } from './errors.ts';
 import type { ModelTraffic, ServerReading } from './served-models.ts';
 import type { Trace } from './trace.ts';
+import type { TritonUrl } from './triton-url.ts';
 
 /**
  * The seam between whoever needs a network run and whoever runs it. Engines live in `inference/`; `models/` turns pixels
@@ -114,6 +115,8 @@ export interface InferenceEngine extends AsyncDisposable {
   states(): readonly ModelState[];
   /** Those that it asks; absent where it runs networks itself. */
   servers?(): readonly InferenceServer[];
+  /** Whether one at this address of the configuration is ready; absent where there are none. */
+  isReadyAt?(url: TritonUrl): boolean;
   /** What came of asking them, by model; absent where there are none. */
   traffic?(): readonly ModelTraffic[];
   /** What those that answer count of these models themselves; absent where there are none. Never rejects. */

@@ -11,6 +11,7 @@ import {
   type Tensor,
 } from '../core/inference.ts';
 import type { ModelTraffic, ServerReading } from '../core/served-models.ts';
+import type { TritonUrl } from '../core/triton-url.ts';
 import { closedError } from './refusals.ts';
 import type { TritonEngine } from './triton.ts';
 
@@ -62,6 +63,10 @@ export class FallbackEngine implements InferenceEngine {
 
   servers(): readonly InferenceServer[] {
     return this.#triton.servers();
+  }
+
+  isReadyAt(url: TritonUrl): boolean {
+    return this.#triton.isReadyAt(url);
   }
 
   traffic(): readonly ModelTraffic[] {

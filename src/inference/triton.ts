@@ -13,7 +13,7 @@ import type {
 import { FloodGate, longFloodMs } from '../core/log.ts';
 import type { PemTexts } from '../core/pem-files.ts';
 import type { ModelTraffic, ServerReading, Traffic } from '../core/served-models.ts';
-import { parseTritonUrl } from '../core/triton-url.ts';
+import { parseTritonUrl, type TritonUrl } from '../core/triton-url.ts';
 import type { FairLimits } from './fair-queue.ts';
 import { createInferenceMetrics } from './metrics.ts';
 import { abortReason, closedError } from './refusals.ts';
@@ -47,6 +47,7 @@ export interface TritonConfig {
 export interface TritonEngine extends InferenceEngine {
   readonly name: 'triton';
   servers(): readonly InferenceServer[];
+  isReadyAt(url: TritonUrl): boolean;
   traffic(): readonly ModelTraffic[];
   statistics(models: readonly string[]): Promise<readonly ServerReading[]>;
 }
@@ -154,6 +155,10 @@ class Engine implements TritonEngine {
 
   servers(): readonly InferenceServer[] {
     return [...this.#pool.servers.map(({ name, state, reason }) => ({ name, state, reason })), ...this.#pool.unresolved];
+  }
+
+  isReadyAt({ host, port }: TritonUrl): boolean {
+    return this.#pool.servers.some(({ address, state }) => state === 'ready' && address.host === host && address.port === port);
   }
 
   traffic(): readonly ModelTraffic[] {

@@ -4,6 +4,7 @@ import { errorText, SightlineError } from '../core/errors.ts';
 import { AttachedFiles } from './attached-files.ts';
 import type { LaunchedWorker, Launcher, LaunchRequest, WorkerExit } from './launcher.ts';
 import type { WorkerSpec } from './plan.ts';
+import { chooseSettings, type SettingsChoices } from './settings-choice.ts';
 
 /**
  * DeepStream workers in containers that somebody else starts, and starts again whenever they end: the kubelet, in a pod. The daemon writes
@@ -13,8 +14,8 @@ import type { WorkerSpec } from './plan.ts';
 export interface AttachedLauncherOptions {
   readonly dataDir: string;
   readonly settings: Pick<DeepStreamConfig, 'startTimeout'>;
-  /** The files of settings of a worker, by name; nothing secret is in them. */
-  readonly render: (spec: WorkerSpec) => Promise<ReadonlyMap<string, string>>;
+  /** The settings of a worker; nothing secret is in them. */
+  readonly render: (spec: WorkerSpec) => Promise<SettingsChoices>;
   /** Whether a Triton server is ready. */
   readonly inferenceReady: () => boolean;
 }
@@ -37,17 +38,25 @@ export function createAttachedLauncher(options: AttachedLauncherOptions, ctx: Co
     }
   }
 
-  /** Of a container that runs with what it would be given now, be it from an earlier daemon: it may connect again. */
-  async function keptToken(spec: WorkerSpec): Promise<string | undefined> {
-    const { worker } = spec;
-    const [token, rendered] = await Promise.all([files.token(worker), render(spec)]);
-    return token !== undefined && (await files.holds(worker, rendered)) ? token : undefined;
+  /**
+   * Of a container that runs with what it would be given now, be it from an earlier daemon: it may connect again. Its Triton server may be
+   * any that is ready; of one that is not, its next life would begin in vain.
+   */
+  async function tokenFor(worker: string, choices: SettingsChoices): Promise<string | undefined> {
+    const token = await files.token(worker);
+    if (token === undefined) return undefined;
+    const noneReady = !choices.some(({ isReady }) => isReady);
+    for (const choice of choices) if ((noneReady || choice.isReady) && (await files.holds(worker, choice.files))) return token;
+    return undefined;
   }
+
+  const keptToken = async (spec: WorkerSpec) => tokenFor(spec.worker, await render(spec));
 
   async function launch({ spec, token, signal, introduced, disconnected }: LaunchRequest): Promise<LaunchedWorker> {
     const { worker } = spec;
     await requireInference(signal);
-    if ((await keptToken(spec)) !== token) await files.write(worker, await render(spec), token);
+    const choices = await render(spec);
+    if ((await tokenFor(worker, choices)) !== token) await files.write(worker, chooseSettings(choices).files, token);
     signal.throwIfAborted();
     await files.offer(worker);
     log.info({ worker, folder: files.folder(worker) }, 'container may begin');

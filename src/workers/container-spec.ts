@@ -25,6 +25,8 @@ export interface ContainerPlan {
   /** By content, not by name. */
   readonly imageId: string;
   readonly gpu: string;
+  /** Numbers of the groups that the container's user is in besides its own. */
+  readonly groups: readonly number[];
   readonly user: { readonly uid: number; readonly gid: number };
   /** As the engine calls them. */
   readonly folders: { readonly run: string; readonly settings: string };
@@ -57,7 +59,7 @@ function hashOf(wanted: ReturnType<typeof wantedBody>, { imageId, files }: Conta
     .digest('hex');
 }
 
-function wantedBody({ owner, worker, settings, gpu, user, folders, films }: ContainerPlan) {
+function wantedBody({ owner, worker, settings, gpu, groups, user, folders, films }: ContainerPlan) {
   const memory = settings.memoryMegabytes * megabyte;
   const runtime = settings.gpuAccess === 'runtime';
   const bind = (source: string, target: string) => ({ Type: 'bind', Source: source, Target: target, ReadOnly: true }) as const;
@@ -81,6 +83,7 @@ function wantedBody({ owner, worker, settings, gpu, user, folders, films }: Cont
       ReadonlyRootfs: true,
       Init: true,
       CapDrop: ['ALL'],
+      ...(groups.length === 0 ? {} : { GroupAdd: groups.map(String) }),
       SecurityOpt: ['no-new-privileges'],
       PidsLimit: 4096,
       Memory: memory,

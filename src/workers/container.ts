@@ -7,9 +7,11 @@ import { runFolder } from '../core/run-folder.ts';
 import { ContainerFiles } from './container-files.ts';
 import { followContainer } from './container-life.ts';
 import { containerBody, containerName, labels } from './container-spec.ts';
+import { deviceGroups } from './device-groups.ts';
 import { createDockerEngine, type DockerEngine, type FoundContainer, type PullProgress } from './docker-engine.ts';
 import type { LaunchedWorker, Launcher, LaunchRequest } from './launcher.ts';
-import type { WorkerSpec } from './plan.ts';
+import { exitCodes, type WorkerSpec } from './plan.ts';
+import { chooseSettings, type SettingsChoice, type SettingsChoices } from './settings-choice.ts';
 
 /** DeepStream workers: each a container that this daemon starts through the Docker engine, and adopts from one before it. */
 
@@ -17,8 +19,8 @@ export interface ContainerLauncherOptions {
   readonly dataDir: string;
   readonly version: string;
   readonly settings: DeepStreamConfig;
-  /** The files of settings of a worker, by name; nothing secret is in them. */
-  readonly render: (spec: WorkerSpec) => Promise<ReadonlyMap<string, string>>;
+  /** The settings of a worker; nothing secret is in them. */
+  readonly render: (spec: WorkerSpec) => Promise<SettingsChoices>;
 }
 
 /** Of a container that an earlier daemon left: from SIGTERM to SIGKILL. */
@@ -41,6 +43,8 @@ export function createContainerLauncher(options: ContainerLauncherOptions, ctx: 
   let leftOvers: ReadonlySet<string> | undefined;
   /** Those of an earlier daemon are no matter any more. */
   const launched = new Set<string>();
+  /** Triton servers that failed a worker when it was last started. */
+  const failedAt = new Map<string, string>();
 
   /** As the engine calls it. */
   function onHost(path: string): string {
@@ -103,23 +107,41 @@ export function createContainerLauncher(options: ContainerLauncherOptions, ctx: 
 
   async function plan(owner: string, spec: WorkerSpec, imageId: string) {
     const { worker } = spec;
-    const [user, rendered, films] = await Promise.all([files.user(), options.render(spec), filmsOf(spec)]);
-    const body = containerBody({
-      owner,
-      worker,
-      version: options.version,
-      settings,
-      imageId,
-      gpu: spec.gpu ?? settings.gpus[0] ?? '0',
-      user,
-      folders: {
-        run: onHost(runFolder(options.dataDir)),
-        settings: onHost(files.settingsFolder(worker)),
-      },
-      films: films.map((inside) => ({ inside, host: onHost(inside) })),
-      files: rendered,
+    const [user, groups, choices, films] = await Promise.all([
+      files.user(),
+      groupsFor(settings),
+      options.render(spec),
+      filmsOf(spec),
+    ]);
+    const bodyOf = (choice: SettingsChoice) =>
+      containerBody({
+        owner,
+        worker,
+        version: options.version,
+        settings,
+        imageId,
+        gpu: spec.gpu ?? settings.gpus[0] ?? '0',
+        groups,
+        user,
+        folders: {
+          run: onHost(runFolder(options.dataDir)),
+          settings: onHost(files.settingsFolder(worker)),
+        },
+        films: films.map((inside) => ({ inside, host: onHost(inside) })),
+        files: choice.files,
+      });
+    const chosen = chooseSettings(choices, failedAt.get(worker));
+    const serverOf = new Map(choices.map((choice) => [bodyOf(choice).Labels[labels.config] ?? '', choice.server]));
+    return { user, chosen, body: bodyOf(chosen), serverOf };
+  }
+
+  /** Whether its Triton server failed it. */
+  function remember(worker: string, server: string, process: LaunchedWorker): LaunchedWorker {
+    void process.exited.then(({ code }) => {
+      if (code === exitCodes.unavailable) failedAt.set(worker, server);
+      else failedAt.delete(worker);
     });
-    return { user, rendered, body, config: body.Labels[labels.config] ?? '' };
+    return process;
   }
 
   const containersOf = async (docker: DockerEngine, owner: string, worker: string) =>
@@ -134,8 +156,8 @@ export function createContainerLauncher(options: ContainerLauncherOptions, ctx: 
     const there = await containersOf(docker, owner, worker);
     const imageId = there.length === 0 ? undefined : await docker.imageId(settings.image);
     if (imageId === undefined) return undefined;
-    const { config } = await plan(owner, spec, imageId);
-    return there.some((container) => container.running && container.config === config) ? token : undefined;
+    const { serverOf } = await plan(owner, spec, imageId);
+    return there.some((container) => container.running && serverOf.has(container.config)) ? token : undefined;
   }
 
   async function launch(request: LaunchRequest): Promise<LaunchedWorker> {
@@ -146,25 +168,28 @@ export function createContainerLauncher(options: ContainerLauncherOptions, ctx: 
     const owner = await files.makeOwner();
     await removeLeftOvers(docker, owner);
     const imageId = await requireImage(docker, request);
-    const { user, rendered, body, config } = await plan(owner, spec, imageId);
+    const { user, chosen, body, serverOf } = await plan(owner, spec, imageId);
     const mayStay = !launched.has(worker) && (await files.token(worker)) === token;
     const there = await containersOf(docker, owner, worker);
-    const kept = mayStay ? there.find((container) => container.running && container.config === config) : undefined;
+    const kept = mayStay ? there.find((container) => container.running && serverOf.has(container.config)) : undefined;
     for (const container of there) if (container !== kept) await removeOne(docker, container);
     launched.add(worker);
     signal.throwIfAborted();
     if (kept !== undefined) {
       ctx.log.info({ worker, container: kept.id.slice(0, 12) }, 'container of an earlier run was adopted');
-      return await followContainer({ docker, id: kept.id, worker, memoryMegabytes }, ctx);
+      const adopted = await followContainer({ docker, id: kept.id, worker, memoryMegabytes }, ctx);
+      return remember(worker, serverOf.get(kept.config) ?? chosen.server, adopted);
     }
-    await files.write(worker, rendered, token, user).catch((error: unknown) => {
+    await files.write(worker, chosen.files, token, user).catch((error: unknown) => {
       if (!isSystemError(error, 'ENOSPC')) throw error;
       const says = `the disk of ${options.dataDir} is full: the settings of its container cannot be written`;
       throw new SightlineError('worker.crashed', says, { cause: error });
     });
     const id = await docker.create(containerName(owner, worker), body);
     try {
-      return await followContainer({ docker, id, worker, memoryMegabytes, start: () => docker.start(id) }, ctx);
+      const begun = await followContainer({ docker, id, worker, memoryMegabytes, start: () => docker.start(id) }, ctx);
+      ctx.log.info({ worker, container: id.slice(0, 12), server: chosen.server }, 'container is begun');
+      return remember(worker, chosen.server, begun);
     } catch (error) {
       await docker.remove(id);
       throw error;
@@ -192,6 +217,11 @@ export function createContainerLauncher(options: ContainerLauncherOptions, ctx: 
 
 function megabytes(bytes: number): string {
   return (bytes / 1_000_000).toFixed(1);
+}
+
+/** With a card its driver's files are everybody's. */
+async function groupsFor({ gpuAccess, groups }: DeepStreamConfig): Promise<readonly number[]> {
+  return gpuAccess === 'runtime' ? (groups ?? (await deviceGroups())) : [];
 }
 
 /** Sources that are files here: the container finds them at the same path. */

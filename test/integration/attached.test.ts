@@ -173,6 +173,30 @@ describe('a container that somebody else starts', { skip: noCompiler }, () => {
     await world.running();
   });
 
+  it('stays with its Triton server while that is ready, through its lives and the daemon’s, and then asks another', async () => {
+    await using pod = await startPod();
+    await killedDaemon(pod);
+    const token = await pod.token();
+    let isReady = true;
+    const servers = () =>
+      [
+        { server: 'first:8001', isReady: true },
+        { server: 'triton:8001', isReady },
+      ] as const;
+    const server = async () => JSON.parse(await readFile(join(pod.settings, 'container.json'), 'utf8')).server;
+    await using world = await start(pod, { servers });
+    await world.running();
+    assert.deepEqual([await server(), await pod.token(), pod.container.starts], ['triton:8001', token, 1]);
+    pod.container.kill();
+    await until('it is welcome again', () => said(pod, 'welcome') === 3);
+    assert.deepEqual([await server(), await pod.token()], ['triton:8001', token]);
+    isReady = false;
+    pod.container.kill();
+    await until('it asks another', () => said(pod, 'welcome') === 4);
+    assert.equal(await server(), 'first:8001');
+    assert.notEqual(await pod.token(), token);
+  });
+
   it('that is not there is said, with the folder that it should have', async () => {
     await using pod = await startPod();
     const desired = containerSpecs({ gate: { group: 'yard' } });

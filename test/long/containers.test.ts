@@ -195,6 +195,48 @@ describe('a container of a worker', { skip: noEngine }, () => {
     await world.running();
   });
 
+  it('that its Triton server failed asks another one, though the daemon finds both ready', async () => {
+    await using place = await containerPlace();
+    const servers = () =>
+      [
+        { server: 'first:8001', isReady: true },
+        { server: 'second:8001', isReady: true },
+      ] as const;
+    const does = (server: string) => (server === 'first:8001' ? 'exit 69 the model is broken' : '');
+    await using world = await start(place, { servers, does });
+    // It says Hello before it fails.
+    await until('another container', () => world.said('container is begun').length === 2, patience);
+    await world.running();
+    assert.deepEqual(
+      world.said('container is begun').map(({ server }) => server),
+      ['first:8001', 'second:8001'],
+    );
+  });
+
+  it('stays with the Triton server that it asks through a new daemon that would choose another', async () => {
+    await using place = await containerPlace();
+    await killedDaemon(place);
+    const id = await only(place);
+    const servers = () =>
+      [
+        { server: 'first:8001', isReady: true },
+        { server: 'triton:8001', isReady: true },
+      ] as const;
+    await using world = await start(place, { servers });
+    await world.running();
+    assert.equal(await only(place), id);
+    assert.equal(world.said('container of an earlier run was adopted').length, 1);
+  });
+
+  it('is another one where the Triton server that it asks is not in the configuration any more', async () => {
+    await using place = await containerPlace();
+    await killedDaemon(place);
+    const id = await only(place);
+    await using world = await start(place, { servers: () => [{ server: 'first:8001', isReady: true }] });
+    await world.running();
+    assert.notEqual(await only(place), id);
+  });
+
   it('ends by exit codes: 75 is rendered and started at once, 78 fails with what it said', async () => {
     await using place = await containerPlace();
     let starts = 0;

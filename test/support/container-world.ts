@@ -10,6 +10,7 @@ import { AttachedFiles } from '../../src/workers/attached-files.ts';
 import { createContainerLauncher } from '../../src/workers/container.ts';
 import { ContainerFiles } from '../../src/workers/container-files.ts';
 import { desiredWorkers, type WorkerSpec } from '../../src/workers/plan.ts';
+import type { SettingsChoice, SettingsChoices } from '../../src/workers/settings-choice.ts';
 import { type Supervisor, type SupervisorTimings, startSupervisor } from '../../src/workers/supervisor.ts';
 import { bridgeLink } from './bridge-link.ts';
 import { type TestContext, testContext } from './context.ts';
@@ -50,12 +51,16 @@ export function containerSpecs(cameras: Readonly<Record<string, object>> = { lob
   return desiredWorkers(configSchema.parse({ cameras: given }).cameras);
 }
 
+type Server = Omit<SettingsChoice, 'files'>;
+
 export interface ContainerWorldOptions {
   readonly dataDir: string;
   readonly settings: DeepStreamConfig;
   readonly desired?: readonly WorkerSpec[];
-  /** What the worker does; see `worker.c`. */
-  readonly does?: () => string;
+  /** What the worker does that asks this server; see `worker.c`. */
+  readonly does?: (server: string) => string;
+  /** Triton servers that it may ask; absent: one, which is ready. */
+  readonly servers?: () => readonly [Server, ...Server[]];
   readonly inferenceReady?: () => boolean;
   readonly timings?: Partial<SupervisorTimings>;
 }
@@ -87,12 +92,16 @@ export async function startContainerWorld(options: ContainerWorldOptions): Promi
   await makeRunFolder(dataDir);
   const sink = { frame: () => {}, cameraState: () => {}, stats: () => {}, epoch: async () => 1 };
   const bridge = await startBridge({ socketPath: bridgeSocket(dataDir), sink }, ctx);
-  const render = async ({ worker, cameras }: WorkerSpec) => {
+  const render = async ({ worker, cameras }: WorkerSpec): Promise<SettingsChoices> => {
     const paths = isAttached
       ? { bridge: bridgeSocket(dataDir), tokenFile: join(new AttachedFiles(dataDir).folder(worker), 'token') }
       : { bridge: '/run/sightline/bridge.sock', tokenFile: '/etc/sightline/token' };
-    const told = { worker, ...paths, does: options.does?.() ?? '', cameras: [...cameras.keys()] };
-    return new Map([['container.json', JSON.stringify(told)]]);
+    const choiceOf = ({ server, isReady }: Server) => {
+      const told = { worker, ...paths, server, does: options.does?.(server) ?? '', cameras: [...cameras.keys()] };
+      return { server, isReady, files: new Map([['container.json', JSON.stringify(told)]]) };
+    };
+    const [first, ...others] = options.servers?.() ?? [{ server: 'triton:8001', isReady: true }];
+    return [choiceOf(first), ...others.map(choiceOf)];
   };
   const progress: string[] = [];
   let asked = 0;

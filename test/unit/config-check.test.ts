@@ -134,17 +134,24 @@ const refused: readonly { readonly name: string; readonly text: string; readonly
   {
     name: 'what a container cannot do',
     text: `inference: { engine: triton, url: "grpcs://triton", headers: { a: b } }\n${camera(
-      '    runtime: deepstream\n    masks: [[[0, 0], [1, 0], [0, 1]]]\n    detectSource: y.mp4\n    decode: qsv\n    detect: [{ model: grid }, { model: centerface }]\n  gate: { source: rtsps://h/x, runtime: deepstream }\n  yard: { source: "gst:usb", runtime: deepstream }',
+      '    runtime: deepstream\n    masks: [[[0, 0], [1, 0], [0, 1]]]\n    detectSource: y.mp4\n    decode: qsv\n    detect: [{ model: grid }, { model: centerface }]\n  gate: { source: rtsps://h/x, runtime: deepstream }\n  yard: { source: "gst:usb", runtime: deepstream }\n  door: { source: "http://h/x.m3u8", runtime: deepstream }',
     )}`,
     issues: [
       '1:35 inference.url[0]: grpcs:// is not for lobby: DeepStream has no TLS towards Triton; use grpc://',
       '1:62 inference.headers: cannot be sent for lobby: DeepStream has no headers towards Triton',
-      '7:12 cameras.lobby.masks: nothing is masked with runtime: deepstream; use runtime: software',
-      '8:19 cameras.lobby.detectSource: there is no substream to detect on with runtime: deepstream; use runtime: software',
+      '8:19 cameras.lobby.detectSource: is not used with runtime: deepstream: the card decodes one stream and scales it for the detectors itself; leave it out, or use runtime: software',
       '9:13 cameras.lobby.decode: qsv is not on an NVIDIA card; with runtime: deepstream use auto, nvdec or software',
       '10:23 cameras.lobby.detect[0].model: grid has no parser there',
-      '11:19 cameras.gate.source: rtsps:// is not read with runtime: deepstream; use runtime: software',
-      '12:19 cameras.yard.source: gst: is not read with runtime: deepstream; use runtime: software',
+      '11:19 cameras.gate.source: DeepStream opens rtsps:// once, and never again after a loss; with runtime: deepstream use rtsp:// or a file, otherwise runtime: software',
+      '12:19 cameras.yard.source: gst: runs a pipeline of GStreamer on this machine, not on the card; with runtime: deepstream use rtsp:// or a file, otherwise runtime: software',
+      '13:19 cameras.door.source: DeepStream opens http:// once, and never again after a loss; with runtime: deepstream use rtsp:// or a file, otherwise runtime: software',
+    ],
+  },
+  {
+    name: 'one of several Triton servers that is somewhere else in the network of the containers',
+    text: `inference: { engine: triton, url: [triton, localhost] }\ndeepstream: { network: cameras }\n${camera('    runtime: deepstream')}`,
+    issues: [
+      '2:24 deepstream.network: in cameras, localhost of inference.url is the container itself; name Triton as that network knows it, or set network to host',
     ],
   },
   {

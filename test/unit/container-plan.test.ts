@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
@@ -8,8 +8,11 @@ import { type Assignment, assignCameras } from '../../src/workers/assignment.ts'
 import { parseAssignment } from '../../src/workers/container-files.ts';
 import { exitOf } from '../../src/workers/container-life.ts';
 import { type ContainerPlan, containerBody, containerName, labels } from '../../src/workers/container-spec.ts';
+import { deviceGroups, groupsOf } from '../../src/workers/device-groups.ts';
 import { engineError, PullMeter } from '../../src/workers/docker-engine.ts';
 import { desiredWorkers } from '../../src/workers/plan.ts';
+import { chooseSettings } from '../../src/workers/settings-choice.ts';
+import { temporaryDirectory } from '../support/directory.ts';
 
 function cameras(settings: Readonly<Record<string, object>>): Readonly<Record<string, CameraConfig>> {
   const given = Object.fromEntries(
@@ -130,6 +133,34 @@ describe('assignment of cameras to containers', () => {
   });
 });
 
+describe('the Triton server of a container', () => {
+  const servers = (...ready: readonly [boolean, ...boolean[]]) => {
+    const [first, ...others] = ready.map((isReady, at) => ({
+      server: 'abc'[at] ?? '',
+      isReady,
+      files: new Map<string, string>(),
+    }));
+    assert.ok(first !== undefined);
+    return [first, ...others] as const;
+  };
+  const chosen = (...given: Parameters<typeof chooseSettings>) => chooseSettings(...given).server;
+
+  it('is the first that is ready, and not the one that failed it where there is another', () => {
+    assert.equal(chosen(servers(true, true)), 'a');
+    assert.equal(chosen(servers(false, true, true)), 'b');
+    assert.equal(chosen(servers(true, true, true), 'a'), 'b');
+    assert.equal(chosen(servers(true, true, true), 'b'), 'a');
+    assert.equal(chosen(servers(true, false, true), 'a'), 'c');
+    assert.equal(chosen(servers(true, false), 'a'), 'a');
+  });
+
+  it('is the first of all while nothing is known of any, or the next one', () => {
+    assert.equal(chosen(servers(false, false)), 'a');
+    assert.equal(chosen(servers(false, false), 'a'), 'b');
+    assert.equal(chosen(servers(false), 'a'), 'a');
+  });
+});
+
 const plan: ContainerPlan = {
   owner: '0f1e2d3c-0000-4000-8000-000000000000',
   worker: 'deepstream-main',
@@ -137,6 +168,7 @@ const plan: ContainerPlan = {
   settings: { ...configSchema.parse({}).deepstream, cpus: 2.5 },
   imageId: 'sha256:1111',
   gpu: 'GPU-6a1f',
+  groups: [],
   user: { uid: 1000, gid: 1000 },
   folders: { run: '/data/run', settings: '/data/deepstream/deepstream-main' },
   films: [{ inside: '/films/lobby.mp4', host: '/srv/films/lobby.mp4' }],
@@ -163,6 +195,33 @@ describe('a container as data', () => {
     assert.doesNotMatch(JSON.stringify(by('none')), /nvidia|GPU-/i);
   });
 
+  it('is in the groups that have the devices of a Jetson, by number, and in no others', async () => {
+    assert.equal(containerBody(plan).HostConfig.GroupAdd, undefined);
+    assert.deepEqual(containerBody({ ...plan, groups: [44, 104] }).HostConfig.GroupAdd, ['44', '104']);
+    const mode = (permissions: number) => 0o020_000 | permissions;
+    assert.deepEqual(
+      groupsOf([
+        { gid: 104, mode: mode(0o660) },
+        { gid: 44, mode: mode(0o660) },
+        { gid: 44, mode: mode(0o664) },
+        // Root's, everybody's, and one that its group may only read.
+        { gid: 0, mode: mode(0o660) },
+        { gid: 7, mode: mode(0o666) },
+        { gid: 8, mode: mode(0o640) },
+      ]),
+      [44, 104],
+    );
+    await using folder = await temporaryDirectory();
+    assert.deepEqual(await deviceGroups(folder.path), []);
+    await mkdir(join(folder.path, 'dri'));
+    for (const name of ['nvmap', 'nvhost-ctrl', 'null', 'dri/renderD128', 'dri/card0']) {
+      await writeFile(join(folder.path, name), '');
+      await chmod(join(folder.path, name), 0o660);
+    }
+    const { gid } = await stat(join(folder.path, 'nvmap'));
+    assert.deepEqual(await deviceGroups(folder.path), gid === 0 ? [] : [gid]);
+  });
+
   it('has another hash for whatever would make it another container, and for nothing else', () => {
     const hash = (more: Partial<ContainerPlan>) => containerBody({ ...plan, ...more }).Labels[labels.config];
     const same = hash({});
@@ -171,6 +230,7 @@ describe('a container as data', () => {
     for (const other of [
       { imageId: 'sha256:2222' },
       { gpu: '1' },
+      { groups: [44] },
       { user: { uid: 1001, gid: 1000 } },
       { files: new Map([['container.json', '{ }']]) },
       { settings: { ...plan.settings, memoryMegabytes: 1024 } },

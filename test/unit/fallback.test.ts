@@ -42,6 +42,7 @@ function house(options: { readonly noWeights?: boolean } = {}) {
     },
     states: () => [state()],
     servers: () => [],
+    isReadyAt: () => served,
     traffic: () => [],
     statistics: async () => [],
     deaths: 0,

@@ -19,6 +19,11 @@ TEST_CASE("an address without a credential stays as it is") {
   CHECK(address.user.empty());
 }
 
+TEST_CASE("a scheme is in small letters, whatever was written, and a path is left alone") {
+  CHECK(parse_address("RTSP://Camera/Live").uri == "rtsp://Camera/Live");
+  CHECK(parse_address("/Clips/A://B.mp4").uri.find("/Clips/A") != std::string::npos);
+}
+
 TEST_CASE("percent signs that encode nothing stay") {
   CHECK(parse_address("rtsp://u:100%@h/").password == "100%");
   CHECK(parse_address("rtsp://u:1%zz0@h/").password == "1%zz0");

@@ -65,11 +65,10 @@ GstFlowReturn transform_ip(GstBaseTransform *base, GstBuffer *buffer) {
   NvDsBatchMeta *meta = gst_buffer_get_nvds_batch_meta(buffer);
   if (meta == nullptr) return GST_FLOW_OK;
   nvds_acquire_meta_lock(meta);
-  for (GList *l = meta->frame_meta_list; l != nullptr; l = l->next) {
-    const auto *frame = static_cast<const NvDsFrameMeta *>(l->data);
-    if (frame->batch_id >= surface->numFilled) continue;
-    draw(frame, Canvas(surface, frame->batch_id), self->properties->flag(kDisplayBbox), self->properties->flag(kDisplayText));
-  }
+  // The card's goes through the metadata of the whole batch and has one picture, the first.
+  for (GList *l = meta->frame_meta_list; l != nullptr && surface->numFilled > 0; l = l->next)
+    draw(static_cast<const NvDsFrameMeta *>(l->data), Canvas(surface, 0), self->properties->flag(kDisplayBbox),
+         self->properties->flag(kDisplayText));
   nvds_release_meta_lock(meta);
   return GST_FLOW_OK;
 }

@@ -1,6 +1,8 @@
 #include "surface.h"
 
 #include <cstring>
+#include <map>
+#include <mutex>
 #include <vector>
 
 #include <sys/mman.h>
@@ -13,6 +15,17 @@ constexpr const char *kMemoryType = "StandinNVMM";
 
 uint32_t aligned(uint32_t value) {
   return (value + kPitchAlign - 1) / kPitchAlign * kPitchAlign;
+}
+
+class TwoMappings;
+/** All that there are, by the address that the program has. */
+struct Known {
+  std::mutex mutex;
+  std::map<uint64_t, const TwoMappings *> mappings;
+};
+Known &known() {
+  static auto *all = new Known();
+  return *all;
 }
 
 /** Two mappings of one anonymous file: one to work in, one that faults. */
@@ -36,6 +49,10 @@ public:
     return new TwoMappings(static_cast<uint8_t *>(work), static_cast<uint8_t *>(guard), size);
   }
   ~TwoMappings() {
+    {
+      const std::lock_guard lock(known().mutex);
+      for (const uint8_t *at : {work_, guard_}) known().mappings.erase(reinterpret_cast<uint64_t>(at));
+    }
     munmap(work_, size_);
     munmap(guard_, size_);
   }
@@ -44,9 +61,14 @@ public:
 
   uint8_t *work() const { return work_; }
   uint8_t *guard() const { return guard_; }
+  size_t size() const { return size_; }
 
 private:
-  TwoMappings(uint8_t *work, uint8_t *guard, size_t size) : work_(work), guard_(guard), size_(size) {}
+  TwoMappings(uint8_t *work, uint8_t *guard, size_t size) : work_(work), guard_(guard), size_(size) {
+    const std::lock_guard lock(known().mutex);
+    // Unified memory has one address for both.
+    for (const uint8_t *at : {work_, guard_}) known().mappings[reinterpret_cast<uint64_t>(at)] = this;
+  }
   uint8_t *work_;
   uint8_t *guard_;
   size_t size_;
@@ -212,6 +234,15 @@ Plane plane_of(const NvBufSurface *surface, uint32_t index, uint32_t plane) {
   const auto *frames = static_cast<const Frames *>(surface->_reserved[0]);
   const NvBufSurfacePlaneParams &params = frames->params[index].planeParams;
   return {frames->pixels[index] + params.offset[plane], params.pitch[plane], params.width[plane], params.height[plane]};
+}
+
+uint8_t *pixels_behind(uint64_t address, size_t size) {
+  const std::lock_guard lock(known().mutex);
+  auto after = known().mappings.upper_bound(address);
+  if (after == known().mappings.begin()) return nullptr;
+  const auto &[begin, mappings] = *std::prev(after);
+  const uint64_t offset = address - begin;
+  return offset > mappings->size() || size > mappings->size() - offset ? nullptr : mappings->work() + offset;
 }
 
 } // namespace standin

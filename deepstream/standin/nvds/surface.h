@@ -2,6 +2,7 @@
 // lie in an anonymous file that is mapped twice: for the stand-in's own code, and without any permission as `dataPtr`.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include <gst/gst.h>
@@ -36,5 +37,7 @@ struct Plane {
 
 /** The pixels that no program on the card's host can see: for elements and the encoder of crops alone. */
 Plane plane_of(const NvBufSurface *surface, uint32_t index, uint32_t plane);
+/** What lies at an address of the card, all `size` bytes of it; nullptr where that is no memory of the card. */
+uint8_t *pixels_behind(uint64_t address, size_t size);
 
 } // namespace standin

@@ -6,6 +6,15 @@
 #include "launch.h"
 #include "surface.h"
 
+extern "C" {
+int cuInit(unsigned flags);
+int cuDevicePrimaryCtxRetain(void **context, int device);
+int cuCtxPushCurrent_v2(void *context);
+int cuCtxPopCurrent_v2(void **context);
+int cuMemsetD2D8Async(unsigned long long to, size_t pitch, unsigned char value, size_t width, size_t height, void *stream);
+int cuStreamSynchronize(void *stream);
+}
+
 using namespace standin;
 using standin_test::in_child;
 
@@ -59,6 +68,30 @@ TEST_CASE("unified memory can be mapped") {
   CHECK(NvBufSurfaceUnMap(surface, 1, 0) == 0);
   CHECK(surface->surfaceList[1].mappedAddr.addr[0] == nullptr);
   CHECK(NvBufSurfaceMap(surface, 3, 0, NVBUF_MAP_READ) == -1);
+  gst_buffer_unref(buffer);
+}
+
+TEST_CASE("CUDA's driver writes to the card's memory alone, and in a context alone") {
+  GstBuffer *buffer = buffer_of(nvmm_new(spec(NVBUF_MEM_DEFAULT)));
+  NvBufSurface *surface = surface_of(buffer);
+  const NvBufSurfaceParams &params = surface->surfaceList[2];
+  const auto luma = reinterpret_cast<uint64_t>(params.dataPtr);
+  CHECK(cuMemsetD2D8Async(luma, params.pitch, 9, 4, 2, nullptr) == 201);
+  void *context = nullptr;
+  REQUIRE(cuInit(0) == 0);
+  REQUIRE(cuDevicePrimaryCtxRetain(&context, 0) == 0);
+  REQUIRE(cuCtxPushCurrent_v2(context) == 0);
+  CHECK(cuMemsetD2D8Async(luma + params.pitch + 3, params.pitch, 9, 4, 2, nullptr) == 0);
+  const Plane plane = plane_of(surface, 2, 0);
+  CHECK(plane.data[params.pitch + 2] == 0);
+  CHECK(plane.data[params.pitch + 3] == 9);
+  CHECK(plane.data[2 * params.pitch + 6] == 9);
+  CHECK(plane.data[3 * params.pitch + 3] == 0);
+  // Beyond the last picture, and on the stack.
+  CHECK(cuMemsetD2D8Async(luma + params.dataSize, params.pitch, 9, 4, 1, nullptr) == 1);
+  CHECK(cuMemsetD2D8Async(reinterpret_cast<uint64_t>(&context), 8, 9, 4, 1, nullptr) == 1);
+  CHECK(cuCtxPopCurrent_v2(&context) == 0);
+  CHECK(cuStreamSynchronize(nullptr) == 201);
   gst_buffer_unref(buffer);
 }
 

@@ -1,0 +1,118 @@
+#include "blackener.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <dlfcn.h>
+
+namespace sightline::app {
+
+struct CudaDriver {
+  int (*init)(unsigned flags) = nullptr;
+  int (*device_get)(int *device, int ordinal) = nullptr;
+  int (*retain)(void **context, int device) = nullptr;
+  int (*release)(int device) = nullptr;
+  int (*push)(void *context) = nullptr;
+  int (*pop)(void **context) = nullptr;
+  int (*memset_2d)(unsigned long long to, std::size_t pitch, unsigned char value, std::size_t width, std::size_t height,
+                   void *stream) = nullptr;
+  int (*synchronize)(void *stream) = nullptr;
+};
+
+namespace {
+
+/** The default stream, which waits for what other streams have begun. */
+constexpr void *default_stream = nullptr;
+/** Black in limited and in full range: what lies below limited range is clipped to it. */
+constexpr unsigned char black_luma = 0;
+constexpr unsigned char neutral_chroma = 128;
+
+template <typename Function> bool find(void *library, const char *name, Function &function) {
+  function = reinterpret_cast<Function>(dlsym(library, name));
+  return function != nullptr;
+}
+
+/** nullptr where there is no driver. */
+const CudaDriver *the_driver() {
+  static const auto *found = []() -> const CudaDriver * {
+    // DeepStream's libraries have it loaded already.
+    void *library = RTLD_DEFAULT;
+    if (dlsym(library, "cuInit") == nullptr) library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
+    if (library == nullptr && dlsym(RTLD_DEFAULT, "cuInit") == nullptr) return nullptr;
+    auto *driver = new CudaDriver();
+    const bool whole = find(library, "cuInit", driver->init) && find(library, "cuDeviceGet", driver->device_get) &&
+                       find(library, "cuDevicePrimaryCtxRetain", driver->retain) &&
+                       find(library, "cuDevicePrimaryCtxRelease_v2", driver->release) &&
+                       find(library, "cuCtxPushCurrent_v2", driver->push) && find(library, "cuCtxPopCurrent_v2", driver->pop) &&
+                       find(library, "cuMemsetD2D8Async", driver->memset_2d) &&
+                       find(library, "cuStreamSynchronize", driver->synchronize);
+    return whole ? driver : nullptr;
+  }();
+  return found;
+}
+
+std::string failure(const char *what, int code) {
+  return std::string("CUDA cannot ") + what + ": error " + std::to_string(code);
+}
+
+/** Why pictures of this kind are none that can be written to; empty: they are. */
+std::string unfit(const NvBufSurface &surface, const NvBufSurfaceParams &picture) {
+  const auto type = surface.memType;
+  if (type != NVBUF_MEM_CUDA_DEVICE && type != NVBUF_MEM_CUDA_PINNED && type != NVBUF_MEM_CUDA_UNIFIED)
+    return "its memory is of type " + std::to_string(static_cast<int>(type)) + ", not CUDA's, as on a Jetson";
+  const auto &planes = picture.planeParams;
+  if (planes.num_planes != 2 || planes.bytesPerPix[0] != 1 || planes.bytesPerPix[1] != 2)
+    return "its colour format " + std::to_string(static_cast<int>(picture.colorFormat)) + " is not NV12";
+  return "";
+}
+
+} // namespace
+
+Blackener::~Blackener() {
+  if (context_ != nullptr) driver_->release(device_);
+}
+
+std::string Blackener::open() {
+  if (context_ != nullptr) return "";
+  driver_ = the_driver();
+  if (driver_ == nullptr) return "there is no CUDA driver";
+  if (const int code = driver_->init(0)) return failure("begin", code);
+  if (const int code = driver_->device_get(&device_, static_cast<int>(gpu_))) return failure("find the GPU", code);
+  if (const int code = driver_->retain(&context_, device_)) {
+    context_ = nullptr;
+    return failure("use the GPU", code);
+  }
+  return "";
+}
+
+std::string Blackener::blacken(const NvBufSurface &surface, unsigned index, const std::vector<Strip> &strips) {
+  if (auto problem = open(); !problem.empty()) return problem;
+  if (index >= surface.numFilled) return "it is not in its batch";
+  const NvBufSurfaceParams &picture = surface.surfaceList[index];
+  if (auto problem = unfit(surface, picture); !problem.empty()) return problem;
+  if (const int code = driver_->push(context_)) return failure("use the GPU", code);
+  const auto &planes = picture.planeParams;
+  const auto first = reinterpret_cast<std::uintptr_t>(picture.dataPtr);
+  int code = 0;
+  const auto fill = [&](unsigned plane, unsigned char value, const Strip &strip, unsigned share) {
+    const unsigned bytes = planes.bytesPerPix[plane];
+    const unsigned left = strip.left / share;
+    const unsigned top = strip.top / share;
+    if (left >= planes.width[plane] || top >= planes.height[plane] || code != 0) return;
+    const unsigned width = std::min(strip.width / share, planes.width[plane] - left);
+    const unsigned height = std::min(strip.height / share, planes.height[plane] - top);
+    const std::size_t pitch = planes.pitch[plane];
+    code = driver_->memset_2d(first + planes.offset[plane] + top * pitch + std::size_t{left} * bytes, pitch, value,
+                              std::size_t{width} * bytes, height, default_stream);
+  };
+  for (const Strip &strip : strips) {
+    fill(0, black_luma, strip, 1);
+    fill(1, neutral_chroma, strip, 2);
+  }
+  const int waited = driver_->synchronize(default_stream);
+  void *ours = nullptr;
+  driver_->pop(&ours);
+  if (code != 0 || waited != 0) return failure("write to it", code != 0 ? code : waited);
+  return "";
+}
+
+} // namespace sightline::app

@@ -1,0 +1,21 @@
+/** The files of a container's settings, by name, for one of the Triton servers that it may ask. */
+export interface SettingsChoice {
+  /** For logs. */
+  readonly server: string;
+  /** As far as the daemon knows. */
+  readonly isReady: boolean;
+  readonly files: ReadonlyMap<string, string>;
+}
+
+/** One for each server, in the order of the configuration; they differ in nothing else. */
+export type SettingsChoices = readonly [SettingsChoice, ...SettingsChoice[]];
+
+/**
+ * What a container is started with: the first server that is ready. Another one than that which failed it, where there is one: a server
+ * may be ready for the daemon, and of no use to this container. One that runs stays with the server that it has.
+ */
+export function chooseSettings(choices: SettingsChoices, failedAt?: string): SettingsChoice {
+  const ready = choices.filter(({ isReady }) => isReady);
+  const wanted = ready.length > 0 ? ready : choices;
+  return wanted.find(({ server }) => server !== failedAt) ?? wanted[0] ?? choices[0];
+}

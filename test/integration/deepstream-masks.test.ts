@@ -1,0 +1,173 @@
+import assert from 'node:assert/strict';
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import sharp from 'sharp';
+import { type Frame, type Polygon, SourceState } from '../../src/gen/sightline/bridge/v1/bridge.ts';
+import { describeModel } from '../../src/inference/repository.ts';
+import { planDetector } from '../../src/models/detector-plan.ts';
+import { readContainerTemplates } from '../../src/workers/container-templates.ts';
+import { renderContainer } from '../../src/workers/render.ts';
+import { renderApp, startApp } from '../support/deepstream-app.ts';
+import { temporaryDirectory } from '../support/directory.ts';
+import { fixtureModelRepository, fixtureModels, fixturePath, readLobbyTruth } from '../support/fixtures.ts';
+import {
+  cameraConfig,
+  detectConfig,
+  inferenceConfig,
+  startTestDaemon,
+  startWorkerProcess,
+  untilEnded,
+} from '../support/software-worker.ts';
+import { buildStandin, missingStandin, parserLibrary, standinBuild, trackerLibrary } from '../support/standin.ts';
+import { missingTriton, startTriton, type TritonServer } from '../support/triton.ts';
+import { until } from '../support/until.ts';
+
+const skip = missingStandin() || (await missingTriton());
+const clip = fixturePath('clips/lobby.mp4');
+const size = { width: 640, height: 360 };
+/** The right half, and a triangle in the left one. */
+const masks: readonly Polygon[] = [{ points: [0.5, 0, 1, 0, 1, 1, 0.5, 1] }, { points: [0.1, 0, 0.3, 0, 0.1, 0.5] }];
+const fps = 12;
+
+type Rectangle = readonly [number, number, number, number];
+
+function overlap(a: Rectangle, b: Rectangle): number {
+  const width = Math.max(0, Math.min(a[0] + a[2], b[0] + b[2]) - Math.max(a[0], b[0]));
+  const height = Math.max(0, Math.min(a[1] + a[3], b[1] + b[3]) - Math.max(a[1], b[1]));
+  return (width * height) / (a[2] * a[3] + b[2] * b[3] - width * height);
+}
+
+function boxesOf(frame: Frame): readonly Rectangle[] {
+  return frame.objects.flatMap(({ box }) => (box === undefined ? [] : [[box.left, box.top, box.width, box.height] as const]));
+}
+
+describe('masks of a DeepStream camera, on the stand-in', { skip }, () => {
+  let triton: TritonServer;
+  before(async () => {
+    await buildStandin();
+    triton = await startTriton({
+      repository: fixtureModelRepository,
+      flags: ['--model-control-mode=explicit', `--load-model=${fixtureModels.face}`],
+    });
+  });
+  after(async () => {
+    await triton?.[Symbol.asyncDispose]();
+    await rm(join(standinBuild, `registry-${process.pid}.bin`), { force: true });
+  });
+
+  const detect = [detectConfig(fixtureModels.face, { fps })];
+  const camera = cameraConfig('lobby', clip, { masks: [...masks], detect });
+  /** Beside it in each batch. */
+  const bare = cameraConfig('yard', clip, { detect });
+
+  async function bySoftware(): Promise<readonly Frame[]> {
+    await using daemon = await startTestDaemon({ cameras: [camera], inference: inferenceConfig(fixtureModelRepository) });
+    await using worker = startWorkerProcess(daemon.socketPath);
+    return await Promise.race([untilEnded(daemon, 'lobby'), worker.failed]);
+  }
+
+  /** The program with what the daemon renders for it. */
+  async function startMasked(bridge: string, directory: string, triton: string, control: object = {}) {
+    const container = await renderApp({
+      directory,
+      bridge,
+      cameras: ['lobby', 'yard'],
+      mux: size,
+      encoder: 'none',
+      control: { ...control },
+    });
+    const plan = planDetector(await describeModel(fixtureModelRepository, fixtureModels.face), size);
+    const [host = '', port = ''] = triton.split(':');
+    const rendered = renderContainer(
+      {
+        worker: 'main',
+        logLevel: 'info',
+        media: false,
+        gpu: 0,
+        frame: size,
+        detectors: [{ ...plan, fps }],
+        tracker: 'iou',
+        encoder: { kind: 'none', bitrateKbps: 4000 },
+        triton: { host, port: Number(port), tls: false },
+        cudaBufferSharing: false,
+        startMs: 60_000,
+        cameras: ['lobby', 'yard'],
+      },
+      readContainerTemplates(),
+    );
+    const place = (text: string) =>
+      text
+        .replaceAll('/etc/sightline/', `${directory}/`)
+        .replaceAll('/opt/sightline/lib/libbridge_infer.so', parserLibrary)
+        .replaceAll('/opt/nvidia/deepstream/deepstream/lib/libnvds_nvmultiobjecttracker.so', trackerLibrary);
+    for (const [name, text] of rendered) if (name !== 'container.json') await writeFile(join(directory, name), place(text));
+    const settings = JSON.parse(await readFile(container, 'utf8')) as object;
+    const { detectors, tracker } = JSON.parse(place(rendered.get('container.json') ?? '')) as Record<string, unknown>;
+    await writeFile(container, JSON.stringify({ ...settings, detectors, tracker }));
+    return startApp(container, directory);
+  }
+
+  it('hide from detection and from crops what they hide with a software worker', async () => {
+    await using daemon = await startTestDaemon({ cameras: [camera, bare], inference: undefined });
+    await using directory = await temporaryDirectory();
+    await using app = await startMasked(daemon.socketPath, directory.path, triton.url);
+    const ended = until(
+      'both files have ended',
+      () => daemon.statuses.filter(({ state }) => state === SourceState.ENDED).length === 2,
+      120_000,
+    );
+    await Promise.race([ended, app.failed]);
+    const software = await bySoftware();
+    await until('all frames', () => daemon.frames.length >= 2 * software.length);
+    const of = (name: string) => daemon.frames.filter((frame) => frame.camera === name);
+    const truth = readLobbyTruth();
+
+    let hidden = 0;
+    let seen = 0;
+    for (const frame of of('lobby')) {
+      const number = Number(frame.sequence);
+      const other = software[number];
+      if (frame.predicted || other === undefined || other.predicted) continue;
+      hidden += truth.frames[number]?.faces.filter(({ box }) => box[0] >= 320).length ?? 0;
+      const boxes = boxesOf(frame);
+      const wanted = boxesOf(other);
+      assert.equal(boxes.length, wanted.length, `frame ${number}: ${boxes} beside ${wanted}`);
+      for (const box of boxes) {
+        assert.ok(Math.max(...wanted.map((one) => overlap(one, box))) > 0.8, `frame ${number}: ${box} beside ${wanted}`);
+        seen += 1;
+      }
+    }
+    assert.ok(hidden > 20 && seen > 20, `${hidden} faces are hidden, ${seen} are seen`);
+
+    const right = of('yard').flatMap((frame) => boxesOf(frame).filter(([left]) => left >= 320));
+    assert.ok(right.length > 20, `${right.length} faces are seen where the other camera has none`);
+
+    let black = 0;
+    for (const { crop } of of('lobby').flatMap(({ objects }) => objects)) {
+      if (crop?.rect === undefined) continue;
+      const { rect } = crop;
+      const { data, info } = await sharp(crop.jpeg).greyscale().raw().toBuffer({ resolveWithObject: true });
+      // Some pixels inside the mask, where JPEG does not smear.
+      const from = Math.ceil(((324 - rect.left) * info.width) / rect.width);
+      for (let y = 0; y < info.height; y += 1)
+        for (let x = Math.max(0, from); x < info.width; x += 1) {
+          assert.ok(
+            (data[y * info.width + x] ?? 255) < 24,
+            `${x}, ${y} of a crop at ${rect.left} is ${data[y * info.width + x]}`,
+          );
+          black += 1;
+        }
+    }
+    assert.ok(black > 100, `${black} masked pixels are in crops`);
+  });
+
+  it('end the program where they cannot be drawn, before a picture was looked at', async () => {
+    await using daemon = await startTestDaemon({ cameras: [camera, bare], inference: undefined });
+    await using directory = await temporaryDirectory();
+    await using app = await startMasked(daemon.socketPath, directory.path, triton.url, { cuda: { refuse: true } });
+    assert.equal(await app.exit, 78);
+    assert.match(app.output, /"msg":"a picture cannot be masked: CUDA cannot write to it: error 1"/);
+    assert.equal(daemon.frames.length, 0);
+  });
+});
