@@ -64,6 +64,8 @@ App::App(Settings settings, std::string token, Log &log)
   states_ = std::make_unique<CameraStates>(
       decode_path(), [this](std::size_t camera, const SourceStatusFacts &facts) { bridge_->status(camera, facts); }, log_);
   pipeline_ = std::make_unique<Pipeline>(settings_, probe_, log_);
+  renewals_ = std::make_unique<Renewals>(
+      *pipeline_, *states_, [this](std::function<void()> call) { post(std::move(call)); }, log_);
 }
 
 App::~App() {
@@ -105,7 +107,10 @@ BridgeEvents App::bridge_events() {
 }
 
 void App::post(std::function<void()> call) {
-  auto *held = new std::function<void()>(std::move(call));
+  // What is left when the loop has ended may be found by another one of this process.
+  auto *held = new std::function<void()>([alive = std::weak_ptr(alive_), call = std::move(call)] {
+    if (alive.lock() != nullptr) call();
+  });
   g_idle_add_full(
       G_PRIORITY_DEFAULT,
       [](gpointer data) -> gboolean {
@@ -169,6 +174,7 @@ std::optional<Failure> App::prepare(std::vector<CameraConfig> cameras) {
       cameras_.push_back(std::make_unique<Camera>(i, source_id, std::move(cameras[i]), address.live));
       Camera &camera = *cameras_.back();
       sources_.push_back(std::make_unique<Source>(camera, address, settings_.gpu, media_.get(), room_));
+      if (address.live) renewals_->watch(*sources_.back(), settings_.cameras.size());
       live = live && (address.live || camera.config.realtime);
       probe_.watch(camera, sources_.back()->units());
     } catch (const std::invalid_argument &error) {
@@ -211,6 +217,7 @@ void App::tick() {
     else if (now_us >= reopen_us_[camera->index])
       open_source(camera->index);
   }
+  renewals_->tick();
   if (watch_ != nullptr) watch_->tick();
   if (now_us - stats_us_ >= stats_every_us) say_stats();
   if (now_us - interval_us_ >= interval_every_us) adjust_interval();
@@ -309,6 +316,7 @@ void App::close() {
   // Before what it hangs on.
   watch_.reset();
   pipeline_->stop();
+  renewals_.reset();
   log_.set_bridge({});
   bridge_.reset();
   media_.reset();

@@ -17,6 +17,7 @@
 #include "outbox.h"
 #include "pipeline.h"
 #include "probe.h"
+#include "renewals.h"
 #include "settings.h"
 #include "source.h"
 #include "watch_branch.h"
@@ -69,6 +70,7 @@ private:
   std::vector<std::int64_t> reopen_us_;
   std::unique_ptr<CameraStates> states_;
   std::unique_ptr<WatchBranch> watch_;
+  std::unique_ptr<Renewals> renewals_;
   std::unique_ptr<Pipeline> pipeline_;
   std::unique_ptr<BridgeSocket> bridge_;
   /** Asked for before there was a pipeline. */
@@ -88,6 +90,8 @@ private:
   std::atomic<std::int64_t> started_us_ = 0;
   std::atomic<std::int64_t> beat_us_ = 0;
   bool ending_ = false;
+  /** Gone with the program. */
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   Exit code_ = Exit::done;
 };
 

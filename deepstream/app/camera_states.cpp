@@ -57,6 +57,18 @@ void CameraStates::failed(Camera &camera, const std::string &reason, std::uint32
   say(camera, state, std::move(facts));
 }
 
+void CameraStates::renewed(Camera &camera, unsigned times) {
+  // The first one may help.
+  if (times < 2) return;
+  State &state = of(camera);
+  away(camera, state, "no picture, although its source was made anew " + std::to_string(times - 1) + " times",
+       "source.timeout");
+}
+
+void CameraStates::stuck(Camera &camera) {
+  away(camera, of(camera), "its source hangs and cannot be made anew; a restart of its container would help", "source.failed");
+}
+
 void CameraStates::away(Camera &camera, State &state, const std::string &reason, const char *code) {
   camera.reopened = true;
   SourceStatusFacts facts;

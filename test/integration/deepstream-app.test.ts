@@ -244,6 +244,9 @@ describe('the program in a DeepStream container, on the stand-in', { skip }, () 
     assert.equal(door.token(), 'a token of the test');
     assert.equal(of(Variant.ANNOTATED).length, 0);
     daemon.send({ $case: 'wantVideo', value: { camera: 'lobby', annotated: true } });
+    const names = daemon.frames.flatMap(({ objects }) => objects.map(({ trackId }) => trackId));
+    const label = (trackId: number) => ({ trackId, decided: true, text: 'Zoë', colour: '#00ff7f', score: 0.75 });
+    daemon.send({ $case: 'labels', value: { camera: 'lobby', epoch: 1, labels: [...new Set(names)].map(label) } });
     await Promise.race([until('annotated units', () => of(Variant.ANNOTATED).length > 20, 60_000), started.app.failed]);
     daemon.send({ $case: 'wantVideo', value: { camera: 'lobby', annotated: false } });
     for (const variant of [Variant.CLEAN, Variant.ANNOTATED]) {
@@ -305,6 +308,39 @@ describe('the program in a DeepStream container, on the stand-in', { skip }, () 
         assert.ok(!told.includes(secret), `${secret} was told`);
     } finally {
       await camera.kill();
+    }
+  });
+
+  it('makes the source of a camera anew that nvurisrcbin does not get back, while the others go on', {
+    skip: noCamera,
+  }, async () => {
+    const file = dataPath('clips/real_tilt_m.mp4');
+    await using staying = await startRtspCamera(file);
+    let leaving = await startRtspCamera(file);
+    try {
+      const wire = (camera: string, url: string) => ({ ...cameraConfig(camera, url, { detect }), silenceTimeoutMs: 2000 });
+      const cameras = [wire('gate', leaving.url), wire('yard', staying.url)];
+      await using daemon = await startTestDaemon({ cameras, inference: undefined });
+      await using started = await start(daemon, { cameras: ['gate', 'yard'], script: {} });
+      const of = (camera: string) => settle(daemon.frames, camera);
+      const both = () => of('gate').length > 10 && of('yard').length > 10;
+      await Promise.race([until('frames of both', both, 60_000), started.app.failed]);
+      await control(started.directory, { sources: { 0: { ignoreReset: true } } });
+      await leaving.kill();
+      leaving = await startRtspCamera(file, { port: leaving.port });
+      await Promise.race([
+        until('frames of another epoch', () => of('gate').some(({ epoch }) => epoch === 2), 90_000),
+        started.app.failed,
+      ]);
+      assert.match(started.app.output, /source is made anew/);
+      assert.ok(of('yard').every(({ epoch }) => epoch === 1));
+      const states = daemon.statuses.filter(({ camera }) => camera === 'yard').map(({ state }) => state);
+      assert.ok(!states.includes(SourceState.AWAY), 'the other camera stays');
+      await until('frames of both go on', () => of('gate').filter(({ epoch }) => epoch === 2).length > 20, 20_000);
+      daemon.send({ $case: 'drain', value: {} });
+      assert.equal(await started.app.exit, 0);
+    } finally {
+      await leaving.kill();
     }
   });
 

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { dataPath } from './data.ts';
 import type { WorkerProcess } from './software-worker.ts';
-import { parserLibrary, standinBuild, trackerLibrary } from './standin.ts';
+import { parserLibrary, sanitizerEnv, standinBuild, trackerLibrary } from './standin.ts';
 
 /** The program of a DeepStream container (deepstream/app) on the stand-in, outside of a container. */
 
@@ -122,6 +122,7 @@ export function startApp(container: string, directory: string): WorkerProcess {
       GST_REGISTRY: join(standinBuild, `registry-${process.pid}.bin`),
       GST_REGISTRY_FORK: 'no',
       SIGHTLINE_STANDIN: join(directory, 'control.json'),
+      ...sanitizerEnv(),
     },
   });
   let output = '';
