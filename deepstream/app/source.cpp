@@ -79,7 +79,9 @@ bool Source::join(GstBin *pipeline, GstElement *mux) {
 std::optional<std::string> Source::open() {
   opened_us_ = mono_us();
   gst_element_set_locked_state(element_.get(), FALSE);
-  if (gst_element_sync_state_with_parent(element_.get())) return std::nullopt;
+  // Not the pipeline's own state: while another source is on its way that is no more than paused, and a camera that is paused
+  // would be asked for nothing and hold the pipeline there.
+  if (gst_element_set_state(element_.get(), GST_STATE_PLAYING) != GST_STATE_CHANGE_FAILURE) return std::nullopt;
   return "the source cannot be opened";
 }
 
