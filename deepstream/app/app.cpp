@@ -96,14 +96,30 @@ BridgeEvents App::bridge_events() {
     for (const auto &label : labels) judge_.decided(camera, generation, label.track_id, label.decided);
   };
   events.wanted = [this](std::size_t camera, bool annotated) {
-    post([this, camera, annotated] {
-      wanted_[camera] = annotated;
-      if (watch_ != nullptr && playing_) watch_->want(camera, annotated);
-    });
+    {
+      // Making the branch anew takes longer than asking for it: what was asked meanwhile is one change.
+      const std::lock_guard lock(wants_mutex_);
+      const bool waits = !wants_.empty();
+      wants_[camera] = annotated;
+      if (waits) return;
+    }
+    post([this] { take_wants(); });
   };
   events.drain = [this] { post([this] { end(Exit::done, "the daemon says so"); }); };
   events.over = [this](Exit code, const std::string &why) { post([this, code, why] { end(code, why); }); };
   return events;
+}
+
+void App::take_wants() {
+  std::map<std::size_t, bool> wants;
+  {
+    const std::lock_guard lock(wants_mutex_);
+    wants.swap(wants_);
+  }
+  for (const auto &[camera, annotated] : wants) {
+    wanted_[camera] = annotated;
+    if (watch_ != nullptr && playing_) watch_->want(camera, annotated);
+  }
 }
 
 void App::post(std::function<void()> call) {
@@ -174,7 +190,7 @@ std::optional<Failure> App::prepare(std::vector<CameraConfig> cameras) {
       cameras_.push_back(std::make_unique<Camera>(i, source_id, std::move(cameras[i]), address.live));
       Camera &camera = *cameras_.back();
       sources_.push_back(std::make_unique<Source>(camera, address, settings_.gpu, media_.get(), room_));
-      if (address.live) renewals_->watch(*sources_.back(), settings_.cameras.size());
+      renewals_->watch(*sources_.back(), settings_.cameras.size());
       live = live && (address.live || camera.config.realtime);
       probe_.watch(camera, sources_.back()->units());
     } catch (const std::invalid_argument &error) {
@@ -242,9 +258,7 @@ void App::say_stats() {
       counts.video_dropped = media_->dropped(camera->index, wire::Variant::clean) + camera->units_dropped;
       counts.annotated_dropped = media_->dropped(camera->index, wire::Variant::annotated) + watch_->dropped(camera->index);
     }
-    counts.units = camera->units;
-    counts.unit_bytes = camera->unit_bytes;
-    counts.key_frames = camera->key_frames;
+    counts.stream = sources_[camera->index]->units().facts();
     counts.live = camera->live;
     counts.sender_clock = camera->sender_clock;
     stats.cameras.push_back(std::move(counts));

@@ -40,6 +40,7 @@ private:
   BridgeEvents bridge_events();
   /** Lets the main thread's loop call it. */
   void post(std::function<void()> call);
+  void take_wants();
   void configured(std::vector<CameraConfig> cameras);
   std::optional<Failure> prepare(std::vector<CameraConfig> cameras);
   void open_source(std::size_t camera);
@@ -73,8 +74,10 @@ private:
   std::unique_ptr<Renewals> renewals_;
   std::unique_ptr<Pipeline> pipeline_;
   std::unique_ptr<BridgeSocket> bridge_;
-  /** Asked for before there was a pipeline. */
+  /** Who wants annotated video: as the daemon said last, and what of it the main thread has not taken up. */
   std::map<std::size_t, bool> wanted_;
+  std::mutex wants_mutex_;
+  std::map<std::size_t, bool> wants_;
 
   struct Before {
     std::uint64_t frames = 0;

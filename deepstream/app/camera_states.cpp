@@ -88,7 +88,9 @@ void CameraStates::tick(Camera &camera) {
   const auto delivered_us = camera.delivered_us.load(std::memory_order_relaxed);
   const bool is_live = state.facts.state == SourceState::live;
   const bool is_ended = state.facts.state == SourceState::ended;
-  if (camera.ended && !is_ended && state.facts.state != SourceState::away) {
+  // Between the rounds of a film nothing is away.
+  const bool loops = camera.config.loop && !camera.live;
+  if (camera.ended && !loops && !is_ended && state.facts.state != SourceState::away) {
     if (camera.live) {
       away(camera, state, "the source ended the stream", "source.ended");
       return;

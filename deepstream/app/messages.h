@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "frame_record.h"
+#include "stream_meter.h"
 #include "unit_clock.h"
 #include "wire.h"
 
@@ -46,9 +47,7 @@ struct CameraCounts {
   double fps = 0;
   std::uint64_t video_dropped = 0;
   std::uint64_t annotated_dropped = 0;
-  std::uint64_t units = 0;
-  std::uint64_t unit_bytes = 0;
-  std::uint64_t key_frames = 0;
+  StreamFacts stream;
   bool live = false;
   bool sender_clock = false;
 };

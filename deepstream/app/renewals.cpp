@@ -30,7 +30,9 @@ void Renewals::tick() {
     return;
   }
   for (auto &watched : watched_) {
-    if (!watched.rule.due(watched.source->pulse(), now_us)) continue;
+    const Camera &camera = watched.source->camera();
+    watched.again = !camera.live && camera.ended && camera.config.loop;
+    if (!watched.again && !(camera.live && watched.rule.due(watched.source->pulse(), now_us))) continue;
     begin(watched);
     return;
   }
@@ -40,8 +42,9 @@ void Renewals::begin(Watched &watched) {
   leaving_ = &watched;
   leaving_since_us_ = mono_us();
   said_ = false;
-  log_.warn("a camera's source is made anew, as nothing has come of it",
-            {{"camera", watched.source->camera().config.camera}, {"madeAnew", watched.rule.in_vain()}});
+  if (!watched.again)
+    log_.warn("a camera's source is made anew, as nothing has come of it",
+              {{"camera", watched.source->camera().config.camera}, {"madeAnew", watched.rule.in_vain()}});
   thread_ = std::thread([this, leave = pipeline_.part(*watched.source)] {
     leave();
     post_([this] { finish(); });
@@ -51,9 +54,14 @@ void Renewals::begin(Watched &watched) {
 void Renewals::finish() {
   thread_.join();
   Watched &watched = *std::exchange(leaving_, nullptr);
-  watched.rule.renewed(mono_us());
   Camera &camera = watched.source->camera();
-  states_.renewed(camera, watched.rule.in_vain());
+  if (watched.again) {
+    camera.ended = false;
+    camera.reopened = true;
+  } else {
+    watched.rule.renewed(mono_us());
+    states_.renewed(camera, watched.rule.in_vain());
+  }
   const auto problem = pipeline_.open_anew(*watched.source);
   if (problem) states_.warned(camera, *problem);
 }

@@ -14,8 +14,8 @@
 namespace sightline::app {
 
 /**
- * Makes the bins of cameras anew that nvurisrcbin does not get back, one at a time. Taking one down may take long or not come
- * back: it is done on a thread of its own, and the other cameras go on. For the main thread.
+ * Makes the bins of cameras anew that nvurisrcbin does not get back, and of films that begin again, one at a time. Taking one
+ * down may take long or not come back: it is done on a thread of its own, and the other cameras go on. For the main thread.
  */
 class Renewals {
 public:
@@ -34,6 +34,8 @@ private:
   struct Watched {
     Source *source;
     RenewalRule rule;
+    /** Not away: its film begins again. */
+    bool again = false;
   };
   void begin(Watched &watched);
   void finish();

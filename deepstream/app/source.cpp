@@ -67,8 +67,6 @@ bool Source::join(GstBin *pipeline, GstElement *mux) {
     g_object_set(element, "rtsp-reconnect-interval", reconnect_seconds, "init-rtsp-reconnect-interval", reconnect_seconds,
                  "rtsp-reconnect-attempts", -1, "select-rtp-protocol", camera_.config.udp ? any_protocol : tcp_only, "latency",
                  latency_ms, nullptr);
-  } else {
-    if (camera_.config.loop) g_object_set(element, "file-loop", TRUE, nullptr);
   }
   g_object_set(element, "uri", address_.uri.c_str(), nullptr);
   const std::string pad_name = "sink_" + std::to_string(camera_.source_id);
@@ -77,7 +75,9 @@ bool Source::join(GstBin *pipeline, GstElement *mux) {
 }
 
 std::optional<std::string> Source::open() {
+  if (element_ == nullptr) return "its source is being made anew";
   opened_us_ = mono_us();
+  units_.opened();
   gst_element_set_locked_state(element_.get(), FALSE);
   // Not the pipeline's own state: while another source is on its way that is no more than paused, and a camera that is paused
   // would be asked for nothing and hold the pipeline there.
@@ -86,6 +86,7 @@ std::optional<std::string> Source::open() {
 }
 
 void Source::shut() {
+  if (element_ == nullptr) return;
   // Locked, so that it does not come back with the pipeline.
   gst_element_set_locked_state(element_.get(), TRUE);
   gst_element_set_state(element_.get(), GST_STATE_NULL);

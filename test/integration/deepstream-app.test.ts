@@ -186,6 +186,25 @@ describe('the program in a DeepStream container, on the stand-in', { skip }, () 
     assert.equal(daemon.drained, true);
   });
 
+  it('plays a film that loops again and again, each round in an epoch of its own', async () => {
+    const cameras = [{ ...config('lobby'), loop: true }];
+    await using daemon = await startTestDaemon({ cameras, inference: undefined });
+    await using started = await start(daemon);
+    const rounds = () => daemon.frames.some(({ epoch }) => epoch === 3);
+    await Promise.race([until('frames of a third round', rounds, 120_000), started.app.failed]);
+    const states = new Set(daemon.statuses.map(({ state }) => state));
+    assert.deepEqual([...states], [SourceState.CONNECTING, SourceState.LIVE]);
+    const sequences = daemon.frames.filter(({ epoch }) => epoch === 2).map(({ sequence }) => Number(sequence));
+    assert.deepEqual(
+      sequences,
+      sequences.map((_, i) => i),
+    );
+    const first = daemon.frames.filter(({ epoch }) => epoch === 1);
+    assert.equal(sequences.length, first.length, 'each round has all frames');
+    started.app.child.kill('SIGTERM');
+    assert.equal(await started.app.exit, 0);
+  });
+
   it('goes on while the daemon is away, and asks new epochs for what waited', async () => {
     const cameras = [paced('lobby')];
     await using daemon = await startTestDaemon({ cameras, inference: undefined });

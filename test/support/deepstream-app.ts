@@ -112,18 +112,22 @@ async function writeControl({ directory, script }: AppOptions, control: Readonly
   await writeFile(join(directory, 'control.json'), JSON.stringify(whole));
 }
 
+/** What tells GStreamer where the stand-in is, and that where its control file is. */
+export function standinEnv(directory: string): Readonly<Record<string, string>> {
+  return {
+    GST_PLUGIN_PATH: join(standinBuild, 'standin/elements'),
+    GST_REGISTRY: join(standinBuild, `registry-${process.pid}.bin`),
+    GST_REGISTRY_FORK: 'no',
+    SIGHTLINE_STANDIN: join(directory, 'control.json'),
+    ...sanitizerEnv(),
+  };
+}
+
 /** The program, as a container starts it. */
-export function startApp(container: string, directory: string): WorkerProcess {
+export function startApp(container: string, directory: string, env: Readonly<Record<string, string>> = {}): WorkerProcess {
   const child = spawn(join(standinBuild, 'app/sightline-bridge'), [container], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: {
-      ...process.env,
-      GST_PLUGIN_PATH: join(standinBuild, 'standin/elements'),
-      GST_REGISTRY: join(standinBuild, `registry-${process.pid}.bin`),
-      GST_REGISTRY_FORK: 'no',
-      SIGHTLINE_STANDIN: join(directory, 'control.json'),
-      ...sanitizerEnv(),
-    },
+    env: { ...process.env, ...standinEnv(directory), ...env },
   });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {

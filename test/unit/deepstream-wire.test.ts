@@ -58,6 +58,9 @@ describe('messages of the DeepStream program', () => {
     assert.equal(camera?.fps, 24.5);
     assert.deepEqual([camera?.videoDropped, camera?.annotatedDropped], [2n, 1n]);
     assert.deepEqual([camera?.stream?.units, camera?.stream?.bytes, camera?.stream?.keyFrames], [101n, 65_536n, 4n]);
+    assert.deepEqual([camera?.stream?.mediaMs, camera?.stream?.keySpanMs], [4000, 3000]);
+    assert.deepEqual([camera?.stream?.longestKeyIntervalMs, camera?.stream?.reorderUnits], [1200, 2]);
+    assert.equal(camera?.stream?.declaredFps, 25);
     assert.deepEqual([camera?.stream?.live, camera?.stream?.senderClock], [true, true]);
     assert.deepEqual(worker('log'), {
       $case: 'log',
