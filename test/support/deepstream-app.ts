@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
-import { writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { dataPath } from './data.ts';
+import { temporaryDirectory } from './directory.ts';
 import type { WorkerProcess } from './software-worker.ts';
 import { parserLibrary, sanitizerEnv, standinBuild, trackerLibrary } from './standin.ts';
 
@@ -153,4 +154,29 @@ export function startApp(container: string, directory: string, env: Readonly<Rec
       await exit;
     },
   };
+}
+
+/** The program with what is rendered for it in a folder of its own. */
+export async function startRenderedApp({
+  env,
+  ...options
+}: Omit<AppOptions, 'directory'> & { readonly env?: Readonly<Record<string, string>> }) {
+  const directory = await temporaryDirectory();
+  const app = startApp(await renderApp({ ...options, directory: directory.path }), directory.path, env);
+  return {
+    app,
+    directory: directory.path,
+    [Symbol.asyncDispose]: async () => {
+      await app[Symbol.asyncDispose]();
+      await directory[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Adds a fault to what the stand-in reads, in one go. */
+export async function changeControl(directory: string, fault: Readonly<Record<string, unknown>>): Promise<void> {
+  const path = join(directory, 'control.json');
+  const whole = { ...(JSON.parse(await readFile(path, 'utf8')) as object), ...fault };
+  await writeFile(`${path}.new`, JSON.stringify(whole));
+  await rename(`${path}.new`, path);
 }
