@@ -44,13 +44,16 @@ test-long: setup ## Tests that take minutes or need Docker; not part of `make te
 	@node tools/test.ts long
 
 # Neither optimised nor with symbols: it is built in every test run, and tests run little of it. STANDIN_TESTS=true: with those of the stand-in.
+# SANITIZE=address (and undefined behaviour) or thread: with the compiler's sanitizers, in a folder of its own.
+STANDIN_BUILD = deepstream/build$(if $(SANITIZE),-$(SANITIZE))
+SANITIZE_OPTIONS = $(if $(SANITIZE),-Db_sanitize=$(SANITIZE:address=address,undefined) -Db_lundef=false -Dcpp_args=-g1)
 deepstream-build: ## Build the DeepStream program against its stand-in on the CPU, into deepstream/build
-	@mkdir -p deepstream/build
-	@cd deepstream && flock build/.lock sh -ec 'test -f build/build.ninja || meson setup -Dbuildtype=plain build .; \
-	  test -z "$(STANDIN_TESTS)" || meson configure -Dstandin_tests=$(STANDIN_TESTS) build; ninja -C build'
+	@mkdir -p $(STANDIN_BUILD)
+	@flock $(STANDIN_BUILD)/.lock sh -ec 'test -f $(STANDIN_BUILD)/build.ninja || meson setup -Dbuildtype=plain $(SANITIZE_OPTIONS) $(STANDIN_BUILD) deepstream; \
+	  test -z "$(STANDIN_TESTS)" || meson configure -Dstandin_tests=$(STANDIN_TESTS) $(STANDIN_BUILD); ninja -C $(STANDIN_BUILD)'
 
 deepstream-test: deepstream-build ## The same, and run its own tests
-	@meson test -C deepstream/build --no-rebuild --print-errorlogs
+	@meson test -C $(STANDIN_BUILD) --no-rebuild --print-errorlogs
 
 lint: ## Formatting, lint rules and import order, without changing anything
 	@node_modules/.bin/biome ci .

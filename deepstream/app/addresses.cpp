@@ -1,5 +1,6 @@
 #include "addresses.h"
 
+#include <algorithm>
 #include <cctype>
 #include <gst/gst.h>
 #include <stdexcept>
@@ -52,9 +53,13 @@ SourceAddress parse_address(const std::string &given) {
     return {std::string(rtsp) + authority.substr(at + 1) + rest, percent_decoded(account.substr(0, colon)),
             colon == std::string::npos ? "" : percent_decoded(account.substr(colon + 1)), true};
   }
-  if (scheme_at != std::string::npos && source.compare(0, 7, "file://") != 0)
-    throw std::invalid_argument("sources of " + source.substr(0, std::min<std::size_t>(scheme_at, 16)) +
-                                ":// are not for this worker; rtsp:// and files are");
+  if (scheme_at != std::string::npos && source.compare(0, 7, "file://") != 0) {
+    const auto scheme = source.substr(0, scheme_at);
+    // What is no scheme may be an account.
+    const bool named = scheme.size() <= 16 && std::all_of(scheme.begin(), scheme.end(), is_scheme_part);
+    throw std::invalid_argument("sources of " + (named ? scheme + "://" : "this kind") +
+                                " are not for this worker; rtsp:// and files are");
+  }
   if (scheme_at != std::string::npos) return {source, "", "", false};
   if (source.empty() || source.front() != '/') throw std::invalid_argument("a file's path must be absolute");
   GError *problem = nullptr;
@@ -72,12 +77,13 @@ std::string scrubbed(std::string_view text) {
     if (found == std::string_view::npos) break;
     std::size_t scheme = found;
     while (scheme > at && is_scheme_part(text[scheme - 1])) scheme -= 1;
-    std::size_t end = found + 3;
-    // A password may hold any character but a blank.
-    while (end < text.size() && !is_space(text[end]) && text[end] != '"' && text[end] != '\'') end += 1;
-    const auto body = text.substr(found + 3, end - found - 3);
-    const auto account = body.rfind('@');
-    const auto host = account == std::string_view::npos ? body : body.substr(account + 1);
+    std::size_t blank = found + 3;
+    while (blank < text.size() && !is_space(text[blank])) blank += 1;
+    // A password may hold any character but a blank; behind it a quote ends the address.
+    const auto account = text.substr(found + 3, blank - found - 3).rfind('@');
+    const std::size_t begin = account == std::string_view::npos ? found + 3 : found + 3 + account + 1;
+    const std::size_t end = std::min(blank, text.find_first_of("\"'", begin));
+    const auto host = text.substr(begin, end - begin);
     clean.append(text.substr(at, found + 3 - at));
     clean.append(host.substr(0, host.find_first_of("/?#")));
     at = end;

@@ -66,6 +66,8 @@ App::App(Settings settings, std::string token, Log &log)
   states_ = std::make_unique<CameraStates>(
       decode_path(), [this](std::size_t camera, const SourceStatusFacts &facts) { bridge_->status(camera, facts); }, log_);
   pipeline_ = std::make_unique<Pipeline>(settings_, probe_, log_);
+  renewals_ = std::make_unique<Renewals>(
+      *pipeline_, *states_, [this](std::function<void()> call) { post(std::move(call)); }, log_);
 }
 
 App::~App() {
@@ -96,18 +98,37 @@ BridgeEvents App::bridge_events() {
     for (const auto &label : labels) judge_.decided(camera, generation, label.track_id, label.decided);
   };
   events.wanted = [this](std::size_t camera, bool annotated) {
-    post([this, camera, annotated] {
-      wanted_[camera] = annotated;
-      if (watch_ != nullptr && playing_) watch_->want(camera, annotated);
-    });
+    {
+      // Making the branch anew takes longer than asking for it: what was asked meanwhile is one change.
+      const std::lock_guard lock(wants_mutex_);
+      const bool waits = !wants_.empty();
+      wants_[camera] = annotated;
+      if (waits) return;
+    }
+    post([this] { take_wants(); });
   };
   events.drain = [this] { post([this] { end(Exit::done, "the daemon says so"); }); };
   events.over = [this](Exit code, const std::string &why) { post([this, code, why] { end(code, why); }); };
   return events;
 }
 
+void App::take_wants() {
+  std::map<std::size_t, bool> wants;
+  {
+    const std::lock_guard lock(wants_mutex_);
+    wants.swap(wants_);
+  }
+  for (const auto &[camera, annotated] : wants) {
+    wanted_[camera] = annotated;
+    if (watch_ != nullptr && playing_) watch_->want(camera, annotated);
+  }
+}
+
 void App::post(std::function<void()> call) {
-  auto *held = new std::function<void()>(std::move(call));
+  // What is left when the loop has ended may be found by another one of this process.
+  auto *held = new std::function<void()>([alive = std::weak_ptr(alive_), call = std::move(call)] {
+    if (alive.lock() != nullptr) call();
+  });
   g_idle_add_full(
       G_PRIORITY_DEFAULT,
       [](gpointer data) -> gboolean {
@@ -173,6 +194,7 @@ std::optional<Failure> App::prepare(std::vector<CameraConfig> cameras) {
       cameras_.push_back(std::make_unique<Camera>(i, source_id, std::move(cameras[i]), address.live));
       Camera &camera = *cameras_.back();
       sources_.push_back(std::make_unique<Source>(camera, address, settings_.gpu, media_.get(), room_));
+      renewals_->watch(*sources_.back(), settings_.cameras.size());
       live = live && (address.live || camera.config.realtime);
       probe_.watch(camera, sources_.back()->units());
     } catch (const std::invalid_argument &error) {
@@ -215,6 +237,7 @@ void App::tick() {
     else if (now_us >= reopen_us_[camera->index])
       open_source(camera->index);
   }
+  renewals_->tick();
   if (watch_ != nullptr) watch_->tick();
   if (now_us - stats_us_ >= stats_every_us) say_stats();
   if (now_us - interval_us_ >= interval_every_us) adjust_interval();
@@ -241,9 +264,7 @@ void App::say_stats() {
     }
     counts.crops_refused = camera->crops_refused;
     counts.objects_left_out = camera->objects_left_out;
-    counts.units = camera->units;
-    counts.unit_bytes = camera->unit_bytes;
-    counts.key_frames = camera->key_frames;
+    counts.stream = sources_[camera->index]->units().facts();
     counts.live = camera->live;
     counts.sender_clock = camera->sender_clock;
     stats.cameras.push_back(std::move(counts));
@@ -319,6 +340,7 @@ void App::close() {
   // Before what it hangs on.
   watch_.reset();
   pipeline_->stop();
+  renewals_.reset();
   log_.set_bridge({});
   bridge_.reset();
   media_.reset();

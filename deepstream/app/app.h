@@ -18,6 +18,7 @@
 #include "outbox.h"
 #include "pipeline.h"
 #include "probe.h"
+#include "renewals.h"
 #include "settings.h"
 #include "source.h"
 #include "watch_branch.h"
@@ -40,6 +41,7 @@ private:
   BridgeEvents bridge_events();
   /** Lets the main thread's loop call it. */
   void post(std::function<void()> call);
+  void take_wants();
   void configured(std::vector<CameraConfig> cameras);
   std::optional<Failure> prepare(std::vector<CameraConfig> cameras);
   void open_source(std::size_t camera);
@@ -70,11 +72,14 @@ private:
   std::vector<std::int64_t> reopen_us_;
   std::unique_ptr<CameraStates> states_;
   std::unique_ptr<WatchBranch> watch_;
+  std::unique_ptr<Renewals> renewals_;
   std::unique_ptr<Pipeline> pipeline_;
   std::unique_ptr<BridgeSocket> bridge_;
   GpuMonitor gpu_;
-  /** Asked for before there was a pipeline. */
+  /** Who wants annotated video: as the daemon said last, and what of it the main thread has not taken up. */
   std::map<std::size_t, bool> wanted_;
+  std::mutex wants_mutex_;
+  std::map<std::size_t, bool> wants_;
 
   struct Before {
     std::uint64_t frames = 0;
@@ -90,6 +95,8 @@ private:
   std::atomic<std::int64_t> started_us_ = 0;
   std::atomic<std::int64_t> beat_us_ = 0;
   bool ending_ = false;
+  /** Gone with the program. */
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   Exit code_ = Exit::done;
 };
 

@@ -22,6 +22,8 @@ constexpr std::size_t out_bytes = 256 << 10;
 constexpr std::size_t waiting_lines = 1024;
 /** What a waiting frame takes besides its bytes. */
 constexpr std::size_t frame_overhead = 96;
+/** Control messages that wait for a daemon that does not read; what comes besides stays where it is bounded. */
+constexpr std::size_t waiting_control = 4096;
 constexpr int idle_ms = 1000;
 
 } // namespace
@@ -166,7 +168,9 @@ void BridgeSocket::receive() {
 }
 
 void BridgeSocket::obey(Command command) {
-  if (const auto *ping = std::get_if<Ping>(&command)) {
+  if (control_.size() >= 2 * waiting_control) {
+    disconnect("the daemon asks and does not read the answers");
+  } else if (const auto *ping = std::get_if<Ping>(&command)) {
     control_.push_front(pong_message(ping->id));
   } else if (const auto *welcome = std::get_if<Welcome>(&command)) {
     welcomed(*welcome);
@@ -241,10 +245,11 @@ void BridgeSocket::take_inbox() {
   Inbox taken;
   {
     const std::lock_guard lock(mutex_);
+    ending_ = inbox_.stop;
+    draining_ = draining_ || inbox_.drain;
+    if (control_.size() >= waiting_control) return;
     std::swap(taken, inbox_);
   }
-  ending_ = taken.stop;
-  draining_ = draining_ || taken.drain;
   for (auto &[camera, facts] : taken.statuses) {
     if (welcomed_) control_.push_back(status_message(options_.cameras[camera], cameras_[camera].epoch, facts));
     statuses_[camera] = std::move(facts);

@@ -73,10 +73,7 @@ struct Camera {
   std::atomic<bool> ended = false;
   /** It was away: the next frame begins an epoch. */
   std::atomic<bool> reopened = false;
-  /** Encoded units. */
-  std::atomic<std::uint64_t> units = 0;
-  std::atomic<std::uint64_t> unit_bytes = 0;
-  std::atomic<std::uint64_t> key_frames = 0;
+  /** Encoded units without a place on the clock. */
   std::atomic<std::uint64_t> units_dropped = 0;
   /** Crops that the encoder made, and those that it gave nothing for. */
   std::atomic<std::uint64_t> crops_cut = 0;

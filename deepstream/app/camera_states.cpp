@@ -83,6 +83,18 @@ void CameraStates::failed(Camera &camera, const std::string &reason, std::uint32
   say(camera, state, std::move(facts));
 }
 
+void CameraStates::renewed(Camera &camera, unsigned times) {
+  // The first one may help.
+  if (times < 2) return;
+  State &state = of(camera);
+  away(camera, state, "no picture, although its source was made anew " + std::to_string(times - 1) + " times",
+       "source.timeout");
+}
+
+void CameraStates::stuck(Camera &camera) {
+  away(camera, of(camera), "its source hangs and cannot be made anew; a restart of its container would help", "source.failed");
+}
+
 void CameraStates::away(Camera &camera, State &state, const std::string &reason, const char *code) {
   camera.reopened = true;
   SourceStatusFacts facts;
@@ -102,7 +114,9 @@ void CameraStates::tick(Camera &camera) {
   const auto delivered_us = camera.delivered_us.load(std::memory_order_relaxed);
   const bool is_live = state.facts.state == SourceState::live;
   const bool is_ended = state.facts.state == SourceState::ended;
-  if (camera.ended && !is_ended && state.facts.state != SourceState::away) {
+  // Between the rounds of a film nothing is away.
+  const bool loops = camera.config.loop && !camera.live;
+  if (camera.ended && !loops && !is_ended && state.facts.state != SourceState::away) {
     if (camera.live) {
       away(camera, state, "the source ended the stream", "source.ended");
       return;

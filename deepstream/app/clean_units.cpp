@@ -51,6 +51,10 @@ void CleanUnits::read_caps(GstPad *pad) {
   int height = 0;
   gst_structure_get_int(structure, "width", &width);
   gst_structure_get_int(structure, "height", &height);
+  int frames = 0;
+  int per_seconds = 0;
+  if (gst_structure_get_fraction(structure, "framerate", &frames, &per_seconds) && per_seconds > 0)
+    meter_.declare(static_cast<double>(frames) / per_seconds);
   format_ = std::make_shared<StreamFormat>(StreamFormat{codec, static_cast<std::uint32_t>(std::max(0, width)),
                                                         static_cast<std::uint32_t>(std::max(0, height)),
                                                         configuration.parameter_sets, camera_.config.revision});
@@ -66,10 +70,9 @@ void CleanUnits::take(GstPad *pad, GstBuffer *buffer) {
   if (other && gst_pad_is_active(parser_.get()) && now_us - taken_us_ < parser_idle_us) return;
   if (parser_.get() != pad) parser_.reset(static_cast<GstPad *>(gst_object_ref(pad)));
   taken_us_ = now_us;
-  camera_.units.fetch_add(1, std::memory_order_relaxed);
-  camera_.unit_bytes.fetch_add(gst_buffer_get_size(buffer), std::memory_order_relaxed);
-  if (key) camera_.key_frames.fetch_add(1, std::memory_order_relaxed);
   read_caps(pad);
+  const auto pts = running_time(pad, GST_BUFFER_PTS(buffer));
+  meter_.add(pts ? std::optional(static_cast<double>(*pts) / 1e6) : std::nullopt, gst_buffer_get_size(buffer), key);
   // Files at full speed are nothing to watch.
   if (media_ == nullptr || !usable_ || format_ == nullptr || (!camera_.live && !camera_.config.realtime)) return;
   const MappedBuffer bytes(buffer);
@@ -84,8 +87,19 @@ void CleanUnits::take(GstPad *pad, GstBuffer *buffer) {
     renewed.parameter_sets = std::move(sets);
     format_ = std::make_shared<StreamFormat>(std::move(renewed));
   }
-  send(clock_.push(
-      {running_time(pad, GST_BUFFER_PTS(buffer)), running_time(pad, GST_BUFFER_DTS(buffer)), key, now_us, std::move(*data)}));
+  send(clock_.push({pts, running_time(pad, GST_BUFFER_DTS(buffer)), key, now_us, std::move(*data)}));
+}
+
+void CleanUnits::opened() {
+  const std::lock_guard lock(mutex_);
+  meter_ = {};
+  // The next unit's description says how many frames a second it declares.
+  caps_.reset();
+}
+
+StreamFacts CleanUnits::facts() const {
+  const std::lock_guard lock(mutex_);
+  return meter_.facts();
 }
 
 void CleanUnits::shown(const ShownFrame &frame) {

@@ -8,6 +8,7 @@
 #include "holders.h"
 #include "media_socket.h"
 #include "nal_units.h"
+#include "stream_meter.h"
 
 namespace sightline::app {
 
@@ -21,6 +22,9 @@ public:
 
   /** For every element that a source bin makes: takes h264parse and h265parse. */
   void watch(GstElement *element);
+  /** The source is opened, or opened anew: what is measured begins anew. */
+  void opened();
+  StreamFacts facts() const;
   /** A frame has its time. For the probe. */
   void shown(const ShownFrame &frame);
 
@@ -34,7 +38,8 @@ private:
   MediaSocket *const media_;
 
   /** Held for copying a unit, by the parser's thread and by the probe. */
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
+  StreamMeter meter_;
   PadRef parser_;
   std::int64_t taken_us_ = 0;
   CapsRef caps_;

@@ -18,6 +18,14 @@ using protozero::pbf_wire_type;
 /** Longest text that is kept. */
 constexpr std::size_t most_text = 64 << 10;
 
+/** Most parts of a kind in one message: each takes more memory than it has bytes. */
+constexpr std::size_t most_parts = 4096;
+
+template <typename Part> void add(std::vector<Part> &to, Part part) {
+  if (to.size() == most_parts) throw std::length_error("a message of more than " + std::to_string(most_parts) + " parts");
+  to.push_back(std::move(part));
+}
+
 template <typename T> std::string text(pbf_message<T> &from) {
   const auto view = from.get_view();
   if (view.size() > most_text) throw std::length_error("a text of " + std::to_string(view.size()) + " bytes");
@@ -40,7 +48,7 @@ DetectConfig read_detect(pbf_message<wire::Detect> message) {
       detect.min_score = message.get_double();
       break;
     case wire::Detect::classes:
-      detect.classes.push_back(text(message));
+      add(detect.classes, text(message));
       break;
     case wire::Detect::min_size:
       detect.min_size = message.get_double();
@@ -122,7 +130,7 @@ CameraConfig read_camera(pbf_message<wire::CameraConfig> message) {
       camera.loop = message.get_bool();
       break;
     case wire::CameraConfig::detect:
-      camera.detect.push_back(read_detect(message.get_message()));
+      add(camera.detect, read_detect(message.get_message()));
       break;
     case wire::CameraConfig::masks:
       camera.masks.push_back(read_polygon(message.get_message()));
@@ -149,7 +157,7 @@ CameraConfig read_camera(pbf_message<wire::CameraConfig> message) {
 Configure read_configure(pbf_message<wire::Configure> message) {
   Configure configure;
   while (message.next(wire::Configure::cameras, pbf_wire_type::length_delimited))
-    configure.cameras.push_back(read_camera(message.get_message()));
+    add(configure.cameras, read_camera(message.get_message()));
   return configure;
 }
 
@@ -207,7 +215,7 @@ Labels read_labels(pbf_message<wire::Labels> message) {
       labels.epoch = message.get_uint32();
       break;
     case wire::Labels::labels:
-      labels.labels.push_back(read_label(message.get_message()));
+      add(labels.labels, read_label(message.get_message()));
       break;
     default:
       message.skip();

@@ -2,8 +2,9 @@
 
 #include <centerface.h>
 #include <fstream>
-#include <regex>
 #include <sstream>
+
+#include "input_bands.h"
 
 namespace sightline::app {
 namespace {
@@ -13,16 +14,7 @@ constexpr double same_box = 0.7;
 /** Below the threshold of every model: whether a face counts is for the detector to say. */
 constexpr float least_score = 0.05F;
 
-bool is_set(const std::string &config, const std::string &field) {
-  return std::regex_search(config, std::regex("(^|[\\s{])" + field + "\\s*:\\s*(1|true)\\b"));
-}
-
 } // namespace
-
-Letterbox::Bands input_bands(const std::string &config) {
-  if (!is_set(config, "maintain_aspect_ratio")) return Letterbox::Bands::none;
-  return is_set(config, "symmetric_padding") ? Letterbox::Bands::centred : Letterbox::Bands::right_and_bottom;
-}
 
 Landmarks::Landmarks(const DetectorSettings &detector) : unique_id_(detector.unique_id) {
   std::ifstream file(detector.config);

@@ -19,9 +19,6 @@ struct FoundFace {
   FivePoints points;
 };
 
-/** How a detector's input is filled: what its configuration says of it. */
-Letterbox::Bands input_bands(const std::string &config);
-
 /**
  * Points of faces: the parser's object has no field for them, so they are decoded anew from the output tensors and belong to
  * the object whose box is theirs. For one detector of the kind `centerface`.

@@ -103,11 +103,16 @@ void add_camera(pbf_builder<wire::WorkerStats> &to, const CameraCounts &counts) 
   add_uint64(camera, wire::CameraStats::batches_dropped, counts.batches_dropped);
   add_uint64(camera, wire::CameraStats::crops, counts.crops);
   add_double(camera, wire::CameraStats::fps, counts.fps);
-  if (counts.units > 0) {
+  if (counts.stream.units > 0) {
     pbf_builder<wire::StreamStats> stream(camera, wire::CameraStats::stream);
-    add_uint64(stream, wire::StreamStats::units, counts.units);
-    add_uint64(stream, wire::StreamStats::bytes, counts.unit_bytes);
-    add_uint64(stream, wire::StreamStats::key_frames, counts.key_frames);
+    add_uint64(stream, wire::StreamStats::units, counts.stream.units);
+    add_uint64(stream, wire::StreamStats::bytes, counts.stream.bytes);
+    add_double(stream, wire::StreamStats::media_ms, counts.stream.media_ms);
+    add_uint64(stream, wire::StreamStats::key_frames, counts.stream.key_frames);
+    add_double(stream, wire::StreamStats::key_span_ms, counts.stream.key_span_ms);
+    add_double(stream, wire::StreamStats::longest_key_interval_ms, counts.stream.longest_key_interval_ms);
+    add_uint(stream, wire::StreamStats::reorder_units, counts.stream.reorder_units);
+    add_double(stream, wire::StreamStats::declared_fps, counts.stream.declared_fps);
     add_bool(stream, wire::StreamStats::sender_clock, counts.sender_clock);
     add_bool(stream, wire::StreamStats::live, counts.live);
   }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "frame_record.h"
+#include "stream_meter.h"
 #include "unit_clock.h"
 #include "wire.h"
 
@@ -47,9 +48,7 @@ struct CameraCounts {
   double fps = 0;
   std::uint64_t video_dropped = 0;
   std::uint64_t annotated_dropped = 0;
-  std::uint64_t units = 0;
-  std::uint64_t unit_bytes = 0;
-  std::uint64_t key_frames = 0;
+  StreamFacts stream;
   bool live = false;
   bool sender_clock = false;
   std::uint64_t crops_refused = 0;

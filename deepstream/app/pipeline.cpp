@@ -142,8 +142,12 @@ Failure Pipeline::failure_at(GstObject *from, const std::string &text) const {
 }
 
 std::optional<std::string> Pipeline::open(Source &source) {
-  if (!source.join(GST_BIN(pipeline_.get()), mux_)) return "its elements cannot be put together";
   sources_.push_back(&source);
+  return open_anew(source);
+}
+
+std::optional<std::string> Pipeline::open_anew(Source &source) {
+  if (!source.join(GST_BIN(pipeline_.get()), mux_)) return "its elements cannot be put together";
   return source.open();
 }
 
@@ -164,6 +168,7 @@ void Pipeline::take_message(GstMessage *message) {
   const auto text = bus_text(message);
   GstObject *from = GST_MESSAGE_SRC(message);
   if (Source *source = source_of(from)) {
+    source->tried();
     log_.debug("GStreamer reports of a source", {{"camera", source->camera().config.camera}, {"reason", text}});
     if (type == GST_MESSAGE_ERROR)
       events_.source_failed(source->camera(), words_of(text));

@@ -47,6 +47,10 @@ public:
   std::optional<Failure> start(bool live, WatchBranch *watch, Events events);
   /** Opens it; the reason where that fails at once. */
   std::optional<std::string> open(Source &source);
+  /** As Source::part. */
+  std::function<void()> part(Source &source) { return source.part(GST_BIN(pipeline_.get()), mux_); }
+  /** Opens a source again that has parted. */
+  std::optional<std::string> open_anew(Source &source);
   /** Batches that detectors leave out after each that they look at. */
   void set_interval(unsigned batches) { interval_ = batches; }
   unsigned interval() const { return interval_; }

@@ -14,6 +14,8 @@ using nlohmann::json;
 constexpr std::size_t most_cameras = 64;
 constexpr std::size_t most_detectors = 8;
 constexpr std::size_t most_file_bytes = std::size_t{1} << 20;
+/** Levels of lists and objects; the file has three. */
+constexpr int most_levels = 16;
 constexpr int longest_ms = 86'400'000;
 
 std::string shown(const json &value) {
@@ -196,7 +198,10 @@ Settings parse_settings(const std::string &text, const std::string &file) {
   try {
     // Keys that stand twice would hide each other.
     std::vector<std::set<std::string>> keys;
-    whole = json::parse(text, [&](int, json::parse_event_t event, json &parsed) {
+    whole = json::parse(text, [&](int level, json::parse_event_t event, json &parsed) {
+      // What is walked through by recursion would end at the stack's.
+      if (level > most_levels)
+        throw SettingsError(file + ": has more than " + std::to_string(most_levels) + " levels of lists and objects");
       if (event == json::parse_event_t::object_start) keys.emplace_back();
       if (event == json::parse_event_t::object_end) keys.pop_back();
       if (event == json::parse_event_t::key && !keys.back().insert(parsed.get<std::string>()).second)

@@ -1,6 +1,7 @@
 #include "source.h"
 
 #include <cstring>
+#include <gst-nvevent.h>
 
 #include "clocks.h"
 #include "segment_time.h"
@@ -8,9 +9,6 @@
 namespace sightline::app {
 namespace {
 
-/** nvurisrcbin opens a camera again after so many seconds without a picture; resets are three seconds apart over the whole
- * process. */
-constexpr guint reconnect_seconds = 5;
 constexpr guint latency_ms = 200;
 /** Decoder surfaces beyond its own need: batches hold some. */
 constexpr guint extra_surfaces = 4;
@@ -54,6 +52,7 @@ Source::~Source() {
 }
 
 bool Source::join(GstBin *pipeline, GstElement *mux) {
+  leaving_.reset();
   const std::string name = "source-" + std::to_string(camera_.source_id);
   GstElement *element = gst_element_factory_make("nvurisrcbin", name.c_str());
   if (element == nullptr) return false;
@@ -68,8 +67,6 @@ bool Source::join(GstBin *pipeline, GstElement *mux) {
     g_object_set(element, "rtsp-reconnect-interval", reconnect_seconds, "init-rtsp-reconnect-interval", reconnect_seconds,
                  "rtsp-reconnect-attempts", -1, "select-rtp-protocol", camera_.config.udp ? any_protocol : tcp_only, "latency",
                  latency_ms, nullptr);
-  } else {
-    if (camera_.config.loop) g_object_set(element, "file-loop", TRUE, nullptr);
   }
   g_object_set(element, "uri", address_.uri.c_str(), nullptr);
   const std::string pad_name = "sink_" + std::to_string(camera_.source_id);
@@ -78,6 +75,9 @@ bool Source::join(GstBin *pipeline, GstElement *mux) {
 }
 
 std::optional<std::string> Source::open() {
+  if (element_ == nullptr) return "its source is being made anew";
+  opened_us_ = mono_us();
+  units_.opened();
   gst_element_set_locked_state(element_.get(), FALSE);
   // Not the pipeline's own state: that is PAUSED while another source has yet to give its first picture, and a camera that is
   // opened then would wait in it for pictures that come in PLAYING alone.
@@ -86,14 +86,45 @@ std::optional<std::string> Source::open() {
 }
 
 void Source::shut() {
+  if (element_ == nullptr) return;
   // Locked, so that it does not come back with the pipeline.
   gst_element_set_locked_state(element_.get(), TRUE);
   gst_element_set_state(element_.get(), GST_STATE_NULL);
 }
 
+std::function<void()> Source::part(GstBin *pipeline, GstElement *mux) {
+  leaving_ = std::move(element_);
+  const auto share = [](auto *object) {
+    return std::shared_ptr<std::remove_pointer_t<decltype(object)>>(static_cast<decltype(object)>(gst_object_ref(object)),
+                                                                    [](auto *held) { gst_object_unref(held); });
+  };
+  // In the order of NVIDIA's samples: the source stops, its input of the multiplexer is let go, then the bin.
+  return [bin = share(pipeline), mixer = share(mux), element = share(leaving_.get()),
+          pad = std::shared_ptr<GstPad>(std::move(mux_pad_))] {
+    gst_element_set_locked_state(element.get(), TRUE);
+    gst_element_set_state(element.get(), GST_STATE_NULL);
+    if (pad != nullptr) {
+      gst_pad_send_event(pad.get(), gst_event_new_flush_stop(FALSE));
+      gst_element_release_request_pad(mixer.get(), pad.get());
+    }
+    gst_bin_remove(bin.get(), element.get());
+  };
+}
+
+void Source::tried() {
+  tried_us_ = mono_us();
+}
+
+SourcePulse Source::pulse() const {
+  return {opened_us_, camera_.delivered_us.load(std::memory_order_relaxed), tried_us_};
+}
+
 bool Source::owns(GstObject *object) const {
-  return element_ != nullptr &&
-         (object == GST_OBJECT(element_.get()) || gst_object_has_as_ancestor(object, GST_OBJECT(element_.get())));
+  for (const auto *element : {&element_, &leaving_})
+    if (*element != nullptr &&
+        (object == GST_OBJECT(element->get()) || gst_object_has_as_ancestor(object, GST_OBJECT(element->get()))))
+      return true;
+  return false;
 }
 
 void Source::silence() {
@@ -104,7 +135,9 @@ void Source::silence() {
 void Source::on_element(GstBin *, GstBin *, GstElement *element, gpointer data) {
   auto *self = static_cast<Source *>(data);
   const GstElementFactory *factory = gst_element_get_factory(element);
-  if (factory != nullptr && std::strcmp(GST_OBJECT_NAME(factory), "rtspsrc") == 0 && !self->address_.user.empty())
+  const bool is_camera = factory != nullptr && std::strcmp(GST_OBJECT_NAME(factory), "rtspsrc") == 0;
+  if (is_camera) self->tried();
+  if (is_camera && !self->address_.user.empty())
     g_object_set(element, "user-id", self->address_.user.c_str(), "user-pw", self->address_.password.c_str(), nullptr);
   self->units_.watch(element);
 }
@@ -114,8 +147,16 @@ void Source::on_pad(GstElement *, GstPad *pad, gpointer data) {
   const Text name(gst_pad_get_name(pad));
   if (std::strncmp(name.get(), "vsrc", 4) != 0 || gst_pad_is_linked(self->mux_pad_.get())) return;
   gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_BUFFER, on_decoded, self, nullptr);
+  gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, on_event, self, nullptr);
   if (GST_PAD_LINK_FAILED(gst_pad_link(pad, self->mux_pad_.get())))
     GST_ELEMENT_ERROR(self->element_.get(), CORE, NEGOTIATION, ("decoded video cannot go into the multiplexer"), (nullptr));
+}
+
+/** A reset of the bin is told downstream. */
+GstPadProbeReturn Source::on_event(GstPad *, GstPadProbeInfo *info, gpointer data) {
+  const auto type = static_cast<unsigned>(GST_EVENT_TYPE(GST_PAD_PROBE_INFO_EVENT(info)));
+  if (type == static_cast<unsigned>(GST_NVEVENT_STREAM_RESET)) static_cast<Source *>(data)->tried();
+  return GST_PAD_PROBE_OK;
 }
 
 GstPadProbeReturn Source::on_decoded(GstPad *pad, GstPadProbeInfo *info, gpointer data) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <functional>
 #include <gst/gst.h>
 #include <mutex>
 #include <optional>
@@ -11,6 +12,7 @@
 #include "clean_units.h"
 #include "holders.h"
 #include "outbox.h"
+#include "renewal_rule.h"
 
 namespace sightline::app {
 
@@ -32,6 +34,9 @@ private:
   std::int64_t first_us_ = 0;
 };
 
+/** nvurisrcbin opens a camera again after so many seconds without a picture. */
+constexpr unsigned reconnect_seconds = 5;
+
 /** One nvurisrcbin and its way into the multiplexer. */
 class Source {
 public:
@@ -46,6 +51,14 @@ public:
   /** Opens it, or opens it anew after it failed; the reason where that fails at once. Blocks where the element does. */
   std::optional<std::string> open();
   void shut();
+  /**
+   * Lets go of its bin. What is returned takes that out of the pipeline, which may block: it is called once, on a thread that
+   * is neither the main one nor one of the stream. After that it can join anew.
+   */
+  std::function<void()> part(GstBin *pipeline, GstElement *mux);
+  /** GStreamer has said something of it: the bin is at work. */
+  void tried();
+  SourcePulse pulse() const;
   bool owns(GstObject *object) const;
   Camera &camera() { return camera_; }
   CleanUnits &units() { return units_; }
@@ -55,6 +68,7 @@ public:
 private:
   static void on_element(GstBin *bin, GstBin *inner, GstElement *element, gpointer self);
   static void on_pad(GstElement *element, GstPad *pad, gpointer self);
+  static GstPadProbeReturn on_event(GstPad *pad, GstPadProbeInfo *info, gpointer self);
   static GstPadProbeReturn on_decoded(GstPad *pad, GstPadProbeInfo *info, gpointer self);
 
   Camera &camera_;
@@ -64,7 +78,11 @@ private:
   Pace pace_;
   std::atomic<bool> silenced_ = false;
   ElementRef element_;
+  /** The bin before it, while that is being taken down. */
+  ElementRef leaving_;
   PadRef mux_pad_;
+  std::int64_t opened_us_ = 0;
+  std::atomic<std::int64_t> tried_us_ = 0;
 };
 
 } // namespace sightline::app

@@ -120,7 +120,7 @@ SIGHTLINE_PARSER bool SightlineParseCenterFace(const Layers &layers, const NvDsI
     sightline::Parsed<sightline::Box> boxes{{}, std::move(faces.problem)};
     // The last class: nvtracker knows objects of several detectors by the class's number alone, so that faces are given one
     // that no other detector has.
-    const std::size_t label = std::size_t{params.numClassesConfigured} - 1;
+    const std::size_t label = std::max(params.numClassesConfigured, 1U) - 1;
     for (const auto &face : faces.found)
       boxes.found.push_back({face.left, face.top, face.width, face.height, face.score, label});
     return boxes;

@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <limits>
+#include <mutations.h>
 #include <nlohmann/json.hpp>
 
 #include "centerface.h"
@@ -475,6 +476,94 @@ TEST_CASE("YOLO's grid with objectness") {
 TEST_CASE("YOLO's scored boxes") {
   const auto yolo = golden("yolo");
   test_scored(yolo["yolov8"], yolo, yolo_parser("SightlineParseYolov8", yolo));
+}
+
+/** Tensors as no model gives them, each with as many values as its dims say: what is read beyond them a sanitizer tells. */
+Answer hostile(Answer answer, fuzz::Random &random) {
+  static const std::vector<float> odd{std::numeric_limits<float>::quiet_NaN(),
+                                      std::numeric_limits<float>::infinity(),
+                                      -std::numeric_limits<float>::infinity(),
+                                      std::numeric_limits<float>::max(),
+                                      std::numeric_limits<float>::lowest(),
+                                      1e9F,
+                                      -1,
+                                      0,
+                                      1,
+                                      1e-40F};
+  for (auto left = 1 + random.below(3); left > 0 && !answer.layers.empty(); left -= 1) {
+    const auto at = random.below(answer.layers.size());
+    Layer &layer = answer.layers[at];
+    switch (random.below(7)) {
+    case 0:
+      layer.dims.assign(random.below(NVDSINFER_MAX_DIMS + 1), static_cast<unsigned>(random.below(8)));
+      break;
+    case 1:
+      if (!layer.dims.empty()) layer.dims[random.below(layer.dims.size())] = static_cast<unsigned>(random.below(40));
+      break;
+    case 2:
+      layer.type = static_cast<NvDsInferDataType>(random.below(7));
+      break;
+    case 3:
+      answer.layers.erase(answer.layers.begin() + static_cast<std::ptrdiff_t>(at));
+      continue;
+    case 4:
+      answer.layers.push_back(Layer(layer));
+      continue;
+    case 5:
+      layer.name = random.once_in(2) ? "" : "num_dets";
+      break;
+    default:
+      for (auto &value : layer.floats)
+        if (random.once_in(3)) value = random.of(odd);
+      for (auto &number : layer.numbers)
+        if (random.once_in(3)) number = random.of(std::vector<std::int32_t>{INT32_MIN, -1, 0, 1, 100, INT32_MAX});
+    }
+  }
+  // Every type is of eight bytes at the most.
+  for (auto &layer : answer.layers) {
+    std::size_t values = 1;
+    for (const auto size : layer.dims) values *= size;
+    layer.floats.resize(layer.type == FLOAT ? values : 0);
+    layer.numbers.resize(layer.type == FLOAT ? 0 : 2 * values);
+    layer.floats.shrink_to_fit();
+    layer.numbers.shrink_to_fit();
+  }
+  return answer;
+}
+
+void test_hostile(const Answer &answer, Parser parser, fuzz::Random &random) {
+  for (auto left = fuzz::rounds(1500); left > 0; left -= 1) {
+    Answer input = hostile(answer, random);
+    parser.classes = static_cast<unsigned>(random.below(5));
+    const auto result = parser(input, random.once_in(2) ? 0.25F : 0.0F);
+    if (!result.well) CHECK(result.boxes.empty());
+    for (const auto &box : result.boxes) {
+      CHECK(box.label < parser.classes);
+      CHECK(std::isfinite(box.left + box.top + box.score));
+      CHECK(std::isfinite(box.width + box.height));
+    }
+  }
+}
+
+TEST_CASE("whatever a model answers, its boxes are numbers of known classes or it is refused") {
+  fuzz::Random random;
+  const std::vector<float> some(240, 0.5F);
+  const auto first = [&](std::size_t count) { return std::vector<float>(some.begin(), some.begin() + count); };
+  test_hostile({{{"537", {1, 4, 6}, FLOAT, first(24), {}},
+                 {"538", {2, 4, 6}, FLOAT, first(48), {}},
+                 {"539", {2, 4, 6}, FLOAT, first(48), {}},
+                 {"540", {10, 4, 6}, FLOAT, first(240), {}}}},
+               parser_of("SightlineParseCenterFace", 24, 16, 1), random);
+  const Parser end2end = parser_of("SightlineParseYoloEnd2end", 64, 64, 3);
+  test_hostile({{{"num_dets", {1}, INT32, {}, {5}},
+                 {"det_boxes", {5, 4}, FLOAT, first(20), {}},
+                 {"det_scores", {5}, FLOAT, first(5), {}},
+                 {"det_classes", {5}, INT32, {}, {0, 1, 2, 0, 1}}}},
+               end2end, random);
+  test_hostile({{{"output", {8, 6}, FLOAT, first(48), {}}}}, end2end, random);
+  for (const unsigned values : {4U, 5U, 7U, 8U})
+    for (const char *name : {"SightlineParseYolov7", "SightlineParseYolov8"})
+      test_hostile({{{"output", {9, values}, FLOAT, first(9 * values), {}}}}, parser_of(name, 64, 64, 3), random);
 }
 
 TEST_CASE("outputs of halves") {

@@ -41,6 +41,14 @@ Best best_class(const Table &table, std::size_t box, std::size_t first, std::siz
   return best;
 }
 
+/** False when a number of it is not finite, as one may be that is so of larger ones. */
+bool add(std::vector<Box> &found, const Box &box) {
+  if (!std::isfinite(box.left) || !std::isfinite(box.top) || !std::isfinite(box.width) || !std::isfinite(box.height))
+    return false;
+  found.push_back(box);
+  return true;
+}
+
 /** False when a value is not finite. */
 bool add_centred(std::vector<Box> &found, const Table &table, std::size_t box, double score, std::size_t label) {
   const double x = table.at(box, 0);
@@ -48,9 +56,8 @@ bool add_centred(std::vector<Box> &found, const Table &table, std::size_t box, d
   const double width = table.at(box, 2);
   const double height = table.at(box, 3);
   if (!std::isfinite(x + y + width + height + score)) return false;
-  found.push_back({static_cast<float>(x - width / 2), static_cast<float>(y - height / 2), static_cast<float>(width),
-                   static_cast<float>(height), static_cast<float>(score), label});
-  return true;
+  return add(found, {static_cast<float>(x - width / 2), static_cast<float>(y - height / 2), static_cast<float>(width),
+                     static_cast<float>(height), static_cast<float>(score), label});
 }
 
 /** Left, top, right, bottom, score, class. False when a value is not finite or the class is no number of one. */
@@ -59,10 +66,11 @@ bool add_corners(std::vector<Box> &found, const std::array<double, 6> &row, floa
   const auto [left, top, right, bottom, score, label] = row;
   if (label < 0 || label > 1e9) return false;
   if (score < min_score) return true;
-  found.push_back({static_cast<float>(left), static_cast<float>(top), static_cast<float>(right - left),
-                   static_cast<float>(bottom - top), static_cast<float>(score), static_cast<std::size_t>(label)});
-  return true;
+  return add(found, {static_cast<float>(left), static_cast<float>(top), static_cast<float>(right - left),
+                     static_cast<float>(bottom - top), static_cast<float>(score), static_cast<std::size_t>(label)});
 }
+
+constexpr const char *no_classes = "the detector is configured without classes";
 
 /** Refuses scores that cannot be probabilities: the graph then ends before the logistic function. */
 Parsed<Box> probable(Parsed<Box> parsed) {
@@ -189,6 +197,7 @@ Parsed<Box> end2end_boxes_of(const YoloRequest &request) {
 }
 
 Parsed<Box> grid_boxes_of(const YoloRequest &request) {
+  if (request.classes == 0) return {{}, no_classes};
   const std::size_t values = 5 + request.classes;
   const auto read = grid_of(outputs_of(request.layers, request.count), values, false);
   if (!read.grid) return {{}, read.problem};
@@ -207,6 +216,7 @@ Parsed<Box> grid_boxes_of(const YoloRequest &request) {
 }
 
 Parsed<Box> scored_boxes_of(const YoloRequest &request) {
+  if (request.classes == 0) return {{}, no_classes};
   const std::size_t values = 4 + request.classes;
   const auto read = grid_of(outputs_of(request.layers, request.count), values, true);
   if (!read.grid) return {{}, read.problem};

@@ -4,8 +4,9 @@ import type { Clock } from '../core/clock.ts';
 import type { Finding } from '../core/doctor.ts';
 import { isSightlineError, isSystemError } from '../core/errors.ts';
 import { createContainerFindings } from '../doctor/container-findings.ts';
-import { checkInContainer } from '../workers/container-check.ts';
+import { type ContainerCheck, checkInContainer } from '../workers/container-check.ts';
 import { ContainerFiles, plainUser } from '../workers/container-files.ts';
+import { containerGroups } from '../workers/device-groups.ts';
 import { createDockerEngine, type DockerEngine } from '../workers/docker-engine.ts';
 
 /** `sightline doctor --first-hour`: what a container finds of image and card, for each GPU. */
@@ -24,7 +25,7 @@ const sayEveryMs = 5000;
 export async function* lookInContainers(look: ContainerLook, clock: Clock, signal: AbortSignal): AsyncGenerator<Finding> {
   const { settings, dataDir } = look;
   // Not bound to the signal: what was started is removed in any case.
-  const docker = await createDockerEngine(settings.socket, clock);
+  const docker = await createDockerEngine({ socketPath: settings.socket, clock });
   try {
     if ((await docker.imageId(settings.image)) === undefined) {
       yield skipped('there is no image to start');
@@ -39,9 +40,10 @@ export async function* lookInContainers(look: ContainerLook, clock: Clock, signa
     if (isSystemError(error, 'ENOENT')) return plainUser;
     throw error;
   });
+  const groups = await containerGroups(settings);
   for (const gpu of settings.gpus) {
     const where = settings.gpus.length === 1 ? '' : ` (GPU ${gpu})`;
-    for await (const finding of lookInOne(docker, { ...look, gpu, user }, clock, signal))
+    for await (const finding of lookInOne(docker, { ...look, gpu, user, groups }, clock, signal))
       yield { ...finding, subject: `${finding.subject}${where}` };
   }
 }
@@ -52,11 +54,11 @@ function skipped(seen: string): Finding {
 
 async function* lookInOne(
   docker: DockerEngine,
-  look: ContainerLook & { readonly gpu: string; readonly user: { readonly uid: number; readonly gid: number } },
+  look: ContainerLook & Pick<ContainerCheck, 'gpu' | 'user' | 'groups'>,
   clock: Clock,
   signal: AbortSignal,
 ): AsyncGenerator<Finding> {
-  const { settings, gpu, user, onProgress } = look;
+  const { settings, gpu, user, groups, onProgress } = look;
   const findings = createContainerFindings({ protocol: protocolVersion, encoder: settings.encoder.kind });
   let sinceMs = clock.mono();
   using _ = clock.every(sayEveryMs, () => {
@@ -64,7 +66,7 @@ async function* lookInOne(
     if (1000 * seconds >= sayEveryMs) onProgress(`in a container: ${findings.at ?? 'starting'}, for ${seconds} s`);
   });
   try {
-    for await (const said of checkInContainer(docker, { settings, gpu, user, limitMs }, clock, signal)) {
+    for await (const said of checkInContainer(docker, { settings, gpu, user, groups, limitMs }, clock, signal)) {
       sinceMs = clock.mono();
       yield* typeof said === 'string' ? findings.line(said) : findings.end(said);
     }

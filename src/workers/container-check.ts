@@ -17,6 +17,7 @@ export interface ContainerCheck {
   /** One of `settings.gpus`. */
   readonly gpu: string;
   readonly user: ContainerUser;
+  readonly groups: readonly number[];
   readonly limitMs: number;
 }
 
@@ -30,9 +31,9 @@ export interface CheckEnd extends Pick<ContainerFacts, 'exitCode' | 'outOfMemory
 /** In place of a data directory's owner, of which no daemon takes it for its own. */
 const owner = 'doctor';
 
-export function checkBody({ settings, gpu, user }: Omit<ContainerCheck, 'limitMs'>) {
+export function checkBody({ settings, gpu, user, groups }: Omit<ContainerCheck, 'limitMs'>) {
   const { HostConfig, ...body } = containerBody({
-    ...{ owner, worker: 'check', version: '', imageId: '', gpu, user, films: [], files: new Map() },
+    ...{ owner, worker: 'check', version: '', imageId: '', gpu, user, groups, films: [], files: new Map() },
     settings: { ...settings, network: 'none' },
     folders: { run: '', settings: '' },
   });

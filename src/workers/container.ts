@@ -7,7 +7,7 @@ import { runFolder } from '../core/run-folder.ts';
 import { ContainerFiles } from './container-files.ts';
 import { followContainer } from './container-life.ts';
 import { containerBody, containerName, labels } from './container-spec.ts';
-import { deviceGroups } from './device-groups.ts';
+import { containerGroups } from './device-groups.ts';
 import { createDockerEngine, type DockerEngine, type FoundContainer, type PullProgress } from './docker-engine.ts';
 import type { LaunchedWorker, Launcher, LaunchRequest } from './launcher.ts';
 import { exitCodes, type WorkerSpec } from './plan.ts';
@@ -109,7 +109,7 @@ export function createContainerLauncher(options: ContainerLauncherOptions, ctx: 
     const { worker } = spec;
     const [user, groups, choices, films] = await Promise.all([
       files.user(),
-      groupsFor(settings),
+      containerGroups(settings),
       options.render(spec),
       filmsOf(spec),
     ]);
@@ -217,11 +217,6 @@ export function createContainerLauncher(options: ContainerLauncherOptions, ctx: 
 
 function megabytes(bytes: number): string {
   return (bytes / 1_000_000).toFixed(1);
-}
-
-/** With a card its driver's files are everybody's. */
-async function groupsFor({ gpuAccess, groups }: DeepStreamConfig): Promise<readonly number[]> {
-  return gpuAccess === 'runtime' ? (groups ?? (await deviceGroups())) : [];
 }
 
 /** Sources that are files here: the container finds them at the same path. */

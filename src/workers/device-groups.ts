@@ -1,6 +1,7 @@
 import type { Stats } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { DeepStreamConfig } from '../config/schema.ts';
 
 /**
  * Device files of a Jetson's GPU, decoder and encoder: the runtime nvidia puts them into the container as they are on the machine, where
@@ -10,6 +11,11 @@ const deviceName = /^(nvhost|nvmap$|nvgpu|nvsciipc$|v4l2-nv)/;
 const renderNode = /^renderD\d+$/;
 const groupMayWrite = 0o020;
 const othersMayWrite = 0o002;
+
+/** Those of a container's user besides its own. With a card its driver's files are everybody's. */
+export async function containerGroups({ gpuAccess, groups }: DeepStreamConfig): Promise<readonly number[]> {
+  return gpuAccess === 'runtime' ? (groups ?? (await deviceGroups())) : [];
+}
 
 /** Numbers of the groups that a process must be in to use the devices under `folder`, sorted; names are another matter in each image. */
 export async function deviceGroups(folder = '/dev'): Promise<readonly number[]> {

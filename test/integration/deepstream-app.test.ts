@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { join, resolve } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -9,7 +9,7 @@ import { MessageSplitter } from '../../src/core/framing.ts';
 import { type Frame, SourceState } from '../../src/gen/sightline/bridge/v1/bridge.ts';
 import { MediaMessage, type Unit, Variant } from '../../src/gen/sightline/media/v1/media.ts';
 import { dataPath, missingData, readDataJson } from '../support/data.ts';
-import { type AppOptions, renderApp, startApp } from '../support/deepstream-app.ts';
+import { type AppOptions, changeControl, renderApp, startApp, startRenderedApp } from '../support/deepstream-app.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { freePort } from '../support/port.ts';
 import { missingRtspCamera, startRtspCamera } from '../support/rtsp-camera.ts';
@@ -105,30 +105,8 @@ describe('the program in a DeepStream container, on the stand-in', { skip }, () 
   /** A file at its own pace, as a camera is. */
   const paced = (camera: string) => cameraConfig(camera, dataPath(`clips/${longClip}.mp4`), { detect, realtime: true });
 
-  async function start(daemon: Pick<TestDaemon, 'socketPath'>, options: Partial<AppOptions> = {}) {
-    const directory = await temporaryDirectory();
-    const container = await renderApp({
-      ...{ directory: directory.path, bridge: daemon.socketPath, cameras: ['lobby'], script: { lobby: clip } },
-      ...options,
-    });
-    const app = startApp(container, directory.path);
-    return {
-      app,
-      directory: directory.path,
-      [Symbol.asyncDispose]: async () => {
-        await app[Symbol.asyncDispose]();
-        await directory[Symbol.asyncDispose]();
-      },
-    };
-  }
-
-  /** Adds a fault to what the stand-in reads, in one go. */
-  async function control(directory: string, fault: Readonly<Record<string, unknown>>): Promise<void> {
-    const path = join(directory, 'control.json');
-    const whole = { ...(JSON.parse(await readFile(path, 'utf8')) as object), ...fault };
-    await writeFile(`${path}.new`, JSON.stringify(whole));
-    await rename(`${path}.new`, path);
-  }
+  const start = (daemon: Pick<TestDaemon, 'socketPath'>, options: Partial<AppOptions> = {}) =>
+    startRenderedApp({ bridge: daemon.socketPath, cameras: ['lobby'], script: { lobby: clip }, ...options });
 
   it('sends every frame of a file with boxes in source pixels, tracks, joined faces and crops', async () => {
     const recorded = (await readDataJson(`clips/${clip}.gt.json`)) as Recorded;
@@ -184,6 +162,25 @@ describe('the program in a DeepStream container, on the stand-in', { skip }, () 
     started.app.child.kill('SIGTERM');
     assert.equal(await started.app.exit, 0);
     assert.equal(daemon.drained, true);
+  });
+
+  it('plays a film that loops again and again, each round in an epoch of its own', async () => {
+    const cameras = [{ ...config('lobby'), loop: true }];
+    await using daemon = await startTestDaemon({ cameras, inference: undefined });
+    await using started = await start(daemon);
+    const rounds = () => daemon.frames.some(({ epoch }) => epoch === 3);
+    await Promise.race([until('frames of a third round', rounds, 120_000), started.app.failed]);
+    const states = new Set(daemon.statuses.map(({ state }) => state));
+    assert.deepEqual([...states], [SourceState.CONNECTING, SourceState.LIVE]);
+    const sequences = daemon.frames.filter(({ epoch }) => epoch === 2).map(({ sequence }) => Number(sequence));
+    assert.deepEqual(
+      sequences,
+      sequences.map((_, i) => i),
+    );
+    const first = daemon.frames.filter(({ epoch }) => epoch === 1);
+    assert.equal(sequences.length, first.length, 'each round has all frames');
+    started.app.child.kill('SIGTERM');
+    assert.equal(await started.app.exit, 0);
   });
 
   it('goes on while the daemon is away, and asks new epochs for what waited', async () => {
@@ -254,6 +251,9 @@ describe('the program in a DeepStream container, on the stand-in', { skip }, () 
     assert.equal(door.token(), 'a token of the test');
     assert.equal(of(Variant.ANNOTATED).length, 0);
     daemon.send({ $case: 'wantVideo', value: { camera: 'lobby', annotated: true } });
+    const names = daemon.frames.flatMap(({ objects }) => objects.map(({ trackId }) => trackId));
+    const label = (trackId: number) => ({ trackId, decided: true, text: 'Zoë', colour: '#00ff7f', score: 0.75 });
+    daemon.send({ $case: 'labels', value: { camera: 'lobby', epoch: 1, labels: [...new Set(names)].map(label) } });
     await Promise.race([until('annotated units', () => of(Variant.ANNOTATED).length > 20, 60_000), started.app.failed]);
     daemon.send({ $case: 'wantVideo', value: { camera: 'lobby', annotated: false } });
     for (const variant of [Variant.CLEAN, Variant.ANNOTATED]) {
@@ -331,13 +331,17 @@ describe('the program in a DeepStream container, on the stand-in', { skip }, () 
     await using started = await start(daemon, { cameras: names, script });
     const shown = () => names.every((name) => settle(daemon.frames, name).length > 5);
     await Promise.race([until('frames of all cameras', shown, 60_000), started.app.failed]);
+    const [stream] = daemon.stats.flatMap(({ cameras: all }) => all.flatMap((one) => one.stream ?? [])).slice(-1);
+    assert.ok((stream?.units ?? 0n) > 0n && (stream?.mediaMs ?? 0) > 0 && stream?.live === true);
+    daemon.send({ $case: 'drain', value: {} });
+    assert.equal(await started.app.exit, 0);
   });
 
   it('ends with 71 when the multiplexer is stuck while sources deliver', async () => {
     await using daemon = await startTestDaemon({ cameras: [paced('lobby')], inference: undefined });
     await using started = await start(daemon, { script: { lobby: longClip }, limits: { batchMs: 2000 } });
     await Promise.race([until('frames', () => daemon.frames.length > 5, 60_000), started.app.failed]);
-    await control(started.directory, { mux: { stuckPad: 0 } });
+    await changeControl(started.directory, { mux: { stuckPad: 0 } });
     assert.equal(await started.app.exit, 71);
     assert.match(started.app.output, /pipeline is stuck: no batch for 2 s while sources deliver/);
   });
@@ -346,7 +350,7 @@ describe('the program in a DeepStream container, on the stand-in', { skip }, () 
     await using daemon = await startTestDaemon({ cameras: [paced('lobby')], inference: undefined });
     await using started = await start(daemon, { script: { lobby: longClip }, limits: { stopMs: 2000 } });
     await Promise.race([until('frames', () => daemon.frames.length > 5, 60_000), started.app.failed]);
-    await control(started.directory, { mux: { stuckPad: 0 } });
+    await changeControl(started.directory, { mux: { stuckPad: 0 } });
     let seen = { count: 0, atMs: 0 };
     const silent = () => {
       if (daemon.frames.length !== seen.count) seen = { count: daemon.frames.length, atMs: performance.now() };

@@ -10,6 +10,7 @@ import { toPts90k } from '../../src/core/media-time.ts';
 import type { Box, FivePoints } from '../../src/core/types.ts';
 import { cropRect } from '../../src/software-worker/crops.ts';
 import { joinFace } from '../../src/software-worker/join.ts';
+import { createStreamMeter } from '../../src/software-worker/stream-meter.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { buildStandin, missingStandin, standinBuild } from '../support/standin.ts';
 
@@ -67,6 +68,41 @@ describe('rules of the DeepStream program', { skip: missingStandin() }, () => {
     for (const [i, { face, persons: all, before: had }] of cases.entries())
       assert.equal(found[i], joinFace(face, all, had === 0 ? undefined : had) ?? null, JSON.stringify(cases[i]));
     assert.ok(found.filter((one) => one !== null).length > 50);
+  });
+
+  it('measure a stream as the software worker does', async () => {
+    const unit = fc.record({
+      // Steps of a camera, B-frames, and now and then another time line.
+      stepMs: fc.oneof({ weight: 20, arbitrary: fc.constantFrom(40, 120, -40, -80, 33) }, fc.constantFrom(60_000, -60_000)),
+      timed: fc.oneof({ weight: 9, arbitrary: fc.constant(true) }, fc.constant(false)),
+      bytes: fc.nat(100_000),
+      key: fc.boolean(),
+    });
+    const streams = fc.record({ declaredFps: fc.constantFrom(0, 10, 25), all: fc.array(unit, { maxLength: 60 }) });
+    const cases = fc.sample(streams, sampled).map(({ declaredFps, all }) => {
+      let atMs = 1000;
+      const units = all.map(({ stepMs, timed, bytes, key }) => {
+        atMs += stepMs;
+        return { ...(timed ? { ptsMs: atMs } : {}), bytes, key };
+      });
+      return { declaredFps, units };
+    });
+    const found = await ask(cases.map((one) => ({ rule: 'stream', ...one })));
+    for (const [i, { declaredFps, units }] of cases.entries()) {
+      const meter = createStreamMeter({ declaredFps, live: true });
+      for (const { ptsMs, ...one } of units)
+        meter.add({ ...one, ptsMs, arrivedMs: 0, arrivedMonoMs: 0, capturedMs: undefined });
+      const stats = meter.stats(0);
+      const { mediaMs, keySpanMs, longestKeyIntervalMs, reorderUnits } = stats;
+      assert.deepEqual(
+        found[i],
+        {
+          ...{ bytes: Number(stats.bytes), declaredFps, keyFrames: Number(stats.keyFrames), keySpanMs, longestKeyIntervalMs },
+          ...{ mediaMs, reorderUnits, units: Number(stats.units) },
+        },
+        JSON.stringify(cases[i]),
+      );
+    }
   });
 
   it('count in 90 kHz as the media door does', async () => {

@@ -150,10 +150,10 @@ describe('the first hour of a GPU machine', { skip }, () => {
 
   it('removes a container that is not done in time, and one that nobody waits for any more', async () => {
     await using image = await slow();
-    const engine = await createDockerEngine(socket, systemClock);
+    const engine = await createDockerEngine({ socketPath: socket, clock: systemClock });
     const settings = containerSettings(image.name);
     const check = (limitMs: number, stop: AbortSignal) =>
-      checkInContainer(engine, { settings, gpu: '0', user, limitMs }, systemClock, stop);
+      checkInContainer(engine, { settings, gpu: '0', user, groups: [], limitMs }, systemClock, stop);
     const said = await all(check(3000, signal));
     assert.deepEqual(
       said.map((one) => (typeof one === 'string' ? 'line' : one.late)),
@@ -197,8 +197,8 @@ describe('the first hour, while the engine goes away', { skip: noPrivate }, () =
     // The engine ends what it finds from before it was killed, and its keeper of that container some time after.
     const isKept = () => readdirSync('/proc').some((pid) => /^\d+$/.test(pid) && commandOf(pid).includes(before));
     await until('the container has ended', () => !isKept(), 60_000);
-    const client = await createDockerEngine(engine.socket, systemClock);
-    await all(checkInContainer(client, { settings, gpu: '0', user, limitMs: 1000 }, systemClock, signal));
+    const client = await createDockerEngine({ socketPath: engine.socket, clock: systemClock });
+    await all(checkInContainer(client, { settings, gpu: '0', user, groups: [], limitMs: 1000 }, systemClock, signal));
     assert.deepEqual(await ids(), []);
   });
 });

@@ -1,7 +1,8 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { dataPath } from './data.ts';
-import { parserLibrary, standinBuild, trackerLibrary } from './standin.ts';
+import { temporaryDirectory } from './directory.ts';
+import { parserLibrary, sanitizerEnv, standinBuild, trackerLibrary } from './standin.ts';
 import { startWorker, type WorkerProcess } from './worker-process.ts';
 
 /** The program of a DeepStream container (deepstream/app) on the stand-in, outside of a container. */
@@ -111,13 +112,57 @@ async function writeControl({ directory, script }: AppOptions, control: Readonly
   await writeFile(join(directory, 'control.json'), JSON.stringify(whole));
 }
 
-/** The program, as a container starts it; `driver`: whether the driver's management library is there. */
-export function startApp(container: string, directory: string, { driver = true } = {}): WorkerProcess {
-  return startWorker(join(standinBuild, 'app/sightline-bridge'), [container], {
+/** What tells GStreamer where the stand-in is, and that where its control file is. */
+export function standinEnv(directory: string): Readonly<Record<string, string>> {
+  return {
     GST_PLUGIN_PATH: join(standinBuild, 'standin/elements'),
     GST_REGISTRY: join(standinBuild, `registry-${process.pid}.bin`),
     GST_REGISTRY_FORK: 'no',
     SIGHTLINE_STANDIN: join(directory, 'control.json'),
+    ...sanitizerEnv(),
+  };
+}
+
+export interface StartAppOptions {
+  /** Whether the driver's management library is there. */
+  readonly driver?: boolean;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** The program, as a container starts it. */
+export function startApp(container: string, directory: string, { driver = true, env }: StartAppOptions = {}): WorkerProcess {
+  return startWorker(join(standinBuild, 'app/sightline-bridge'), [container], {
+    ...standinEnv(directory),
     ...(driver ? { LD_LIBRARY_PATH: join(standinBuild, 'standin/nvml') } : {}),
+    ...env,
   });
+}
+
+/** The program with what is rendered for it in a folder of its own. */
+export async function startRenderedApp({
+  env,
+  ...options
+}: Omit<AppOptions, 'directory'> & { readonly env?: Readonly<Record<string, string>> }) {
+  const directory = await temporaryDirectory();
+  const app = startApp(
+    await renderApp({ ...options, directory: directory.path }),
+    directory.path,
+    env === undefined ? {} : { env },
+  );
+  return {
+    app,
+    directory: directory.path,
+    [Symbol.asyncDispose]: async () => {
+      await app[Symbol.asyncDispose]();
+      await directory[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Adds a fault to what the stand-in reads, in one go. */
+export async function changeControl(directory: string, fault: Readonly<Record<string, unknown>>): Promise<void> {
+  const path = join(directory, 'control.json');
+  const whole = { ...(JSON.parse(await readFile(path, 'utf8')) as object), ...fault };
+  await writeFile(`${path}.new`, JSON.stringify(whole));
+  await rename(`${path}.new`, path);
 }

@@ -9,7 +9,11 @@ import { until } from './until.ts';
 /** The stand-in of DeepStream (deepstream/standin): its build, and pipelines of its elements run by its test program `drive`. */
 
 const source = resolve(import.meta.dirname, '../../deepstream');
-export const standinBuild = join(source, 'build');
+
+/** Sanitizers that a whole test file runs under, as `make deepstream-sanitize` sets them; '' without. */
+export const sanitizer = process.env['SIGHTLINE_SANITIZE'] ?? '';
+
+export const standinBuild = join(source, sanitizer === '' ? 'build' : `build-${sanitizer}`);
 export const parserLibrary = join(standinBuild, 'parsers/libbridge_infer.so');
 export const trackerLibrary = join(standinBuild, 'standin/tracking/libnvds_nvmultiobjecttracker.so');
 
@@ -26,11 +30,38 @@ function withoutOuter(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(MAKE|MFLAGS|GST_)/.test(name)));
 }
 
+/**
+ * What a sanitized program is told: it ends with this code at its end if not before, where one of ours never does. What is not ours is
+ * left out by the lists of deepstream/testing, each with its reason.
+ */
+export const sanitizedExit = 99;
+export function sanitizerEnv(): Readonly<Record<string, string>> {
+  const list = (name: string) => `suppressions=${join(source, 'testing', name)}`;
+  switch (sanitizer) {
+    case 'address':
+      return {
+        ASAN_OPTIONS: `exitcode=${sanitizedExit}:fast_unwind_on_malloc=0:detect_stack_use_after_return=1`,
+        LSAN_OPTIONS: `exitcode=${sanitizedExit}:${list('leaks.supp')}:print_suppressions=0`,
+        UBSAN_OPTIONS: `halt_on_error=1:print_stacktrace=1:exitcode=${sanitizedExit}`,
+      };
+    case 'thread':
+      return {
+        TSAN_OPTIONS: `exitcode=${sanitizedExit}:${list('races.supp')}:ignore_noninstrumented_modules=1:second_deadlock_stack=1`,
+      };
+    default:
+      return {};
+  }
+}
+
 /** Builds what is out of date, with `tests` also the stand-in's own and `drive`. Test files that do so at once wait for each other. */
 export async function buildStandin(options: { readonly tests?: boolean } = {}): Promise<void> {
   await promisify(execFile)(
     'make',
-    ['-C', resolve(source, '..'), 'deepstream-build', ...(options.tests === true ? ['STANDIN_TESTS=true'] : [])],
+    [
+      ...['-C', resolve(source, '..'), 'deepstream-build'],
+      ...(options.tests === true ? ['STANDIN_TESTS=true'] : []),
+      ...(sanitizer === '' ? [] : [`SANITIZE=${sanitizer}`]),
+    ],
     {
       env: withoutOuter(),
       maxBuffer: 64 << 20,
@@ -42,7 +73,7 @@ export async function buildStandin(options: { readonly tests?: boolean } = {}): 
 export async function testStandin(options: { readonly tests?: boolean } = {}): Promise<void> {
   await buildStandin(options);
   const run = promisify(execFile)('meson', ['test', '-C', standinBuild, '--no-rebuild', '--print-errorlogs'], {
-    env: withoutOuter(),
+    env: { ...withoutOuter(), ...sanitizerEnv() },
     maxBuffer: 64 << 20,
   });
   const { stdout } = await run.catch((error: { readonly stdout?: string; readonly stderr?: string }) => {
@@ -115,6 +146,7 @@ export function drive(pipeline: string, options: DriveOptions = {}): Driven {
       GST_PLUGIN_PATH: join(standinBuild, 'standin/elements'),
       GST_REGISTRY: join(standinBuild, `registry-${process.pid}.bin`),
       GST_REGISTRY_FORK: 'no',
+      ...sanitizerEnv(),
       ...(options.control === undefined ? {} : { SIGHTLINE_STANDIN: options.control }),
     },
   });

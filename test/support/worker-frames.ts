@@ -2,10 +2,12 @@ import { configureMessage } from '../../src/composition/camera-message.ts';
 import { containerSettings } from '../../src/composition/container-settings.ts';
 import { type Config, type ConfigInput, configSchema } from '../../src/config/schema.ts';
 import { bridgeSocket, makeRunFolder } from '../../src/core/run-folder.ts';
+import { parseTritonUrl } from '../../src/core/triton-url.ts';
 import type { Frame } from '../../src/gen/sightline/bridge/v1/bridge.ts';
 import { describeModel } from '../../src/inference/repository.ts';
 import { createContainerLauncher } from '../../src/workers/container.ts';
 import { desiredWorkers, type WorkerSpec } from '../../src/workers/plan.ts';
+import type { SettingsChoices } from '../../src/workers/settings-choice.ts';
 import type { Card } from './card.ts';
 import { containerPlace } from './container-world.ts';
 import { testContext } from './context.ts';
@@ -51,7 +53,11 @@ export async function containerFrames({ config, spec }: Watched): Promise<readon
   const socketPath = bridgeSocket(dataDir);
   await using daemon = await startTestDaemon(configureMessage(spec.cameras, config.inference), { socketPath });
   const { repository, engine } = config.inference;
-  const render = (one: WorkerSpec) => containerSettings(one, config, (model) => describeModel(repository, model, engine));
+  const [url = ''] = config.inference.url;
+  const describe = (model: string) => describeModel(repository, model, engine);
+  const render = async (one: WorkerSpec): Promise<SettingsChoices> => [
+    { server: url, isReady: true, files: await containerSettings(one, config, describe, parseTritonUrl(url)) },
+  ];
   const launcher = createContainerLauncher({ dataDir, version: 'test', settings: config.deepstream, render }, ctx);
   const stop = new AbortController();
   const worker = await launcher.launch(

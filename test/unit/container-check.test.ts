@@ -6,7 +6,7 @@ import { containerBody, labels } from '../../src/workers/container-spec.ts';
 
 it('the container of a check has what a worker has, and neither its network, its mounts nor its owner', () => {
   const { deepstream: settings } = configSchema.parse({ deepstream: { cpus: 2 } });
-  const common = { settings, gpu: 'GPU-1', user: { uid: 1000, gid: 1000 } };
+  const common = { settings, gpu: 'GPU-1', user: { uid: 1000, gid: 1000 }, groups: [44] };
   const { HostConfig: host, Labels, ...body } = checkBody(common);
   const {
     HostConfig: workerHost,

@@ -63,6 +63,9 @@ describe('messages of the DeepStream program', () => {
     ]);
     assert.deepEqual([camera?.cropsRefused, camera?.objectsLeftOut], [7n, 8n]);
     assert.deepEqual([camera?.stream?.units, camera?.stream?.bytes, camera?.stream?.keyFrames], [101n, 65_536n, 4n]);
+    assert.deepEqual([camera?.stream?.mediaMs, camera?.stream?.keySpanMs], [4000, 3000]);
+    assert.deepEqual([camera?.stream?.longestKeyIntervalMs, camera?.stream?.reorderUnits], [1200, 2]);
+    assert.equal(camera?.stream?.declaredFps, 25);
     assert.deepEqual([camera?.stream?.live, camera?.stream?.senderClock], [true, true]);
     assert.deepEqual(stats.value.gpu, {
       ...{ uuid: 'GPU-57a4d1a0', name: 'Stand-in', utilizationPercent: 37, decoderPercent: 0, encoderPercent: undefined },

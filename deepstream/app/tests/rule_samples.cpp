@@ -5,6 +5,7 @@
 #include "crops.h"
 #include "join.h"
 #include "quality.h"
+#include "stream_meter.h"
 #include "unit_clock.h"
 
 using namespace sightline::app;
@@ -35,6 +36,22 @@ json joined(const json &input) {
   return found ? json(*found) : json(nullptr);
 }
 
+json metered(const json &input) {
+  StreamMeter meter;
+  meter.declare(input["declaredFps"]);
+  for (const auto &unit : input["units"])
+    meter.add(unit.contains("ptsMs") ? std::optional<double>(unit["ptsMs"]) : std::nullopt, unit["bytes"], unit["key"]);
+  const auto facts = meter.facts();
+  return {{"units", facts.units},
+          {"bytes", facts.bytes},
+          {"mediaMs", facts.media_ms},
+          {"keyFrames", facts.key_frames},
+          {"keySpanMs", facts.key_span_ms},
+          {"longestKeyIntervalMs", facts.longest_key_interval_ms},
+          {"reorderUnits", facts.reorder_units},
+          {"declaredFps", facts.declared_fps}};
+}
+
 } // namespace
 
 int main() {
@@ -44,6 +61,8 @@ int main() {
       std::cout << cropped(input) << "\n";
     } else if (input["rule"] == "join") {
       std::cout << joined(input) << "\n";
+    } else if (input["rule"] == "stream") {
+      std::cout << metered(input) << "\n";
     } else if (input["rule"] == "pts") {
       std::cout << to_pts_90k(std::stoll(input["pts"].get<std::string>())) << "\n";
     }

@@ -1,0 +1,14 @@
+import { before, describe, it } from 'node:test';
+import { missingData } from '../support/data.ts';
+import { assertNoGrowth, startAndStop } from '../support/deepstream-cycles.ts';
+import { buildStandin, missingStandin } from '../support/standin.ts';
+
+const skip = missingStandin() || missingData('clips/real_classroom.mp4', 'clips/real_classroom.gt.json');
+
+describe('the program in a DeepStream container, again and again in one process', { skip }, () => {
+  before(() => buildStandin(), { timeout: 600_000 });
+
+  it('leaves nothing behind in 50 starts and stops', async () => {
+    assertNoGrowth(await startAndStop(50), 128, 'starts and stops');
+  });
+});
