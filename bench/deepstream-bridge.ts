@@ -19,10 +19,10 @@ const usage = `usage: node bench/deepstream-bridge.ts [--cameras 64] [--fps 25] 
 
 What a DeepStream container with many cameras costs the daemon: its program's own messages, outbox and sending thread (C++,
 deepstream/bench/bridge_load.cpp, built for release) send real frames over one real socket at the pace of cameras; bridge, tracks, alerts
-and their store on disk take them in a process of their own, as src/daemon.ts puts them together. Nothing is embedded: crops that come are
-offered to an embedder that gives nothing, so that no track is ever decided and every look gives its crops. Five objects a frame (three
-persons, two faces), each in view for ten seconds; one frame in five was looked at. 16 listed people are in view all the time: their
-sightings are fed in. Prints a table, writes bench/results/deepstream-bridge.json. A minute and a half.
+and their store on disk take them in a process of their own, as src/daemon.ts puts them together without a media door. Nothing is
+embedded: crops that come are offered to an embedder that gives nothing, so that tracks stay undecided and every look gives its crops.
+Five objects a frame (three persons, two faces), each in view for ten seconds; one frame in five was looked at. 16 listed people are in
+view all the time: their sightings are fed in. Prints a table, writes bench/results/deepstream-bridge.json. A minute and a half.
 
   --profile  writes CPU profiles of the daemon into this directory`;
 

@@ -38,6 +38,7 @@ const filmSeconds = 60;
 /** Before the part that is measured, and behind it. */
 const besideSeconds = 5;
 const fps = 25;
+const liveWithinMs = 60_000;
 
 /** Three people who walk on the spot, two of them seen from the front. */
 function recordingOf(frames: number) {
@@ -81,7 +82,10 @@ async function measure(cameras: number, seconds: number) {
     recording,
   };
   await using container = await startContainer(opened);
-  await container.live;
+  const late = wait(liveWithinMs, undefined, { ref: false }).then(() => {
+    throw new Error(`not all cameras are live within ${liveWithinMs / 1000} s`);
+  });
+  await Promise.race([container.live, late]);
   const before = cpuSeconds(container.pid);
   const began = performance.now();
   daemon.send('begun');

@@ -37,7 +37,10 @@ export async function message<T>(child: ChildProcess): Promise<T> {
 }
 
 export function startSide(name: 'daemon.ts' | 'worker.ts', load: Load, execArgv: readonly string[] = []): ChildProcess {
-  return fork(join(import.meta.dirname, name), [JSON.stringify(load)], { execArgv: [...execArgv] });
+  const child = fork(join(import.meta.dirname, name), [JSON.stringify(load)], { execArgv: [...execArgv] });
+  // It has sockets open and would outlive a bench that fails.
+  process.once('exit', () => child.kill('SIGKILL'));
+  return child;
 }
 
 /** For `execArgv`: a CPU profile into this folder. */

@@ -30,7 +30,11 @@ export interface Container extends AsyncDisposable {
 export async function startContainer(options: ContainerOptions): Promise<Container> {
   const { directory, release, cameras } = options;
   const at = (name: string) => join(directory, name);
-  const file = await renderApp({ directory, bridge: options.bridge, cameras, script: {}, mux: { width: 1280, height: 720 } });
+  const file = await renderApp({
+    ...{ directory, bridge: options.bridge, cameras, script: {}, mux: { width: 1280, height: 720 } },
+    // It ends by itself when the bench was killed.
+    limits: { aloneMs: 10_000 },
+  });
   // The tests' files name the tests' build.
   for (const name of await readdir(directory)) {
     if (!/^infer-|^container/.test(name)) continue;

@@ -110,7 +110,7 @@ void BridgeSocket::run() {
       drained_ = true;
       changed_.notify_all();
     }
-    room_.set(frames_bytes_ < options_.waiting_bytes / 4);
+    room_.set(frames_bytes_ + outbox_.bytes() < options_.waiting_bytes / 4);
   }
 }
 

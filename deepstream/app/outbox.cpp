@@ -31,6 +31,11 @@ std::vector<FrameRecord> Outbox::take(std::size_t bytes) {
   return taken;
 }
 
+std::size_t Outbox::bytes() const {
+  const std::lock_guard lock(mutex_);
+  return bytes_;
+}
+
 void Room::set(bool roomy) {
   {
     const std::lock_guard lock(mutex_);

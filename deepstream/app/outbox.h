@@ -23,13 +23,15 @@ public:
   void push(std::vector<FrameRecord> records);
   /** The oldest frames, until they take `bytes` or more. */
   std::vector<FrameRecord> take(std::size_t bytes);
+  /** Of the frames that are in it. */
+  std::size_t bytes() const;
   /** A frame of the camera was lost on its way, here or on the socket. */
   void count_dropped(std::size_t camera) { dropped_[camera].fetch_add(1, std::memory_order_relaxed); }
   std::uint64_t dropped(std::size_t camera) const { return dropped_[camera].load(std::memory_order_relaxed); }
   Wakeup &wakeup() { return wakeup_; }
 
 private:
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::deque<FrameRecord> records_;
   std::size_t bytes_ = 0;
   const std::size_t limit_bytes_;

@@ -42,11 +42,14 @@ TEST_CASE("frames are taken in their order, no more at once than asked for, and 
   const auto first = outbox.take(40'000);
   REQUIRE(first.size() == 2);
   CHECK(first[1].sequence == 1);
+  CHECK(outbox.bytes() > 30'000);
+  CHECK(outbox.bytes() < 60'000);
   outbox.push({frame(0, 3, 60'000)});
   CHECK(outbox.dropped(0) == 0);
   const auto rest = outbox.take(1'000'000);
   REQUIRE(rest.size() == 2);
   CHECK(rest[0].sequence == 2);
+  CHECK(outbox.bytes() == 0);
 }
 
 TEST_CASE("who waits for room goes on when there is some, or when it is closed") {
