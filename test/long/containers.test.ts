@@ -58,9 +58,10 @@ async function killedDaemon(place: ContainerPlace, user: { readonly uid?: number
     cwd: '/',
     ...user,
   });
-  await once(daemon.stdout, 'data');
+  const ended = once(daemon, 'exit');
+  await Promise.race([once(daemon.stdout, 'data'), ended.then(() => assert.fail('the daemon ended before its container ran'))]);
   daemon.kill('SIGKILL');
-  await once(daemon, 'exit');
+  await ended;
 }
 
 describe('a container of a worker', { skip: noEngine }, () => {
