@@ -29,7 +29,7 @@ setup: ## Install what running and testing need: Debian packages (as root), Node
 
 test: setup ## Everything that must hold before a change is merged, within 12 minutes
 	@node tools/check.ts
-	@node tools/test.ts unit integration e2e
+	@node tools/test.ts unit integration e2e --concurrency 4
 
 test-unit: ## Tests without sockets, processes and timers
 	@node tools/test.ts unit

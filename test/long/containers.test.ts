@@ -58,11 +58,10 @@ async function killedDaemon(place: ContainerPlace, user: { readonly uid?: number
     cwd: '/',
     ...user,
   });
-  const ended = once(daemon, 'exit').then(([code]) => assert.fail(`the daemon ended with ${code} before its container ran`));
-  await Promise.race([once(daemon.stdout, 'data'), ended]);
-  ended.catch(() => {});
+  const ended = once(daemon, 'exit');
+  await Promise.race([once(daemon.stdout, 'data'), ended.then(() => assert.fail('the daemon ended before its container ran'))]);
   daemon.kill('SIGKILL');
-  await once(daemon, 'exit');
+  await ended;
 }
 
 describe('a container of a worker', { skip: noEngine }, () => {

@@ -9,14 +9,16 @@ import { missingModels } from '../support/repository.ts';
 const skip =
   missingData('clips/synth_shots_a.mp4') || missingModels('centerface', 'face_embed') || missingTool(hasMosquitto, 'mosquitto');
 
-test('recognition B: synth_shots_a with everybody enrolled, those not listed on an ignore list: the same alerts', {
-  skip,
-}, async () => {
-  const clip = readClip('synth_shots_a');
-  const ignore = enrollable().filter((id) => !clip.watchlist.includes(id));
-  const scene = await playScene({ gallery: { watch: clip.watchlist, ignore }, cameras: { clip: clip.path } });
-  assertVisits(clip, listedVisits(clip), scene.opened);
-});
+for (const name of ['real_headpose_m', 'real_tilt_m', 'synth_shots_a']) {
+  test(`recognition B: ${name} with everybody enrolled, those not listed on an ignore list: the same alerts`, {
+    skip,
+  }, async () => {
+    const clip = readClip(name);
+    const ignore = enrollable().filter((id) => !clip.watchlist.includes(id));
+    const scene = await playScene({ gallery: { watch: clip.watchlist, ignore }, cameras: { clip: clip.path } });
+    assertVisits(clip, listedVisits(clip), scene.opened);
+  });
+}
 
 test('recognition B: clips without listed faces alert on nobody when everybody is ignored', { skip }, async () => {
   const names = ['neg_carpark', 'real_classroom', 'real_visits_a', 'real_worker'];
