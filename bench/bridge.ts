@@ -1,5 +1,3 @@
-import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -7,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { nativeSettings } from '../src/core/native-settings.ts';
 import { temporaryDirectory } from '../test/support/directory.ts';
 import type { Load } from './bridge/load.ts';
+import { type Measured, message, over, profiling, startSide } from './bridge/side.ts';
 import { missingYardstick, receiveAlone } from './bridge/yardstick.ts';
 import { progress, publish } from './support/table.ts';
 
@@ -37,27 +36,6 @@ const target = { cpuUs: 25, delayMs: 10 };
 /** Before and after the part that is measured. */
 const besideSeconds = 5;
 
-interface Measured {
-  readonly frames: number;
-  readonly seconds: number;
-  readonly cpuSeconds: number;
-  readonly delayMs: { readonly p50: number; readonly p99: number; readonly max: number };
-  readonly taken: number;
-  readonly dropped: number;
-  readonly tracks: number;
-  readonly alerts: number;
-  readonly episodes: number;
-  readonly rssMb: number;
-}
-
-async function message<T>(child: ChildProcess): Promise<T> {
-  const gone = once(child, 'exit').then(([code]) => {
-    throw new Error(`a process of the bench ended with ${code}`);
-  });
-  const [said] = await Promise.race([once(child, 'message'), gone]);
-  return said as T;
-}
-
 async function measure(listed: number): Promise<Measured & { readonly sent: number; readonly unsent: number }> {
   await using directory = await temporaryDirectory();
   const dataDir = join(directory.path, 'data');
@@ -73,18 +51,15 @@ async function measure(listed: number): Promise<Measured & { readonly sent: numb
     seconds: Number(values.seconds) + besideSeconds,
     listed,
   };
-  const program = (name: string, execArgv: readonly string[]) =>
-    fork(join(import.meta.dirname, 'bridge', name), [JSON.stringify(load)], { execArgv: [...execArgv] });
-  const profiling = values.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${values.profile}`];
-  const daemon = program('daemon.ts', profiling);
+  const daemon = startSide('daemon.ts', load, profiling(values.profile));
   await message(daemon);
-  const workers = program('worker.ts', []);
+  const workers = startSide('worker.ts', load);
   daemon.send('begun');
   const { sent, unsent } = await message<{ sent: number; unsent: number }>(workers);
   daemon.send('over');
   const measured = await message<Measured>(daemon);
   workers.send('done');
-  await Promise.all([daemon, workers].map((child) => (child.exitCode === null ? once(child, 'exit') : undefined)));
+  await over(daemon, workers);
   return { ...measured, sent, unsent };
 }
 

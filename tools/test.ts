@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { globSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, globSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -347,6 +347,8 @@ function summarise(outcomes: readonly Outcome[], ms: number): boolean {
 const files = (positionals.length === 0 ? ['unit', 'integration', 'e2e'] : positionals).flatMap(filesOf);
 if (files.length === 0) throw new Error('no test files found');
 const scratch = mkdtempSync(join(tmpdir(), 'sl-test-'));
+// Tests of root start programs as other users, who must come to what is theirs in there.
+chmodSync(scratch, 0o711);
 const start = performance.now();
 const outcomes: Outcome[] = [];
 const waiting = [...files];

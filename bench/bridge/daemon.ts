@@ -4,6 +4,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as wait } from 'node:timers/promises';
 import { startAlerts } from '../../src/alerts/history.ts';
 import { startBridge } from '../../src/bridge/server.ts';
+import { createCameraFigures } from '../../src/composition/camera-figures.ts';
 import { startSlowLoop } from '../../src/composition/slow-loop.ts';
 import { createWorkerLink } from '../../src/composition/worker-link.ts';
 import { configSchema } from '../../src/config/schema.ts';
@@ -13,6 +14,7 @@ import { startStore } from '../../src/store/store.ts';
 import { createCandidates } from '../../src/tracks/candidates.ts';
 import { createTracks } from '../../src/tracks/tracks.ts';
 import { testContext } from '../../test/support/context.ts';
+import { quantile } from '../support/quantile.ts';
 import { cameraName, camerasOf, type Load, token, workerName } from './load.ts';
 
 /**
@@ -29,9 +31,9 @@ const config = configSchema.parse({
     ids.map((index) => [
       cameraName(index),
       {
-        source: `rtsp://127.0.0.1/${index}`,
+        source: load.sources?.[index] ?? `rtsp://127.0.0.1/${index}`,
         recognise: ['face'],
-        detect: [{ model: 'centerface' }],
+        detect: (load.models ?? ['centerface']).map((model) => ({ model })),
         zones: {
           door: [
             [0, 0.5],
@@ -75,8 +77,11 @@ await using loop = startSlowLoop(
   { tracks, candidates, alerts, batchSize: 32, embed: () => Promise.resolve([]), match: () => Promise.resolve([]) },
   ctx,
 );
+const figures = createCameraFigures(ctx.clock);
 let counting = false;
 let frames = 0;
+/** Of each frame, until the rules have seen it: since it was written to the socket, and since it had arrived at its worker. */
+const delaysMs = { sent: [] as number[], received: [] as number[] };
 
 /** What the slow loop would say of a listed person: one look per detected frame, of the face of that frame. */
 function sighting(frame: FrameMeta): Sighting | undefined {
@@ -116,18 +121,33 @@ function sighting(frame: FrameMeta): Sighting | undefined {
   };
 }
 
+function count({ stages }: FrameMeta): void {
+  const now = ctx.clock.mono();
+  frames += 1;
+  delaysMs.received.push(now - stages.receivedMs);
+  if (stages.sentMs !== undefined) delaysMs.sent.push(now - stages.sentMs);
+}
+
+function spread(values: readonly number[]) {
+  return { p50: quantile(values, 0.5), p99: quantile(values, 0.99), max: quantile(values, 1) };
+}
+
 await using bridge = await startBridge(
   {
     socketPath: load.socketPath,
     sink: {
       frame: (frame) => {
-        if (counting) frames += 1;
         seeFrame(loop.stages, frame);
         const seen = load.listed === 0 ? undefined : sighting(frame);
         if (seen !== undefined) alerts.seeSighting(seen);
+        if (counting) count(frame);
+        figures.frame(frame);
       },
       cameraState: () => {},
-      stats: (worker, stats) => link.stats(worker, stats),
+      stats: (worker, stats) => {
+        link.stats(worker, stats);
+        figures.stats(stats);
+      },
       epoch: (camera) => store.nextEpoch(camera),
     },
   },
@@ -174,6 +194,8 @@ process.send?.({
   frames,
   seconds,
   cpuSeconds: (used.user + used.system) / 1e6,
+  sentMs: spread(delaysMs.sent),
+  receivedMs: spread(delaysMs.received),
   delayMs: { p50: delay.percentile(50) / 1e6, p99: delay.percentile(99) / 1e6, max: delay.max / 1e6 },
   taken: await total('sightline_bridge_frames_total'),
   dropped: await total('sightline_bridge_dropped_total'),

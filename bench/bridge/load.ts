@@ -11,6 +11,10 @@ export interface Load {
   readonly seconds: number;
   /** People on a list who are in view all the time, each in front of one camera. */
   readonly listed: number;
+  /** Models that find the objects, where they are not those of the bench's own workers. */
+  readonly models?: readonly string[];
+  /** Addresses of the cameras, for a worker that opens them. */
+  readonly sources?: readonly string[];
 }
 
 export const token = 'bench';

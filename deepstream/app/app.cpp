@@ -135,12 +135,6 @@ Exit App::run() {
   log_.set_bridge([this](const LogEntry &entry) { return bridge_->log_line(entry); });
   bridge_->start();
   gpu_.start();
-  if (media_ != nullptr)
-    media_->start([this] {
-      post([this] {
-        if (watch_ != nullptr) watch_->force_keys();
-      });
-    });
   g_main_loop_run(loop_);
   close();
   return code_;
@@ -153,6 +147,13 @@ void App::configured(std::vector<CameraConfig> cameras) {
     end(failure->exit, failure->reason);
     return;
   }
+  // The door knows of a worker once it was welcomed, and refuses it before.
+  if (media_ != nullptr)
+    media_->start([this] {
+      post([this] {
+        if (watch_ != nullptr) watch_->force_keys();
+      });
+    });
   beat_us_ = mono_us();
   playing_ = true;
   log_.info("pipeline runs", {{"cameras", cameras_.size()}, {"detectors", settings_.detectors.size()}});
@@ -237,6 +238,8 @@ void App::say_stats() {
       counts.video_dropped = media_->dropped(camera->index, wire::Variant::clean) + camera->units_dropped;
       counts.annotated_dropped = media_->dropped(camera->index, wire::Variant::annotated) + watch_->dropped(camera->index);
     }
+    counts.crops_refused = camera->crops_refused;
+    counts.objects_left_out = camera->objects_left_out;
     counts.units = camera->units;
     counts.unit_bytes = camera->unit_bytes;
     counts.key_frames = camera->key_frames;

@@ -11,9 +11,11 @@
 namespace sightline::app {
 namespace {
 
-/** A message of frames is closed at these, well below the limit: a crop is a few ten kilobytes. */
+/** A message of frames is closed at these: what is in it is read when all of it is there. */
 constexpr std::size_t batch_frames = 32;
-constexpr std::size_t batch_bytes = message_limit_bytes / 4;
+constexpr std::size_t batch_bytes = 64 << 10;
+/** Frames that are measured before they are sent: the first of a batch do not wait for the crops of the last. */
+constexpr std::size_t measured_bytes = 64 << 10;
 /** Bytes that are handed to the socket together: what is lost with a connection is no more. */
 constexpr std::size_t out_bytes = 256 << 10;
 /** Log lines that wait; beyond, the oldest go. */
@@ -80,6 +82,7 @@ void BridgeSocket::drain(std::int64_t deadline_us) {
 }
 
 int BridgeSocket::timeout_ms() const {
+  if (more_) return 0;
   if (socket_) return idle_ms;
   return static_cast<int>(std::clamp<std::int64_t>((retry_at_us_ - mono_us()) / 1000 + 1, 1, idle_ms));
 }
@@ -187,7 +190,8 @@ void BridgeSocket::obey(Command command) {
 void BridgeSocket::welcomed(const Welcome &welcome) {
   if (welcome.protocol_version != protocol_version) {
     events_.over(Exit::settings, "the daemon speaks protocol " + std::to_string(welcome.protocol_version) +
-                                     ", this program speaks " + std::to_string(protocol_version));
+                                     ", this program speaks " + std::to_string(protocol_version) +
+                                     ": its image is not of the daemon's version");
     disconnect("another protocol");
     return;
   }
@@ -251,7 +255,9 @@ void BridgeSocket::take_inbox() {
 }
 
 void BridgeSocket::take_frames() {
-  for (auto &record : outbox_.take_all()) {
+  auto taken = outbox_.take(measured_bytes);
+  more_ = !taken.empty();
+  for (auto &record : taken) {
     judge_.judge(record);
     frames_.push_back({record.camera, record.generation, frame_body(record, options_.cameras[record.camera])});
     frames_bytes_ += frames_.back().body.size() + frame_overhead;
@@ -293,7 +299,7 @@ void BridgeSocket::fill() {
     fill_frames();
     if (frames_.size() == before) break;
   }
-  if (draining_ && !said_drained_ && frames_.empty() && control_.empty()) {
+  if (draining_ && !more_ && !said_drained_ && frames_.empty() && control_.empty()) {
     out_ += drained_message();
     said_drained_ = true;
   }

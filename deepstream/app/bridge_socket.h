@@ -129,6 +129,8 @@ private:
   std::vector<std::size_t> leaving_;
   std::deque<std::string> control_;
   std::deque<Waiting> frames_;
+  /** More frames may be in the outbox. */
+  bool more_ = false;
   std::size_t frames_bytes_ = 0;
   std::vector<CameraEpochs> cameras_;
   std::map<std::size_t, SourceStatusFacts> statuses_;

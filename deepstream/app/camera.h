@@ -75,7 +75,11 @@ struct Camera {
   std::atomic<std::uint64_t> unit_bytes = 0;
   std::atomic<std::uint64_t> key_frames = 0;
   std::atomic<std::uint64_t> units_dropped = 0;
+  /** Crops that the encoder made, and those that it gave nothing for. */
+  std::atomic<std::uint64_t> crops_cut = 0;
   std::atomic<std::uint64_t> crops_refused = 0;
+  /** Objects beyond what a frame may have. */
+  std::atomic<std::uint64_t> objects_left_out = 0;
   /** h264 or h265 once a parser has said. */
   std::atomic<const char *> codec = "";
 };

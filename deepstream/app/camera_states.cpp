@@ -9,6 +9,7 @@ using wire::SourceState;
 
 /** As nvurisrcbin tries again. */
 constexpr std::uint32_t reconnect_ms = 5000;
+constexpr std::int64_t crop_trouble_us = 3'000'000;
 
 bool holds(const std::string &text, const char *part) {
   return text.find(part) != std::string::npos;
@@ -21,6 +22,16 @@ const char *code_of(const std::string &text) {
   if (holds(text, "connect") || holds(text, "resolve") || holds(text, "refused")) return "source.unreachable";
   if (holds(text, "timeout") || holds(text, "Timeout") || holds(text, "not receive any data")) return "source.timeout";
   return "source.failed";
+}
+
+bool CropTrouble::look(std::uint64_t cut, std::uint64_t refused, std::int64_t now_us) {
+  if (cut != cut_)
+    since_us_ = 0;
+  else if (refused != refused_ && since_us_ == 0)
+    since_us_ = now_us;
+  cut_ = cut;
+  refused_ = refused;
+  return since_us_ != 0 && now_us - since_us_ >= crop_trouble_us;
 }
 
 CameraStates::State &CameraStates::of(const Camera &camera) {
@@ -101,6 +112,14 @@ void CameraStates::tick(Camera &camera) {
               {{"camera", camera.config.camera}, {"codec", facts.codec}, {"width", facts.width}, {"height", facts.height}});
     say(camera, state, std::move(facts));
     return;
+  }
+  const bool no_crops = state.crops.look(camera.crops_cut, camera.crops_refused, now_us);
+  if (is_live && no_crops == state.facts.reason.empty()) {
+    SourceStatusFacts facts = state.facts;
+    facts.reason = no_crops ? "its crops cannot be cut: nobody in it is recognised" : "";
+    facts.code = no_crops ? "camera.crops" : "";
+    if (no_crops) log_.error("the crop encoder gives nothing", {{"camera", camera.config.camera}});
+    say(camera, state, std::move(facts));
   }
   if (is_live && (state.facts.width != camera.width || state.facts.height != camera.height)) {
     SourceStatusFacts facts = state.facts;

@@ -10,6 +10,17 @@
 
 namespace sightline::app {
 
+/** Whether a camera's crops come to nothing: some were refused for three seconds and none was cut, until one is again. */
+class CropTrouble {
+public:
+  bool look(std::uint64_t cut, std::uint64_t refused, std::int64_t now_us);
+
+private:
+  std::uint64_t cut_ = 0;
+  std::uint64_t refused_ = 0;
+  std::int64_t since_us_ = 0;
+};
+
 /** The states of the cameras in words, by what their threads have noted. For the main thread. */
 class CameraStates {
 public:
@@ -31,6 +42,7 @@ private:
     SourceStatusFacts facts;
     std::int64_t since_us = 0;
     std::string warning;
+    CropTrouble crops;
   };
   void say(const Camera &camera, State &state, SourceStatusFacts facts);
   void away(Camera &camera, State &state, const std::string &reason, const char *code);

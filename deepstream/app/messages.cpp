@@ -10,19 +10,16 @@ namespace {
 
 using protozero::pbf_builder;
 
-std::string framed(const std::string &message) {
-  std::string whole;
-  whole.reserve(message.size() + 5);
-  protozero::add_varint_to_buffer(&whole, message.size());
-  whole.append(message);
-  return whole;
-}
-
-/** A WorkerMessage or MediaMessage of one field that is a message. */
+/** A WorkerMessage or MediaMessage of one field that is a message, behind its length. Pictures are in it: it is copied once. */
 template <typename Outer> std::string wrapped(Outer field, const std::string &inner) {
-  std::string message;
-  pbf_builder<Outer>(message).add_message(field, inner);
-  return framed(message);
+  std::string head;
+  protozero::add_varint_to_buffer(&head, static_cast<std::uint64_t>(field) << 3U |
+                                             static_cast<std::uint64_t>(protozero::pbf_wire_type::length_delimited));
+  protozero::add_varint_to_buffer(&head, inner.size());
+  std::string whole;
+  whole.reserve(protozero::max_varint_length + head.size() + inner.size());
+  protozero::add_varint_to_buffer(&whole, head.size() + inner.size());
+  return whole.append(head).append(inner);
 }
 
 /** proto3 leaves zeros out, and so does this: messages are the same as the daemon's own encoder's. */
@@ -116,6 +113,8 @@ void add_camera(pbf_builder<wire::WorkerStats> &to, const CameraCounts &counts) 
   }
   add_uint64(camera, wire::CameraStats::video_dropped, counts.video_dropped);
   add_uint64(camera, wire::CameraStats::annotated_dropped, counts.annotated_dropped);
+  add_uint64(camera, wire::CameraStats::crops_refused, counts.crops_refused);
+  add_uint64(camera, wire::CameraStats::objects_left_out, counts.objects_left_out);
 }
 
 void add_gpu(pbf_builder<wire::WorkerStats> &to, const GpuFacts &facts) {
@@ -228,11 +227,11 @@ std::string frames_message(const std::vector<LeavingFrame> &frames, std::int64_t
   pbf_builder<wire::FrameBatch> batch(inner);
   for (const auto &frame : frames) {
     // Fields of a message may come in any order, and one message behind the other is both in one.
-    std::string whole(frame.body);
-    pbf_builder<wire::Frame> more(whole);
-    add_uint(more, wire::Frame::epoch, frame.epoch);
-    add_uint64(more, wire::Frame::sent_mono_us, static_cast<std::uint64_t>(sent_mono_us));
-    batch.add_message(wire::FrameBatch::frames, whole);
+    std::string more;
+    pbf_builder<wire::Frame> late(more);
+    add_uint(late, wire::Frame::epoch, frame.epoch);
+    add_uint64(late, wire::Frame::sent_mono_us, static_cast<std::uint64_t>(sent_mono_us));
+    batch.add_bytes_vectored(wire::FrameBatch::frames, frame.body, more);
   }
   return wrapped(wire::WorkerMessage::frames, inner);
 }

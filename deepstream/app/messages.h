@@ -52,6 +52,8 @@ struct CameraCounts {
   std::uint64_t key_frames = 0;
   bool live = false;
   bool sender_clock = false;
+  std::uint64_t crops_refused = 0;
+  std::uint64_t objects_left_out = 0;
 };
 
 /** What the driver says of the card; what it does not tell is absent. */

@@ -2,11 +2,13 @@
 
 namespace sightline::app {
 
-void Outbox::push(FrameRecord record) {
+void Outbox::push(std::vector<FrameRecord> records) {
   {
     const std::lock_guard lock(mutex_);
-    bytes_ += record.bytes();
-    records_.push_back(std::move(record));
+    for (auto &record : records) {
+      bytes_ += record.bytes();
+      records_.push_back(std::move(record));
+    }
     while (bytes_ > limit_bytes_ && records_.size() > 1) {
       bytes_ -= records_.front().bytes();
       count_dropped(records_.front().camera);
@@ -16,11 +18,16 @@ void Outbox::push(FrameRecord record) {
   wakeup_.notify();
 }
 
-std::deque<FrameRecord> Outbox::take_all() {
-  std::deque<FrameRecord> taken;
+std::vector<FrameRecord> Outbox::take(std::size_t bytes) {
+  std::vector<FrameRecord> taken;
   const std::lock_guard lock(mutex_);
-  taken.swap(records_);
-  bytes_ = 0;
+  for (std::size_t sum = 0; sum < bytes && !records_.empty();) {
+    const std::size_t own = records_.front().bytes();
+    sum += own;
+    bytes_ -= own;
+    taken.push_back(std::move(records_.front()));
+    records_.pop_front();
+  }
   return taken;
 }
 

@@ -19,8 +19,10 @@ class Outbox {
 public:
   Outbox(std::size_t limit_bytes, std::size_t cameras) : limit_bytes_(limit_bytes), dropped_(cameras) {}
 
-  void push(FrameRecord record);
-  std::deque<FrameRecord> take_all();
+  /** The frames of one batch. */
+  void push(std::vector<FrameRecord> records);
+  /** The oldest frames, until they take `bytes` or more. */
+  std::vector<FrameRecord> take(std::size_t bytes);
   /** A frame of the camera was lost on its way, here or on the socket. */
   void count_dropped(std::size_t camera) { dropped_[camera].fetch_add(1, std::memory_order_relaxed); }
   std::uint64_t dropped(std::size_t camera) const { return dropped_[camera].load(std::memory_order_relaxed); }

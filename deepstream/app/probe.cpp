@@ -117,13 +117,15 @@ void BatchProbe::take(GstBuffer *buffer) {
   }
   encoder_.finish();
   for (auto &record : records) {
+    Camera &camera = cameras_[settings_.cameras[record.camera].source_id]->camera;
     for (auto &object : record.objects) {
-      if (!object.crop || !object.crop->jpeg.empty()) continue;
-      cameras_[settings_.cameras[record.camera].source_id]->camera.crops_refused.fetch_add(1, std::memory_order_relaxed);
-      object.crop.reset();
+      if (!object.crop) continue;
+      const bool is_cut = !object.crop->jpeg.empty();
+      (is_cut ? camera.crops_cut : camera.crops_refused).fetch_add(1, std::memory_order_relaxed);
+      if (!is_cut) object.crop.reset();
     }
-    outbox_.push(std::move(record));
   }
+  if (!records.empty()) outbox_.push(std::move(records));
 }
 
 FrameRecord BatchProbe::begin(ProbedCamera &probed, const NvDsFrameMeta *frame) {
@@ -187,7 +189,11 @@ void BatchProbe::take_objects(ProbedCamera &probed, NvDsFrameMeta *frame, FrameR
   std::vector<std::vector<FoundFace>> faces;
   if (!record.predicted)
     for (const auto &landmarks : landmarks_) faces.push_back(landmarks.find(frame, mux, picture));
-  for (GList *at = frame->obj_meta_list; at != nullptr && record.objects.size() < most_objects; at = at->next) {
+  for (GList *at = frame->obj_meta_list; at != nullptr; at = at->next) {
+    if (record.objects.size() == most_objects) {
+      probed.camera.objects_left_out.fetch_add(g_list_length(at), std::memory_order_relaxed);
+      break;
+    }
     auto *object = static_cast<NvDsObjectMeta *>(at->data);
     object->misc_obj_info[0] = 0;
     if (object->object_id == UNTRACKED_OBJECT_ID) continue;

@@ -79,7 +79,9 @@ bool Source::join(GstBin *pipeline, GstElement *mux) {
 
 std::optional<std::string> Source::open() {
   gst_element_set_locked_state(element_.get(), FALSE);
-  if (gst_element_sync_state_with_parent(element_.get())) return std::nullopt;
+  // Not the pipeline's own state: that is PAUSED while another source has yet to give its first picture, and a camera that is
+  // opened then would wait in it for pictures that come in PLAYING alone.
+  if (gst_element_set_state(element_.get(), GST_STATE_PLAYING) != GST_STATE_CHANGE_FAILURE) return std::nullopt;
   return "the source cannot be opened";
 }
 

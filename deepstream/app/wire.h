@@ -162,6 +162,8 @@ enum class CameraStats : protozero::pbf_tag_type {
   video_dropped = 10,
   annotated_dropped = 11,
   units_skipped = 12,
+  crops_refused = 13,
+  objects_left_out = 14,
 };
 
 enum class StreamStats : protozero::pbf_tag_type {

@@ -298,6 +298,52 @@ void test_end2end(const json &golden, const json &ranked, const json &yolo, cons
   }
 }
 
+void test_listed(const json &golden, const Parser &parser) {
+  std::vector<float> values;
+  for (const auto &row : golden["listed"])
+    for (const auto &value : row) values.push_back(value);
+  const auto rows = static_cast<unsigned>(values.size() / 7);
+  Answer answer{{{"output", {rows, 7}, FLOAT, values, {}}}};
+  const auto threshold = golden["threshold"].get<float>();
+  const auto result = parser(answer, threshold);
+  check(result.well, "listed: is taken");
+  check_found(in_source(result.boxes, {640, 640}, golden["source"], golden["content"]), golden["expected"], "listed");
+
+  // The element takes the only row for the batch.
+  Answer one{{{"output", {7}, FLOAT, {values.begin(), values.begin() + 7}, {}}}};
+  const auto first = parser(one, threshold);
+  check(first.well && first.boxes.size() == 1 && first.boxes[0].left == values[1], "listed: takes a single box");
+  Answer other = one;
+  other.layers[0].floats[0] = 1;
+  check(parser(other, threshold).well && parser(other, threshold).boxes.empty(), "listed: leaves out another picture's");
+  for (auto *buffer : {values.data(), static_cast<float *>(nullptr)}) {
+    Answer none{{{"output", {0, 7}, FLOAT, {}, {}}}};
+    auto layers = none.infos();
+    layers[0].buffer = buffer;
+    std::vector<NvDsInferObjectDetectionInfo> objects;
+    NvDsInferParseDetectionParams params{};
+    params.numClassesConfigured = parser.classes;
+    check(parser.function(layers, parser.network, params, objects) && objects.empty(), "listed: takes a picture of nothing");
+  }
+  Answer infinite = answer;
+  infinite.layers[0].floats[2] = std::numeric_limits<float>::infinity();
+  check(!parser(infinite, threshold).well, "listed: refuses a value that is not finite");
+  Answer wide = answer;
+  wide.layers[0].dims = {1, rows, 7};
+  check(!parser(wide, threshold).well, "listed: refuses a batch of lists");
+  Answer missing = answer;
+  auto layers = missing.infos();
+  layers[0].buffer = nullptr;
+  std::vector<NvDsInferObjectDetectionInfo> objects;
+  NvDsInferParseDetectionParams params{};
+  params.numClassesConfigured = parser.classes;
+  check(!parser.function(layers, parser.network, params, objects), "listed: refuses rows without values");
+  Answer whole = answer;
+  whole.layers[0].type = INT32;
+  whole.layers[0].numbers.assign(values.size(), 0);
+  check(!parser(whole, threshold).well, "listed: refuses whole numbers");
+}
+
 void test_grid(const json &golden, const json &yolo, const Parser &parser) {
   const auto classes = yolo["classes"].get<unsigned>();
   const std::vector<float> grid = golden["grid"];
@@ -409,6 +455,12 @@ TEST_CASE("CenterFace: boxes, true scores and points") {
 TEST_CASE("YOLO with suppression inside") {
   const auto yolo = golden("yolo");
   test_end2end(golden("decoders")["yolo"], yolo["ranked"], yolo, yolo_parser("SightlineParseYoloEnd2end", yolo));
+}
+
+TEST_CASE("YOLO with suppression inside, as one list") {
+  auto parser = yolo_parser("SightlineParseYoloEnd2end", golden("yolo"));
+  parser.classes = 80;
+  test_listed(golden("decoders")["yolo"], parser);
 }
 
 TEST_CASE("YOLO's grid with objectness") {

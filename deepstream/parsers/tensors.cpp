@@ -41,6 +41,13 @@ std::optional<std::vector<std::size_t>> Output::dims(std::size_t rank) const {
   return std::vector<std::size_t>(dims_.begin() + 1, dims_.end());
 }
 
+std::optional<std::size_t> Output::rows(std::size_t width) const {
+  if (dims_.empty() || dims_.back() != width || dims_.size() > 2) return std::nullopt;
+  if (dims_.size() == 2 && dims_.front() == 0) return 0;
+  if (values_ == nullptr || count() == 0) return std::nullopt;
+  return count() / width;
+}
+
 std::optional<Floats> Output::floats() const {
   if (type_ == FLOAT) return Floats(static_cast<const float *>(values_));
   if (type_ != HALF) return std::nullopt;

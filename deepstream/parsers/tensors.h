@@ -37,6 +37,12 @@ public:
   /** Sizes of the axes where there are `rank`, or one more in front that is 1; absent otherwise, or where there are no values.
    */
   std::optional<std::vector<std::size_t>> dims(std::size_t rank) const;
+  /**
+   * Rows of a list of `width` values each whose length is for the network to say, of one picture: [M,width], M from 0 on. The
+   * element takes the first axis for the batch where it is 1, so that a single row comes as [width]. Absent otherwise, or where
+   * there are no values for rows that there are.
+   */
+  std::optional<std::size_t> rows(std::size_t width) const;
   /** Absent for layers of whole numbers. */
   std::optional<Floats> floats() const;
   /** Whole numbers, whatever type they have in the layer; absent for INT8 and HALF. */

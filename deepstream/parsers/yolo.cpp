@@ -11,6 +11,9 @@ namespace {
 
 const char *const not_finite = "an output holds a value that is not finite";
 
+/** Picture, four corners, class, score. */
+constexpr std::size_t listed_values = 7;
+
 /** Values of a list of boxes: value `v` of box `b` is `data[b * box_step + v * value_step]`. */
 struct Table {
   const float *data;
@@ -87,8 +90,8 @@ Parsed<Box> fixed_rows(const std::vector<Output> &outputs, float min_score) {
   const auto *classes = named("det_classes");
   if (count == nullptr || boxes == nullptr || scores == nullptr || classes == nullptr)
     return {{},
-            "a YOLO with suppression inside has outputs num_dets, det_boxes, det_scores, det_classes, or one of [boxes, 6]; "
-            "there are " +
+            "a YOLO with suppression inside has outputs num_dets, det_boxes, det_scores, det_classes, or one of [boxes, 6] or "
+            "[boxes, 7]; there are " +
                 text_of(outputs)};
   const auto count_dims = count->dims(1);
   const auto box_dims = boxes->dims(2);
@@ -111,6 +114,20 @@ Parsed<Box> fixed_rows(const std::vector<Output> &outputs, float min_score) {
   for (std::size_t row = 0; row < static_cast<std::size_t>(most); row += 1) {
     const float *box = corners->data() + 4 * row;
     if (!add_corners(parsed.found, {box[0], box[1], box[2], box[3], score->data()[row], (*label)[row]}, min_score))
+      return {{}, not_finite};
+  }
+  return parsed;
+}
+
+Parsed<Box> listed_rows(const Output &output, std::size_t rows, float min_score) {
+  if (rows == 0) return {};
+  const auto floats = output.floats();
+  if (!floats) return {{}, "output " + output.text() + " holds whole numbers; allowed is FP32 or FP16"};
+  Parsed<Box> parsed;
+  for (std::size_t row = 0; row < rows; row += 1) {
+    const float *values = floats->data() + listed_values * row;
+    if (values[0] != 0) continue;
+    if (!add_corners(parsed.found, {values[1], values[2], values[3], values[4], values[6], values[5]}, min_score))
       return {{}, not_finite};
   }
   return parsed;
@@ -158,6 +175,8 @@ Table table_of(const Grid &grid, std::size_t values) {
 
 Parsed<Box> end2end_boxes_of(const YoloRequest &request) {
   const auto outputs = outputs_of(request.layers, request.count);
+  const auto listed = outputs.size() == 1 ? outputs.front().rows(listed_values) : std::nullopt;
+  if (listed) return listed_rows(outputs.front(), *listed, request.min_score);
   const auto ranked = outputs.size() == 1 ? outputs.front().dims(2) : std::nullopt;
   if (!ranked || (*ranked)[1] != 6) return fixed_rows(outputs, request.min_score);
   const auto floats = outputs.front().floats();

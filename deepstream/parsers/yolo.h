@@ -29,7 +29,9 @@ struct YoloRequest {
 
 /**
  * Kind `yolo_end2end`. TensorRT form: `num_dets` [1], `det_boxes` [K,4] of corners, `det_scores` [K], `det_classes` [K]; rows
- * from `num_dets` on are garbage. One-to-one form: one output [K,6] of left, top, right, bottom, score, class.
+ * from `num_dets` on are garbage. One-to-one form: one output [K,6] of left, top, right, bottom, score, class. ONNX Runtime
+ * form: one output [M,7] of picture, left, top, right, bottom, class, score; asked about one picture at a time, so that rows of
+ * another than 0 are not of it.
  */
 Parsed<Box> end2end_boxes_of(const YoloRequest &request);
 

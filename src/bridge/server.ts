@@ -46,7 +46,7 @@ export interface BridgeWorker extends Disposable {
 export interface WorkerEvents {
   /** The worker has introduced itself; answer with Welcome through `send`. */
   hello(hello: Hello): void;
-  /** Its connection ended; `reason` in words. */
+  /** Its connection ended, or it speaks another protocol and there was no hello; `reason` in words. */
   closed(reason: string): void;
   drained(): void;
 }
@@ -57,6 +57,8 @@ export interface Bridge extends AsyncDisposable {
   /** Takes nothing of this camera any more, until a worker is given it again. */
   forget(camera: string): void;
 }
+
+const welcomeOfVersion: Command = { $case: 'welcome', value: { protocolVersion, configure: undefined } };
 
 interface Registration {
   readonly token: string;
@@ -134,15 +136,13 @@ export async function startBridge(
     });
 
     function introduce(hello: Hello): void {
-      if (hello.protocolVersion !== protocolVersion) {
-        throw new SightlineError(
-          'bridge.protocol',
-          `the worker speaks protocol ${hello.protocolVersion}, the daemon ${protocolVersion}`,
-        );
-      }
       const registration = workers.get(hello.worker);
       if (registration === undefined || !sameSecret(hello.token, registration.token)) {
         throw new SightlineError('bridge.protocol', 'a worker that was not started by this daemon said hello');
+      }
+      if (hello.protocolVersion !== protocolVersion) {
+        refuseVersion(hello.protocolVersion, registration);
+        return;
       }
       registration.connection?.close('the same worker connected again');
       registration.connection = connection;
@@ -150,6 +150,14 @@ export async function startBridge(
       helloTimer[Symbol.dispose]();
       connectedWorkers.inc();
       registration.events.hello(hello);
+    }
+
+    /** It is told ours, so that it can say so too and end; the first field of Welcome is that in every version. */
+    function refuseVersion(spoken: number, { events }: Registration): void {
+      ended = `the worker speaks protocol ${spoken}, the daemon ${protocolVersion}: its program, or its image, is not of the daemon's version`;
+      dropped.inc({ reason: 'protocol' });
+      socket.end(frameMessage(DaemonMessage.encode({ message: welcomeOfVersion }).finish()));
+      events.closed(ended);
     }
 
     function known(camera: string): boolean {

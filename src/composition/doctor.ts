@@ -6,15 +6,17 @@ import type { Clock } from '../core/clock.ts';
 import type { DoctorRequest, Examine, Finding } from '../core/doctor.ts';
 import { errorText, isAbort, isSightlineError } from '../core/errors.ts';
 import type { CheckedServer } from '../core/triton-tools.ts';
-import { lookAtEngine } from '../doctor/engine.ts';
+import { urlHost } from '../core/url-host.ts';
 import { clockFinding, diskFinding, memoryFinding, portFinding, reachFinding, weightsFinding } from '../doctor/findings.ts';
-import { engineFinding, gpuFinding, imageFinding, toolkitFinding } from '../doctor/gpu-findings.ts';
+import { type EngineFacts, engineFinding, gpuFinding, imageFinding, toolkitFinding } from '../doctor/gpu-findings.ts';
 import { clockFacts, diskFacts, gpuFacts, memoryFacts, portState, reachTrouble } from '../doctor/machine.ts';
 import { describeModel } from '../inference/repository.ts';
 import { checkTriton } from '../inference/triton-check.ts';
 import { parseSource } from '../software-worker/source-address.ts';
+import { createDockerEngine } from '../workers/docker-engine.ts';
 import { type CheckedConfig, loadCheckedConfig } from './checked-config.ts';
 import { lookInContainers } from './doctor-container.ts';
+import { configuredTriton } from './triton-tools.ts';
 
 /** What `sightline doctor` looks at, for a configuration or for any. */
 
@@ -99,7 +101,7 @@ function ofConfiguration(
     return [
       reachFinding({
         what,
-        address: `${host.includes(':') ? `[${host}]` : host}:${port}`,
+        address: `${urlHost(host)}:${port}`,
         ...(trouble === undefined ? {} : { trouble }),
       }),
     ];
@@ -173,15 +175,10 @@ async function weights(config: Config): Promise<readonly Finding[]> {
 }
 
 async function triton(config: Config, timeoutMs: number, signal: AbortSignal): Promise<readonly Finding[]> {
-  const { url: urls, caFile: ca, certFile: cert, keyFile: key, headers, repository } = config.inference;
-  const models = modelsInUse(config);
+  const { repository } = config.inference;
+  const { urls, tls, headers, models } = configuredTriton(config);
   const findings: Finding[] = [];
   for (const url of urls) {
-    const tls = {
-      ...(ca === undefined ? {} : { ca }),
-      ...(cert === undefined ? {} : { cert }),
-      ...(key === undefined ? {} : { key }),
-    };
     try {
       const request = { url, repository, models, headers, timeoutMs, ...(url.startsWith('grpcs://') ? { tls } : {}) };
       findings.push(...(await checkTriton(request, signal)).map(tritonFinding));
@@ -241,4 +238,21 @@ function ofCard(
       ? [['container', (signal: AbortSignal) => lookInContainers({ settings, dataDir, onProgress }, clock, signal)] as const]
       : []),
   ];
+}
+
+async function lookAtEngine(
+  { socket, image, timeoutMs }: { readonly socket: string; readonly image: string; readonly timeoutMs: number },
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<{ readonly engine: EngineFacts; readonly hasImage: boolean | undefined }> {
+  const docker = await createDockerEngine({ socketPath: socket, clock, answerWithinMs: timeoutMs, signal });
+  try {
+    const [about, imageId] = await Promise.all([docker.about(), docker.imageId(image)]);
+    return { engine: { socket, ...about }, hasImage: imageId !== undefined };
+  } catch (error) {
+    if (!isSightlineError(error)) throw error;
+    const { errno } = error.details;
+    const trouble = { words: error.message, ...(typeof errno === 'string' ? { errno } : {}) };
+    return { engine: { socket, trouble }, hasImage: undefined };
+  }
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { dirname, join } from 'node:path';
 import type { Duplex } from 'node:stream';
+import { aborted } from '../core/aborted.ts';
 import type { RevokeCause } from '../core/access.ts';
 import { Backoff } from '../core/backoff.ts';
 import type { Context } from '../core/context.ts';
@@ -254,7 +255,7 @@ export async function startMediaDoor(options: MediaDoorOptions, ctx: Context): P
     if (!isAbort(error)) throw error;
   });
   using patience = clock.deadline(readyWithinMs, ctx.signal);
-  const late = new Promise<void>((resolve) => patience.signal.addEventListener('abort', () => resolve(), { once: true }));
+  const late = aborted(patience.signal);
   await Promise.race([firstTry.promise, late]);
 
   return {

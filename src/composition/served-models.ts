@@ -34,7 +34,7 @@ interface Place {
   readonly server: string;
   totals: Totals;
   /** As it was read last: of each version, and of each of our processes. */
-  readonly versions: Map<string, ServerCounts>;
+  versions: ReadonlyMap<string, ServerCounts>;
   readonly processes: Map<string, Traffic>;
 }
 
@@ -94,15 +94,19 @@ export function startServedModels(
     }
   }
 
-  /** What a server counted before it was first read was for others, or for us in another life. */
-  function takeReading({ model, server, version, counts }: ServerReading): void {
-    const place = placeOf(model, server);
-    const before = place.versions.get(version);
-    place.versions.set(version, counts);
-    if (before === undefined) return;
-    const more = added(serverCountNames, before, counts);
-    place.totals = { ...place.totals, counts: summed(serverCountNames, place.totals.counts, more) };
-    counters.addCounts(place, more);
+  /**
+   * Of all versions that a server has of a model. What it counted before it was first read was for others, or for us in another life; a version that it has
+   * no more is forgotten.
+   */
+  function takeReadings(place: Place, readings: readonly ServerReading[]): void {
+    for (const { version, counts } of readings) {
+      const before = place.versions.get(version);
+      if (before === undefined) continue;
+      const more = added(serverCountNames, before, counts);
+      place.totals = { ...place.totals, counts: summed(serverCountNames, place.totals.counts, more) };
+      counters.addCounts(place, more);
+    }
+    place.versions = new Map(readings.map(({ version, counts }) => [version, counts]));
   }
 
   /** Servers that names do not lead to any more. */
@@ -119,7 +123,8 @@ export function startServedModels(
     if (closed) return;
     forget();
     takeTraffic('daemon', engine.traffic?.() ?? []);
-    for (const reading of readings) takeReading(reading);
+    for (const [place, ofPlace] of Map.groupBy(readings, ({ model, server }) => placeOf(model, server)))
+      takeReadings(place, ofPlace);
     history = [...history, momentNow()].slice(-readingsShown - 1);
   }
 

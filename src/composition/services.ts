@@ -5,6 +5,7 @@ import type { CommandServices } from '../cli/command.ts';
 import { controlSocket, createControlClient } from '../cli/control-client.ts';
 import { issueText } from '../config/issues.ts';
 import { loadDataDir, loadRepository } from '../config/load.ts';
+import { aborted } from '../core/aborted.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Context } from '../core/context.ts';
 import { type Control, type ControlHandlers, parseControlRequest } from '../core/control.ts';
@@ -144,7 +145,7 @@ export function createServices(options: ServiceOptions): CommandServices {
         // For the next start, however this process ends.
         clock.sleep(keepCompiledAfterMs, over.signal).then(flushCompileCache, () => {});
         using _hangups = options.onHangup(() => void daemon.reload());
-        const asked = new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve(), { once: true }));
+        const asked = aborted(stop);
         if (!stop.aborted) failed = (await (once ? Promise.race([asked, daemon.finished]) : asked)) ?? [];
         ctx.log.info('stopping');
       } catch (error) {

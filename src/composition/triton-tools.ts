@@ -1,5 +1,6 @@
 import { modelsInUse } from '../config/check-inference.ts';
 import { loadConfigFile } from '../config/load.ts';
+import type { Config } from '../config/schema.ts';
 import type { ConfiguredTriton, TritonTools } from '../core/triton-tools.ts';
 import { renderRepository } from '../inference/render.ts';
 import { checkTriton } from '../inference/triton-check.ts';
@@ -12,14 +13,14 @@ export function createTritonTools(
   const { repository, config } = where;
   return {
     repository,
-    ...(config === undefined ? {} : { configured: () => configured(config, env) }),
+    ...(config === undefined ? {} : { configured: () => configuredTriton(loadConfigFile(config, env).config) }),
     check: checkTriton,
     render: renderRepository,
   };
 }
 
-function configured(file: string, env: Readonly<Record<string, string | undefined>>): ConfiguredTriton {
-  const { config } = loadConfigFile(file, env);
+/** What a configuration says of its servers, as tools ask for it. */
+export function configuredTriton(config: Config): ConfiguredTriton {
   const { url: urls, caFile, certFile, keyFile, headers } = config.inference;
   return {
     urls,

@@ -59,6 +59,8 @@ export function createWorkerLink(
   ]);
   const unsent = metrics.gauge('sightline_camera_batches_dropped', 'Batches that the bridge did not take in time', ['camera']);
   const crops = metrics.gauge('sightline_camera_crops', 'Crops that were cut', ['camera']);
+  const cropsRefused = metrics.gauge('sightline_camera_crops_refused', 'Crops that their encoder gave nothing for', ['camera']);
+  const leftOut = metrics.gauge('sightline_camera_objects_left_out', 'Objects beyond the thousandth of a frame', ['camera']);
   const videoDropped = metrics.gauge(
     'sightline_camera_video_dropped',
     'Encoded units that the media door did not take in time, or that have no place on its clock, since the worker started',
@@ -191,6 +193,8 @@ export function createWorkerLink(
         dropped.set(label, Number(camera.framesDropped));
         unsent.set(label, Number(camera.batchesDropped));
         crops.set(label, Number(camera.crops));
+        cropsRefused.set(label, Number(camera.cropsRefused));
+        leftOut.set(label, Number(camera.objectsLeftOut));
         videoDropped.set(label, Number(camera.videoDropped));
         annotatedDropped.set(label, Number(camera.annotatedDropped));
         skipped.set(label, Number(camera.unitsSkipped));
@@ -206,7 +210,7 @@ export function createWorkerLink(
       watched.delete(camera);
       bridge.forget(camera);
       const gauges = [decoded, detected, gated, dropped, unsent, crops, fps, undecodable, media, ahead, videoDropped];
-      for (const gauge of [...gauges, annotatedDropped, skipped]) gauge.remove({ camera });
+      for (const gauge of [...gauges, annotatedDropped, skipped, cropsRefused, leftOut]) gauge.remove({ camera });
     },
     parts: () => {
       const reasons = new Map([...failing.values()].flatMap((models) => [...models].filter(([, reason]) => reason !== '')));

@@ -7,6 +7,7 @@ export const errorCodes = [
   'alert.unknown',
   'bridge.protocol',
   'camera.clock',
+  'camera.crops',
   'camera.late',
   'cli.usage',
   'clip.unknown',

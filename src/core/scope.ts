@@ -1,3 +1,4 @@
+import { aborted } from './aborted.ts';
 import type { Clock } from './clock.ts';
 import type { Logger } from './log.ts';
 
@@ -33,9 +34,7 @@ export class Scope implements AsyncDisposable {
     for (const { name, part } of this.#parts.toReversed()) {
       const left = Math.max(100, end - this.#clock.mono());
       using limit = this.#clock.deadline(left);
-      const expired = new Promise<'expired'>((resolve) => {
-        limit.signal.addEventListener('abort', () => resolve('expired'), { once: true });
-      });
+      const expired = aborted(limit.signal).then(() => 'expired' as const);
       try {
         const stopping =
           Symbol.asyncDispose in part ? Promise.resolve(part[Symbol.asyncDispose]()) : Promise.resolve(part[Symbol.dispose]());

@@ -1,5 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { Aedes } from 'aedes';
+import { aborted } from '../core/aborted.ts';
 import type { Context } from '../core/context.ts';
 import { isSystemError, SightlineError } from '../core/errors.ts';
 import { FloodGate } from '../core/log.ts';
@@ -60,7 +61,7 @@ export async function startDemoBroker({ port }: { readonly port: number }, ctx: 
     [Symbol.asyncDispose]: async () => {
       const closed = new Promise<void>((done) => server.close(() => done()));
       using limit = ctx.clock.deadline(stopWithinMs);
-      const expired = new Promise<void>((done) => limit.signal.addEventListener('abort', () => done(), { once: true }));
+      const expired = aborted(limit.signal);
       await Promise.race([new Promise<void>((done) => aedes.close(done)), expired]);
       for (const socket of sockets) socket.destroy();
       await closed;

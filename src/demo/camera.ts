@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { aborted } from '../core/aborted.ts';
 import type { Context } from '../core/context.ts';
 import { SightlineError } from '../core/errors.ts';
 import { noDebugger } from '../core/node-flags.ts';
@@ -77,9 +78,7 @@ export async function startDemoCameras(options: DemoCamerasOptions, ctx: Context
     });
   });
   using limit = ctx.clock.deadline(startWithinMs, ctx.signal);
-  const overdue = new Promise<'overdue'>((resolve) =>
-    limit.signal.addEventListener('abort', () => resolve('overdue'), { once: true }),
-  );
+  const overdue = aborted(limit.signal).then(() => 'overdue' as const);
   const outcome = await Promise.race([ready, overdue, ended.promise.then((reason) => ({ reason }))]);
   if (outcome !== undefined) {
     await stop();

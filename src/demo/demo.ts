@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
+import { aborted } from '../core/aborted.ts';
 import type { Context } from '../core/context.ts';
 import type { Control } from '../core/control.ts';
 import type { DemoEvent, DemoFacts, DemoRequest, DemoView } from '../core/demo.ts';
@@ -232,11 +233,6 @@ async function play(stage: Stage, scope: Scope, ctx: Context): Promise<void> {
   if (reason !== undefined) throw new SightlineError('demo.failed', `the demo's camera ended: ${reason}`);
   if (request.loops === undefined) throw new SightlineError('demo.failed', "the demo's camera ended by itself");
   await drain(control, listener, ctx);
-}
-
-function aborted(signal: AbortSignal): Promise<undefined> {
-  if (signal.aborted) return Promise.resolve(undefined);
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(undefined), { once: true }));
 }
 
 /** Asked before the daemon stops: how many messages the broker has not taken. */

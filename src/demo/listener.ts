@@ -1,5 +1,6 @@
 import { connect, type IClientOptions } from 'mqtt';
 import { z } from 'zod';
+import { aborted } from '../core/aborted.ts';
 import type { Context } from '../core/context.ts';
 import type { DemoAlert } from '../core/demo.ts';
 import { errorText } from '../core/errors.ts';
@@ -144,7 +145,7 @@ export function startAlertListener(options: AlertListenerOptions, ctx: Context):
 
   async function within(work: Promise<unknown>): Promise<void> {
     using limit = clock.deadline(stopWithinMs);
-    const expired = new Promise<void>((resolve) => limit.signal.addEventListener('abort', () => resolve(), { once: true }));
+    const expired = aborted(limit.signal);
     await Promise.race([work, expired]);
   }
 

@@ -1,4 +1,5 @@
 import type { Finding } from '../core/doctor.ts';
+import { urlHost } from '../core/url-host.ts';
 
 /** What facts about a machine mean. Pure: shells gather the facts, these say what to do about them. */
 
@@ -84,7 +85,7 @@ export interface PortFacts {
 
 export function portFinding({ setting, host, port, state }: PortFacts): Finding {
   const subject = 'port';
-  const where = `${setting} ${host}:${port}`;
+  const where = `${setting} ${urlHost(host)}:${port}`;
   if (state === 'free') return pass(subject, `${where} is free`);
   if (state === 'ours') return pass(subject, `${where} is held by the running daemon`);
   return {

@@ -50,13 +50,13 @@ export function readGpus(text: string): readonly Gpu[] {
 export interface EngineFacts {
   /** Path of the socket. */
   readonly socket: string;
-  /** Why the engine cannot be asked. */
-  readonly trouble?: { readonly code: string; readonly words: string };
+  /** Why the engine cannot be asked: by the system's error code where it gave one, and in words. */
+  readonly trouble?: { readonly errno?: string; readonly words: string };
   readonly version?: string;
   readonly apiVersion?: string;
   /** Names that the engine knows: `runc`, `nvidia`. */
   readonly runtimes?: readonly string[];
-  /** Folders of CDI specifications, of newer engines. */
+  /** Of newer engines, by their CDI names. */
   readonly cdiDevices?: readonly string[];
 }
 
@@ -68,16 +68,25 @@ function isOlder(version: string | undefined): boolean {
   return major < leastApi[0] || (major === leastApi[0] && minor < leastApi[1]);
 }
 
+const ofErrno: Readonly<Record<string, (socket: string) => { readonly seen: string; readonly remedy: string }>> = {
+  EACCES: () => ({
+    seen: 'this user may not ask it',
+    remedy: 'put the user of the daemon into the group docker: usermod -aG docker USER, then log in anew',
+  }),
+  ENOENT: (socket) => ({ seen: 'no engine listens there', remedy: startIt(socket) }),
+  ECONNREFUSED: (socket) => ({ seen: 'no engine listens there any more', remedy: startIt(socket) }),
+};
+
+function startIt(socket: string): string {
+  return `start it: systemctl start docker; or name its socket in deepstream.socket (now ${socket})`;
+}
+
 export function engineFinding({ socket, trouble, version, apiVersion }: EngineFacts): Finding {
   const subject = 'docker';
   if (trouble !== undefined) {
-    const remedy =
-      trouble.code === 'EACCES'
-        ? 'put the user of the daemon into the group docker: usermod -aG docker USER, then log in anew'
-        : trouble.code === 'ENOENT' || trouble.code === 'ECONNREFUSED'
-          ? `start it: systemctl start docker; or name its socket in deepstream.socket (now ${socket})`
-          : 'look at: journalctl -u docker';
-    return { subject, verdict: 'fail', seen: `${socket}: ${trouble.words}`, remedy };
+    const known = ofErrno[trouble.errno ?? '']?.(socket);
+    if (known === undefined) return { subject, verdict: 'fail', seen: trouble.words, remedy: 'look at: journalctl -u docker' };
+    return { subject, verdict: 'fail', seen: `${socket}: ${known.seen}`, remedy: known.remedy };
   }
   const seen = `engine ${version ?? '?'}, API ${apiVersion ?? '?'}, at ${socket}`;
   if (isOlder(apiVersion)) return { subject, verdict: 'fail', seen, remedy: 'API 1.41 is needed: Docker 20.10 or later' };

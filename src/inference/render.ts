@@ -4,8 +4,9 @@ import { constants, copyFile, lstat, mkdir, readdir, readFile, rename, rm, rmdir
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
-import { isSystemError, SightlineError } from '../core/errors.ts';
+import { errorText, isSystemError, SightlineError } from '../core/errors.ts';
 import type { ModelDescription } from '../core/inference.ts';
+import { makeFolder } from '../core/make-folder.ts';
 import { readTextIfThere } from '../core/read-text.ts';
 import type { RenderReport, RenderRequest } from '../core/triton-tools.ts';
 import { detectEmbedFiles, embedImageFiles, ensembleNames } from './render-ensembles.ts';
@@ -41,6 +42,7 @@ export async function renderRepository(request: RenderRequest, signal: AbortSign
   const { directory } = request;
   const earlier = await readList(directory);
   const present = await requireOwn(directory, hashes, earlier);
+  makeOwnFolder(directory);
   const written: string[] = [];
   const unchanged: string[] = [];
   for (const { path, content } of files) {
@@ -229,6 +231,16 @@ async function isPlain(directory: string, path: string): Promise<boolean> {
     }
   }
   return true;
+}
+
+function makeOwnFolder(directory: string): void {
+  try {
+    makeFolder(directory);
+  } catch (error) {
+    throw new SightlineError('model.foreign', `${directory} cannot be made: ${errorText(error)}; name another folder`, {
+      details: { directory },
+    });
+  }
 }
 
 async function readList(directory: string): Promise<Hashes> {

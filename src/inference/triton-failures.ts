@@ -93,6 +93,8 @@ export function failureKind(error: unknown): FailureKind {
       if (/is not at ready state/.test(text)) return 'model';
       if (/protocol is restricted|explicit model load/.test(text)) return 'refused';
       if (resetWords.test(text)) return 'reset';
+      // Of a proxy that takes no more just now: the server behind it is well.
+      if (text === 'HTTP 429') return 'full';
       return goneWords.test(text) ? 'server' : 'broken';
     case grpcCodes.notFound:
       return /shared memory region/.test(text) ? 'no-region' : 'model';

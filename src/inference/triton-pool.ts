@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { aborted } from '../core/aborted.ts';
 import { Backoff } from '../core/backoff.ts';
 import type { Context } from '../core/context.ts';
 import { errorText, isAbort } from '../core/errors.ts';
@@ -218,7 +219,7 @@ export class TritonPool implements AsyncDisposable {
       this.#looking.set(host, looked);
     }
     using limit = this.#ctx.clock.deadline(lookUpWithinMs);
-    const late = new Promise<void>((done) => limit.signal.addEventListener('abort', () => done(), { once: true }));
+    const late = aborted(limit.signal);
     await Promise.race([looked, late]);
     if (!this.#found.has(host) && !this.#unresolved.has(host)) this.#unresolved.set(host, `${host} is still being looked up`);
     return addressesOf(url, this.#found.get(host) ?? []);

@@ -1,3 +1,4 @@
+import { aborted } from '../core/aborted.ts';
 import type { Context } from '../core/context.ts';
 import { isSightlineError, SightlineError } from '../core/errors.ts';
 import type {
@@ -142,9 +143,7 @@ class Engine implements TritonEngine {
   async start(): Promise<void> {
     const begun = this.#pool.start();
     using limit = this.#ctx.clock.deadline(startWithinMs);
-    const late = new Promise<'late'>((resolve) =>
-      limit.signal.addEventListener('abort', () => resolve('late'), { once: true }),
-    );
+    const late = aborted(limit.signal).then(() => 'late' as const);
     if ((await Promise.race([begun, late])) !== 'late') return;
     begun.catch((error: unknown) => this.#ctx.log.error({ err: error }, 'triton servers cannot be asked'));
   }

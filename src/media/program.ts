@@ -1,5 +1,6 @@
 import { flushCompileCache } from 'node:module';
 import { Socket } from 'node:net';
+import { aborted } from '../core/aborted.ts';
 import { systemClock } from '../core/clock.ts';
 import type { Context } from '../core/context.ts';
 import { errorText } from '../core/errors.ts';
@@ -57,6 +58,6 @@ const why = await over.promise;
 ctx.log.info({ reason: why }, 'media door closes');
 stop.abort(new DOMException('the media door stops', 'AbortError'));
 using limit = ctx.clock.deadline(closeWithinMs);
-const late = new Promise<void>((resolve) => limit.signal.addEventListener('abort', () => resolve(), { once: true }));
+const late = aborted(limit.signal);
 await Promise.race([door[Symbol.asyncDispose](), late]);
 process.exit(0);

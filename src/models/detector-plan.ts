@@ -21,10 +21,11 @@ export interface DetectorPlan {
   readonly minScore: number;
   /** Absent where the network suppresses inside. */
   readonly suppression?: { readonly iou: number; readonly limit: number };
+  /** 0: one picture at a time. */
   readonly maxBatchSize: number;
   readonly input: {
     readonly name: string;
-    /** As in `config.pbtxt`, every size known. */
+    /** Of one picture, every size known: nvinferserver puts the batch in front, also where `max_batch_size` is 0. */
     readonly dims: readonly number[];
   };
   /** Those that the parser reads. */
@@ -61,13 +62,12 @@ export function planDetector(model: ModelDescription, frame: Size, width?: numbe
   const size =
     fixedSize(input, layout, model.maxBatchSize) ??
     freeSize(frame, width ?? ownWidth, kind === 'yolov7' && model.outputs.length === 4 ? 64 : 32);
-  const picture = layout === 'nchw' ? [3, size.height, size.width] : [size.height, size.width, 3];
   return {
     model: model.name,
     kind,
     ...cutOf(kind, parameters),
     maxBatchSize: model.maxBatchSize,
-    input: { name: input.name, dims: model.maxBatchSize > 0 ? picture : [1, ...picture] },
+    input: { name: input.name, dims: layout === 'nchw' ? [3, size.height, size.width] : [size.height, size.width, 3] },
     outputs: outputsOf(kind, model),
     fit: mode,
     colour,
@@ -103,9 +103,12 @@ function outputsOf(kind: PlannedKind, model: ModelDescription): readonly string[
   if (kind === 'yolo_end2end') {
     if (fixedNames.every((name) => names.includes(name))) return fixedNames;
     if (tables.length === 1 && tables[0]?.dims.at(-1) === 6) return [tables[0].name];
+    // A list of the boxes of all pictures: nvinferserver hands a parser one picture's, so there may be but one.
+    const [list, second] = model.outputs;
+    if (list?.dims.length === 2 && list.dims[1] === 7 && second === undefined && model.maxBatchSize === 0) return [list.name];
     throw unable(
       model,
-      `outputs are ${fixedNames.join(', ')}, or one of [boxes, 6] per picture, so that a batch can be told apart; described are ${outputsText(model)}`,
+      `outputs are ${fixedNames.join(', ')}, or one of [boxes, 6] per picture, or one of [-1, 7] with max_batch_size 0; described are ${outputsText(model)}`,
     );
   }
   const [table] = tables;

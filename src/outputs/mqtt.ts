@@ -1,4 +1,5 @@
 import type { MqttConfig } from '../config/schema.ts';
+import { aborted } from '../core/aborted.ts';
 import { Backoff } from '../core/backoff.ts';
 import { passed } from '../core/checkpoints.ts';
 import type { Context } from '../core/context.ts';
@@ -349,7 +350,7 @@ export function startMqtt(options: MqttOptions, ctx: Context): MqttOutput {
     const last = link;
     if (last !== undefined) {
       const said = last.send(retained(statusTopic, status({ state: 'offline', reason: 'stopped' })));
-      const late = new Promise<void>((resolve) => limit.signal.addEventListener('abort', () => resolve(), { once: true }));
+      const late = aborted(limit.signal);
       await Promise.race([said, late]);
       link = undefined;
       stop.abort();

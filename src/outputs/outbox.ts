@@ -1,3 +1,4 @@
+import { aborted } from '../core/aborted.ts';
 import type { AlertEvent } from '../core/alerts.ts';
 import { Backoff } from '../core/backoff.ts';
 import { passed } from '../core/checkpoints.ts';
@@ -325,7 +326,7 @@ export function startOutbox(options: OutboxOptions, ctx: Context): Outbox {
     sweeping[Symbol.dispose]();
     hurry.abort();
     using limit = clock.deadline(tuning.flushMs);
-    const expired = new Promise<void>((resolve) => limit.signal.addEventListener('abort', () => resolve(), { once: true }));
+    const expired = aborted(limit.signal);
     const flushed = new Promise<void>((resolve) => {
       whenIdle = () => {
         if (isIdle() || (output.window === 0 && leaving.size === 0)) resolve();

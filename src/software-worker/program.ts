@@ -1,4 +1,5 @@
 import { createRequire, flushCompileCache } from 'node:module';
+import { aborted } from '../core/aborted.ts';
 import { systemClock } from '../core/clock.ts';
 import type { Context } from '../core/context.ts';
 import { errorText, isSightlineError, SightlineError } from '../core/errors.ts';
@@ -160,9 +161,7 @@ async function run(ctx: Context, log: ReturnType<typeof createLogDestination>, s
       return exits.crashed;
     }
     using limit = ctx.clock.deadline(drainWithinMs);
-    const late = new Promise<'late'>((resolve) =>
-      limit.signal.addEventListener('abort', () => resolve('late'), { once: true }),
-    );
+    const late = aborted(limit.signal).then(() => 'late' as const);
     if ((await Promise.race([worker.drain(), late, bridge.closed])) === 'late')
       ctx.log.warn({}, 'drain took too long, frames were left');
     bridge.send({ $case: 'drained', value: {} });

@@ -174,6 +174,9 @@ export function startWorker(options: WorkerOptions, ctx: Context): Worker {
           videoDropped: BigInt(entry.camera.videoDropped()?.clean ?? 0),
           annotatedDropped: BigInt(entry.camera.videoDropped()?.annotated ?? 0),
           unitsSkipped: BigInt(counters.unitsSkipped),
+          // Only a GPU's encoder refuses.
+          cropsRefused: 0n,
+          objectsLeftOut: 0n,
         };
       }),
       rssBytes: BigInt(process.memoryUsage.rss()),

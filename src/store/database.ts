@@ -2,7 +2,6 @@ import {
   chmodSync,
   closeSync,
   existsSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -14,6 +13,7 @@ import { join } from 'node:path';
 import Sqlite, { type Database } from 'better-sqlite3';
 import { isSystemError, SightlineError } from '../core/errors.ts';
 import { identityOf } from '../core/file-identity.ts';
+import { makeFolder } from '../core/make-folder.ts';
 import { type Migration, migrate } from './migrations.ts';
 
 export const databaseName = 'sightline.db';
@@ -52,7 +52,7 @@ function prepareDirectory(directory: string): boolean {
       details: { directory },
     });
   }
-  if (mkdirSync(directory, { recursive: true, mode: 0o700 }) !== undefined) return false;
+  if (makeFolder(directory, 0o700)) return false;
   if ((statSync(directory).mode & 0o077) === 0) return false;
   const names = readdirSync(directory);
   if (names.length > 0 && !names.includes(databaseName)) return true;

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { chown, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chown, mkdir, readdir, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isSystemError } from '../core/errors.ts';
 import { readTextIfThere } from '../core/read-text.ts';
 import { makeRunFolder, runFolder } from '../core/run-folder.ts';
 import type { Assignment } from './assignment.ts';
+import { SettingsFolders } from './settings-folders.ts';
 
 /** What of containers is in the data directory: whose they are, which has which cameras, and for each a folder of settings. */
 
@@ -13,19 +13,18 @@ export interface ContainerUser {
   readonly gid: number;
 }
 
-const tokenName = 'token';
 const assignmentName = 'assignment.json';
 /** Of a daemon of root: that of its own image. */
 export const plainUser: ContainerUser = { uid: 10_001, gid: 10_001 };
 
 export class ContainerFiles {
   readonly #dataDir: string;
-  readonly #folder: string;
+  readonly #folders: SettingsFolders;
   #made: Promise<string> | undefined;
 
   constructor(dataDir: string) {
     this.#dataDir = dataDir;
-    this.#folder = join(dataDir, 'deepstream');
+    this.#folders = new SettingsFolders(dataDir);
   }
 
   /** By which containers of this data directory are known; undefined when it never had any. */
@@ -62,51 +61,41 @@ export class ContainerFiles {
   }
 
   settingsFolder(worker: string): string {
-    return join(this.#folder, worker);
+    return this.#folders.at(worker);
   }
 
   async token(worker: string): Promise<string | undefined> {
-    return await readTextIfThere(join(this.settingsFolder(worker), tokenName));
+    return await this.#folders.token(worker);
   }
 
   /** What a container reads, and nothing else beside it; the sockets it finds the daemon by become its user's. */
   async write(worker: string, files: ReadonlyMap<string, string>, token: string, user: ContainerUser): Promise<void> {
-    const folder = this.settingsFolder(worker);
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    for (const name of await readdir(folder)) await rm(join(folder, name), { recursive: true });
-    for (const [name, text] of files) await writeFile(join(folder, name), text, { mode: 0o600 });
-    await writeFile(join(folder, tokenName), token, { mode: 0o400 });
-    await lend(folder, user);
+    await this.#folders.write(worker, files, token);
+    await lend(this.settingsFolder(worker), user);
     await makeRunFolder(this.#dataDir);
     await lend(runFolder(this.#dataDir), user);
   }
 
   /** Folders of workers that are not wanted any more. */
   async forgetOthers(wanted: ReadonlySet<string>): Promise<void> {
-    for (const entry of await this.#entries())
-      if (entry.isDirectory() && !wanted.has(entry.name)) await rm(join(this.#folder, entry.name), { recursive: true });
-  }
-
-  async #entries() {
-    try {
-      return await readdir(this.#folder, { withFileTypes: true });
-    } catch (error) {
-      if (isSystemError(error, 'ENOENT')) return [];
-      throw error;
-    }
+    for (const worker of await this.#folders.workers()) if (!wanted.has(worker)) await this.#folders.remove(worker);
   }
 
   /** That of the last daemon, as far as it can be read: without it cameras are assigned anew. */
   async assignment(): Promise<Assignment> {
-    const text = await readTextIfThere(join(this.#folder, assignmentName));
+    const text = await readTextIfThere(this.#assignmentFile);
     return text === undefined ? new Map() : parseAssignment(text);
   }
 
   async keepAssignment(assignment: Assignment): Promise<void> {
-    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
-    const path = join(this.#folder, assignmentName);
+    await mkdir(this.#folders.parent, { recursive: true, mode: 0o700 });
+    const path = this.#assignmentFile;
     await writeFile(`${path}.new`, `${JSON.stringify(Object.fromEntries(assignment), undefined, 2)}\n`, { mode: 0o600 });
     await rename(`${path}.new`, path);
+  }
+
+  get #assignmentFile(): string {
+    return join(this.#folders.parent, assignmentName);
   }
 }
 

@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { aborted } from '../core/aborted.ts';
 import type { Context } from '../core/context.ts';
 import { errorText, isSightlineError } from '../core/errors.ts';
 import type { ContainerFacts, DockerEngine } from './docker-engine.ts';
@@ -73,7 +74,7 @@ export async function followContainer(options: FollowOptions, ctx: Context): Pro
         if (facts === undefined) return exitFor('worker.crashed', 'its container was removed');
         if (!facts.running) {
           using limit = clock.deadline(lastWordsMs);
-          await Promise.race([reading.over, fired(limit.signal)]);
+          await Promise.race([reading.over, aborted(limit.signal)]);
           await docker
             .remove(id)
             .catch((error: unknown) => log.warn({ reason: errorText(error) }, 'container was not removed'));
@@ -118,10 +119,6 @@ export async function followContainer(options: FollowOptions, ctx: Context): Pro
 
 function exitFor(code: NonNullable<WorkerExit['cause']>['code'], reason: string): WorkerExit {
   return { code: undefined, signal: undefined, cause: { code, reason } };
-}
-
-function fired(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }
 
 /** Codes above 128 are a shell's way to name a signal, which the engine shares. */

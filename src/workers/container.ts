@@ -34,7 +34,7 @@ export function createContainerLauncher(options: ContainerLauncherOptions, ctx: 
   const files = new ContainerFiles(options.dataDir);
   let engine: Promise<DockerEngine> | undefined;
   const theEngine = () => {
-    engine ??= createDockerEngine(settings.socket, clock);
+    engine ??= createDockerEngine({ socketPath: settings.socket, clock });
     return engine;
   };
   /** Who may stay of what an earlier daemon left; undefined once the others are gone. */

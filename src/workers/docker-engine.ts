@@ -28,6 +28,15 @@ export interface ContainerOutput {
   readonly over: Promise<void>;
 }
 
+export interface EngineAbout {
+  readonly version: string;
+  readonly apiVersion: string;
+  /** Names that it knows: `runc`, `nvidia`. */
+  readonly runtimes: readonly string[];
+  /** By their CDI names (`nvidia.com/gpu=0`); older engines list none. */
+  readonly cdiDevices: readonly string[];
+}
+
 export interface PullProgress {
   readonly doneBytes: number;
   /** Of what is known by now. */
@@ -36,11 +45,13 @@ export interface PullProgress {
 
 /**
  * Rejections: `container.engine` when the engine cannot be reached, `container.image`, `container.gpu` and `container.refused` for what it
- * says no to. Every call has an end but those that wait for a container or a registry.
+ * says no to. Every call has an end but those that wait for a container or a registry. `container.engine` has what the system said in its details
+ * (`errno`), where it did.
  */
 export interface DockerEngine {
   /** Whether it answers. Never rejects. */
   answers(): Promise<boolean>;
+  about(): Promise<EngineAbout>;
   /** Those with our label of this owner, running or not. */
   list(owner: string): Promise<readonly FoundContainer[]>;
   /** Its id; undefined when it is not there. */
@@ -64,7 +75,6 @@ export interface DockerEngine {
   memoryBytes(id: string): Promise<number | undefined>;
 }
 
-const answerWithinMs = 20_000;
 const pingWithinMs = 2000;
 
 /** Adds up what the engine says of each layer. */
@@ -103,14 +113,13 @@ function saidBy(error: unknown): string {
 }
 
 function unreachable(cause: unknown, socketPath: string): SightlineError {
-  const wrong = (says: string) => new SightlineError('container.engine', says, { details: { socket: socketPath } });
+  const errno = cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? { errno: cause.code } : {};
+  const wrong = (says: string) => new SightlineError('container.engine', says, { details: { socket: socketPath, ...errno } });
   if (isSystemError(cause, 'EACCES') || isSystemError(cause, 'EPERM'))
     return wrong(`no permission on ${socketPath}; the user that runs Sightline must be in its group (usually docker)`);
   if (isSystemError(cause, 'ENOENT'))
     return wrong(`there is no Docker engine: no ${socketPath}; start it, or set deepstream.socket`);
   if (isSystemError(cause, 'ECONNREFUSED')) return wrong(`the Docker engine of ${socketPath} does not run`);
-  if (cause instanceof Error && cause.name === 'AbortError')
-    return wrong(`the Docker engine of ${socketPath} gave no answer within ${answerWithinMs / 1000} s`);
   return wrong(`the Docker engine of ${socketPath} went away: ${errorText(cause)}`);
 }
 
@@ -144,21 +153,44 @@ export function engineError(cause: unknown, socketPath: string): SightlineError 
   return new SightlineError('container.refused', `the Docker engine says no: ${said}`, { details });
 }
 
+function silent(socketPath: string, withinMs: number): SightlineError {
+  const says = `the Docker engine of ${socketPath} gave no answer within ${withinMs / 1000} s`;
+  return new SightlineError('container.engine', says, { details: { socket: socketPath } });
+}
+
+export interface DockerEngineOptions {
+  readonly socketPath: string;
+  readonly clock: Clock;
+  /** For each call that is answered at once. */
+  readonly answerWithinMs?: number;
+  /** When it fires, such calls reject with its reason. */
+  readonly signal?: AbortSignal;
+}
+
+/** Of newer engines, more than the client's types know. */
+interface EngineInfo {
+  readonly Runtimes?: Readonly<Record<string, unknown>>;
+  readonly DiscoveredDevices?: readonly { readonly ID?: string }[];
+}
+
 /** Loads the client at its first use: most installations never need it. */
-export async function createDockerEngine(socketPath: string, clock: Clock): Promise<DockerEngine> {
+export async function createDockerEngine(options: DockerEngineOptions): Promise<DockerEngine> {
+  const { socketPath, clock, answerWithinMs = 20_000, signal } = options;
   const { default: Client } = await import('dockerode');
   const docker: Docker = new Client({ socketPath });
 
   /** Any call that is answered at once. */
   async function ask<T>(call: (abortSignal: AbortSignal) => Promise<T>, withinMs = answerWithinMs): Promise<T> {
-    using limit = clock.deadline(withinMs);
+    signal?.throwIfAborted();
+    using limit = clock.deadline(withinMs, signal);
     // The client does not take the signal everywhere.
     const late = Promise.withResolvers<never>();
-    limit.signal.addEventListener('abort', () => late.reject(new DOMException('no answer', 'AbortError')), { once: true });
+    limit.signal.addEventListener('abort', () => late.reject(limit.signal.reason), { once: true });
     try {
       return await Promise.race([call(limit.signal), late.promise]);
     } catch (cause) {
-      throw engineError(cause, socketPath);
+      signal?.throwIfAborted();
+      throw limit.signal.aborted ? silent(socketPath, withinMs) : engineError(cause, socketPath);
     }
   }
 
@@ -180,6 +212,15 @@ export async function createDockerEngine(socketPath: string, clock: Clock): Prom
       } catch {
         return false;
       }
+    },
+    about: async () => {
+      const [version, info] = await Promise.all([ask(() => docker.version()), ask<EngineInfo>(() => docker.info())]);
+      return {
+        version: version.Version,
+        apiVersion: version.ApiVersion,
+        runtimes: Object.keys(info.Runtimes ?? {}),
+        cdiDevices: (info.DiscoveredDevices ?? []).flatMap(({ ID }) => (ID === undefined ? [] : [ID])),
+      };
     },
     list: async (owner) => {
       const filters = { label: [`${labels.owner}=${owner}`] };

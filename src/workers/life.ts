@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { aborted } from '../core/aborted.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Context } from '../core/context.ts';
 import { errorText, isSightlineError } from '../core/errors.ts';
@@ -17,7 +18,7 @@ export interface WorkerLink {
 export interface WorkerLinkEvents {
   /** The worker has introduced itself. */
   hello(): void;
-  /** Its connection ended: by itself, or because it broke the protocol or left three pings unanswered; `reason` in words. */
+  /** Its connection ended: by itself, or because it broke the protocol or left three pings unanswered; `reason` in words. Without a hello before: it speaks another protocol. */
   closed(reason: string): void;
   /** It has finished what it had, and exits by itself. */
   drained(): void;
@@ -47,13 +48,6 @@ export interface LifeOptions {
 
 export type LifeEnd = { readonly how: 'stopped' } | { readonly how: 'died'; readonly death: Death };
 
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
-}
-
 /** The exit if it comes within `ms`. */
 async function exitWithin(process: LaunchedWorker, ms: number, clock: Clock): Promise<WorkerExit | undefined> {
   using limit = clock.deadline(ms);
@@ -62,6 +56,7 @@ async function exitWithin(process: LaunchedWorker, ms: number, clock: Clock): Pr
 
 /** What an exit code says besides that the worker ended. */
 const meanings: ReadonlyMap<number, string> = new Map([
+  [0, 'it was told to end, and not by this daemon'],
   [exitCodes.unavailable, 'Triton cannot be used'],
   [exitCodes.wedged, 'it got no further'],
   [exitCodes.otherCameras, 'it was told other cameras than it was started for'],
@@ -123,12 +118,14 @@ export async function liveWorker(options: LifeOptions, ctx: Context): Promise<Li
     await kill(process);
   }
 
-  async function introduction(process: LaunchedWorker): Promise<'hello' | 'exited' | 'stop' | 'late'> {
+  /** `refused`: it came, and cannot be taken. */
+  async function introduction(process: LaunchedWorker): Promise<'hello' | 'exited' | 'stop' | 'refused' | 'late'> {
     using limit = clock.deadline(timings.startTimeoutMs);
     return await Promise.race([
       process.exited.then(() => 'exited' as const),
       stopped.then(() => 'stop' as const),
       hello.promise.then(() => 'hello' as const),
+      closed.promise.then(() => 'refused' as const),
       aborted(limit.signal).then(() => 'late' as const),
     ]);
   }

@@ -1,3 +1,4 @@
+import { aborted } from '../core/aborted.ts';
 import { Backoff, RestartBudget } from '../core/backoff.ts';
 import type { Context } from '../core/context.ts';
 import { descriptorsText, errorText, isAbort } from '../core/errors.ts';
@@ -287,7 +288,7 @@ export async function startSupervisor(options: SupervisorOptions, ctx: Context):
         plan.nextMonoMs === undefined ? idleMs : Math.max(0, plan.nextMonoMs - clock.mono()),
         signal,
       );
-      const over = new Promise<void>((resolve) => pause.signal.addEventListener('abort', () => resolve(), { once: true }));
+      const over = aborted(pause.signal);
       if (!pause.signal.aborted) await Promise.race([changed.promise, over]);
     }
   }

@@ -134,14 +134,29 @@ test('bridge: takes nothing of a camera that was forgotten until a worker is giv
   });
 });
 
-test('bridge: refuses a wrong token, a wrong protocol version and a message before hello', async () => {
-  await withBridge(async ({ path, hellos }) => {
-    for (const first of [hello('wrong'), hello('secret-token', 2), frame('lobby', 1)]) {
+test('bridge: refuses a wrong token and a message before hello', async () => {
+  await withBridge(async ({ path, hellos, closed }) => {
+    for (const first of [hello('wrong'), hello('wrong', 2), frame('lobby', 1)]) {
       using peer = attach(path);
       peer.send(first);
       await until('the door to close', () => peer.closed);
+      assert.deepEqual(peer.received, []);
     }
+    assert.deepEqual([hellos, closed], [[], []]);
+  });
+});
+
+test('bridge: tells a worker of another protocol its own, and says so', async () => {
+  await withBridge(async ({ path, hellos, closed }) => {
+    using peer = attach(path);
+    peer.send(hello('secret-token', 2));
+    await until('the door to close', () => peer.closed);
+    assert.deepEqual(
+      peer.received.map(({ message }) => message?.$case === 'welcome' && message.value.protocolVersion),
+      [1],
+    );
     assert.deepEqual(hellos, []);
+    assert.match(closed.join(), /^the worker speaks protocol 2, the daemon 1: .* not of the daemon's version$/);
   });
 });
 

@@ -78,3 +78,28 @@ test('render and check refuse a model that DeepStream cannot run, at its place i
     );
   }
 });
+
+test('config/deepstream.yaml is fine as it is shipped, with its secrets from the environment alone', async () => {
+  const file = join(import.meta.dirname, '../../config/deepstream.yaml');
+  const env = { CAM_USER: 'viewer', CAM_PASSWORD: 'camera-secret', MQTT_PASSWORD: 'broker-secret' };
+  const checked = await runProgram(['check', file], { env });
+  assert.deepEqual([checked.code, checked.stderr], [0, ''], checked.stderr);
+  assert.match(checked.stdout, /is fine: 2 cameras/);
+  const rendered = await runProgram(['render', file], { env });
+  assert.equal(rendered.code, 0, rendered.stderr);
+  assert.doesNotMatch(rendered.stdout, /secret|viewer/);
+  const container = JSON.parse(/container\.json <==\n([\s\S]*?)\n\n==>/.exec(rendered.stdout)?.[1] ?? '');
+  assert.deepEqual(
+    container.detectors.map(({ model, kind }: { model: string; kind: string }) => [model, kind]),
+    [
+      ['centerface', 'centerface'],
+      ['yolox_nano', 'yolo-end2end'],
+    ],
+  );
+  for (const name of Object.keys(env)) {
+    const others = Object.fromEntries(Object.entries(env).filter(([other]) => other !== name));
+    const { code, stderr } = await runProgram(['check', file], { env: others });
+    assert.equal(code, 78);
+    assert.match(stderr, new RegExp(`environment variable ${name} is not set`));
+  }
+});

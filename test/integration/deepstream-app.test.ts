@@ -216,6 +216,16 @@ describe('the program in a DeepStream container, on the stand-in', { skip }, () 
     assert.doesNotThrow(() => JSON.parse(lines.at(-1) ?? ''));
   });
 
+  it('ends with 78 under a daemon of another protocol, and names both versions', async () => {
+    await using daemon = await startTestDaemon({ cameras: [config('lobby')], inference: undefined }, { protocolVersion: 2 });
+    await using started = await start(daemon);
+    assert.equal(await started.app.exit, 78);
+    assert.match(
+      started.app.output,
+      /the daemon speaks protocol 2, this program speaks 1: its image is not of the daemon's version/,
+    );
+  });
+
   it('ends with 69 when no Triton server answers, with the reason in its last line', async () => {
     await using daemon = await startTestDaemon({ cameras: [config('lobby')], inference: undefined });
     const directory = await temporaryDirectory();
@@ -306,6 +316,21 @@ describe('the program in a DeepStream container, on the stand-in', { skip }, () 
     } finally {
       await camera.kill();
     }
+  });
+
+  it('shows all of several cameras that are opened at once', { skip: noCamera }, async () => {
+    const names = ['gate', 'lobby', 'yard'];
+    await using cameras = new AsyncDisposableStack();
+    const sources: ReturnType<typeof cameraConfig>[] = [];
+    for (const name of names) {
+      const camera = cameras.use(await startRtspCamera(dataPath(`clips/${clip}.mp4`)));
+      sources.push(cameraConfig(name, camera.url, { detect }));
+    }
+    await using daemon = await startTestDaemon({ cameras: sources, inference: undefined });
+    const script = Object.fromEntries(names.map((name) => [name, clip]));
+    await using started = await start(daemon, { cameras: names, script });
+    const shown = () => names.every((name) => settle(daemon.frames, name).length > 5);
+    await Promise.race([until('frames of all cameras', shown, 60_000), started.app.failed]);
   });
 
   it('ends with 71 when the multiplexer is stuck while sources deliver', async () => {

@@ -4,8 +4,16 @@ import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Finding } from '../../src/core/doctor.ts';
-import { runProgram } from '../support/cli.ts';
+import { runProgram, startProgram } from '../support/cli.ts';
 import { temporaryDirectory } from '../support/directory.ts';
+
+/** For a GPU machine, with the engine of this socket. */
+async function engineAt(socket: string, directory: string): Promise<string> {
+  const file = join(directory, 'site.yaml');
+  const settings = `deepstream: { socket: ${socket}, image: "of/nobody:1" }`;
+  await writeFile(file, `lists: { watch: {} }\nmqtt: { enabled: false }\nhttp: { port: 0 }\ncameras: {}\n${settings}\n`);
+  return file;
+}
 
 async function listening(server: Server): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -89,4 +97,38 @@ test('the first hour of a GPU machine asks for card, engine, toolkit and image, 
   for (const subject of ['gpu', 'docker', 'container toolkit', 'image'])
     assert.match(stdout, new RegExp(`^(PASS|FAIL|SKIP) +${subject}: `, 'm'));
   assert.match(stderr, /no configuration file/);
+});
+
+test('an engine that is not there has its remedy, and the image is not looked for', async () => {
+  await using place = await temporaryDirectory();
+  const socket = join(place.path, 'docker.sock');
+  const { found } = await examine('--first-hour', await engineAt(socket, place.path));
+  const of = (name: string) => found.find(({ subject }) => subject === name);
+  assert.equal(of('docker')?.seen, `${socket}: no engine listens there`);
+  assert.match(of('docker')?.remedy ?? '', /^start it: .* deepstream\.socket/);
+  assert.deepEqual([of('container toolkit')?.verdict, of('image')?.verdict], ['skip', 'skip']);
+});
+
+test('an engine that is silent is given up in time, and at once when the doctor is told to stop', async () => {
+  await using place = await temporaryDirectory();
+  const socket = join(place.path, 'docker.sock');
+  const file = await engineAt(socket, place.path);
+  const server = createServer();
+  let asked = Promise.withResolvers<void>();
+  server.on('connection', () => asked.resolve());
+  try {
+    await new Promise<void>((resolve) => server.listen(socket, resolve));
+    const { found } = await examine('--first-hour', file);
+    const docker = found.find(({ subject }) => subject === 'docker');
+    assert.equal(docker?.seen, `the Docker engine of ${socket} gave no answer within 2 s`);
+
+    asked = Promise.withResolvers<void>();
+    const program = startProgram(['doctor', '--first-hour', '--timeout', '600', file]);
+    await asked.promise;
+    program.kill('SIGINT');
+    const { stdout } = await program.finished;
+    assert.doesNotMatch(stdout, /docker/);
+  } finally {
+    server.close();
+  }
 });

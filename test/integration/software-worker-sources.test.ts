@@ -19,9 +19,9 @@ import {
   startWorkerProcess,
   type TestDaemon,
   untilState,
-  type WorkerProcess,
 } from '../support/software-worker.ts';
 import { until } from '../support/until.ts';
+import type { WorkerProcess } from '../support/worker-process.ts';
 
 const clip = 'clips/real_tilt_m.mp4';
 const noModels = missingModels('centerface', clip, 'clips/real_worker.mp4');

@@ -340,6 +340,10 @@ test('a place where nothing can be written is refused by name', async () => {
     startStore({ directory: join(file, 'data') }, ctx),
     (error) => isSightlineError(error, 'store.failed') && /ENOTDIR/.test(error.message),
   );
+  await assert.rejects(
+    startStore({ directory: '/proc/no/such' }, ctx),
+    (error) => isSightlineError(error, 'store.failed') && /mkdir '\/proc\/no'/.test(error.message),
+  );
   await mkdir(join(directory.path, 'data', 'sightline.db'), { recursive: true });
   await assert.rejects(startStore({ directory: join(directory.path, 'data') }, ctx), (error) =>
     isSightlineError(error, 'store.failed'),

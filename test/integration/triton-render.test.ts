@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { lstat, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -6,6 +7,7 @@ import { renderRepository } from '../../src/inference/render.ts';
 import { describeModel, listModels } from '../../src/inference/repository.ts';
 import { checkTriton } from '../../src/inference/triton-check.ts';
 import { runCommand, runProgram } from '../support/cli.ts';
+import { missingTool } from '../support/data.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { fixtureModelRepository } from '../support/fixtures.ts';
 import { freePort } from '../support/port.ts';
@@ -118,6 +120,14 @@ describe('triton render', () => {
     await writeFile(foreign, 'changed by hand');
     await assert.rejects(Promise.reject((await render()).error), refused);
     assert.equal(await readFile(foreign, 'utf8'), 'changed by hand');
+  });
+
+  it('says so where no folder can be made', { skip: missingTool(existsSync('/proc/self'), '/proc') }, async () => {
+    const { error } = await triton(fixtureModelRepository, 'render', '/proc/served/here', '--hardware', 'cpu', 'fixture_face');
+    await assert.rejects(Promise.reject(error), {
+      code: 'model.foreign',
+      message: /^\/proc\/served\/here cannot be made: ENOENT.*; name another folder$/,
+    });
   });
 
   it('keeps what was changed by hand of what belongs to nothing any more, and says so', async () => {

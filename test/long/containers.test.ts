@@ -58,7 +58,9 @@ async function killedDaemon(place: ContainerPlace, user: { readonly uid?: number
     cwd: '/',
     ...user,
   });
-  await once(daemon.stdout, 'data');
+  const ended = once(daemon, 'exit').then(([code]) => assert.fail(`the daemon ended with ${code} before its container ran`));
+  await Promise.race([once(daemon.stdout, 'data'), ended]);
+  ended.catch(() => {});
   daemon.kill('SIGKILL');
   await once(daemon, 'exit');
 }
@@ -223,6 +225,24 @@ describe('a container of a worker', { skip: noEngine }, () => {
     const { code, reason } = await trouble(world);
     assert.equal(code, 'worker.start_timeout');
     assert.match(reason, /within 0\.5 s/);
+  });
+});
+
+describe('a container of another version', { skip: noEngine }, () => {
+  before(async () => {
+    image = await buildWorkerImage();
+  });
+  after(() => image?.[Symbol.asyncDispose]());
+
+  it('is ended at once, and both versions are named', async () => {
+    await using place = await containerPlace();
+    const settings = containerSettings(image.name);
+    const timings = { restartsPerMinute: 0, startTimeoutMs: 600_000 };
+    await using world = await startContainerWorld({ dataDir: place.dataDir, settings, does: () => 'version 2', timings });
+    const { code, reason } = await trouble(world);
+    assert.equal(code, 'worker.protocol');
+    assert.match(reason, /^the worker speaks protocol 2, the daemon 1: .*its image, is not of the daemon's version$/);
+    assert.deepEqual(await place.containers(), []);
   });
 });
 

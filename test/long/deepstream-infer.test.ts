@@ -44,6 +44,16 @@ return pb_utils.InferenceResponse([
 ])
 `;
 
+/** One more box with each call, from none to three: a list of all boxes that there are, of one picture. */
+const listedConfig = `max_batch_size: 0
+input [ { name: "images" data_type: TYPE_FP32 dims: [ 1, 3, 640, 640 ] } ]
+output [ { name: "output" data_type: TYPE_FP32 dims: [ -1, 7 ] } ]`;
+const listedAnswer = `
+self.calls = getattr(self, "calls", -1) + 1
+rows = [[0, 160, 180 + 10 * i, 320, 360, i, 0.75] for i in range(self.calls % 4)]
+return pb_utils.InferenceResponse([pb_utils.Tensor("output", np.array(rows, np.float32).reshape(-1, 7))])
+`;
+
 interface Inference {
   readonly url: string;
   readonly model?: string;
@@ -118,6 +128,7 @@ describe("the stand-in's nvinferserver and nvtracker", { skip }, () => {
     const repository = join(directory.path, 'repository');
     await pythonModel(repository, 'fixed', fixedConfig, answer(1));
     await pythonModel(repository, 'broken', fixedConfig, answer(-1));
+    await pythonModel(repository, 'yolov7', listedConfig, listedAnswer);
     await tritonRepository(repository, ['centerface']);
     await writeFile(join(directory.path, 'labels.txt'), 'thing\nperson;somebody\n');
     tracker = join(directory.path, 'tracker.yml');
@@ -181,17 +192,41 @@ describe("the stand-in's nvinferserver and nvtracker", { skip }, () => {
     }
   });
 
-  it('finds the faces that CenterFace finds, with the settings that the daemon renders', async () => {
-    const rendered = await readFile(
-      join(import.meta.dirname, '../fixtures/deepstream/faces-and-people/infer-centerface.txt'),
-      'utf8',
-    );
-    const config = await written(
-      rendered
+  /** As the daemon renders it for a container, here. */
+  const rendered = async (container: string, model: string) => {
+    const text = await readFile(join(import.meta.dirname, `../fixtures/deepstream/${container}/infer-${model}.txt`), 'utf8');
+    return await written(
+      text
         .replace('localhost:8001', triton.url)
         .replace('/opt/sightline/lib/libbridge_infer.so', parserLibrary)
-        .replace('/etc/sightline/labels-centerface.txt', join(directory.path, 'labels.txt')),
+        .replace(`/etc/sightline/labels-${model}.txt`, join(directory.path, 'labels.txt')),
     );
+  };
+
+  it('asks a model of one list about each picture alone, be the list empty, of one box or of more', async () => {
+    const config = await rendered('one-list', 'yolov7');
+    await using driven = drive(
+      `${mux(1280, 720, 2)} ! ${infer(config)} ! ${out} ${source('real_visits_a', 0)} ${source('neg_carpark', 1)}`,
+    );
+    await until('batches of both', () => driven.batches.filter((batch) => batch.length === 2).length >= 4, 60_000);
+    const frames = driven.batches.flat();
+    // The first call is nvinferserver's own, at its start.
+    assert.deepEqual(
+      frames.slice(0, 8).map(({ objects }) => objects.length),
+      [1, 2, 3, 0, 1, 2, 3, 0],
+    );
+    for (const { inferred, objects } of frames.slice(0, 8)) {
+      assert.equal(inferred, true);
+      for (const [i, object] of objects.entries()) {
+        // 1280 x 720 lies as 640 x 360 in 640 x 640, 140 from the top.
+        near(object.box, [320, 80 + 20 * i, 320, 360 - 20 * i], 0.01);
+        assert.equal(object.class, i);
+      }
+    }
+  });
+
+  it('finds the faces that CenterFace finds, with the settings that the daemon renders', async () => {
+    const config = await rendered('faces-and-people', 'centerface');
     const truth = readDataJson('clips/real_headpose_m.gt.json') as {
       readonly width: number;
       readonly height: number;

@@ -65,6 +65,8 @@ export interface ClipData {
   readonly settings: readonly string[];
   /** Settings of a camera that compares faces, and of one that compares bodies; YAML flow style, empty for the defaults. */
   readonly cameras: { readonly face: string; readonly appearance: string };
+  /** Takes away what a run that failed may have left outside of the data directory. */
+  readonly cleanUp?: (dataDir: string) => Promise<void>;
 }
 
 /** Real people and real networks, with the shipped defaults. */
@@ -155,6 +157,7 @@ export interface Scene {
 export async function playScene(options: SceneOptions): Promise<Scene> {
   await using directory = await temporaryDirectory();
   const data = options.data ?? realData;
+  await using _left = { [Symbol.asyncDispose]: async () => data.cleanUp?.(join(directory.path, 'data')) };
   const settings = data.cameras[options.kind ?? 'face'];
   await using repository = await data.repository();
   await using broker = await startBroker();
@@ -178,7 +181,7 @@ export async function playScene(options: SceneOptions): Promise<Scene> {
       '',
     ].join('\n'),
   );
-  await enroll(config, directory.path, options.gallery, data);
+  await enrolGallery(config, directory.path, options.gallery, data);
   const start = performance.now();
   await using running = startSightline('run', '--once', config);
   void options.until?.then(() => running.signal('SIGTERM'));
@@ -194,7 +197,13 @@ export async function playScene(options: SceneOptions): Promise<Scene> {
   };
 }
 
-async function enroll(config: string, directory: string, gallery: Gallery, data: ClipData): Promise<void> {
+/** With the program's own command; `directory` is for links to the photos. */
+export async function enrolGallery(
+  config: string,
+  directory: string,
+  gallery: Gallery,
+  data: ClipData = realData,
+): Promise<void> {
   const { people } = readManifest(data);
   for (const [list, ids] of [
     ['watch', gallery.watch],

@@ -61,5 +61,17 @@ export async function containerCases(): Promise<Readonly<Record<string, Containe
       cudaBufferSharing: true,
       cameras: ['a', 'b', 'c', 'd', 'e', 'f'],
     },
+    'one-list': {
+      ...common,
+      worker: 'deepstream-main',
+      media: false,
+      frame: small,
+      detectors: [{ ...(await shipped('yolov7', small)), fps: 5 }],
+      tracker: 'iou',
+      encoder: { kind: 'none', bitrateKbps: 4000 },
+      triton: { host: 'localhost', port: 8001, tls: false },
+      cudaBufferSharing: false,
+      cameras: ['lobby', 'yard'],
+    },
   };
 }

@@ -68,9 +68,14 @@ export type LogLine = Readonly<Record<string, unknown>> & { readonly level: stri
 export interface WorkplaceOptions {
   /** The file is a link into a folder that no daemon watches: changes are found when it is told to look. */
   readonly watched?: boolean;
+  /** What the configuration takes from the environment, for daemons and commands. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
-export async function createWorkplace(config: ConfigInput = {}, { watched = true }: WorkplaceOptions = {}): Promise<Workplace> {
+export async function createWorkplace(
+  config: ConfigInput = {},
+  { watched = true, env: always = {} }: WorkplaceOptions = {},
+): Promise<Workplace> {
   const directory = await temporaryDirectory();
   const configFile = join(directory.path, 'sightline.yaml');
   const written = watched ? configFile : join(directory.path, 'elsewhere', 'sightline.yaml');
@@ -88,7 +93,7 @@ export async function createWorkplace(config: ConfigInput = {}, { watched = true
   }
 
   async function command(...args: readonly string[]): Promise<Finished> {
-    return await runProgram(args, { cwd: directory.path });
+    return await runProgram(args, { cwd: directory.path, env: always });
   }
 
   async function succeed(...args: readonly string[]): Promise<string> {
@@ -98,7 +103,7 @@ export async function createWorkplace(config: ConfigInput = {}, { watched = true
   }
 
   function startToEnd({ env = {}, args = [] }: StartOptions = {}): RunningDaemon {
-    const daemon = follow(startProgram(['run', ...args, configFile], { cwd: directory.path, env }));
+    const daemon = follow(startProgram(['run', ...args, configFile], { cwd: directory.path, env: { ...always, ...env } }));
     daemons.add(daemon);
     return daemon;
   }

@@ -1,9 +1,8 @@
-import { spawn } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { dataPath } from './data.ts';
-import type { WorkerProcess } from './software-worker.ts';
 import { parserLibrary, standinBuild, trackerLibrary } from './standin.ts';
+import { startWorker, type WorkerProcess } from './worker-process.ts';
 
 /** The program of a DeepStream container (deepstream/app) on the stand-in, outside of a container. */
 
@@ -114,39 +113,11 @@ async function writeControl({ directory, script }: AppOptions, control: Readonly
 
 /** The program, as a container starts it; `driver`: whether the driver's management library is there. */
 export function startApp(container: string, directory: string, { driver = true } = {}): WorkerProcess {
-  const child = spawn(join(standinBuild, 'app/sightline-bridge'), [container], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: {
-      ...process.env,
-      GST_PLUGIN_PATH: join(standinBuild, 'standin/elements'),
-      GST_REGISTRY: join(standinBuild, `registry-${process.pid}.bin`),
-      GST_REGISTRY_FORK: 'no',
-      SIGHTLINE_STANDIN: join(directory, 'control.json'),
-      ...(driver ? { LD_LIBRARY_PATH: join(standinBuild, 'standin/nvml') } : {}),
-    },
+  return startWorker(join(standinBuild, 'app/sightline-bridge'), [container], {
+    GST_PLUGIN_PATH: join(standinBuild, 'standin/elements'),
+    GST_REGISTRY: join(standinBuild, `registry-${process.pid}.bin`),
+    GST_REGISTRY_FORK: 'no',
+    SIGHTLINE_STANDIN: join(directory, 'control.json'),
+    ...(driver ? { LD_LIBRARY_PATH: join(standinBuild, 'standin/nvml') } : {}),
   });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text: string) => {
-      output += text;
-      if (process.env['SIGHTLINE_TEST_LOG'] === '1') process.stderr.write(text);
-    });
-  }
-  const exit = new Promise<number | string>((resolve) => {
-    child.once('exit', (code, signal) => resolve(code ?? signal ?? 'unknown'));
-  });
-  const failed = exit.then((code) => Promise.reject(new Error(`the program ended with ${code}: ${output}`)));
-  failed.catch(() => {});
-  return {
-    child,
-    failed,
-    get output() {
-      return output;
-    },
-    exit,
-    [Symbol.asyncDispose]: async () => {
-      if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
-      await exit;
-    },
-  };
 }

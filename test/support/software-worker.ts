@@ -1,4 +1,3 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { join, resolve } from 'node:path';
@@ -19,6 +18,7 @@ import {
 } from '../../src/gen/sightline/bridge/v1/bridge.ts';
 import { temporaryDirectory } from './directory.ts';
 import { until } from './until.ts';
+import { startWorker, type WorkerProcess } from './worker-process.ts';
 
 /** A daemon's end of the bridge for one worker process: gives epochs, answers nothing else, keeps all it is told. */
 export interface TestDaemon extends AsyncDisposable {
@@ -44,10 +44,10 @@ export interface TestDaemon extends AsyncDisposable {
 
 export async function startTestDaemon(
   configure: Configure,
-  options: { readonly protocolVersion?: number } = {},
+  options: { readonly protocolVersion?: number; readonly socketPath?: string } = {},
 ): Promise<TestDaemon> {
   const directory = await temporaryDirectory();
-  const socketPath = join(directory.path, 'bridge.sock');
+  const socketPath = options.socketPath ?? join(directory.path, 'bridge.sock');
   const sockets = new Set<Socket>();
   const frames: Frame[] = [];
   const statuses: SourceStatus[] = [];
@@ -151,55 +151,17 @@ export async function startTestDaemon(
   };
 }
 
-export interface WorkerProcess extends AsyncDisposable {
-  readonly child: ChildProcess;
-  /** Everything on stdout and stderr so far. */
-  readonly output: string;
-  /** Exit code, or the signal that ended it. */
-  readonly exit: Promise<number | string>;
-  /** Rejects when it ends: a wait that races with this does not outlive the worker. */
-  readonly failed: Promise<never>;
-}
-
 const workerMain = resolve(import.meta.dirname, '../../src/software-worker/main.ts');
 
 /** The real program, as the supervisor starts it. */
 export function startWorkerProcess(socketPath: string, env: Readonly<Record<string, string>> = {}): WorkerProcess {
-  const child = spawn(process.execPath, [workerMain], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: {
-      ...process.env,
-      UV_THREADPOOL_SIZE: '12',
-      SIGHTLINE_BRIDGE: socketPath,
-      SIGHTLINE_WORKER: 'main',
-      SIGHTLINE_TOKEN: 'a token of the test',
-      ...env,
-    },
+  return startWorker(process.execPath, [workerMain], {
+    UV_THREADPOOL_SIZE: '12',
+    SIGHTLINE_BRIDGE: socketPath,
+    SIGHTLINE_WORKER: 'main',
+    SIGHTLINE_TOKEN: 'a token of the test',
+    ...env,
   });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text: string) => {
-      output += text;
-      if (process.env['SIGHTLINE_TEST_LOG'] === '1') process.stderr.write(text);
-    });
-  }
-  const exit = new Promise<number | string>((resolve) => {
-    child.once('exit', (code, signal) => resolve(code ?? signal ?? 'unknown'));
-  });
-  const failed = exit.then((code) => Promise.reject(new Error(`the worker ended with ${code}: ${output}`)));
-  failed.catch(() => {});
-  return {
-    child,
-    failed,
-    get output() {
-      return output;
-    },
-    exit,
-    [Symbol.asyncDispose]: async () => {
-      if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
-      await exit;
-    },
-  };
 }
 
 export function cameraConfig(camera: string, source: string, more: Partial<CameraConfig> = {}): CameraConfig {

@@ -162,7 +162,13 @@ describe('the plan of a detector', () => {
       inputs: [{ name: 'images', datatype: 'FP32', dims: [-1, 3, 320, 640] }],
       outputs: [{ name: 'out', datatype: 'FP32', dims: [-1, 6, 8400] }],
     });
-    assert.deepEqual(planDetector(unbatched, frame).input.dims, [1, 3, 320, 640]);
+    assert.deepEqual(planDetector(unbatched, frame).input.dims, [3, 320, 640]);
+  });
+
+  it('asks about one picture at a time where all boxes come in one list', async () => {
+    const { kind, outputs, maxBatchSize, input } = planDetector(await describeModel(shippedRepository, 'yolov7'), frame);
+    assert.deepEqual([kind, outputs, maxBatchSize], ['yolo_end2end', ['output'], 0]);
+    assert.deepEqual(input, { name: 'images', dims: [3, 640, 640] });
   });
 
   it('has what the model says of its cut', async () => {
@@ -181,12 +187,16 @@ describe('the plan of a detector', () => {
     const parameters = describedYolo('yolov7').parameters;
     const heads = [80, 40, 20].map((cells) => ({ name: `head${cells}`, datatype: 'FP32' as const, dims: [21, cells, cells] }));
     const centerface = await describeModel(shippedRepository, 'centerface');
+    const list = await describeModel(shippedRepository, 'yolov7');
     const wrong: readonly [ModelDescription, RegExp][] = [
       [
         await describeModel(shippedRepository, 'yunet'),
         /^yunet\/config\.pbtxt: not for runtime: deepstream: kind yunet has no parser/,
       ],
-      [await describeModel(shippedRepository, 'yolov7'), /so that a batch can be told apart; described are output \[-1,7\]/],
+      [
+        { ...list, maxBatchSize: 8, inputs: [{ name: 'images', datatype: 'FP32', dims: [3, 640, 640] }] },
+        /or one of \[-1, 7\] with max_batch_size 0; described are output \[-1,7\]/,
+      ],
       [
         describedYolo('yolov7', { parameters: { ...parameters, std: '0.229, 0.224, 0.225' } }),
         /std differs between channels; allowed is one for all/,

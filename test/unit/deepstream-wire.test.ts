@@ -57,6 +57,7 @@ describe('messages of the DeepStream program', () => {
     );
     assert.equal(camera?.fps, 24.5);
     assert.deepEqual([camera?.videoDropped, camera?.annotatedDropped], [2n, 1n]);
+    assert.deepEqual([camera?.cropsRefused, camera?.objectsLeftOut], [7n, 8n]);
     assert.deepEqual([camera?.stream?.units, camera?.stream?.bytes, camera?.stream?.keyFrames], [101n, 65_536n, 4n]);
     assert.deepEqual([camera?.stream?.live, camera?.stream?.senderClock], [true, true]);
     assert.deepEqual(stats.value.gpu, {

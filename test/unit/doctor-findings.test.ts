@@ -58,6 +58,7 @@ describe('what the doctor makes of a machine', () => {
       seen: 'http.port 127.0.0.1:8080: something else listens there',
       remedy: 'end what listens there, or set http.port to another',
     });
+    assert.equal(portFinding({ ...port, host: '::1', state: 'free' }).seen, 'http.port [::1]:8080 is free');
   });
 
   it('says which camera or broker does not answer', () => {
@@ -96,7 +97,7 @@ describe('what the doctor makes of a GPU machine', () => {
 
   it('says what to do about an engine that may not be asked, is not there, or is too old', () => {
     const socket = '/var/run/docker.sock';
-    const trouble = (code: string) => engineFinding({ socket, trouble: { code, words: code } }).remedy ?? '';
+    const trouble = (errno: string) => engineFinding({ socket, trouble: { errno, words: errno } }).remedy ?? '';
     assert.match(trouble('EACCES'), /usermod -aG docker/);
     assert.match(trouble('ENOENT'), /systemctl start docker/);
     assert.match(trouble('EIO'), /journalctl/);
@@ -111,7 +112,7 @@ describe('what the doctor makes of a GPU machine', () => {
     assert.equal(toolkitFinding({ socket, runtimes: ['runc', 'nvidia'] }).verdict, 'pass');
     assert.equal(toolkitFinding({ socket, runtimes: ['runc'], cdiDevices: ['nvidia.com/gpu=0'] }).verdict, 'pass');
     assert.match(toolkitFinding({ socket, runtimes: ['runc'] }).remedy ?? '', /nvidia-ctk/);
-    assert.equal(toolkitFinding({ socket, trouble: { code: 'EACCES', words: '' } }).verdict, 'skip');
+    assert.equal(toolkitFinding({ socket, trouble: { errno: 'EACCES', words: '' } }).verdict, 'skip');
   });
 
   it('tells an image that is not here from one that cannot be asked for', () => {

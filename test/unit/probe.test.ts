@@ -217,6 +217,8 @@ describe('probe - observation', () => {
       videoDropped: 0n,
       annotatedDropped: 0n,
       unitsSkipped: 0n,
+      cropsRefused: 0n,
+      objectsLeftOut: 0n,
     };
     const model = { model: 'm', requests: 20n, failures: 0n, computeMsTotal: 1000, failing: '', fallback: false };
     return { ...WorkerStats.create(), cameras: [camera], models: [model] };

@@ -148,6 +148,22 @@ describe('models on Triton servers', () => {
     assert.equal(await metric('server_requests_total', face), 7 + 4 + 1 + 2);
   });
 
+  it('keep nothing of versions that a server has no more', async () => {
+    const { clock, says, served, metric } = house();
+    using _ = served;
+    for (const readings of [
+      [reading('a:1', 'face_embed', 100, '1')],
+      [reading('a:1', 'face_embed', 100, '2')],
+      // Counted before it was read first, as version 2 was: had it been kept, these were 50 more.
+      [reading('a:1', 'face_embed', 150, '1')],
+      [reading('a:1', 'face_embed', 153, '1')],
+    ]) {
+      says.readings = readings;
+      await clock.advance(5000);
+    }
+    assert.equal(await metric('server_requests_total', face), 3);
+  });
+
   it('count the round trips of the daemon and of every worker from their beginning, and through their restarts', async () => {
     const { clock, says, served, metric } = house();
     using _ = served;

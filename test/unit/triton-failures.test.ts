@@ -24,6 +24,7 @@ const said: readonly (readonly [number, string, FailureKind])[] = [
   [14, 'No connection established. Last error: connect ECONNREFUSED 127.0.0.1:8001', 'server'],
   [14, 'Connection dropped', 'server'],
   [14, 'HTTP 503', 'server'],
+  [14, 'HTTP 429', 'full'],
   [14, 'failing on demand with UNAVAILABLE', 'broken'],
   [5, "Request for unknown model: 'm' is not found", 'model'],
   [5, "Request for unknown model: 'm' has no available versions", 'model'],

@@ -23,18 +23,30 @@ FrameRecord frame(std::size_t camera, std::uint64_t sequence, std::size_t jpeg_b
 
 TEST_CASE("beyond its limit the outbox drops the oldest frames and counts them by camera") {
   Outbox outbox(100'000, 2);
-  outbox.push(frame(0, 0, 60'000));
-  outbox.push(frame(1, 1, 20'000));
-  outbox.push(frame(1, 2, 30'000));
+  outbox.push({frame(0, 0, 60'000), frame(1, 1, 20'000)});
+  outbox.push({frame(1, 2, 30'000)});
   CHECK(outbox.dropped(0) == 1);
   CHECK(outbox.dropped(1) == 0);
-  const auto taken = outbox.take_all();
+  const auto taken = outbox.take(1'000'000);
   REQUIRE(taken.size() == 2);
   CHECK(taken[0].sequence == 1);
-  CHECK(outbox.take_all().empty());
+  CHECK(outbox.take(1'000'000).empty());
   // One that is larger than all is sent all the same.
-  outbox.push(frame(0, 3, 500'000));
-  CHECK(outbox.take_all().size() == 1);
+  outbox.push({frame(0, 3, 500'000)});
+  CHECK(outbox.take(1).size() == 1);
+}
+
+TEST_CASE("frames are taken in their order, no more at once than asked for, and leave room for others") {
+  Outbox outbox(100'000, 1);
+  outbox.push({frame(0, 0, 30'000), frame(0, 1, 30'000), frame(0, 2, 30'000)});
+  const auto first = outbox.take(40'000);
+  REQUIRE(first.size() == 2);
+  CHECK(first[1].sequence == 1);
+  outbox.push({frame(0, 3, 60'000)});
+  CHECK(outbox.dropped(0) == 0);
+  const auto rest = outbox.take(1'000'000);
+  REQUIRE(rest.size() == 2);
+  CHECK(rest[0].sequence == 2);
 }
 
 TEST_CASE("who waits for room goes on when there is some, or when it is closed") {

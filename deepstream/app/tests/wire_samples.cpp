@@ -34,7 +34,7 @@ int main(int count, char **arguments) {
       status_message("lobby", 7,
                      {wire::SourceState::away, "no frame for 10 s", "source.timeout", "h264", 1920, 1080, "nvdec", 5000, 25}));
   StatsFacts stats;
-  stats.cameras.push_back({"lobby", 100, 20, 6, 3, 5, 24.5, 2, 1, 101, 65'536, 4, true, true});
+  stats.cameras.push_back({"lobby", 100, 20, 6, 3, 5, 24.5, 2, 1, 101, 65'536, 4, true, true, 7, 8});
   stats.rss_bytes = 123'456'789;
   stats.cpu_seconds = 1.5;
   // A card that does nothing, and whose encoder does not say.

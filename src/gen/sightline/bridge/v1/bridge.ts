@@ -229,6 +229,10 @@ export interface CameraStats {
   annotatedDropped: bigint;
   /** access units of a live source that were not decoded, as decoding was too far behind it */
   unitsSkipped: bigint;
+  /** crops that the encoder gave nothing for */
+  cropsRefused: bigint;
+  /** objects beyond the thousandth of a frame */
+  objectsLeftOut: bigint;
 }
 
 /** What has arrived of a source since it was opened, before decoding. Media time is by the units' time stamps. */
@@ -2245,6 +2249,8 @@ function createBaseCameraStats(): CameraStats {
     videoDropped: 0n,
     annotatedDropped: 0n,
     unitsSkipped: 0n,
+    cropsRefused: 0n,
+    objectsLeftOut: 0n,
   };
 }
 
@@ -2312,6 +2318,18 @@ export const CameraStats: MessageFns<CameraStats> = {
         throw new globalThis.Error("value provided for field message.unitsSkipped of type uint64 too large");
       }
       writer.uint32(96).uint64(message.unitsSkipped);
+    }
+    if (message.cropsRefused !== 0n) {
+      if (BigInt.asUintN(64, message.cropsRefused) !== message.cropsRefused) {
+        throw new globalThis.Error("value provided for field message.cropsRefused of type uint64 too large");
+      }
+      writer.uint32(104).uint64(message.cropsRefused);
+    }
+    if (message.objectsLeftOut !== 0n) {
+      if (BigInt.asUintN(64, message.objectsLeftOut) !== message.objectsLeftOut) {
+        throw new globalThis.Error("value provided for field message.objectsLeftOut of type uint64 too large");
+      }
+      writer.uint32(112).uint64(message.objectsLeftOut);
     }
     return writer;
   },
@@ -2425,6 +2443,22 @@ export const CameraStats: MessageFns<CameraStats> = {
             message.unitsSkipped = reader.uint64() as bigint;
             continue;
           }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.cropsRefused = reader.uint64() as bigint;
+            continue;
+          }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.objectsLeftOut = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2471,6 +2505,12 @@ export const CameraStats: MessageFns<CameraStats> = {
       : 0n;
     message.unitsSkipped = (object.unitsSkipped !== undefined && object.unitsSkipped !== null)
       ? BigInt(object.unitsSkipped)
+      : 0n;
+    message.cropsRefused = (object.cropsRefused !== undefined && object.cropsRefused !== null)
+      ? BigInt(object.cropsRefused)
+      : 0n;
+    message.objectsLeftOut = (object.objectsLeftOut !== undefined && object.objectsLeftOut !== null)
+      ? BigInt(object.objectsLeftOut)
       : 0n;
     return message;
   },

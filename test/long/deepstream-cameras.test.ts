@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { hasMosquitto, listen, startBroker } from '../support/broker.ts';
+import { type Card, startCard } from '../support/card.ts';
+import { assertVisits, enrolGallery, listedVisits, readClip } from '../support/clips.ts';
+import { containersByWorker, removeContainersOf } from '../support/container-world.ts';
+import { alertsIn, createWorkplace, type RunningDaemon, statesIn } from '../support/daemon.ts';
+import { missingTool } from '../support/data.ts';
+import { docker, missingEngine } from '../support/docker.ts';
+import { missingModels } from '../support/repository.ts';
+import { missingStandin } from '../support/standin.ts';
+import { missingTriton } from '../support/triton.ts';
+import { until } from '../support/until.ts';
+
+const skip =
+  missingEngine() ||
+  missingStandin() ||
+  missingModels('centerface', 'face_embed') ||
+  missingTool(hasMosquitto, 'mosquitto') ||
+  (await missingTriton());
+
+/** Nobody is on two of them: one person seen by two cameras at once would be one alert. */
+const clipOf: Readonly<Record<string, string>> = {
+  a1: 'real_tilt_m',
+  a2: 'neg_carpark',
+  a3: 'real_classroom',
+  a4: 'real_worker',
+  b1: 'synth_crowd_a',
+  b2: 'neg_carpark',
+  b3: 'real_classroom',
+  b4: 'real_worker',
+  c1: 'synth_shots_a',
+  c2: 'neg_carpark',
+  c3: 'real_classroom',
+  c4: 'real_worker',
+};
+const cameras = Object.keys(clipOf);
+const patience = 900_000;
+
+describe('twelve cameras in three containers at once', { skip }, () => {
+  let card: Card;
+  before(async () => {
+    card = await startCard();
+  });
+  after(() => card?.[Symbol.asyncDispose]());
+
+  test('all are read, the right people are told of on the right cameras, and what was not looked at is counted', async (t) => {
+    await using broker = await startBroker();
+    await using listener = await listen(broker.port, 'sightline/v1/#');
+    const source = (camera: string) => readClip(clipOf[camera] ?? '').path;
+    await using place = await createWorkplace({
+      inference: { engine: 'triton', url: card.server.url, repository: card.repository },
+      models: { face: 'face_embed', appearance: 'person_embed', enrolment: 'centerface', enrolmentBody: 'yolox_nano' },
+      deepstream: { image: card.image.name, gpuAccess: 'none', camerasPerContainer: 4, memoryMegabytes: 1024 },
+      mqtt: { url: broker.url, snapshot: 'off' },
+      lists: { watch: { kind: 'watch' }, others: { kind: 'ignore' } },
+      cameras: Object.fromEntries(
+        cameras.map((camera) => [
+          camera,
+          { source: source(camera), runtime: 'deepstream', detect: [{ model: 'centerface', fps: 5 }] },
+        ]),
+      ),
+    });
+    await using _left = { [Symbol.asyncDispose]: () => removeContainersOf(place.dataDir) };
+    const watch = [...new Set(Object.values(clipOf).flatMap((name) => readClip(name).watchlist))];
+    mkdirSync(join(place.directory, 'photos'));
+    await enrolGallery(place.configFile, join(place.directory, 'photos'), { watch });
+    const daemon = await place.start();
+
+    const state = (camera: string) => statesIn(listener, camera).at(-1)?.state;
+    const seen = (camera: string, wanted: string) => statesIn(listener, camera).some((said) => said?.state === wanted);
+    await until('all cameras are live', () => cameras.every((camera) => seen(camera, 'live')), patience);
+    const containers = await containersByWorker(place.dataDir);
+    assert.deepEqual(Object.keys(containers).toSorted(), ['deepstream-main', 'deepstream-main.2', 'deepstream-main.3']);
+    t.diagnostic(
+      await docker('stats', '--no-stream', '--format', '{{.Name}} {{.CPUPerc}} {{.MemUsage}}', ...Object.values(containers)),
+    );
+    await until('all films have ended', () => cameras.every((camera) => state(camera) === 'ended'), patience);
+
+    for (const camera of cameras) {
+      const { frames } = readClip(clipOf[camera] ?? '');
+      assert.deepEqual(
+        {
+          camera,
+          decoded: await figure(daemon, 'frames_decoded', camera, frames),
+          dropped: await figure(daemon, 'frames_dropped', camera, 0),
+          unsent: await figure(daemon, 'batches_dropped', camera, 0),
+        },
+        { camera, decoded: frames, dropped: 0, unsent: 0 },
+      );
+    }
+    for (const camera of cameras) {
+      const clip = readClip(clipOf[camera] ?? '');
+      const opened = alertsIn(listener).filter((alert) => alert.state === 'opened' && alert.camera === camera);
+      assertVisits(clip, listedVisits(clip), opened);
+    }
+    t.diagnostic(await docker('stats', '--no-stream', '--format', '{{.Name}} {{.MemUsage}}', ...Object.values(containers)));
+    await daemon.stop();
+  });
+});
+
+/** The last that a worker said of a camera; it says it every second. */
+async function figure(daemon: RunningDaemon, name: string, camera: string, wanted: number): Promise<number> {
+  const read = () => daemon.metric(`sightline_camera_${name}{camera="${camera}"}`);
+  return await until(
+    `${name} of ${camera}`,
+    async () => ((await read()) === wanted ? { found: wanted } : undefined),
+    10_000,
+  ).then(({ found }) => found, read);
+}

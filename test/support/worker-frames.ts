@@ -1,0 +1,77 @@
+import { configureMessage } from '../../src/composition/camera-message.ts';
+import { containerSettings } from '../../src/composition/container-settings.ts';
+import { type Config, type ConfigInput, configSchema } from '../../src/config/schema.ts';
+import { bridgeSocket, makeRunFolder } from '../../src/core/run-folder.ts';
+import type { Frame } from '../../src/gen/sightline/bridge/v1/bridge.ts';
+import { describeModel } from '../../src/inference/repository.ts';
+import { createContainerLauncher } from '../../src/workers/container.ts';
+import { desiredWorkers, type WorkerSpec } from '../../src/workers/plan.ts';
+import type { Card } from './card.ts';
+import { containerPlace } from './container-world.ts';
+import { testContext } from './context.ts';
+import { startTestDaemon, startWorkerProcess, untilEnded } from './software-worker.ts';
+
+/** What both kinds of workers say of the same film over the bridge, frame by frame. */
+
+export interface Watched {
+  readonly config: Config;
+  readonly spec: WorkerSpec;
+}
+
+/** One camera `clip` of either runtime, with the same settings. */
+export function watched(
+  card: Pick<Card, 'server' | 'repository' | 'image'>,
+  runtime: 'software' | 'deepstream',
+  camera: NonNullable<ConfigInput['cameras']>[string],
+  deepstream: ConfigInput['deepstream'] = {},
+): Watched {
+  const config = configSchema.parse({
+    inference: { engine: 'triton', url: card.server.url, repository: card.repository },
+    deepstream: { image: card.image.name, gpuAccess: 'none', ...deepstream },
+    media: { enabled: false },
+    cameras: { clip: { ...camera, runtime } },
+  });
+  const [spec] = desiredWorkers(config.cameras);
+  if (spec === undefined) throw new Error('a camera has a worker');
+  return { config, spec };
+}
+
+export async function softwareFrames({ config, spec }: Watched): Promise<readonly Frame[]> {
+  await using daemon = await startTestDaemon(configureMessage(spec.cameras, config.inference));
+  await using worker = startWorkerProcess(daemon.socketPath);
+  return await Promise.race([untilEnded(daemon, 'clip'), worker.failed]);
+}
+
+/** By the program in a container, as the daemon starts it. */
+export async function containerFrames({ config, spec }: Watched): Promise<readonly Frame[]> {
+  using ctx = testContext();
+  await using place = await containerPlace();
+  const { dataDir } = place;
+  await makeRunFolder(dataDir);
+  const socketPath = bridgeSocket(dataDir);
+  await using daemon = await startTestDaemon(configureMessage(spec.cameras, config.inference), { socketPath });
+  const { repository, engine } = config.inference;
+  const render = (one: WorkerSpec) => containerSettings(one, config, (model) => describeModel(repository, model, engine));
+  const launcher = createContainerLauncher({ dataDir, version: 'test', settings: config.deepstream, render }, ctx);
+  const stop = new AbortController();
+  const worker = await launcher.launch(
+    {
+      spec,
+      token: 'a token of the test',
+      capacity: 1,
+      signal: stop.signal,
+      introduced: Promise.resolve(),
+      disconnected: new Promise(() => {}),
+      onProgress: () => {},
+    },
+    ctx,
+  );
+  const failed = worker.exited.then((exit) => Promise.reject(new Error(`the container ended: ${JSON.stringify(exit)}`)));
+  failed.catch(() => {});
+  try {
+    return await Promise.race([untilEnded(daemon, 'clip'), failed]);
+  } finally {
+    worker.signal('SIGKILL');
+    await worker.exited;
+  }
+}
