@@ -24,7 +24,7 @@ const sayEveryMs = 5000;
 export async function* lookInContainers(look: ContainerLook, clock: Clock, signal: AbortSignal): AsyncGenerator<Finding> {
   const { settings, dataDir } = look;
   // Not bound to the signal: what was started is removed in any case.
-  const docker = await createDockerEngine(settings.socket, clock);
+  const docker = await createDockerEngine({ socketPath: settings.socket, clock });
   try {
     if ((await docker.imageId(settings.image)) === undefined) {
       yield skipped('there is no image to start');

@@ -141,7 +141,7 @@ describe('the first hour of a GPU machine', { skip }, () => {
 
   it('removes a container that is not done in time, and one that nobody waits for any more', async () => {
     await using image = await slow();
-    const engine = await createDockerEngine(socket, systemClock);
+    const engine = await createDockerEngine({ socketPath: socket, clock: systemClock });
     const settings = containerSettings(image.name);
     const check = (limitMs: number, stop: AbortSignal) =>
       checkInContainer(engine, { settings, gpu: '0', user, limitMs }, systemClock, stop);
@@ -187,7 +187,7 @@ describe('the first hour, while the engine goes away', { skip: noPrivate }, () =
     // As one that was killed leaves it.
     await engine.docker('run', '--label', 'io.sightline.owner=doctor', '--network', 'none', image.name, 'true');
     assert.ok((await ids()).length > 0);
-    const client = await createDockerEngine(engine.socket, systemClock);
+    const client = await createDockerEngine({ socketPath: engine.socket, clock: systemClock });
     await all(checkInContainer(client, { settings, gpu: '0', user, limitMs: 1000 }, systemClock, signal));
     assert.deepEqual(await ids(), []);
   });
