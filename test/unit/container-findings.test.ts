@@ -33,6 +33,15 @@ describe('what the check in a container finds', () => {
     assert.equal(findings([{ check: 'later', ok: false, seen: 'x' }])[0]?.verdict, 'warn');
   });
 
+  it('minds plugins that do not load only where an element is missing', () => {
+    const verdict = (elements: boolean) =>
+      findings([
+        { check: 'elements', ok: elements, seen: 'x' },
+        { check: 'plugins', ok: false, seen: 'GStreamer cannot load libx.so' },
+      ])[1]?.verdict;
+    assert.deepEqual([true, false].map(verdict), ['pass', 'warn']);
+  });
+
   it('warns where the processor decodes', () => {
     const decoder = (hardware: boolean) => findings([{ check: 'decoder-h264', ok: true, seen: 'x', facts: { hardware } }]);
     assert.deepEqual(
