@@ -13,19 +13,39 @@ const skip = missingEngine() || missingStandin() || missingModels('centerface', 
 
 /** Scores differ a little between scalers; who is that near to the least score may be there or not. */
 const scoreSlack = 0.05;
+const leastScores: Readonly<Record<string, number>> = { centerface: 0.5, yolox_nano: 0.35 };
+/** Pixels of the source; of a face of 13 px an IoU of 0.9 would be half a pixel. */
+const nearPixels = 2;
+/**
+ * A large face is a hill of nearly equal scores, and which cell of it is the highest is left to chance: one grey level of noise on the
+ * pictures of real_tilt_m moves landmarks of CenterFace by 1 px in the middle and by 7 px at most (28 pictures, onnxruntime 1.22.1 and numpy,
+ * without any program of ours). Faces below this height have to be within 2 px all.
+ */
+const largeFace = 100;
 const detect = [
   { model: 'centerface', fps: 30 },
   { model: 'yolox_nano', fps: 30, classes: ['person'] },
 ];
 
+/** Each in the shape that the cameras have: a picture of another one is looked at smaller, with bands beside it. */
+const clips = [
+  { name: 'real_tilt_m', width: 640, height: 480 },
+  { name: 'real_headpose_m', width: 1920, height: 1080 },
+  { name: 'real_classroom', width: 1920, height: 1080 },
+  { name: 'real_worker', width: 1920, height: 1080 },
+] as const;
+
 interface Agreement {
   /** Frames that both looked at. */
   readonly frames: number;
-  readonly objects: number;
-  /** IoU of each object with the other worker's nearest of its kind, ascending. */
-  readonly overlaps: readonly number[];
-  /** Largest distance of a landmark, of each face, descending; pixels of the source. */
-  readonly distances: readonly number[];
+  readonly objects: readonly {
+    readonly overlap: number;
+    /** How far the edges are apart at most. */
+    readonly edges: number;
+    readonly height: number;
+    /** How far the landmarks of a face are apart at most. */
+    readonly landmarks: number | undefined;
+  }[];
 }
 
 function iou(a: Seen['box'], b: Seen['box']): number {
@@ -44,68 +64,91 @@ function byTime(frames: readonly Frame[]): ReadonlyMap<number, Frame> {
   return new Map(frames.map((frame) => [Math.round(ms(frame) - ms(first)), frame]));
 }
 
-function compare(ours: readonly Frame[], theirs: readonly Frame[], leastScores: Readonly<Record<string, number>>): Agreement {
+/** Each object of `ours` beside the nearest of its kind in `theirs`. */
+function compare(ours: readonly Frame[], theirs: readonly Frame[]): Agreement {
   const others = byTime(theirs);
-  const overlaps: number[] = [];
-  const distances: number[] = [];
+  const objects: Agreement['objects'][number][] = [];
   let frames = 0;
   for (const [ms, frame] of byTime(ours)) {
     const other = others.get(ms);
     if (other === undefined || frame.predicted || other.predicted) continue;
     frames += 1;
     for (const object of frame.objects) {
-      if (object.score < (leastScores[object.model] ?? 0) + scoreSlack) continue;
-      const [found]: readonly { readonly one: Seen; readonly overlap: number }[] = other.objects
+      if (object.score < (leastScores[object.model] ?? 1) + scoreSlack) continue;
+      const [nearest] = other.objects
         .filter(({ label }) => label === object.label)
-        .map((one) => ({ one, overlap: iou(object.box, one.box) }))
-        .toSorted((a, b) => b.overlap - a.overlap);
-      overlaps.push(found?.overlap ?? 0);
-      if (found === undefined || object.landmarks.length === 0) continue;
-      assert.equal(found.one.landmarks.length, 10);
-      const apart = (at: number) => (object.landmarks[at] ?? Number.NaN) - (found.one.landmarks[at] ?? Number.NaN);
-      distances.push(Math.max(...[0, 2, 4, 6, 8].map((at) => Math.hypot(apart(at), apart(at + 1)))));
+        .toSorted((a, b) => iou(object.box, b.box) - iou(object.box, a.box));
+      objects.push({
+        overlap: iou(object.box, nearest?.box),
+        edges: edgesApart(object.box, nearest?.box),
+        height: object.box?.height ?? 0,
+        landmarks: object.landmarks.length === 0 ? undefined : landmarksApart(object, nearest),
+      });
     }
   }
-  return {
-    frames,
-    objects: overlaps.length,
-    overlaps: overlaps.toSorted((a, b) => a - b),
-    distances: distances.toSorted((a, b) => b - a),
-  };
+  return { frames, objects };
 }
 
-describe('boxes of a container beside those of a software worker, same clip and same networks', { skip }, () => {
+function edgesApart(a: Seen['box'], b: Seen['box']): number {
+  if (a === undefined || b === undefined) return Number.POSITIVE_INFINITY;
+  return Math.max(
+    Math.abs(a.left - b.left),
+    Math.abs(a.top - b.top),
+    Math.abs(a.left + a.width - b.left - b.width),
+    Math.abs(a.top + a.height - b.top - b.height),
+  );
+}
+
+function landmarksApart(a: Seen, b: Seen | undefined): number {
+  if (b?.landmarks.length !== a.landmarks.length) return Number.POSITIVE_INFINITY;
+  const apart = (at: number) => (a.landmarks[at] ?? Number.NaN) - (b.landmarks[at] ?? Number.NaN);
+  return Math.max(...[0, 2, 4, 6, 8].map((at) => Math.hypot(apart(at), apart(at + 1))));
+}
+
+function share<T>(all: readonly T[], good: (one: T) => boolean): number {
+  return all.filter(good).length / all.length;
+}
+
+describe('boxes of a container beside those of a software worker, same film and same networks', { skip }, () => {
   let card: Card;
   before(async () => {
     card = await startCard();
   });
   after(() => card?.[Symbol.asyncDispose]());
 
-  for (const name of ['real_tilt_m', 'real_classroom', 'neg_carpark', 'synth_crowd_a']) {
-    test(`${name}: IoU of 0.9 or more for 99 of 100, landmarks within 2 px`, async () => {
-      const clip = readClip(name);
-      const camera = { source: clip.path, detect, motion: { enabled: false } };
-      const software = await softwareFrames(watched(card, 'software', camera));
-      const container = await containerFrames(watched(card, 'deepstream', camera));
+  for (const { name, width, height } of clips) {
+    test(`${name}: boxes and landmarks of 99 of 100 agree`, async () => {
+      const { path: source, frames: count } = readClip(name);
+      const camera = { source, detect, motion: { enabled: false } };
+      const software = await softwareFrames(watched(card, 'software', camera), count);
+      const container = await containerFrames(watched(card, 'deepstream', camera, { width, height }), count);
+      assert.deepEqual([software.length, container.length], [count, count]);
       for (const [who, ours, theirs] of [
-        ['software', software, container],
+        ['software worker', software, container],
         ['container', container, software],
       ] as const) {
-        const found = compare(ours, theirs, { centerface: 0.5, yolox_nano: 0.35 });
-        const near = found.overlaps.filter((overlap) => overlap >= 0.9).length;
+        const { frames, objects } = compare(ours, theirs);
+        const overlapping = share(objects, ({ overlap }) => overlap >= 0.9);
+        const near = share(objects, ({ overlap, edges }) => overlap >= 0.9 || edges <= nearPixels);
+        const faces = objects.flatMap(({ landmarks, height: tall }) => (landmarks === undefined ? [] : [{ landmarks, tall }]));
+        const largest = Math.max(...faces.map(({ landmarks }) => landmarks));
         console.log(
-          JSON.stringify({
-            name,
-            who,
-            software: software.length,
-            container: container.length,
-            frames: found.frames,
-            objects: found.objects,
-            near,
-            share: near / found.objects,
-            lowest: found.overlaps.slice(0, 8),
-            distances: found.distances.slice(0, 5),
-          }),
+          `${name}, ${who}: ${frames} frames, ${objects.length} objects, IoU of 0.9 or more ${overlapping.toFixed(4)}, or within ${nearPixels} px ` +
+            `${near.toFixed(4)}; ${faces.length} faces, landmarks within 2 px ${share(faces, ({ landmarks }) => landmarks <= 2).toFixed(4)}, ` +
+            `apart at most ${largest.toFixed(2)} px`,
+        );
+        assert.equal(frames, count, 'both looked at every frame');
+        assert.ok(objects.length > 50, `${objects.length} objects`);
+        assert.ok(near >= 0.99, `${near} of the boxes agree`);
+        const small = faces.filter(({ tall }) => tall < largeFace);
+        assert.deepEqual(
+          small.filter(({ landmarks }) => landmarks > 2),
+          [],
+        );
+        const large = faces.filter(({ tall }) => tall >= largeFace);
+        assert.ok(
+          large.every(({ landmarks, tall }) => landmarks <= 0.06 * tall),
+          'landmarks of large faces',
         );
       }
     });

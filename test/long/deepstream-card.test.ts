@@ -148,10 +148,17 @@ describe('the shipped configuration for a GPU, on the stand-in', { skip }, () =>
     const pixels = 480 * 270;
     const wanted = [1, 3, 5].map((at) => Number.parseInt(severityColours.high.slice(at, at + 2), 16));
     const read = ['-v', 'error', '-rtsp_transport', 'tcp', '-i', url, '-frames:v', '40', '-vf', 'scale=480:270:flags=neighbor'];
-    const { stdout } = await promisify(execFile)('ffmpeg', [...read, '-pix_fmt', 'rgb24', '-f', 'rawvideo', '-'], {
-      encoding: 'buffer',
-      maxBuffer: 1 << 28,
-    });
+    const play = () =>
+      promisify(execFile)('ffmpeg', [...read, '-pix_fmt', 'rgb24', '-f', 'rawvideo', '-'], {
+        encoding: 'buffer',
+        maxBuffer: 1 << 28,
+      });
+    // Whoever asks before the first picture is encoded is told 503, and asks again, as players do.
+    const tooEarly = (error: { readonly stderr: Buffer }) => {
+      assert.match(error.stderr.toString(), /503 Service Unavailable/);
+      return undefined;
+    };
+    const { stdout } = await until('pictures', () => play().catch(tooEarly), patience);
     assert.equal(stdout.length, 40 * pixels * 3);
     let withBox = 0;
     for (let picture = 0; picture < 40; picture += 1) {

@@ -11,7 +11,8 @@ import type { SettingsChoices } from '../../src/workers/settings-choice.ts';
 import type { Card } from './card.ts';
 import { containerPlace } from './container-world.ts';
 import { testContext } from './context.ts';
-import { startTestDaemon, startWorkerProcess, untilEnded } from './software-worker.ts';
+import { startTestDaemon, startWorkerProcess, type TestDaemon, untilEnded } from './software-worker.ts';
+import { until } from './until.ts';
 
 /** What both kinds of workers say of the same film over the bridge, frame by frame. */
 
@@ -38,14 +39,25 @@ export function watched(
   return { config, spec };
 }
 
-export async function softwareFrames({ config, spec }: Watched): Promise<readonly Frame[]> {
+/** On a machine that has much to do besides. */
+const patienceMs = 600_000;
+
+/** All of a film; its end may be said before its last frames. */
+async function wholeFilm(daemon: TestDaemon, count: number): Promise<readonly Frame[]> {
+  await untilEnded(daemon, 'clip', patienceMs);
+  await until(`${count} frames`, () => daemon.frames.length >= count);
+  return daemon.frames;
+}
+
+/** By the software worker; `count` frames are in the film. */
+export async function softwareFrames({ config, spec }: Watched, count: number): Promise<readonly Frame[]> {
   await using daemon = await startTestDaemon(configureMessage(spec.cameras, config.inference));
   await using worker = startWorkerProcess(daemon.socketPath);
-  return await Promise.race([untilEnded(daemon, 'clip'), worker.failed]);
+  return await Promise.race([wholeFilm(daemon, count), worker.failed]);
 }
 
 /** By the program in a container, as the daemon starts it. */
-export async function containerFrames({ config, spec }: Watched): Promise<readonly Frame[]> {
+export async function containerFrames({ config, spec }: Watched, count: number): Promise<readonly Frame[]> {
   using ctx = testContext();
   await using place = await containerPlace();
   const { dataDir } = place;
@@ -75,7 +87,7 @@ export async function containerFrames({ config, spec }: Watched): Promise<readon
   const failed = worker.exited.then((exit) => Promise.reject(new Error(`the container ended: ${JSON.stringify(exit)}`)));
   failed.catch(() => {});
   try {
-    return await Promise.race([untilEnded(daemon, 'clip'), failed]);
+    return await Promise.race([wholeFilm(daemon, count), failed]);
   } finally {
     worker.signal('SIGKILL');
     await worker.exited;
