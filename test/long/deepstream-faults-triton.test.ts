@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import type { LogLine, RunningDaemon } from '../support/daemon.ts';
+import type { RunningDaemon } from '../support/daemon.ts';
 import { deepstreamSite, missingSite, moreFrames, type Site, type SiteOptions } from '../support/deepstream-site.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import type { Image } from '../support/docker.ts';
@@ -52,15 +52,6 @@ describe('Triton under a DeepStream container', { skip: missingSite() || (await 
     daemon
       .lines()
       .filter(({ msg, state, worker: of }) => msg === 'worker changed its state' && state === 'starting' && of === worker);
-  const at = (line: LogLine | undefined) => Date.parse(String(line?.['time']));
-  const lastOf = (daemon: RunningDaemon, test: (line: LogLine) => boolean) => daemon.lines().filter(test).at(-1);
-
-  /** From the moment that the daemon knows of the server to pictures. */
-  function healingMs(daemon: RunningDaemon): number {
-    const there = lastOf(daemon, ({ msg }) => msg === 'triton server is ready');
-    const live = lastOf(daemon, ({ msg, state }) => msg === 'camera state' && state === 'live');
-    return at(live) - at(there);
-  }
 
   it('that is away at the start, and then for half a minute, is waited for, without starts in vain', async () => {
     const port = await freePort();
@@ -83,7 +74,6 @@ describe('Triton under a DeepStream container', { skip: missingSite() || (await 
     }
     await using _ = await serve(port);
     await house.says('lobby', 'live');
-    console.log('healed after', healingMs(daemon), 'ms');
     await moreFrames(daemon, 'lobby');
     assert.deepEqual(logFloods(daemon.lines()), []);
     assert.equal(daemon.said('worker failed'), undefined);
@@ -100,7 +90,7 @@ describe('Triton under a DeepStream container', { skip: missingSite() || (await 
     const id = await house.container();
     triton.signal('SIGSTOP');
     const words =
-      /^its worker is started again once Triton is there: exit code 71: it got no further: pipeline is stuck: (no batch for 10 s while sources deliver|a change of the pipeline's state has not ended within 10 s)$/;
+      /^its worker is started again once Triton is there: exit code 71: it got no further: pipeline is stuck: no batch for 10 s while sources deliver$/;
     await house.says('lobby', 'away', words);
     const before = starts(daemon).length;
     await passes(5000);
@@ -121,7 +111,7 @@ describe('Triton under a DeepStream container', { skip: missingSite() || (await 
     const id = await house.container();
     await house.cause({ mux: { stuckPad: 0 } });
     const words =
-      /^its worker is started again: exit code 71: it got no further: pipeline is stuck: (no batch for 10 s while sources deliver|a change of the pipeline's state has not ended within 10 s)$/;
+      /^its worker is started again: exit code 71: it got no further: pipeline is stuck: no batch for 10 s while sources deliver$/;
     const away = await house.says('lobby', 'away', words);
     assert.equal(away.state === 'away' && away.code, 'worker.crashed');
     await house.cause({});
