@@ -3,7 +3,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import sharp from 'sharp';
-import { type Frame, type Polygon, SourceState } from '../../src/gen/sightline/bridge/v1/bridge.ts';
+import type { Frame, Polygon } from '../../src/gen/sightline/bridge/v1/bridge.ts';
 import { describeModel } from '../../src/inference/repository.ts';
 import { planDetector } from '../../src/models/detector-plan.ts';
 import { readContainerTemplates } from '../../src/workers/container-templates.ts';
@@ -17,7 +17,6 @@ import {
   inferenceConfig,
   startTestDaemon,
   startWorkerProcess,
-  untilEnded,
 } from '../support/software-worker.ts';
 import { buildStandin, missingStandin, parserLibrary, standinBuild, trackerLibrary } from '../support/standin.ts';
 import { missingTriton, startTriton, type TritonServer } from '../support/triton.ts';
@@ -29,6 +28,8 @@ const size = { width: 640, height: 360 };
 /** The right half, and a triangle in the left one. */
 const masks: readonly Polygon[] = [{ points: [0.5, 0, 1, 0, 1, 1, 0.5, 1] }, { points: [0.1, 0, 0.3, 0, 0.1, 0.5] }];
 const fps = 12;
+/** Two people have walked through both halves by then. */
+const enough = 80;
 
 type Rectangle = readonly [number, number, number, number];
 
@@ -64,7 +65,8 @@ describe('masks of a DeepStream camera, on the stand-in', { skip }, () => {
   async function bySoftware(): Promise<readonly Frame[]> {
     await using daemon = await startTestDaemon({ cameras: [camera], inference: inferenceConfig(fixtureModelRepository) });
     await using worker = startWorkerProcess(daemon.socketPath);
-    return await Promise.race([untilEnded(daemon, 'lobby'), worker.failed]);
+    await Promise.race([until('its frames', () => daemon.frames.length >= enough, 120_000), worker.failed]);
+    return daemon.frames.slice(0, enough);
   }
 
   /** The program with what the daemon renders for it. */
@@ -112,15 +114,12 @@ describe('masks of a DeepStream camera, on the stand-in', { skip }, () => {
     await using daemon = await startTestDaemon({ cameras: [camera, bare], inference: undefined });
     await using directory = await temporaryDirectory();
     await using app = await startMasked(daemon.socketPath, directory.path, triton.url);
-    const ended = until(
-      'both files have ended',
-      () => daemon.statuses.filter(({ state }) => state === SourceState.ENDED).length === 2,
-      120_000,
-    );
-    await Promise.race([ended, app.failed]);
+    const of = (name: string) => daemon.frames.filter((frame) => frame.camera === name).slice(0, enough);
+    const both = () => of('lobby').length === enough && of('yard').length === enough;
+    await Promise.race([until('frames of both', both, 120_000), app.failed]);
+    app.child.kill('SIGTERM');
+    assert.equal(await app.exit, 0);
     const software = await bySoftware();
-    await until('all frames', () => daemon.frames.length >= 2 * software.length);
-    const of = (name: string) => daemon.frames.filter((frame) => frame.camera === name);
     const truth = readLobbyTruth();
 
     let hidden = 0;
@@ -138,10 +137,10 @@ describe('masks of a DeepStream camera, on the stand-in', { skip }, () => {
         seen += 1;
       }
     }
-    assert.ok(hidden > 20 && seen > 20, `${hidden} faces are hidden, ${seen} are seen`);
+    assert.ok(hidden > 10 && seen > 10, `${hidden} faces are hidden, ${seen} are seen`);
 
     const right = of('yard').flatMap((frame) => boxesOf(frame).filter(([left]) => left >= 320));
-    assert.ok(right.length > 20, `${right.length} faces are seen where the other camera has none`);
+    assert.ok(right.length > 10, `${right.length} faces are seen where the other camera has none`);
 
     let black = 0;
     for (const { crop } of of('lobby').flatMap(({ objects }) => objects)) {
