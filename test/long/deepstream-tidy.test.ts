@@ -23,9 +23,13 @@ describe('the C++ of the program and of its parsers', { skip }, () => {
     it(`has nothing to tell to clang-tidy: ${pattern}`, { timeout: 1_200_000 }, async () => {
       const files = globSync(pattern, { cwd: under }).map((file) => join(under, file));
       assert.ok(files.length > 0);
-      const said = await promisify(execFile)('clang-tidy', ['--quiet', '--checks=-bugprone-suspicious-include', '-p', standinBuild, ...files], {
-        maxBuffer: 64 << 20,
-      }).then(
+      const said = await promisify(execFile)(
+        'clang-tidy',
+        ['--quiet', '--checks=-bugprone-suspicious-include', '-p', standinBuild, ...files],
+        {
+          maxBuffer: 64 << 20,
+        },
+      ).then(
         () => '',
         (error: { readonly stdout?: string; readonly stderr?: string }) => `${error.stdout ?? ''}${error.stderr ?? ''}`,
       );
