@@ -53,7 +53,7 @@ double cpu_seconds() {
 
 } // namespace
 
-App::App(Settings settings, std::string token, Log &log)
+App::App(Settings settings, const std::string &token, Log &log)
     : settings_(std::move(settings)), log_(log), loop_(g_main_loop_new(nullptr, FALSE)), epochs_(settings_.cameras.size()),
       outbox_(static_cast<std::size_t>(settings_.limits.waiting_mib) << 20, settings_.cameras.size()),
       judge_(settings_.cameras.size()), labels_(settings_.cameras.size()), watchdog_(settings_.limits, log),

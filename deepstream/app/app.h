@@ -29,7 +29,7 @@ namespace sightline::app {
 /** The program: introduces its parts to each other, on the main thread's loop. */
 class App {
 public:
-  App(Settings settings, std::string token, Log &log);
+  App(Settings settings, const std::string &token, Log &log);
   ~App();
   App(const App &) = delete;
   App &operator=(const App &) = delete;

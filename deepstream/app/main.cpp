@@ -16,8 +16,8 @@ namespace {
 Exit run(const char *file, Log &log) {
   Settings settings = read_settings(file);
   log.set_level(settings.log_level);
-  std::string token = read_token(settings.token_file);
-  App app(std::move(settings), std::move(token), log);
+  const std::string token = read_token(settings.token_file);
+  App app(std::move(settings), token, log);
   return app.run();
 }
 

@@ -107,7 +107,7 @@ bool WatchBranch::build() {
   GstPad *entrance = gst_ghost_pad_new("sink", first.get());
   gst_pad_set_active(entrance, TRUE);
   if (!gst_element_add_pad(bin_.get(), entrance)) return false;
-  if (!gst_bin_add(pipeline_, static_cast<GstElement *>(gst_object_ref(bin_.get())))) return false;
+  if (!gst_bin_add(pipeline_, bin_.get())) return false;
   if (!gst_element_sync_state_with_parent(bin_.get())) return false;
   tee_pad_.reset(gst_element_request_pad_simple(tee_, "src_%u"));
   if (tee_pad_ == nullptr) return false;

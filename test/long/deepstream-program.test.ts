@@ -5,7 +5,7 @@ import { after, before, describe, it } from 'node:test';
 import { SourceState } from '../../src/gen/sightline/bridge/v1/bridge.ts';
 import { dataPath, missingData } from '../support/data.ts';
 import { changeControl, startRenderedApp } from '../support/deepstream-app.ts';
-import { assertNoGrowth, type Held, heldBy, oneArena, startAndStop } from '../support/deepstream-cycles.ts';
+import { assertNoGrowth, type Held, heldBy, returning, startAndStop } from '../support/deepstream-cycles.ts';
 import { missingRtspCamera, startRtspCamera } from '../support/rtsp-camera.ts';
 import { cameraConfig, detectConfig, startTestDaemon } from '../support/software-worker.ts';
 import { buildStandin, missingStandin, sanitizer, standinBuild } from '../support/standin.ts';
@@ -59,7 +59,7 @@ describe('the program in a DeepStream container, on the stand-in, for long', { s
     const source = dataPath(`clips/${clip}.mp4`);
     const cameras = [cameraConfig('lobby', source, { detect, realtime: true, loop: true })];
     await using daemon = await startTestDaemon({ cameras, inference: undefined });
-    const options = { bridge: daemon.socketPath, cameras: ['lobby'], script: { lobby: clip }, env: oneArena };
+    const options = { bridge: daemon.socketPath, cameras: ['lobby'], script: { lobby: clip }, env: returning };
     // Nobody is at the media door: what is drawn and encoded is dropped there.
     await using started = await startRenderedApp({ ...options, media: `${daemon.socketPath}.nobody` });
     const annotated = () => daemon.stats.at(-1)?.cameras[0]?.annotatedDropped ?? 0n;
@@ -87,7 +87,7 @@ describe('the program in a DeepStream container, on the stand-in, for long', { s
       const cameras = [{ ...cameraConfig('gate', camera.url, { detect }), silenceTimeoutMs: 2000 }];
       await using daemon = await startTestDaemon({ cameras, inference: undefined });
       await using started = await startRenderedApp({
-        ...{ bridge: daemon.socketPath, cameras: ['gate'], script: {}, env: oneArena },
+        ...{ bridge: daemon.socketPath, cameras: ['gate'], script: {}, env: returning },
       });
       const held: Held[] = [];
       for (let time = 1; time <= 20; time += 1) {

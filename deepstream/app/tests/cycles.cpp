@@ -39,10 +39,10 @@ int main(int arguments, char **argument) {
   take_library_texts(log);
   for (long left = std::strtol(argument[1], nullptr, 10); left > 0; left -= 1) {
     Settings settings = read_settings(argument[2]);
-    std::string token = read_token(settings.token_file);
+    const std::string token = read_token(settings.token_file);
     Exit code = Exit::done;
     {
-      App app(std::move(settings), std::move(token), log);
+      App app(std::move(settings), token, log);
       code = app.run();
     }
     if (code != Exit::done) return static_cast<int>(code);
