@@ -331,8 +331,11 @@ describe('the program in a DeepStream container, on the stand-in', { skip }, () 
     await using started = await start(daemon, { cameras: names, script });
     const shown = () => names.every((name) => settle(daemon.frames, name).length > 5);
     await Promise.race([until('frames of all cameras', shown, 60_000), started.app.failed]);
-    const [stream] = daemon.stats.flatMap(({ cameras: all }) => all.flatMap((one) => one.stream ?? [])).slice(-1);
-    assert.ok((stream?.units ?? 0n) > 0n && (stream?.mediaMs ?? 0) > 0 && stream?.live === true);
+    const measured = () => {
+      const streams = daemon.stats.at(-1)?.cameras.map(({ stream }) => stream) ?? [];
+      return streams.length === names.length && streams.every((stream) => stream?.live === true && stream.mediaMs > 0);
+    };
+    await until('what has arrived of all of them', measured, 30_000);
     daemon.send({ $case: 'drain', value: {} });
     assert.equal(await started.app.exit, 0);
   });
