@@ -317,8 +317,9 @@ describe('the program in a DeepStream container, on the stand-in', { skip }, () 
     await using started = await start(daemon, { cameras: ['gate', 'yard'], script: {} });
     const both = () => ['gate', 'yard'].every((camera) => settle(daemon.frames, camera).length > 10);
     await Promise.race([until('frames of both', both, 60_000), started.app.failed]);
-    const [stream] = daemon.stats.flatMap(({ cameras: all }) => all.flatMap((one) => one.stream ?? [])).slice(-1);
-    assert.ok((stream?.units ?? 0n) > 0n && (stream?.mediaMs ?? 0) > 0 && stream?.live === true);
+    const streams = () => daemon.stats.at(-1)?.cameras.flatMap(({ stream }) => stream ?? []) ?? [];
+    const measured = () => streams().filter(({ units, mediaMs, live }) => units > 0n && mediaMs > 0 && live).length === 2;
+    await Promise.race([until('both streams are measured', measured, 20_000), started.app.failed]);
     daemon.send({ $case: 'drain', value: {} });
     assert.equal(await started.app.exit, 0);
   });
