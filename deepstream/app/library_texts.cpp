@@ -68,7 +68,7 @@ void write(Log &log, LogLevel level, const char *text, const char *from) {
   if (left_out < 0) return;
   nlohmann::json fields{{"from", from == nullptr ? "" : from}};
   if (left_out > 0) fields["leftOut"] = left_out;
-  log.write(level, text == nullptr ? "" : text, std::move(fields));
+  log.write(level, text == nullptr ? "" : text, fields);
 }
 
 void on_gstreamer(GstDebugCategory *category, GstDebugLevel level, const gchar *, const gchar *, gint, GObject *,

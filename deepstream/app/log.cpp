@@ -51,7 +51,7 @@ const char *level_name(LogLevel level) {
   return "error";
 }
 
-void Log::write(LogLevel level, const std::string &message, json fields) {
+void Log::write(LogLevel level, const std::string &message, const json &fields) {
   const std::lock_guard lock(mutex_);
   if (level < least_) return;
   const json clean_fields = fields.is_null() ? json::object() : clean(fields);

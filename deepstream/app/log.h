@@ -27,11 +27,11 @@ class Log {
 public:
   explicit Log(LogLevel least) : least_(least) {}
 
-  void write(LogLevel level, const std::string &message, nlohmann::json fields = nlohmann::json::object());
-  void debug(const std::string &message, nlohmann::json fields = {}) { write(LogLevel::debug, message, std::move(fields)); }
-  void info(const std::string &message, nlohmann::json fields = {}) { write(LogLevel::info, message, std::move(fields)); }
-  void warn(const std::string &message, nlohmann::json fields = {}) { write(LogLevel::warn, message, std::move(fields)); }
-  void error(const std::string &message, nlohmann::json fields = {}) { write(LogLevel::error, message, std::move(fields)); }
+  void write(LogLevel level, const std::string &message, const nlohmann::json &fields = nlohmann::json::object());
+  void debug(const std::string &message, const nlohmann::json &fields = {}) { write(LogLevel::debug, message, fields); }
+  void info(const std::string &message, const nlohmann::json &fields = {}) { write(LogLevel::info, message, fields); }
+  void warn(const std::string &message, const nlohmann::json &fields = {}) { write(LogLevel::warn, message, fields); }
+  void error(const std::string &message, const nlohmann::json &fields = {}) { write(LogLevel::error, message, fields); }
 
   void set_level(LogLevel least);
   /** True: the daemon will be sent it. Never blocks and never logs. An empty one takes the bridge away. */

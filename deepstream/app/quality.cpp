@@ -46,7 +46,9 @@ Taps taps_of(double from, double extent, int to, int size) {
     } else {
       const double begin = from + i * scale;
       const double end = begin + scale;
-      for (double j = std::floor(begin); j < end; j += 1) add(j, (std::min(end, j + 1) - std::max(begin, j)) / scale);
+      const double first = std::floor(begin);
+      const auto count = static_cast<int>(std::ceil(end - first));
+      for (int k = 0; k < count; k += 1) add(first + k, (std::min(end, first + k + 1) - std::max(begin, first + k)) / scale);
     }
     made.starts.push_back(made.taps.size());
   }

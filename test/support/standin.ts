@@ -10,7 +10,7 @@ import { until } from './until.ts';
 
 const source = resolve(import.meta.dirname, '../../deepstream');
 
-/** Sanitizers that a whole test file runs under, as `make deepstream-sanitize` sets them; '' without. */
+/** Sanitizers that a whole test file runs under, as test/long/deepstream-sanitize.test.ts sets them; empty without. */
 export const sanitizer = process.env['SIGHTLINE_SANITIZE'] ?? '';
 
 export const standinBuild = join(source, sanitizer === '' ? 'build' : `build-${sanitizer}`);
@@ -34,7 +34,7 @@ function withoutOuter(): NodeJS.ProcessEnv {
  * What a sanitized program is told: it ends with this code at its end if not before, where one of ours never does. What is not ours is
  * left out by the lists of deepstream/testing, each with its reason.
  */
-export const sanitizedExit = 99;
+const sanitizedExit = 99;
 export function sanitizerEnv(): Readonly<Record<string, string>> {
   const list = (name: string) => `suppressions=${join(source, 'testing', name)}`;
   switch (sanitizer) {
