@@ -181,8 +181,8 @@ StatsFacts stats_of(const Load &load, const Outbox &outbox, const CropJudge &jud
     counts.batches_dropped = outbox.dropped(camera);
     counts.crops = judge.crops(camera);
     counts.fps = load.fps;
-    counts.units = frames;
-    counts.unit_bytes = frames * 10'000;
+    counts.stream.units = frames;
+    counts.stream.bytes = frames * 10'000;
     counts.live = true;
     stats.cameras.push_back(std::move(counts));
   }
