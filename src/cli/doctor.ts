@@ -7,14 +7,14 @@ import { count } from './text.ts';
 const defaultTimeoutS = 5;
 
 export const doctor: Command = {
-  help: `Looks whether this machine can do what a configuration asks of it, and says what to do where it cannot. Changes nothing; the container of
---first-hour is removed again.
+  help: `Looks whether this machine can do what a configuration asks of it, and says what to do where it cannot. Changes nothing.
 
 Usage: sightline doctor [FILE] [options]
 
   FILE                  the configuration (default $SIGHTLINE_CONFIG or sightline.yaml where there is one)
       --first-hour      a new machine with a GPU: walks everything that DeepStream needs, whether a camera asks for it or not,
-                        and starts a container that looks whether image and card have what the program in it needs
+                        and starts a container that looks whether image and card have what the program in it needs, and is
+                        removed again
       --timeout SECONDS for each answer over a network (default ${defaultTimeoutS})
       --json            one JSON object a line instead of text
 
