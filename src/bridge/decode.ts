@@ -238,20 +238,27 @@ function short(words: string): string {
   return words.length <= limits.words ? words : `${Buffer.from(words.slice(0, limits.words)).toString()}…`;
 }
 
-function isNamed({ uuid, name }: GpuStats): boolean {
-  return [uuid, name].every(({ length }) => length > 0 && length <= limits.gpuText);
+function isCard({ uuid, name, utilizationPercent = 0, decoderPercent = 0, encoderPercent = 0 }: GpuStats): boolean {
+  const isNamed = [uuid, name].every(({ length }) => length > 0 && length <= limits.gpuText);
+  return isNamed && Math.max(utilizationPercent, decoderPercent, encoderPercent) <= 100;
 }
 
-/** A worker's counters; undefined where they name models, servers or cards as no worker has, or count what cannot be: they become metrics. */
+/**
+ * A worker's counters; undefined where they name models or servers as no worker has, or count what cannot be: they become metrics. A GPU of that
+ * kind is left out alone: its figures are its driver's, not the worker's.
+ */
 export function decodeStats(stats: WorkerStats): WorkerStats | undefined {
   const { models, served, gpu } = stats;
   const known = ({ model }: { readonly model: string }) => model.length > 0 && model.length <= limits.text;
   const countable = ({ server, roundTripSeconds }: ServedModel) =>
     server.length <= limits.words && Number.isFinite(roundTripSeconds) && roundTripSeconds >= 0;
-  if (gpu !== undefined && !isNamed(gpu)) return undefined;
   if (models.length > limits.models || !models.every(known)) return undefined;
   if (served.length > limits.served || !served.every((one) => known(one) && countable(one))) return undefined;
-  return { ...stats, models: models.map((model) => ({ ...model, failing: short(model.failing) })) };
+  return {
+    ...stats,
+    gpu: gpu !== undefined && isCard(gpu) ? gpu : undefined,
+    models: models.map((model) => ({ ...model, failing: short(model.failing) })),
+  };
 }
 
 /** A worker's word on a source, as the state of its camera. `now` is wall clock milliseconds. */

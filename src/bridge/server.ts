@@ -46,7 +46,7 @@ export interface BridgeWorker extends Disposable {
 export interface WorkerEvents {
   /** The worker has introduced itself; answer with Welcome through `send`. */
   hello(hello: Hello): void;
-  /** Its connection ended, or it speaks another protocol and there was no hello; `reason` in words. */
+  /** Its connection ended, or, while it had none, one of another protocol came and was refused; `reason` in words. */
   closed(reason: string): void;
   drained(): void;
 }
@@ -105,9 +105,11 @@ export async function startBridge(
     let pingId = 0n;
     let missed = 0;
 
+    const isOver = () => ended !== undefined;
+
     const connection: Connection = {
       send: (command) => {
-        if (ended !== undefined) return false;
+        if (isOver()) return false;
         if (socket.writableLength > sendLimitBytes) {
           connection.close('it does not read what it is told');
           return false;
@@ -153,11 +155,12 @@ export async function startBridge(
     }
 
     /** It is told ours, so that it can say so too and end; the first field of Welcome is that in every version. */
-    function refuseVersion(spoken: number, { events }: Registration): void {
+    function refuseVersion(spoken: number, { connection: other, events }: Registration): void {
       ended = `the worker speaks protocol ${spoken}, the daemon ${protocolVersion}: its program, or its image, is not of the daemon's version`;
       dropped.inc({ reason: 'protocol' });
       socket.end(frameMessage(DaemonMessage.encode({ message: welcomeOfVersion }).finish()));
-      events.closed(ended);
+      // One that goes on with the same token is another program.
+      if (other === undefined) events.closed(ended);
     }
 
     function known(camera: string): boolean {
@@ -206,8 +209,12 @@ export async function startBridge(
         }
         case 'stats': {
           const stats = decodeStats(message.value);
-          if (stats === undefined) drop('invalid_stats', { worker: worker.name });
-          else sink.stats(worker.name, stats);
+          if (stats === undefined) {
+            drop('invalid_stats', { worker: worker.name });
+            return;
+          }
+          if (stats.gpu === undefined && message.value.gpu !== undefined) drop('invalid_gpu', { worker: worker.name });
+          sink.stats(worker.name, stats);
           return;
         }
         case 'log':
@@ -234,9 +241,12 @@ export async function startBridge(
     }
 
     socket.on('data', (chunk) => {
-      if (ended !== undefined) return;
+      if (isOver()) return;
       try {
-        for (const bytes of splitter.push(chunk)) receive(bytes);
+        for (const bytes of splitter.push(chunk)) {
+          receive(bytes);
+          if (isOver()) return;
+        }
       } catch (error) {
         dropped.inc({ reason: 'protocol' });
         if (isSightlineError(error, 'bridge.protocol')) connection.close(error.message);

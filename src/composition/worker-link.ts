@@ -1,4 +1,4 @@
-import type { Bridge, BridgeWorker } from '../bridge/server.ts';
+import { type Bridge, type BridgeWorker, protocolVersion } from '../bridge/server.ts';
 import type { Config, ListConfig } from '../config/schema.ts';
 import type { PartState } from '../core/control.ts';
 import { descriptionMeaning } from '../core/descriptions.ts';
@@ -36,8 +36,6 @@ export interface DaemonLink extends WorkerLink {
   /** Cards that workers run on; absent without any. */
   status(): { readonly gpus?: readonly GpuView[] };
 }
-
-const protocolVersion = 1;
 
 /** Colour of a list by its severity; of nobody where it names no list that there is, or one of people to be ignored. */
 export function colourOf(list: string | undefined, lists: Readonly<Record<string, ListConfig>>): string {

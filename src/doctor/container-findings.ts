@@ -22,7 +22,7 @@ export interface ContainerFindings {
   line(text: string): readonly Finding[];
   /** The check that is under way. */
   readonly at: string | undefined;
-  /** What is missing when it ends. */
+  /** What is missing when it ends: the program's end, or the answer of a check. */
   end(ending: CheckEnding): readonly Finding[];
 }
 
@@ -78,8 +78,16 @@ const meanings: Readonly<Record<string, Meaning>> = {
 };
 
 const byProcessor = `the processor decodes, the card could; ${giveCard}`;
+/** Of the init process, where there is nothing to start, and of the loader, where the program lacks a library. */
 const notFound = 127;
 const annotated = 'codec of annotated video';
+const encoders = ['encoder-hardware', 'encoder-software'];
+
+/** Of a check that this daemon knows and the program says nothing of. */
+function untold(check: string): Finding {
+  const subject = encoders.includes(check) ? annotated : (meanings[check]?.subject ?? check);
+  return { subject, verdict: 'warn', seen: `the program in the image does not look for it ("${check}")`, remedy: buildAnew };
+}
 
 /** How one check goes, line by line. */
 export function createContainerFindings(expected: ContainerExpectations): ContainerFindings {
@@ -87,9 +95,11 @@ export function createContainerFindings(expected: ContainerExpectations): Contai
   let isDone = false;
   let hardware: Answer | undefined;
   let hasElements = false;
+  const unheard = new Set([...Object.keys(meanings), ...encoders]);
 
   function answered(answer: Answer): readonly Finding[] {
     const { check, ok, seen } = answer;
+    unheard.delete(check);
     if (check === 'encoder-hardware') {
       hardware = answer;
       return [];
@@ -126,13 +136,14 @@ export function createContainerFindings(expected: ContainerExpectations): Contai
       return [];
     },
     end: (ending) => {
-      if (isDone) return [];
+      if (isDone) return [...unheard].map(untold);
       const subject = 'program in the container';
       const where = at === undefined ? '' : `, at "${at}"`;
       const words = ending.lastWords === undefined ? '' : `: ${wordsOf(ending.lastWords)}`;
-      // By the init process of the container, which looks for it.
-      if (ending.exitCode === notFound)
-        return [{ subject, verdict: 'fail', seen: 'the image does not hold the program sightline-bridge', remedy: buildAnew }];
+      if (ending.exitCode === notFound) {
+        const seen = `the image does not hold the program sightline-bridge, or a library that it needs${words}`;
+        return [{ subject, verdict: 'fail', seen, remedy: buildAnew }];
+      }
       if (ending.late) return [{ subject, verdict: 'fail', seen: `its check was not done in time${where}`, remedy: giveCard }];
       if (ending.outOfMemory)
         return [

@@ -21,6 +21,9 @@ export interface ContainerCheck {
   readonly limitMs: number;
 }
 
+/** What of the engine a check needs. */
+export type CheckEngine = Pick<DockerEngine, 'list' | 'create' | 'output' | 'start' | 'wait' | 'facts' | 'remove'>;
+
 export interface CheckEnd extends Pick<ContainerFacts, 'exitCode' | 'outOfMemory'> {
   /** It was not done in time and was ended. */
   readonly late: boolean;
@@ -28,8 +31,10 @@ export interface CheckEnd extends Pick<ContainerFacts, 'exitCode' | 'outOfMemory
   readonly lastWords: string | undefined;
 }
 
-/** In place of a data directory's owner, of which no daemon takes it for its own. */
+/** In place of a data directory's owner, of which no daemon takes it for its own. All doctors of a machine share it. */
 const owner = 'doctor';
+/** Of another doctor's container, for what comes before its check begins and after its end. */
+const graceMs = 30_000;
 
 export function checkBody({ settings, gpu, user, groups }: Omit<ContainerCheck, 'limitMs'>) {
   const { HostConfig, ...body } = containerBody({
@@ -47,15 +52,17 @@ export function checkBody({ settings, gpu, user, groups }: Omit<ContainerCheck, 
 
 /**
  * Gives each line of its stdout as it comes, at last how it ended. Rejects as the engine does (`docker-engine.ts`). However it ends, the container is
- * removed; one that a killed process left behind ends by itself and is removed by the next.
+ * removed; one that a killed process left behind ends by itself and is removed by the next that comes when nobody can need it any more.
  */
 export async function* checkInContainer(
-  docker: DockerEngine,
+  docker: CheckEngine,
   check: ContainerCheck,
   clock: Clock,
   signal: AbortSignal,
 ): AsyncGenerator<string | CheckEnd> {
-  for (const { id, running } of await docker.list(owner)) if (!running) await docker.remove(id);
+  const neededSinceMs = clock.now() - check.limitMs - graceMs;
+  for (const { id, running, createdMs } of await docker.list(owner))
+    if (!running && createdMs < neededSinceMs) await docker.remove(id);
   const id = await docker.create(`sightline-${owner}-${randomUUID().slice(0, 8)}`, checkBody(check));
   let isOver = false;
   try {
@@ -69,19 +76,24 @@ export async function* checkInContainer(
 }
 
 async function* outputOf(
-  docker: DockerEngine,
+  docker: CheckEngine,
   id: string,
   limitMs: number,
   clock: Clock,
   signal: AbortSignal,
 ): AsyncGenerator<string | CheckEnd> {
-  const { stdout, stderr } = await docker.output(id);
+  const { stdout, stderr, over } = await docker.output(id);
   let lastWords: string | undefined;
   const errors = new LineSplitter();
-  stderr.setEncoding('utf8').on('data', (chunk: string) => {
-    for (const line of errors.push(chunk)) lastWords = line;
-  });
+  const hear = (lines: Iterable<string>) => {
+    for (const line of lines) if (line.trim() !== '') lastWords = line;
+  };
+  stderr
+    .setEncoding('utf8')
+    .on('data', (chunk: string) => hear(errors.push(chunk)))
+    .on('end', () => hear(errors.rest()));
   using limit = clock.deadline(limitMs, signal);
+  signal.throwIfAborted();
   limit.signal.addEventListener('abort', () => stdout.destroy(), { once: true });
   await docker.start(id);
   const lines = new LineSplitter();
@@ -95,7 +107,7 @@ async function* outputOf(
     yield { late: true, exitCode: 0, outOfMemory: false, lastWords };
     return;
   }
-  await docker.wait(id, signal);
+  await Promise.all([docker.wait(id, signal), over]);
   const { exitCode, outOfMemory } = (await docker.facts(id)) ?? { exitCode: 0, outOfMemory: false };
   yield { late: false, exitCode, outOfMemory, lastWords };
 }

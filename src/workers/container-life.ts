@@ -121,6 +121,9 @@ function exitFor(code: NonNullable<WorkerExit['cause']>['code'], reason: string)
   return { code: undefined, signal: undefined, cause: { code, reason } };
 }
 
+/** Of the init process, where there is nothing to start, and of the loader, where the program lacks a library. */
+const notFound = 127;
+
 /** Codes above 128 are a shell's way to name a signal, which the engine shares. */
 export function exitOf(
   { exitCode, outOfMemory }: Pick<ContainerFacts, 'exitCode' | 'outOfMemory'>,
@@ -131,6 +134,11 @@ export function exitOf(
     return exitFor(
       'container.memory',
       `it took more than its ${memoryMegabytes} MB of memory and was ended (deepstream.memoryMegabytes)`,
+    );
+  if (exitCode === notFound)
+    return exitFor(
+      'container.image',
+      `the image does not hold the program sightline-bridge, or a library that it needs (exit code ${notFound})`,
     );
   const signal = Object.entries(constants.signals).find(([, number]) => number === exitCode - 128)?.[0];
   return { code: exitCode, signal, ...(lastWords === undefined ? {} : { lastWords }) };

@@ -10,8 +10,8 @@ import { containerBody, containerName, labels } from './container-spec.ts';
 import { containerGroups } from './device-groups.ts';
 import { createDockerEngine, type DockerEngine, type FoundContainer, type PullProgress } from './docker-engine.ts';
 import type { LaunchedWorker, Launcher, LaunchRequest } from './launcher.ts';
-import { exitCodes, type WorkerSpec } from './plan.ts';
-import { chooseSettings, type SettingsChoice, type SettingsChoices } from './settings-choice.ts';
+import type { WorkerSpec } from './plan.ts';
+import { chooseSettings, isServersFault, type SettingsChoice, type SettingsChoices } from './settings-choice.ts';
 
 /** DeepStream workers: each a container that this daemon starts through the Docker engine, and adopts from one before it. */
 
@@ -135,10 +135,10 @@ export function createContainerLauncher(options: ContainerLauncherOptions, ctx: 
     return { user, chosen, body: bodyOf(chosen), serverOf };
   }
 
-  /** Whether its Triton server failed it. */
+  /** With which server it ended, where that may be the server's doing. */
   function remember(worker: string, server: string, process: LaunchedWorker): LaunchedWorker {
     void process.exited.then(({ code }) => {
-      if (code === exitCodes.unavailable) failedAt.set(worker, server);
+      if (isServersFault(code)) failedAt.set(worker, server);
       else failedAt.delete(worker);
     });
     return process;

@@ -12,6 +12,8 @@ export interface FoundContainer {
   /** Its label of that name. */
   readonly config: string;
   readonly running: boolean;
+  /** Wall clock of the engine, in whole seconds. */
+  readonly createdMs: number;
 }
 
 export interface ContainerFacts {
@@ -225,11 +227,12 @@ export async function createDockerEngine(options: DockerEngineOptions): Promise<
     list: async (owner) => {
       const filters = { label: [`${labels.owner}=${owner}`] };
       const found = await ask((abortSignal) => docker.listContainers({ all: true, filters, abortSignal }));
-      return found.map(({ Id, Labels, State }) => ({
+      return found.map(({ Id, Labels, State, Created }) => ({
         id: Id,
         worker: Labels[labels.worker] ?? '',
         config: Labels[labels.config] ?? '',
         running: State === 'running',
+        createdMs: 1000 * Created,
       }));
     },
     imageId: async (name) => {

@@ -1,3 +1,5 @@
+import { exitCodes } from './plan.ts';
+
 /** The files of a container's settings, by name, for one of the Triton servers that it may ask. */
 export interface SettingsChoice {
   /** For logs. */
@@ -18,4 +20,9 @@ export function chooseSettings(choices: SettingsChoices, failedAt?: string): Set
   const ready = choices.filter(({ isReady }) => isReady);
   const wanted = ready.length > 0 ? ready : choices;
   return wanted.find(({ server }) => server !== failedAt) ?? wanted[0] ?? choices[0];
+}
+
+/** Whether a container's end may be its Triton server's doing: one that hangs, for this container alone too, looks like a wedge. */
+export function isServersFault(exitCode: number | undefined): boolean {
+  return exitCode === exitCodes.unavailable || exitCode === exitCodes.wedged;
 }

@@ -6,7 +6,7 @@ import { type Bridge, type BridgeSink, type BridgeWorker, startBridge } from '..
 import { frameMessage, MessageSplitter } from '../../src/core/framing.ts';
 import type { CameraState, FrameMeta } from '../../src/core/types.ts';
 import { DaemonMessage, Frame, SourceState, SourceStatus, WorkerMessage } from '../../src/gen/sightline/bridge/v1/bridge.ts';
-import { testContext } from '../support/context.ts';
+import { type TestContext, testContext } from '../support/context.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { until } from '../support/until.ts';
 
@@ -60,6 +60,7 @@ async function withBridge(
     hellos: string[];
     worker: BridgeWorker;
     bridge: Bridge;
+    ctx: TestContext;
   }) => Promise<void>,
 ): Promise<void> {
   await using directory = await temporaryDirectory();
@@ -82,7 +83,7 @@ async function withBridge(
     drained: () => {},
   });
   worker.setCameras(['lobby']);
-  await run({ path: bridge.socketPath, frames, states, closed, hellos, worker, bridge });
+  await run({ path: bridge.socketPath, frames, states, closed, hellos, worker, bridge, ctx });
 }
 
 async function epochOf(peer: Attached): Promise<number> {
@@ -157,6 +158,24 @@ test('bridge: tells a worker of another protocol its own, and says so', async ()
     );
     assert.deepEqual(hellos, []);
     assert.match(closed.join(), /^the worker speaks protocol 2, the daemon 1: .* not of the daemon's version$/);
+  });
+});
+
+test('bridge: answers one of another protocol whatever it sends after its hello, and keeps the connection of the worker', async () => {
+  await withBridge(async ({ path, closed, hellos, worker, ctx }) => {
+    using good = attach(path);
+    good.send(hello('secret-token'));
+    await until('the hello', () => hellos.length === 1);
+    using peer = attach(path);
+    const messages = [hello('secret-token', 2), frame('lobby', 1)];
+    // In one chunk.
+    peer.socket.write(Buffer.concat(messages.map((message) => frameMessage(WorkerMessage.encode({ message }).finish()))));
+    await until('the door to close', () => peer.closed);
+    assert.equal(peer.received[0]?.message?.$case, 'welcome');
+    assert.match(await ctx.metrics.registry.metrics(), /^sightline_bridge_dropped_total\{reason="protocol"\} 1$/m);
+    assert.deepEqual([closed, good.closed], [[], false]);
+    assert.equal(worker.send({ $case: 'drain', value: {} }), true);
+    await until('the command', () => good.received.some(({ message }) => message?.$case === 'drain'));
   });
 });
 

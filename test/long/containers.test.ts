@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, chown, stat } from 'node:fs/promises';
+import { chmod, chown, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
@@ -15,7 +15,8 @@ import {
   inspect,
   startContainerWorld,
 } from '../support/container-world.ts';
-import { docker, type Image, missingEngine, testLabel } from '../support/docker.ts';
+import { temporaryDirectory } from '../support/directory.ts';
+import { buildImage, docker, type Image, missingEngine, testLabel } from '../support/docker.ts';
 import { openSocketGate } from '../support/socket-gate.ts';
 import { until } from '../support/until.ts';
 
@@ -194,22 +195,24 @@ describe('a container of a worker', { skip: noEngine }, () => {
     await world.running();
   });
 
-  it('that its Triton server failed asks another one, though the daemon finds both ready', async () => {
-    await using place = await containerPlace();
+  it('that its Triton server failed, or may have held up, asks another one, though the daemon finds both ready', async () => {
     const servers = () =>
       [
         { server: 'first:8001', isReady: true },
         { server: 'second:8001', isReady: true },
       ] as const;
-    const does = (server: string) => (server === 'first:8001' ? 'exit 69 the model is broken' : '');
-    await using world = await start(place, { servers, does });
-    // It says Hello before it fails.
-    await until('another container', () => world.said('container is begun').length === 2, patience);
-    await world.running();
-    assert.deepEqual(
-      world.said('container is begun').map(({ server }) => server),
-      ['first:8001', 'second:8001'],
-    );
+    for (const end of ['exit 69 the model is broken', 'exit 71 pipeline is stuck']) {
+      await using place = await containerPlace();
+      const does = (server: string) => (server === 'first:8001' ? end : '');
+      await using world = await start(place, { servers, does });
+      // It says Hello before it fails.
+      await until('another container', () => world.said('container is begun').length === 2, patience);
+      await world.running();
+      assert.deepEqual(
+        world.said('container is begun').map(({ server }) => server),
+        ['first:8001', 'second:8001'],
+      );
+    }
   });
 
   it('stays with the Triton server that it asks through a new daemon that would choose another', async () => {
@@ -309,6 +312,15 @@ describe('a container that cannot be started', { skip: noEngine }, () => {
     const [code, reason] = await whatIsSaid({}, 'sightline/never-built:1');
     assert.equal(code, 'container.image');
     assert.match(reason, /sightline\/never-built:1 is not on this machine; build it .*deepstream\.pull/);
+  });
+
+  it('for want of the program in its image says that it is the image', async () => {
+    await using directory = await temporaryDirectory();
+    await writeFile(join(directory.path, 'Dockerfile'), 'FROM scratch\nCOPY Dockerfile /');
+    await using empty = await buildImage({ file: join(directory.path, 'Dockerfile'), context: directory.path });
+    const [code, reason] = await whatIsSaid({}, empty.name);
+    assert.equal(code, 'container.image');
+    assert.match(reason, /^the image does not hold the program sightline-bridge/);
   });
 
   it('for want of a registry says so, after saying what it is at', async () => {

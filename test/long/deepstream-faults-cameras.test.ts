@@ -88,10 +88,10 @@ describe('cameras of a DeepStream container', { skip: missingSite() }, () => {
       const away = await house.says('gone', 'away', words);
       assert.equal(away.state === 'away' && away.code, code);
       await moreFrames(daemon, 'steady', 60);
-      if (code === 'source.unreachable') {
-        await wire.come();
-        await house.says('gone', 'live');
-      }
+      if (code === 'source.unreachable') await wire.come();
+      else wire.silent = false;
+      await house.says('gone', 'live');
+      await moreFrames(daemon, 'gone');
       assert.deepEqual(troublesOf(daemon, 'steady'), []);
       assert.deepEqual(logFloods(daemon.lines()), []);
       await daemon.stop();

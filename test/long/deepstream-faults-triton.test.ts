@@ -12,7 +12,7 @@ import { freePort } from '../support/port.ts';
 import { type RtspCamera, startRtspCamera } from '../support/rtsp-camera.ts';
 import { buildStandinImage } from '../support/standin-image.ts';
 import { missingTriton, pythonModel, startTriton, withoutWeights } from '../support/triton.ts';
-import { until } from '../support/until.ts';
+import { pause } from '../support/until.ts';
 
 /** A real Triton that is away, dies, hangs or answers nonsense under the nvinferserver of a container. */
 const { face, faceEmbedder } = fixtureModels;
@@ -22,11 +22,6 @@ const explicit = (...models: readonly string[]) => [
 ];
 const restarts = 'sightline_worker_restarts_total{worker="deepstream-main"}';
 const worker = 'deepstream-main';
-
-async function passes(ms: number): Promise<void> {
-  const since = performance.now();
-  await until(`${ms} ms to be over`, () => performance.now() - since > ms, 2 * ms);
-}
 
 describe('Triton under a DeepStream container', { skip: missingSite() || (await missingTriton()) }, () => {
   let image: Image;
@@ -68,7 +63,7 @@ describe('Triton under a DeepStream container', { skip: missingSite() || (await 
       triton.signal('SIGKILL');
       await house.says('lobby', 'away', words);
       await triton.ended;
-      await passes(30_000);
+      await pause(30_000);
       // One at most before the daemon knew of it.
       assert.ok(starts(daemon).length <= before + 1, `${starts(daemon).length - before} starts in vain`);
     }
@@ -93,7 +88,7 @@ describe('Triton under a DeepStream container', { skip: missingSite() || (await 
       /^its worker is started again once Triton is there: exit code 71: it got no further: pipeline is stuck: no batch for 10 s while sources deliver$/;
     await house.says('lobby', 'away', words);
     const before = starts(daemon).length;
-    await passes(5000);
+    await pause(5000);
     assert.equal(starts(daemon).length, before, 'nothing is started while it hangs');
     triton.signal('SIGCONT');
     await house.container(id);

@@ -10,18 +10,13 @@ import { logFloods, metricsOf } from '../support/faults.ts';
 import { fixturePath } from '../support/fixtures.ts';
 import { type RtspCamera, startRtspCamera } from '../support/rtsp-camera.ts';
 import { buildStandinImage } from '../support/standin-image.ts';
-import { until } from '../support/until.ts';
+import { pause, until } from '../support/until.ts';
 
 /** What becomes of containers and of their daemon: the real program on the stand-in, under the real daemon, with a live camera. */
 const frames = 'sightline_bridge_frames_total{camera="lobby"}';
 const decoded = 'sightline_camera_frames_decoded{camera="lobby"}';
 const restarts = 'sightline_worker_restarts_total{worker="deepstream-main"}';
 const troubles = (code: string) => `sightline_camera_troubles_total{camera="lobby",code="${code}"}`;
-
-async function passes(ms: number): Promise<void> {
-  const since = performance.now();
-  await until(`${ms} ms to be over`, () => performance.now() - since > ms, 2 * ms);
-}
 
 describe('a DeepStream container', { skip: missingSite() }, () => {
   let image: Image;
@@ -114,7 +109,7 @@ describe('a DeepStream container', { skip: missingSite() }, () => {
     await daemon.stop();
   });
 
-  it('goes on while the daemon stands still, and no frame is lost', async () => {
+  it('goes on while the daemon stands still, drops nothing, and what came meanwhile is taken', async () => {
     await using house = await site();
     const daemon = await house.start();
     await house.says('lobby', 'live');
@@ -123,7 +118,7 @@ describe('a DeepStream container', { skip: missingSite() }, () => {
     const id = await house.container();
     daemon.signal('SIGSTOP');
     // Longer than three pings go without an answer.
-    await passes(10_000);
+    await pause(10_000);
     daemon.signal('SIGCONT');
     const missing = (now: ReadonlyMap<string, number>) => {
       const grown = (name: string) => (now.get(name) ?? 0) - (before.get(name) ?? 0);
@@ -133,6 +128,7 @@ describe('a DeepStream container', { skip: missingSite() }, () => {
       'what came meanwhile is taken',
       async () => {
         const now = missing(await metricsOf(daemon));
+        // The one figure is up to a second older than the other: whether all came is said by what was dropped, below.
         return now.decoded > 100 && now.missing < 12 && now;
       },
       patience,
@@ -158,7 +154,7 @@ describe('a DeepStream container', { skip: missingSite() }, () => {
       const taken = (await metricsOf(daemon)).get(frames) ?? 0;
       daemon.signal('SIGKILL');
       await daemon.finished;
-      await passes(5000);
+      await pause(5000);
       const next = await house.start();
       await house.says('lobby', 'live');
       assert.equal(await house.container(), id);

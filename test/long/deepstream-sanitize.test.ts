@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { describe, it } from 'node:test';
 import { missingStandin } from '../support/standin.ts';
 
-/** The program, its parsers and the stand-in built with sanitizers: all tests of them hold, and nothing is told. */
+/** The program, its parsers and the stand-in built with sanitizers: the files below hold, and nothing is told. Other tests of them run without. */
 
 const root = resolve(import.meta.dirname, '../..');
 const files = [

@@ -14,3 +14,8 @@ export async function until<T>(
     await wait(10);
   }
 }
+
+/** A pause that is meant: what is looked at is that nothing, or something else, happens within it. What is waited for is `until`'s. */
+export async function pause(ms: number): Promise<void> {
+  await wait(ms);
+}

@@ -193,10 +193,15 @@ test('worker stats: models that no worker has are not taken, and what fails is s
 
 test('worker stats: a card has a name, and what its driver does not tell stays away', () => {
   const card = { ...GpuStats.create(), uuid: 'GPU-57a4d1a0', name: 'NVIDIA L4', encoderPercent: 0 };
-  const of = (gpu: GpuStats) => decodeStats({ ...WorkerStats.create(), gpu })?.gpu;
-  assert.deepEqual(of(card), { ...card, decoderPercent: undefined });
-  for (const bad of [{ uuid: '' }, { name: '' }, { uuid: 'u'.repeat(97) }, { name: 'n'.repeat(97) }])
-    assert.equal(of({ ...card, ...bad }), undefined);
+  const of = (gpu: GpuStats) => decodeStats({ ...WorkerStats.create(), gpu, inferQueue: 3 });
+  assert.deepEqual(of(card)?.gpu, { ...card, decoderPercent: undefined });
+  assert.equal(of({ ...card, utilizationPercent: 100 })?.gpu?.utilizationPercent, 100);
+  const names = [{ uuid: '' }, { name: '' }, { uuid: 'u'.repeat(97) }, { name: 'n'.repeat(97) }];
+  const shares = [{ utilizationPercent: 101 }, { decoderPercent: 2 ** 32 - 1 }, { encoderPercent: 101 }];
+  for (const bad of [...names, ...shares]) {
+    const taken = of({ ...card, ...bad });
+    assert.deepEqual([taken?.gpu, taken?.inferQueue], [undefined, 3], 'the worker is not its card');
+  }
 });
 
 test('worker stats: round trips are numbers, of models and servers with names', () => {

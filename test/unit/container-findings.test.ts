@@ -77,7 +77,7 @@ describe('what the check in a container finds', () => {
     assert.equal(found.at, undefined);
   });
 
-  it('says where a check broke off, and nothing of one that was done', () => {
+  it('says where a check broke off', () => {
     const broken = () => {
       const found = createContainerFindings(plain);
       found.line('{"check":"crops","begins":true}');
@@ -93,15 +93,35 @@ describe('what the check in a container finds', () => {
     assert.deepEqual(seen({ exitCode: 139, lastWords: 'Segmentation fault' }), [
       'fail: its check ended with exit code 139, at "crops": Segmentation fault',
     ]);
-    assert.deepEqual(seen({ exitCode: 127 }), ['fail: the image does not hold the program sightline-bridge']);
+    assert.deepEqual(seen({ exitCode: 127, lastWords: 'libx.so: cannot open shared object file' }), [
+      'fail: the image does not hold the program sightline-bridge, or a library that it needs: libx.so: cannot open shared object file',
+    ]);
     const old = createContainerFindings(plain);
     assert.match(
       old.end({ ...ended, exitCode: 78, lastWords: '{"level":"error","msg":"usage: sightline-bridge CONTAINER.JSON"}' })[0]
         ?.seen ?? '',
       /exit code 78: usage: sightline-bridge CONTAINER\.JSON$/,
     );
-    const done = broken();
-    done.line('{"done":true}');
-    assert.deepEqual(done.end(ended), []);
+  });
+
+  it('warns of what a program that is done never spoke of', () => {
+    const plainChecks = ['driver', 'elements', 'plugins', 'parsers', 'tracker', 'decoder-h264', 'decoder-h265', 'crops'];
+    const all = ['program', ...plainChecks, 'encoder-hardware', 'encoder-software'];
+    const untold = (...without: readonly string[]) => {
+      const found = createContainerFindings(plain);
+      for (const check of all.filter((name) => !without.includes(name))) {
+        const spoken = { check, ok: true, seen: 'there', facts: { protocol: 1 } };
+        found.line(JSON.stringify(spoken));
+      }
+      found.line('{"done":true}');
+      return found.end(ended);
+    };
+    assert.deepEqual(untold(), []);
+    for (const check of all) {
+      const [finding, ...more] = untold(check);
+      assert.deepEqual([finding?.verdict, more.length], ['warn', 0], check);
+      assert.match(finding?.seen ?? '', new RegExp(`"${check}"`));
+      assert.ok(finding?.remedy !== undefined);
+    }
   });
 });

@@ -11,7 +11,7 @@ import { type ContainerPlan, containerBody, containerName, labels } from '../../
 import { deviceGroups, groupsOf } from '../../src/workers/device-groups.ts';
 import { engineError, PullMeter } from '../../src/workers/docker-engine.ts';
 import { desiredWorkers } from '../../src/workers/plan.ts';
-import { chooseSettings } from '../../src/workers/settings-choice.ts';
+import { chooseSettings, isServersFault } from '../../src/workers/settings-choice.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 
 function cameras(settings: Readonly<Record<string, object>>): Readonly<Record<string, CameraConfig>> {
@@ -154,6 +154,10 @@ describe('the Triton server of a container', () => {
     assert.equal(chosen(servers(true, false), 'a'), 'a');
   });
 
+  it('is another one after an end that a server may have caused: a request that failed, or none that came back', () => {
+    assert.deepEqual([69, 71, 0, 70, 75, 78, 137, undefined].filter(isServersFault), [69, 71]);
+  });
+
   it('is the first of all while nothing is known of any, or the next one', () => {
     assert.equal(chosen(servers(false, false)), 'a');
     assert.equal(chosen(servers(false, false), 'a'), 'b');
@@ -276,5 +280,11 @@ describe('the engine', () => {
     assert.deepEqual(ended(139), { code: 139, signal: 'SIGSEGV', lastWords: 'no room' });
     assert.deepEqual(ended(70), { code: 70, signal: undefined, lastWords: 'no room' });
     assert.match(ended(137, true).cause?.reason ?? '', /more than its 512 MB/);
+  });
+
+  it('says of an image without the program that it is the image', () => {
+    const { cause } = exitOf({ exitCode: 127, outOfMemory: false }, 512, undefined);
+    assert.equal(cause?.code, 'container.image');
+    assert.match(cause?.reason ?? '', /^the image does not hold the program sightline-bridge/);
   });
 });
