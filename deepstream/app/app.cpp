@@ -18,7 +18,6 @@ constexpr std::int64_t stats_every_us = 1'000'000;
 constexpr std::int64_t interval_every_us = 2'000'000;
 /** Media time by which frame rates are judged. */
 constexpr double least_seconds = 1;
-constexpr std::uint32_t reopen_after_ms = 30'000;
 /** Of the time that an orderly end has, what is kept for taking the pipeline down. */
 constexpr int closing_share = 4;
 
@@ -57,8 +56,7 @@ App::App(Settings settings, const std::string &token, Log &log)
     : settings_(std::move(settings)), log_(log), loop_(g_main_loop_new(nullptr, FALSE)), epochs_(settings_.cameras.size()),
       outbox_(static_cast<std::size_t>(settings_.limits.waiting_mib) << 20, settings_.cameras.size()),
       judge_(settings_.cameras.size()), labels_(settings_.cameras.size()), watchdog_(settings_.limits, log),
-      probe_(settings_, judge_, outbox_), reopen_us_(settings_.cameras.size()), gpu_(static_cast<unsigned>(settings_.gpu), log),
-      before_(settings_.cameras.size()) {
+      probe_(settings_, judge_, outbox_), gpu_(static_cast<unsigned>(settings_.gpu), log), before_(settings_.cameras.size()) {
   if (settings_.media)
     media_ = std::make_unique<MediaSocket>(MediaOptions{*settings_.media, settings_.worker, token, names_of(settings_.cameras)},
                                            epochs_, log_);
@@ -67,7 +65,10 @@ App::App(Settings settings, const std::string &token, Log &log)
       decode_path(), [this](std::size_t camera, const SourceStatusFacts &facts) { bridge_->status(camera, facts); }, log_);
   pipeline_ = std::make_unique<Pipeline>(settings_, probe_, log_);
   renewals_ = std::make_unique<Renewals>(
-      *pipeline_, *states_, [this](std::function<void()> call) { post(std::move(call)); }, log_);
+      *pipeline_, *states_, settings_.cameras.size(),
+      Renewals::Calls{[this](std::function<void()> call) { post(std::move(call)); },
+                      [this](const std::string &why) { end(Exit::wedged, "pipeline is stuck: " + why); }},
+      log_);
 }
 
 App::~App() {
@@ -179,7 +180,7 @@ void App::configured(std::vector<CameraConfig> cameras) {
   beat_us_ = mono_us();
   playing_ = true;
   log_.info("pipeline runs", {{"cameras", cameras_.size()}, {"detectors", settings_.detectors.size()}});
-  for (std::size_t camera = 0; camera < cameras_.size(); camera += 1) open_source(camera);
+  for (const auto &source : sources_) renewals_->open(*source);
   for (const auto &[camera, annotated] : wanted_)
     if (watch_ != nullptr) watch_->want(camera, annotated);
 }
@@ -194,7 +195,6 @@ std::optional<Failure> App::prepare(std::vector<CameraConfig> cameras) {
       cameras_.push_back(std::make_unique<Camera>(i, source_id, std::move(cameras[i]), address.live));
       Camera &camera = *cameras_.back();
       sources_.push_back(std::make_unique<Source>(camera, address, settings_.gpu, media_.get(), room_));
-      renewals_->watch(*sources_.back(), settings_.cameras.size());
       live = live && (address.live || camera.config.realtime);
       probe_.watch(camera, sources_.back()->units());
     } catch (const std::invalid_argument &error) {
@@ -205,38 +205,16 @@ std::optional<Failure> App::prepare(std::vector<CameraConfig> cameras) {
   Pipeline::Events events;
   events.failed = [this](const Failure &failure) { end(failure.exit, failure.reason); };
   events.source_warned = [this](Camera &camera, const std::string &text) { states_->warned(camera, text); };
-  events.source_failed = [this](Camera &camera, const std::string &text) {
-    if (reopen_us_[camera.index] != 0) return;
-    reopen_us_[camera.index] = mono_us() + reopen_after_ms * std::int64_t{1000};
-    states_->failed(camera, text, reopen_after_ms);
-    sources_[camera.index]->shut();
-  };
+  events.source_failed = [this](Camera &camera, const std::string &text) { renewals_->failed(camera, text); };
   return pipeline_->start(live, watch_.get(), std::move(events));
-}
-
-void App::open_source(std::size_t index) {
-  Camera &camera = *cameras_[index];
-  const bool again = reopen_us_[index] != 0;
-  reopen_us_[index] = 0;
-  if (!again) states_->opening(camera);
-  const auto problem = again ? sources_[index]->open() : pipeline_->open(*sources_[index]);
-  if (!problem) return;
-  // The bus may hold what it says of it itself.
-  reopen_us_[index] = mono_us() + reopen_after_ms * std::int64_t{1000};
-  states_->failed(camera, *problem, reopen_after_ms);
-  sources_[index]->shut();
 }
 
 void App::tick() {
   const auto now_us = mono_us();
   beat_us_ = now_us;
   if (!playing_ || ending_) return;
-  for (const auto &camera : cameras_) {
-    if (reopen_us_[camera->index] == 0)
-      states_->tick(*camera);
-    else if (now_us >= reopen_us_[camera->index])
-      open_source(camera->index);
-  }
+  for (const auto &camera : cameras_)
+    if (!renewals_->rests(*camera)) states_->tick(*camera);
   renewals_->tick();
   if (watch_ != nullptr) watch_->tick();
   if (now_us - stats_us_ >= stats_every_us) say_stats();

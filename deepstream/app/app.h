@@ -44,7 +44,6 @@ private:
   void take_wants();
   void configured(std::vector<CameraConfig> cameras);
   std::optional<Failure> prepare(std::vector<CameraConfig> cameras);
-  void open_source(std::size_t camera);
   void tick();
   void say_stats();
   void adjust_interval();
@@ -68,8 +67,6 @@ private:
   BatchProbe probe_;
   std::vector<std::unique_ptr<Camera>> cameras_;
   std::vector<std::unique_ptr<Source>> sources_;
-  /** When a source that failed is opened again; 0: it has not. */
-  std::vector<std::int64_t> reopen_us_;
   std::unique_ptr<CameraStates> states_;
   std::unique_ptr<WatchBranch> watch_;
   std::unique_ptr<Renewals> renewals_;

@@ -83,6 +83,13 @@ void CameraStates::failed(Camera &camera, const std::string &reason, std::uint32
   say(camera, state, std::move(facts));
 }
 
+void CameraStates::opened_again(Camera &camera) {
+  State &state = of(camera);
+  camera.reopened = true;
+  // What came of the source before was on its way.
+  if (state.facts.state == SourceState::away) state.since_us = mono_us();
+}
+
 void CameraStates::renewed(Camera &camera, unsigned times) {
   // The first one may help.
   if (times < 2) return;

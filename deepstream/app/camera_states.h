@@ -34,6 +34,8 @@ public:
   void warned(const Camera &camera, const std::string &text);
   /** Its source has failed and will be opened again. */
   void failed(Camera &camera, const std::string &reason, std::uint32_t retry_in_ms);
+  /** Its source is opened again: what comes begins an epoch. */
+  void opened_again(Camera &camera);
   /** Its source was made anew, for the so-manieth time since there was a picture. */
   void renewed(Camera &camera, unsigned times);
   /** Its source is to be made anew, and cannot be taken down. */

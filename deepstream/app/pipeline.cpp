@@ -1,5 +1,7 @@
 #include "pipeline.h"
 
+#include <algorithm>
+
 #include "addresses.h"
 #include "bus_text.h"
 #include "camera_states.h"
@@ -142,11 +144,7 @@ Failure Pipeline::failure_at(GstObject *from, const std::string &text) const {
 }
 
 std::optional<std::string> Pipeline::open(Source &source) {
-  sources_.push_back(&source);
-  return open_anew(source);
-}
-
-std::optional<std::string> Pipeline::open_anew(Source &source) {
+  if (std::find(sources_.begin(), sources_.end(), &source) == sources_.end()) sources_.push_back(&source);
   if (!source.join(GST_BIN(pipeline_.get()), mux_)) return "its elements cannot be put together";
   return source.open();
 }
@@ -158,7 +156,7 @@ gboolean Pipeline::on_message(GstBus *, GstMessage *message, gpointer self) {
 
 Source *Pipeline::source_of(GstObject *object) {
   for (Source *source : sources_)
-    if (source->owns(object)) return source;
+    if (source->owns(object) || source->leaves(object)) return source;
   return nullptr;
 }
 
@@ -168,6 +166,11 @@ void Pipeline::take_message(GstMessage *message) {
   const auto text = bus_text(message);
   GstObject *from = GST_MESSAGE_SRC(message);
   if (Source *source = source_of(from)) {
+    if (source->leaves(from)) {
+      log_.debug("GStreamer reports of a source that is taken down",
+                 {{"camera", source->camera().config.camera}, {"reason", text}});
+      return;
+    }
     source->tried();
     log_.debug("GStreamer reports of a source", {{"camera", source->camera().config.camera}, {"reason", text}});
     if (type == GST_MESSAGE_ERROR)

@@ -45,12 +45,10 @@ public:
 
   /** Builds it and lets it run, without sources yet; or why not. Blocks until the detectors have what they need. */
   std::optional<Failure> start(bool live, WatchBranch *watch, Events events);
-  /** Opens it; the reason where that fails at once. */
+  /** Opens it, or opens it again after it has parted; the reason where that fails at once. */
   std::optional<std::string> open(Source &source);
   /** As Source::part. */
   std::function<void()> part(Source &source) { return source.part(GST_BIN(pipeline_.get()), mux_); }
-  /** Opens a source again that has parted. */
-  std::optional<std::string> open_anew(Source &source);
   /** Batches that detectors leave out after each that they look at. */
   void set_interval(unsigned batches) { interval_ = batches; }
   unsigned interval() const { return interval_; }

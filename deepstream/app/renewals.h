@@ -1,54 +1,58 @@
 #pragma once
 
 #include <functional>
-#include <optional>
+#include <string>
 #include <thread>
 #include <vector>
 
 #include "camera_states.h"
 #include "log.h"
 #include "pipeline.h"
-#include "renewal_rule.h"
+#include "renewal_plan.h"
 #include "source.h"
 
 namespace sightline::app {
 
 /**
- * Makes the bins of cameras anew that nvurisrcbin does not get back, and of films that begin again, one at a time. Taking one
- * down may take long or not come back: it is done on a thread of its own, and the other cameras go on. For the main thread.
+ * Opens the cameras' sources, and makes their bins anew: of sources that failed, of cameras that nvurisrcbin does not get back,
+ * and of films that begin again. Taking one down may take long or not come back: it is done on a thread of its own, and the
+ * other cameras go on. For the main thread.
  */
 class Renewals {
 public:
-  /** `post` lets the main thread call what it is given. */
-  Renewals(Pipeline &pipeline, CameraStates &states, std::function<void(std::function<void()>)> post, Log &log);
+  struct Calls {
+    /** Lets the main thread call what it is given. */
+    std::function<void(std::function<void()>)> post;
+    /** A bin that hangs keeps others from coming back. */
+    std::function<void(const std::string &)> stuck;
+  };
+  Renewals(Pipeline &pipeline, CameraStates &states, std::size_t cameras, Calls calls, Log &log);
   /** Waits for what is being taken down: after the pipeline's end. */
   ~Renewals();
   Renewals(const Renewals &) = delete;
   Renewals &operator=(const Renewals &) = delete;
 
-  void watch(Source &source, std::size_t cameras);
-  /** Several times a second. */
+  /** In the order of their cameras' numbers, each once. */
+  void open(Source &source);
+  /** GStreamer reports that it has failed. */
+  void failed(const Camera &camera, const std::string &reason);
+  /** It failed and has not been opened again. */
+  bool rests(const Camera &camera) const { return plan_.rests(camera.index); }
+  /** Several times a second, once all are open. */
   void tick();
 
 private:
-  struct Watched {
-    Source *source;
-    RenewalRule rule;
-    /** Not away: its film begins again. */
-    bool again = false;
-  };
-  void begin(Watched &watched);
+  void take(RenewalPlan::Step step);
+  void take_down(RenewalPlan::Step step);
   void finish();
+  void try_open(std::size_t camera);
 
   Pipeline &pipeline_;
   CameraStates &states_;
-  const std::function<void(std::function<void()>)> post_;
+  const Calls calls_;
   Log &log_;
-  std::vector<Watched> watched_;
-  /** The one whose bin is being taken down, since when, and whether it has been said that this takes too long. */
-  Watched *leaving_ = nullptr;
-  std::int64_t leaving_since_us_ = 0;
-  bool said_ = false;
+  std::vector<Source *> sources_;
+  RenewalPlan plan_;
   std::thread thread_;
 };
 

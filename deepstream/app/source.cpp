@@ -18,6 +18,11 @@ constexpr int any_protocol = 7;
 /** A leap of a file's time stamps that begins its pace anew: another round of it. */
 constexpr std::int64_t leap_ns = 2'000'000'000;
 
+bool is_of(GstObject *object, const ElementRef &element) {
+  if (element == nullptr) return false;
+  return object == GST_OBJECT(element.get()) || gst_object_has_as_ancestor(object, GST_OBJECT(element.get()));
+}
+
 } // namespace
 
 void Pace::wait(std::int64_t pts) {
@@ -57,9 +62,16 @@ bool Source::join(GstBin *pipeline, GstElement *mux) {
   GstElement *element = gst_element_factory_make("nvurisrcbin", name.c_str());
   if (element == nullptr) return false;
   element_.reset(static_cast<GstElement *>(gst_object_ref_sink(element)));
+  const std::string pad_name = "sink_" + std::to_string(camera_.source_id);
+  way_ = std::make_shared<Way>(Way{*this, PadRef(gst_element_request_pad_simple(mux, pad_name.c_str()))});
+  const auto connect = [&](const char *signal, GCallback call) {
+    g_signal_connect_data(
+        element, signal, call, new std::shared_ptr<Way>(way_),
+        [](gpointer way, GClosure *) { delete static_cast<std::shared_ptr<Way> *>(way); }, GConnectFlags{});
+  };
   // Before the address: the bin makes rtspsrc when it is set, and credentials are put there.
-  g_signal_connect(element, "deep-element-added", G_CALLBACK(on_element), this);
-  g_signal_connect(element, "pad-added", G_CALLBACK(on_pad), this);
+  connect("deep-element-added", G_CALLBACK(on_element));
+  connect("pad-added", G_CALLBACK(on_pad));
   g_object_set(element, "source-id", static_cast<gint>(camera_.source_id), "gpu-id", static_cast<guint>(gpu_), "disable-audio",
                TRUE, "num-extra-surfaces", extra_surfaces, nullptr);
   if (camera_.live) {
@@ -69,44 +81,37 @@ bool Source::join(GstBin *pipeline, GstElement *mux) {
                  latency_ms, nullptr);
   }
   g_object_set(element, "uri", address_.uri.c_str(), nullptr);
-  const std::string pad_name = "sink_" + std::to_string(camera_.source_id);
-  mux_pad_.reset(gst_element_request_pad_simple(mux, pad_name.c_str()));
-  return gst_bin_add(pipeline, element) && mux_pad_ != nullptr;
+  if (way_->mux_pad != nullptr && gst_bin_add(pipeline, element)) return true;
+  if (way_->mux_pad != nullptr) gst_element_release_request_pad(mux, way_->mux_pad.get());
+  way_.reset();
+  element_.reset();
+  return false;
 }
 
 std::optional<std::string> Source::open() {
-  if (element_ == nullptr) return "its source is being made anew";
   opened_us_ = mono_us();
   units_.opened();
-  gst_element_set_locked_state(element_.get(), FALSE);
   // Not the pipeline's own state: that is PAUSED while another source has yet to give its first picture, and a camera that is
   // opened then would wait in it for pictures that come in PLAYING alone.
   if (gst_element_set_state(element_.get(), GST_STATE_PLAYING) != GST_STATE_CHANGE_FAILURE) return std::nullopt;
   return "the source cannot be opened";
 }
 
-void Source::shut() {
-  if (element_ == nullptr) return;
-  // Locked, so that it does not come back with the pipeline.
-  gst_element_set_locked_state(element_.get(), TRUE);
-  gst_element_set_state(element_.get(), GST_STATE_NULL);
-}
-
 std::function<void()> Source::part(GstBin *pipeline, GstElement *mux) {
   leaving_ = std::move(element_);
+  // It could not be put together.
+  if (leaving_ == nullptr) return [] {};
   const auto share = [](auto *object) {
     return std::shared_ptr<std::remove_pointer_t<decltype(object)>>(static_cast<decltype(object)>(gst_object_ref(object)),
                                                                     [](auto *held) { gst_object_unref(held); });
   };
   // In the order of NVIDIA's samples: the source stops, its input of the multiplexer is let go, then the bin.
-  return [bin = share(pipeline), mixer = share(mux), element = share(leaving_.get()),
-          pad = std::shared_ptr<GstPad>(std::move(mux_pad_))] {
+  return [bin = share(pipeline), mixer = share(mux), element = share(leaving_.get()), way = std::move(way_)] {
+    // Locked, so that it does not come back with the pipeline.
     gst_element_set_locked_state(element.get(), TRUE);
     gst_element_set_state(element.get(), GST_STATE_NULL);
-    if (pad != nullptr) {
-      gst_pad_send_event(pad.get(), gst_event_new_flush_stop(FALSE));
-      gst_element_release_request_pad(mixer.get(), pad.get());
-    }
+    gst_pad_send_event(way->mux_pad.get(), gst_event_new_flush_stop(FALSE));
+    gst_element_release_request_pad(mixer.get(), way->mux_pad.get());
     gst_bin_remove(bin.get(), element.get());
   };
 }
@@ -120,11 +125,11 @@ SourcePulse Source::pulse() const {
 }
 
 bool Source::owns(GstObject *object) const {
-  for (const auto *element : {&element_, &leaving_})
-    if (*element != nullptr &&
-        (object == GST_OBJECT(element->get()) || gst_object_has_as_ancestor(object, GST_OBJECT(element->get()))))
-      return true;
-  return false;
+  return is_of(object, element_);
+}
+
+bool Source::leaves(GstObject *object) const {
+  return is_of(object, leaving_);
 }
 
 void Source::silence() {
@@ -133,7 +138,7 @@ void Source::silence() {
 }
 
 void Source::on_element(GstBin *, GstBin *, GstElement *element, gpointer data) {
-  auto *self = static_cast<Source *>(data);
+  Source *self = &(*static_cast<std::shared_ptr<Way> *>(data))->source;
   const GstElementFactory *factory = gst_element_get_factory(element);
   const bool is_camera = factory != nullptr && std::strcmp(GST_OBJECT_NAME(factory), "rtspsrc") == 0;
   if (is_camera) self->tried();
@@ -142,14 +147,14 @@ void Source::on_element(GstBin *, GstBin *, GstElement *element, gpointer data) 
   self->units_.watch(element);
 }
 
-void Source::on_pad(GstElement *, GstPad *pad, gpointer data) {
-  auto *self = static_cast<Source *>(data);
+void Source::on_pad(GstElement *element, GstPad *pad, gpointer data) {
+  const Way &way = **static_cast<std::shared_ptr<Way> *>(data);
   const Text name(gst_pad_get_name(pad));
-  if (std::strncmp(name.get(), "vsrc", 4) != 0 || gst_pad_is_linked(self->mux_pad_.get())) return;
-  gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_BUFFER, on_decoded, self, nullptr);
-  gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, on_event, self, nullptr);
-  if (GST_PAD_LINK_FAILED(gst_pad_link(pad, self->mux_pad_.get())))
-    GST_ELEMENT_ERROR(self->element_.get(), CORE, NEGOTIATION, ("decoded video cannot go into the multiplexer"), (nullptr));
+  if (std::strncmp(name.get(), "vsrc", 4) != 0 || gst_pad_is_linked(way.mux_pad.get())) return;
+  gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_BUFFER, on_decoded, &way.source, nullptr);
+  gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, on_event, &way.source, nullptr);
+  if (GST_PAD_LINK_FAILED(gst_pad_link(pad, way.mux_pad.get())))
+    GST_ELEMENT_ERROR(element, CORE, NEGOTIATION, ("decoded video cannot go into the multiplexer"), (nullptr));
 }
 
 /** A reset of the bin is told downstream. */

@@ -46,11 +46,10 @@ public:
   Source(const Source &) = delete;
   Source &operator=(const Source &) = delete;
 
-  /** Puts it into the pipeline; false where an element or a pad cannot be had. */
+  /** Puts it into the pipeline; false where an element or a pad cannot be had, and then nothing is in it. */
   bool join(GstBin *pipeline, GstElement *mux);
-  /** Opens it, or opens it anew after it failed; the reason where that fails at once. Blocks where the element does. */
+  /** Opens it; the reason where that fails at once. Blocks where the element does. */
   std::optional<std::string> open();
-  void shut();
   /**
    * Lets go of its bin. What is returned takes that out of the pipeline, which may block: it is called once, on a thread that
    * is neither the main one nor one of the stream. After that it can join anew.
@@ -60,14 +59,22 @@ public:
   void tried();
   SourcePulse pulse() const;
   bool owns(GstObject *object) const;
+  /** It is of the bin that this let go of. */
+  bool leaves(GstObject *object) const;
   Camera &camera() { return camera_; }
+  const Camera &camera() const { return camera_; }
   CleanUnits &units() { return units_; }
   /** From now on its frames are dropped, and its threads wait for nothing. */
   void silence();
 
 private:
-  static void on_element(GstBin *bin, GstBin *inner, GstElement *element, gpointer self);
-  static void on_pad(GstElement *element, GstPad *pad, gpointer self);
+  /** What a bin's own threads know: the bin keeps it, so that they need nothing that the main thread moves. */
+  struct Way {
+    Source &source;
+    PadRef mux_pad;
+  };
+  static void on_element(GstBin *bin, GstBin *inner, GstElement *element, gpointer way);
+  static void on_pad(GstElement *element, GstPad *pad, gpointer way);
   static GstPadProbeReturn on_event(GstPad *pad, GstPadProbeInfo *info, gpointer self);
   static GstPadProbeReturn on_decoded(GstPad *pad, GstPadProbeInfo *info, gpointer self);
 
@@ -80,7 +87,7 @@ private:
   ElementRef element_;
   /** The bin before it, while that is being taken down. */
   ElementRef leaving_;
-  PadRef mux_pad_;
+  std::shared_ptr<Way> way_;
   std::int64_t opened_us_ = 0;
   std::atomic<std::int64_t> tried_us_ = 0;
 };
