@@ -1,5 +1,7 @@
 #include "commands.h"
 
+#include "protozero_checked.h"
+
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <protozero/pbf_builder.hpp>
@@ -14,14 +16,15 @@ using namespace std::string_literals;
 namespace {
 
 std::vector<Polygon> masks_read(const std::vector<double> &points) {
+  using protozero::pbf_builder;
+  std::string mask;
+  pbf_builder<wire::Polygon>(mask).add_packed_double(wire::Polygon::points, points.begin(), points.end());
+  std::string camera;
+  pbf_builder<wire::CameraConfig>(camera).add_message(wire::CameraConfig::masks, mask);
+  std::string configure;
+  pbf_builder<wire::Configure>(configure).add_message(wire::Configure::cameras, camera);
   std::string bytes;
-  {
-    protozero::pbf_builder<wire::DaemonMessage> message(bytes);
-    protozero::pbf_builder<wire::Configure> configure(message, wire::DaemonMessage::configure);
-    protozero::pbf_builder<wire::CameraConfig> camera(configure, wire::Configure::cameras);
-    protozero::pbf_builder<wire::Polygon> mask(camera, wire::CameraConfig::masks);
-    mask.add_packed_double(wire::Polygon::points, points.begin(), points.end());
-  }
+  pbf_builder<wire::DaemonMessage>(bytes).add_message(wire::DaemonMessage::configure, configure);
   return std::get<Configure>(read_command(bytes)).cameras.at(0).masks;
 }
 
