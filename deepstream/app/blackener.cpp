@@ -20,7 +20,11 @@ struct CudaDriver {
 
 namespace {
 
-/** The default stream, which waits for what other streams have begun. */
+/**
+ * The default stream, which waits for what other streams of its context have begun: of those that are blocking alone.
+ * UNCONFIRMED: that the multiplexer writes its pictures on such streams of the primary context, or has waited for them before
+ * it pushes a batch. Otherwise a picture may be written over its mask.
+ */
 constexpr void *default_stream = nullptr;
 /** Black in limited and in full range: what lies below limited range is clipped to it. */
 constexpr unsigned char black_luma = 0;
@@ -50,18 +54,18 @@ const CudaDriver *the_driver() {
   return found;
 }
 
-std::string failure(const char *what, int code) {
-  return std::string("CUDA cannot ") + what + ": error " + std::to_string(code);
+MaskFault failure(const char *what, int code) {
+  return {std::string("CUDA cannot ") + what + ": error " + std::to_string(code)};
 }
 
 /** Why pictures of this kind are none that can be written to; empty: they are. */
 std::string unfit(const NvBufSurface &surface, const NvBufSurfaceParams &picture) {
   const auto type = surface.memType;
   if (type != NVBUF_MEM_CUDA_DEVICE && type != NVBUF_MEM_CUDA_PINNED && type != NVBUF_MEM_CUDA_UNIFIED)
-    return "its memory is of type " + std::to_string(static_cast<int>(type)) + ", not CUDA's, as on a Jetson";
+    return "their memory is of type " + std::to_string(static_cast<int>(type)) + ", not CUDA's, as on a Jetson";
   const auto &planes = picture.planeParams;
   if (planes.num_planes != 2 || planes.bytesPerPix[0] != 1 || planes.bytesPerPix[1] != 2)
-    return "its colour format " + std::to_string(static_cast<int>(picture.colorFormat)) + " is not NV12";
+    return "their colour format " + std::to_string(static_cast<int>(picture.colorFormat)) + " is not NV12";
   return "";
 }
 
@@ -71,29 +75,31 @@ Blackener::~Blackener() {
   if (context_ != nullptr) driver_->release(device_);
 }
 
-std::string Blackener::open() {
-  if (context_ != nullptr) return "";
+std::optional<MaskFault> Blackener::open() {
+  if (context_ != nullptr) return std::nullopt;
   driver_ = the_driver();
-  if (driver_ == nullptr) return "there is no CUDA driver";
+  if (driver_ == nullptr) return MaskFault{"there is no CUDA driver", true};
   if (const int code = driver_->init(0)) return failure("begin", code);
   if (const int code = driver_->device_get(&device_, static_cast<int>(gpu_))) return failure("find the GPU", code);
   if (const int code = driver_->retain(&context_, device_)) {
     context_ = nullptr;
     return failure("use the GPU", code);
   }
-  return "";
+  return std::nullopt;
 }
 
-std::string Blackener::blacken(const NvBufSurface &surface, unsigned index, const std::vector<Strip> &strips) {
-  if (auto problem = open(); !problem.empty()) return problem;
-  if (index >= surface.numFilled) return "it is not in its batch";
-  const NvBufSurfaceParams &picture = surface.surfaceList[index];
-  if (auto problem = unfit(surface, picture); !problem.empty()) return problem;
+std::optional<MaskFault> Blackener::blacken(const NvBufSurface &surface, const std::vector<MaskedPicture> &pictures) {
+  if (pictures.empty()) return std::nullopt;
+  for (const auto &[index, strips] : pictures) {
+    if (index >= surface.numFilled) return MaskFault{"it is not in its batch"};
+    if (auto reason = unfit(surface, surface.surfaceList[index]); !reason.empty()) return MaskFault{std::move(reason), true};
+  }
+  if (auto fault = open()) return fault;
   if (const int code = driver_->push(context_)) return failure("use the GPU", code);
-  const auto &planes = picture.planeParams;
-  const auto first = reinterpret_cast<std::uintptr_t>(picture.dataPtr);
   int code = 0;
-  const auto fill = [&](unsigned plane, unsigned char value, const Strip &strip, unsigned share) {
+  const auto fill = [&](const NvBufSurfaceParams &picture, unsigned plane, unsigned char value, const Strip &strip,
+                        unsigned share) {
+    const auto &planes = picture.planeParams;
     const unsigned bytes = planes.bytesPerPix[plane];
     const unsigned left = strip.left / share;
     const unsigned top = strip.top / share;
@@ -101,18 +107,20 @@ std::string Blackener::blacken(const NvBufSurface &surface, unsigned index, cons
     const unsigned width = std::min(strip.width / share, planes.width[plane] - left);
     const unsigned height = std::min(strip.height / share, planes.height[plane] - top);
     const std::size_t pitch = planes.pitch[plane];
-    code = driver_->memset_2d(first + planes.offset[plane] + top * pitch + std::size_t{left} * bytes, pitch, value,
-                              std::size_t{width} * bytes, height, default_stream);
+    const auto first = reinterpret_cast<std::uintptr_t>(picture.dataPtr) + planes.offset[plane];
+    code = driver_->memset_2d(first + top * pitch + std::size_t{left} * bytes, pitch, value, std::size_t{width} * bytes, height,
+                              default_stream);
   };
-  for (const Strip &strip : strips) {
-    fill(0, black_luma, strip, 1);
-    fill(1, neutral_chroma, strip, 2);
-  }
+  for (const auto &[index, strips] : pictures)
+    for (const Strip &strip : strips) {
+      fill(surface.surfaceList[index], 0, black_luma, strip, 1);
+      fill(surface.surfaceList[index], 1, neutral_chroma, strip, 2);
+    }
   const int waited = driver_->synchronize(default_stream);
   void *ours = nullptr;
   driver_->pop(&ours);
   if (code != 0 || waited != 0) return failure("write to it", code != 0 ? code : waited);
-  return "";
+  return std::nullopt;
 }
 
 } // namespace sightline::app

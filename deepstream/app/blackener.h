@@ -1,6 +1,7 @@
 #pragma once
 
 #include <nvbufsurface.h>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -8,11 +9,24 @@
 
 namespace sightline::app {
 
+struct MaskedPicture {
+  /** Place in its batch. */
+  unsigned index = 0;
+  std::vector<Strip> strips;
+};
+
+/** Why pictures are not masked. */
+struct MaskFault {
+  std::string reason;
+  /** It is so with every picture on this machine; otherwise another try may go well. */
+  bool lasts = false;
+};
+
 /** The few functions of CUDA's driver that write to the card's memory. They are found when they are needed: no machine without
  * a card has the library. */
 struct CudaDriver;
 
-/** Makes parts of pictures black in the card's memory, in the order of what others do there. For one thread. */
+/** Makes parts of pictures black in the card's memory. For one thread. */
 class Blackener {
 public:
   explicit Blackener(unsigned gpu) : gpu_(gpu) {}
@@ -20,11 +34,11 @@ public:
   Blackener(const Blackener &) = delete;
   Blackener &operator=(const Blackener &) = delete;
 
-  /** All is black when it comes back. Otherwise why not: the picture is as it was, or partly black. */
-  std::string blacken(const NvBufSurface &surface, unsigned index, const std::vector<Strip> &strips);
+  /** All is black when it comes back without a fault; with one, none or a part. Waits for the card once. */
+  std::optional<MaskFault> blacken(const NvBufSurface &surface, const std::vector<MaskedPicture> &pictures);
 
 private:
-  std::string open();
+  std::optional<MaskFault> open();
 
   const unsigned gpu_;
   const CudaDriver *driver_ = nullptr;

@@ -60,16 +60,25 @@ DetectConfig read_detect(pbf_message<wire::Detect> message) {
   return detect;
 }
 
+/** Of the picture. What is none would mask something else than was drawn, or nothing. */
+double read_fraction(double value) {
+  if (value >= 0 && value <= 1) return value;
+  throw std::out_of_range("a mask with a corner at " + std::to_string(value) + "; corners are from 0 to 1");
+}
+
 Polygon read_polygon(pbf_message<wire::Polygon> message) {
+  constexpr std::size_t least_corners = 3;
   Polygon polygon;
   while (message.next(wire::Polygon::points, pbf_wire_type::length_delimited)) {
     const auto points = message.get_packed_double();
     for (auto at = points.begin(); at != points.end();) {
-      const double x = *at++;
+      const double x = read_fraction(*at++);
       if (at == points.end()) throw std::length_error("a corner without a height");
-      polygon.push_back({x, *at++});
+      polygon.push_back({x, read_fraction(*at++)});
     }
   }
+  if (polygon.size() < least_corners)
+    throw std::length_error("a mask of " + std::to_string(polygon.size()) + " corners; a mask has three or more");
   return polygon;
 }
 

@@ -20,46 +20,44 @@ void Masking::attach(GstPad *pad, GstElement *reporter) {
 
 GstPadProbeReturn Masking::on_batch(GstPad *, GstPadProbeInfo *info, gpointer data) {
   auto *self = static_cast<Masking *>(data);
-  const auto problem = self->mask(GST_PAD_PROBE_INFO_BUFFER(info));
-  if (problem.empty()) return GST_PAD_PROBE_OK;
-  if (!self->said_) GST_ELEMENT_ERROR(self->reporter_, STREAM, FAILED, ("%s: %s", not_masked, problem.c_str()), (nullptr));
+  const auto fault = self->mask(GST_PAD_PROBE_INFO_BUFFER(info));
+  if (!fault) return GST_PAD_PROBE_OK;
+  if (!self->said_)
+    GST_ELEMENT_ERROR(self->reporter_, STREAM, FAILED,
+                      ("%s: %s", fault->lasts ? never_masked : "a picture cannot be masked", fault->reason.c_str()), (nullptr));
   self->said_ = true;
   return GST_PAD_PROBE_DROP;
 }
 
-std::string Masking::mask(GstBuffer *buffer) {
+std::optional<MaskFault> Masking::mask(GstBuffer *buffer) {
   const NvDsBatchMeta *batch = gst_buffer_get_nvds_batch_meta(buffer);
-  if (batch == nullptr) return "it has no metadata";
+  if (batch == nullptr) return MaskFault{"it has no metadata"};
   const NvBufSurface *surface = nullptr;
   {
     const MappedBuffer mapped(buffer);
     if (mapped) surface = reinterpret_cast<const NvBufSurface *>(mapped.data());
   }
-  if (surface == nullptr) return "its batch cannot be read";
+  if (surface == nullptr) return MaskFault{"its batch cannot be read"};
+  std::vector<MaskedPicture> pictures;
   for (GList *at = batch->frame_meta_list; at != nullptr; at = at->next) {
     const auto *frame = static_cast<const NvDsFrameMeta *>(at->data);
-    const auto &strips = strips_for(frame);
-    if (strips.empty()) continue;
-    if (auto problem = blackener_.blacken(*surface, frame->batch_id, strips); !problem.empty()) return problem;
+    const ProbedCamera *probed = probe_.camera(frame->source_id);
+    if (probed == nullptr || probed->camera.config.masks.empty()) continue;
+    const Size source{static_cast<double>(frame->source_frame_width), static_cast<double>(frame->source_frame_height)};
+    pictures.push_back({frame->batch_id, strips_for(frame->source_id, probed->camera.config.masks, source)});
   }
-  return "";
+  return blackener_.blacken(*surface, pictures);
 }
 
-const std::vector<Strip> &Masking::strips_for(const NvDsFrameMeta *frame) {
-  static const std::vector<Strip> none;
-  const ProbedCamera *probed = probe_.camera(frame->source_id);
-  if (probed == nullptr || probed->camera.config.masks.empty()) return none;
-  Cut &cut = cuts_[frame->source_id];
-  const Size source{static_cast<double>(frame->source_frame_width), static_cast<double>(frame->source_frame_height)};
-  if (cut.strips.empty() || cut.source.width != source.width || cut.source.height != source.height) {
+std::vector<Strip> Masking::strips_for(unsigned source_id, const std::vector<Polygon> &masks, const Size &source) {
+  auto &cut = cuts_[source_id];
+  if (!cut || cut->source.width != source.width || cut->source.height != source.height) {
     const Size mux{static_cast<double>(settings_.mux.width), static_cast<double>(settings_.mux.height)};
-    // Of a picture without a size it is not known where it lies.
-    const Box picture = source.width > 0 && source.height > 0
-                            ? mux_letterbox(source, mux).into({0, 0, source.width, source.height})
-                            : Box{0, 0, mux.width, mux.height};
-    cut = {source, strips_of(probed->camera.config.masks, picture, mux)};
+    std::optional<Box> picture;
+    if (source.width > 0 && source.height > 0) picture = mux_letterbox(source, mux).into({0, 0, source.width, source.height});
+    cut = {source, strips_of(masks, picture, mux)};
   }
-  return cut.strips;
+  return cut->strips;
 }
 
 } // namespace sightline::app

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <gst/gst.h>
-#include <memory>
+#include <optional>
 #include <vector>
 
 #include "blackener.h"
@@ -9,8 +9,8 @@
 
 namespace sightline::app {
 
-/** Begins what is said where masks cannot be put on pictures. */
-constexpr const char *not_masked = "a picture cannot be masked";
+/** Begins what is said where this machine can mask no picture, whatever is tried again. */
+constexpr const char *never_masked = "pictures cannot be masked here";
 
 /**
  * On the pad before the detectors: pictures of cameras with masks are black there before anything looks at them, so that crops,
@@ -31,16 +31,16 @@ private:
     std::vector<Strip> strips;
   };
   static GstPadProbeReturn on_batch(GstPad *pad, GstPadProbeInfo *info, gpointer self);
-  /** Why not; empty: all pictures of the batch are masked. */
-  std::string mask(GstBuffer *buffer);
-  const std::vector<Strip> &strips_for(const NvDsFrameMeta *frame);
+  /** Absent: all pictures of the batch are masked. */
+  std::optional<MaskFault> mask(GstBuffer *buffer);
+  std::vector<Strip> strips_for(unsigned source_id, const std::vector<Polygon> &masks, const Size &source);
 
   const Settings &settings_;
   const BatchProbe &probe_;
   Blackener blackener_;
   GstElement *reporter_ = nullptr;
-  /** By source id, as the size of its pictures wants it. */
-  std::vector<Cut> cuts_;
+  /** By source id, as the size of its latest picture wants it. */
+  std::vector<std::optional<Cut>> cuts_;
   bool said_ = false;
 };
 

@@ -119,10 +119,12 @@ std::vector<Strip> bands_of(const std::vector<Shape> &shapes, unsigned height, c
 
 } // namespace
 
-std::vector<Strip> strips_of(const std::vector<Polygon> &polygons, const Box &picture, const Size &into) {
+std::vector<Strip> strips_of(const std::vector<Polygon> &polygons, const std::optional<Box> &picture, const Size &into) {
+  if (polygons.empty()) return {};
+  if (!picture) return {{0, 0, up(into.width, into.width), up(into.height, into.height)}};
   std::vector<Shape> shapes;
   shapes.reserve(polygons.size());
-  for (const Polygon &corners : polygons) shapes.push_back(edges_of(corners, picture));
+  for (const Polygon &corners : polygons) shapes.push_back(edges_of(corners, *picture));
   unsigned height = chroma_block;
   auto strips = bands_of(shapes, height, into);
   while (strips.size() > most_strips && height < into.height) {

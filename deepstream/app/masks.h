@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "geometry.h"
@@ -7,7 +8,7 @@
 /** Parts of a camera's picture that are black in everything made from it. Pure; as src/software-worker/masks.ts. */
 namespace sightline::app {
 
-/** Corners as fractions of the camera's picture. */
+/** Corners as fractions of the camera's picture: three or more, from 0 to 1. */
 using Polygon = std::vector<Point>;
 
 /** In pixels of the multiplexer's picture; all even, for four pixels share their chroma. */
@@ -22,10 +23,10 @@ struct Strip {
 constexpr std::size_t most_strips = 96;
 
 /**
- * What covers the polygons, with `picture` the place of the camera's picture in one of size `into`. A strip covers all that a
- * polygon has of its rows, so that a mask is never smaller than what was drawn: slanted sides have steps, of 2 pixels, or of as
- * many more as keep to `most_strips`.
+ * What covers the polygons, with `picture` the place of the camera's picture in one of size `into`; absent: it is not known,
+ * and all is covered. A strip covers all that a polygon has of its rows, so that a mask is never smaller than what was drawn:
+ * slanted sides have steps, of 2 pixels, or of as many more as keep to `most_strips`. A polygon without area may cover nothing.
  */
-std::vector<Strip> strips_of(const std::vector<Polygon> &polygons, const Box &picture, const Size &into);
+std::vector<Strip> strips_of(const std::vector<Polygon> &polygons, const std::optional<Box> &picture, const Size &into);
 
 } // namespace sightline::app

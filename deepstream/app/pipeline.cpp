@@ -26,7 +26,7 @@ std::string factory_of(GstObject *object) {
 } // namespace
 
 Failure failure_of(const std::string &factory, const std::string &text) {
-  if (holds(text, not_masked)) return {Exit::settings, text};
+  if (holds(text, never_masked)) return {Exit::settings, text};
   if (factory == "nvinferserver") {
     if (holds(text, "arsing failed") || holds(text, "onfig file") || holds(text, "onfiguration file"))
       return {Exit::settings, text};

@@ -31,6 +31,7 @@ const std::map<std::string, Kind> &known() {
       {"/sources/*/frameNumberBackAt", Kind::number},
       {"/mux/stuckPad", Kind::number},
       {"/mux/leakBytesPerBatch", Kind::number},
+      {"/mux/surfaceArray", Kind::flag},
       // CUDA
       {"/cuda/refuse", Kind::flag},
       // nvds_obj_enc

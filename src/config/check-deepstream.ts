@@ -14,6 +14,11 @@ export function checkDeepStream({ config, lookups, refuse }: DeepStreamCheck): v
   const names = Object.keys(config.cameras).filter((name) => config.cameras[name]?.runtime === 'deepstream');
   for (const name of names) {
     checkCamera(config.cameras[name], ['cameras', name], refuse);
+    if (onJetson(config) && (config.cameras[name]?.masks ?? []).length > 0)
+      refuse(
+        ['cameras', name, 'masks'],
+        'cannot be drawn with deepstream.gpuAccess: runtime, as on a Jetson, whose pictures are not in memory that CUDA writes to; use runtime: software for this camera, or gpuAccess: request where the card is no Jetson',
+      );
     for (const [index, { model }] of (config.cameras[name]?.detect ?? []).entries()) {
       const why = lookups.describeModel(model)?.notForDeepStream;
       if (why !== undefined) refuse(['cameras', name, 'detect', index, 'model'], why);
@@ -42,6 +47,11 @@ export function checkDeepStream({ config, lookups, refuse }: DeepStreamCheck): v
       ['deepstream', 'network'],
       `in ${deepstream.network}, ${server.host} of inference.url is the container itself; name Triton as that network knows it, or set network to host`,
     );
+}
+
+/** By what the settings say of it; where somebody else starts the containers they say nothing. */
+function onJetson({ deepstream }: Config): boolean {
+  return deepstream.start === 'docker' && deepstream.gpuAccess === 'runtime';
 }
 
 /** Why the program in the container does not take a source; undefined where it does. */

@@ -161,12 +161,27 @@ describe('masks of a DeepStream camera, on the stand-in', { skip }, () => {
     assert.ok(black > 100, `${black} masked pixels are in crops`);
   });
 
-  it('end the program where they cannot be drawn, before a picture was looked at', async () => {
-    await using daemon = await startTestDaemon({ cameras: [camera, bare], inference: undefined });
-    await using directory = await temporaryDirectory();
-    await using app = await startMasked(daemon.socketPath, directory.path, triton.url, { cuda: { refuse: true } });
-    assert.equal(await app.exit, 78);
-    assert.match(app.output, /"msg":"a picture cannot be masked: CUDA cannot write to it: error 1"/);
-    assert.equal(daemon.frames.length, 0);
-  });
+  const failures = [
+    {
+      where: 'the card refuses, to be tried again',
+      control: { cuda: { refuse: true } },
+      code: 70,
+      message: /"msg":"a picture cannot be masked: CUDA cannot write to it: error 1"/,
+    },
+    {
+      where: 'pictures are in memory of a Jetson, as settings that cannot work',
+      control: { mux: { surfaceArray: true } },
+      code: 78,
+      message: /"msg":"pictures cannot be masked here: their memory is of type 4, not CUDA's, as on a Jetson"/,
+    },
+  ];
+  for (const { where, control, code, message } of failures)
+    it(`end the program where ${where}, before a picture was looked at`, async () => {
+      await using daemon = await startTestDaemon({ cameras: [camera, bare], inference: undefined });
+      await using directory = await temporaryDirectory();
+      await using app = await startMasked(daemon.socketPath, directory.path, triton.url, control);
+      assert.equal(await app.exit, code);
+      assert.match(app.output, message);
+      assert.equal(daemon.frames.length, 0);
+    });
 });

@@ -148,6 +148,13 @@ const refused: readonly { readonly name: string; readonly text: string; readonly
     ],
   },
   {
+    name: 'masks of a container on a Jetson',
+    text: `inference: { engine: triton }\ndeepstream: { gpuAccess: runtime }\n${camera('    runtime: deepstream\n    masks: [[[0, 0], [1, 0], [0, 1]]]\n  gate: { source: y.mp4, runtime: deepstream }')}`,
+    issues: [
+      '8:12 cameras.lobby.masks: cannot be drawn with deepstream.gpuAccess: runtime, as on a Jetson, whose pictures are not in memory that CUDA writes to; use runtime: software for this camera, or gpuAccess: request where the card is no Jetson',
+    ],
+  },
+  {
     name: 'one of several Triton servers that is somewhere else in the network of the containers',
     text: `inference: { engine: triton, url: [triton, localhost] }\ndeepstream: { network: cameras }\n${camera('    runtime: deepstream')}`,
     issues: [
@@ -297,6 +304,15 @@ alerts:
 test('a Triton server beside containers that somebody else starts is no other network’s', () => {
   const text = `inference: { engine: triton }\ndeepstream: { start: attached, network: cameras }\n${camera('    runtime: deepstream')}`;
   assert.deepEqual(check(text).issues, []);
+});
+
+test('masks are taken where the card is no Jetson, a software worker draws them, or nothing is known of the card', () => {
+  const masks = '    masks: [[[0, 0], [1, 0], [0, 1]]]\n';
+  const site = (deepstream: string, runtime: string) =>
+    check(`inference: { engine: triton }\ndeepstream: ${deepstream}\n${camera(`${masks}    runtime: ${runtime}\n`)}`).issues;
+  assert.deepEqual(site('{ gpuAccess: request }', 'deepstream'), []);
+  assert.deepEqual(site('{ gpuAccess: runtime }', 'software'), []);
+  assert.deepEqual(site('{ gpuAccess: runtime, start: attached }', 'deepstream'), []);
 });
 
 test('what is lived with is warned of', () => {

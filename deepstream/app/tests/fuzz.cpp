@@ -2,6 +2,7 @@
 
 #include "protozero_checked.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <fstream>
 #include <iterator>
@@ -46,6 +47,11 @@ std::string camera(const std::string &name) {
     crops.add_double(wire::CropPolicy::better_by, 0.15);
     crops.add_uint32(wire::CropPolicy::jpeg_quality, 90);
     crops.add_uint32(wire::CropPolicy::max_side, 512);
+  }
+  {
+    pbf_builder<wire::Polygon> mask(config, wire::CameraConfig::masks);
+    const std::vector<double> points{0.1, 0.1, 0.4, 0.1, 0.4, 0.5};
+    mask.add_packed_double(wire::Polygon::points, points.begin(), points.end());
   }
   config.add_uint32(wire::CameraConfig::open_timeout_ms, 10'000);
   config.add_uint32(wire::CameraConfig::silence_timeout_ms, 10'000);
@@ -130,6 +136,14 @@ std::string example_settings() {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
+bool can_be_masked(const Configure &configure) {
+  const auto inside = [](const Point &corner) { return corner.x >= 0 && corner.x <= 1 && corner.y >= 0 && corner.y <= 1; };
+  for (const auto &camera : configure.cameras)
+    for (const auto &mask : camera.masks)
+      if (mask.size() < 3 || !std::all_of(mask.begin(), mask.end(), inside)) return false;
+  return true;
+}
+
 } // namespace
 
 TEST_CASE("whatever the daemon says is read or refused") {
@@ -141,7 +155,8 @@ TEST_CASE("whatever the daemon says is read or refused") {
   for (auto left = fuzz::rounds(15'000); left > 0; left -= 1) {
     const auto bytes = fuzz::mutated(random.of(corpus), corpus, words, random);
     try {
-      read_command(bytes);
+      const auto command = read_command(bytes);
+      if (const auto *configure = std::get_if<Configure>(&command)) CHECK(can_be_masked(*configure));
     } catch (const std::exception &error) {
       CHECK(!std::string(error.what()).empty());
     }

@@ -69,8 +69,15 @@ TEST_CASE("whatever is drawn, all of it is masked, with a bounded number of stri
   }
 }
 
-TEST_CASE("no corners, or numbers that are none, mask nothing and harm nothing") {
+TEST_CASE("a picture that lies nobody knows where is black, where it has masks") {
+  const auto strips = strips_of({{{0.1, 0.1}, {0.2, 0.1}, {0.2, 0.5}}}, std::nullopt, mux);
+  REQUIRE(strips.size() == 1);
+  CHECK((strips[0].left == 0 && strips[0].top == 0 && strips[0].width == 640 && strips[0].height == 360));
+  CHECK(strips_of({}, std::nullopt, mux).empty());
+}
+
+TEST_CASE("no masks, and polygons without area, mask nothing, as with a software worker") {
   CHECK(strips_of({}, whole, mux).empty());
-  CHECK(strips_of({{}}, whole, mux).empty());
-  CHECK(strips_of({{{0.5, 0.5}}}, whole, mux).empty());
+  CHECK(strips_of({{{0.5, 0.5}, {0.5, 0.5}, {0.5, 0.5}}}, whole, mux).empty());
+  CHECK(strips_of({{{0, 0.5}, {0.5, 0.5}, {1, 0.5}}}, whole, mux).empty());
 }

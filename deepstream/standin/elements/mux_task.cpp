@@ -97,6 +97,7 @@ GstBufferPool *pool_of(Mux *mux) {
   spec.height = mux->properties.uint(kHeight);
   spec.format = color_format(mux->format).value_or(NVBUF_COLOR_FORMAT_NV12);
   spec.memory = static_cast<NvBufSurfaceMemType>(mux->properties.choice(kMemoryType));
+  if (control_flag("/mux/surfaceArray")) spec.memory = NVBUF_MEM_SURFACE_ARRAY;
   spec.gpu = mux->properties.uint(kGpuId);
   mux->pool = nvmm_pool_new(spec, mux->properties.uint(kPoolSize));
   return mux->pool;

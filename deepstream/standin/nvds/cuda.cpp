@@ -2,6 +2,7 @@
 // thread, and memory that is the card's.
 #include <cstddef>
 #include <cstring>
+#include <vector>
 
 #include "control.h"
 #include "surface.h"
@@ -15,6 +16,16 @@ constexpr int kInvalidContext = 201;
 
 int the_context = 0;
 thread_local int pushed = 0;
+
+/** A card may do nothing before it is waited for: so does this. */
+struct Fill {
+  uint8_t *to;
+  std::size_t pitch;
+  unsigned char value;
+  std::size_t width;
+  std::size_t height;
+};
+thread_local std::vector<Fill> waiting;
 
 } // namespace
 
@@ -59,10 +70,14 @@ STANDIN_CUDA int cuMemsetD2D8Async(unsigned long long to, std::size_t pitch, uns
   if (standin::control_flag("/cuda/refuse") || width > pitch || height == 0) return kInvalidValue;
   uint8_t *at = standin::pixels_behind(to, (height - 1) * pitch + width);
   if (at == nullptr) return kInvalidValue;
-  for (std::size_t row = 0; row < height; ++row) std::memset(at + row * pitch, value, width);
+  waiting.push_back({at, pitch, value, width, height});
   return kOk;
 }
 
 STANDIN_CUDA int cuStreamSynchronize(void *) {
-  return pushed > 0 ? kOk : kInvalidContext;
+  if (pushed == 0) return kInvalidContext;
+  for (const Fill &fill : waiting)
+    for (std::size_t row = 0; row < fill.height; ++row) std::memset(fill.to + row * fill.pitch, fill.value, fill.width);
+  waiting.clear();
+  return kOk;
 }

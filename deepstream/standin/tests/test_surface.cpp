@@ -83,6 +83,8 @@ TEST_CASE("CUDA's driver writes to the card's memory alone, and in a context alo
   REQUIRE(cuCtxPushCurrent_v2(context) == 0);
   CHECK(cuMemsetD2D8Async(luma + params.pitch + 3, params.pitch, 9, 4, 2, nullptr) == 0);
   const Plane plane = plane_of(surface, 2, 0);
+  CHECK(plane.data[params.pitch + 3] == 0);
+  REQUIRE(cuStreamSynchronize(nullptr) == 0);
   CHECK(plane.data[params.pitch + 2] == 0);
   CHECK(plane.data[params.pitch + 3] == 9);
   CHECK(plane.data[2 * params.pitch + 6] == 9);
