@@ -313,7 +313,10 @@ Pulse App::pulse() const {
   if (!pulse.playing) return pulse;
   pulse.batch_us = probe_.batch_us();
   // Cameras are there before the pipeline plays, and stay.
-  for (const auto &camera : cameras_) pulse.pending = pulse.pending || camera->delivered_us > camera->through_us;
+  std::vector<Passage> sources;
+  sources.reserve(cameras_.size());
+  for (const auto &camera : cameras_) sources.push_back({camera->delivered_us, camera->through_us});
+  pulse.pending = is_pending(sources);
   return pulse;
 }
 
