@@ -40,13 +40,15 @@ std::string words_of(const std::string &text) {
 }
 
 bool CropTrouble::look(std::uint64_t cut, std::uint64_t refused, std::int64_t now_us) {
-  if (cut != cut_)
+  if (cut != cut_) {
     since_us_ = 0;
-  else if (refused != refused_ && since_us_ == 0)
-    since_us_ = now_us;
+  } else if (refused != refused_) {
+    if (since_us_ == 0) since_us_ = now_us;
+    latest_us_ = now_us;
+  }
   cut_ = cut;
   refused_ = refused;
-  return since_us_ != 0 && now_us - since_us_ >= crop_trouble_us;
+  return since_us_ != 0 && latest_us_ - since_us_ >= crop_trouble_us;
 }
 
 CameraStates::State &CameraStates::of(const Camera &camera) {
