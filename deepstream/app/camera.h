@@ -11,6 +11,9 @@
 
 namespace sightline::app {
 
+/** nvurisrcbin opens a camera again after so many seconds without a picture. */
+constexpr unsigned reconnect_seconds = 5;
+
 /** When decoded frames left their source, by time stamp: written by its thread, read by the probe. */
 class Arrivals {
 public:

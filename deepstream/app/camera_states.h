@@ -66,7 +66,4 @@ private:
 /** The error code (docs/operations.md) that a text of GStreamer stands for. */
 const char *code_of(const std::string &text);
 
-/** A text of GStreamer for people, in one line: its sentence and the element's own behind it, without lines of its sources. */
-std::string words_of(const std::string &text);
-
 } // namespace sightline::app

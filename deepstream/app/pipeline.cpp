@@ -2,7 +2,6 @@
 
 #include "addresses.h"
 #include "bus_text.h"
-#include "camera_states.h"
 #include "detector_trouble.h"
 #include "parser_reports.h"
 
@@ -11,10 +10,6 @@ namespace {
 
 /** The event that changes `interval` of running detectors. */
 constexpr int interval_update = GST_EVENT_MAKE_TYPE(407, GST_EVENT_TYPE_DOWNSTREAM | GST_EVENT_TYPE_SERIALIZED);
-
-bool holds(const std::string &text, const char *part) {
-  return text.find(part) != std::string::npos;
-}
 
 std::string factory_of(GstObject *object) {
   if (object == nullptr || !GST_IS_ELEMENT(object)) return "";
