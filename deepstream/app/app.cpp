@@ -56,7 +56,8 @@ App::App(Settings settings, const std::string &token, Log &log)
     : settings_(std::move(settings)), log_(log), loop_(g_main_loop_new(nullptr, FALSE)), epochs_(settings_.cameras.size()),
       outbox_(static_cast<std::size_t>(settings_.limits.waiting_mib) << 20, settings_.cameras.size()),
       judge_(settings_.cameras.size()), labels_(settings_.cameras.size()), watchdog_(settings_.limits, log),
-      probe_(settings_, judge_, outbox_), gpu_(static_cast<unsigned>(settings_.gpu), log), before_(settings_.cameras.size()) {
+      probe_(settings_, judge_, outbox_), gpu_(static_cast<unsigned>(settings_.gpu), log), before_(settings_.cameras.size()),
+      troubles_(settings_.detectors.size()) {
   if (settings_.media)
     media_ = std::make_unique<MediaSocket>(MediaOptions{*settings_.media, settings_.worker, token, names_of(settings_.cameras)},
                                            epochs_, log_);
@@ -247,9 +248,14 @@ void App::say_stats() {
     counts.sender_clock = camera->sender_clock;
     stats.cameras.push_back(std::move(counts));
   }
-  for (const auto &detector : settings_.detectors)
-    if (const auto report = parser_report(detector.kind))
-      stats.models.push_back({detector.model, report->pictures, report->failures, report->failing ? report->problem : ""});
+  for (std::size_t i = 0; i < settings_.detectors.size(); i += 1) {
+    const auto &detector = settings_.detectors[i];
+    const auto report = parser_report(detector.kind);
+    if (!report) continue;
+    const bool fails = troubles_[i].look(report->failures, now_us);
+    const auto problem = problem_of(models_of(settings_.detectors, detector.kind), report->problem);
+    stats.models.push_back({detector.model, report->pictures, report->failures, fails ? problem : ""});
+  }
   stats.rss_bytes = resident_bytes();
   stats.cpu_seconds = cpu_seconds();
   stats.gpu = gpu_.latest();
@@ -291,7 +297,10 @@ Pulse App::pulse() const {
   if (!pulse.playing) return pulse;
   pulse.batch_us = probe_.batch_us();
   // Cameras are there before the pipeline plays, and stay.
-  for (const auto &camera : cameras_) pulse.pending = pulse.pending || camera->delivered_us > camera->through_us;
+  std::vector<Passage> sources;
+  sources.reserve(cameras_.size());
+  for (const auto &camera : cameras_) sources.push_back({camera->delivered_us, camera->through_us});
+  pulse.pending = is_pending(sources);
   return pulse;
 }
 

@@ -10,6 +10,7 @@
 #include "camera.h"
 #include "camera_states.h"
 #include "crop_judge.h"
+#include "detector_trouble.h"
 #include "epochs.h"
 #include "gpu_monitor.h"
 #include "labels.h"
@@ -85,6 +86,7 @@ private:
     std::uint64_t frames_for_stats = 0;
   };
   std::vector<Before> before_;
+  std::vector<DetectorTrouble> troubles_;
   std::int64_t stats_us_ = 0;
   std::int64_t interval_us_ = 0;
 

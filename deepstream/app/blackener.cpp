@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <dlfcn.h>
 
+#include "functions.h"
+
 namespace sightline::app {
 
 struct CudaDriver {
@@ -30,11 +32,6 @@ constexpr void *default_stream = nullptr;
 constexpr unsigned char black_luma = 0;
 constexpr unsigned char neutral_chroma = 128;
 
-template <typename Function> bool find(void *library, const char *name, Function &function) {
-  function = reinterpret_cast<Function>(dlsym(library, name));
-  return function != nullptr;
-}
-
 /** nullptr where there is no driver. */
 const CudaDriver *the_driver() {
   static const auto *found = []() -> const CudaDriver * {
@@ -43,12 +40,12 @@ const CudaDriver *the_driver() {
     if (dlsym(library, "cuInit") == nullptr) library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
     if (library == nullptr && dlsym(RTLD_DEFAULT, "cuInit") == nullptr) return nullptr;
     auto *driver = new CudaDriver();
-    const bool whole = find(library, "cuInit", driver->init) && find(library, "cuDeviceGet", driver->device_get) &&
-                       find(library, "cuDevicePrimaryCtxRetain", driver->retain) &&
-                       find(library, "cuDevicePrimaryCtxRelease_v2", driver->release) &&
-                       find(library, "cuCtxPushCurrent_v2", driver->push) && find(library, "cuCtxPopCurrent_v2", driver->pop) &&
-                       find(library, "cuMemsetD2D8Async", driver->memset_2d) &&
-                       find(library, "cuStreamSynchronize", driver->synchronize);
+    const auto find = [library](const char *name, auto &into) { return find_function(library, name, into); };
+    const bool whole = find("cuInit", driver->init) && find("cuDeviceGet", driver->device_get) &&
+                       find("cuDevicePrimaryCtxRetain", driver->retain) &&
+                       find("cuDevicePrimaryCtxRelease_v2", driver->release) && find("cuCtxPushCurrent_v2", driver->push) &&
+                       find("cuCtxPopCurrent_v2", driver->pop) && find("cuMemsetD2D8Async", driver->memset_2d) &&
+                       find("cuStreamSynchronize", driver->synchronize);
     return whole ? driver : nullptr;
   }();
   return found;

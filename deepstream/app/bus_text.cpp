@@ -26,4 +26,17 @@ std::string short_text(const std::string &text) {
   return debug == std::string::npos || debug == 0 ? text : text.substr(0, debug);
 }
 
+std::string words_of(const std::string &text) {
+  std::string sentence = short_text(text);
+  // SENTENCE (FILE(LINE): FUNCTION (): /PATH:ELEMENT: OWN)
+  const auto path = text.find("(): /", sentence.size());
+  const auto own = path == std::string::npos ? path : text.find(": ", path + 4);
+  if (own == std::string::npos) return sentence;
+  std::string more = text.substr(own + 2);
+  if (!more.empty() && more.back() == ')') more.pop_back();
+  if (more.empty()) return sentence;
+  if (sentence.back() == '.') sentence.pop_back();
+  return sentence + ": " + more;
+}
+
 } // namespace sightline::app

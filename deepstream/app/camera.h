@@ -11,6 +11,9 @@
 
 namespace sightline::app {
 
+/** nvurisrcbin opens a camera again after so many seconds without a picture. */
+constexpr unsigned reconnect_seconds = 5;
+
 /** When decoded frames left their source, by time stamp: written by its thread, read by the probe. */
 class Arrivals {
 public:
@@ -55,8 +58,7 @@ struct Camera {
   /** Decoded frames that left the source, and when the latest did; before the multiplexer, which may keep them. */
   std::atomic<std::uint64_t> delivered = 0;
   std::atomic<std::int64_t> delivered_us = 0;
-  /** When the latest frame that came through detectors and tracker had left the source: a multiplexer that is stuck keeps one
-   * that left before the one ahead of it came through. */
+  /** When the latest frame that came through detectors and tracker had left the source. */
   std::atomic<std::int64_t> through_us = 0;
   /** Frames that came through detectors and tracker, when the latest did, and how many a detector looked at. */
   std::atomic<std::uint64_t> frames_seen = 0;

@@ -1,5 +1,6 @@
 #include "camera_states.h"
 
+#include "bus_text.h"
 #include "clocks.h"
 
 namespace sightline::app {
@@ -7,13 +8,7 @@ namespace {
 
 using wire::SourceState;
 
-/** As nvurisrcbin tries again. */
-constexpr std::uint32_t reconnect_ms = 5000;
 constexpr std::int64_t crop_trouble_us = 3'000'000;
-
-bool holds(const std::string &text, const char *part) {
-  return text.find(part) != std::string::npos;
-}
 
 } // namespace
 
@@ -24,29 +19,16 @@ const char *code_of(const std::string &text) {
   return "source.failed";
 }
 
-std::string words_of(const std::string &text) {
-  const auto debug = text.find(" (");
-  if (debug == std::string::npos || debug == 0) return text;
-  std::string sentence = text.substr(0, debug);
-  // SENTENCE (FILE(LINE): FUNCTION (): /PATH:ELEMENT: OWN)
-  const auto path = text.find("(): /", debug);
-  const auto own = path == std::string::npos ? path : text.find(": ", path + 4);
-  if (own == std::string::npos) return sentence;
-  std::string more = text.substr(own + 2);
-  if (!more.empty() && more.back() == ')') more.pop_back();
-  if (more.empty()) return sentence;
-  if (sentence.back() == '.') sentence.pop_back();
-  return sentence + ": " + more;
-}
-
 bool CropTrouble::look(std::uint64_t cut, std::uint64_t refused, std::int64_t now_us) {
-  if (cut != cut_)
+  if (cut != cut_) {
     since_us_ = 0;
-  else if (refused != refused_ && since_us_ == 0)
-    since_us_ = now_us;
+  } else if (refused != refused_) {
+    if (since_us_ == 0) since_us_ = now_us;
+    latest_us_ = now_us;
+  }
   cut_ = cut;
   refused_ = refused;
-  return since_us_ != 0 && now_us - since_us_ >= crop_trouble_us;
+  return since_us_ != 0 && latest_us_ - since_us_ >= crop_trouble_us;
 }
 
 CameraStates::State &CameraStates::of(const Camera &camera) {
@@ -108,7 +90,7 @@ void CameraStates::away(Camera &camera, State &state, const std::string &reason,
   facts.state = SourceState::away;
   facts.reason = state.warning.empty() ? reason : state.warning;
   facts.code = state.warning.empty() ? code : code_of(state.warning);
-  facts.retry_in_ms = reconnect_ms;
+  facts.retry_in_ms = 1000 * reconnect_seconds;
   log_.warn("camera away", {{"camera", camera.config.camera}, {"code", facts.code}, {"reason", facts.reason}});
   state.warning.clear();
   say(camera, state, std::move(facts));

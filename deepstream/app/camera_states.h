@@ -10,7 +10,10 @@
 
 namespace sightline::app {
 
-/** Whether a camera's crops come to nothing: some were refused for three seconds and none was cut, until one is again. */
+/**
+ * Whether a camera's crops come to nothing: they were refused over three seconds at the least, and none was cut in between;
+ * until one is again. A single one that is refused means nothing. Pure.
+ */
 class CropTrouble {
 public:
   bool look(std::uint64_t cut, std::uint64_t refused, std::int64_t now_us);
@@ -18,7 +21,9 @@ public:
 private:
   std::uint64_t cut_ = 0;
   std::uint64_t refused_ = 0;
+  /** The first and the latest that were refused since one was cut; 0: none was. */
   std::int64_t since_us_ = 0;
+  std::int64_t latest_us_ = 0;
 };
 
 /** The states of the cameras in words, by what their threads have noted. For the main thread. */
@@ -62,8 +67,5 @@ private:
 
 /** The error code (docs/operations.md) that a text of GStreamer stands for. */
 const char *code_of(const std::string &text);
-
-/** A text of GStreamer for people, in one line: its sentence and the element's own behind it, without lines of its sources. */
-std::string words_of(const std::string &text);
 
 } // namespace sightline::app

@@ -4,6 +4,7 @@
 #include <gst/app/gstappsrc.h>
 #include <gst/gst.h>
 
+#include "batch_surface.h"
 #include "bus_text.h"
 #include "crop_encoder.h"
 #include "encoders.h"
@@ -116,11 +117,7 @@ CutCrop cut_crop() {
   const auto cut = [&](GstBuffer *buffer) {
     NvDsBatchMeta *batch = gst_buffer_get_nvds_batch_meta(buffer);
     if (batch == nullptr || batch->frame_meta_list == nullptr) return;
-    NvBufSurface *surface = nullptr;
-    {
-      const MappedBuffer mapped(buffer);
-      if (mapped) surface = reinterpret_cast<NvBufSurface *>(const_cast<guint8 *>(mapped.data()));
-    }
+    NvBufSurface *surface = batch_surface(buffer);
     if (surface == nullptr) return;
     CropCut wanted{};
     wanted.pixels = {64, 32, 128, 160};

@@ -1,7 +1,6 @@
 #include "gpu_monitor.h"
 
 #include <chrono>
-#include <thread>
 
 #include "clocks.h"
 #include "nvml_library.h"
@@ -14,6 +13,8 @@ constexpr auto every = std::chrono::seconds(1);
 constexpr auto again_after = std::chrono::seconds(5);
 /** A call that has taken so long hangs, and what it said last is old. */
 constexpr std::int64_t hung_after_us = 3'000'000;
+/** Longer than any call that does not hang. */
+constexpr auto leaves_within = std::chrono::seconds(1);
 
 } // namespace
 
@@ -22,16 +23,22 @@ GpuMonitor::GpuMonitor(unsigned gpu, Log &log) : gpu_(gpu), shared_(std::make_sh
 }
 
 GpuMonitor::~GpuMonitor() {
+  bool has_left = false;
   {
-    const std::lock_guard lock(shared_->mutex);
+    std::unique_lock lock(shared_->mutex);
     shared_->closed = true;
     shared_->log = nullptr;
+    shared_->closing.notify_all();
+    if (thread_.joinable()) has_left = shared_->left.wait_for(lock, leaves_within, [this] { return shared_->has_left; });
   }
-  shared_->closing.notify_all();
+  if (has_left)
+    thread_.join();
+  else if (thread_.joinable())
+    thread_.detach();
 }
 
 void GpuMonitor::start() {
-  std::thread([shared = shared_, gpu = gpu_] { run(shared, gpu); }).detach();
+  thread_ = std::thread([shared = shared_, gpu = gpu_] { run(shared, gpu); });
 }
 
 std::optional<GpuFacts> GpuMonitor::latest() {
@@ -44,33 +51,40 @@ std::optional<GpuFacts> GpuMonitor::latest() {
 }
 
 void GpuMonitor::run(const std::shared_ptr<Shared> &shared, unsigned gpu) {
+  watch(*shared, gpu);
+  const std::lock_guard lock(shared->mutex);
+  shared->has_left = true;
+  shared->left.notify_all();
+}
+
+void GpuMonitor::watch(Shared &shared, unsigned gpu) {
   std::string why;
-  ask(*shared, true);
+  ask(shared, true);
   const auto library = NvmlLibrary::open(why);
-  ask(*shared, false);
+  ask(shared, false);
   if (library == nullptr) {
-    say(*shared, LogLevel::info, "there are no figures of the GPU", why);
+    say(shared, LogLevel::info, "there are no figures of the GPU", why);
     return;
   }
   std::string said;
   bool ready = false;
   do {
     try {
-      ask(*shared, true);
+      ask(shared, true);
       if (!ready) library->init();
       ready = true;
       auto facts = library->read(gpu);
-      ask(*shared, false);
-      const std::lock_guard lock(shared->mutex);
-      shared->facts = std::move(facts);
+      ask(shared, false);
+      const std::lock_guard lock(shared.mutex);
+      shared.facts = std::move(facts);
       said.clear();
     } catch (const NvmlError &error) {
       ready = false;
-      ask(*shared, false);
-      if (said != error.what()) say(*shared, LogLevel::warn, "the GPU's driver gives no figures", error.what());
+      ask(shared, false);
+      if (said != error.what()) say(shared, LogLevel::warn, "the GPU's driver gives no figures", error.what());
       said = error.what();
     }
-  } while (wait(*shared, ready ? every : again_after));
+  } while (wait(shared, ready ? every : again_after));
 }
 
 bool GpuMonitor::wait(Shared &shared, std::chrono::milliseconds time) {

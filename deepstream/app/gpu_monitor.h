@@ -5,6 +5,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 
 #include "log.h"
 #include "messages.h"
@@ -13,7 +14,8 @@ namespace sightline::app {
 
 /**
  * Reads the card's figures once a second, in a thread of its own: a driver that hangs holds up nobody but that thread, which is
- * left behind at the end. Where there is no driver to ask there are no figures, and the log says so once.
+ * left behind at the end. One that answers is done with before the process's own end unloads it. Where there is no driver to
+ * ask there are no figures, and the log says so once.
  */
 class GpuMonitor {
 public:
@@ -32,7 +34,10 @@ private:
   struct Shared {
     std::mutex mutex;
     std::condition_variable closing;
+    std::condition_variable left;
     bool closed = false;
+    /** The thread calls the driver no more. */
+    bool has_left = false;
     /** Null once closed. */
     Log *log = nullptr;
     std::optional<GpuFacts> facts;
@@ -40,6 +45,7 @@ private:
     std::int64_t asked_us = 0;
     bool said_hung = false;
   };
+  static void watch(Shared &shared, unsigned gpu);
   static void run(const std::shared_ptr<Shared> &shared, unsigned gpu);
   /** False when it is closed. */
   static bool wait(Shared &shared, std::chrono::milliseconds time);
@@ -48,6 +54,7 @@ private:
 
   const unsigned gpu_;
   const std::shared_ptr<Shared> shared_;
+  std::thread thread_;
 };
 
 } // namespace sightline::app

@@ -1,73 +1,38 @@
 #include "library_texts.h"
 
-#include <atomic>
-#include <deque>
+#include <algorithm>
 #include <gst/gst.h>
 #include <mutex>
-#include <string>
+#include <utility>
 
 #include "clocks.h"
 
 namespace sightline::app {
 namespace {
 
-constexpr int lines_per_second = 20;
 /** A text is not said again for so long; of so many texts that is known. */
 constexpr std::int64_t repeat_us = 10'000'000;
 constexpr std::size_t known_texts = 32;
 
-/** Lets a few lines through each second, and each text once in a while: a library that fails says the same for every picture.
- */
-class Sluice {
-public:
-  /** How many were left out before this one; -1: this one is left out too. */
-  int take(const char *text) {
-    if (is_repeated(text)) {
-      left_.fetch_add(1);
-      return -1;
-    }
-    const auto second = mono_us() / 1'000'000;
-    if (second_.exchange(second) != second) count_ = 0;
-    if (count_.fetch_add(1) >= lines_per_second) {
-      left_.fetch_add(1);
-      return -1;
-    }
-    return left_.exchange(0);
-  }
-
-private:
-  struct Known {
-    std::string text;
-    std::int64_t said_us;
-  };
-
-  bool is_repeated(const char *text) {
-    const std::lock_guard hold(mutex_);
-    const auto now = mono_us();
-    for (const auto &known : known_)
-      if (known.text == text && now - known.said_us < repeat_us) return true;
-    known_.push_back({text, now});
-    if (known_.size() > known_texts) known_.pop_front();
-    return false;
-  }
-
-  std::mutex mutex_;
-  std::deque<Known> known_;
-  std::atomic<std::int64_t> second_ = 0;
-  std::atomic<int> count_ = 0;
-  std::atomic<int> left_ = 0;
+struct Gate {
+  std::mutex mutex;
+  TextSluice sluice;
 };
 
-Sluice &sluice() {
-  static Sluice one;
+Gate &gate() {
+  static Gate one;
   return one;
 }
 
 void write(Log &log, LogLevel level, const char *text, const char *from) {
-  const int left_out = sluice().take(text == nullptr ? "" : text);
-  if (left_out < 0) return;
+  std::optional<std::uint64_t> left_out;
+  {
+    const std::lock_guard hold(gate().mutex);
+    left_out = gate().sluice.take(text == nullptr ? "" : text, mono_us());
+  }
+  if (!left_out) return;
   nlohmann::json fields{{"from", from == nullptr ? "" : from}};
-  if (left_out > 0) fields["leftOut"] = left_out;
+  if (*left_out > 0) fields["leftOut"] = *left_out;
   log.write(level, text == nullptr ? "" : text, fields);
 }
 
@@ -93,11 +58,34 @@ GLogWriterOutput on_glib(GLogLevelFlags level, const GLogField *fields, gsize co
 
 } // namespace
 
+std::optional<std::uint64_t> TextSluice::take(const std::string &text, std::int64_t now_us) {
+  const auto second = now_us / 1'000'000;
+  if (second != second_) count_ = 0;
+  second_ = second;
+  const bool repeated = std::any_of(known_.begin(), known_.end(), [&](const Known &known) {
+    return known.text == text && now_us - known.said_us < repeat_us;
+  });
+  if (repeated || count_ == lines_per_second) {
+    left_ += 1;
+    return std::nullopt;
+  }
+  count_ += 1;
+  known_.push_back({text, now_us});
+  if (known_.size() > known_texts) known_.pop_front();
+  return std::exchange(left_, 0);
+}
+
 void take_library_texts(Log &log) {
   // In parentheses the functions, not the macros, which are no C++; a null pointer is the default one.
   (gst_debug_remove_log_function)(nullptr);
   (gst_debug_add_log_function)(on_gstreamer, &log, nullptr);
   g_log_set_writer_func(on_glib, &log, nullptr);
+}
+
+void say_left_out(Log &log) {
+  const std::lock_guard hold(gate().mutex);
+  if (const auto left_out = gate().sluice.take_left_out())
+    log.info("lines of libraries were left out, repeated or too many", {{"leftOut", left_out}});
 }
 
 } // namespace sightline::app

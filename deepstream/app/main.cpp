@@ -46,7 +46,9 @@ int main(int count, char **arguments) {
   gst_init(nullptr, nullptr);
   take_library_texts(log);
   try {
-    return static_cast<int>(run(arguments[1], log));
+    const Exit code = run(arguments[1], log);
+    say_left_out(log);
+    return static_cast<int>(code);
   } catch (const SettingsError &error) {
     log.error(error.what());
     return static_cast<int>(Exit::settings);

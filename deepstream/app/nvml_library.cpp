@@ -3,17 +3,13 @@
 #include <array>
 #include <dlfcn.h>
 
+#include "functions.h"
+
 namespace sightline::app {
 namespace {
 
 /** The longest text that the library gives: of a name and of a UUID, with its zero byte. */
 constexpr unsigned text_bytes = 96;
-
-template <typename Function> bool find(void *library, const char *name, Function &function, std::string &why) {
-  function = reinterpret_cast<Function>(dlsym(library, name));
-  if (function == nullptr && why.empty()) why = std::string("it has no ") + name;
-  return function != nullptr;
-}
 
 } // namespace
 
@@ -27,19 +23,22 @@ std::unique_ptr<NvmlLibrary> NvmlLibrary::open(std::string &why) {
   }
   why.clear();
   Functions found{};
-  find(library, "nvmlInit_v2", found.init, why);
-  find(library, "nvmlShutdown", found.shutdown, why);
-  find(library, "nvmlErrorString", found.error_string, why);
-  find(library, "nvmlSystemGetDriverVersion", found.driver_version, why);
-  find(library, "nvmlSystemGetCudaDriverVersion_v2", found.cuda_version, why);
-  find(library, "nvmlDeviceGetHandleByIndex_v2", found.handle, why);
-  find(library, "nvmlDeviceGetName", found.device_name, why);
-  find(library, "nvmlDeviceGetUUID", found.uuid, why);
-  find(library, "nvmlDeviceGetUtilizationRates", found.utilization, why);
-  find(library, "nvmlDeviceGetMemoryInfo", found.memory, why);
-  find(library, "nvmlDeviceGetDecoderUtilization", found.decoder, why);
-  find(library, "nvmlDeviceGetEncoderUtilization", found.encoder, why);
-  find(library, "nvmlDeviceGetTemperature", found.temperature, why);
+  const auto find = [&](const char *function, auto &into) {
+    if (!find_function(library, function, into) && why.empty()) why = std::string("it has no ") + function;
+  };
+  find("nvmlInit_v2", found.init);
+  find("nvmlShutdown", found.shutdown);
+  find("nvmlErrorString", found.error_string);
+  find("nvmlSystemGetDriverVersion", found.driver_version);
+  find("nvmlSystemGetCudaDriverVersion_v2", found.cuda_version);
+  find("nvmlDeviceGetHandleByIndex_v2", found.handle);
+  find("nvmlDeviceGetName", found.device_name);
+  find("nvmlDeviceGetUUID", found.uuid);
+  find("nvmlDeviceGetUtilizationRates", found.utilization);
+  find("nvmlDeviceGetMemoryInfo", found.memory);
+  find("nvmlDeviceGetDecoderUtilization", found.decoder);
+  find("nvmlDeviceGetEncoderUtilization", found.encoder);
+  find("nvmlDeviceGetTemperature", found.temperature);
   if (!why.empty()) return nullptr;
   return std::unique_ptr<NvmlLibrary>(new NvmlLibrary(found));
 }

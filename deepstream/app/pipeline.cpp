@@ -4,7 +4,7 @@
 
 #include "addresses.h"
 #include "bus_text.h"
-#include "camera_states.h"
+#include "detector_trouble.h"
 #include "parser_reports.h"
 
 namespace sightline::app {
@@ -12,10 +12,6 @@ namespace {
 
 /** The event that changes `interval` of running detectors. */
 constexpr int interval_update = GST_EVENT_MAKE_TYPE(407, GST_EVENT_TYPE_DOWNSTREAM | GST_EVENT_TYPE_SERIALIZED);
-
-bool holds(const std::string &text, const char *part) {
-  return text.find(part) != std::string::npos;
-}
 
 std::string factory_of(GstObject *object) {
   if (object == nullptr || !GST_IS_ELEMENT(object)) return "";
@@ -131,14 +127,15 @@ std::optional<Failure> Pipeline::pending_failure() {
   return first;
 }
 
-/** With the detector's name; what its parser could not read says more than the element. */
+/** With the detector's name; what its parser could not read says more than the element, where it is known to be of this one. */
 Failure Pipeline::failure_at(GstObject *from, const std::string &text) const {
   Failure failure = failure_of(factory_of(from), text);
   for (std::size_t i = 0; i < detectors_.size(); i += 1) {
     if (from == nullptr || from != GST_OBJECT(detectors_[i])) continue;
     const auto &detector = settings_.detectors[i];
     const auto report = parser_report(detector.kind);
-    failure.reason = "detector " + detector.model + ": " + (report && report->failing ? report->problem : text);
+    const bool is_its_own = models_of(settings_.detectors, detector.kind).size() == 1;
+    failure.reason = "detector " + detector.model + ": " + (report && report->failing && is_its_own ? report->problem : text);
   }
   return failure;
 }

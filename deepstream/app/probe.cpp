@@ -2,6 +2,7 @@
 
 #include <gst-nvevent.h>
 
+#include "batch_surface.h"
 #include "clocks.h"
 
 namespace sightline::app {
@@ -92,12 +93,7 @@ void BatchProbe::take(GstBuffer *buffer) {
   NvDsBatchMeta *batch = gst_buffer_get_nvds_batch_meta(buffer);
   if (batch == nullptr) return;
   batch_us_.store(mono_us(), std::memory_order_relaxed);
-  NvBufSurface *surface = nullptr;
-  {
-    // Mapped, a batch is the description of its surfaces, which stands as long as the buffer.
-    const MappedBuffer mapped(buffer);
-    if (mapped) surface = reinterpret_cast<NvBufSurface *>(const_cast<guint8 *>(mapped.data()));
-  }
+  NvBufSurface *surface = batch_surface(buffer);
   // The crops' bytes are written into the records when all are encoded: they must not move before.
   std::vector<FrameRecord> records;
   records.reserve(batch->num_frames_in_batch);

@@ -34,9 +34,6 @@ private:
   std::int64_t first_us_ = 0;
 };
 
-/** nvurisrcbin opens a camera again after so many seconds without a picture. */
-constexpr unsigned reconnect_seconds = 5;
-
 /** One nvurisrcbin and its way into the multiplexer. */
 class Source {
 public:

@@ -1,5 +1,6 @@
 #include "watchdog.h"
 
+#include <algorithm>
 #include <unistd.h>
 
 #include "clocks.h"
@@ -14,6 +15,12 @@ std::string seconds(int ms) {
 }
 
 } // namespace
+
+bool is_pending(const std::vector<Passage> &sources) {
+  std::int64_t through_us = 0;
+  for (const auto &source : sources) through_us = std::max(through_us, source.through_us);
+  return std::any_of(sources.begin(), sources.end(), [&](const Passage &source) { return source.delivered_us > through_us; });
+}
 
 std::optional<std::string> WedgeRule::look(const Pulse &pulse, std::int64_t now_us) {
   if (pulse.started_us == 0) return std::nullopt;

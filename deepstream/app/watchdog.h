@@ -8,12 +8,25 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "exit_codes.h"
 #include "log.h"
 #include "settings.h"
 
 namespace sightline::app {
+
+/** When the latest frame of one source left it, and when the latest that came through had; microseconds of CLOCK_MONOTONIC. */
+struct Passage {
+  std::int64_t delivered_us = 0;
+  std::int64_t through_us = 0;
+};
+
+/**
+ * Whether a frame is on its way that nothing which left a source later has overtaken. One that was overtaken may never come:
+ * the queue before the detectors gives up batches, but none behind which no other stands. Pure.
+ */
+bool is_pending(const std::vector<Passage> &sources);
 
 /** What the watchdog sees, all in microseconds of CLOCK_MONOTONIC; 0: never. */
 struct Pulse {
@@ -24,7 +37,7 @@ struct Pulse {
   std::int64_t beat_us = 0;
   /** A batch came through. */
   std::int64_t batch_us = 0;
-  /** A frame has left its source and neither it nor a later one of that source has come through. */
+  /** As is_pending. */
   bool pending = false;
 };
 

@@ -74,7 +74,7 @@ describe('deepstream/', () => {
     assert.equal(said, '');
   });
 
-  it('looks in its own check for every property that it sets of an element', () => {
+  it('looks in its own check for every property that it sets of an element, and for no other', () => {
     const needs = readFileSync(join(folder, 'app/element_needs.cpp'), 'utf8');
     const known = new Set([...needs.matchAll(/\{"([\w-]+)", Kind::\w+\}/g)].map(([, name]) => name));
     const set = sources(join(folder, 'app'))
@@ -88,6 +88,10 @@ describe('deepstream/', () => {
     assert.ok(new Set(set).size > 40, `${new Set(set).size} properties`);
     assert.deepEqual(
       [...new Set(set)].filter((name) => !known.has(name)),
+      [],
+    );
+    assert.deepEqual(
+      [...known].filter((name) => !set.includes(name)),
       [],
     );
   });

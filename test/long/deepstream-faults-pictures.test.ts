@@ -97,7 +97,7 @@ describe('in a DeepStream container', { skip: missingSite() }, () => {
     const part = `detector ${fixtureModels.person}`;
     assert.match((await troublesOf(daemon)).get(part) ?? '', /^an output holds a value that is not finite/);
     await untilMetric(daemon, sample('crops'), (count) => count > 0);
-    assert.equal((await troublesOf(daemon)).get(part), undefined);
+    await until('it is named no more', async () => (await troublesOf(daemon)).get(part) === undefined, patience);
     await unharmed(house, daemon);
     await daemon.stop();
   });

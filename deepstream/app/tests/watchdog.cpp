@@ -36,6 +36,23 @@ TEST_CASE("frames that do not come through are a wedge, silence is none") {
         "no batch for 10 s while sources deliver");
 }
 
+TEST_CASE("a frame is on its way until it or one that left a source later has come through") {
+  CHECK_FALSE(is_pending({}));
+  CHECK_FALSE(is_pending({{0, 0}, {0, 0}}));
+  CHECK(is_pending({{5, 0}}));
+  CHECK_FALSE(is_pending({{5, 5}, {0, 0}}));
+  // A multiplexer that is stuck keeps the one that left before the one ahead of it came through.
+  CHECK(is_pending({{5, 4}, {4, 3}}));
+}
+
+TEST_CASE("a source that falls silent with its last frame in a batch given up holds nothing up") {
+  const std::vector<Passage> sources{{100 * second_us, 99 * second_us}, {130 * second_us, 130 * second_us}};
+  CHECK_FALSE(is_pending(sources));
+  WedgeRule rule(limits);
+  for (std::int64_t now = 130 * second_us; now < 200 * second_us; now += second_us)
+    CHECK_FALSE(rule.look(running(now, 130 * second_us, is_pending(sources)), now));
+}
+
 TEST_CASE("the first batch waits as long as a start may take") {
   WedgeRule rule(limits);
   CHECK_FALSE(rule.look(running(10 * second_us, 0, true), 10 * second_us));
