@@ -15,9 +15,10 @@ export const deepstream = z.strictObject({
     'docker: the daemon starts containers through the Docker engine. attached: somebody else does, as the kubelet in a pod; they find their settings in dataDir.',
   ),
   image: setting(
-    worded(z.string().regex(/^[^\s-][^\s]*$/), 'an image of containers as REGISTRY/NAME:TAG').default(
-      'sightline/deepstream:latest',
-    ),
+    worded(
+      z.string().regex(/^[a-zA-Z0-9[][a-zA-Z0-9._:/@[\]-]{0,511}$/),
+      'an image of containers as REGISTRY/NAME:TAG',
+    ).default('sightline/deepstream:latest'),
     'daemon',
     'Image of the containers; `make deepstream-image` builds the default one.',
   ),

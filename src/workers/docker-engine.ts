@@ -1,8 +1,10 @@
-import { PassThrough, type Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import type Docker from 'dockerode';
+import { z } from 'zod';
 import type { Clock } from '../core/clock.ts';
 import { errorText, isSightlineError, isSystemError, SightlineError } from '../core/errors.ts';
 import { type ContainerBody, labels } from './container-spec.ts';
+import { followPull, type PullProgress, splitOutput } from './engine-streams.ts';
 
 /** The Docker engine, as far as containers of workers need it. What goes wrong there becomes an error with a code and words. */
 
@@ -39,12 +41,6 @@ export interface EngineAbout {
   readonly cdiDevices: readonly string[];
 }
 
-export interface PullProgress {
-  readonly doneBytes: number;
-  /** Of what is known by now. */
-  readonly totalBytes: number;
-}
-
 /**
  * Rejections: `container.engine` when the engine cannot be reached, `container.image`, `container.gpu` and `container.refused` for what it
  * says no to. Every call has an end but those that wait for a container or a registry. `container.engine` has what the system said in its details
@@ -78,29 +74,6 @@ export interface DockerEngine {
 }
 
 const pingWithinMs = 2000;
-
-/** Adds up what the engine says of each layer. */
-export class PullMeter {
-  readonly #layers = new Map<string, PullProgress>();
-
-  see(event: unknown): PullProgress {
-    const { id, progressDetail } = event as {
-      readonly id?: unknown;
-      readonly progressDetail?: { readonly current?: unknown; readonly total?: unknown };
-    };
-    const { current, total } = progressDetail ?? {};
-    // A layer is unpacked after it was fetched, and counted from the beginning for that.
-    if (typeof id === 'string' && typeof current === 'number' && typeof total === 'number') {
-      const before = this.#layers.get(id)?.doneBytes ?? 0;
-      this.#layers.set(id, { doneBytes: Math.max(before, Math.min(current, total)), totalBytes: total });
-    }
-    const layers = [...this.#layers.values()];
-    return {
-      doneBytes: layers.reduce((sum, { doneBytes }) => sum + doneBytes, 0),
-      totalBytes: layers.reduce((sum, { totalBytes }) => sum + totalBytes, 0),
-    };
-  }
-}
 
 function statusOf(error: unknown): number | undefined {
   if (!(error instanceof Error) || !('statusCode' in error) || typeof error.statusCode !== 'number') return undefined;
@@ -169,17 +142,47 @@ export interface DockerEngineOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Of newer engines, more than the client's types know. */
-interface EngineInfo {
-  readonly Runtimes?: Readonly<Record<string, unknown>>;
-  readonly DiscoveredDevices?: readonly { readonly ID?: string }[];
-}
+/** What of its answers is used. */
+const answers = {
+  version: z.object({ Version: z.string(), ApiVersion: z.string() }),
+  /** The devices of newer engines, of which the client's types do not know. */
+  info: z.object({
+    Runtimes: z.record(z.string(), z.unknown()).nullish(),
+    DiscoveredDevices: z.array(z.object({ ID: z.string().optional() })).nullish(),
+  }),
+  containers: z.array(
+    z.object({
+      Id: z.string().min(1),
+      State: z.string(),
+      Created: z.number(),
+      Labels: z.record(z.string(), z.string()).nullish(),
+    }),
+  ),
+  image: z.object({ Id: z.string().min(1) }),
+  created: z.object({ id: z.string().min(1) }),
+  container: z.object({
+    State: z.object({ Running: z.boolean(), ExitCode: z.number(), OOMKilled: z.boolean(), Pid: z.number() }),
+  }),
+  /** cgroup 1 and 2 call what the cache of files takes differently. */
+  stats: z.object({
+    memory_stats: z
+      .object({
+        usage: z.number().optional(),
+        stats: z.object({ total_inactive_file: z.number().optional(), inactive_file: z.number().optional() }).nullish(),
+      })
+      .nullish(),
+  }),
+};
 
 /** Loads the client at its first use: most installations never need it. */
 export async function createDockerEngine(options: DockerEngineOptions): Promise<DockerEngine> {
   const { socketPath, clock, answerWithinMs = 20_000, signal } = options;
   const { default: Client } = await import('dockerode');
-  const docker: Docker = new Client({ socketPath });
+  // The client would follow DOCKER_HOST and DOCKER_CLIENT_TIMEOUT of the environment before what it is told.
+  const own = { socketPath, host: '', timeout: 0 };
+  const docker: Docker = new Client(own);
+  // Few of its calls take a signal; a connection to an engine that never answers must not be left open.
+  const asked: Docker = new Client({ ...own, timeout: 2 * answerWithinMs });
 
   /** Any call that is answered at once. */
   async function ask<T>(call: (abortSignal: AbortSignal) => Promise<T>, withinMs = answerWithinMs): Promise<T> {
@@ -196,6 +199,14 @@ export async function createDockerEngine(options: DockerEngineOptions): Promise<
     }
   }
 
+  function read<T>(schema: z.ZodType<T>, answer: unknown): T {
+    const { data, error } = schema.safeParse(answer);
+    if (data !== undefined) return data;
+    const where = error?.issues[0]?.path.join('.');
+    const says = `what answers on ${socketPath} is no Docker engine that we know${where ? `: ${where} is not as it should be` : ''}`;
+    throw new SightlineError('container.refused', says, { details: { socket: socketPath } });
+  }
+
   async function unless(status: readonly number[], call: (abortSignal: AbortSignal) => Promise<unknown>): Promise<void> {
     await ask(async (abortSignal) => {
       try {
@@ -209,14 +220,15 @@ export async function createDockerEngine(options: DockerEngineOptions): Promise<
   return {
     answers: async () => {
       try {
-        await ask(() => docker.ping(), pingWithinMs);
+        await ask(() => asked.ping(), pingWithinMs);
         return true;
       } catch {
         return false;
       }
     },
     about: async () => {
-      const [version, info] = await Promise.all([ask(() => docker.version()), ask<EngineInfo>(() => docker.info())]);
+      const both = await Promise.all([ask(() => asked.version()), ask<unknown>(() => asked.info())]);
+      const [version, info] = [read(answers.version, both[0]), read(answers.info, both[1])];
       return {
         version: version.Version,
         apiVersion: version.ApiVersion,
@@ -227,37 +239,25 @@ export async function createDockerEngine(options: DockerEngineOptions): Promise<
     list: async (owner) => {
       const filters = { label: [`${labels.owner}=${owner}`] };
       const found = await ask((abortSignal) => docker.listContainers({ all: true, filters, abortSignal }));
-      return found.map(({ Id, Labels, State, Created }) => ({
+      return read(answers.containers, found).map(({ Id, Labels, State, Created }) => ({
         id: Id,
-        worker: Labels[labels.worker] ?? '',
-        config: Labels[labels.config] ?? '',
+        worker: Labels?.[labels.worker] ?? '',
+        config: Labels?.[labels.config] ?? '',
         running: State === 'running',
         createdMs: 1000 * Created,
       }));
     },
     imageId: async (name) => {
       try {
-        return (await ask(() => docker.getImage(name).inspect())).Id;
+        return read(answers.image, await ask(() => asked.getImage(name).inspect())).Id;
       } catch (error) {
         if (isSightlineError(error) && error.details['status'] === 404) return undefined;
         throw error;
       }
     },
     pull: async (name, onProgress, abortSignal) => {
-      const meter = new PullMeter();
       try {
-        const stream = await docker.pull(name, { abortSignal });
-        await new Promise<void>((resolve, reject) => {
-          // The engine has begun to answer, so that what goes wrong now is in the answer.
-          docker.modem.followProgress(
-            stream,
-            (error: Error | null) => {
-              if (error === null) resolve();
-              else reject(new SightlineError('container.image', saidBy(error)));
-            },
-            (event: unknown) => onProgress(meter.see(event)),
-          );
-        });
+        await followPull(await docker.pull(name, { abortSignal }), onProgress);
       } catch (error) {
         abortSignal.throwIfAborted();
         throw engineError(error, socketPath);
@@ -266,18 +266,13 @@ export async function createDockerEngine(options: DockerEngineOptions): Promise<
     create: async (name, body) => {
       // `Types` know less than the engine: capabilities of devices, options of volumes.
       const options = { ...body, name } as unknown as Docker.ContainerCreateOptions;
-      return (await ask((abortSignal) => docker.createContainer({ ...options, abortSignal }))).id;
+      return read(answers.created, await ask((abortSignal) => docker.createContainer({ ...options, abortSignal }))).id;
     },
     output: async (id) => {
-      const [stdout, stderr] = [new PassThrough(), new PassThrough()];
-      const attach = { stream: true, stdout: true, stderr: true };
-      const both = await ask(() => docker.getContainer(id).attach(attach));
-      docker.modem.demuxStream(both, stdout, stderr);
-      const end = () => {
-        stdout.end();
-        stderr.end();
-      };
-      both.on('error', end).on('end', end).on('close', end);
+      const attach = { stream: true, stdout: true, stderr: true } as const;
+      const { stdout, stderr } = splitOutput(
+        await ask((abortSignal) => docker.getContainer(id).attach({ ...attach, abortSignal })),
+      );
       const over = Promise.all([stdout, stderr].map((stream) => new Promise((resolve) => stream.once('close', resolve))));
       return { stdout, stderr, over: over.then(() => undefined) };
     },
@@ -292,7 +287,7 @@ export async function createDockerEngine(options: DockerEngineOptions): Promise<
     },
     facts: async (id) => {
       try {
-        const { State } = await ask((abortSignal) => docker.getContainer(id).inspect({ abortSignal }));
+        const { State } = read(answers.container, await ask((abortSignal) => docker.getContainer(id).inspect({ abortSignal })));
         return { running: State.Running, exitCode: State.ExitCode, outOfMemory: State.OOMKilled, pid: State.Pid };
       } catch (error) {
         if (isSightlineError(error) && error.details['status'] === 404) return undefined;
@@ -303,14 +298,10 @@ export async function createDockerEngine(options: DockerEngineOptions): Promise<
     stop: (id, seconds) => unless([304, 404], (abortSignal) => docker.getContainer(id).stop({ t: seconds, abortSignal })),
     remove: (id) => unless([404, 409], (abortSignal) => docker.getContainer(id).remove({ force: true, v: true, abortSignal })),
     memoryBytes: async (id) => {
-      const { memory_stats: memory } = await ask(() => docker.getContainer(id).stats({ stream: false, 'one-shot': true }));
+      const said = await ask<unknown>(() => asked.getContainer(id).stats({ stream: false, 'one-shot': true }));
+      const { memory_stats: memory } = read(answers.stats, said);
       if (memory?.usage === undefined) return undefined;
-      // cgroup 1 and 2 call it differently.
-      const { total_inactive_file: first, inactive_file: second } = memory.stats as unknown as Record<
-        string,
-        number | undefined
-      >;
-      return memory.usage - (first ?? second ?? 0);
+      return memory.usage - (memory.stats?.total_inactive_file ?? memory.stats?.inactive_file ?? 0);
     },
   };
 }
