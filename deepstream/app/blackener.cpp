@@ -42,14 +42,14 @@ const CudaDriver *the_driver() {
     void *library = RTLD_DEFAULT;
     if (dlsym(library, "cuInit") == nullptr) library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
     if (library == nullptr && dlsym(RTLD_DEFAULT, "cuInit") == nullptr) return nullptr;
-    auto *driver = new CudaDriver();
-    const bool whole = find(library, "cuInit", driver->init) && find(library, "cuDeviceGet", driver->device_get) &&
-                       find(library, "cuDevicePrimaryCtxRetain", driver->retain) &&
-                       find(library, "cuDevicePrimaryCtxRelease_v2", driver->release) &&
-                       find(library, "cuCtxPushCurrent_v2", driver->push) && find(library, "cuCtxPopCurrent_v2", driver->pop) &&
-                       find(library, "cuMemsetD2D8Async", driver->memset_2d) &&
-                       find(library, "cuStreamSynchronize", driver->synchronize);
-    return whole ? driver : nullptr;
+    static CudaDriver driver;
+    const bool whole = find(library, "cuInit", driver.init) && find(library, "cuDeviceGet", driver.device_get) &&
+                       find(library, "cuDevicePrimaryCtxRetain", driver.retain) &&
+                       find(library, "cuDevicePrimaryCtxRelease_v2", driver.release) &&
+                       find(library, "cuCtxPushCurrent_v2", driver.push) && find(library, "cuCtxPopCurrent_v2", driver.pop) &&
+                       find(library, "cuMemsetD2D8Async", driver.memset_2d) &&
+                       find(library, "cuStreamSynchronize", driver.synchronize);
+    return whole ? &driver : nullptr;
   }();
   return found;
 }
