@@ -39,14 +39,14 @@ const CudaDriver *the_driver() {
     void *library = RTLD_DEFAULT;
     if (dlsym(library, "cuInit") == nullptr) library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
     if (library == nullptr && dlsym(RTLD_DEFAULT, "cuInit") == nullptr) return nullptr;
-    auto *driver = new CudaDriver();
+    static CudaDriver driver;
     const auto find = [library](const char *name, auto &into) { return find_function(library, name, into); };
-    const bool whole = find("cuInit", driver->init) && find("cuDeviceGet", driver->device_get) &&
-                       find("cuDevicePrimaryCtxRetain", driver->retain) &&
-                       find("cuDevicePrimaryCtxRelease_v2", driver->release) && find("cuCtxPushCurrent_v2", driver->push) &&
-                       find("cuCtxPopCurrent_v2", driver->pop) && find("cuMemsetD2D8Async", driver->memset_2d) &&
-                       find("cuStreamSynchronize", driver->synchronize);
-    return whole ? driver : nullptr;
+    const bool whole = find("cuInit", driver.init) && find("cuDeviceGet", driver.device_get) &&
+                       find("cuDevicePrimaryCtxRetain", driver.retain) &&
+                       find("cuDevicePrimaryCtxRelease_v2", driver.release) && find("cuCtxPushCurrent_v2", driver.push) &&
+                       find("cuCtxPopCurrent_v2", driver.pop) && find("cuMemsetD2D8Async", driver.memset_2d) &&
+                       find("cuStreamSynchronize", driver.synchronize);
+    return whole ? &driver : nullptr;
   }();
   return found;
 }
