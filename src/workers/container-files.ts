@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { chown, mkdir, readdir, rename, stat, writeFile } from 'node:fs/promises';
+import { lchown, lstat, mkdir, readdir, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readTextIfThere } from '../core/read-text.ts';
 import { makeRunFolder, runFolder } from '../core/run-folder.ts';
@@ -99,10 +99,10 @@ export class ContainerFiles {
   }
 }
 
-/** Whoever is not root owns what they make already. */
+/** Whoever is not root owns what they make already. What a link leads to is none of ours to give away. */
 async function lend(folder: string, { uid, gid }: ContainerUser): Promise<void> {
   for (const path of [...(await readdir(folder)).map((name) => join(folder, name)), folder])
-    if ((await stat(path)).uid !== uid) await chown(path, uid, gid);
+    if ((await lstat(path)).uid !== uid) await lchown(path, uid, gid);
 }
 
 export function parseAssignment(text: string): Assignment {
