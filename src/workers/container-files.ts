@@ -105,13 +105,16 @@ async function lend(folder: string, { uid, gid }: ContainerUser): Promise<void> 
     if ((await lstat(path)).uid !== uid) await lchown(path, uid, gid);
 }
 
+/** As `containerOf` makes them. They become names of folders. */
+const workerName = /^deepstream-[^./]+(\.[1-9]\d{0,5})?$/;
+
 export function parseAssignment(text: string): Assignment {
   try {
     const value: unknown = JSON.parse(text);
     if (typeof value !== 'object' || value === null) return new Map();
     return new Map(
       Object.entries(value).flatMap(([worker, assigned]: [string, unknown]) => {
-        if (typeof assigned !== 'object' || assigned === null) return [];
+        if (!workerName.test(worker) || typeof assigned !== 'object' || assigned === null) return [];
         const { gpu, cameras } = assigned as { readonly gpu?: unknown; readonly cameras?: unknown };
         if (typeof gpu !== 'string' || !Array.isArray(cameras)) return [];
         return [[worker, { gpu, cameras: cameras.filter((camera) => typeof camera === 'string') }] as const];

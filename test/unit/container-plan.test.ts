@@ -48,6 +48,22 @@ describe('files of containers', () => {
 });
 
 describe('assignment of cameras to containers', () => {
+  it('knows no container whose name is none of ours', () => {
+    const names = [
+      '../x',
+      'deepstream-main./../../x',
+      'deepstream-a/b',
+      'deepstream-main.0',
+      'deepstream-main.1e9',
+      'main',
+      '',
+    ];
+    const text = JSON.stringify(
+      Object.fromEntries([...names, 'deepstream-main.7'].map((name) => [name, { gpu: '0', cameras: [] }])),
+    );
+    assert.deepEqual([...parseAssignment(text).keys()], ['deepstream-main.7']);
+  });
+
   it('fills no more containers than are needed, evenly, each on the GPU with the fewest cameras', () => {
     const assigned = assignCameras(
       cameras({ a: {}, b: {}, c: {}, d: {}, e: {}, f: { group: 'yard' }, g: { runtime: 'software' }, h: { enabled: false } }),
@@ -146,9 +162,16 @@ describe('assignment of cameras to containers', () => {
     assert.deepEqual(parseAssignment('{"deepstream-main":{"gpu":"0","came'), nobody);
     assert.deepEqual(parseAssignment('[1]'), nobody);
     assert.deepEqual(parseAssignment('null'), nobody);
-    assert.deepEqual(shape(parseAssignment('{"w":{"gpu":"0","cameras":["a",1]},"x":{"gpu":3,"cameras":[]},"y":4}')), {
-      w: '0: a',
-    });
+    assert.deepEqual(
+      shape(
+        parseAssignment(
+          '{"deepstream-w":{"gpu":"0","cameras":["a",1]},"deepstream-x":{"gpu":3,"cameras":[]},"deepstream-y":4}',
+        ),
+      ),
+      {
+        'deepstream-w': '0: a',
+      },
+    );
   });
 });
 
