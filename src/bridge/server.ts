@@ -2,6 +2,7 @@ import { createServer, type Socket } from 'node:net';
 import type { Context } from '../core/context.ts';
 import { isSightlineError, SightlineError } from '../core/errors.ts';
 import { frameMessage, MessageSplitter } from '../core/framing.ts';
+import { LineRate } from '../core/line-rate.ts';
 import { FloodGate } from '../core/log.ts';
 import { sameSecret } from '../core/same-secret.ts';
 import { keepSocket, listenOn, makeWay } from '../core/socket-file.ts';
@@ -22,6 +23,8 @@ const missedPingsAllowed = 3;
 const helloWithinMs = 10_000;
 /** Bytes queued towards a worker that does not read, above which its connection is given up. */
 const sendLimitBytes = 32 * 1024 * 1024;
+/** Some for each camera that a worker can have. */
+const epochsAskedLimit = 1024;
 
 /** What the bridge tells the rest of the daemon. Calls must return at once. */
 export interface BridgeSink {
@@ -104,6 +107,8 @@ export async function startBridge(
     let ended: string | undefined;
     let pingId = 0n;
     let missed = 0;
+    let epochsAsked = 0;
+    const lineRate = new LineRate(clock);
 
     const isOver = () => ended !== undefined;
 
@@ -218,6 +223,10 @@ export async function startBridge(
           return;
         }
         case 'log':
+          if (!lineRate.take()) {
+            drop('log_flood', { worker: worker.name });
+            return;
+          }
           ctx.log
             .child({ worker: worker.name })
             [level(message.value.level)](logFields(message.value.fieldsJson), message.value.message);
@@ -230,10 +239,17 @@ export async function startBridge(
           return;
         case 'epochRequest':
           if (!known(message.value.camera)) return;
-          giveEpoch(message.value.camera).catch((error: unknown) => {
-            ctx.log.error({ err: error, camera: message.value.camera }, 'no epoch for a camera');
-            connection.close('the daemon could not give an epoch');
-          });
+          if (epochsAsked >= epochsAskedLimit)
+            throw new SightlineError('bridge.protocol', `it asks for more than ${epochsAskedLimit} epochs at once`);
+          epochsAsked += 1;
+          giveEpoch(message.value.camera)
+            .catch((error: unknown) => {
+              ctx.log.error({ err: error, camera: message.value.camera }, 'no epoch for a camera');
+              connection.close('the daemon could not give an epoch');
+            })
+            .finally(() => {
+              epochsAsked -= 1;
+            });
           return;
         default:
           drop('unexpected_message', { worker: worker.name, message: message?.$case ?? 'none' });

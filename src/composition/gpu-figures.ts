@@ -40,13 +40,14 @@ export function createGpuFigures(metrics: Metrics): GpuFigures {
     if (before === undefined) return;
     said.delete(worker);
     on.remove({ worker, gpu: before.uuid });
-    if ([...said.values()].some(({ uuid }) => uuid === before.uuid)) return;
+    if ([...said.values()].some((card) => isSame(card, before))) return;
     for (const { gauge } of gauges) gauge.remove({ gpu: before.uuid, name: before.name });
   }
 
   return {
     stats: (worker, stats) => {
-      if (stats === undefined || said.get(worker)?.uuid !== stats.uuid) forget(worker);
+      const before = said.get(worker);
+      if (before !== undefined && (stats === undefined || !isSame(before, stats))) forget(worker);
       if (stats === undefined) return;
       const card = cardOf(stats);
       said.delete(worker);
@@ -70,6 +71,11 @@ export function createGpuFigures(metrics: Metrics): GpuFigures {
         .toSorted((a, b) => (a.uuid < b.uuid ? -1 : 1));
     },
   };
+}
+
+/** By the labels of its gauges: a driver that calls a card otherwise leaves none behind. */
+function isSame(one: Pick<GpuView, 'uuid' | 'name'>, other: Pick<GpuView, 'uuid' | 'name'>): boolean {
+  return one.uuid === other.uuid && one.name === other.name;
 }
 
 function cardOf(stats: GpuStats): Omit<GpuView, 'workers'> {

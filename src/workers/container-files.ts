@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { chown, mkdir, readdir, rename, stat, writeFile } from 'node:fs/promises';
+import { lchown, lstat, mkdir, readdir, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readTextIfThere } from '../core/read-text.ts';
 import { makeRunFolder, runFolder } from '../core/run-folder.ts';
@@ -99,11 +99,14 @@ export class ContainerFiles {
   }
 }
 
-/** Whoever is not root owns what they make already. */
+/** Whoever is not root owns what they make already. What a link leads to is none of ours to give away. */
 async function lend(folder: string, { uid, gid }: ContainerUser): Promise<void> {
   for (const path of [...(await readdir(folder)).map((name) => join(folder, name)), folder])
-    if ((await stat(path)).uid !== uid) await chown(path, uid, gid);
+    if ((await lstat(path)).uid !== uid) await lchown(path, uid, gid);
 }
+
+/** As `containerOf` makes them. They become names of folders. */
+const workerName = /^deepstream-[^./]+(\.[1-9]\d{0,5})?$/;
 
 export function parseAssignment(text: string): Assignment {
   try {
@@ -111,7 +114,7 @@ export function parseAssignment(text: string): Assignment {
     if (typeof value !== 'object' || value === null) return new Map();
     return new Map(
       Object.entries(value).flatMap(([worker, assigned]: [string, unknown]) => {
-        if (typeof assigned !== 'object' || assigned === null) return [];
+        if (!workerName.test(worker) || typeof assigned !== 'object' || assigned === null) return [];
         const { gpu, cameras } = assigned as { readonly gpu?: unknown; readonly cameras?: unknown };
         if (typeof gpu !== 'string' || !Array.isArray(cameras)) return [];
         return [[worker, { gpu, cameras: cameras.filter((camera) => typeof camera === 'string') }] as const];

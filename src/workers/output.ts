@@ -1,12 +1,12 @@
 import type { Readable } from 'node:stream';
 import type { Clock } from '../core/clock.ts';
+import { LineRate } from '../core/line-rate.ts';
 import type { Logger } from '../core/log.ts';
 import { redact } from '../core/redact.ts';
 
 /** Brings what a worker prints line by line into the log. It is always read, so that a worker never blocks on it. */
 
 const lineLimitChars = 4096;
-const linesASecond = 200;
 
 const levels = ['debug', 'info', 'warn', 'error'] as const;
 
@@ -79,8 +79,7 @@ export function relayOutput(
 ): void {
   const { stream, log, clock } = options;
   const splitter = new LineSplitter();
-  let second = 0;
-  let lines = 0;
+  const rate = new LineRate(clock);
   let skipped = 0;
 
   function report(): void {
@@ -91,15 +90,12 @@ export function relayOutput(
   }
 
   function take(line: string): void {
-    const now = Math.floor(clock.mono() / 1000);
-    if (now !== second) {
-      second = now;
-      lines = 0;
-      report();
+    if (!rate.take()) {
+      skipped += 1;
+      return;
     }
-    lines += 1;
-    if (lines > linesASecond) skipped += 1;
-    else relay(line, stream, log, (words) => options.onError?.(words));
+    report();
+    relay(line, stream, log, (words) => options.onError?.(words));
   }
 
   readable.setEncoding('utf8');

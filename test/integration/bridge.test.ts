@@ -62,6 +62,7 @@ async function withBridge(
     bridge: Bridge;
     ctx: TestContext;
   }) => Promise<void>,
+  nextEpoch?: BridgeSink['epoch'],
 ): Promise<void> {
   await using directory = await temporaryDirectory();
   using ctx = testContext();
@@ -74,7 +75,7 @@ async function withBridge(
     frame: (item) => void frames.push(item),
     cameraState: (_camera, _epoch, state) => void states.push(state),
     stats: () => {},
-    epoch: async () => ++epoch,
+    epoch: nextEpoch ?? (async () => ++epoch),
   };
   await using bridge = await startBridge({ socketPath: join(directory.path, 'bridge.sock'), sink }, ctx);
   using worker = bridge.register('main', 'secret-token', {
@@ -108,6 +109,35 @@ test('bridge: takes frames of the epoch it gave and of no other', async () => {
       [['lobby', epoch]],
     );
   });
+});
+
+test('bridge: writes no more of a worker into the log than a person can use, and counts the rest', async () => {
+  await withBridge(async ({ path, ctx }) => {
+    using peer = attach(path);
+    peer.send(hello('secret-token'));
+    const line: Up = { $case: 'log', value: { level: 'info', message: 'again', fieldsJson: '' } };
+    const count = 20_000;
+    for (let sent = 0; sent < count; sent += 1) peer.send(line);
+    await epochOf(peer);
+    const said = ctx.lines.filter(({ msg }) => msg === 'again').length;
+    const left = Number(/dropped_total\{reason="log_flood"\} (\d+)/.exec(await ctx.metrics.registry.metrics())?.[1]);
+    assert.equal(said + left, count);
+    assert.ok(said > 0 && said % 200 === 0, `${said} lines, 200 of each second`);
+  });
+});
+
+test('bridge: ends a worker that asks for epochs without end', async () => {
+  const forever = Promise.withResolvers<number>();
+  await withBridge(
+    async ({ path, closed }) => {
+      using peer = attach(path);
+      peer.send(hello('secret-token'));
+      for (let asked = 0; asked < 2000; asked += 1) peer.send({ $case: 'epochRequest', value: { camera: 'lobby' } });
+      await until('its end', () => peer.closed);
+      assert.deepEqual(closed, ['it asks for more than 1024 epochs at once']);
+    },
+    () => forever.promise,
+  );
 });
 
 test('bridge: takes nothing of a camera that was forgotten until a worker is given it again', async () => {

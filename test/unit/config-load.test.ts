@@ -54,6 +54,14 @@ const refused: readonly {
     issues: ['5:35 cameras.lobby.detect[0].fps: 500 is not allowed; expected a number above 0, at most 60'],
   },
   {
+    name: 'an image and a network that Docker cannot have, or that lead nowhere',
+    text: 'deepstream: { image: "sightline/影:1", network: none }',
+    issues: [
+      '1:22 deepstream.image: "sightline/影:1" is not allowed; expected an image of containers as REGISTRY/NAME:TAG',
+      '1:48 deepstream.network: "none" is not allowed; expected the name of a Docker network that leads to Triton',
+    ],
+  },
+  {
     name: 'a number off its steps',
     text: 'cameras: { a: { source: x, detect: [{ model: m, width: 161 }] } }',
     issues: ['1:56 cameras.a.detect[0].width: 161 is not allowed; expected a whole number from 160 to 1920 in steps of 32'],

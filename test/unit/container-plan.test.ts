@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { chmod, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { type CameraConfig, configSchema } from '../../src/config/schema.ts';
 import { type Assignment, assignCameras } from '../../src/workers/assignment.ts';
-import { parseAssignment } from '../../src/workers/container-files.ts';
+import { ContainerFiles, parseAssignment } from '../../src/workers/container-files.ts';
 import { exitOf } from '../../src/workers/container-life.ts';
 import { type ContainerPlan, containerBody, containerName, labels } from '../../src/workers/container-spec.ts';
 import { deviceGroups, groupsOf } from '../../src/workers/device-groups.ts';
@@ -29,7 +29,41 @@ const settings = { gpus: ['0', '1'], camerasPerContainer: 4 };
 const shape = (assignment: Assignment) =>
   Object.fromEntries([...assignment].map(([worker, { gpu, cameras: own }]) => [worker, `${gpu}: ${own.join(' ')}`]));
 
+describe('files of containers', () => {
+  it('are given to their user, and nothing that a link leads to', {
+    skip: process.getuid?.() === 0 ? false : 'only root gives',
+  }, async () => {
+    await using directory = await temporaryDirectory();
+    const [victim, run] = [join(directory.path, 'victim'), join(directory.path, 'run')];
+    await writeFile(victim, '');
+    await mkdir(run);
+    await symlink(victim, join(run, 'link'));
+    await symlink(join(directory.path, 'nothing'), join(run, 'dangling'));
+    const user = { uid: 10_001, gid: 10_001 };
+    await new ContainerFiles(directory.path).write('deepstream-main', new Map([['a', '']]), 'token', user);
+    assert.equal((await stat(victim)).uid, 0);
+    for (const given of ['run', 'deepstream/deepstream-main/a', 'deepstream/deepstream-main/token'])
+      assert.equal((await stat(join(directory.path, given))).uid, user.uid);
+  });
+});
+
 describe('assignment of cameras to containers', () => {
+  it('knows no container whose name is none of ours', () => {
+    const names = [
+      '../x',
+      'deepstream-main./../../x',
+      'deepstream-a/b',
+      'deepstream-main.0',
+      'deepstream-main.1e9',
+      'main',
+      '',
+    ];
+    const text = JSON.stringify(
+      Object.fromEntries([...names, 'deepstream-main.7'].map((name) => [name, { gpu: '0', cameras: [] }])),
+    );
+    assert.deepEqual([...parseAssignment(text).keys()], ['deepstream-main.7']);
+  });
+
   it('fills no more containers than are needed, evenly, each on the GPU with the fewest cameras', () => {
     const assigned = assignCameras(
       cameras({ a: {}, b: {}, c: {}, d: {}, e: {}, f: { group: 'yard' }, g: { runtime: 'software' }, h: { enabled: false } }),
@@ -128,9 +162,16 @@ describe('assignment of cameras to containers', () => {
     assert.deepEqual(parseAssignment('{"deepstream-main":{"gpu":"0","came'), nobody);
     assert.deepEqual(parseAssignment('[1]'), nobody);
     assert.deepEqual(parseAssignment('null'), nobody);
-    assert.deepEqual(shape(parseAssignment('{"w":{"gpu":"0","cameras":["a",1]},"x":{"gpu":3,"cameras":[]},"y":4}')), {
-      w: '0: a',
-    });
+    assert.deepEqual(
+      shape(
+        parseAssignment(
+          '{"deepstream-w":{"gpu":"0","cameras":["a",1]},"deepstream-x":{"gpu":3,"cameras":[]},"deepstream-y":4}',
+        ),
+      ),
+      {
+        'deepstream-w': '0: a',
+      },
+    );
   });
 });
 

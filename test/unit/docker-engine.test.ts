@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
 import { systemClock } from '../../src/core/clock.ts';
@@ -169,6 +170,7 @@ describe('the output of a container', () => {
       more();
     });
     const { stdout } = await world.engine.output('a');
+    assert.ok(stdout instanceof PassThrough);
     await until('the engine waits', () => stdout.readableLength > 0 && stdout.writableNeedDrain);
     let read = 0;
     for await (const chunk of stdout) {

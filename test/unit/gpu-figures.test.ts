@@ -74,3 +74,12 @@ test('a figure that is not told any more goes, a zero stays; a worker on another
     'worker_gpu{worker="a",gpu="GPU-2"} 1',
   ]);
 });
+
+test('a card that gets another name leaves nothing under the one before, and a name may hold anything', async () => {
+  using it = world();
+  for (const name of ['A', 'B', 'x"} 1\n# HELP evil \\']) it.figures.stats('a', card('GPU-1', { name, celsius: 50 }));
+  assert.deepEqual(await it.lines(), [
+    'gpu_temperature_celsius{gpu="GPU-1",name="x\\"} 1\\n# HELP evil \\\\"} 50',
+    'worker_gpu{worker="a",gpu="GPU-1"} 1',
+  ]);
+});
