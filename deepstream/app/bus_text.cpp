@@ -36,7 +36,8 @@ std::string words_of(const std::string &text) {
   if (!more.empty() && more.back() == ')') more.pop_back();
   if (more.empty()) return sentence;
   if (sentence.back() == '.') sentence.pop_back();
-  return sentence + ": " + more;
+  // "Unauthorized" and "Unauthorized (401)": once is enough.
+  return more.rfind(sentence, 0) == 0 ? more : sentence + ": " + more;
 }
 
 } // namespace sightline::app

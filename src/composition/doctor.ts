@@ -215,7 +215,7 @@ function ofCard(
     firstHour || Object.values(config?.cameras ?? {}).some(({ runtime, enabled }) => enabled && runtime === 'deepstream');
   if (!wanted) return [['gpu', async () => [{ subject: 'gpu', verdict: 'skip', seen: 'no camera is read by DeepStream' }]]];
   const settings = config?.deepstream ?? deepstream.parse({});
-  const { start, socket, image } = settings;
+  const { start, socket, image, gpuAccess } = settings;
   if (start === 'attached')
     return [
       [
@@ -231,7 +231,7 @@ function ofCard(
       'docker',
       async (signal) => {
         const { engine, hasImage } = await lookAtEngine({ socket, image, timeoutMs }, clock, signal);
-        return [engineFinding(engine), toolkitFinding(engine), imageFinding(image, hasImage)];
+        return [engineFinding(engine), toolkitFinding(engine, gpuAccess), imageFinding(image, hasImage)];
       },
     ],
     ...(firstHour

@@ -1,3 +1,4 @@
+import type { DeepStreamConfig } from '../config/schema.ts';
 import type { Finding } from '../core/doctor.ts';
 
 /** What a machine needs for DeepStream containers. Pure. Requirements: docs/deepstream.md. */
@@ -93,8 +94,18 @@ export function engineFinding({ socket, trouble, version, apiVersion }: EngineFa
   return { subject, verdict: 'pass', seen };
 }
 
-export function toolkitFinding({ trouble, runtimes = [], cdiDevices = [] }: EngineFacts): Finding {
+export function toolkitFinding(
+  { trouble, runtimes = [], cdiDevices = [] }: EngineFacts,
+  gpuAccess: DeepStreamConfig['gpuAccess'],
+): Finding {
   const subject = 'container toolkit';
+  if (gpuAccess === 'none')
+    return {
+      subject,
+      verdict: 'warn',
+      seen: 'not needed: containers get no GPU (deepstream.gpuAccess is none)',
+      remedy: 'set deepstream.gpuAccess to request (Jetson: runtime); without a GPU only the stand-in of DeepStream runs',
+    };
   if (trouble !== undefined) return { subject, verdict: 'skip', seen: 'the engine cannot be asked' };
   if (runtimes.includes('nvidia')) return { subject, verdict: 'pass', seen: `runtimes ${runtimes.join(', ')}` };
   if (cdiDevices.some((name) => name.startsWith('nvidia.com/gpu'))) return { subject, verdict: 'pass', seen: 'GPUs by CDI' };
@@ -115,6 +126,6 @@ export function imageFinding(image: string, present: boolean | undefined): Findi
     subject,
     verdict: 'fail',
     seen: `${image} is not here`,
-    remedy: 'make deepstream-image (docs/deepstream.md), or docker pull it',
+    remedy: 'build it (make deepstream-image builds sightline/deepstream), docker pull it, or mend deepstream.image',
   };
 }

@@ -109,10 +109,19 @@ describe('what the doctor makes of a GPU machine', () => {
 
   it('finds GPUs by runtime or by CDI, and says how to get either', () => {
     const socket = '/x';
-    assert.equal(toolkitFinding({ socket, runtimes: ['runc', 'nvidia'] }).verdict, 'pass');
-    assert.equal(toolkitFinding({ socket, runtimes: ['runc'], cdiDevices: ['nvidia.com/gpu=0'] }).verdict, 'pass');
-    assert.match(toolkitFinding({ socket, runtimes: ['runc'] }).remedy ?? '', /nvidia-ctk/);
-    assert.equal(toolkitFinding({ socket, trouble: { errno: 'EACCES', words: '' } }).verdict, 'skip');
+    assert.equal(toolkitFinding({ socket, runtimes: ['runc', 'nvidia'] }, 'request').verdict, 'pass');
+    assert.equal(toolkitFinding({ socket, runtimes: ['runc'], cdiDevices: ['nvidia.com/gpu=0'] }, 'request').verdict, 'pass');
+    assert.match(toolkitFinding({ socket, runtimes: ['runc'] }, 'request').remedy ?? '', /nvidia-ctk/);
+    assert.equal(toolkitFinding({ socket, trouble: { errno: 'EACCES', words: '' } }, 'request').verdict, 'skip');
+  });
+
+  it('asks for no container toolkit where containers get no GPU, and warns of that, also where there is one', () => {
+    for (const runtimes of [['runc'], ['runc', 'nvidia']]) {
+      const { verdict, seen, remedy } = toolkitFinding({ socket: '/x', runtimes }, 'none');
+      assert.equal(verdict, 'warn');
+      assert.match(seen, /deepstream\.gpuAccess is none/);
+      assert.doesNotMatch(remedy ?? '', /install/);
+    }
   });
 
   it('tells an image that is not here from one that cannot be asked for', () => {
@@ -120,5 +129,6 @@ describe('what the doctor makes of a GPU machine', () => {
       [true, false, undefined].map((here) => imageFinding('x:1', here).verdict),
       ['pass', 'fail', 'skip'],
     );
+    assert.match(imageFinding('x:1', false).remedy ?? '', /deepstream\.image/);
   });
 });

@@ -39,5 +39,8 @@ TEST_CASE("what GStreamer says of a source is told in its sentences alone") {
   CHECK(refused == "Could not open resource for reading and writing: Failed to connect. (Generic error)");
   CHECK(std::string(code_of(refused)) == "source.unreachable");
   CHECK(words_of("Unauthorized" + place + ")") == "Unauthorized");
+  const auto unauthorized = words_of("Unauthorized" + place + ": Unauthorized (401))");
+  CHECK(unauthorized == "Unauthorized (401)");
+  CHECK(std::string(code_of(unauthorized)) == "source.auth");
   CHECK(words_of("Could not read from resource.") == "Could not read from resource.");
 }
