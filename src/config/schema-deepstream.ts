@@ -93,10 +93,7 @@ export const deepstream = z.strictObject({
     'Tensors go to Triton without leaving the GPU; for a Triton on this machine and on the same GPU.',
   ),
   network: setting(
-    worded(
-      z.string().regex(/^(?!none$)[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/),
-      'the name of a Docker network that leads to Triton',
-    ).default('host'),
+    worded(z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/), 'the name of a Docker network').default('host'),
     'daemon',
     "Docker network of the containers. host: this machine's own, with Triton on localhost; one of your own limits them to what it reaches.",
   ),

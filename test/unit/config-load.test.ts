@@ -54,11 +54,11 @@ const refused: readonly {
     issues: ['5:35 cameras.lobby.detect[0].fps: 500 is not allowed; expected a number above 0, at most 60'],
   },
   {
-    name: 'an image and a network that Docker cannot have, or that lead nowhere',
-    text: 'deepstream: { image: "sightline/影:1", network: none }',
+    name: 'an image and a network that Docker cannot have',
+    text: 'deepstream: { image: "sightline/影:1", network: "container:x" }',
     issues: [
       '1:22 deepstream.image: "sightline/影:1" is not allowed; expected an image of containers as REGISTRY/NAME:TAG',
-      '1:48 deepstream.network: "none" is not allowed; expected the name of a Docker network that leads to Triton',
+      '1:48 deepstream.network: "container:x" is not allowed; expected the name of a Docker network',
     ],
   },
   {
