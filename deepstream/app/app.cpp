@@ -205,7 +205,13 @@ std::optional<Failure> App::prepare(std::vector<CameraConfig> cameras) {
   if (media_ != nullptr) watch_ = std::make_unique<WatchBranch>(settings_, probe_, labels_, *media_, log_);
   Pipeline::Events events;
   events.failed = [this](const Failure &failure) { end(failure.exit, failure.reason); };
-  events.source_warned = [this](Camera &camera, const std::string &text) { states_->warned(camera, text); };
+  events.source_warned = [this](Camera &camera, const std::string &text) {
+    // nvurisrcbin would ask it again and again with the same password, which may lock the account.
+    if (refuses_password(text))
+      renewals_->failed(camera, text);
+    else
+      states_->warned(camera, text);
+  };
   events.source_failed = [this](Camera &camera, const std::string &text) { renewals_->failed(camera, text); };
   return pipeline_->start(live, watch_.get(), std::move(events));
 }

@@ -12,8 +12,12 @@ constexpr std::int64_t crop_trouble_us = 3'000'000;
 
 } // namespace
 
+bool refuses_password(const std::string &text) {
+  return holds(text, "nauthorized") || holds(text, "401") || holds(text, "uthentication");
+}
+
 const char *code_of(const std::string &text) {
-  if (holds(text, "nauthorized") || holds(text, "401") || holds(text, "uthentication")) return "source.auth";
+  if (refuses_password(text)) return "source.auth";
   if (holds(text, "connect") || holds(text, "resolve") || holds(text, "refused")) return "source.unreachable";
   if (holds(text, "timeout") || holds(text, "Timeout") || holds(text, "not receive any data")) return "source.timeout";
   return "source.failed";

@@ -3,7 +3,7 @@ import type { Context } from '../core/context.ts';
 import { isSightlineError, SightlineError } from '../core/errors.ts';
 import { frameMessage, MessageSplitter } from '../core/framing.ts';
 import { LineRate } from '../core/line-rate.ts';
-import { FloodGate } from '../core/log.ts';
+import { FloodGate, foreignFields } from '../core/log.ts';
 import { sameSecret } from '../core/same-secret.ts';
 import { keepSocket, listenOn, makeWay } from '../core/socket-file.ts';
 import { requireSocketPath } from '../core/socket-path.ts';
@@ -348,7 +348,7 @@ function logFields(json: string): object {
   if (json.length > logFieldsLimit) return { fields: json };
   try {
     const fields: unknown = JSON.parse(json);
-    return typeof fields === 'object' && fields !== null ? fields : { fields };
+    return typeof fields === 'object' && fields !== null ? foreignFields(fields) : { fields };
   } catch {
     return { fields: json };
   }

@@ -101,6 +101,14 @@ export function createLogger(options: { level: LogLevel; destination: { write(li
   return shared(root);
 }
 
+/** Written by the log itself, or by whoever passes on what another process says: which process that is. */
+const keptKeys: ReadonlySet<string> = new Set(['level', 'time', 'msg', 'worker', 'container']);
+
+/** Fields that another process names, without those that would take the place of ours. */
+export function foreignFields(fields: object): object {
+  return Object.fromEntries(Object.entries(fields).filter(([key]) => !keptKeys.has(key)));
+}
+
 const floodTickMs = 1000;
 /** So long nothing may come before a flood is over; never longer than the distance of its lines can be. */
 const floodPauseMs = 10_000;

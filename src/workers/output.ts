@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { Clock } from '../core/clock.ts';
 import { LineRate } from '../core/line-rate.ts';
-import type { Logger } from '../core/log.ts';
+import { foreignFields, type Logger } from '../core/log.ts';
 import { redact } from '../core/redact.ts';
 
 /** Brings what a worker prints line by line into the log. It is always read, so that a worker never blocks on it. */
@@ -45,9 +45,11 @@ function parsed(
   | undefined {
   if (!line.startsWith('{')) return undefined;
   try {
-    const { level: name, msg, bridged, time: _time, ...fields } = JSON.parse(line);
+    const { level: name, msg, bridged, ...fields } = JSON.parse(line);
     const level = levels.find((known) => known === name);
-    return level === undefined || typeof msg !== 'string' ? undefined : { level, msg, bridged: bridged === true, fields };
+    return level === undefined || typeof msg !== 'string'
+      ? undefined
+      : { level, msg, bridged: bridged === true, fields: foreignFields(fields) };
   } catch {
     return undefined;
   }

@@ -126,6 +126,25 @@ test('bridge: writes no more of a worker into the log than a person can use, and
   });
 });
 
+test('bridge: a worker speaks in the log for itself alone', async () => {
+  await withBridge(async ({ path, ctx }) => {
+    using peer = attach(path);
+    peer.send(hello('secret-token'));
+    const fieldsJson = JSON.stringify({
+      worker: 'other',
+      container: 'c',
+      level: 'error',
+      time: 'never',
+      msg: 'fake',
+      count: 3,
+    });
+    peer.send({ $case: 'log', value: { level: 'info', message: 'said', fieldsJson } });
+    const line = await until('its line', () => ctx.lines.find(({ msg }) => msg === 'said'));
+    assert.deepEqual({ ...line, time: '' }, { level: 'info', time: '', worker: 'main', msg: 'said', count: 3 });
+    assert.notEqual(line['time'], 'never');
+  });
+});
+
 test('bridge: ends a worker that asks for epochs without end', async () => {
   const forever = Promise.withResolvers<number>();
   await withBridge(
