@@ -118,7 +118,8 @@ describe('masks of a DeepStream camera, on the stand-in', { skip }, () => {
     const both = () => of('lobby').length === enough && of('yard').length === enough;
     await Promise.race([until('frames of both', both, 120_000), app.failed]);
     app.child.kill('SIGTERM');
-    assert.equal(await app.exit, 0);
+    const exit = await app.exit;
+    assert.equal(exit, 0, `${exit}: ${app.output.slice(-4000)}`);
     const software = await bySoftware();
     const truth = readLobbyTruth();
 
