@@ -65,6 +65,8 @@ private:
   std::vector<State> states_;
 };
 
+/** Of what GStreamer says of a source: the camera wants another login. */
+bool refuses_password(const std::string &text);
 /** The error code (docs/operations.md) that a text of GStreamer stands for. */
 const char *code_of(const std::string &text);
 
