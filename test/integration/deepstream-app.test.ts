@@ -318,7 +318,7 @@ describe('the program in a DeepStream container, on the stand-in', { skip }, () 
     }
   });
 
-  it('says that a camera refuses the password, and asks it again no sooner than after half a minute', { skip: noCamera }, async () => {
+  it('says that a camera refuses the password, and asks it again half a minute later', { skip: noCamera }, async () => {
     await using camera = await startRtspCamera(dataPath(`clips/${clip}.mp4`), { user: 'operator', password: 'right' });
     const source = camera.url.replace('rtsp://', 'rtsp://operator:wrong@');
     await using daemon = await startTestDaemon({ cameras: [cameraConfig('gate', source, { detect })], inference: undefined });
