@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstring>
 #include <gst/gst.h>
+#include <unistd.h>
 
 #include "app.h"
 #include "checks.h"
@@ -48,6 +49,9 @@ int main(int count, char **arguments) {
   try {
     const Exit code = run(arguments[1], log);
     say_left_out(log);
+    // Threads of nvinferserver's Triton client may still be on their way out: under the process's exit handlers gRPC ended it
+    // by SIGABRT now and then, and what it ended for was lost.
+    if (code != Exit::done) _exit(static_cast<int>(code));
     return static_cast<int>(code);
   } catch (const SettingsError &error) {
     log.error(error.what());
