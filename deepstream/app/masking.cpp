@@ -1,5 +1,7 @@
 #include "masking.h"
 
+#include "batch_surface.h"
+
 namespace sightline::app {
 
 Masking::Masking(const Settings &settings, const BatchProbe &probe, unsigned slots)
@@ -32,11 +34,7 @@ GstPadProbeReturn Masking::on_batch(GstPad *, GstPadProbeInfo *info, gpointer da
 std::optional<MaskFault> Masking::mask(GstBuffer *buffer) {
   const NvDsBatchMeta *batch = gst_buffer_get_nvds_batch_meta(buffer);
   if (batch == nullptr) return MaskFault{"it has no metadata"};
-  const NvBufSurface *surface = nullptr;
-  {
-    const MappedBuffer mapped(buffer);
-    if (mapped) surface = reinterpret_cast<const NvBufSurface *>(mapped.data());
-  }
+  const NvBufSurface *surface = batch_surface(buffer);
   if (surface == nullptr) return MaskFault{"its batch cannot be read"};
   std::vector<MaskedPicture> pictures;
   for (GList *at = batch->frame_meta_list; at != nullptr; at = at->next) {

@@ -1,15 +1,16 @@
 #include "parser_reports.h"
 
-#include <dlfcn.h>
+#include "functions.h"
 
 namespace sightline::app {
 namespace {
 
-SightlineParserReportFunc find_function() {
+SightlineParserReportFunc report_function() {
   // Only where an element has it already: one of our own would have met nothing.
   void *library = dlopen("libbridge_infer.so", RTLD_LAZY | RTLD_NOLOAD);
   if (library == nullptr) return nullptr;
-  auto *function = reinterpret_cast<SightlineParserReportFunc>(dlsym(library, "SightlineParserReportOf"));
+  SightlineParserReportFunc function = nullptr;
+  find_function(library, "SightlineParserReportOf", function);
   dlclose(library);
   return function;
 }
@@ -17,7 +18,7 @@ SightlineParserReportFunc find_function() {
 } // namespace
 
 std::optional<SightlineParserReport> parser_report(DetectorKind kind) {
-  const auto function = find_function();
+  const auto function = report_function();
   SightlineParserReport report{};
   const char *name = kind == DetectorKind::centerface ? "centerface"
                      : kind == DetectorKind::yolo_raw ? "yolo-raw"
