@@ -1,36 +1,28 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import type { RunningDaemon } from '../support/daemon.ts';
-import { deepstreamSite, missingSite, moreFrames, type Site, type SiteOptions } from '../support/deepstream-site.ts';
-import type { Image } from '../support/docker.ts';
+import {
+  deepstreamSite,
+  missingSite,
+  moreFrames,
+  type Site,
+  type SiteOptions,
+  withImageAndCamera,
+} from '../support/deepstream-site.ts';
 import { logFloods, metricsOf, untilMetric } from '../support/faults.ts';
 import { fixturePath } from '../support/fixtures.ts';
-import { type RtspCamera, startRtspCamera } from '../support/rtsp-camera.ts';
 import { startRtspWire } from '../support/rtsp-wire.ts';
-import { buildStandinImage } from '../support/standin-image.ts';
 
 /** Cameras of one container that come, go and hang, while those beside them go on. */
 const film = fixturePath('clips/lobby.mp4');
 const restarts = 'sightline_worker_restarts_total{worker="deepstream-main"}';
 
 describe('cameras of a DeepStream container', { skip: missingSite() }, () => {
-  let image: Image;
-  let camera: RtspCamera;
-  before(
-    async () => {
-      image = await buildStandinImage();
-      camera = await startRtspCamera(film);
-    },
-    { timeout: 600_000 },
-  );
-  after(async () => {
-    await camera?.[Symbol.asyncDispose]();
-    await image?.[Symbol.asyncDispose]();
-  });
+  const shared = withImageAndCamera();
 
   const site = (cameras: SiteOptions['cameras'], more: Partial<SiteOptions> = {}): Promise<Site> =>
-    deepstreamSite({ image: image.name, cameras, ...more });
-  const behind = () => ({ port: camera.port, path: 'stream1' });
+    deepstreamSite({ image: shared.image.name, cameras, ...more });
+  const behind = () => ({ port: shared.camera.port, path: 'stream1' });
   /** How often it was said to be away, and why. */
   const troublesOf = (daemon: RunningDaemon, name: string) =>
     daemon.lines().filter(({ msg, camera: of, state }) => msg === 'camera state' && of === name && state === 'away');
@@ -39,7 +31,7 @@ describe('cameras of a DeepStream container', { skip: missingSite() }, () => {
     await using left = await startRtspWire(behind());
     await using lost = await startRtspWire(behind());
     await using silent = await startRtspWire(behind());
-    await using house = await site({ left: left.url, lost: lost.url, silent: silent.url, steady: camera.url });
+    await using house = await site({ left: left.url, lost: lost.url, silent: silent.url, steady: shared.camera.url });
     const daemon = await house.start();
     const names = ['left', 'lost', 'silent', 'steady'];
     for (const name of names) await house.says(name, 'live');
@@ -82,7 +74,7 @@ describe('cameras of a DeepStream container', { skip: missingSite() }, () => {
     ];
     for (const { before, words, code } of ways) {
       await before();
-      await using house = await site({ gone: wire.url, steady: camera.url });
+      await using house = await site({ gone: wire.url, steady: shared.camera.url });
       const daemon = await house.start();
       await house.says('steady', 'live');
       const away = await house.says('gone', 'away', words);
@@ -99,7 +91,7 @@ describe('cameras of a DeepStream container', { skip: missingSite() }, () => {
   });
 
   it('that are files end, which is said, and the others go on', async () => {
-    await using house = await site({ file: { source: film, realtime: true }, steady: camera.url });
+    await using house = await site({ file: { source: film, realtime: true }, steady: shared.camera.url });
     const daemon = await house.start();
     await house.says('file', 'ended', /^the file was played to its end$/);
     await moreFrames(daemon, 'steady', 60);

@@ -1,42 +1,34 @@
 import assert from 'node:assert/strict';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import { patience } from '../support/daemon.ts';
 import { missingTool } from '../support/data.ts';
-import { deepstreamSite, missingSite, moreFrames, type Site, type SiteOptions } from '../support/deepstream-site.ts';
-import { docker, type Image } from '../support/docker.ts';
+import {
+  deepstreamSite,
+  missingSite,
+  moreFrames,
+  type Site,
+  type SiteOptions,
+  withImageAndCamera,
+} from '../support/deepstream-site.ts';
+import { docker } from '../support/docker.ts';
 import { logFloods } from '../support/faults.ts';
-import { fixturePath } from '../support/fixtures.ts';
 import { privateEngine } from '../support/private-engine.ts';
-import { type RtspCamera, startRtspCamera } from '../support/rtsp-camera.ts';
-import { buildStandinImage } from '../support/standin-image.ts';
 import { until } from '../support/until.ts';
 
 /** A machine that fails under DeepStream containers: its Docker engine, its disk. */
 const noRoot = missingTool(process.getuid?.() === 0, 'root, to start a Docker engine and to mount a disk');
 
 describe('a DeepStream container on a machine that fails', { skip: missingSite() || noRoot }, () => {
-  let image: Image;
-  let camera: RtspCamera;
-  before(
-    async () => {
-      image = await buildStandinImage();
-      camera = await startRtspCamera(fixturePath('clips/lobby.mp4'));
-    },
-    { timeout: 600_000 },
-  );
-  after(async () => {
-    await camera?.[Symbol.asyncDispose]();
-    await image?.[Symbol.asyncDispose]();
-  });
+  const shared = withImageAndCamera();
 
   const site = (more: Partial<SiteOptions> = {}): Promise<Site> =>
-    deepstreamSite({ image: image.name, cameras: { lobby: camera.url }, ...more });
+    deepstreamSite({ image: shared.image.name, cameras: { lobby: shared.camera.url }, ...more });
 
   it('is started again once its Docker engine is', async () => {
     await using engine = await privateEngine();
-    await engine.load(image.name);
+    await engine.load(shared.image.name);
     await using house = await site({ deepstream: { socket: engine.socket } });
     const daemon = await house.start();
     await house.says('lobby', 'live');

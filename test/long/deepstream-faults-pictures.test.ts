@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import type { CameraState } from '../../src/core/types.ts';
 import { inspect } from '../support/container-world.ts';
 import { patience, type RunningDaemon } from '../support/daemon.ts';
@@ -12,16 +12,15 @@ import {
   type ScriptedBoxes,
   type Site,
   type SiteOptions,
+  withImageAndCamera,
 } from '../support/deepstream-site.ts';
 import { temporaryDirectory } from '../support/directory.ts';
-import { buildImage, docker, type Image } from '../support/docker.ts';
+import { buildImage, docker } from '../support/docker.ts';
 import { logFloods, metricsOf, troublesOf, untilMetric } from '../support/faults.ts';
-import { fixtureModels, fixturePath } from '../support/fixtures.ts';
+import { fixtureModels } from '../support/fixtures.ts';
 import { freePort } from '../support/port.ts';
-import { type RtspCamera, startRtspCamera } from '../support/rtsp-camera.ts';
 import { connectRtsp } from '../support/rtsp-client.ts';
 import { play } from '../support/rtsp-house.ts';
-import { buildStandinImage } from '../support/standin-image.ts';
 import { until } from '../support/until.ts';
 
 /** Boxes, crops and annotated video that go wrong inside a container; the camera goes on in all of it. */
@@ -47,22 +46,10 @@ function brokenBoxes(frame: number): ScriptedBoxes {
 }
 
 describe('in a DeepStream container', { skip: missingSite() }, () => {
-  let image: Image;
-  let camera: RtspCamera;
-  before(
-    async () => {
-      image = await buildStandinImage();
-      camera = await startRtspCamera(fixturePath('clips/lobby.mp4'));
-    },
-    { timeout: 600_000 },
-  );
-  after(async () => {
-    await camera?.[Symbol.asyncDispose]();
-    await image?.[Symbol.asyncDispose]();
-  });
+  const shared = withImageAndCamera();
 
   const site = (more: Partial<SiteOptions> = {}): Promise<Site> =>
-    deepstreamSite({ image: image.name, cameras: { lobby: camera.url }, ...more });
+    deepstreamSite({ image: shared.image.name, cameras: { lobby: shared.camera.url }, ...more });
 
   async function unharmed(house: Site, daemon: RunningDaemon): Promise<ReadonlyMap<string, number>> {
     await moreFrames(daemon, 'lobby');
@@ -157,11 +144,14 @@ describe('in a DeepStream container', { skip: missingSite() }, () => {
     it('without an encoder on the card, or with one that fails, is encoded by the processor', async () => {
       await using directory = await temporaryDirectory();
       const file = join(directory.path, 'Dockerfile');
-      await writeFile(file, `FROM ${image.name}\nUSER 0\nRUN rm /opt/sightline/lib/gstreamer-1.0/libgstnvstandinenc.so\n`);
+      await writeFile(
+        file,
+        `FROM ${shared.image.name}\nUSER 0\nRUN rm /opt/sightline/lib/gstreamer-1.0/libgstnvstandinenc.so\n`,
+      );
       await using without = await buildImage({ file, context: directory.path });
       for (const [name, faults] of [
         [without.name, {}],
-        [image.name, { encoder: { fail: true } }],
+        [shared.image.name, { encoder: { fail: true } }],
       ] as const) {
         const port = await freePort();
         await using house = await site({ image: name, deepstream: { encoder: { kind: 'auto' } }, config: open(port) });

@@ -1,16 +1,20 @@
 import assert from 'node:assert/strict';
 import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import type { RunningDaemon } from '../support/daemon.ts';
-import { deepstreamSite, missingSite, moreFrames, type Site, type SiteOptions } from '../support/deepstream-site.ts';
+import {
+  deepstreamSite,
+  missingSite,
+  moreFrames,
+  type Site,
+  type SiteOptions,
+  withImageAndCamera,
+} from '../support/deepstream-site.ts';
 import { temporaryDirectory } from '../support/directory.ts';
-import type { Image } from '../support/docker.ts';
 import { logFloods, metricsOf } from '../support/faults.ts';
-import { fixtureModelRepository, fixtureModels, fixturePath } from '../support/fixtures.ts';
+import { fixtureModelRepository, fixtureModels } from '../support/fixtures.ts';
 import { freePort } from '../support/port.ts';
-import { type RtspCamera, startRtspCamera } from '../support/rtsp-camera.ts';
-import { buildStandinImage } from '../support/standin-image.ts';
 import { missingTriton, pythonModel, startTriton, withoutWeights } from '../support/triton.ts';
 import { pause } from '../support/until.ts';
 
@@ -24,22 +28,10 @@ const restarts = 'sightline_worker_restarts_total{worker="deepstream-main"}';
 const worker = 'deepstream-main';
 
 describe('Triton under a DeepStream container', { skip: missingSite() || (await missingTriton()) }, () => {
-  let image: Image;
-  let camera: RtspCamera;
-  before(
-    async () => {
-      image = await buildStandinImage();
-      camera = await startRtspCamera(fixturePath('clips/lobby.mp4'));
-    },
-    { timeout: 600_000 },
-  );
-  after(async () => {
-    await camera?.[Symbol.asyncDispose]();
-    await image?.[Symbol.asyncDispose]();
-  });
+  const shared = withImageAndCamera();
 
   const site = (port: number, more: Partial<SiteOptions> = {}): Promise<Site> =>
-    deepstreamSite({ image: image.name, cameras: { lobby: camera.url }, triton: `127.0.0.1:${port}`, ...more });
+    deepstreamSite({ image: shared.image.name, cameras: { lobby: shared.camera.url }, triton: `127.0.0.1:${port}`, ...more });
   const serve = (port: number) =>
     startTriton({ repository: fixtureModelRepository, flags: explicit(face, faceEmbedder), port });
 

@@ -1,15 +1,19 @@
 import assert from 'node:assert/strict';
 import { rm, stat } from 'node:fs/promises';
-import { after, before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import { bridgeSocket } from '../../src/core/run-folder.ts';
 import { inspect } from '../support/container-world.ts';
 import { patience, type RunningDaemon } from '../support/daemon.ts';
-import { deepstreamSite, missingSite, moreFrames, type Site, type SiteOptions } from '../support/deepstream-site.ts';
-import { docker, type Image, testLabel } from '../support/docker.ts';
+import {
+  deepstreamSite,
+  missingSite,
+  moreFrames,
+  type Site,
+  type SiteOptions,
+  withImageAndCamera,
+} from '../support/deepstream-site.ts';
+import { docker, testLabel } from '../support/docker.ts';
 import { logFloods, metricsOf } from '../support/faults.ts';
-import { fixturePath } from '../support/fixtures.ts';
-import { type RtspCamera, startRtspCamera } from '../support/rtsp-camera.ts';
-import { buildStandinImage } from '../support/standin-image.ts';
 import { pause, until } from '../support/until.ts';
 
 /** What becomes of containers and of their daemon: the real program on the stand-in, under the real daemon, with a live camera. */
@@ -19,22 +23,10 @@ const restarts = 'sightline_worker_restarts_total{worker="deepstream-main"}';
 const troubles = (code: string) => `sightline_camera_troubles_total{camera="lobby",code="${code}"}`;
 
 describe('a DeepStream container', { skip: missingSite() }, () => {
-  let image: Image;
-  let camera: RtspCamera;
-  before(
-    async () => {
-      image = await buildStandinImage();
-      camera = await startRtspCamera(fixturePath('clips/lobby.mp4'));
-    },
-    { timeout: 600_000 },
-  );
-  after(async () => {
-    await camera?.[Symbol.asyncDispose]();
-    await image?.[Symbol.asyncDispose]();
-  });
+  const shared = withImageAndCamera();
 
   const site = (more: Partial<SiteOptions> = {}): Promise<Site> =>
-    deepstreamSite({ image: image.name, cameras: { lobby: camera.url }, ...more });
+    deepstreamSite({ image: shared.image.name, cameras: { lobby: shared.camera.url }, ...more });
 
   /** Started again once, alone, and the camera is live. */
   async function healed(house: Site, daemon: RunningDaemon, before: string, code: string): Promise<void> {
@@ -148,7 +140,17 @@ describe('a DeepStream container', { skip: missingSite() }, () => {
     const id = await house.container();
     const began = await inspect(id, '{{.State.StartedAt}}');
     const theirs = ['--label', 'io.sightline.owner=somebody-else', '--label', 'io.sightline.worker=deepstream-main'];
-    const asleep = ['--detach', ...testLabel, ...theirs, '--network', 'none', '--entrypoint', 'sleep', image.name, 'infinity'];
+    const asleep = [
+      '--detach',
+      ...testLabel,
+      ...theirs,
+      '--network',
+      'none',
+      '--entrypoint',
+      'sleep',
+      shared.image.name,
+      'infinity',
+    ];
     const foreign = await docker('run', ...asleep);
     try {
       const taken = (await metricsOf(daemon)).get(frames) ?? 0;
@@ -176,7 +178,7 @@ describe('a DeepStream container', { skip: missingSite() }, () => {
       assert.deepEqual(await house.containers(), {});
       assert.equal(await inspect(foreign, '{{.State.Running}}'), 'true');
     } finally {
-      await docker('rm', '--force', foreign);
+      await await docker('rm', '--force', foreign);
     }
   });
 });

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import { containersByWorker, removeContainersOf } from '../support/container-world.ts';
 import { createWorkplace, patience } from '../support/daemon.ts';
-import { type Image, missingEngine } from '../support/docker.ts';
-import { fixtureModelRepository, fixtureModels, fixturePath } from '../support/fixtures.ts';
+import { withImageAndCamera } from '../support/deepstream-site.ts';
+import { missingEngine } from '../support/docker.ts';
+import { fixtureModelRepository, fixtureModels } from '../support/fixtures.ts';
 import { freePort } from '../support/port.ts';
-import { missingRtspCamera, type RtspCamera, startRtspCamera } from '../support/rtsp-camera.ts';
+import { missingRtspCamera } from '../support/rtsp-camera.ts';
 import { missingStandin } from '../support/standin.ts';
-import { buildStandinImage } from '../support/standin-image.ts';
 import { missingTriton, startTriton } from '../support/triton.ts';
 import { until } from '../support/until.ts';
 
@@ -23,20 +23,7 @@ const flags = [
 
 /** The daemon, the program on the stand-in in a container, and real Triton servers. */
 describe('a DeepStream container and several Triton servers', { skip }, () => {
-  let image: Image;
-  let camera: RtspCamera;
-
-  before(
-    async () => {
-      image = await buildStandinImage();
-      camera = await startRtspCamera(fixturePath('clips/lobby.mp4'));
-    },
-    { timeout: 600_000 },
-  );
-  after(async () => {
-    await camera?.[Symbol.asyncDispose]();
-    await image?.[Symbol.asyncDispose]();
-  });
+  const shared = withImageAndCamera();
 
   it('asks one that is ready, stays with it when others come, and goes over when it is gone', async () => {
     const firstPort = await freePort();
@@ -45,7 +32,7 @@ describe('a DeepStream container and several Triton servers', { skip }, () => {
       lists: { watch: {} },
       inference: { engine: 'triton', url: [`127.0.0.1:${firstPort}`, second.url] },
       deepstream: {
-        image: image.name,
+        image: shared.image.name,
         gpuAccess: 'none',
         width: 640,
         height: 360,
@@ -53,7 +40,7 @@ describe('a DeepStream container and several Triton servers', { skip }, () => {
         encoder: { kind: 'none' },
       },
       cameras: {
-        lobby: { source: camera.url, runtime: 'deepstream', detect: [{ model: fixtureModels.face }] },
+        lobby: { source: shared.camera.url, runtime: 'deepstream', detect: [{ model: fixtureModels.face }] },
       },
     });
     const container = async () => (await containersByWorker(place.dataDir))['deepstream-main'];

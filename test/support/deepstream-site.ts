@@ -1,21 +1,50 @@
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { after, before } from 'node:test';
 import type { ConfigInput } from '../../src/config/schema.ts';
 import { runFolder } from '../../src/core/run-folder.ts';
 import type { CameraState } from '../../src/core/types.ts';
 import { containersByWorker, removeContainersOf } from './container-world.ts';
 import { createWorkplace, patience, type RunningDaemon, type Workplace } from './daemon.ts';
-import { missingEngine } from './docker.ts';
+import { type Image, missingEngine } from './docker.ts';
 import { metricsOf } from './faults.ts';
-import { fixtureModels } from './fixtures.ts';
-import { missingRtspCamera } from './rtsp-camera.ts';
+import { fixtureModels, fixturePath } from './fixtures.ts';
+import { missingRtspCamera, type RtspCamera, startRtspCamera } from './rtsp-camera.ts';
 import { mountSmallDisk, type SmallDisk } from './small-disk.ts';
 import { missingStandin } from './standin.ts';
+import { buildStandinImage } from './standin-image.ts';
 import { until } from './until.ts';
 
 /** The real daemon with cameras in real containers, whose program is the real one on the stand-in, which misbehaves as told. */
 
 export const missingSite = (): string | false => missingEngine() || missingStandin() || missingRtspCamera();
+
+/** What the tests of a suite share: an image of the program and a camera that shows the lobby. There while they run. */
+export function withImageAndCamera(): { readonly image: Image; readonly camera: RtspCamera } {
+  const parts = new AsyncDisposableStack();
+  let image: Image | undefined;
+  let camera: RtspCamera | undefined;
+  before(
+    async () => {
+      image = parts.use(await buildStandinImage());
+      camera = parts.use(await startRtspCamera(fixturePath('clips/lobby.mp4')));
+    },
+    { timeout: 600_000 },
+  );
+  after(() => parts.disposeAsync());
+  const made = <T>(one: T | undefined): T => {
+    if (one === undefined) throw new Error('the tests of the suite have not begun');
+    return one;
+  };
+  return {
+    get image() {
+      return made(image);
+    },
+    get camera() {
+      return made(camera);
+    },
+  };
+}
 
 /** Boxes of a frame, `[left, top, width, height]` in pixels of the source; `null` is a number that is none. */
 export type ScriptedBoxes = readonly (readonly [number | null, number | null, number | null, number | null])[];
