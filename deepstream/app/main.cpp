@@ -33,6 +33,20 @@ int check(const char *parsers, const char *tracker) {
   return static_cast<int>(Exit::done);
 }
 
+/**
+ * Ends the process without its exit handlers: threads of nvinferserver's Triton client may still be on their way out, and under
+ * these handlers gRPC ended the process by SIGABRT now and then, and what it ended for was lost. Sanitizers report from exit
+ * handlers.
+ */
+int leave(Exit code) {
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  if (code == Exit::done) std::quick_exit(static_cast<int>(code));
+  _exit(static_cast<int>(code));
+#else
+  return static_cast<int>(code);
+#endif
+}
+
 } // namespace
 
 int main(int count, char **arguments) {
@@ -49,10 +63,7 @@ int main(int count, char **arguments) {
   try {
     const Exit code = run(arguments[1], log);
     say_left_out(log);
-    // Threads of nvinferserver's Triton client may still be on their way out: under the process's exit handlers gRPC ended it
-    // by SIGABRT now and then, and what it ended for was lost.
-    if (code != Exit::done) _exit(static_cast<int>(code));
-    return static_cast<int>(code);
+    return leave(code);
   } catch (const SettingsError &error) {
     log.error(error.what());
     return static_cast<int>(Exit::settings);
