@@ -1,15 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Frame, Object as Seen } from '../../src/gen/sightline/bridge/v1/bridge.ts';
-import { type Card, startCard } from '../support/card.ts';
+import { type Card, missingCard, startCard } from '../support/card.ts';
 import { readClip } from '../support/clips.ts';
-import { missingEngine } from '../support/docker.ts';
-import { missingModels } from '../support/repository.ts';
-import { missingStandin } from '../support/standin.ts';
-import { missingTriton } from '../support/triton.ts';
 import { containerFrames, softwareFrames, watched } from '../support/worker-frames.ts';
 
-const skip = missingEngine() || missingStandin() || missingModels('centerface', 'yolox_nano') || (await missingTriton());
+const skip = await missingCard();
 
 /** Scores differ a little between scalers; who is that near to the least score may be there or not. */
 const scoreSlack = 0.05;

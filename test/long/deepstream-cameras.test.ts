@@ -2,24 +2,15 @@ import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { hasMosquitto, listen, startBroker } from '../support/broker.ts';
-import { type Card, startCard } from '../support/card.ts';
+import { listen, startBroker } from '../support/broker.ts';
+import { type Card, missingCard, startCard } from '../support/card.ts';
 import { assertSeen, enrolGallery, listedVisits, readClip } from '../support/clips.ts';
 import { containersByWorker, removeContainersOf } from '../support/container-world.ts';
 import { alertsIn, createWorkplace, type RunningDaemon, statesIn } from '../support/daemon.ts';
-import { missingTool } from '../support/data.ts';
-import { docker, missingEngine } from '../support/docker.ts';
-import { missingModels } from '../support/repository.ts';
-import { missingStandin } from '../support/standin.ts';
-import { missingTriton } from '../support/triton.ts';
+import { docker } from '../support/docker.ts';
 import { until } from '../support/until.ts';
 
-const skip =
-  missingEngine() ||
-  missingStandin() ||
-  missingModels('centerface', 'face_embed') ||
-  missingTool(hasMosquitto, 'mosquitto') ||
-  (await missingTriton());
+const skip = await missingCard();
 
 /** Nobody is on two of them: one person seen by two cameras at once would be one alert. */
 const clipOf: Readonly<Record<string, string>> = {
@@ -51,7 +42,7 @@ describe('twelve cameras in three containers at once', { skip }, () => {
     await using listener = await listen(broker.port, 'sightline/v1/#');
     const source = (camera: string) => readClip(clipOf[camera] ?? '').path;
     await using place = await createWorkplace({
-      inference: { engine: 'triton', url: card.server.url, repository: card.repository },
+      inference: { engine: 'triton', url: card.server.url, repository: card.descriptions },
       models: { face: 'face_embed', appearance: 'person_embed', enrolment: 'centerface', enrolmentBody: 'yolox_nano' },
       deepstream: { image: card.image.name, gpuAccess: 'none', camerasPerContainer: 4, memoryMegabytes: 1024 },
       mqtt: { url: broker.url, snapshot: 'off' },

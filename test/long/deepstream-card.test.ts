@@ -6,32 +6,21 @@ import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import type { LiveBox } from '../../src/core/live-messages.ts';
 import { severityColours } from '../../src/core/severity-colours.ts';
-import { hasMosquitto, type Listener, listen, startBroker } from '../support/broker.ts';
-import { type Card, shippedConfig, startCard } from '../support/card.ts';
+import { type Listener, listen, startBroker } from '../support/broker.ts';
+import { type Card, missingCard, shippedConfig, startCard } from '../support/card.ts';
 import { cutLaterHalf, readClip, readManifest } from '../support/clips.ts';
 import { containersOf, removeContainersOf } from '../support/container-world.ts';
 import { alertWith, createWorkplace, patience, type RunningDaemon, type Workplace } from '../support/daemon.ts';
-import { dataPath, missingTool } from '../support/data.ts';
+import { dataPath } from '../support/data.ts';
 import { temporaryDirectory } from '../support/directory.ts';
-import { docker, missingEngine } from '../support/docker.ts';
+import { docker } from '../support/docker.ts';
 import { connectLive } from '../support/live-client.ts';
 import { ask, Person } from '../support/login.ts';
-import { installedProgram } from '../support/programs.ts';
-import { missingModels } from '../support/repository.ts';
 import { missingRtspCamera, startRtspCamera } from '../support/rtsp-camera.ts';
-import { missingStandin } from '../support/standin.ts';
-import { missingTriton } from '../support/triton.ts';
 import { until } from '../support/until.ts';
 
 /** `config/deepstream.yaml` in one run: cameras, containers of the real program, a real Triton server and a real broker. */
-const skip =
-  missingEngine() ||
-  missingStandin() ||
-  missingRtspCamera() ||
-  missingModels('centerface', 'face_embed', 'yolox_nano', 'person_embed_224') ||
-  missingTool(hasMosquitto, 'mosquitto') ||
-  missingTool(installedProgram('ffmpeg'), 'ffmpeg') ||
-  (await missingTriton());
+const skip = missingRtspCamera() || (await missingCard());
 const login = { user: 'viewer', password: 'secret-of-camera' };
 const brokerLogin = { sightline: 'secret-of-broker' };
 const env = { CAM_USER: login.user, CAM_PASSWORD: login.password, MQTT_PASSWORD: brokerLogin.sightline };

@@ -23,13 +23,13 @@ export interface Watched {
 
 /** One camera `clip` of either runtime, with the same settings. */
 export function watched(
-  card: Pick<Card, 'server' | 'repository' | 'image'>,
+  card: Pick<Card, 'server' | 'descriptions' | 'image'>,
   runtime: 'software' | 'deepstream',
   camera: NonNullable<ConfigInput['cameras']>[string],
   deepstream: ConfigInput['deepstream'] = {},
 ): Watched {
   const config = configSchema.parse({
-    inference: { engine: 'triton', url: card.server.url, repository: card.repository },
+    inference: { engine: 'triton', url: card.server.url, repository: card.descriptions },
     deepstream: { image: card.image.name, gpuAccess: 'none', ...deepstream },
     media: { enabled: false },
     cameras: { clip: { ...camera, runtime } },
@@ -67,9 +67,10 @@ export async function containerFrames({ config, spec }: Watched, count: number):
   const { repository, engine } = config.inference;
   const [url = ''] = config.inference.url;
   const describe = (model: string) => describeModel(repository, model, engine);
-  const render = async (one: WorkerSpec): Promise<SettingsChoices> => [
-    { server: url, isReady: true, files: await containerSettings(one, config, describe, parseTritonUrl(url)) },
-  ];
+  const render = async (one: WorkerSpec): Promise<SettingsChoices> => {
+    const filesFor = await containerSettings(one, config, describe);
+    return [{ server: url, isReady: true, files: filesFor(parseTritonUrl(url)) }];
+  };
   const launcher = createContainerLauncher({ dataDir, version: 'test', settings: config.deepstream, render }, ctx);
   const stop = new AbortController();
   const worker = await launcher.launch(
