@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { renderApp } from '../../test/support/deepstream-app.ts';
-import { standinBuild } from '../../test/support/standin.ts';
+import { renderApp, writeScript } from '../../test/support/deepstream-app.ts';
+import { standinEnv } from '../../test/support/standin.ts';
 
 /** The program of a DeepStream container on the stand-in, outside of a container, as it is built for a card. */
 
@@ -31,32 +31,17 @@ export async function startContainer(options: ContainerOptions): Promise<Contain
   const { directory, release, cameras } = options;
   const at = (name: string) => join(directory, name);
   const file = await renderApp({
-    ...{ directory, bridge: options.bridge, cameras, script: {}, mux: { width: 1280, height: 720 } },
+    ...{ directory, bridge: options.bridge, cameras, worker: options.worker, token: options.token },
+    ...{ build: release, script: {}, mux: { width: 1280, height: 720 } },
     // It ends by itself when the bench was killed.
     limits: { aloneMs: 10_000 },
   });
-  // The tests' files name the tests' build.
-  for (const name of await readdir(directory)) {
-    if (!/^infer-|^container/.test(name)) continue;
-    await writeFile(at(name), (await readFile(at(name), 'utf8')).replaceAll(standinBuild, release));
-  }
-  const container = JSON.parse(await readFile(file, 'utf8')) as object;
-  await writeFile(file, JSON.stringify({ ...container, worker: options.worker }));
-  await rm(at('token'));
-  await writeFile(at('token'), `${options.token}\n`, { mode: 0o400 });
   await writeFile(at('recording.json'), JSON.stringify(options.recording));
-  const clips = { '*': at('recording.json') };
-  await writeFile(at('script.json'), JSON.stringify({ 1: { objects: 'persons', clips }, 2: { objects: 'faces', clips } }));
+  await writeScript(directory, { '*': at('recording.json') });
 
   const child = spawn(join(release, 'app/sightline-bridge'), [file], {
     stdio: ['ignore', 'ignore', 'pipe'],
-    env: {
-      ...process.env,
-      GST_PLUGIN_PATH: join(release, 'standin/elements'),
-      GST_REGISTRY: at('registry.bin'),
-      GST_REGISTRY_FORK: 'no',
-      SIGHTLINE_STANDIN: at('control.json'),
-    },
+    env: { ...process.env, ...standinEnv({ build: release, control: at('control.json') }) },
   });
   const exit = once(child, 'exit');
   const live = Promise.withResolvers<void>();

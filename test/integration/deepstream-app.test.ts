@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { join, resolve } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import sharp from 'sharp';
 import { MessageSplitter } from '../../src/core/framing.ts';
 import { type Frame, SourceState } from '../../src/gen/sightline/bridge/v1/bridge.ts';
@@ -14,7 +14,7 @@ import { temporaryDirectory } from '../support/directory.ts';
 import { freePort } from '../support/port.ts';
 import { missingRtspCamera, startRtspCamera } from '../support/rtsp-camera.ts';
 import { cameraConfig, detectConfig, startTestDaemon, type TestDaemon } from '../support/software-worker.ts';
-import { buildStandin, missingStandin, parserLibrary, standinBuild } from '../support/standin.ts';
+import { buildStandin, missingStandin, parserLibrary } from '../support/standin.ts';
 import { missingTriton, startTriton, tritonRepository } from '../support/triton.ts';
 import { until } from '../support/until.ts';
 
@@ -96,9 +96,6 @@ interface Rendered {
 describe('the program in a DeepStream container, on the stand-in', { skip }, () => {
   before(async () => {
     await buildStandin();
-  });
-  after(async () => {
-    await rm(join(standinBuild, `registry-${process.pid}.bin`), { force: true });
   });
 
   const config = (camera: string) => cameraConfig(camera, dataPath(`clips/${clip}.mp4`), { detect });

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
-import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import type { GpuStats } from '../../src/gen/sightline/bridge/v1/bridge.ts';
 import { dataPath, missingData } from '../support/data.ts';
 import { renderApp, startApp } from '../support/deepstream-app.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { cameraConfig, detectConfig, startTestDaemon } from '../support/software-worker.ts';
-import { buildStandin, missingStandin, standinBuild } from '../support/standin.ts';
+import { buildStandin, missingStandin } from '../support/standin.ts';
 import { until } from '../support/until.ts';
 
 /** The card's figures as the program in a DeepStream container tells them, from the stand-in's libnvidia-ml. */
@@ -53,9 +53,6 @@ async function startWorld({ driver = true, gpu = {} }: { readonly driver?: boole
 describe('figures of the card', { skip }, () => {
   before(async () => {
     await buildStandin();
-  });
-  after(async () => {
-    await rm(join(standinBuild, `registry-${process.pid}.bin`), { force: true });
   });
 
   it('are those of its driver, without what it does not tell, and none while it has lost the card', async () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import sharp from 'sharp';
@@ -18,7 +18,7 @@ import {
   startTestDaemon,
   startWorkerProcess,
 } from '../support/software-worker.ts';
-import { buildStandin, missingStandin, parserLibrary, standinBuild, trackerLibrary } from '../support/standin.ts';
+import { buildStandin, missingStandin, parserLibrary, trackerLibrary } from '../support/standin.ts';
 import { missingTriton, startTriton, type TritonServer } from '../support/triton.ts';
 import { until } from '../support/until.ts';
 
@@ -54,7 +54,6 @@ describe('masks of a DeepStream camera, on the stand-in', { skip }, () => {
   });
   after(async () => {
     await triton?.[Symbol.asyncDispose]();
-    await rm(join(standinBuild, `registry-${process.pid}.bin`), { force: true });
   });
 
   const detect = [detectConfig(fixtureModels.face, { fps })];

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { dataPath, missingData, readDataJson } from '../support/data.ts';
 import { temporaryDirectory } from '../support/directory.ts';
+import { type InferOptions, inferConfig } from '../support/infer-config.ts';
 import { freePort } from '../support/port.ts';
 import {
   type Box,
@@ -11,7 +12,6 @@ import {
   drive,
   missingStandin,
   parserLibrary,
-  standinBuild,
   trackerLibrary,
   untilBatches,
 } from '../support/standin.ts';
@@ -54,46 +54,11 @@ rows = [[0, 160, 180 + 10 * i, 320, 360, i, 0.75] for i in range(self.calls % 4)
 return pb_utils.InferenceResponse([pb_utils.Tensor("output", np.array(rows, np.float32).reshape(-1, 7))])
 `;
 
-interface Inference {
-  readonly url: string;
-  readonly model?: string;
-  readonly dims?: string;
-  readonly batch?: number;
-  readonly more?: string;
-  readonly backend?: string;
-}
-
-function inference({ url, model = 'fixed', dims = '3, 64, 64', batch = 2, more = '', backend = '' }: Inference): string {
-  return `infer_config {
-  unique_id: 7
-  gpu_ids: [0]
-  max_batch_size: ${batch}
-  backend {
-    inputs [ { name: "images" dims: [${dims}] } ]
-    triton { model_name: "${model}" version: -1 grpc { url: "${url}" } }
-    output_mem_type: MEMORY_TYPE_CPU
-    ${backend}
-  }
-  preprocess {
-    network_format: IMAGE_FORMAT_RGB
-    tensor_order: TENSOR_ORDER_LINEAR
-    maintain_aspect_ratio: 1
-    symmetric_padding: 1
-    normalize { scale_factor: 0.0039215686 }
-  }
-  postprocess {
-    labelfile_path: "labels.txt"
-    detection {
-      num_detected_classes: 2
-      custom_parse_bbox_func: "SightlineParseYoloEnd2end"
-      simple_cluster { threshold: 0.3 }
-    }
-  }
-  custom_lib { path: "${parserLibrary}" }
-}
-input_control { process_mode: PROCESS_MODE_FULL_FRAME }
-output_control { output_tensor_meta: true }
-${more}`;
+function inference(options: Pick<InferOptions, 'url'> & Partial<InferOptions>): string {
+  return inferConfig({
+    ...{ uniqueId: 7, model: 'fixed', dims: '3, 64, 64', batch: 2, classes: 2, labels: 'labels.txt' },
+    ...options,
+  });
 }
 
 const mux = (width: number, height: number, cameras = 1) =>
@@ -138,7 +103,6 @@ describe("the stand-in's nvinferserver and nvtracker", { skip }, () => {
   after(async () => {
     await triton?.[Symbol.asyncDispose]();
     await directory?.[Symbol.asyncDispose]();
-    await rm(join(standinBuild, `registry-${process.pid}.bin`), { force: true });
   });
 
   const written = async (text: string) => {

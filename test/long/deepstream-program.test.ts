@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict';
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import { SourceState } from '../../src/gen/sightline/bridge/v1/bridge.ts';
 import { dataPath, missingData } from '../support/data.ts';
 import { changeControl, startRenderedApp } from '../support/deepstream-app.ts';
 import { assertNoGrowth, type Held, heldBy, returning, startAndStop } from '../support/deepstream-cycles.ts';
 import { missingRtspCamera, startRtspCamera } from '../support/rtsp-camera.ts';
 import { cameraConfig, detectConfig, startTestDaemon } from '../support/software-worker.ts';
-import { buildStandin, missingStandin, sanitizer, standinBuild } from '../support/standin.ts';
+import { buildStandin, missingStandin, sanitizer } from '../support/standin.ts';
 import { until } from '../support/until.ts';
 
 /** What the program of a DeepStream container outlives: cameras that stay away, viewers that come and go, many lives. */
@@ -22,7 +20,6 @@ const detect = [detectConfig('persons'), detectConfig('faces')];
 
 describe('the program in a DeepStream container, on the stand-in, for long', { skip }, () => {
   before(() => buildStandin(), { timeout: 1_800_000 });
-  after(() => rm(join(standinBuild, `registry-${process.pid}.bin`), { force: true }));
 
   it('makes the source of a camera anew that nvurisrcbin does not get back, while the others go on', async () => {
     const file = dataPath('clips/real_tilt_m.mp4');

@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import { before, describe, it } from 'node:test';
 import { dataPath, missingData } from '../support/data.ts';
 import { missingRtspCamera, startRtspCamera } from '../support/rtsp-camera.ts';
-import { buildStandin, missingStandin, standinBuild } from '../support/standin.ts';
+import { buildStandin, missingStandin, standinBuild, standinEnv } from '../support/standin.ts';
 import { until } from '../support/until.ts';
 
 /** The stand-in's source bin and multiplexer with live cameras, which come and go. */
@@ -39,12 +39,7 @@ function watchCameras(urls: readonly string[], properties: string): Running {
   const mux = `nvstreammux name=mux batch-size=${urls.length} width=320 height=240 live-source=1 batched-push-timeout=40000 attach-sys-ts=0`;
   const child = spawn(join(standinBuild, 'standin/tests/batches'), [`${mux} ! fakesink sync=0 async=0${sources.join('')}`], {
     stdio: ['ignore', 'pipe', 'inherit'],
-    env: {
-      ...process.env,
-      GST_PLUGIN_PATH: join(standinBuild, 'standin/elements'),
-      GST_REGISTRY: join(standinBuild, `registry-${process.pid}.bin`),
-      GST_REGISTRY_FORK: 'no',
-    },
+    env: { ...process.env, ...standinEnv() },
   });
   const seen: Seen[] = [];
   createInterface({ input: child.stdout }).on('line', (text) => seen.push(JSON.parse(text) as Seen));

@@ -2,7 +2,8 @@ import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { dataPath } from './data.ts';
 import { temporaryDirectory } from './directory.ts';
-import { parserLibrary, sanitizerEnv, standinBuild, trackerLibrary } from './standin.ts';
+import { inferConfig } from './infer-config.ts';
+import { parserLibraryOf, standinBuild, standinEnv, trackerLibraryOf } from './standin.ts';
 import { startWorker, type WorkerProcess } from './worker-process.ts';
 
 /** The program of a DeepStream container (deepstream/app) on the stand-in, outside of a container. */
@@ -12,6 +13,10 @@ export interface AppOptions {
   readonly bridge: string;
   readonly media?: string;
   readonly cameras: readonly string[];
+  readonly worker?: string;
+  readonly token?: string;
+  /** Of the C++, where it is not the tests' own. */
+  readonly build?: string;
   /** Clip whose recorded persons and faces are "found", by camera; without it a Triton server is asked. */
   readonly script?: Readonly<Record<string, string>>;
   readonly triton?: string;
@@ -28,51 +33,22 @@ const models = [
   { model: 'faces', uniqueId: 2, label: 'face' },
 ] as const;
 
-function inferConfig(uniqueId: number, model: string, url: string, labels: string): string {
-  return `infer_config {
-  unique_id: ${uniqueId}
-  gpu_ids: [0]
-  max_batch_size: 8
-  backend {
-    inputs [ { name: "images" dims: [3, 384, 640] } ]
-    triton { model_name: "${model}" version: -1 grpc { url: "${url}" } }
-    output_mem_type: MEMORY_TYPE_CPU
-  }
-  preprocess {
-    network_format: IMAGE_FORMAT_RGB
-    tensor_order: TENSOR_ORDER_LINEAR
-    maintain_aspect_ratio: 1
-    symmetric_padding: 1
-    normalize { scale_factor: 0.0039215686 }
-  }
-  postprocess {
-    labelfile_path: "${labels}"
-    detection {
-      num_detected_classes: 1
-      custom_parse_bbox_func: "SightlineParseYoloEnd2end"
-      simple_cluster { threshold: 0.3 }
-    }
-  }
-  custom_lib { path: "${parserLibrary}" }
-}
-input_control { process_mode: PROCESS_MODE_FULL_FRAME }
-output_control { output_tensor_meta: true }
-`;
-}
-
 /** Writes what the daemon would render, and gives the path of container.json. */
 export async function renderApp(options: AppOptions): Promise<string> {
-  const { directory } = options;
+  const { directory, build = standinBuild } = options;
   const at = (name: string) => join(directory, name);
-  await writeFile(at('token'), 'a token of the test\n', { mode: 0o400 });
+  await writeFile(at('token'), `${options.token ?? 'a token of the test'}\n`, { mode: 0o400 });
   await writeFile(
     at('tracker.yml'),
     'TargetManagement:\n  probationAge: 0\n  maxShadowTrackingAge: 50\nStateEstimator:\n  stateEstimatorType: 1\n',
   );
   for (const { model, uniqueId, label } of models) {
     await writeFile(at(`labels-${model}.txt`), `${label}\n`);
-    const url = options.triton ?? 'localhost:1';
-    await writeFile(at(`infer-${model}.txt`), inferConfig(uniqueId, model, url, at(`labels-${model}.txt`)));
+    const infer = inferConfig({
+      ...{ uniqueId, model, url: options.triton ?? 'localhost:1', dims: '3, 384, 640', batch: 8 },
+      ...{ classes: 1, labels: at(`labels-${model}.txt`), parsers: parserLibraryOf(build) },
+    });
+    await writeFile(at(`infer-${model}.txt`), infer);
   }
   if (options.script !== undefined) {
     const clips = Object.fromEntries(
@@ -81,13 +57,12 @@ export async function renderApp(options: AppOptions): Promise<string> {
         return clip === undefined ? [] : [[String(i), dataPath(`clips/${clip}.gt.json`)]];
       }),
     );
-    const script = { 1: { objects: 'persons', clips }, 2: { objects: 'faces', clips } };
-    await writeFile(at('script.json'), JSON.stringify(script));
+    await writeScript(directory, clips);
   }
   await writeControl(options, options.control ?? {});
   const container = {
     version: 1,
-    worker: 'main',
+    worker: options.worker ?? 'main',
     bridge: options.bridge,
     ...(options.media === undefined ? {} : { media: options.media }),
     tokenFile: at('token'),
@@ -98,7 +73,7 @@ export async function renderApp(options: AppOptions): Promise<string> {
       ...{ model, uniqueId, kind: 'yolo-end2end', labels: [label], fps: options.fps ?? 5 },
       config: at(`infer-${model}.txt`),
     })),
-    tracker: { library: trackerLibrary, config: at('tracker.yml'), width: 640, height: 384 },
+    tracker: { library: trackerLibraryOf(build), config: at('tracker.yml'), width: 640, height: 384 },
     encoder: { kind: options.encoder ?? 'software', bitrateKbps: 2000 },
     limits: { startMs: 60_000, batchMs: 20_000, stopMs: 5000, aloneMs: 600_000, waitingMiB: 32, ...options.limits },
     cameras: options.cameras.map((camera, sourceId) => ({ camera, sourceId })),
@@ -107,20 +82,15 @@ export async function renderApp(options: AppOptions): Promise<string> {
   return at('container.json');
 }
 
+/** What is "found": files as the clips' *.gt.json, by number of the camera. */
+export async function writeScript(directory: string, clips: Readonly<Record<string, string>>): Promise<void> {
+  const found = models.map(({ model, uniqueId }) => [uniqueId, { objects: model, clips }]);
+  await writeFile(join(directory, 'script.json'), JSON.stringify(Object.fromEntries(found)));
+}
+
 async function writeControl({ directory, script }: AppOptions, control: Readonly<Record<string, unknown>>): Promise<void> {
   const whole = { ...control, ...(script === undefined ? {} : { inference: { script: join(directory, 'script.json') } }) };
   await writeFile(join(directory, 'control.json'), JSON.stringify(whole));
-}
-
-/** What tells GStreamer where the stand-in is, and that where its control file is. */
-export function standinEnv(directory: string): Readonly<Record<string, string>> {
-  return {
-    GST_PLUGIN_PATH: join(standinBuild, 'standin/elements'),
-    GST_REGISTRY: join(standinBuild, `registry-${process.pid}.bin`),
-    GST_REGISTRY_FORK: 'no',
-    SIGHTLINE_STANDIN: join(directory, 'control.json'),
-    ...sanitizerEnv(),
-  };
 }
 
 export interface StartAppOptions {
@@ -132,7 +102,7 @@ export interface StartAppOptions {
 /** The program, as a container starts it. */
 export function startApp(container: string, directory: string, { driver = true, env }: StartAppOptions = {}): WorkerProcess {
   return startWorker(join(standinBuild, 'app/sightline-bridge'), [container], {
-    ...standinEnv(directory),
+    ...standinEnv({ control: join(directory, 'control.json') }),
     ...(driver ? { LD_LIBRARY_PATH: join(standinBuild, 'standin/nvml') } : {}),
     ...env,
   });

@@ -4,10 +4,10 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { dataPath } from './data.ts';
-import { renderApp, standinEnv } from './deepstream-app.ts';
+import { renderApp } from './deepstream-app.ts';
 import { temporaryDirectory } from './directory.ts';
 import { cameraConfig, detectConfig, startTestDaemon } from './software-worker.ts';
-import { standinBuild } from './standin.ts';
+import { standinBuild, standinEnv } from './standin.ts';
 import { until } from './until.ts';
 
 /** The program of a DeepStream container made and taken down again and again, and what stays behind. */
@@ -65,7 +65,7 @@ export async function startAndStop(times: number): Promise<readonly Held[]> {
   });
   const child = spawn(join(standinBuild, 'app/tests/cycles'), [String(times), container], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...standinEnv(directory.path), ...returning },
+    env: { ...process.env, ...standinEnv({ control: join(directory.path, 'control.json') }), ...returning },
   });
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-5000)));

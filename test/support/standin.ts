@@ -1,4 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
+import { rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
@@ -14,8 +15,16 @@ const source = resolve(import.meta.dirname, '../../deepstream');
 export const sanitizer = process.env['SIGHTLINE_SANITIZE'] ?? '';
 
 export const standinBuild = join(source, sanitizer === '' ? 'build' : `build-${sanitizer}`);
-export const parserLibrary = join(standinBuild, 'parsers/libbridge_infer.so');
-export const trackerLibrary = join(standinBuild, 'standin/tracking/libnvds_nvmultiobjecttracker.so');
+export const parserLibrary = parserLibraryOf(standinBuild);
+export const trackerLibrary = trackerLibraryOf(standinBuild);
+
+export function parserLibraryOf(build: string): string {
+  return join(build, 'parsers/libbridge_infer.so');
+}
+
+export function trackerLibraryOf(build: string): string {
+  return join(build, 'standin/tracking/libnvds_nvmultiobjecttracker.so');
+}
 
 const tools = ['meson', 'ninja', 'g++', 'protoc', 'grpc_cpp_plugin', 'flock'];
 
@@ -35,7 +44,7 @@ function withoutOuter(): NodeJS.ProcessEnv {
  * left out by the lists of deepstream/testing, each with its reason.
  */
 const sanitizedExit = 99;
-export function sanitizerEnv(): Readonly<Record<string, string>> {
+function sanitizerEnv(): Readonly<Record<string, string>> {
   const list = (name: string) => `suppressions=${join(source, 'testing', name)}`;
   switch (sanitizer) {
     case 'address':
@@ -51,6 +60,32 @@ export function sanitizerEnv(): Readonly<Record<string, string>> {
     default:
       return {};
   }
+}
+
+/** GStreamer's, of the builds that this process has run programs of. */
+const registries = new Set<string>();
+
+export interface StandinEnv {
+  readonly build?: string;
+  /** The stand-in's control file. */
+  readonly control?: string;
+}
+
+/** What tells GStreamer where the stand-in is, and that where its control file is. What GStreamer keeps is gone with this process. */
+export function standinEnv({ build = standinBuild, control }: StandinEnv = {}): Readonly<Record<string, string>> {
+  const registry = join(build, `registry-${process.pid}.bin`);
+  if (registries.size === 0)
+    process.once('exit', () => {
+      for (const path of registries) rmSync(path, { force: true });
+    });
+  registries.add(registry);
+  return {
+    GST_PLUGIN_PATH: join(build, 'standin/elements'),
+    GST_REGISTRY: registry,
+    GST_REGISTRY_FORK: 'no',
+    ...(control === undefined ? {} : { SIGHTLINE_STANDIN: control }),
+    ...sanitizerEnv(),
+  };
 }
 
 /** Builds what is out of date, with `tests` also the stand-in's own and `drive`. Test files that do so at once wait for each other. */
@@ -130,9 +165,7 @@ export interface Driven extends AsyncDisposable {
   readonly ended: Promise<number | string>;
 }
 
-export interface DriveOptions {
-  /** The stand-in's control file. */
-  readonly control?: string;
+export interface DriveOptions extends Pick<StandinEnv, 'control'> {
   /** What `drive` is told beside the pipeline. */
   readonly args?: readonly string[];
 }
@@ -141,14 +174,7 @@ export interface DriveOptions {
 export function drive(pipeline: string, options: DriveOptions = {}): Driven {
   const child = spawn(join(standinBuild, 'standin/tests/drive'), [pipeline, ...(options.args ?? [])], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: {
-      ...process.env,
-      GST_PLUGIN_PATH: join(standinBuild, 'standin/elements'),
-      GST_REGISTRY: join(standinBuild, `registry-${process.pid}.bin`),
-      GST_REGISTRY_FORK: 'no',
-      ...sanitizerEnv(),
-      ...(options.control === undefined ? {} : { SIGHTLINE_STANDIN: options.control }),
-    },
+    env: { ...process.env, ...standinEnv(options) },
   });
   const batches: (readonly DrivenFrame[])[] = [];
   const errors: string[] = [];
