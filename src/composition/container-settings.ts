@@ -7,15 +7,14 @@ import type { WorkerSpec } from '../workers/plan.ts';
 import { type ContainerDetector, renderContainer } from '../workers/render.ts';
 
 /**
- * The files of settings of a container that asks this server, by name: from its cameras, from the models as the repository describes them
- * and from the configuration. Rejects with `model.invalid` for a detector that DeepStream cannot run.
+ * The files of settings of a container, by name, as one has them that asks this Triton server: from its cameras, from the models as the
+ * repository describes them and from the configuration. Rejects with `model.invalid` for a detector that DeepStream cannot run.
  */
 export async function containerSettings(
   spec: Pick<WorkerSpec, 'worker' | 'cameras'>,
   config: Pick<Config, 'deepstream' | 'media' | 'logLevel'>,
   describe: (model: string) => Promise<ModelDescription>,
-  triton: TritonUrl,
-): Promise<ReadonlyMap<string, string>> {
+): Promise<(triton: TritonUrl) => ReadonlyMap<string, string>> {
   const { width, height, tracker, encoder, cudaBufferSharing, startTimeout } = config.deepstream;
   const frame = { width, height };
   const cameras = [...spec.cameras.keys()].sort();
@@ -28,24 +27,22 @@ export async function containerSettings(
       return detectorFor(await describe(model), wishes, frame);
     }),
   );
-  return renderContainer(
-    {
-      worker: spec.worker,
-      logLevel: config.logLevel,
-      media: config.media.enabled,
-      // Each container is given one, which is its first.
-      gpu: 0,
-      frame,
-      detectors,
-      tracker,
-      encoder,
-      triton,
-      cudaBufferSharing,
-      startMs: startTimeout,
-      cameras,
-    },
-    readContainerTemplates(),
-  );
+  const common = {
+    worker: spec.worker,
+    logLevel: config.logLevel,
+    media: config.media.enabled,
+    // Each container is given one, which is its first.
+    gpu: 0,
+    frame,
+    detectors,
+    tracker,
+    encoder,
+    cudaBufferSharing,
+    startMs: startTimeout,
+    cameras,
+  };
+  const templates = readContainerTemplates();
+  return (triton) => renderContainer({ ...common, triton }, templates);
 }
 
 /** One for all cameras of a container: what any of them asks for. Each camera's own choice is made by the program inside. */

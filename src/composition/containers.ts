@@ -2,8 +2,7 @@ import type { Config } from '../config/schema.ts';
 import type { Context } from '../core/context.ts';
 import { errorText, SightlineError } from '../core/errors.ts';
 import type { InferenceEngine } from '../core/inference.ts';
-import { parseTritonUrl, type TritonUrl } from '../core/triton-url.ts';
-import { urlHost } from '../core/url-host.ts';
+import { parseTritonUrl, type TritonUrl, tritonAuthority } from '../core/triton-url.ts';
 import { type Assignment, assignCameras } from '../workers/assignment.ts';
 import { createAttachedLauncher } from '../workers/attached.ts';
 import { createContainerLauncher } from '../workers/container.ts';
@@ -39,12 +38,13 @@ export async function createContainers(
 
   async function render(spec: WorkerSpec): Promise<SettingsChoices> {
     if (first === undefined) throw new SightlineError('config.invalid', 'inference.url names no Triton server');
-    const choiceOf = async (server: TritonUrl) => ({
-      server: `${urlHost(server.host)}:${server.port}`,
+    const filesFor = await containerSettings(spec, config, (model) => engine.describe(model));
+    const choiceOf = (server: TritonUrl) => ({
+      server: tritonAuthority(server),
       isReady: engine.isReadyAt?.(server) ?? true,
-      files: await containerSettings(spec, config, (model) => engine.describe(model), server),
+      files: filesFor(server),
     });
-    return [await choiceOf(first), ...(await Promise.all(others.map(choiceOf)))];
+    return [choiceOf(first), ...others.map(choiceOf)];
   }
 
   return {

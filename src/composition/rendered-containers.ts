@@ -22,10 +22,9 @@ export async function renderContainers(
   return await Promise.all(
     workers
       .filter(({ runtime }) => runtime === 'deepstream')
-      .map(async (spec) => ({
-        worker: spec.worker,
-        cameras: [...spec.cameras.keys()].sort(),
-        files: await containerSettings(spec, config, (model) => describeModel(repository, model, engine), triton),
-      })),
+      .map(async (spec) => {
+        const filesFor = await containerSettings(spec, config, (model) => describeModel(repository, model, engine));
+        return { worker: spec.worker, cameras: [...spec.cameras.keys()].sort(), files: filesFor(triton) };
+      }),
   );
 }

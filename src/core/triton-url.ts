@@ -1,5 +1,6 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import { SightlineError } from './errors.ts';
+import { urlHost } from './url-host.ts';
 
 /** Where a Triton server is, as it is written in a configuration. */
 export interface TritonUrl {
@@ -45,4 +46,9 @@ export function parseTritonUrl(text: string): TritonUrl {
     // The text may hold a password that does not belong there.
     `"${text.replace(/\/\/[^/]*@/, '//***@')}" is not the address of a Triton server; allowed is ${tritonUrlForms}`,
   );
+}
+
+/** `host:port`, `[::1]:8001`: as an address has it, and a server in messages. */
+export function tritonAuthority({ host, port }: TritonUrl): string {
+  return `${urlHost(host)}:${port}`;
 }

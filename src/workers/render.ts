@@ -1,6 +1,5 @@
 import { SightlineError } from '../core/errors.ts';
-import type { TritonUrl } from '../core/triton-url.ts';
-import { urlHost } from '../core/url-host.ts';
+import { type TritonUrl, tritonAuthority } from '../core/triton-url.ts';
 
 /**
  * The files that a DeepStream container is started with (docs/decisions/deepstream-container.md), from plain data: equal input gives
@@ -152,7 +151,7 @@ function inferValues(input: ContainerInput, detector: ContainerDetector, uniqueI
     inputDims: detector.input.dims.map(decimal).join(', '),
     outputs: detector.outputs.map((name) => `{ name: ${quoted(name)} }`).join(', '),
     model: quoted(model),
-    url: quoted(`${urlHost(triton.host)}:${triton.port}`),
+    url: quoted(tritonAuthority(triton)),
     cudaBufferSharing: String(input.cudaBufferSharing),
     networkFormat: detector.colour === 'rgb' ? 'IMAGE_FORMAT_RGB' : 'IMAGE_FORMAT_BGR',
     tensorOrder: detector.layout === 'nchw' ? 'TENSOR_ORDER_LINEAR' : 'TENSOR_ORDER_NHWC',
