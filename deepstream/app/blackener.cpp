@@ -109,7 +109,7 @@ std::optional<MaskFault> Blackener::blacken(const NvBufSurface &surface, const s
                               default_stream);
   };
   for (const auto &[index, strips] : pictures)
-    for (const Strip &strip : strips) {
+    for (const Strip &strip : *strips) {
       fill(surface.surfaceList[index], 0, black_luma, strip, 1);
       fill(surface.surfaceList[index], 1, neutral_chroma, strip, 2);
     }

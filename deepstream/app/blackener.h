@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <nvbufsurface.h>
 #include <optional>
 #include <string>
@@ -12,7 +13,8 @@ namespace sightline::app {
 struct MaskedPicture {
   /** Place in its batch. */
   unsigned index = 0;
-  std::vector<Strip> strips;
+  /** Never null. Pictures of one camera and one size share them. */
+  std::shared_ptr<const std::vector<Strip>> strips;
 };
 
 /** Why pictures are not masked. */

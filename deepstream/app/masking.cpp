@@ -47,13 +47,14 @@ std::optional<MaskFault> Masking::mask(GstBuffer *buffer) {
   return blackener_.blacken(*surface, pictures);
 }
 
-std::vector<Strip> Masking::strips_for(unsigned source_id, const std::vector<Polygon> &masks, const Size &source) {
+std::shared_ptr<const std::vector<Strip>> Masking::strips_for(unsigned source_id, const std::vector<Polygon> &masks,
+                                                              const Size &source) {
   auto &cut = cuts_[source_id];
   if (!cut || cut->source.width != source.width || cut->source.height != source.height) {
     const Size mux{static_cast<double>(settings_.mux.width), static_cast<double>(settings_.mux.height)};
     std::optional<Box> picture;
     if (source.width > 0 && source.height > 0) picture = mux_letterbox(source, mux).into({0, 0, source.width, source.height});
-    cut = {source, strips_of(masks, picture, mux)};
+    cut = {source, std::make_shared<const std::vector<Strip>>(strips_of(masks, picture, mux))};
   }
   return cut->strips;
 }

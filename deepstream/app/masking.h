@@ -1,6 +1,7 @@
 #pragma once
 
 #include <gst/gst.h>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -28,18 +29,20 @@ public:
 private:
   struct Cut {
     Size source;
-    std::vector<Strip> strips;
+    std::shared_ptr<const std::vector<Strip>> strips;
   };
   static GstPadProbeReturn on_batch(GstPad *pad, GstPadProbeInfo *info, gpointer self);
   /** Absent: all pictures of the batch are masked. */
   std::optional<MaskFault> mask(GstBuffer *buffer);
-  std::vector<Strip> strips_for(unsigned source_id, const std::vector<Polygon> &masks, const Size &source);
+  /** Those handed out before stay as they are, also where a camera's picture changes its size within a batch. */
+  std::shared_ptr<const std::vector<Strip>> strips_for(unsigned source_id, const std::vector<Polygon> &masks,
+                                                       const Size &source);
 
   const Settings &settings_;
   const BatchProbe &probe_;
   Blackener blackener_;
   GstElement *reporter_ = nullptr;
-  /** By source id, as the size of its latest picture wants it. */
+  /** By source id, as the size of its latest picture wants it. For the thread that brings batches. */
   std::vector<std::optional<Cut>> cuts_;
   bool said_ = false;
 };
