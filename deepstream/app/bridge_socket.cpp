@@ -68,7 +68,7 @@ bool BridgeSocket::log_line(const LogEntry &entry) {
   {
     const std::lock_guard lock(mutex_);
     if (!listening_) return false;
-    inbox_.lines.push_back(log_message(level_name(entry.level), entry.message, entry.fields));
+    inbox_.lines.push_back(log_message(name_of(entry.level), entry.message, entry.fields));
     if (inbox_.lines.size() > waiting_lines) inbox_.lines.pop_front();
   }
   outbox_.wakeup().notify();

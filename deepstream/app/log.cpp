@@ -37,20 +37,6 @@ std::string dumped(const json &value) {
 
 } // namespace
 
-const char *level_name(LogLevel level) {
-  switch (level) {
-  case LogLevel::debug:
-    return "debug";
-  case LogLevel::info:
-    return "info";
-  case LogLevel::warn:
-    return "warn";
-  case LogLevel::error:
-    break;
-  }
-  return "error";
-}
-
 void Log::write(LogLevel level, const std::string &message, const json &fields) {
   const std::lock_guard lock(mutex_);
   if (level < least_) return;
@@ -58,7 +44,7 @@ void Log::write(LogLevel level, const std::string &message, const json &fields) 
   const std::string words = scrubbed(message);
   json line = clean_fields;
   line["time"] = time_text();
-  line["level"] = level_name(level);
+  line["level"] = name_of(level);
   line["msg"] = words;
   if (bridge_ && bridge_({level, words, dumped(clean_fields)})) line["bridged"] = true;
   const std::string text = dumped(line) + "\n";

@@ -16,8 +16,6 @@ struct LogEntry {
   std::string fields;
 };
 
-const char *level_name(LogLevel level);
-
 /**
  * Log lines: one JSON object a line on stderr (time, level, msg, fields), and to the daemon while `bridge` takes them; those
  * that it took carry `"bridged":true` on stderr. Safe from every thread; never called for each frame. Texts lose their

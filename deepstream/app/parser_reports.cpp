@@ -20,10 +20,7 @@ SightlineParserReportFunc report_function() {
 std::optional<SightlineParserReport> parser_report(DetectorKind kind) {
   const auto function = report_function();
   SightlineParserReport report{};
-  const char *name = kind == DetectorKind::centerface ? "centerface"
-                     : kind == DetectorKind::yolo_raw ? "yolo-raw"
-                                                      : "yolo-end2end";
-  if (function == nullptr || !function(name, &report)) return std::nullopt;
+  if (function == nullptr || !function(name_of(kind), &report)) return std::nullopt;
   return report;
 }
 

@@ -1,5 +1,6 @@
 #include "settings.h"
 
+#include <algorithm>
 #include <fstream>
 #include <initializer_list>
 #include <nlohmann/json.hpp>
@@ -22,6 +23,19 @@ std::string shown(const json &value) {
   std::string text = value.dump(-1, ' ', true, json::error_handler_t::replace);
   if (text.size() > 80) text = text.substr(0, 80) + "...";
   return text;
+}
+
+template <typename Choice> using Names = std::initializer_list<std::pair<const char *, Choice>>;
+
+constexpr Names<LogLevel> log_levels{
+    {"debug", LogLevel::debug}, {"info", LogLevel::info}, {"warn", LogLevel::warn}, {"error", LogLevel::error}};
+constexpr Names<DetectorKind> detector_kinds{{"centerface", DetectorKind::centerface},
+                                             {"yolo-end2end", DetectorKind::yolo_end2end},
+                                             {"yolo-raw", DetectorKind::yolo_raw}};
+
+/** Of one of all that there are. */
+template <typename Choice> const char *name_in(Names<Choice> names, Choice choice) {
+  return std::find_if(names.begin(), names.end(), [choice](const auto &one) { return one.second == choice; })->first;
 }
 
 /** An object of the file at a place that messages name. */
@@ -82,8 +96,7 @@ public:
     return found;
   }
 
-  template <typename Choice>
-  Choice choice(const char *key, std::initializer_list<std::pair<const char *, Choice>> choices) const {
+  template <typename Choice> Choice choice(const char *key, Names<Choice> choices) const {
     std::string allowed = "one of";
     for (const auto &one : choices) allowed += std::string(" ") + one.first;
     const json &value = need(key, allowed.c_str());
@@ -150,9 +163,7 @@ DetectorSettings read_detector(const Section &detector) {
   return {detector.text("model"),
           detector.path("config"),
           detector.whole("uniqueId", 1, 1000),
-          detector.choice<DetectorKind>("kind", {{"centerface", DetectorKind::centerface},
-                                                 {"yolo-end2end", DetectorKind::yolo_end2end},
-                                                 {"yolo-raw", DetectorKind::yolo_raw}}),
+          detector.choice("kind", detector_kinds),
           detector.texts("labels"),
           detector.number("fps", 0.01, 240)};
 }
@@ -193,6 +204,14 @@ std::string contents(const std::string &file) {
 
 } // namespace
 
+const char *name_of(LogLevel level) {
+  return name_in(log_levels, level);
+}
+
+const char *name_of(DetectorKind kind) {
+  return name_in(detector_kinds, kind);
+}
+
 Settings parse_settings(const std::string &text, const std::string &file) {
   json whole;
   try {
@@ -220,9 +239,7 @@ Settings parse_settings(const std::string &text, const std::string &file) {
       root.path("bridge"),
       root.has("media") ? std::optional(root.path("media")) : std::nullopt,
       root.path("tokenFile"),
-      root.choice<LogLevel>(
-          "logLevel",
-          {{"debug", LogLevel::debug}, {"info", LogLevel::info}, {"warn", LogLevel::warn}, {"error", LogLevel::error}}),
+      root.choice("logLevel", log_levels),
       root.whole("gpu", 0, 63),
       read_mux(root.section("mux")),
       {},

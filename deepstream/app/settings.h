@@ -17,6 +17,10 @@ enum class LogLevel { debug, info, warn, error };
 enum class DetectorKind { centerface, yolo_end2end, yolo_raw };
 enum class EncoderKind { automatic, hardware, software, none };
 
+/** As container.json has them. */
+const char *name_of(LogLevel level);
+const char *name_of(DetectorKind kind);
+
 struct MuxSettings {
   int width;
   int height;
