@@ -39,15 +39,15 @@ Finding driver() {
   const auto library = NvmlLibrary::open(why);
   if (library == nullptr) return {false, why};
   library->init();
-  const auto facts = library->read(0);
+  const auto stats = library->read(0);
   const auto version = library->driver_version();
   std::vector<std::string> silent;
-  if (!facts.utilization_percent) silent.emplace_back("utilization");
-  if (!facts.decoder_percent) silent.emplace_back("decoder");
-  if (!facts.encoder_percent) silent.emplace_back("encoder");
-  if (!facts.memory_bytes) silent.emplace_back("memory");
+  if (!stats.utilization_percent) silent.emplace_back("utilization");
+  if (!stats.decoder_percent) silent.emplace_back("decoder");
+  if (!stats.encoder_percent) silent.emplace_back("encoder");
+  if (!stats.memory_bytes) silent.emplace_back("memory");
   return {true,
-          facts.name + ", driver " + version + ", CUDA " + library->cuda_version() + (silent.empty() ? "" : "; not told: ") +
+          stats.name + ", driver " + version + ", CUDA " + library->cuda_version() + (silent.empty() ? "" : "; not told: ") +
               joined(silent, ", "),
           {{"driver", version}}};
 }

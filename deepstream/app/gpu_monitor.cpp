@@ -41,10 +41,10 @@ void GpuMonitor::start() {
   thread_ = std::thread([shared = shared_, gpu = gpu_] { run(shared, gpu); });
 }
 
-std::optional<GpuFacts> GpuMonitor::latest() {
+std::optional<GpuStats> GpuMonitor::latest() {
   const std::lock_guard lock(shared_->mutex);
   Shared &shared = *shared_;
-  if (shared.asked_us == 0 || mono_us() - shared.asked_us < hung_after_us) return shared.facts;
+  if (shared.asked_us == 0 || mono_us() - shared.asked_us < hung_after_us) return shared.stats;
   if (!shared.said_hung && shared.log != nullptr) shared.log->warn("the GPU's driver does not answer; its figures are away");
   shared.said_hung = true;
   return std::nullopt;
@@ -73,10 +73,10 @@ void GpuMonitor::watch(Shared &shared, unsigned gpu) {
       ask(shared, true);
       if (!ready) library->init();
       ready = true;
-      auto facts = library->read(gpu);
+      auto stats = library->read(gpu);
       ask(shared, false);
       const std::lock_guard lock(shared.mutex);
-      shared.facts = std::move(facts);
+      shared.stats = std::move(stats);
       said.clear();
     } catch (const NvmlError &error) {
       ready = false;
@@ -100,7 +100,7 @@ void GpuMonitor::ask(Shared &shared, bool begins) {
 
 void GpuMonitor::say(Shared &shared, LogLevel level, const std::string &message, const std::string &reason) {
   const std::lock_guard lock(shared.mutex);
-  shared.facts.reset();
+  shared.stats.reset();
   if (shared.log != nullptr) shared.log->write(level, message, {{"reason", reason}});
 }
 

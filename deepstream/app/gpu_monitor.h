@@ -27,7 +27,7 @@ public:
 
   void start();
   /** Absent when the driver said nothing for a while. Never blocks. */
-  std::optional<GpuFacts> latest();
+  std::optional<GpuStats> latest();
 
 private:
   /** What the thread has in common with whoever started it; it may live longer. */
@@ -40,7 +40,7 @@ private:
     bool has_left = false;
     /** Null once closed. */
     Log *log = nullptr;
-    std::optional<GpuFacts> facts;
+    std::optional<GpuStats> stats;
     /** Since when a call is under way; 0: none is. */
     std::int64_t asked_us = 0;
     bool said_hung = false;

@@ -122,17 +122,17 @@ void add_camera(pbf_builder<wire::WorkerStats> &to, const CameraCounts &counts) 
   add_uint64(camera, wire::CameraStats::objects_left_out, counts.objects_left_out);
 }
 
-void add_gpu(pbf_builder<wire::WorkerStats> &to, const GpuFacts &facts) {
+void add_gpu(pbf_builder<wire::WorkerStats> &to, const GpuStats &stats) {
   pbf_builder<wire::GpuStats> gpu(to, wire::WorkerStats::gpu);
-  add_text(gpu, wire::GpuStats::uuid, facts.uuid);
-  add_text(gpu, wire::GpuStats::name, facts.name);
+  add_text(gpu, wire::GpuStats::uuid, stats.uuid);
+  add_text(gpu, wire::GpuStats::name, stats.name);
   // What is told is written, a zero too.
-  if (facts.utilization_percent) gpu.add_uint32(wire::GpuStats::utilization_percent, *facts.utilization_percent);
-  if (facts.decoder_percent) gpu.add_uint32(wire::GpuStats::decoder_percent, *facts.decoder_percent);
-  if (facts.encoder_percent) gpu.add_uint32(wire::GpuStats::encoder_percent, *facts.encoder_percent);
-  if (facts.memory_used_bytes) gpu.add_uint64(wire::GpuStats::memory_used_bytes, *facts.memory_used_bytes);
-  if (facts.memory_bytes) gpu.add_uint64(wire::GpuStats::memory_bytes, *facts.memory_bytes);
-  if (facts.celsius) gpu.add_uint32(wire::GpuStats::celsius, *facts.celsius);
+  if (stats.utilization_percent) gpu.add_uint32(wire::GpuStats::utilization_percent, *stats.utilization_percent);
+  if (stats.decoder_percent) gpu.add_uint32(wire::GpuStats::decoder_percent, *stats.decoder_percent);
+  if (stats.encoder_percent) gpu.add_uint32(wire::GpuStats::encoder_percent, *stats.encoder_percent);
+  if (stats.memory_used_bytes) gpu.add_uint64(wire::GpuStats::memory_used_bytes, *stats.memory_used_bytes);
+  if (stats.memory_bytes) gpu.add_uint64(wire::GpuStats::memory_bytes, *stats.memory_bytes);
+  if (stats.celsius) gpu.add_uint32(wire::GpuStats::celsius, *stats.celsius);
 }
 
 } // namespace

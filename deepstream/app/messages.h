@@ -56,7 +56,7 @@ struct CameraCounts {
 };
 
 /** What the driver says of the card; what it does not tell is absent. */
-struct GpuFacts {
+struct GpuStats {
   std::string uuid;
   std::string name;
   std::optional<std::uint32_t> utilization_percent;
@@ -80,7 +80,7 @@ struct StatsFacts {
   std::vector<ModelCounts> models;
   std::uint64_t rss_bytes = 0;
   double cpu_seconds = 0;
-  std::optional<GpuFacts> gpu;
+  std::optional<GpuStats> gpu;
 };
 
 /** Each behind its length, as it goes on the socket. */

@@ -65,30 +65,30 @@ void NvmlLibrary::init() {
   initialised_ = true;
 }
 
-GpuFacts NvmlLibrary::read(unsigned index) {
+GpuStats NvmlLibrary::read(unsigned index) {
   nvmlDevice_t device = nullptr;
   must(call_.handle(index, &device), "nvmlDeviceGetHandleByIndex");
   std::array<char, text_bytes> text{};
-  GpuFacts facts;
+  GpuStats stats;
   must(call_.uuid(device, text.data(), text.size()), "nvmlDeviceGetUUID");
-  facts.uuid = text.data();
+  stats.uuid = text.data();
   must(call_.device_name(device, text.data(), text.size()), "nvmlDeviceGetName");
-  facts.name = text.data();
+  stats.name = text.data();
   nvmlUtilization_t utilization{};
   if (told(call_.utilization(device, &utilization), "nvmlDeviceGetUtilizationRates"))
-    facts.utilization_percent = utilization.gpu;
+    stats.utilization_percent = utilization.gpu;
   nvmlMemory_t memory{};
   if (told(call_.memory(device, &memory), "nvmlDeviceGetMemoryInfo")) {
-    facts.memory_used_bytes = memory.used;
-    facts.memory_bytes = memory.total;
+    stats.memory_used_bytes = memory.used;
+    stats.memory_bytes = memory.total;
   }
   unsigned percent = 0;
   unsigned period_us = 0;
-  if (told(call_.decoder(device, &percent, &period_us), "nvmlDeviceGetDecoderUtilization")) facts.decoder_percent = percent;
-  if (told(call_.encoder(device, &percent, &period_us), "nvmlDeviceGetEncoderUtilization")) facts.encoder_percent = percent;
+  if (told(call_.decoder(device, &percent, &period_us), "nvmlDeviceGetDecoderUtilization")) stats.decoder_percent = percent;
+  if (told(call_.encoder(device, &percent, &period_us), "nvmlDeviceGetEncoderUtilization")) stats.encoder_percent = percent;
   unsigned celsius = 0;
-  if (told(call_.temperature(device, NVML_TEMPERATURE_GPU, &celsius), "nvmlDeviceGetTemperature")) facts.celsius = celsius;
-  return facts;
+  if (told(call_.temperature(device, NVML_TEMPERATURE_GPU, &celsius), "nvmlDeviceGetTemperature")) stats.celsius = celsius;
+  return stats;
 }
 
 std::string NvmlLibrary::driver_version() {

@@ -29,7 +29,7 @@ public:
 
   /** Throws NvmlError, as the others do. Has to go well before they are asked; once more after an error. */
   void init();
-  GpuFacts read(unsigned index);
+  GpuStats read(unsigned index);
   /** "595.58.03" */
   std::string driver_version();
   /** "13.2": the newest CUDA that the driver runs. */

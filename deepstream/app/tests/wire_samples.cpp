@@ -39,7 +39,7 @@ int main(int count, char **arguments) {
   stats.rss_bytes = 123'456'789;
   stats.cpu_seconds = 1.5;
   // A card that does nothing, and whose encoder does not say.
-  stats.gpu = GpuFacts{"GPU-57a4d1a0", "Stand-in", 37, 0, std::nullopt, std::uint64_t{3} << 30, std::uint64_t{24} << 30, 61};
+  stats.gpu = GpuStats{"GPU-57a4d1a0", "Stand-in", 37, 0, std::nullopt, std::uint64_t{3} << 30, std::uint64_t{24} << 30, 61};
   write(folder, "stats", stats_message(stats));
   write(folder, "log", log_message("warn", "camera away", R"({"camera":"lobby"})"));
   write(folder, "pong", pong_message(300));
