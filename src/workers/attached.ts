@@ -2,7 +2,7 @@ import type { DeepStreamConfig } from '../config/schema.ts';
 import type { Context } from '../core/context.ts';
 import { errorText, SightlineError } from '../core/errors.ts';
 import { AttachedFiles } from './attached-files.ts';
-import type { LaunchedWorker, Launcher, LaunchRequest, WorkerExit } from './launcher.ts';
+import { exitFor, type LaunchedWorker, type Launcher, type LaunchRequest, type WorkerExit } from './launcher.ts';
 import type { WorkerSpec } from './plan.ts';
 import { chooseSettings, type SettingsChoices } from './settings-choice.ts';
 
@@ -50,8 +50,6 @@ export function createAttachedLauncher(options: AttachedLauncherOptions, ctx: Co
     return undefined;
   }
 
-  const keptToken = async (spec: WorkerSpec) => tokenFor(spec.worker, await render(spec));
-
   async function launch({ spec, token, signal, introduced, disconnected }: LaunchRequest): Promise<LaunchedWorker> {
     const { worker } = spec;
     await requireInference(signal);
@@ -73,14 +71,15 @@ export function createAttachedLauncher(options: AttachedLauncherOptions, ctx: Co
       isKnown = true;
       withdraw();
     });
-    void disconnected.then((reason) => gone.resolve(endOf(`its connection ended: ${reason}`)));
+    void disconnected.then((reason) => gone.resolve(exitFor('worker.crashed', `its connection ended: ${reason}`)));
     return {
       pid: 0,
       exited: gone.promise,
       // There is nobody to be told: it is let go, and does not know the next one's token if that has other settings.
       signal: () => {
         withdraw();
-        gone.resolve(isKnown ? endOf('it was let go') : notThere(files.folder(worker), settings.startTimeout));
+        const absent = () => notThere(files.folder(worker), settings.startTimeout);
+        gone.resolve(isKnown ? exitFor('worker.crashed', 'it was let go') : absent());
       },
       rssBytes: () => Promise.resolve(undefined),
     };
@@ -88,22 +87,13 @@ export function createAttachedLauncher(options: AttachedLauncherOptions, ctx: Co
 
   return {
     timings: { startTimeoutMs: settings.startTimeout },
-    keptToken: (spec) =>
-      keptToken(spec).catch((error: unknown) => {
-        // The launch will meet the same and say so.
-        log.debug({ worker: spec.worker, reason: errorText(error) }, 'settings of a container cannot be compared');
-        return undefined;
-      }),
+    keptToken: async (spec) => tokenFor(spec.worker, await render(spec)),
     cleanUp: (wanted) => files.cleanUp(wanted),
     launch,
   };
 }
 
-function endOf(reason: string): WorkerExit {
-  return { code: undefined, signal: undefined, cause: { code: 'worker.crashed', reason } };
-}
-
 function notThere(folder: string, withinMs: number): WorkerExit {
   const reason = `no container introduced itself within ${withinMs / 1000} s with the settings in ${folder}; is there one that has this folder, and what does its own log say?`;
-  return { code: undefined, signal: undefined, cause: { code: 'worker.start_timeout', reason } };
+  return exitFor('worker.start_timeout', reason);
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { DeepStreamConfig } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
 import type { ContainerUser } from './container-files.ts';
-import { containerBody, containerPaths } from './container-spec.ts';
+import { containerBody, containerPaths, ownedName } from './container-spec.ts';
 import type { ContainerFacts, DockerEngine } from './docker-engine.ts';
 import { LineSplitter } from './output.ts';
 import { parserLibrary, trackerLibrary } from './render.ts';
@@ -63,7 +63,7 @@ export async function* checkInContainer(
   const neededSinceMs = clock.now() - check.limitMs - graceMs;
   for (const { id, running, createdMs } of await docker.list(owner))
     if (!running && createdMs < neededSinceMs) await docker.remove(id);
-  const id = await docker.create(`sightline-${owner}-${randomUUID().slice(0, 8)}`, checkBody(check));
+  const id = await docker.create(ownedName(owner, randomUUID().slice(0, 8)), checkBody(check));
   let isOver = false;
   try {
     yield* outputOf(docker, id, check.limitMs, clock, signal);

@@ -2,9 +2,10 @@ import { constants } from 'node:os';
 import { aborted } from '../core/aborted.ts';
 import type { Context } from '../core/context.ts';
 import { errorText, isSightlineError } from '../core/errors.ts';
+import { shortId } from './container-spec.ts';
 import type { ContainerFacts, DockerEngine } from './docker-engine.ts';
-import type { LaunchedWorker, WorkerExit } from './launcher.ts';
-import { relayOutput } from './output.ts';
+import { exitFor, type LaunchedWorker, type WorkerExit } from './launcher.ts';
+import { relayWorkerOutput } from './output.ts';
 
 /** One container from its start, or from being adopted, to its end: what it prints, and why it ended. */
 
@@ -32,26 +33,17 @@ const lastWordsMs = 500;
 export async function followContainer(options: FollowOptions, ctx: Context): Promise<LaunchedWorker> {
   const { docker, id, worker } = options;
   const { clock } = ctx;
-  const log = ctx.log.child({ worker, container: id.slice(0, 12) });
-  const skipped = ctx.metrics.counter('sightline_worker_output_skipped_total', 'Lines of workers left out of the log', [
-    'worker',
-  ]);
+  const log = ctx.log.child({ worker, container: shortId(id) });
   const givenUp = new AbortController();
   const gone = Promise.withResolvers<WorkerExit>();
   let lastWords: string | undefined;
 
   async function read(): Promise<Reading> {
     const { stdout, stderr, over } = await docker.output(id);
-    for (const [stream, readable] of Object.entries({ stdout, stderr }))
-      relayOutput(readable, {
-        stream: stream === 'stdout' ? 'stdout' : 'stderr',
-        log,
-        clock,
-        onSkipped: (lines) => skipped.inc({ worker }, lines),
-        onError: (words) => {
-          lastWords = words;
-        },
-      });
+    const onError = (words: string) => {
+      lastWords = words;
+    };
+    relayWorkerOutput({ worker, stdout, stderr, onError }, { ...ctx, log });
     const reading: Reading = { over, isOver: false };
     void over.then(() => {
       reading.isOver = true;
@@ -115,10 +107,6 @@ export async function followContainer(options: FollowOptions, ctx: Context): Pro
       }
     },
   };
-}
-
-function exitFor(code: NonNullable<WorkerExit['cause']>['code'], reason: string): WorkerExit {
-  return { code: undefined, signal: undefined, cause: { code, reason } };
 }
 
 /** Of the init process, where there is nothing to start, and of the loader, where the program lacks a library. */

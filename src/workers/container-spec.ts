@@ -17,6 +17,9 @@ export const containerPaths = {
   cudaCache: '/var/cache/cuda',
 } as const;
 
+/** In the folder of settings: what the program is started with. */
+export const settingsName = 'container.json';
+
 export interface ContainerPlan {
   readonly owner: string;
   readonly worker: string;
@@ -39,8 +42,14 @@ export interface ContainerPlan {
 /** The body of `POST /containers/create`, as far as we set it. */
 export type ContainerBody = ReturnType<typeof containerBody>;
 
-export function containerName(owner: string, worker: string): string {
-  return `sightline-${owner.slice(0, 8)}-${worker}`;
+/** Of a container or a volume, as the engine lists it. */
+export function ownedName(owner: string, what: string): string {
+  return `sightline-${owner.slice(0, 8)}-${what}`;
+}
+
+/** Of a container, as the engine's own client shows it. */
+export function shortId(id: string): string {
+  return id.slice(0, 12);
 }
 
 const megabyte = 1024 * 1024;
@@ -66,7 +75,7 @@ function wantedBody({ owner, worker, settings, gpu, groups, user, folders, films
   return {
     Image: settings.image,
     Entrypoint: ['sightline-bridge'],
-    Cmd: [`${containerPaths.settings}/container.json`],
+    Cmd: [`${containerPaths.settings}/${settingsName}`],
     User: `${user.uid}:${user.gid}`,
     WorkingDir: '/',
     // The user has no home, and caches of libraries must be where it may write.
@@ -106,7 +115,7 @@ function wantedBody({ owner, worker, settings, gpu, groups, user, folders, films
         ...films.map(({ inside, host }) => bind(host, inside)),
         {
           Type: 'volume',
-          Source: `sightline-${owner.slice(0, 8)}-cuda`,
+          Source: ownedName(owner, 'cuda'),
           Target: containerPaths.cudaCache,
           ReadOnly: false,
           VolumeOptions: { Labels: { [labels.owner]: owner } },

@@ -2,11 +2,11 @@ import { stat } from 'node:fs/promises';
 import { isAbsolute, join, relative } from 'node:path';
 import type { DeepStreamConfig } from '../config/schema.ts';
 import type { Context } from '../core/context.ts';
-import { errorText, isSightlineError, isSystemError, SightlineError } from '../core/errors.ts';
+import { isSightlineError, isSystemError, SightlineError } from '../core/errors.ts';
 import { runFolder } from '../core/run-folder.ts';
 import { ContainerFiles } from './container-files.ts';
 import { followContainer } from './container-life.ts';
-import { containerBody, containerName, labels } from './container-spec.ts';
+import { containerBody, labels, ownedName, shortId } from './container-spec.ts';
 import { containerGroups } from './device-groups.ts';
 import { createDockerEngine, type DockerEngine, type FoundContainer } from './docker-engine.ts';
 import type { PullProgress } from './engine-streams.ts';
@@ -69,7 +69,7 @@ export function createContainerLauncher(options: ContainerLauncherOptions, ctx: 
         left.map(async (container) => {
           await removeOne(docker, container);
           const { worker, id } = container;
-          ctx.log.warn({ worker, container: id.slice(0, 12) }, 'container of an earlier run was removed');
+          ctx.log.warn({ worker, container: shortId(id) }, 'container of an earlier run was removed');
         }),
       );
       await files.forgetOthers(wanted);
@@ -177,7 +177,7 @@ export function createContainerLauncher(options: ContainerLauncherOptions, ctx: 
     launched.add(worker);
     signal.throwIfAborted();
     if (kept !== undefined) {
-      ctx.log.info({ worker, container: kept.id.slice(0, 12) }, 'container of an earlier run was adopted');
+      ctx.log.info({ worker, container: shortId(kept.id) }, 'container of an earlier run was adopted');
       const adopted = await followContainer({ docker, id: kept.id, worker, memoryMegabytes }, ctx);
       return remember(worker, serverOf.get(kept.config) ?? chosen.server, adopted);
     }
@@ -186,10 +186,10 @@ export function createContainerLauncher(options: ContainerLauncherOptions, ctx: 
       const says = `the disk of ${options.dataDir} is full: the settings of its container cannot be written`;
       throw new SightlineError('worker.crashed', says, { cause: error });
     });
-    const id = await docker.create(containerName(owner, worker), body);
+    const id = await docker.create(ownedName(owner, worker), body);
     try {
       const begun = await followContainer({ docker, id, worker, memoryMegabytes, start: () => docker.start(id) }, ctx);
-      ctx.log.info({ worker, container: id.slice(0, 12), server: chosen.server }, 'container is begun');
+      ctx.log.info({ worker, container: shortId(id), server: chosen.server }, 'container is begun');
       return remember(worker, chosen.server, begun);
     } catch (error) {
       await docker.remove(id);
@@ -200,12 +200,7 @@ export function createContainerLauncher(options: ContainerLauncherOptions, ctx: 
   return {
     timings: { startTimeoutMs: settings.startTimeout, closedGraceMs },
     ready: async () => (await theEngine()).answers(),
-    keptToken: (spec) =>
-      keptToken(spec).catch((error: unknown) => {
-        // The launch will meet the same and say so.
-        ctx.log.debug({ worker: spec.worker, reason: errorText(error) }, 'no container of an earlier run can be looked for');
-        return undefined;
-      }),
+    keptToken,
     cleanUp: async (wanted) => {
       leftOvers = wanted;
       const owner = await files.owner();

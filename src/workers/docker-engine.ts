@@ -207,6 +207,26 @@ export async function createDockerEngine(options: DockerEngineOptions): Promise<
     throw new SightlineError('container.refused', says, { details: { socket: socketPath } });
   }
 
+  /** Undefined where the engine has no such thing. */
+  async function ifThere<T>(call: (abortSignal: AbortSignal) => Promise<T>): Promise<T | undefined> {
+    try {
+      return await ask(call);
+    } catch (error) {
+      if (isSightlineError(error) && error.details['status'] === 404) return undefined;
+      throw error;
+    }
+  }
+
+  /** Any call that takes as long as it takes. */
+  async function waitFor<T>(call: () => Promise<T>, abortSignal: AbortSignal): Promise<T> {
+    try {
+      return await call();
+    } catch (cause) {
+      abortSignal.throwIfAborted();
+      throw engineError(cause, socketPath);
+    }
+  }
+
   async function unless(status: readonly number[], call: (abortSignal: AbortSignal) => Promise<unknown>): Promise<void> {
     await ask(async (abortSignal) => {
       try {
@@ -248,21 +268,11 @@ export async function createDockerEngine(options: DockerEngineOptions): Promise<
       }));
     },
     imageId: async (name) => {
-      try {
-        return read(answers.image, await ask(() => asked.getImage(name).inspect())).Id;
-      } catch (error) {
-        if (isSightlineError(error) && error.details['status'] === 404) return undefined;
-        throw error;
-      }
+      const found = await ifThere(() => asked.getImage(name).inspect());
+      return found === undefined ? undefined : read(answers.image, found).Id;
     },
-    pull: async (name, onProgress, abortSignal) => {
-      try {
-        await followPull(await docker.pull(name, { abortSignal }), onProgress);
-      } catch (error) {
-        abortSignal.throwIfAborted();
-        throw engineError(error, socketPath);
-      }
-    },
+    pull: (name, onProgress, abortSignal) =>
+      waitFor(async () => followPull(await docker.pull(name, { abortSignal }), onProgress), abortSignal),
     create: async (name, body) => {
       // `Types` know less than the engine: capabilities of devices, options of volumes.
       const options = { ...body, name } as unknown as Docker.ContainerCreateOptions;
@@ -277,22 +287,12 @@ export async function createDockerEngine(options: DockerEngineOptions): Promise<
       return { stdout, stderr, over: over.then(() => undefined) };
     },
     start: (id) => ask((abortSignal) => docker.getContainer(id).start({ abortSignal })),
-    wait: async (id, abortSignal) => {
-      try {
-        await docker.getContainer(id).wait({ abortSignal });
-      } catch (cause) {
-        abortSignal.throwIfAborted();
-        throw engineError(cause, socketPath);
-      }
-    },
+    wait: (id, abortSignal) => waitFor(() => docker.getContainer(id).wait({ abortSignal }), abortSignal),
     facts: async (id) => {
-      try {
-        const { State } = read(answers.container, await ask((abortSignal) => docker.getContainer(id).inspect({ abortSignal })));
-        return { running: State.Running, exitCode: State.ExitCode, outOfMemory: State.OOMKilled, pid: State.Pid };
-      } catch (error) {
-        if (isSightlineError(error) && error.details['status'] === 404) return undefined;
-        throw error;
-      }
+      const found = await ifThere((abortSignal) => docker.getContainer(id).inspect({ abortSignal }));
+      if (found === undefined) return undefined;
+      const { State } = read(answers.container, found);
+      return { running: State.Running, exitCode: State.ExitCode, outOfMemory: State.OOMKilled, pid: State.Pid };
     },
     kill: (id, signal) => unless([404, 409], (abortSignal) => docker.getContainer(id).kill({ signal, abortSignal })),
     stop: (id, seconds) => unless([304, 404], (abortSignal) => docker.getContainer(id).stop({ t: seconds, abortSignal })),

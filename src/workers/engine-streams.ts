@@ -18,7 +18,7 @@ export interface OutputPart {
 }
 
 /** Takes what a container without a terminal prints apart (`POST /containers/ID/attach`); keeps nothing of a chunk but half a head. */
-export class OutputSplitter {
+class OutputSplitter {
   readonly #head = Buffer.alloc(headBytes);
   #filled = 0;
   #stream: OutputPart['stream'] = 'stdout';

@@ -11,7 +11,7 @@ export interface Launcher {
   launch(request: LaunchRequest, ctx: Context): Promise<LaunchedWorker>;
   /** Ends workers that a daemon before this one left running, except those that are `wanted` and that `launch` may adopt. */
   cleanUp(wanted: ReadonlySet<string>, ctx: Context): Promise<void>;
-  /** The token of a worker of an earlier daemon that `launch` would adopt; without it a new one is made. Never rejects. */
+  /** The token of a worker of an earlier daemon that `launch` would adopt; without it a new one is made. Rejects for what `launch` will meet. */
   keptToken?(spec: WorkerSpec): Promise<string | undefined>;
   /** Whether that by which it starts workers answers; asked while a worker waits for it. Never rejects. */
   ready?(): Promise<boolean>;
@@ -55,6 +55,11 @@ export interface WorkerExit {
   readonly lastWords?: string;
   /** Where more is known than code and signal say. */
   readonly cause?: { readonly code: ErrorCode; readonly reason: string };
+}
+
+/** Where the cause is all that is known. */
+export function exitFor(code: ErrorCode, reason: string): WorkerExit {
+  return { code: undefined, signal: undefined, cause: { code, reason } };
 }
 
 export interface LaunchedWorker {

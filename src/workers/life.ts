@@ -85,7 +85,12 @@ export async function liveWorker(options: LifeOptions, ctx: Context): Promise<Li
   const { spec, launcher, timings, stop } = options;
   const { worker } = spec;
   const { clock, log } = ctx;
-  const token = (await launcher.keptToken?.(spec)) ?? randomBytes(32).toString('base64url');
+  const kept = await launcher.keptToken?.(spec).catch((error: unknown) => {
+    // The launch will meet the same and say so.
+    log.debug({ worker, reason: errorText(error) }, 'no worker of an earlier run can be looked for');
+    return undefined;
+  });
+  const token = kept ?? randomBytes(32).toString('base64url');
   const hello = Promise.withResolvers<void>();
   const closed = Promise.withResolvers<string>();
   const drained = Promise.withResolvers<void>();

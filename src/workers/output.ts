@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { Clock } from '../core/clock.ts';
+import type { Context } from '../core/context.ts';
 import { LineRate } from '../core/line-rate.ts';
 import { foreignFields, type Logger } from '../core/log.ts';
 import { redact } from '../core/redact.ts';
@@ -109,4 +110,17 @@ export function relayOutput(
     for (const line of splitter.rest()) take(line);
     report();
   });
+}
+
+/** All that a worker prints, into the log of `ctx`; counts what is left out. */
+export function relayWorkerOutput(
+  output: { readonly worker: string; readonly stdout: Readable; readonly stderr: Readable; onError?(words: string): void },
+  ctx: Pick<Context, 'clock' | 'log' | 'metrics'>,
+): void {
+  const { worker, onError } = output;
+  const { clock, log, metrics } = ctx;
+  const skipped = metrics.counter('sightline_worker_output_skipped_total', 'Lines of workers left out of the log', ['worker']);
+  const onSkipped = (lines: number) => skipped.inc({ worker }, lines);
+  for (const stream of ['stdout', 'stderr'] as const)
+    relayOutput(output[stream], { stream, log, clock, onSkipped, ...(onError === undefined ? {} : { onError }) });
 }

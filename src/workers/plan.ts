@@ -85,7 +85,7 @@ export function desiredWorkers(
     .sort((a, b) => (a.worker < b.worker ? -1 : 1));
 }
 
-export function sameSpec(a: WorkerSpec, b: WorkerSpec): boolean {
+function sameSpec(a: WorkerSpec, b: WorkerSpec): boolean {
   return a.runtime === b.runtime && a.gpu === b.gpu && isDeepStrictEqual(a.cameras, b.cameras);
 }
 

@@ -7,7 +7,7 @@ import { rssBytesOf } from '../core/linux-process.ts';
 import { noDebugger } from '../core/node-flags.ts';
 import { endOrphans, removePidFile, writePidFile } from '../core/orphans.ts';
 import type { LaunchedWorker, Launcher, WorkerExit } from './launcher.ts';
-import { relayOutput } from './output.ts';
+import { relayWorkerOutput } from './output.ts';
 
 /** Software workers: child processes, each in a process group of its own. */
 
@@ -96,7 +96,7 @@ export function createProcessLauncher(options: ProcessLauncherOptions): Launcher
 
   return {
     launch: async ({ spec: { worker }, token, capacity }, ctx) => {
-      const { clock, log } = ctx;
+      const { log } = ctx;
       const environment = workerEnvironment(process.env, {
         name: worker,
         token,
@@ -120,13 +120,8 @@ export function createProcessLauncher(options: ProcessLauncherOptions): Launcher
       });
       const { pid } = child;
       if (pid === undefined) throw new SightlineError('worker.crashed', `worker ${worker} started without a pid`);
-      const skipped = ctx.metrics.counter('sightline_worker_output_skipped_total', 'Lines of workers left out of the log', [
-        'worker',
-      ]);
       const labelled = log.child({ worker, pid });
-      for (const stream of ['stdout', 'stderr'] as const) {
-        relayOutput(child[stream], { stream, log: labelled, clock, onSkipped: (lines) => skipped.inc({ worker }, lines) });
-      }
+      relayWorkerOutput({ worker, stdout: child.stdout, stderr: child.stderr }, { ...ctx, log: labelled });
       child.on('error', (error) => labelled.warn({ err: error }, 'worker process reports an error'));
       child.once('exit', (code, signal) => {
         // What it started does not outlive it.

@@ -1,5 +1,7 @@
 import { SightlineError } from '../core/errors.ts';
+import { socketNames } from '../core/run-folder.ts';
 import { type TritonUrl, tritonAuthority } from '../core/triton-url.ts';
+import { containerPaths, settingsName } from './container-spec.ts';
 
 /**
  * The files that a DeepStream container is started with (docs/decisions/deepstream-container.md), from plain data: equal input gives
@@ -69,8 +71,7 @@ export interface ContainerTemplates {
   readonly trackers: Readonly<Record<TrackerPreset, string>>;
 }
 
-const folder = '/etc/sightline';
-const sockets = '/run/sightline';
+const { settings: folder, run: sockets } = containerPaths;
 /** Of a class number that is another detector's. */
 const noLabel = '-';
 export const parserLibrary = '/opt/sightline/lib/libbridge_infer.so';
@@ -82,7 +83,7 @@ export function renderContainer(input: ContainerInput, templates: ContainerTempl
   for (const detector of input.detectors) checkDetector(detector);
   const detectors = ofDifferentClasses(input.detectors);
   const json = JSON.stringify(containerJson({ ...input, detectors }), undefined, 2);
-  const files = new Map<string, string>([['container.json', `${json}\n`]]);
+  const files = new Map<string, string>([[settingsName, `${json}\n`]]);
   for (const [index, detector] of detectors.entries()) {
     files.set(inferFile(detector.model), fill(templates.infer, inferValues(input, detector, index + 1)));
     files.set(labelFile(detector.model), `${detector.labels.join('\n')}\n`);
@@ -110,8 +111,8 @@ function containerJson(input: ContainerInput): unknown {
   return {
     version: 1,
     worker,
-    bridge: `${sockets}/bridge.sock`,
-    ...(input.media ? { media: `${sockets}/media.sock` } : {}),
+    bridge: `${sockets}/${socketNames.bridge}`,
+    ...(input.media ? { media: `${sockets}/${socketNames.media}` } : {}),
     tokenFile: `${folder}/token`,
     logLevel,
     gpu,

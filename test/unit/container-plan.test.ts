@@ -7,7 +7,7 @@ import { type CameraConfig, configSchema } from '../../src/config/schema.ts';
 import { type Assignment, assignCameras } from '../../src/workers/assignment.ts';
 import { ContainerFiles, parseAssignment } from '../../src/workers/container-files.ts';
 import { exitOf } from '../../src/workers/container-life.ts';
-import { type ContainerPlan, containerBody, containerName, labels } from '../../src/workers/container-spec.ts';
+import { type ContainerPlan, containerBody, labels, ownedName } from '../../src/workers/container-spec.ts';
 import { deviceGroups, groupsOf } from '../../src/workers/device-groups.ts';
 import { engineError } from '../../src/workers/docker-engine.ts';
 import { PullMeter } from '../../src/workers/engine-streams.ts';
@@ -227,7 +227,7 @@ describe('a container as data', () => {
     const { [labels.config]: config, ...others } = containerBody(plan).Labels;
     assert.match(config ?? '', /^[0-9a-f]{64}$/);
     assert.deepEqual({ ...containerBody(plan), Labels: others }, JSON.parse(await readFile(golden, 'utf8')));
-    assert.equal(containerName(plan.owner, plan.worker), 'sightline-0f1e2d3c-deepstream-main');
+    assert.equal(ownedName(plan.owner, plan.worker), 'sightline-0f1e2d3c-deepstream-main');
   });
 
   it('asks for the card as the machine gives it', () => {
