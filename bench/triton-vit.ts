@@ -17,7 +17,7 @@ import { missingTool } from '../test/support/data.ts';
 import { temporaryDirectory } from '../test/support/directory.ts';
 import { installedProgram } from '../test/support/programs.ts';
 import { missingModels, realRepository } from '../test/support/repository.ts';
-import { missingTriton, startTriton, type TritonServer } from '../test/support/triton.ts';
+import { loadOnly, missingTriton, startTriton, type TritonServer } from '../test/support/triton.ts';
 import { until } from '../test/support/until.ts';
 import { known } from './support/known.ts';
 import { filmOf } from './support/media.ts';
@@ -316,7 +316,7 @@ else {
     conversions: [],
   });
   progress('the networks are made');
-  const flags = ['--model-control-mode=explicit', '--load-model=yolox_nano'];
+  const flags = loadOnly('yolox_nano');
   await using server = await startTriton({ repository: repository.directory, flags });
   progress('the server is ready');
   const control = { timeoutMs: patienceMs };

@@ -4,7 +4,7 @@ import { createWorkplace, cutClip } from '../../test/support/daemon.ts';
 import { temporaryDirectory } from '../../test/support/directory.ts';
 import { fixtureModelRepository, fixtureModels } from '../../test/support/fixtures.ts';
 import { freePort } from '../../test/support/port.ts';
-import { startTriton, type TritonServer, withoutWeights } from '../../test/support/triton.ts';
+import { loadOnly, startTriton, type TritonServer, withoutWeights } from '../../test/support/triton.ts';
 import { until } from '../../test/support/until.ts';
 import { quantile } from '../support/quantile.ts';
 import { progress } from '../support/table.ts';
@@ -168,7 +168,7 @@ async function measureLeaving(options: RestartOptions): Promise<Findings> {
 async function measureProgram(rounds: number): Promise<Findings> {
   const { face, faceEmbedder } = fixtureModels;
   const port = await freePort();
-  const flags = ['--model-control-mode=explicit', `--load-model=${face}`, `--load-model=${faceEmbedder}`];
+  const flags = loadOnly(face, faceEmbedder);
   const begin = () => startTriton({ repository: fixtureModelRepository, port, early: true, flags });
   let server = await begin();
   await readyAt(server);

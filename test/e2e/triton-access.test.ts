@@ -10,7 +10,7 @@ import { temporaryDirectory } from '../support/directory.ts';
 import { fixtureModelRepository, fixtureModels } from '../support/fixtures.ts';
 import { freePort } from '../support/port.ts';
 import { installedProgram } from '../support/programs.ts';
-import { missingTriton, startTriton, withoutWeights } from '../support/triton.ts';
+import { loadOnly, missingTriton, startTriton, withoutWeights } from '../support/triton.ts';
 import { until } from '../support/until.ts';
 
 const skip =
@@ -28,10 +28,7 @@ test('two Triton servers that want a header, one of them away: ready, recognised
   const restricted = 'health,metadata,inference,model-config,model-repository,statistics';
   await using server = await startTriton({
     repository: fixtureModelRepository,
-    flags: [
-      ...['--model-control-mode=explicit', ...models.map((model) => `--load-model=${model}`)],
-      `--grpc-restricted-protocol=${restricted}:infer-key=${key}`,
-    ],
+    flags: [...loadOnly(...models), `--grpc-restricted-protocol=${restricted}:infer-key=${key}`],
     early: true,
   });
   const away = await freePort();

@@ -9,7 +9,7 @@ import { temporaryDirectory } from '../support/directory.ts';
 import { fixtureModelRepository, fixtureModels } from '../support/fixtures.ts';
 import { installedProgram } from '../support/programs.ts';
 import { startTraceCollector } from '../support/trace-collector.ts';
-import { missingTriton, servedData, startTriton, withoutWeights } from '../support/triton.ts';
+import { loadOnly, missingTriton, servedData, startTriton, withoutWeights } from '../support/triton.ts';
 import { until } from '../support/until.ts';
 
 /**
@@ -23,7 +23,7 @@ const clip = readClip('lobby', drawnData);
 async function serve(repository: string, models: readonly string[], more: readonly string[] = []) {
   await using parts = new AsyncDisposableStack();
   const folder = parts.use(await temporaryDirectory());
-  const flags = ['--model-control-mode=explicit', ...models.map((model) => `--load-model=${model}`), ...more];
+  const flags = [...loadOnly(...models), ...more];
   const server = parts.use(await startTriton({ repository, flags }));
   const data: ClipData = servedData(drawnData, server, await withoutWeights(repository, join(folder.path, 'models')));
   const runs = async (model: string) =>

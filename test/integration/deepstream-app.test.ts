@@ -9,12 +9,12 @@ import { MessageSplitter } from '../../src/core/framing.ts';
 import { type Frame, SourceState } from '../../src/gen/sightline/bridge/v1/bridge.ts';
 import { MediaMessage, type Unit, Variant } from '../../src/gen/sightline/media/v1/media.ts';
 import { dataPath, missingData, readDataJson } from '../support/data.ts';
-import { type AppOptions, changeControl, renderApp, startApp, startRenderedApp } from '../support/deepstream-app.ts';
+import { type AppOptions, changeControl, onStandin, renderApp, startApp, startRenderedApp } from '../support/deepstream-app.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { freePort } from '../support/port.ts';
 import { missingRtspCamera, startRtspCamera } from '../support/rtsp-camera.ts';
 import { cameraConfig, detectConfig, startTestDaemon, type TestDaemon } from '../support/software-worker.ts';
-import { buildStandin, missingStandin, parserLibrary } from '../support/standin.ts';
+import { buildStandin, missingStandin } from '../support/standin.ts';
 import { missingTriton, startTriton, tritonRepository } from '../support/triton.ts';
 import { until } from '../support/until.ts';
 
@@ -384,11 +384,8 @@ describe('the program in a DeepStream container, on the stand-in', { skip }, () 
     const settings = JSON.parse(await readFile(container, 'utf8')) as { detectors: unknown };
     const rendered = resolve(import.meta.dirname, '../fixtures/deepstream/faces-and-people');
     const infer = join(directory.path, 'infer-centerface.txt');
-    const text = (await readFile(join(rendered, 'infer-centerface.txt'), 'utf8'))
-      .replace('localhost:8001', triton.url)
-      .replace('/etc/sightline/labels-centerface.txt', join(rendered, 'labels-centerface.txt'))
-      .replace('/opt/sightline/lib/libbridge_infer.so', parserLibrary);
-    await writeFile(infer, text);
+    const text = await readFile(join(rendered, 'infer-centerface.txt'), 'utf8');
+    await writeFile(infer, onStandin(text.replace('localhost:8001', triton.url), rendered));
     const { detectors } = JSON.parse(await readFile(join(rendered, 'container.json'), 'utf8')) as Rendered;
     settings.detectors = detectors
       .filter(({ model }) => model === 'centerface')

@@ -3,12 +3,13 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import sharp from 'sharp';
+import { parseTritonUrl } from '../../src/core/triton-url.ts';
 import type { Frame, Polygon } from '../../src/gen/sightline/bridge/v1/bridge.ts';
 import { describeModel } from '../../src/inference/repository.ts';
 import { planDetector } from '../../src/models/detector-plan.ts';
 import { readContainerTemplates } from '../../src/workers/container-templates.ts';
 import { renderContainer } from '../../src/workers/render.ts';
-import { renderApp, startApp } from '../support/deepstream-app.ts';
+import { onStandin, renderApp, startApp } from '../support/deepstream-app.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { fixtureModelRepository, fixtureModels, fixturePath, readLobbyTruth } from '../support/fixtures.ts';
 import {
@@ -18,8 +19,8 @@ import {
   startTestDaemon,
   startWorkerProcess,
 } from '../support/software-worker.ts';
-import { buildStandin, missingStandin, parserLibrary, trackerLibrary } from '../support/standin.ts';
-import { missingTriton, startTriton, type TritonServer } from '../support/triton.ts';
+import { buildStandin, missingStandin } from '../support/standin.ts';
+import { loadOnly, missingTriton, startTriton, type TritonServer } from '../support/triton.ts';
 import { until } from '../support/until.ts';
 
 const skip = missingStandin() || (await missingTriton());
@@ -49,7 +50,7 @@ describe('masks of a DeepStream camera, on the stand-in', { skip }, () => {
     await buildStandin();
     triton = await startTriton({
       repository: fixtureModelRepository,
-      flags: ['--model-control-mode=explicit', `--load-model=${fixtureModels.face}`],
+      flags: loadOnly(fixtureModels.face),
     });
   });
   after(async () => {
@@ -79,7 +80,6 @@ describe('masks of a DeepStream camera, on the stand-in', { skip }, () => {
       control: { ...control },
     });
     const plan = planDetector(await describeModel(fixtureModelRepository, fixtureModels.face), size);
-    const [host = '', port = ''] = triton.split(':');
     const rendered = renderContainer(
       {
         worker: 'main',
@@ -90,21 +90,20 @@ describe('masks of a DeepStream camera, on the stand-in', { skip }, () => {
         detectors: [{ ...plan, fps }],
         tracker: 'iou',
         encoder: { kind: 'none', bitrateKbps: 4000 },
-        triton: { host, port: Number(port), tls: false },
+        triton: parseTritonUrl(triton),
         cudaBufferSharing: false,
         startMs: 60_000,
         cameras: ['lobby', 'yard'],
       },
       readContainerTemplates(),
     );
-    const place = (text: string) =>
-      text
-        .replaceAll('/etc/sightline/', `${directory}/`)
-        .replaceAll('/opt/sightline/lib/libbridge_infer.so', parserLibrary)
-        .replaceAll('/opt/nvidia/deepstream/deepstream/lib/libnvds_nvmultiobjecttracker.so', trackerLibrary);
-    for (const [name, text] of rendered) if (name !== 'container.json') await writeFile(join(directory, name), place(text));
+    for (const [name, text] of rendered)
+      if (name !== 'container.json') await writeFile(join(directory, name), onStandin(text, directory));
     const settings = JSON.parse(await readFile(container, 'utf8')) as object;
-    const { detectors, tracker } = JSON.parse(place(rendered.get('container.json') ?? '')) as Record<string, unknown>;
+    const { detectors, tracker } = JSON.parse(onStandin(rendered.get('container.json') ?? '', directory)) as Record<
+      string,
+      unknown
+    >;
     await writeFile(container, JSON.stringify({ ...settings, detectors, tracker }));
     return startApp(container, directory);
   }

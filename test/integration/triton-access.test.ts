@@ -12,7 +12,7 @@ import { testContext } from '../support/context.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { fixtureModelRepository, fixtureModels, fixturePath, lobbyClip } from '../support/fixtures.ts';
 import { freePort } from '../support/port.ts';
-import { missingTriton, pythonModel, startTriton, withoutWeights } from '../support/triton.ts';
+import { loadOnly, missingTriton, pythonModel, startTriton, withoutWeights } from '../support/triton.ts';
 import { until } from '../support/until.ts';
 
 /** What a real Triton asks of whoever calls it: certificates, and headers of restricted protocols. */
@@ -173,7 +173,7 @@ describe('camera probe with Triton', { skip }, () => {
     await using server = await startTriton({
       repository: fixtureModelRepository,
       port,
-      flags: ['--model-control-mode=explicit', `--load-model=${face}`],
+      flags: loadOnly(face),
     });
     const seen = await probe();
     assert.equal(seen.detector?.model, face);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { cpSync, readFileSync } from 'node:fs';
+import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { RunningDaemon } from '../support/daemon.ts';
@@ -15,15 +15,12 @@ import { temporaryDirectory } from '../support/directory.ts';
 import { logFloods, metricsOf } from '../support/faults.ts';
 import { fixtureModelRepository, fixtureModels } from '../support/fixtures.ts';
 import { freePort } from '../support/port.ts';
-import { missingTriton, pythonModel, startTriton, withoutWeights } from '../support/triton.ts';
+import { loadOnly, missingTriton, pythonModel, startTriton, withoutWeights } from '../support/triton.ts';
+import { oddFace, tensorsOf } from '../support/triton-odd.ts';
 import { pause } from '../support/until.ts';
 
 /** A real Triton that is away, dies, hangs or answers nonsense under the nvinferserver of a container. */
 const { face, faceEmbedder } = fixtureModels;
-const explicit = (...models: readonly string[]) => [
-  '--model-control-mode=explicit',
-  ...models.map((model) => `--load-model=${model}`),
-];
 const restarts = 'sightline_worker_restarts_total{worker="deepstream-main"}';
 const worker = 'deepstream-main';
 
@@ -33,7 +30,7 @@ describe('Triton under a DeepStream container', { skip: missingSite() || (await 
   const site = (port: number, more: Partial<SiteOptions> = {}): Promise<Site> =>
     deepstreamSite({ image: shared.image.name, cameras: { lobby: shared.camera.url }, triton: `127.0.0.1:${port}`, ...more });
   const serve = (port: number) =>
-    startTriton({ repository: fixtureModelRepository, flags: explicit(face, faceEmbedder), port });
+    startTriton({ repository: fixtureModelRepository, flags: loadOnly(face, faceEmbedder), port });
 
   const starts = (daemon: RunningDaemon) =>
     daemon
@@ -108,22 +105,13 @@ describe('Triton under a DeepStream container', { skip: missingSite() || (await 
   });
 
   it('whose model answers another shape is named, and cameras fail until it is mended', async () => {
-    const odd = `
-rows, _, height, width = inputs["input.1"].shape
-sizes = {"537": 1, "538": 2, "539": 2, "540": 10}
-return pb_utils.InferenceResponse([
-    pb_utils.Tensor(name, np.full((rows, depth, height // 4, width // 4 + 1), 0.9, np.float32))
-    for name, depth in sizes.items()
-])
-`;
-    const contract = readFileSync(join(fixtureModelRepository, face, 'config.pbtxt'), 'utf8');
     await using served = await temporaryDirectory();
     cpSync(join(fixtureModelRepository, faceEmbedder), join(served.path, faceEmbedder), { recursive: true });
-    await pythonModel(served.path, face, contract.slice(contract.indexOf('max_batch_size')), odd);
+    await pythonModel(served.path, face, tensorsOf(face), oddFace);
     await using here = await temporaryDirectory();
     const descriptions = await withoutWeights(fixtureModelRepository, join(here.path, 'models'));
     const port = await freePort();
-    await using _ = await startTriton({ repository: served.path, flags: explicit(face, faceEmbedder), port });
+    await using _ = await startTriton({ repository: served.path, flags: loadOnly(face, faceEmbedder), port });
     await using house = await site(port, { config: { inference: { repository: descriptions } } });
     const daemon = await house.start();
     const problem = 'detector fixture_face: an input of \\d+x\\d+ has maps of \\d+x\\d+ cells; there are 537 ';

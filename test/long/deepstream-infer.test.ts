@@ -3,19 +3,12 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { dataPath, missingData, readDataJson } from '../support/data.ts';
+import { onStandin } from '../support/deepstream-app.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { type InferOptions, inferConfig } from '../support/infer-config.ts';
 import { freePort } from '../support/port.ts';
-import {
-  type Box,
-  buildStandin,
-  drive,
-  missingStandin,
-  parserLibrary,
-  trackerLibrary,
-  untilBatches,
-} from '../support/standin.ts';
-import { missingTriton, pythonModel, startTriton, type TritonServer, tritonRepository } from '../support/triton.ts';
+import { type Box, buildStandin, drive, missingStandin, trackerLibrary, untilBatches } from '../support/standin.ts';
+import { loadOnly, missingTriton, pythonModel, startTriton, type TritonServer, tritonRepository } from '../support/triton.ts';
 import { until } from '../support/until.ts';
 
 /**
@@ -115,7 +108,7 @@ describe("the stand-in's nvinferserver and nvtracker", { skip }, () => {
   const ownTriton = () =>
     startTriton({
       repository: join(directory.path, 'repository'),
-      flags: ['--model-control-mode=explicit', '--load-model=fixed'],
+      flags: loadOnly('fixed'),
     });
 
   const only = <T>(all: readonly T[] | undefined): T => {
@@ -159,12 +152,8 @@ describe("the stand-in's nvinferserver and nvtracker", { skip }, () => {
   /** As the daemon renders it for a container, here. */
   const rendered = async (container: string, model: string) => {
     const text = await readFile(join(import.meta.dirname, `../fixtures/deepstream/${container}/infer-${model}.txt`), 'utf8');
-    return await written(
-      text
-        .replace('localhost:8001', triton.url)
-        .replace('/opt/sightline/lib/libbridge_infer.so', parserLibrary)
-        .replace(`/etc/sightline/labels-${model}.txt`, join(directory.path, 'labels.txt')),
-    );
+    const here = text.replace('localhost:8001', triton.url).replace(`labels-${model}.txt`, 'labels.txt');
+    return await written(onStandin(here, directory.path));
   };
 
   it('asks a model of one list about each picture alone, be the list empty, of one box or of more', async () => {

@@ -10,16 +10,13 @@ import { fixtureModelRepository, fixtureModels } from '../support/fixtures.ts';
 import { freePort } from '../support/port.ts';
 import { missingRtspCamera } from '../support/rtsp-camera.ts';
 import { missingStandin } from '../support/standin.ts';
-import { missingTriton, startTriton } from '../support/triton.ts';
+import { loadOnly, missingTriton, startTriton } from '../support/triton.ts';
 import { until } from '../support/until.ts';
 
 const skip = missingEngine() || missingStandin() || missingRtspCamera() || (await missingTriton());
 
 const repository = fixtureModelRepository;
-const flags = [
-  '--model-control-mode=explicit',
-  ...[fixtureModels.face, fixtureModels.faceEmbedder].map((model) => `--load-model=${model}`),
-];
+const flags = loadOnly(fixtureModels.face, fixtureModels.faceEmbedder);
 
 /** The daemon, the program on the stand-in in a container, and real Triton servers. */
 describe('a DeepStream container and several Triton servers', { skip }, () => {

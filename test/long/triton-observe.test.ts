@@ -14,7 +14,7 @@ import { temporaryDirectory } from '../support/directory.ts';
 import { fixtureModelRepository, fixtureModels, fixturePath } from '../support/fixtures.ts';
 import { freePort } from '../support/port.ts';
 import { startTraceCollector, type TraceCollector } from '../support/trace-collector.ts';
-import { missingTriton, pythonModel, startTriton, type TritonServer } from '../support/triton.ts';
+import { loadOnly, missingTriton, pythonModel, startTriton, type TritonServer } from '../support/triton.ts';
 import { until } from '../support/until.ts';
 
 /** What can be seen of a real server's work: its counters beside Prometheus, its traces, and the time it lets requests wait. */
@@ -266,7 +266,7 @@ test("a daemon tells of its own requests and of its worker's: status, metrics, a
   const models = [fixtureModels.face, fixtureModels.faceEmbedder];
   await using server = await startTriton({
     repository: fixtureModelRepository,
-    flags: ['--model-control-mode=explicit', ...models.map((model) => `--load-model=${model}`)],
+    flags: loadOnly(...models),
   });
   await using place = await createWorkplace({
     inference: { engine: 'triton', url: server.url, traceRatio: 1 },

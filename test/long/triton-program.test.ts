@@ -10,7 +10,8 @@ import { temporaryDirectory } from '../support/directory.ts';
 import { logFloods, metricsOf, troublesOf, untilMetric } from '../support/faults.ts';
 import { fixtureModelRepository, fixtureModels, fixturePath } from '../support/fixtures.ts';
 import { installedProgram } from '../support/programs.ts';
-import { missingTriton, pythonModel, startTriton, withoutWeights } from '../support/triton.ts';
+import { loadOnly, missingTriton, pythonModel, startTriton, withoutWeights } from '../support/triton.ts';
+import { oddFace, tensorsOf } from '../support/triton-odd.ts';
 import { until } from '../support/until.ts';
 
 /** What becomes of cameras, tracks and alerts when Triton serves nonsense, hangs, has no embedder or cannot be trusted. */
@@ -19,28 +20,9 @@ const skip =
 
 const { face, faceEmbedder } = fixtureModels;
 const soon = { timeoutMs: 60_000 };
-const explicit = (...models: readonly string[]) => [
-  '--model-control-mode=explicit',
-  ...models.map((model) => `--load-model=${model}`),
-];
 /** Again and again. */
 const film = (source: string) => ({ source, loop: true, realtime: true, motion: { enabled: false } });
 
-/** `config.pbtxt` of a fixture without its first lines, for a Python model with the same tensors. */
-function contractOf(model: string): string {
-  const text = readFileSync(join(fixtureModelRepository, model, 'config.pbtxt'), 'utf8');
-  return text.slice(text.indexOf('max_batch_size'));
-}
-
-/** A face detector that answers rows and columns which do not belong to what it was asked. */
-const oddFace = `
-rows, _, height, width = inputs["input.1"].shape
-sizes = {"537": 1, "538": 2, "539": 2, "540": 10}
-return pb_utils.InferenceResponse([
-    pb_utils.Tensor(name, np.full((rows, depth, height // 4, width // 4 + 1), 0.9, np.float32))
-    for name, depth in sizes.items()
-])
-`;
 /** A face embedder that answers one number too few, and all the same. */
 const oddEmbedder = `
 return pb_utils.InferenceResponse([pb_utils.Tensor("output0", np.ones((len(inputs["input0"]), 63), np.float32))])
@@ -56,12 +38,12 @@ test('networks that answer NaN or another shape are said in words and counted, n
   const config = join(served.path, 'nan_face', 'config.pbtxt');
   writeFileSync(config, readFileSync(config, 'utf8').replace(`name: "${face}"`, 'name: "nan_face"'));
   copyFileSync(fixturePath('networks/nan_face.onnx'), join(served.path, 'nan_face/1/model.onnx'));
-  await pythonModel(served.path, 'odd_face', contractOf(face), oddFace);
+  await pythonModel(served.path, 'odd_face', tensorsOf(face), oddFace);
   await using here = await temporaryDirectory();
   const descriptions = await withoutWeights(served.path, join(here.path, 'models'));
   await using server = await startTriton({
     repository: served.path,
-    flags: explicit(face, faceEmbedder, 'nan_face', 'odd_face'),
+    flags: loadOnly(face, faceEmbedder, 'nan_face', 'odd_face'),
   });
   await using broker = await startBroker();
   await using listener = await listen(broker.port);
@@ -109,7 +91,7 @@ test('networks that answer NaN or another shape are said in words and counted, n
   const nonsense = await untilMetric(daemon, failedRuns, (count) => count > 3);
 
   rmSync(join(served.path, faceEmbedder), { recursive: true });
-  await pythonModel(served.path, faceEmbedder, contractOf(faceEmbedder), oddEmbedder);
+  await pythonModel(served.path, faceEmbedder, tensorsOf(faceEmbedder), oddEmbedder);
   await client.loadModel(faceEmbedder, soon);
   const oddWords = /its answer is not as described: output "output0" has shape \[\d+, 63\], not \[\d+, 64\]$/;
   await named(new Map([...detectors, ['embedder face', oddWords]]));
@@ -133,7 +115,7 @@ test('without an embedder tracks go on and their best crops wait; a server that 
 }, async () => {
   await using here = await temporaryDirectory();
   const descriptions = await withoutWeights(fixtureModelRepository, join(here.path, 'models'));
-  await using server = await startTriton({ repository: fixtureModelRepository, flags: explicit(face, faceEmbedder) });
+  await using server = await startTriton({ repository: fixtureModelRepository, flags: loadOnly(face, faceEmbedder) });
   await using broker = await startBroker();
   await using listener = await listen(broker.port);
   await using place = await createWorkplace();
@@ -185,7 +167,7 @@ test('a server whose certificate nobody vouches for is named with what to do, an
   await using others = await makeCertificates();
   await using server = await startTriton({
     repository: fixtureModelRepository,
-    flags: explicit(face, faceEmbedder),
+    flags: loadOnly(face, faceEmbedder),
     certificates,
     mutual: false,
   });

@@ -11,16 +11,12 @@ import { troublesOf, untilMetric } from '../support/faults.ts';
 import { fixtureModelRepository, fixtureModels } from '../support/fixtures.ts';
 import { freePort } from '../support/port.ts';
 import { installedProgram } from '../support/programs.ts';
-import { missingTriton, servedData, startTriton, type TritonServer, withoutWeights } from '../support/triton.ts';
+import { loadOnly, missingTriton, servedData, startTriton, type TritonServer, withoutWeights } from '../support/triton.ts';
 import { until } from '../support/until.ts';
 
 /** `engine: triton` through the whole program, on a real server that comes and goes. */
 const skip =
   missingTool(hasMosquitto, 'mosquitto') || missingTool(installedProgram('ffmpeg'), 'ffmpeg') || (await missingTriton());
-
-function only(...models: readonly string[]): readonly string[] {
-  return ['--model-control-mode=explicit', ...models.map((model) => `--load-model=${model}`)];
-}
 
 describe('a server that comes and goes', { skip }, () => {
   let folder: Awaited<ReturnType<typeof temporaryDirectory>>;
@@ -28,7 +24,7 @@ describe('a server that comes and goes', { skip }, () => {
   const servers: TritonServer[] = [];
   const { face, faceEmbedder } = fixtureModels;
   const start = async (port: number): Promise<TritonServer> => {
-    const server = await startTriton({ repository: fixtureModelRepository, port, flags: only(face, faceEmbedder) });
+    const server = await startTriton({ repository: fixtureModelRepository, port, flags: loadOnly(face, faceEmbedder) });
     servers.push(server);
     return server;
   };
@@ -96,7 +92,7 @@ describe('a server that comes and goes', { skip }, () => {
     const { caFile, client } = certificates;
     await using server = await startTriton({
       repository: fixtureModelRepository,
-      flags: only(face, faceEmbedder),
+      flags: loadOnly(face, faceEmbedder),
       certificates,
     });
     const clip = readClip('lobby', drawnData);

@@ -1,9 +1,11 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { containerPaths } from '../../src/workers/container-spec.ts';
+import * as container from '../../src/workers/render.ts';
 import { dataPath } from './data.ts';
 import { temporaryDirectory } from './directory.ts';
 import { inferConfig } from './infer-config.ts';
-import { parserLibraryOf, standinBuild, standinEnv, trackerLibraryOf } from './standin.ts';
+import { parserLibrary, parserLibraryOf, standinBuild, standinEnv, trackerLibrary, trackerLibraryOf } from './standin.ts';
 import { startWorker, type WorkerProcess } from './worker-process.ts';
 
 /** The program of a DeepStream container (deepstream/app) on the stand-in, outside of a container. */
@@ -86,6 +88,14 @@ export async function renderApp(options: AppOptions): Promise<string> {
 export async function writeScript(directory: string, clips: Readonly<Record<string, string>>): Promise<void> {
   const found = models.map(({ model, uniqueId }) => [uniqueId, { objects: model, clips }]);
   await writeFile(join(directory, 'script.json'), JSON.stringify(Object.fromEntries(found)));
+}
+
+/** Settings that the daemon renders for a container, as they hold outside of one: with the stand-in's libraries, and their files in `directory`. */
+export function onStandin(rendered: string, directory: string): string {
+  return rendered
+    .replaceAll(`${containerPaths.settings}/`, `${directory}/`)
+    .replaceAll(container.parserLibrary, parserLibrary)
+    .replaceAll(container.trackerLibrary, trackerLibrary);
 }
 
 async function writeControl({ directory, script }: AppOptions, control: Readonly<Record<string, unknown>>): Promise<void> {

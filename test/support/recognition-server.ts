@@ -6,7 +6,7 @@ import { dataPath, missingTool } from './data.ts';
 import { temporaryDirectory } from './directory.ts';
 import { installedProgram } from './programs.ts';
 import { missingModels, realRepository, testWeights } from './repository.ts';
-import { missingTriton, servedData, startTriton, type TritonServer, withoutWeights } from './triton.ts';
+import { loadOnly, missingTriton, servedData, startTriton, type TritonServer, withoutWeights } from './triton.ts';
 
 /** A real Triton server with all networks of the main job, which nothing else has the weights of. */
 export interface RecognitionServer extends AsyncDisposable {
@@ -41,8 +41,7 @@ export async function startRecognitionServer(): Promise<RecognitionServer> {
   await symlink(dataPath(testWeights[clipStandin] ?? ''), join(repository, 'clip_visual/1/model.onnx'));
   const folder = parts.use(await temporaryDirectory());
   const descriptions = await withoutWeights(repository, join(folder.path, 'models'));
-  const flags = ['--model-control-mode=explicit', ...served.map((model) => `--load-model=${model}`)];
-  const server = parts.use(await startTriton({ repository, flags }));
+  const server = parts.use(await startTriton({ repository, flags: loadOnly(...served) }));
   const data = servedData(realData, server, descriptions);
   const owned = parts.move();
   return { server, repository, descriptions, data, [Symbol.asyncDispose]: () => owned.disposeAsync() };

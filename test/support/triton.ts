@@ -178,6 +178,11 @@ function tlsFlags({ caFile, server }: Certificates, mutual: boolean): readonly s
   return mutual ? [...own, '--grpc-use-ssl-mutual=1', `--grpc-root-cert=${caFile}`] : own;
 }
 
+/** Flags of a server with these of its models. */
+export function loadOnly(...models: readonly string[]): readonly string[] {
+  return ['--model-control-mode=explicit', ...models.map((model) => `--load-model=${model}`)];
+}
+
 export async function startTriton(options: TritonServerOptions): Promise<TritonServer> {
   const host = options.host ?? '127.0.0.1';
   const { certificates } = options;
