@@ -6,10 +6,10 @@ import { createInterface } from 'node:readline';
 import { connect } from 'mqtt';
 import { alertMessage } from '../../src/outputs/topics.ts';
 import { type Broker, startBroker } from '../../test/support/broker.ts';
+import { runProgram, startProgram } from '../../test/support/cli.ts';
 import { type ClipTruth, readManifest } from '../../test/support/clips.ts';
 import { dataPath } from '../../test/support/data.ts';
 import { temporaryDirectory } from '../../test/support/directory.ts';
-import { sightline, startSightline } from '../../test/support/sightline.ts';
 import { until } from '../../test/support/until.ts';
 
 /** One play of a film to one of the two sides, alerts as a subscriber of the same broker receives them. */
@@ -125,16 +125,16 @@ export async function playOurs({ film, clip, repository, camera: settings, besid
     mkdirSync(join(photos, id), { recursive: true });
     for (const photo of readManifest().people[id]?.enrol ?? []) symlinkSync(dataPath(photo), join(photos, id, basename(photo)));
   }
-  const enrolled = await sightline('enroll', '--config', config, '--list', 'watch', photos);
+  const enrolled = await runProgram(['enroll', '--config', config, '--list', 'watch', photos]);
   if (enrolled.code !== 0) throw new Error(enrolled.stderr + enrolled.stdout);
   let sent: readonly SentFrame[];
   {
-    await using running = startSightline('run', config);
+    await using running = startProgram(['run', config]);
     const failed = running.finished.then(({ stderr }) => Promise.reject(new Error(`the program ended: ${stderr}`)));
     let watching: Disposable | undefined;
     if (beside !== undefined) {
       const port = await until('the camera is live', () =>
-        running.stderr.includes('"camera live"') ? /"rtspPort":(\d+)/.exec(running.stderr)?.[1] : undefined,
+        running.stderr().includes('"camera live"') ? /"rtspPort":(\d+)/.exec(running.stderr())?.[1] : undefined,
       );
       watching = beside(Number(port));
     }

@@ -18,7 +18,8 @@ export interface Finished {
   readonly stderr: string;
 }
 
-export interface Running {
+/** Disposing asks it to stop and waits. */
+export interface Running extends AsyncDisposable {
   readonly pid: number;
   readonly stdout: () => string;
   readonly stderr: () => string;
@@ -26,7 +27,7 @@ export interface Running {
   kill(signal: NodeJS.Signals): void;
 }
 
-/** The real program. */
+/** The real program; SIGHTLINE_TEST_LOG=1 shows what it says. */
 export function startProgram(
   args: readonly string[],
   options: { cwd?: string; env?: Readonly<Record<string, string>> } = {},
@@ -43,6 +44,7 @@ export function startProgram(
   });
   child.stderr.setEncoding('utf8').on('data', (text) => {
     stderr += text;
+    if (process.env['SIGHTLINE_TEST_LOG'] === '1') process.stderr.write(text);
   });
   const finished = new Promise<Finished>((done, reject) => {
     child.on('error', reject);
@@ -54,6 +56,10 @@ export function startProgram(
     stderr: () => stderr,
     finished,
     kill: (signal) => void child.kill(signal),
+    [Symbol.asyncDispose]: async () => {
+      if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
+      await finished;
+    },
   };
 }
 

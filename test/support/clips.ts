@@ -5,11 +5,11 @@ import { basename, join } from 'node:path';
 import type { ConfigInput } from '../../src/config/schema.ts';
 import { type AlertMessage, alertMessage } from '../../src/outputs/topics.ts';
 import { listen, startBroker } from './broker.ts';
+import { runProgram, startProgram } from './cli.ts';
 import { dataPath } from './data.ts';
 import { temporaryDirectory } from './directory.ts';
 import { fixtureModelRepository, fixtureModels, fixturePath } from './fixtures.ts';
 import { realRepository, type TestRepository } from './repository.ts';
-import { sightline, startSightline } from './sightline.ts';
 
 /** Clips with ground truth, and the whole program run on them: what `bench/recognition` and the recognition test share. */
 
@@ -183,8 +183,8 @@ export async function playScene(options: SceneOptions): Promise<Scene> {
   );
   await enrolGallery(config, directory.path, options.gallery, data);
   const start = performance.now();
-  await using running = startSightline('run', '--once', config);
-  void options.until?.then(() => running.signal('SIGTERM'));
+  await using running = startProgram(['run', '--once', config]);
+  void options.until?.then(() => running.kill('SIGTERM'));
   const [run] = await Promise.all([running.finished, options.during?.()]);
   assert.equal(run.code, 0, run.stderr);
   const messages = listener.messages
@@ -224,7 +224,7 @@ export async function enrolGallery(
 }
 
 async function expectEnrolled(...args: readonly string[]): Promise<void> {
-  const enrolled = await sightline('enroll', ...args);
+  const enrolled = await runProgram(['enroll', ...args]);
   assert.equal(enrolled.code, 0, enrolled.stderr + enrolled.stdout);
 }
 
