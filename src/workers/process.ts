@@ -13,13 +13,12 @@ import { relayWorkerOutput } from './output.ts';
 
 export interface ProcessLauncherOptions {
   readonly dataDir: string;
-  /** Socket of the bridge. */
   readonly bridgePath: string;
   /** Socket of the media door; without it workers send no video. */
   readonly mediaPath?: string;
   /** Program that Node runs; the software worker's by default. */
   readonly program?: string;
-  /** Added to the worker's environment. */
+  /** Beside what it inherits. */
   readonly env?: Readonly<Record<string, string>>;
 }
 
