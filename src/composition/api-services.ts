@@ -111,6 +111,9 @@ export function createApiServices(given: ApiParts, ctx: Context): ApiServices {
               lastReload: {
                 ...lastReload,
                 changes: [...lastReload.changes],
+                ...(lastReload.taken === undefined
+                  ? {}
+                  : { taken: { ...lastReload.taken, changes: [...lastReload.taken.changes] } }),
                 needsDaemonRestart: [...lastReload.needsDaemonRestart],
                 issues: [...lastReload.issues],
               },
