@@ -24,11 +24,11 @@ export interface LifeTimings {
   readonly startTimeoutMs: number;
   /** From Drain to SIGTERM. */
   readonly drainMs: number;
-  /** From SIGTERM, or from Drained, to the next harder means. */
+  /** From SIGTERM to SIGKILL; the least that one has to exit which has drained. */
   readonly termMs: number;
   /** A worker whose connection ended is given this long to exit and say why. */
   readonly closedGraceMs: number;
-  /** A process that SIGKILL does not end in this time hangs in the kernel and is given up. */
+  /** One whose end is not seen so long after SIGKILL is given up. */
   readonly killMs: number;
 }
 
