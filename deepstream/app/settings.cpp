@@ -12,7 +12,8 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t most_cameras = 64;
-constexpr std::size_t most_detectors = 8;
+/** As many as there are parsers for. */
+constexpr int most_detectors = 8;
 constexpr std::size_t most_file_bytes = std::size_t{1} << 20;
 /** Levels of lists and objects; the file has three. */
 constexpr int most_levels = 16;
@@ -149,7 +150,7 @@ DetectorSettings read_detector(const Section &detector) {
   detector.only({"model", "config", "uniqueId", "kind", "labels", "fps"});
   return {detector.text("model"),
           detector.path("config"),
-          detector.whole("uniqueId", 1, 1000),
+          detector.whole("uniqueId", 1, most_detectors),
           detector.choice<DetectorKind>("kind", {{"centerface", DetectorKind::centerface},
                                                  {"yolo-end2end", DetectorKind::yolo_end2end},
                                                  {"yolo-raw", DetectorKind::yolo_raw}}),

@@ -85,7 +85,7 @@ function inference({ url, model = 'fixed', dims = '3, 64, 64', batch = 2, more =
     labelfile_path: "labels.txt"
     detection {
       num_detected_classes: 2
-      custom_parse_bbox_func: "SightlineParseYoloEnd2end"
+      custom_parse_bbox_func: "SightlineParseYoloEnd2end_1"
       simple_cluster { threshold: 0.3 }
     }
   }

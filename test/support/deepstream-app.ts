@@ -49,7 +49,7 @@ function inferConfig(uniqueId: number, model: string, url: string, labels: strin
     labelfile_path: "${labels}"
     detection {
       num_detected_classes: 1
-      custom_parse_bbox_func: "SightlineParseYoloEnd2end"
+      custom_parse_bbox_func: "SightlineParseYoloEnd2end_${uniqueId}"
       simple_cluster { threshold: 0.3 }
     }
   }
