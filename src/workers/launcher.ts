@@ -42,6 +42,8 @@ export interface LaunchRequest {
   readonly signal: AbortSignal;
   /** Resolves when it has introduced itself. */
   readonly introduced: Promise<void>;
+  /** Resolves when it has said that nothing more comes of it, asked to or not. */
+  readonly drained: Promise<void>;
   /** Resolves when its connection has ended, with why in words. */
   readonly disconnected: Promise<string>;
   /** What the launch is at, where it takes its time. */

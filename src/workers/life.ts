@@ -147,6 +147,7 @@ export async function liveWorker(options: LifeOptions, ctx: Context): Promise<Li
         capacity: options.capacity,
         signal: stop,
         introduced: hello.promise,
+        drained: drained.promise,
         disconnected: closed.promise,
         onProgress,
       },
