@@ -238,6 +238,8 @@ describe('the program in a DeepStream container, on the stand-in', { skip }, () 
     const last = JSON.parse(app.output.trim().split('\n').at(-1) ?? '{}') as { level?: string; msg?: string };
     assert.equal(last.level, 'error');
     assert.match(last.msg ?? '', /InferTrtIsContext|start failed/);
+    // By which a daemon that sees no exit code knows that it ended by itself.
+    assert.ok(daemon.drained);
   });
 
   it('names of two detectors of one kind the one that fails, and counts its failures alone', async () => {
