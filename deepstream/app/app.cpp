@@ -256,11 +256,10 @@ void App::say_stats() {
   }
   for (std::size_t i = 0; i < settings_.detectors.size(); i += 1) {
     const auto &detector = settings_.detectors[i];
-    const auto report = parser_report(detector.kind);
+    const auto report = parser_report(detector);
     if (!report) continue;
     const bool fails = troubles_[i].look(report->failures, now_us);
-    const auto problem = problem_of(models_of(settings_.detectors, detector.kind), report->problem);
-    stats.models.push_back({detector.model, report->pictures, report->failures, fails ? problem : ""});
+    stats.models.push_back({detector.model, report->pictures, report->failures, fails ? report->problem : ""});
   }
   stats.rss_bytes = resident_bytes();
   stats.cpu_seconds = cpu_seconds();

@@ -11,6 +11,7 @@ namespace sightline::app {
 struct CudaDriver {
   int (*init)(unsigned flags) = nullptr;
   int (*device_get)(int *device, int ordinal) = nullptr;
+  int (*attribute)(int *value, int attribute, int device) = nullptr;
   int (*retain)(void **context, int device) = nullptr;
   int (*release)(int device) = nullptr;
   int (*push)(void *context) = nullptr;
@@ -31,6 +32,8 @@ constexpr void *default_stream = nullptr;
 /** Black in limited and in full range: what lies below limited range is clipped to it. */
 constexpr unsigned char black_luma = 0;
 constexpr unsigned char neutral_chroma = 128;
+/** CU_DEVICE_ATTRIBUTE_INTEGRATED: 1 for a GPU that shares the machine's memory. */
+constexpr int is_integrated = 18;
 
 /** nullptr where there is no driver. */
 const CudaDriver *the_driver() {
@@ -42,7 +45,7 @@ const CudaDriver *the_driver() {
     static CudaDriver driver;
     const auto find = [library](const char *name, auto &into) { return find_function(library, name, into); };
     const bool whole = find("cuInit", driver.init) && find("cuDeviceGet", driver.device_get) &&
-                       find("cuDevicePrimaryCtxRetain", driver.retain) &&
+                       find("cuDeviceGetAttribute", driver.attribute) && find("cuDevicePrimaryCtxRetain", driver.retain) &&
                        find("cuDevicePrimaryCtxRelease_v2", driver.release) && find("cuCtxPushCurrent_v2", driver.push) &&
                        find("cuCtxPopCurrent_v2", driver.pop) && find("cuMemsetD2D8Async", driver.memset_2d) &&
                        find("cuStreamSynchronize", driver.synchronize);
@@ -55,18 +58,23 @@ MaskFault failure(const char *what, int code) {
   return {std::string("CUDA cannot ") + what + ": error " + std::to_string(code)};
 }
 
-/** Why pictures of this kind are none that can be written to; empty: they are. */
-std::string unfit(const NvBufSurface &surface, const NvBufSurfaceParams &picture) {
-  const auto type = surface.memType;
-  if (type != NVBUF_MEM_CUDA_DEVICE && type != NVBUF_MEM_CUDA_PINNED && type != NVBUF_MEM_CUDA_UNIFIED)
-    return "their memory is of type " + std::to_string(static_cast<int>(type)) + ", not CUDA's, as on a Jetson";
+/** `integrated`: of the GPU. NVIDIA's documentation of `NvBufSurfaceMemType`: the default is memory of the card, and a surface
+ * array on a Jetson. */
+bool is_cuda_memory(NvBufSurfaceMemType type, bool integrated) {
+  if (type == NVBUF_MEM_DEFAULT) return !integrated;
+  return type == NVBUF_MEM_CUDA_DEVICE || type == NVBUF_MEM_CUDA_PINNED || type == NVBUF_MEM_CUDA_UNIFIED;
+}
+
+} // namespace
+
+std::string unfit(const NvBufSurface &surface, const NvBufSurfaceParams &picture, bool integrated) {
+  if (!is_cuda_memory(surface.memType, integrated))
+    return "their memory is of type " + std::to_string(static_cast<int>(surface.memType)) + ", not CUDA's, as on a Jetson";
   const auto &planes = picture.planeParams;
   if (planes.num_planes != 2 || planes.bytesPerPix[0] != 1 || planes.bytesPerPix[1] != 2)
     return "their colour format " + std::to_string(static_cast<int>(picture.colorFormat)) + " is not NV12";
   return "";
 }
-
-} // namespace
 
 Blackener::~Blackener() {
   if (context_ != nullptr) driver_->release(device_);
@@ -78,6 +86,9 @@ std::optional<MaskFault> Blackener::open() {
   if (driver_ == nullptr) return MaskFault{"there is no CUDA driver", true};
   if (const int code = driver_->init(0)) return failure("begin", code);
   if (const int code = driver_->device_get(&device_, static_cast<int>(gpu_))) return failure("find the GPU", code);
+  int integrated = 0;
+  if (const int code = driver_->attribute(&integrated, is_integrated, device_)) return failure("ask for the GPU's kind", code);
+  integrated_ = integrated != 0;
   if (const int code = driver_->retain(&context_, device_)) {
     context_ = nullptr;
     return failure("use the GPU", code);
@@ -87,11 +98,12 @@ std::optional<MaskFault> Blackener::open() {
 
 std::optional<MaskFault> Blackener::blacken(const NvBufSurface &surface, const std::vector<MaskedPicture> &pictures) {
   if (pictures.empty()) return std::nullopt;
+  if (auto fault = open()) return fault;
   for (const auto &[index, strips] : pictures) {
     if (index >= surface.numFilled) return MaskFault{"it is not in its batch"};
-    if (auto reason = unfit(surface, surface.surfaceList[index]); !reason.empty()) return MaskFault{std::move(reason), true};
+    if (auto reason = unfit(surface, surface.surfaceList[index], integrated_); !reason.empty())
+      return MaskFault{std::move(reason), true};
   }
-  if (auto fault = open()) return fault;
   if (const int code = driver_->push(context_)) return failure("use the GPU", code);
   int code = 0;
   const auto fill = [&](const NvBufSurfaceParams &picture, unsigned plane, unsigned char value, const Strip &strip,

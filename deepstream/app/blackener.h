@@ -24,6 +24,11 @@ struct MaskFault {
   bool lasts = false;
 };
 
+/** Why pictures of this kind are none that CUDA can write to; empty: they are. `integrated`: the GPU shares the machine's
+ * memory.
+ */
+std::string unfit(const NvBufSurface &surface, const NvBufSurfaceParams &picture, bool integrated);
+
 /** The few functions of CUDA's driver that write to the card's memory. They are found when they are needed: no machine without
  * a card has the library. */
 struct CudaDriver;
@@ -45,6 +50,7 @@ private:
   const unsigned gpu_;
   const CudaDriver *driver_ = nullptr;
   int device_ = 0;
+  bool integrated_ = false;
   void *context_ = nullptr;
 };
 

@@ -151,8 +151,8 @@ std::vector<Check> checks(const CheckedFiles &files) {
       {"plugins", with_gstreamer(plugins)},
       {"parsers",
        [=] {
-         return library(files.parsers, {"SightlineParseCenterFace", "SightlineParseYoloEnd2end", "SightlineParseYolov7",
-                                        "SightlineParseYolov8"});
+         return library(files.parsers, {"SightlineParseCenterFace_1", "SightlineParseYoloEnd2end_1", "SightlineParseYolov7_1",
+                                        "SightlineParseYolov8_1"});
        }},
       {"tracker",
        [=] {

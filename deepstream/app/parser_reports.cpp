@@ -17,10 +17,10 @@ SightlineParserReportFunc report_function() {
 
 } // namespace
 
-std::optional<SightlineParserReport> parser_report(DetectorKind kind) {
+std::optional<SightlineParserReport> parser_report(const DetectorSettings &detector) {
   const auto function = report_function();
   SightlineParserReport report{};
-  if (function == nullptr || !function(name_of(kind), &report)) return std::nullopt;
+  if (function == nullptr || !function(static_cast<unsigned>(detector.unique_id), &report)) return std::nullopt;
   return report;
 }
 

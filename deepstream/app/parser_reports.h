@@ -8,7 +8,7 @@
 
 namespace sightline::app {
 
-/** What the parsers of a kind have met; absent before an element has loaded them. Detectors of one kind share it. */
-std::optional<SightlineParserReport> parser_report(DetectorKind kind);
+/** What the parser of a detector has met; absent before an element has loaded it. */
+std::optional<SightlineParserReport> parser_report(const DetectorSettings &detector);
 
 } // namespace sightline::app

@@ -4,7 +4,6 @@
 
 #include "addresses.h"
 #include "bus_text.h"
-#include "detector_trouble.h"
 #include "parser_reports.h"
 
 namespace sightline::app {
@@ -127,15 +126,14 @@ std::optional<Failure> Pipeline::pending_failure() {
   return first;
 }
 
-/** With the detector's name; what its parser could not read says more than the element, where it is known to be of this one. */
+/** With the detector's name; what its parser could not read says more than the element, where that is what ended it. */
 Failure Pipeline::failure_at(GstObject *from, const std::string &text) const {
   Failure failure = failure_of(factory_of(from), text);
   for (std::size_t i = 0; i < detectors_.size(); i += 1) {
     if (from == nullptr || from != GST_OBJECT(detectors_[i])) continue;
     const auto &detector = settings_.detectors[i];
-    const auto report = parser_report(detector.kind);
-    const bool is_its_own = models_of(settings_.detectors, detector.kind).size() == 1;
-    failure.reason = "detector " + detector.model + ": " + (report && report->failing && is_its_own ? report->problem : text);
+    const auto report = parser_report(detector);
+    failure.reason = "detector " + detector.model + ": " + (report && report->refused ? report->problem : text);
   }
   return failure;
 }

@@ -13,7 +13,8 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t most_cameras = 64;
-constexpr std::size_t most_detectors = 8;
+/** As many as there are parsers for. */
+constexpr int most_detectors = 8;
 constexpr std::size_t most_file_bytes = std::size_t{1} << 20;
 /** Levels of lists and objects; the file has three. */
 constexpr int most_levels = 16;
@@ -32,11 +33,6 @@ constexpr Names<LogLevel> log_levels{
 constexpr Names<DetectorKind> detector_kinds{{"centerface", DetectorKind::centerface},
                                              {"yolo-end2end", DetectorKind::yolo_end2end},
                                              {"yolo-raw", DetectorKind::yolo_raw}};
-
-/** Of one of all that there are. */
-template <typename Choice> const char *name_in(Names<Choice> names, Choice choice) {
-  return std::find_if(names.begin(), names.end(), [choice](const auto &one) { return one.second == choice; })->first;
-}
 
 /** An object of the file at a place that messages name. */
 class Section {
@@ -162,7 +158,7 @@ DetectorSettings read_detector(const Section &detector) {
   detector.only({"model", "config", "uniqueId", "kind", "labels", "fps"});
   return {detector.text("model"),
           detector.path("config"),
-          detector.whole("uniqueId", 1, 1000),
+          detector.whole("uniqueId", 1, most_detectors),
           detector.choice("kind", detector_kinds),
           detector.texts("labels"),
           detector.number("fps", 0.01, 240)};
@@ -205,11 +201,7 @@ std::string contents(const std::string &file) {
 } // namespace
 
 const char *name_of(LogLevel level) {
-  return name_in(log_levels, level);
-}
-
-const char *name_of(DetectorKind kind) {
-  return name_in(detector_kinds, kind);
+  return std::find_if(log_levels.begin(), log_levels.end(), [level](const auto &one) { return one.second == level; })->first;
 }
 
 Settings parse_settings(const std::string &text, const std::string &file) {

@@ -19,7 +19,6 @@ enum class EncoderKind { automatic, hardware, software, none };
 
 /** As container.json has them. */
 const char *name_of(LogLevel level);
-const char *name_of(DetectorKind kind);
 
 struct MuxSettings {
   int width;

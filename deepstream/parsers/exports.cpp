@@ -5,9 +5,9 @@
  */
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstdio>
-#include <cstring>
 #include <mutex>
 
 #include "centerface.h"
@@ -29,13 +29,13 @@ struct Said {
   std::atomic_flag label = ATOMIC_FLAG_INIT;
 };
 
-/** Elements of one kind each have a thread. */
+/** Written on the element's thread, read on the program's. */
 class Report {
 public:
-  void note(const std::string &problem) {
+  void note(const std::string &problem, bool refused) {
     const std::lock_guard hold(mutex_);
     report_.pictures += 1;
-    report_.failing = !problem.empty();
+    report_.refused = refused;
     if (problem.empty()) return;
     report_.failures += 1;
     report_.problem[problem.copy(report_.problem, sizeof report_.problem - 1)] = '\0';
@@ -50,10 +50,14 @@ private:
   SightlineParserReport report_{};
 };
 
-Report centerface_report;
-Report end2end_report;
-/** Of both kinds of it. */
-Report raw_report;
+/** What is kept for one detector. */
+struct Detector {
+  Said said;
+  Report report;
+};
+
+/** By `unique_id`, from 1 on. */
+std::array<Detector, sightline::most_detectors> detectors;
 
 void say(std::atomic_flag &said, const char *kind, const Layers &layers, const std::string &problem) {
   if (said.test_and_set()) return;
@@ -85,37 +89,35 @@ bool append(Objects &objects, const sightline::Box &box, const NvDsInferParseDet
 }
 
 template <typename Read>
-bool parse(Said &said, Report &report, const char *kind, const Layers &layers, const NvDsInferParseDetectionParams &params,
-           Objects &objects, Read read) {
+bool parse(Detector &of, const char *kind, const Layers &layers, const NvDsInferParseDetectionParams &params, Objects &objects,
+           Read read) {
   // Nothing is thrown but for want of memory, which ends the process: an exception may not cross into the element.
   const sightline::Parsed<sightline::Box> parsed = read();
-  report.note(parsed.problem);
+  const bool refused = !parsed.problem.empty() && parsed.problem != sightline::not_finite;
+  of.report.note(parsed.problem, refused);
   if (!parsed.problem.empty()) {
-    say(said.failure, kind, layers, parsed.problem);
-    return parsed.problem == sightline::not_finite;
+    say(of.said.failure, kind, layers, parsed.problem);
+    return !refused;
   }
   for (const auto &box : parsed.found)
     if (!append(objects, box, params))
-      say(said.label, kind, layers,
+      say(of.said.label, kind, layers,
           "class " + std::to_string(box.label) + " has no label, of " + std::to_string(params.numClassesConfigured) +
               "; its boxes are left out");
   return true;
 }
 
 template <typename Kind>
-bool parse_yolo(Said &said, Report &report, const char *kind, const Layers &layers, const NvDsInferParseDetectionParams &params,
+bool parse_yolo(Detector &of, const char *kind, const Layers &layers, const NvDsInferParseDetectionParams &params,
                 Objects &objects, Kind boxes_of) {
-  return parse(said, report, kind, layers, params, objects, [&] {
+  return parse(of, kind, layers, params, objects, [&] {
     return boxes_of(sightline::YoloRequest{layers.data(), layers.size(), params.numClassesConfigured, least_score(params)});
   });
 }
 
-} // namespace
-
-SIGHTLINE_PARSER bool SightlineParseCenterFace(const Layers &layers, const NvDsInferNetworkInfo &network,
-                                               const NvDsInferParseDetectionParams &params, Objects &objects) noexcept {
-  static Said said;
-  return parse(said, centerface_report, "centerface", layers, params, objects, [&] {
+bool parse_centerface(Detector &of, const Layers &layers, const NvDsInferNetworkInfo &network,
+                      const NvDsInferParseDetectionParams &params, Objects &objects) {
+  return parse(of, "centerface", layers, params, objects, [&] {
     auto faces = sightline::faces_of(layers.data(), layers.size(), network, least_score(params));
     sightline::Parsed<sightline::Box> boxes{{}, std::move(faces.problem)};
     // The last class: nvtracker knows objects of several detectors by the class's number alone, so that faces are given one
@@ -127,37 +129,38 @@ SIGHTLINE_PARSER bool SightlineParseCenterFace(const Layers &layers, const NvDsI
   });
 }
 
-SIGHTLINE_PARSER bool SightlineParseYoloEnd2end(const Layers &layers, const NvDsInferNetworkInfo & /*network*/,
-                                                const NvDsInferParseDetectionParams &params, Objects &objects) noexcept {
-  static Said said;
-  return parse_yolo(said, end2end_report, "yolo_end2end", layers, params, objects, sightline::end2end_boxes_of);
-}
+} // namespace
 
-SIGHTLINE_PARSER bool SightlineParseYolov7(const Layers &layers, const NvDsInferNetworkInfo & /*network*/,
-                                           const NvDsInferParseDetectionParams &params, Objects &objects) noexcept {
-  static Said said;
-  return parse_yolo(said, raw_report, "yolov7", layers, params, objects, sightline::grid_boxes_of);
-}
+// The element tells a parser no model: so each detector has parsers of its own, which end in its `unique_id`. Without the
+// noexcept that is ours alone, each is what the element takes it for.
+#define SIGHTLINE_PARSER_AS(NAME, RESULT)                                                                                      \
+  SIGHTLINE_PARSER bool NAME(const Layers &layers, [[maybe_unused]] const NvDsInferNetworkInfo &network,                       \
+                             const NvDsInferParseDetectionParams &params, Objects &objects) noexcept {                         \
+    return RESULT;                                                                                                             \
+  }                                                                                                                            \
+  static_assert(std::is_convertible_v<decltype(&NAME), NvDsInferParseCustomFunc>);
+#define SIGHTLINE_YOLO_AS(NAME, ID, KIND, BOXES)                                                                               \
+  SIGHTLINE_PARSER_AS(NAME, parse_yolo(detectors[(ID)-1], KIND, layers, params, objects, sightline::BOXES))
+#define SIGHTLINE_DETECTOR(ID)                                                                                                 \
+  static_assert((ID) <= sightline::most_detectors);                                                                            \
+  SIGHTLINE_PARSER_AS(SightlineParseCenterFace_##ID, parse_centerface(detectors[(ID)-1], layers, network, params, objects))    \
+  SIGHTLINE_YOLO_AS(SightlineParseYoloEnd2end_##ID, ID, "yolo_end2end", end2end_boxes_of)                                      \
+  SIGHTLINE_YOLO_AS(SightlineParseYolov7_##ID, ID, "yolov7", grid_boxes_of)                                                    \
+  SIGHTLINE_YOLO_AS(SightlineParseYolov8_##ID, ID, "yolov8", scored_boxes_of)
 
-SIGHTLINE_PARSER bool SightlineParseYolov8(const Layers &layers, const NvDsInferNetworkInfo & /*network*/,
-                                           const NvDsInferParseDetectionParams &params, Objects &objects) noexcept {
-  static Said said;
-  return parse_yolo(said, raw_report, "yolov8", layers, params, objects, sightline::scored_boxes_of);
-}
+SIGHTLINE_DETECTOR(1)
+SIGHTLINE_DETECTOR(2)
+SIGHTLINE_DETECTOR(3)
+SIGHTLINE_DETECTOR(4)
+SIGHTLINE_DETECTOR(5)
+SIGHTLINE_DETECTOR(6)
+SIGHTLINE_DETECTOR(7)
+SIGHTLINE_DETECTOR(8)
 
-SIGHTLINE_PARSER bool SightlineParserReportOf(const char *kind, SightlineParserReport *report) noexcept {
-  Report *of = std::strcmp(kind, "centerface") == 0     ? &centerface_report
-               : std::strcmp(kind, "yolo-end2end") == 0 ? &end2end_report
-               : std::strcmp(kind, "yolo-raw") == 0     ? &raw_report
-                                                        : nullptr;
-  if (of == nullptr) return false;
-  *report = of->now();
+SIGHTLINE_PARSER bool SightlineParserReportOf(unsigned unique_id, SightlineParserReport *report) noexcept {
+  if (unique_id == 0 || unique_id > detectors.size()) return false;
+  *report = detectors[unique_id - 1].report.now();
   return true;
 }
 
-// Without the noexcept that is ours alone, each is what the element takes it for.
-static_assert(std::is_convertible_v<decltype(&SightlineParseCenterFace), NvDsInferParseCustomFunc>);
-static_assert(std::is_convertible_v<decltype(&SightlineParseYoloEnd2end), NvDsInferParseCustomFunc>);
-static_assert(std::is_convertible_v<decltype(&SightlineParseYolov7), NvDsInferParseCustomFunc>);
-static_assert(std::is_convertible_v<decltype(&SightlineParseYolov8), NvDsInferParseCustomFunc>);
 static_assert(std::is_convertible_v<decltype(&SightlineParserReportOf), SightlineParserReportFunc>);

@@ -19,6 +19,7 @@
 
 #include "centerface.h"
 #include "nvdsinfer_custom_impl.h"
+#include "report.h"
 #include "yolo.h"
 
 using nlohmann::json;
@@ -453,29 +454,29 @@ Parser yolo_parser(const char *name, const json &yolo) {
 TEST_CASE("CenterFace: boxes, true scores and points") {
   const auto face = golden("decoders")["centerface"];
   const auto parser =
-      parser_of("SightlineParseCenterFace", 4 * face["columns"].get<unsigned>(), 4 * face["rows"].get<unsigned>(), 1);
+      parser_of("SightlineParseCenterFace_1", 4 * face["columns"].get<unsigned>(), 4 * face["rows"].get<unsigned>(), 1);
   test_centerface(face, parser);
 }
 
 TEST_CASE("YOLO with suppression inside") {
   const auto yolo = golden("yolo");
-  test_end2end(golden("decoders")["yolo"], yolo["ranked"], yolo, yolo_parser("SightlineParseYoloEnd2end", yolo));
+  test_end2end(golden("decoders")["yolo"], yolo["ranked"], yolo, yolo_parser("SightlineParseYoloEnd2end_2", yolo));
 }
 
 TEST_CASE("YOLO with suppression inside, as one list") {
-  auto parser = yolo_parser("SightlineParseYoloEnd2end", golden("yolo"));
+  auto parser = yolo_parser("SightlineParseYoloEnd2end_2", golden("yolo"));
   parser.classes = 80;
   test_listed(golden("decoders")["yolo"], parser);
 }
 
 TEST_CASE("YOLO's grid with objectness") {
   const auto yolo = golden("yolo");
-  test_grid(yolo["yolov7"], yolo, yolo_parser("SightlineParseYolov7", yolo));
+  test_grid(yolo["yolov7"], yolo, yolo_parser("SightlineParseYolov7_3", yolo));
 }
 
 TEST_CASE("YOLO's scored boxes") {
   const auto yolo = golden("yolo");
-  test_scored(yolo["yolov8"], yolo, yolo_parser("SightlineParseYolov8", yolo));
+  test_scored(yolo["yolov8"], yolo, yolo_parser("SightlineParseYolov8_4", yolo));
 }
 
 /** Tensors as no model gives them, each with as many values as its dims say: what is read beyond them a sanitizer tells. */
@@ -553,8 +554,8 @@ TEST_CASE("whatever a model answers, its boxes are numbers of known classes or i
                  {"538", {2, 4, 6}, FLOAT, first(48), {}},
                  {"539", {2, 4, 6}, FLOAT, first(48), {}},
                  {"540", {10, 4, 6}, FLOAT, first(240), {}}}},
-               parser_of("SightlineParseCenterFace", 24, 16, 1), random);
-  const Parser end2end = parser_of("SightlineParseYoloEnd2end", 64, 64, 3);
+               parser_of("SightlineParseCenterFace_1", 24, 16, 1), random);
+  const Parser end2end = parser_of("SightlineParseYoloEnd2end_2", 64, 64, 3);
   test_hostile({{{"num_dets", {1}, INT32, {}, {5}},
                  {"det_boxes", {5, 4}, FLOAT, first(20), {}},
                  {"det_scores", {5}, FLOAT, first(5), {}},
@@ -562,8 +563,41 @@ TEST_CASE("whatever a model answers, its boxes are numbers of known classes or i
                end2end, random);
   test_hostile({{{"output", {8, 6}, FLOAT, first(48), {}}}}, end2end, random);
   for (const unsigned values : {4U, 5U, 7U, 8U})
-    for (const char *name : {"SightlineParseYolov7", "SightlineParseYolov8"})
+    for (const char *name : {"SightlineParseYolov7_3", "SightlineParseYolov8_4"})
       test_hostile({{{"output", {9, values}, FLOAT, first(9 * values), {}}}}, parser_of(name, 64, 64, 3), random);
+}
+
+TEST_CASE("what a parser meets is reported of its detector alone") {
+  void *library = dlopen(told("LIBRARY").c_str(), RTLD_NOW | RTLD_LOCAL);
+  REQUIRE(library != nullptr);
+  const auto report_of = reinterpret_cast<SightlineParserReportFunc>(dlsym(library, "SightlineParserReportOf"));
+  REQUIRE(report_of != nullptr);
+  const auto report = [&](unsigned id) {
+    SightlineParserReport found{};
+    REQUIRE(report_of(id, &found));
+    return found;
+  };
+  // Of one kind, as two models may be; nothing else here has these numbers.
+  const Parser cars = parser_of("SightlineParseYoloEnd2end_5", 64, 64, 3);
+  const Parser boats = parser_of("SightlineParseYoloEnd2end_6", 64, 64, 3);
+  Answer good{{{"output", {1, 6}, FLOAT, {0, 0, 8, 8, 0.9F, 0}, {}}}};
+  Answer odd{{{"output", {1, 6}, FLOAT, {std::numeric_limits<float>::quiet_NaN(), 0, 8, 8, 0.9F, 0}, {}}}};
+  Answer wrong{{{"output", {1, 9}, FLOAT, std::vector<float>(9), {}}}};
+  CHECK(boats(good, 0.25F).well);
+  CHECK(cars(odd, 0.25F).well);
+  CHECK(report(5).failures == 1);
+  // It cost its picture, and is not why the element ends.
+  CHECK_FALSE(report(5).refused);
+  CHECK(std::string(report(5).problem) == sightline::not_finite);
+  CHECK(report(6).pictures == 1);
+  CHECK(report(6).failures == 0);
+  CHECK(std::string(report(6).problem).empty());
+  CHECK_FALSE(boats(wrong, 0.25F).well);
+  CHECK(report(6).refused);
+  CHECK(report(5).failures == 1);
+  SightlineParserReport none{};
+  CHECK_FALSE(report_of(0, &none));
+  CHECK_FALSE(report_of(sightline::most_detectors + 1, &none));
 }
 
 TEST_CASE("outputs of halves") {

@@ -10,6 +10,7 @@ import { requireSocketPath } from '../core/socket-path.ts';
 import type { CameraState, FrameMeta } from '../core/types.ts';
 import { DaemonMessage, type Hello, type WorkerStats } from '../gen/sightline/bridge/v1/bridge.ts';
 import { createFrameDecoder, decodeStats, decodeStatus } from './decode.ts';
+import { StateGate } from './state-gate.ts';
 import { decodeWorkerMessage } from './wire.ts';
 
 /**
@@ -109,6 +110,12 @@ export async function startBridge(
     let missed = 0;
     let epochsAsked = 0;
     const lineRate = new LineRate(clock);
+    const states = new StateGate<{ readonly epoch: number; readonly state: CameraState; readonly code: string }>({
+      pass: (camera, { epoch, state, code }) => {
+        if (worker?.registration.cameras.has(camera)) sink.cameraState(camera, epoch, state, code);
+      },
+      leftOut: (camera) => drop('status_flood', { worker: worker?.name, camera }),
+    });
 
     const isOver = () => ended !== undefined;
 
@@ -133,6 +140,7 @@ export async function startBridge(
     });
     const pings = clock.every(pingEveryMs, () => {
       if (worker === undefined) return;
+      guard(() => states.next());
       if (missed >= missedPingsAllowed) {
         connection.close(`${missedPingsAllowed} pings in a row were not answered`);
         return;
@@ -207,9 +215,10 @@ export async function startBridge(
           return;
         case 'status': {
           if (!known(message.value.camera)) return;
+          const { camera, epoch, code } = message.value;
           const state = decodeStatus(message.value, clock.now());
-          if (state === undefined) drop('invalid_status', { camera: message.value.camera });
-          else sink.cameraState(message.value.camera, message.value.epoch, state, message.value.code);
+          if (state === undefined) drop('invalid_status', { camera });
+          else states.take(camera, { epoch, state, code });
           return;
         }
         case 'stats': {
@@ -256,13 +265,10 @@ export async function startBridge(
       }
     }
 
-    socket.on('data', (chunk) => {
-      if (isOver()) return;
+    /** Whatever a worker says ends its own connection at most. */
+    function guard(take: () => void): void {
       try {
-        for (const bytes of splitter.push(chunk)) {
-          receive(bytes);
-          if (isOver()) return;
-        }
+        take();
       } catch (error) {
         dropped.inc({ reason: 'protocol' });
         if (isSightlineError(error, 'bridge.protocol')) connection.close(error.message);
@@ -271,6 +277,16 @@ export async function startBridge(
           connection.close('the daemon failed on a message of it; its log says why');
         }
       }
+    }
+
+    socket.on('data', (chunk) => {
+      if (isOver()) return;
+      guard(() => {
+        for (const bytes of splitter.push(chunk)) {
+          receive(bytes);
+          if (isOver()) return;
+        }
+      });
     });
     socket.on('error', (error) => {
       ended ??= error.message;
@@ -287,6 +303,8 @@ export async function startBridge(
       }
       connectedWorkers.dec();
       if (worker.registration.connection === connection) {
+        // Of one that was dismissed nothing is taken any more.
+        if (workers.get(worker.name) === worker.registration) guard(() => states.next());
         worker.registration.connection = undefined;
         worker.registration.events.closed(reason);
       }

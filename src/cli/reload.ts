@@ -1,9 +1,12 @@
+import type { ReloadView } from '../core/control.ts';
 import { type Command, noPositionals, parse } from './command.ts';
 import { sessionHelp, sessionOptions, withDaemon } from './session.ts';
+import { dateTime } from './text.ts';
 
 export const reload: Command = {
   help: `Makes the running daemon read its configuration again and says what changed.
-What has failed (a camera, a worker) is tried again at once, also when nothing changed.
+What has failed (a camera, a worker) is tried again at once, also when nothing changed. The daemon watches
+the file as well: what it has taken by itself since a reload was last asked for is said as already taken.
 
 Usage: sightline reload
 
@@ -17,7 +20,10 @@ Exit codes: 0 applied or unchanged, 78 refused: the old configuration stays.`,
     if (values.json === true) io.out(JSON.stringify(result));
     else {
       for (const issue of result.issues) io.say(issue);
-      for (const { path, reload: costs } of result.changes) io.out(`${path} (${costs})`);
+      const { taken } = result;
+      if (taken !== undefined)
+        io.out(`already taken at ${dateTime(taken.at, io.timeZone)}: ${taken.changes.map(changeText).join(', ')}`);
+      for (const change of result.changes) io.out(changeText(change));
       if (result.needsDaemonRestart.length > 0)
         io.say(`waits for a restart of the daemon: ${result.needsDaemonRestart.join(', ')}`);
       io.out(result.state);
@@ -25,3 +31,7 @@ Exit codes: 0 applied or unchanged, 78 refused: the old configuration stays.`,
     return result.state === 'refused' ? 78 : 0;
   },
 };
+
+function changeText({ path, reload: costs }: ReloadView['changes'][number]): string {
+  return `${path} (${costs})`;
+}

@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify';
 import type { Config } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Context } from '../core/context.ts';
-import type { ControlHandlers, PartState, StatusView } from '../core/control.ts';
+import type { ControlHandlers, PartState, ReloadView, StatusView } from '../core/control.ts';
 import type { InferenceServer } from '../core/inference.ts';
 import type { LiveFrame } from '../core/live-messages.ts';
 import type { DoorStats, OverlayFrame } from '../core/media-door.ts';
@@ -105,16 +105,7 @@ export function createApiServices(given: ApiParts, ctx: Context): ApiServices {
         index: { kind: index.kind, ...(index.reason === undefined ? {} : { reason: index.reason }) },
         watchlist: { entries, references, outdated },
         ...(stats === undefined ? {} : { media: mediaOf(stats) }),
-        ...(lastReload === undefined
-          ? {}
-          : {
-              lastReload: {
-                ...lastReload,
-                changes: [...lastReload.changes],
-                needsDaemonRestart: [...lastReload.needsDaemonRestart],
-                issues: [...lastReload.issues],
-              },
-            }),
+        ...(lastReload === undefined ? {} : { lastReload: reloadOf(lastReload) }),
       };
     },
     parts: given.parts,
@@ -166,6 +157,16 @@ function toLiveFrame({ epoch: _epoch, pts90k, ...frame }: OverlayFrame): LiveFra
 
 function serverView({ name, state, reason }: InferenceServer) {
   return { name, state, ...(state === 'ready' ? {} : { reason }) };
+}
+
+function reloadOf({ taken, ...reload }: ReloadView) {
+  return {
+    ...reload,
+    changes: [...reload.changes],
+    needsDaemonRestart: [...reload.needsDaemonRestart],
+    issues: [...reload.issues],
+    ...(taken === undefined ? {} : { taken: { ...taken, changes: [...taken.changes] } }),
+  };
 }
 
 function mediaOf({ rtspReaders, liveSubscribers, rssBytes, cpuSeconds, ringBytes }: DoorStats) {

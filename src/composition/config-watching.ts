@@ -33,6 +33,7 @@ function view(result: ReloadResult): ReloadView {
     state: result.state,
     at: result.at,
     changes: result.state === 'applied' ? result.diff.changes : [],
+    ...(result.state === 'refused' || result.taken === undefined ? {} : { taken: result.taken }),
     needsDaemonRestart: result.state === 'applied' ? result.diff.needsDaemonRestart : [],
     issues: result.state === 'refused' ? result.issues : [],
   };

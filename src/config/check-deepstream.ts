@@ -11,6 +11,7 @@ interface DeepStreamCheck {
 
 /** Of cameras with `runtime: deepstream`: what the containers cannot do, and what they cannot reach. */
 export function checkDeepStream({ config, lookups, refuse }: DeepStreamCheck): void {
+  checkGpus(config.deepstream.gpus, refuse);
   const names = Object.keys(config.cameras).filter((name) => config.cameras[name]?.runtime === 'deepstream');
   for (const name of names) {
     checkCamera(config.cameras[name], ['cameras', name], refuse);
@@ -40,6 +41,13 @@ export function checkDeepStream({ config, lookups, refuse }: DeepStreamCheck): v
       refuse(['inference', 'url', index], `grpcs:// is not for ${first}: DeepStream has no TLS towards Triton; use grpc://`);
   if (Object.keys(inference.headers).length > 0)
     refuse(['inference', 'headers'], `cannot be sent for ${first}: DeepStream has no headers towards Triton`);
+  if (deepstream.start === 'docker' && deepstream.network === 'none') {
+    refuse(
+      ['deepstream', 'network'],
+      'none is a container without a network, which reaches neither Triton nor cameras; set host, or the name of a network that has both',
+    );
+    return;
+  }
   const own = deepstream.start === 'docker' && deepstream.network !== 'host' ? servers : [];
   const server = own.find((url) => url !== undefined && isLoopback(url.host));
   if (server !== undefined)
@@ -47,6 +55,16 @@ export function checkDeepStream({ config, lookups, refuse }: DeepStreamCheck): v
       ['deepstream', 'network'],
       `in ${deepstream.network}, ${server.host} of inference.url is the container itself; name Triton as that network knows it, or set network to host`,
     );
+}
+
+/** One that stands there twice would get twice its share of the containers. */
+function checkGpus(gpus: readonly string[], refuse: DeepStreamCheck['refuse']): void {
+  // "00" is a number as well.
+  const names = gpus.map((gpu) => (/^\d+$/.test(gpu) ? String(Number(gpu)) : gpu));
+  for (const [index, name] of names.entries()) {
+    const first = names.indexOf(name);
+    if (first < index) refuse(['deepstream', 'gpus', index], `is the same GPU as ${gpus[first]} before it; name each once`);
+  }
 }
 
 /** By what the settings say of it; where somebody else starts the containers they say nothing. */

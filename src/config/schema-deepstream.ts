@@ -41,7 +41,7 @@ export const deepstream = z.strictObject({
   gpus: setting(
     z.array(gpu).min(1).max(64).default(['0']),
     'daemon',
-    'GPUs to share the containers among, each container on one.',
+    'GPUs to share the containers among, each container on one; each is named once.',
   ),
   gpuAccess: setting(
     z.enum(['request', 'runtime', 'none']).default('request'),

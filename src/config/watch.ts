@@ -4,7 +4,7 @@ import type { Context } from '../core/context.ts';
 import { errorText } from '../core/errors.ts';
 import { readConfigText } from './file.ts';
 import { ConfigError, issueText } from './issues.ts';
-import { type ConfigDiff, diffConfig, effectiveConfig } from './reload.ts';
+import { type ConfigChange, type ConfigDiff, diffConfig, effectiveConfig } from './reload.ts';
 import type { Config } from './schema.ts';
 
 /**
@@ -16,10 +16,23 @@ import type { Config } from './schema.ts';
 export type ReloadTrigger = 'signal' | 'control' | 'file';
 
 export type ReloadResult =
-  | { readonly state: 'applied'; readonly at: number; readonly trigger: ReloadTrigger; readonly diff: ConfigDiff }
-  | { readonly state: 'unchanged'; readonly at: number; readonly trigger: ReloadTrigger }
+  | {
+      readonly state: 'applied';
+      readonly at: number;
+      readonly trigger: ReloadTrigger;
+      readonly diff: ConfigDiff;
+      readonly taken?: TakenChanges;
+    }
+  | { readonly state: 'unchanged'; readonly at: number; readonly trigger: ReloadTrigger; readonly taken?: TakenChanges }
   /** `issues` as lines `file:line:column path: message`, or what went wrong while applying. */
   | { readonly state: 'refused'; readonly at: number; readonly trigger: ReloadTrigger; readonly issues: readonly string[] };
+
+/** What the watched file changed by itself since somebody last asked for a reload; whoever asks was slower. */
+export interface TakenChanges {
+  /** Of the latest of them. */
+  readonly at: number;
+  readonly changes: readonly ConfigChange[];
+}
 
 export interface ConfigWatchOptions {
   readonly file: string;
@@ -47,6 +60,9 @@ export function startConfigWatch(options: ConfigWatchOptions, ctx: Context): Con
   const stopped = new AbortController();
   const signal = AbortSignal.any([ctx.signal, stopped.signal]);
   let config = options.config;
+  /** What held when somebody last asked, and was told. */
+  let told = config;
+  let appliedAt = ctx.clock.now();
   let last: ReloadResult | undefined;
   let line: Promise<unknown> = Promise.resolve();
   let text = readText(options.file);
@@ -57,15 +73,17 @@ export function startConfigWatch(options: ConfigWatchOptions, ctx: Context): Con
     try {
       text = readText(options.file);
       const next = await options.load();
+      const taken = trigger === 'file' ? {} : alreadyTaken();
       const diff = diffConfig(config, next);
-      if (diff.changes.length === 0) return { ...base, state: 'unchanged' };
+      if (diff.changes.length === 0) return { ...base, state: 'unchanged', ...taken };
       const effective = effectiveConfig(config, next);
       await options.apply(effective, diff);
       config = effective;
+      appliedAt = base.at;
       ctx.log.info({ trigger, changes: diff.changes }, 'configuration reloaded');
       if (diff.needsDaemonRestart.length > 0)
         ctx.log.warn({ settings: diff.needsDaemonRestart }, 'changed settings wait for a restart of the daemon');
-      return { ...base, state: 'applied', diff };
+      return { ...base, state: 'applied', diff, ...taken };
     } catch (error) {
       const issues = error instanceof ConfigError ? error.issues.map(issueText) : [errorText(error)];
       ctx.log.error({ trigger, file: options.file, issues }, 'configuration refused, the old one stays');
@@ -73,10 +91,16 @@ export function startConfigWatch(options: ConfigWatchOptions, ctx: Context): Con
     }
   }
 
+  function alreadyTaken(): { readonly taken?: TakenChanges } {
+    const { changes } = diffConfig(told, config);
+    return changes.length === 0 ? {} : { taken: { at: appliedAt, changes } };
+  }
+
   function reload(trigger: ReloadTrigger): Promise<ReloadResult> {
     const result = line.then(async () => {
       last = await reloadOnce(trigger);
       counter.inc({ result: last.state });
+      if (trigger !== 'file' && last.state !== 'refused') told = config;
       return last;
     });
     line = result;

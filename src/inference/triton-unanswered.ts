@@ -90,6 +90,8 @@ export class Unanswered {
   readonly #queue: FairQueue<Waiting>;
   /** Two servers gave values that are not finite to the same request: so long nobody is asked once more for that. */
   #agreedUntilMs = Number.NEGATIVE_INFINITY;
+  /** It was said that requests are shed, and no server has answered one since. */
+  #outageSaid = false;
 
   constructor(model: string, house: UnansweredHouse, seats: Seats, queue: FairQueue<Waiting>) {
     this.#model = model;
@@ -109,6 +111,7 @@ export class Unanswered {
 
   /** Whether a request has its answer by this. If not it goes to another server, whose answer says whether this one is to blame. */
   stands(item: Waiting, seat: Seat, outputs: InferResult['outputs'], doubt: Doubt | undefined): boolean {
+    this.#outageSaid = false;
     const before = item.doubt;
     if (before === undefined) {
       if (doubt === undefined || item.over || item.tries + 1 >= mostTries || finite(outputs)) return true;
@@ -236,9 +239,12 @@ export class Unanswered {
     const name = this.#model;
     const { stream } = item;
     const error = reason === 'deadline' ? this.#tooLate(item) : overloadError(name, stream);
-    const nobody = reason === 'deadline' && !this.#seats.answering;
-    const why = nobody ? 'no server' : reason;
-    flood.warn('inference request shed', { model: name, stream, reason: why, ...traceField(item.options.trace) });
+    const outage = !this.#seats.answering;
+    const why = outage && reason === 'deadline' ? 'no server' : reason;
+    // An outage may last for days: after its first line it is told by the metrics, and by the parts that are not ready.
+    if (!outage || !this.#outageSaid)
+      flood.warn('inference request shed', { model: name, stream, reason: why, ...traceField(item.options.trace) });
+    this.#outageSaid = outage;
     if (item.ran) {
       this.#refuse([item], error);
       return;

@@ -4,7 +4,7 @@ import { errorText, SightlineError } from '../core/errors.ts';
 import { AttachedFiles } from './attached-files.ts';
 import { exitFor, type LaunchedWorker, type Launcher, type LaunchRequest, type WorkerExit } from './launcher.ts';
 import type { WorkerSpec } from './plan.ts';
-import { chooseSettings, type SettingsChoices } from './settings-choice.ts';
+import { chooseSettings, type SettingsChoice, type SettingsChoices, usableSettings } from './settings-choice.ts';
 
 /**
  * DeepStream workers in containers that somebody else starts, and starts again whenever they end: the kubelet, in a pod. The daemon writes
@@ -28,6 +28,8 @@ export function createAttachedLauncher(options: AttachedLauncherOptions, ctx: Co
   const { render, inferenceReady, settings } = options;
   const { clock, log } = ctx;
   const files = new AttachedFiles(options.dataDir);
+  /** Triton servers under which a worker ended by itself when it last ran. */
+  const failedAt = new Map<string, string>();
 
   /** The program would end without it, and be started again ever more slowly: the kubelet does not know what it waits for. */
   async function requireInference(signal: AbortSignal): Promise<void> {
@@ -40,26 +42,30 @@ export function createAttachedLauncher(options: AttachedLauncherOptions, ctx: Co
 
   /**
    * Of a container that runs with what it would be given now, be it from an earlier daemon: it may connect again. Its Triton server may be
-   * any that is ready; of one that is not, its next life would begin in vain.
+   * any that is ready; of one that is not, or that failed it, its next life would begin in vain.
    */
-  async function tokenFor(worker: string, choices: SettingsChoices): Promise<string | undefined> {
+  async function keptFor(worker: string, choices: SettingsChoices): Promise<(SettingsChoice & { token: string }) | undefined> {
     const token = await files.token(worker);
     if (token === undefined) return undefined;
-    const noneReady = !choices.some(({ isReady }) => isReady);
-    for (const choice of choices) if ((noneReady || choice.isReady) && (await files.holds(worker, choice.files))) return token;
+    for (const choice of usableSettings(choices, failedAt.get(worker)))
+      if (await files.holds(worker, choice.files)) return { ...choice, token };
     return undefined;
   }
 
-  async function launch({ spec, token, signal, introduced, disconnected }: LaunchRequest): Promise<LaunchedWorker> {
+  async function launch(request: LaunchRequest): Promise<LaunchedWorker> {
+    const { spec, token, signal, introduced, drained, disconnected } = request;
     const { worker } = spec;
     await requireInference(signal);
     const choices = await render(spec);
-    if ((await tokenFor(worker, choices)) !== token) await files.write(worker, chooseSettings(choices).files, token);
+    const kept = await keptFor(worker, choices);
+    const chosen = kept?.token === token ? kept : chooseSettings(choices, failedAt.get(worker));
+    if (chosen !== kept) await files.write(worker, chosen.files, token);
     signal.throwIfAborted();
     await files.offer(worker);
-    log.info({ worker, folder: files.folder(worker) }, 'container may begin');
+    log.info({ worker, folder: files.folder(worker), server: chosen.server }, 'container may begin');
     const gone = Promise.withResolvers<WorkerExit>();
     let isKnown = false;
+    let hasDrained = false;
 
     function withdraw(): void {
       files.withdraw(worker).catch((error: unknown) => {
@@ -71,7 +77,15 @@ export function createAttachedLauncher(options: AttachedLauncherOptions, ctx: Co
       isKnown = true;
       withdraw();
     });
-    void disconnected.then((reason) => gone.resolve(exitFor('worker.crashed', `its connection ended: ${reason}`)));
+    void drained.then(() => {
+      hasDrained = true;
+    });
+    void disconnected.then((reason) => {
+      // Why it ended is not known: it may be its server. One that only lost its connection comes again with the settings that it has.
+      if (hasDrained && !signal.aborted) failedAt.set(worker, chosen.server);
+      else failedAt.delete(worker);
+      gone.resolve(exitFor('worker.crashed', `its connection ended: ${reason}`));
+    });
     return {
       pid: 0,
       exited: gone.promise,
@@ -87,7 +101,7 @@ export function createAttachedLauncher(options: AttachedLauncherOptions, ctx: Co
 
   return {
     timings: { startTimeoutMs: settings.startTimeout },
-    keptToken: async (spec) => tokenFor(spec.worker, await render(spec)),
+    keptToken: async (spec) => (await keptFor(spec.worker, await render(spec)))?.token,
     cleanUp: (wanted) => files.cleanUp(wanted),
     launch,
   };

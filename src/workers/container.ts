@@ -30,6 +30,8 @@ const progressEveryMs = 1000;
 
 /** Drained, it still has to be taken down by the engine. */
 const closedGraceMs = 2000;
+/** On a busy machine the engine says late that a container has ended, and it is removed before that is told. */
+const killMs = 10_000;
 
 export function createContainerLauncher(options: ContainerLauncherOptions, ctx: Context): Launcher {
   const { settings } = options;
@@ -198,7 +200,7 @@ export function createContainerLauncher(options: ContainerLauncherOptions, ctx: 
   }
 
   return {
-    timings: { startTimeoutMs: settings.startTimeout, closedGraceMs },
+    timings: { startTimeoutMs: settings.startTimeout, closedGraceMs, killMs },
     ready: async () => (await theEngine()).answers(),
     keptToken,
     cleanUp: async (wanted) => {

@@ -24,11 +24,11 @@ export interface LifeTimings {
   readonly startTimeoutMs: number;
   /** From Drain to SIGTERM. */
   readonly drainMs: number;
-  /** From SIGTERM, or from Drained, to the next harder means. */
+  /** From SIGTERM to SIGKILL; the least that one has to exit which has drained. */
   readonly termMs: number;
   /** A worker whose connection ended is given this long to exit and say why. */
   readonly closedGraceMs: number;
-  /** A process that SIGKILL does not end in this time hangs in the kernel and is given up. */
+  /** One whose end is not seen so long after SIGKILL is given up. */
   readonly killMs: number;
 }
 
@@ -42,6 +42,8 @@ export interface LaunchRequest {
   readonly signal: AbortSignal;
   /** Resolves when it has introduced itself. */
   readonly introduced: Promise<void>;
+  /** Resolves when it has said that nothing more comes of it, asked to or not. */
+  readonly drained: Promise<void>;
   /** Resolves when its connection has ended, with why in words. */
   readonly disconnected: Promise<string>;
   /** What the launch is at, where it takes its time. */

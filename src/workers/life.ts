@@ -48,6 +48,9 @@ export interface LifeOptions {
 
 export type LifeEnd = { readonly how: 'stopped' } | { readonly how: 'died'; readonly death: Death };
 
+/** From SIGKILL, where Drain and SIGTERM have had their time: the daemon must not stop later. */
+const stopKillMs = 1000;
+
 /** The exit if it comes within `ms`. */
 async function exitWithin(process: LaunchedWorker, ms: number, clock: Clock): Promise<WorkerExit | undefined> {
   using limit = clock.deadline(ms);
@@ -102,25 +105,29 @@ export async function liveWorker(options: LifeOptions, ctx: Context): Promise<Li
   });
   options.onAttached(attachment);
 
-  async function kill(process: LaunchedWorker): Promise<WorkerExit | undefined> {
+  async function kill(process: LaunchedWorker, withinMs = timings.killMs): Promise<WorkerExit | undefined> {
     process.signal('SIGKILL');
-    const exit = await exitWithin(process, timings.killMs, clock);
-    if (exit === undefined) log.error({ worker, pid: process.pid }, 'worker survives SIGKILL and is given up');
+    const exit = await exitWithin(process, withinMs, clock);
+    // It may hang in the kernel, or be gone and the engine be slow to say so.
+    if (exit === undefined)
+      log.warn({ worker, pid: process.pid, withinMs }, 'worker was killed, its end is not seen yet and not waited for');
     return exit;
   }
 
   /** Ask, tell, force. */
   async function end(process: LaunchedWorker): Promise<void> {
     if (attachment.drain()) {
+      const untilMs = clock.mono() + timings.drainMs;
       using limit = clock.deadline(timings.drainMs);
       await Promise.race([process.exited, drained.promise, closed.promise, aborted(limit.signal)]);
-      // One that has said its last word may take a moment to exit; for the others the time is over.
-      if (!limit.signal.aborted && (await exitWithin(process, timings.termMs, clock)) !== undefined) return;
+      // One that has said its last word has what is left to exit, and its engine to take it down; for the others the time is over.
+      const leftMs = Math.max(timings.termMs, untilMs - clock.mono());
+      if (!limit.signal.aborted && (await exitWithin(process, leftMs, clock)) !== undefined) return;
     }
     process.signal('SIGTERM');
     if ((await exitWithin(process, timings.termMs, clock)) !== undefined) return;
-    log.warn({ worker, pid: process.pid }, 'worker does not stop and is killed');
-    await kill(process);
+    log.warn({ worker, pid: process.pid }, 'worker has not stopped in time and is killed');
+    await kill(process, Math.min(timings.killMs, stopKillMs));
   }
 
   /** `refused`: it came, and cannot be taken. */
@@ -145,6 +152,7 @@ export async function liveWorker(options: LifeOptions, ctx: Context): Promise<Li
         capacity: options.capacity,
         signal: stop,
         introduced: hello.promise,
+        drained: drained.promise,
         disconnected: closed.promise,
         onProgress,
       },

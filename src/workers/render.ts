@@ -56,7 +56,7 @@ export interface ContainerDetector {
 
 type DetectorKind = 'centerface' | 'yolo_end2end' | 'yolov7' | 'yolov8';
 
-/** The function of `libbridge_infer.so` that reads a kind, and how the program calls the kind. */
+/** The functions of `libbridge_infer.so` that read a kind, one for each detector of a container, and how the program calls the kind. */
 const parsers: Readonly<Record<DetectorKind, { readonly parser: string; readonly kind: string }>> = {
   centerface: { parser: 'SightlineParseCenterFace', kind: 'centerface' },
   yolo_end2end: { parser: 'SightlineParseYoloEnd2end', kind: 'yolo-end2end' },
@@ -72,6 +72,8 @@ export interface ContainerTemplates {
 }
 
 const { settings: folder, run: sockets } = containerPaths;
+/** As many as the library has parsers for: `most_detectors` in deepstream/parsers/report.h. */
+const mostDetectors = 8;
 /** Of a class number that is another detector's. */
 const noLabel = '-';
 export const parserLibrary = '/opt/sightline/lib/libbridge_infer.so';
@@ -162,7 +164,7 @@ function inferValues(input: ContainerInput, detector: ContainerDetector, uniqueI
     channelOffsets: detector.offsets.map(decimal).join(', '),
     labelFile: quoted(`${folder}/${labelFile(model)}`),
     classes: decimal(labels.length),
-    parser: quoted(parsers[kind].parser),
+    parser: quoted(`${parsers[kind].parser}_${decimal(uniqueId)}`),
     clustering:
       suppression === undefined
         ? `simple_cluster { threshold: ${score} }`
@@ -217,7 +219,7 @@ function checkContainer(input: ContainerInput): void {
   listed(
     'detectors',
     detectors.map(({ model }) => model),
-    32,
+    mostDetectors,
   );
 }
 

@@ -13,13 +13,19 @@ export interface SettingsChoice {
 export type SettingsChoices = readonly [SettingsChoice, ...SettingsChoice[]];
 
 /**
- * What a container is started with: the first server that is ready. Another one than that which failed it, where there is one: a server
- * may be ready for the daemon, and of no use to this container. One that runs stays with the server that it has.
+ * What a container may be started with, the best first: servers that are ready. Another one than that which failed it, where there is one:
+ * a server may be ready for the daemon, and of no use to this container.
  */
-export function chooseSettings(choices: SettingsChoices, failedAt?: string): SettingsChoice {
+export function usableSettings(choices: SettingsChoices, failedAt?: string): readonly SettingsChoice[] {
   const ready = choices.filter(({ isReady }) => isReady);
   const wanted = ready.length > 0 ? ready : choices;
-  return wanted.find(({ server }) => server !== failedAt) ?? wanted[0] ?? choices[0];
+  const others = wanted.filter(({ server }) => server !== failedAt);
+  return others.length > 0 ? others : wanted;
+}
+
+/** What a container is started with. One that runs stays with the server that it has. */
+export function chooseSettings(choices: SettingsChoices, failedAt?: string): SettingsChoice {
+  return usableSettings(choices, failedAt)[0] ?? choices[0];
 }
 
 /** Whether a container's end may be its Triton server's doing: one that hangs, for this container alone too, looks like a wedge. */

@@ -64,7 +64,7 @@ test('SIGTERM while an alert is open ends everything cleanly, and the next start
     first = id;
     assert.ok(workerOf(place.dataDir) !== undefined, 'the test can see the worker');
     await daemon.stop();
-    assert.equal(daemon.said('worker does not stop and is killed'), undefined);
+    assert.equal(daemon.said('worker has not stopped in time and is killed'), undefined);
     assert.deepEqual(processesOf(place.dataDir), []);
     for (const socket of ['control.sock', 'run/bridge.sock'])
       assert.equal(existsSync(join(place.dataDir, socket)), false, socket);

@@ -114,6 +114,7 @@ describe('a container that somebody else starts', { skip: noCompiler }, () => {
     await using pod = await startPod();
     await using world = await start(pod);
     await world.running();
+    await until('nothing is offered any more', () => !pod.isOffered());
     const token = await pod.token();
     world.supervisor.apply(containerSpecs({ lobby: {}, yard: {} }));
     await until('it was begun again', () => pod.container.starts === 2);
@@ -195,6 +196,42 @@ describe('a container that somebody else starts', { skip: noCompiler }, () => {
     await until('it asks another', () => said(pod, 'welcome') === 4);
     assert.equal(await server(), 'first:8001');
     assert.notEqual(await pod.token(), token);
+  });
+
+  it('that ended by itself asks another Triton server that is ready, and one that was killed the same', async () => {
+    await using pod = await startPod();
+    const servers = () =>
+      [
+        { server: 'first:8001', isReady: true },
+        { server: 'second:8001', isReady: true },
+      ] as const;
+    // The first is ready, and fails every request of this container.
+    const does = (server: string) => (server === 'first:8001' ? 'exit 69 Triton failed a request' : '');
+    const server = async () => JSON.parse(await readFile(join(pod.settings, 'container.json'), 'utf8')).server;
+    await using world = await start(pod, { servers, does });
+    const living = async () => world.state()?.state === 'running' && !pod.isOffered() && (await server()) === 'second:8001';
+    await until('it lives with the second', living);
+    const token = await pod.token();
+    const welcomes = said(pod, 'welcome');
+    pod.container.kill();
+    await until('it is welcome again', () => said(pod, 'welcome') === welcomes + 1);
+    assert.deepEqual([await server(), await pod.token()], ['second:8001', token]);
+  });
+
+  it('that is drained for other cameras stays with its Triton server', async () => {
+    await using pod = await startPod();
+    const servers = () =>
+      [
+        { server: 'first:8001', isReady: true },
+        { server: 'second:8001', isReady: true },
+      ] as const;
+    const rendered = async () => JSON.parse(await readFile(join(pod.settings, 'container.json'), 'utf8'));
+    await using world = await start(pod, { servers });
+    await world.running();
+    await until('nothing is offered any more', () => !pod.isOffered());
+    world.supervisor.apply(containerSpecs({ lobby: {}, yard: {} }));
+    await until('it is welcome again', () => said(pod, 'welcome') === 2);
+    assert.partialDeepStrictEqual(await rendered(), { server: 'first:8001', cameras: ['lobby', 'yard'] });
   });
 
   it('that is not there is said, with the folder that it should have', async () => {

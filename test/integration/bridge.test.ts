@@ -126,6 +126,29 @@ test('bridge: writes no more of a worker into the log than a person can use, and
   });
 });
 
+test('bridge: takes ten states of a camera in a second, counts the rest, and always takes the last', async () => {
+  await withBridge(async ({ path, states, closed, worker, ctx }) => {
+    worker.setCameras(['lobby', 'yard']);
+    using peer = attach(path);
+    peer.send(hello('secret-token'));
+    const say = (camera: string, reason: string) =>
+      peer.send({ $case: 'status', value: { ...SourceStatus.create(), camera, state: SourceState.AWAY, reason } });
+    const count = 20_000;
+    for (let sent = 0; sent < count; sent += 1) say('lobby', `try ${sent}`);
+    say('yard', 'beside it');
+    const reasons = () => states.map((state) => ('reason' in state ? state.reason : ''));
+    await until('the last one', () => reasons().includes(`try ${count - 1}`));
+    assert.ok(reasons().includes('beside it'));
+    const left = Number(/dropped_total\{reason="status_flood"\} (\d+)/.exec(await ctx.metrics.registry.metrics())?.[1]);
+    assert.equal(states.length - 1 + left, count);
+    assert.ok(left > 0 && states.length < 1000, `${states.length} were taken`);
+    for (let sent = 0; sent < 50; sent += 1) say('lobby', `last words ${sent}`);
+    peer.socket.end();
+    await until('its end', () => closed.length === 1);
+    assert.equal(reasons().at(-1), 'last words 49');
+  });
+});
+
 test('bridge: a worker speaks in the log for itself alone', async () => {
   await withBridge(async ({ path, ctx }) => {
     using peer = attach(path);

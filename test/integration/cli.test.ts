@@ -377,6 +377,27 @@ test('reload says what changed, and is 78 when the file was refused', async () =
   assert.deepEqual([bad.code, bad.out, bad.said], [78, ['refused'], ['s.yaml:1:1 x: unknown key']]);
 });
 
+test('reload says what the daemon had taken from the file before it was asked', async () => {
+  const changes = [
+    { path: 'logLevel', reload: 'live' },
+    { path: 'cameras.lobby.source', reload: 'camera' },
+  ];
+  await using daemon = await scriptedDaemon({
+    'config.reload': async () => ({
+      state: 'unchanged',
+      at,
+      changes: [],
+      taken: { at, changes },
+      needsDaemonRestart: [],
+      issues: [],
+    }),
+  });
+  const { code, out } = await daemon.run('reload');
+  assert.equal(code, 0);
+  assert.match(out[0] ?? '', /^already taken at \S+ \S+: logLevel \(live\), cameras\.lobby\.source \(camera\)$/);
+  assert.deepEqual(out.slice(1), ['unchanged']);
+});
+
 function enrolling(asked: Parameters<ControlHandlers['watchlist.enrol']>[0][]): Partial<ControlHandlers> {
   return {
     status: async () => status,

@@ -111,6 +111,21 @@ test('a reload on request says what it found, one after the other', async () => 
   assert.ok(it.ctx.lines.some((line) => line['msg'] === 'changed settings wait for a restart of the daemon'));
 });
 
+test('a reload on request says what the watched file changed before it, once, as far as it still holds', async () => {
+  await using it = await watched('logLevel: info');
+  await writeFile(it.path, 'logLevel: warn\nmqtt: { topK: 5 }');
+  await until('the change is applied', () => it.applied.length === 1);
+  await writeFile(it.path, 'logLevel: info\nmqtt: { topK: 5 }');
+  await until('the other change is applied', () => it.applied.length === 2);
+  const by = it.watch.last;
+  assert.ok(by?.state === 'applied' && by.taken === undefined, 'nobody asked');
+  const asked = await it.watch.reload('control');
+  const changes = [{ path: 'mqtt.topK', reload: 'live' }];
+  assert.deepEqual(asked.state === 'unchanged' && asked.taken, { at: by.at, changes });
+  const again = await it.watch.reload('control');
+  assert.ok(again.state === 'unchanged' && again.taken === undefined, 'it was told');
+});
+
 test('what fails while it is applied leaves the old configuration in force', async () => {
   await using it = await watched('logLevel: info');
   it.failWith(new Error('no room'));

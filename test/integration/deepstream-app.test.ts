@@ -235,6 +235,32 @@ describe('the program in a DeepStream container, on the stand-in', { skip }, () 
     const last = JSON.parse(app.output.trim().split('\n').at(-1) ?? '{}') as { level?: string; msg?: string };
     assert.equal(last.level, 'error');
     assert.match(last.msg ?? '', /InferTrtIsContext|start failed/);
+    // By which a daemon that sees no exit code knows that it ended by itself.
+    assert.ok(daemon.drained);
+  });
+
+  it('names of two detectors of one kind the one that fails, and counts its failures alone', async () => {
+    await using daemon = await startTestDaemon({ cameras: [paced('lobby')], inference: undefined });
+    await using directory = await temporaryDirectory();
+    const { path } = directory;
+    const rendered = { directory: path, bridge: daemon.socketPath, cameras: ['lobby'], script: { lobby: longClip } };
+    const container = await renderApp(rendered);
+    const frames = Array.from({ length: 2000 }, (_, i) => ({ i, faces: [{ box: [null, 60, 120, 240] }] }));
+    await writeFile(join(path, 'nowhere.json'), JSON.stringify({ frames }));
+    const script = JSON.parse(await readFile(join(path, 'script.json'), 'utf8'));
+    script[2].clips[0] = join(path, 'nowhere.json');
+    await writeFile(join(path, 'script.json'), JSON.stringify(script));
+    await using _ = startApp(container, path);
+    const failed = await until('its failures', () => {
+      const models = daemon.stats.at(-1)?.models ?? [];
+      const faces = models.find(({ model }) => model === 'faces');
+      return faces !== undefined && faces.failures > 0n
+        ? { faces, persons: models.find(({ model }) => model === 'persons') }
+        : undefined;
+    });
+    assert.match(failed.faces.failing, /^an output holds a value that is not finite/);
+    assert.ok(failed.persons !== undefined && failed.persons.requests > 0n);
+    assert.deepEqual([failed.persons.failures, failed.persons.failing], [0n, '']);
   });
 
   it('passes the clean units on, and draws and encodes only while somebody watches', async () => {

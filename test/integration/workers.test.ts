@@ -136,7 +136,7 @@ describe('workers', { skip: linux }, () => {
       assert.equal(world.state(), 'stopped');
       assert.deepEqual(await readdir(join(world.dataDir, 'workers')), []);
       assert.equal(
-        world.ctx.lines.some(({ msg }) => msg === 'worker does not stop and is killed'),
+        world.ctx.lines.some(({ msg }) => msg === 'worker has not stopped in time and is killed'),
         false,
       );
     }
@@ -282,7 +282,7 @@ describe('workers', { skip: linux }, () => {
       for (const each of pids) assert.equal(await isAlive(each), true);
     }
     for (const each of pids) await gone(each);
-    assert.ok(world.ctx.lines.some(({ msg }) => msg === 'worker does not stop and is killed'));
+    assert.ok(world.ctx.lines.some(({ msg }) => msg === 'worker has not stopped in time and is killed'));
   });
 
   it('that are killed take everything they started with them', async () => {

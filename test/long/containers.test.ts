@@ -260,7 +260,7 @@ describe('a container of a worker', { skip: noEngine }, () => {
     await world.running();
     await world[Symbol.asyncDispose]();
     assert.deepEqual(await place.containers(), []);
-    assert.equal(world.said('worker does not stop and is killed').length, 1);
+    assert.equal(world.said('worker has not stopped in time and is killed').length, 1);
   });
 
   it('that says no hello is killed and started again', async () => {

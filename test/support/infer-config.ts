@@ -39,7 +39,7 @@ export function inferConfig(options: InferOptions): string {
     labelfile_path: "${labels}"
     detection {
       num_detected_classes: ${classes}
-      custom_parse_bbox_func: "SightlineParseYoloEnd2end"
+      custom_parse_bbox_func: "SightlineParseYoloEnd2end_${uniqueId}"
       simple_cluster { threshold: 0.3 }
     }
   }

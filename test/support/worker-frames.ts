@@ -80,6 +80,7 @@ export async function containerFrames({ config, spec }: Watched, count: number):
       capacity: 1,
       signal: stop.signal,
       introduced: Promise.resolve(),
+      drained: new Promise(() => {}),
       disconnected: new Promise(() => {}),
       onProgress: () => {},
     },

@@ -162,6 +162,22 @@ const refused: readonly { readonly name: string; readonly text: string; readonly
     ],
   },
   {
+    name: 'containers without a network',
+    text: `inference: { engine: triton }\ndeepstream: { network: none }\n${camera('    runtime: deepstream')}`,
+    issues: [
+      '2:24 deepstream.network: none is a container without a network, which reaches neither Triton nor cameras; set host, or the name of a network that has both',
+    ],
+  },
+  {
+    name: 'a GPU that is named twice',
+    text: `deepstream: { gpus: ["0", "1", "00", GPU-a1, "1", GPU-a1] }\n${camera()}`,
+    issues: [
+      '1:32 deepstream.gpus[2]: is the same GPU as 0 before it; name each once',
+      '1:46 deepstream.gpus[4]: is the same GPU as 1 before it; name each once',
+      '1:51 deepstream.gpus[5]: is the same GPU as GPU-a1 before it; name each once',
+    ],
+  },
+  {
     name: 'a Triton server that is somewhere else in the network of the containers',
     text: `inference: { engine: triton }\ndeepstream: { network: cameras }\n${camera('    runtime: deepstream')}`,
     issues: [
@@ -304,6 +320,13 @@ alerts:
 test('a Triton server beside containers that somebody else starts is no other network’s', () => {
   const text = `inference: { engine: triton }\ndeepstream: { start: attached, network: cameras }\n${camera('    runtime: deepstream')}`;
   assert.deepEqual(check(text).issues, []);
+});
+
+test('containers without a network are nobody’s where somebody else starts them, or none is started', () => {
+  const site = (deepstream: string, runtime: string) =>
+    check(`inference: { engine: triton }\ndeepstream: ${deepstream}\n${camera(`    runtime: ${runtime}\n`)}`).issues;
+  assert.deepEqual(site('{ start: attached, network: none }', 'deepstream'), []);
+  assert.deepEqual(site('{ network: none }', 'software'), []);
 });
 
 test('masks are taken where the card is no Jetson, a software worker draws them, or nothing is known of the card', () => {

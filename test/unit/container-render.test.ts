@@ -49,13 +49,24 @@ describe('the files of a container', () => {
 
   it('name parsers that are in the library', () => {
     const exports = readFileSync(join(import.meta.dirname, '../../deepstream/parsers/exports.cpp'), 'utf8');
-    const there = new Set([...exports.matchAll(/^SIGHTLINE_PARSER bool (\w+)\(const Layers /gm)].map(([, name]) => name));
-    const named = Object.values(cases).flatMap((input) =>
-      [...renderContainer(input, templates).values()].flatMap(
-        (text) => /custom_parse_bbox_func: "(\w+)"/.exec(text)?.[1] ?? [],
-      ),
+    const kinds = [...exports.matchAll(/\((SightlineParse\w+_)##ID/g)].map(([, name]) => name ?? '');
+    const ids = [...exports.matchAll(/^SIGHTLINE_DETECTOR\((\d+)\)$/gm)].map(([, id]) => Number(id));
+    const most = Array.from({ length: ids.length }, (_, index) => ({ ...person, model: `model-${index}` }));
+    const named = (inputs: readonly ContainerInput[]) =>
+      inputs.flatMap((input) =>
+        [...renderContainer(input, templates).values()].flatMap(
+          (text) => /custom_parse_bbox_func: "(\w+)"/.exec(text)?.[1] ?? [],
+        ),
+      );
+    // One for each detector of a container, by its number; and as many as one may have.
+    const people = named([{ ...some, detectors: most }]);
+    assert.deepEqual(
+      people,
+      ids.map((id) => `SightlineParseYoloEnd2end_${id}`),
     );
-    assert.deepEqual(new Set(named), there);
+    assert.throws(() => named([{ ...some, detectors: [...most, { ...person, model: 'more' }] }]), /allowed is 1 to 8/);
+    const rendered = named(Object.values(cases)).map((name) => name.replace(/\d+$/, ''));
+    assert.deepEqual(new Set(rendered), new Set(kinds));
   });
 
   it('have no media socket where there is no media door', () => {
@@ -99,7 +110,7 @@ describe('the files of a container', () => {
       [{ cameras: [] }, /^cameras is "0"; allowed is 1 to 256/],
       [{ cameras: ['lobby', 'lobby'] }, /^cameras is "lobby"; allowed is each once/],
       [{ cameras: ['lobby"'] }, /^camera is "lobby\\""; allowed is a name/],
-      [{ detectors: [] }, /^detectors is "0"; allowed is 1 to 32/],
+      [{ detectors: [] }, /^detectors is "0"; allowed is 1 to 8/],
       [{ detectors: [face, face] }, /^detectors is "centerface"; allowed is each once/],
       [{ triton: { host: inject, port: 8001, tls: false } }, /^Triton host is "x/],
       [{ triton: { host: 'user:password@triton', port: 8001, tls: false } }, /^Triton host is/],

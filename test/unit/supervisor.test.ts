@@ -244,6 +244,65 @@ describe('supervisor over time', () => {
     await stopped(supervisor, clock);
   });
 
+  it('waits for the end of a worker that has drained as long as draining may take, and kills nobody who ends in that time', async () => {
+    const clock = new ManualClock();
+    using ctx = testContext(clock);
+    const theatre = createTheatre(clock);
+    const link: WorkerLink = {
+      register: (...given) => ({ ...theatre.link.register(...given), drain: () => true }),
+    };
+    const supervisor = await startSupervisor({ desired: specs('a'), link, launchers: { software: theatre.launcher } }, ctx);
+    await clock.advance(0);
+    last(theatre.events).hello();
+    await clock.advance(0);
+    const stopping = Promise.resolve(supervisor[Symbol.asyncDispose]());
+    await clock.advance(500);
+    last(theatre.events).drained();
+    // Its engine is slow to take it down.
+    await clock.advance(4900);
+    last(theatre.lives).exit({ code: 0 });
+    await clock.advance(0);
+    await stopping;
+    assert.deepEqual(last(theatre.lives).signals, []);
+    assert.deepEqual(
+      ctx.lines.filter(({ level }) => level === 'warn' || level === 'error'),
+      [],
+    );
+  });
+
+  it('says no more of a killed worker than is known, and stops within its time', async () => {
+    const clock = new ManualClock();
+    using ctx = testContext(clock);
+    const theatre = createTheatre(clock);
+    const signals: string[] = [];
+    const launcher: Launcher = {
+      timings: { killMs: 10_000 },
+      launch: async (...given) => ({ ...(await theatre.launcher.launch(...given)), signal: (name) => void signals.push(name) }),
+      cleanUp: async () => {},
+    };
+    const supervisor = await startSupervisor(
+      { desired: specs('a'), link: theatre.link, launchers: { software: launcher } },
+      ctx,
+    );
+    const unseen = () => ctx.lines.filter(({ msg }) => msg === 'worker was killed, its end is not seen yet and not waited for');
+    await clock.advance(0);
+    last(theatre.events).closed('3 pings in a row were not answered');
+    // It has no word for a while, and ends in the time that its launcher gives it.
+    await clock.advance(9000);
+    assert.deepEqual(signals, ['SIGKILL']);
+    assert.equal(supervisor.states().get('software-main')?.state, 'starting');
+    last(theatre.lives).exit({ signal: 'SIGKILL' });
+    await clock.advance(0);
+    assert.equal(supervisor.states().get('software-main')?.state, 'waiting');
+    assert.deepEqual(unseen(), []);
+    await clock.advance(1000);
+    assert.equal(theatre.lives.length, 2);
+    signals.splice(0);
+    await stopped(supervisor, clock);
+    assert.deepEqual(signals, ['SIGTERM', 'SIGKILL']);
+    assert.partialDeepStrictEqual(unseen(), [{ level: 'warn', worker: 'software-main', withinMs: 1000 }]);
+  });
+
   it('reports the memory of running workers and nothing of dead ones', async () => {
     const clock = new ManualClock();
     using ctx = testContext(clock);

@@ -342,6 +342,33 @@ describe('a lane to a Triton server', () => {
     assert.equal(lines.length, 2);
   });
 
+  it('says once in an outage that requests are shed, and counts each', async () => {
+    using it = house(1);
+    await it.start();
+    const lines = () => it.ctx.lines.filter(({ msg }) => msg === 'inference request shed');
+    const outage = async () => {
+      it.first.seen.state = 'away';
+      // An hour, with pauses in which a flood would be over.
+      for (let asked = 0; asked < 60; asked += 1) {
+        const refused = assert.rejects(it.ask('gate', 500), { code: 'inference.unavailable' });
+        await it.clock.advance(0);
+        await it.clock.advance(60_000);
+        await refused;
+      }
+      it.first.seen.state = 'ready';
+      const answer = it.ask('gate', 500);
+      await it.clock.advance(0);
+      await it.clock.advance(500);
+      await answer;
+    };
+    await outage();
+    assert.partialDeepStrictEqual(lines(), [{ level: 'warn', model: 'm', stream: 'gate', reason: 'no server' }]);
+    assert.equal(lines().length, 1);
+    assert.equal(await it.counted('shed'), 60);
+    await outage();
+    assert.equal(lines().length, 2, 'the next outage is another one');
+  });
+
   it('makes a request anew, of fewer rows, when the server that took as many is gone', async () => {
     using it = house(1, [
       { instances: 1, ceiling: 8 },

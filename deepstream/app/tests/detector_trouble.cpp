@@ -15,13 +15,3 @@ TEST_CASE("a detector fails until five seconds after the latest picture that it 
   CHECK_FALSE(trouble.look(7, 33 * second_us));
   CHECK(trouble.look(8, 34 * second_us));
 }
-
-TEST_CASE("what a parser of several models could not read is nobody's alone") {
-  const auto detector = [](const char *model, DetectorKind kind) { return DetectorSettings{model, "", 1, kind, {}, 5}; };
-  const std::vector<DetectorSettings> detectors{detector("cars", DetectorKind::yolo_raw),
-                                                detector("faces", DetectorKind::centerface),
-                                                detector("boats", DetectorKind::yolo_raw)};
-  CHECK(models_of(detectors, DetectorKind::centerface) == std::vector<std::string>{"faces"});
-  CHECK(problem_of(models_of(detectors, DetectorKind::centerface), "a NaN") == "a NaN");
-  CHECK(problem_of(models_of(detectors, DetectorKind::yolo_raw), "a NaN") == "one of cars, boats: a NaN");
-}

@@ -41,6 +41,14 @@ STANDIN_CUDA int cuDeviceGet(int *device, int ordinal) {
   return kOk;
 }
 
+/** CU_DEVICE_ATTRIBUTE_INTEGRATED alone: it is a card of its own. */
+STANDIN_CUDA int cuDeviceGetAttribute(int *value, int attribute, int device) {
+  if (device != 0) return kInvalidDevice;
+  if (attribute != 18) return kInvalidValue;
+  *value = 0;
+  return kOk;
+}
+
 STANDIN_CUDA int cuDevicePrimaryCtxRetain(void **context, int device) {
   if (device != 0) return kInvalidDevice;
   *context = &the_context;

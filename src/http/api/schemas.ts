@@ -247,11 +247,17 @@ export const partView = z
   })
   .meta({ id: 'Part' });
 
+const settingChanges = z.array(z.strictObject({ path: z.string(), reload: z.string() }));
+
 export const reloadView = z
   .strictObject({
     state: z.enum(['applied', 'unchanged', 'refused']),
     at: at('When'),
-    changes: z.array(z.strictObject({ path: z.string(), reload: z.string() })),
+    changes: settingChanges,
+    taken: z
+      .strictObject({ at: at('The latest of them'), changes: settingChanges })
+      .optional()
+      .describe('What was taken from the changed file already, since a reload was last asked for.'),
     needsDaemonRestart: z.array(z.string()),
     issues: z.array(z.string()).describe('`file:line:column path: message`, when refused.'),
   })

@@ -98,6 +98,15 @@ function cameraReason(state, now) {
   return `since ${moment(state.since, now)}${'reason' in state && state.reason !== undefined ? `: ${state.reason}` : ''}${retry}`;
 }
 
+/**
+ * The daemon watches the file, and is often faster than whoever asks.
+ * @param {ReloadView} view
+ */
+function unchangedWords({ taken }) {
+  if (taken === undefined) return 'Nothing has changed in the file.';
+  return `Taken from the file already, ${moment(taken.at, Date.now())}: ${taken.changes.map(({ path }) => path).join(', ')}.`;
+}
+
 start(async () => {
   const session = await requireSession();
   showShell(session, { current: 'health' });
@@ -111,7 +120,7 @@ start(async () => {
           ? toast(`Refused, nothing has changed: ${view.issues.join('; ')}`, 'bad')
           : toast(
               view.state === 'unchanged'
-                ? 'Nothing has changed in the file.'
+                ? unchangedWords(view)
                 : `Applied: ${counted(view.changes.length, 'change')}.${view.needsDaemonRestart.length > 0 ? ` A restart is needed for ${view.needsDaemonRestart.join(', ')}.` : ''}`,
             ),
       (error) => toast(words(error), 'bad'),
