@@ -40,19 +40,20 @@ test('everything that is wrong with a configuration is said, also when it is mor
   assert.equal(stderr.match(/nonsense: unknown key/g)?.length, 5000);
 });
 
-async function running(file: string): Promise<Running & AsyncDisposable> {
+async function running(file: string): Promise<Running> {
   const program = startProgram(['run', file]);
-  await Promise.race([
-    until('the daemon watches', () => said(program, 'sightline is watching')),
-    program.finished.then(({ stderr }) => assert.fail(stderr)),
-  ]);
-  return {
-    ...program,
-    [Symbol.asyncDispose]: async () => {
-      program.kill('SIGKILL');
-      await program.finished;
-    },
+  const kill = async () => {
+    program.kill('SIGKILL');
+    await program.finished;
   };
+  const watches = until('the daemon watches', () => said(program, 'sightline is watching'));
+  try {
+    await Promise.race([watches, program.finished.then(({ stderr }) => assert.fail(stderr))]);
+  } catch (error) {
+    await kill();
+    throw error;
+  }
+  return { ...program, [Symbol.asyncDispose]: kill };
 }
 
 test('run watches, answers on its socket, and ends with 0 when told to', async () => {
