@@ -68,14 +68,13 @@ void LateTrouble::look(const Camera &camera, std::int64_t now_us, Log &log) {
   if (now_us - looked_us_ < late_every_us) return;
   const auto decoded = static_cast<double>(camera.delivered.load());
   const auto skipped = static_cast<double>(camera.units_skipped.load());
-  const double frames = decoded + skipped;
-  // A camera that sends fewer frames than are asked for cannot be looked at more often.
+  // What is not decoded cannot be looked at, and that is said apart; nor can a camera be looked at more often than it sends.
   const double asked = asked_fps(camera.config) * static_cast<double>(now_us - looked_us_) / 1e6;
-  if (looked_us_ != 0) due_ += std::min(asked, frames - frames_);
+  if (looked_us_ != 0) due_ += std::min(asked, decoded - decoded_before_);
   looked_us_ = now_us;
-  frames_ = frames;
+  decoded_before_ = decoded;
   const std::string &name = camera.config.camera;
-  if (const auto verdict = decoded_.add({decoded, frames, skipped}, now_us)) {
+  if (const auto verdict = decoded_.add({decoded, decoded + skipped, skipped}, now_us)) {
     behind_ = {};
     if (verdict->late) {
       behind_ = {pace_of(*verdict) + "decoded: there is no time for more; " + decode_remedy, "camera.late"};
@@ -86,8 +85,7 @@ void LateTrouble::look(const Camera &camera, std::int64_t now_us, Log &log) {
     }
   }
   const auto looked = static_cast<double>(camera.frames_detected.load());
-  const double passed_over = static_cast<double>(camera.frames_dropped.load()) + skipped;
-  if (const auto verdict = looks_.add({looked, due_, passed_over}, now_us)) {
+  if (const auto verdict = looks_.add({looked, due_, static_cast<double>(camera.frames_dropped.load())}, now_us)) {
     late_ = {};
     if (verdict->late) {
       late_ = {pace_of(*verdict) + "looked at: card or Triton have no time for more; " + look_remedy, "camera.late"};

@@ -49,8 +49,8 @@ private:
   Trouble late_;
   Trouble behind_;
   std::int64_t looked_us_ = 0;
-  /** Frames of the source when it was looked at, and looks that were due since the program began. */
-  double frames_ = 0;
+  /** Decoded frames when it was looked at, and looks that were due since it is live. */
+  double decoded_before_ = 0;
   double due_ = 0;
 };
 

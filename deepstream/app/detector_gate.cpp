@@ -12,13 +12,13 @@ constexpr double pace_weight = 0.2;
 
 } // namespace
 
-bool DetectorGate::enter(const BatchKey &batch, std::int64_t now_us) {
+bool DetectorGate::enter(const BatchKey &batch, unsigned interval, std::int64_t now_us) {
   const std::lock_guard lock(mutex_);
   if (inside_.size() >= detectors_) {
-    // The one that is worked on may take longer than any before it.
+    // Those behind the one that is worked on may take as long as it has so far; between two looks there is none to take any.
     const auto working_us = static_cast<double>(now_us - std::max(left_us_, inside_.front().entered_us));
-    const double wait_us = static_cast<double>(inside_.size()) * pace_us_;
-    if (std::max(working_us, wait_us) > most_wait_us) return false;
+    const double each_us = std::max(pace_us_, working_us / (interval + 1));
+    if (std::max(working_us, static_cast<double>(inside_.size()) * each_us) > most_wait_us) return false;
   }
   inside_.push_back({batch, now_us});
   return true;

@@ -22,8 +22,8 @@ class DetectorGate {
 public:
   explicit DetectorGate(std::size_t detectors) : detectors_(detectors) {}
 
-  /** False: it is left out. */
-  bool enter(const BatchKey &batch, std::int64_t now_us);
+  /** `interval` is the detectors'. False: it is left out. */
+  bool enter(const BatchKey &batch, unsigned interval, std::int64_t now_us);
   /** It has come through; what went in before it and has not is gone. */
   void leave(const BatchKey &batch, std::int64_t now_us);
   /** Whether one is on its way. */

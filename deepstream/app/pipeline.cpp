@@ -208,7 +208,7 @@ GstPadProbeReturn Pipeline::on_gate(GstPad *, GstPadProbeInfo *info, gpointer da
   auto *self = static_cast<Pipeline *>(data);
   NvDsBatchMeta *batch = gst_buffer_get_nvds_batch_meta(GST_PAD_PROBE_INFO_BUFFER(info));
   const auto key = key_of(batch);
-  if (!key || self->gate_->enter(*key, mono_us())) return GST_PAD_PROBE_OK;
+  if (!key || self->gate_->enter(*key, self->interval_, mono_us())) return GST_PAD_PROBE_OK;
   self->leave_out(batch);
   return GST_PAD_PROBE_DROP;
 }
