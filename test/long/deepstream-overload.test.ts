@@ -5,7 +5,7 @@ import { after, before, describe, it } from 'node:test';
 import type { Frame } from '../../src/gen/sightline/bridge/v1/bridge.ts';
 import { dataPath, missingData } from '../support/data.ts';
 import { changeControl, startRenderedApp } from '../support/deepstream-app.ts';
-import { startTestDoor, type TestDoor } from '../support/media-door.ts';
+import { startTestDoor } from '../support/media-door.ts';
 import { missingRtspCamera, startRtspCamera } from '../support/rtsp-camera.ts';
 import { cameraConfig, detectConfig, startTestDaemon, type TestDaemon } from '../support/software-worker.ts';
 import { buildStandin, missingStandin, standinBuild } from '../support/standin.ts';
@@ -19,8 +19,7 @@ const camera = 'lobby';
 const lookedWords =
   /^(\d+\.\d+) of (\d+\.\d+) frames a second are looked at: card or Triton have no time for more; .* would help$/;
 const decodedWords = /(\d+\.\d+) of (\d+\.\d+) frames a second are decoded: there is no time for more; .* would help/;
-/** Of 90 kHz. */
-const frameTicks = 9000;
+const unclocked = 5;
 const patience = 180_000;
 const skip = missingStandin() || missingData(`clips/${clip}.mp4`, `clips/${clip}.gt.json`) || missingRtspCamera();
 
@@ -62,12 +61,10 @@ async function startOverloadable() {
 const reason = (daemon: TestDaemon) => daemon.statuses.at(-1)?.reason ?? '';
 const counters = (daemon: TestDaemon) => daemon.stats.at(-1)?.cameras[0];
 
-/** Its video without a gap. */
-function assertWhole(door: TestDoor): void {
-  const units = door.units(camera, 'clean');
-  assert.ok(units.length > 100, `${units.length} units`);
-  const steps = units.map(({ pts }, i) => Number(pts - (units[i - 1]?.pts ?? pts)));
-  assert.ok(Math.max(...steps) < 1.5 * frameTicks, `${Math.max(...steps)} between two units, of ${frameTicks}`);
+/** All that came of it so far, decoded or not; of what came before its first picture the place on the clock may not be known. */
+async function untilWhole({ daemon, door, during }: Awaited<ReturnType<typeof startOverloadable>>): Promise<void> {
+  const came = Number(counters(daemon)?.stream?.units);
+  await during(`all of ${came} units`, () => door.units(camera, 'clean').length >= came - unclocked);
 }
 
 /** Frames of the next seconds of media. */
@@ -88,7 +85,7 @@ describe('a DeepStream camera with more to do than there is time for, on the sta
 
   it('is looked at less often where detectors are slow, late by little, and says so until it is over', async () => {
     await using place = await startOverloadable();
-    const { daemon, door, directory, during } = place;
+    const { daemon, directory, during } = place;
     const script = join(directory, 'script.json');
     await changeControl(directory, { inference: { script, requestMs: 700 } });
     const [words, fps, due] = await during('it says that it is late', () => lookedWords.exec(reason(daemon)) ?? false);
@@ -98,14 +95,14 @@ describe('a DeepStream camera with more to do than there is time for, on the sta
     // Two looks one after the other are 1.4 s; with every queue of the pipeline full they were seven seconds, and more by half a second each second.
     assert.ok(Math.max(...delays) < 4000, `late by ${delays.map((ms) => ms.toFixed(0))} ms`);
     assert.ok(Number(counters(daemon)?.framesDropped) > 50, `${counters(daemon)?.framesDropped} frames left out`);
-    assertWhole(door);
+    await untilWhole(place);
     await changeControl(directory, { inference: { script } });
     await during('it says no more', () => reason(daemon) === '' && daemon.statuses.at(-1)?.code === '');
   });
 
   it('is decoded in part where the decoder is slow, late by little, and its video is whole', async () => {
     await using place = await startOverloadable();
-    const { daemon, door, directory, during } = place;
+    const { daemon, directory, during } = place;
     await changeControl(directory, { sources: { 0: { decodeMs: 200 } } });
     const [words, fps, due] = await during('it says that it is late', () => decodedWords.exec(reason(daemon)) ?? false);
     assert.ok(Number(fps) < Number(due), words);
@@ -115,6 +112,6 @@ describe('a DeepStream camera with more to do than there is time for, on the sta
     assert.ok(Math.max(...delays) < 4000, `late by ${delays.map((ms) => ms.toFixed(0))} ms`);
     const skipped = Number(counters(daemon)?.unitsSkipped);
     assert.ok(skipped > 50, `${skipped} units skipped`);
-    assertWhole(door);
+    await untilWhole(place);
   });
 });
