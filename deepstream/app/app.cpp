@@ -249,6 +249,7 @@ void App::say_stats() {
     }
     counts.crops_refused = camera->crops_refused;
     counts.objects_left_out = camera->objects_left_out;
+    counts.units_skipped = camera->units_skipped;
     counts.stream = sources_[camera->index]->units().facts();
     counts.live = camera->live;
     counts.sender_clock = camera->sender_clock;
@@ -304,8 +305,9 @@ Pulse App::pulse() const {
   // Cameras are there before the pipeline plays, and stay.
   std::vector<Passage> sources;
   sources.reserve(cameras_.size());
-  for (const auto &camera : cameras_) sources.push_back({camera->delivered_us, camera->through_us});
-  pulse.pending = is_pending(sources);
+  for (const auto &camera : cameras_)
+    sources.push_back({camera->delivered_us, std::max(camera->through_us.load(), camera->left_out_us.load())});
+  pulse.pending = is_pending(sources) || pipeline_->busy();
   return pulse;
 }
 

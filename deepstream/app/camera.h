@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <deque>
@@ -14,13 +15,20 @@ namespace sightline::app {
 /** nvurisrcbin opens a camera again after so many seconds without a picture. */
 constexpr unsigned reconnect_seconds = 5;
 
-/** When decoded frames left their source, by time stamp: written by its thread, read by the probe. */
+/** When frames or units came past a place, by time stamp: written by one thread, read by those behind. */
 class Arrivals {
 public:
   void add(std::int64_t pts, std::int64_t mono_us) {
     const std::lock_guard lock(mutex_);
     known_.push_back({pts, mono_us});
     if (known_.size() > most) known_.pop_front();
+  }
+  /** Absent where none has the time stamp. */
+  std::optional<std::int64_t> find(std::int64_t pts) {
+    const std::lock_guard lock(mutex_);
+    for (const auto &one : known_)
+      if (one.pts == pts) return one.mono_us;
+    return std::nullopt;
   }
   /** Forgets those before it. Absent where none has the time stamp. */
   std::optional<std::int64_t> take(std::int64_t pts) {
@@ -64,7 +72,9 @@ struct Camera {
   std::atomic<std::uint64_t> frames_seen = 0;
   std::atomic<std::int64_t> seen_us = 0;
   std::atomic<std::uint64_t> frames_detected = 0;
-  /** Frames that the queue before the detectors gave up, as those were behind. */
+  /** When the latest frame that was left out before the detectors had left the source. */
+  std::atomic<std::int64_t> left_out_us = 0;
+  /** Frames that were left out before the detectors, as those were behind. */
   std::atomic<std::uint64_t> frames_dropped = 0;
   /** Media time of those frames, all epochs together. */
   std::atomic<double> media_ms = 0;
@@ -75,6 +85,9 @@ struct Camera {
   std::atomic<bool> ended = false;
   /** It was away: the next frame begins an epoch. */
   std::atomic<bool> reopened = false;
+  /** Encoded units that were not decoded, as the decoder was behind, and when the latest was not. */
+  std::atomic<std::uint64_t> units_skipped = 0;
+  std::atomic<std::int64_t> skipped_us = 0;
   /** Encoded units without a place on the clock. */
   std::atomic<std::uint64_t> units_dropped = 0;
   /** Crops that the encoder made, and those that it gave nothing for. */
@@ -84,6 +97,11 @@ struct Camera {
   std::atomic<std::uint64_t> objects_left_out = 0;
   /** h264 or h265 once a parser has said. */
   std::atomic<const char *> codec = "";
+
+  /** When its source was last seen to give pictures, whether they were decoded or not. */
+  std::int64_t alive_us() const {
+    return std::max(delivered_us.load(std::memory_order_relaxed), skipped_us.load(std::memory_order_relaxed));
+  }
 };
 
 } // namespace sightline::app

@@ -1,5 +1,9 @@
 #include "camera_states.h"
 
+#include <algorithm>
+#include <array>
+#include <cstdio>
+
 #include "bus_text.h"
 #include "clocks.h"
 
@@ -9,6 +13,27 @@ namespace {
 using wire::SourceState;
 
 constexpr std::int64_t crop_trouble_us = 3'000'000;
+constexpr std::int64_t late_every_us = 1'000'000;
+constexpr const char *look_remedy =
+    "fewer looks (fps), a smaller detector, fewer cameras on the card or another one would help";
+constexpr const char *decode_remedy = "a smaller stream of the camera or fewer cameras on the card would help";
+
+std::string rate(double value) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), value < 1 ? "%.2f" : "%.1f", value);
+  return text.data();
+}
+
+std::string pace_of(const PaceVerdict &verdict) {
+  return rate(verdict.fps) + " of " + rate(verdict.due_fps) + " frames a second are ";
+}
+
+/** As often as the most frequent of its detectors is to look. */
+double asked_fps(const CameraConfig &config) {
+  double fps = 0;
+  for (const auto &detect : config.detect) fps = std::max(fps, detect.fps);
+  return fps;
+}
 
 } // namespace
 
@@ -33,6 +58,43 @@ bool CropTrouble::look(std::uint64_t cut, std::uint64_t refused, std::int64_t no
   cut_ = cut;
   refused_ = refused;
   return since_us_ != 0 && latest_us_ - since_us_ >= crop_trouble_us;
+}
+
+void LateTrouble::forget() {
+  *this = {};
+}
+
+void LateTrouble::look(const Camera &camera, std::int64_t now_us, Log &log) {
+  if (now_us - looked_us_ < late_every_us) return;
+  const auto decoded = static_cast<double>(camera.delivered.load());
+  const auto skipped = static_cast<double>(camera.units_skipped.load());
+  // What is not decoded cannot be looked at, and that is said apart; nor can a camera be looked at more often than it sends.
+  const double asked = asked_fps(camera.config) * static_cast<double>(now_us - looked_us_) / 1e6;
+  if (looked_us_ != 0) due_ += std::min(asked, decoded - decoded_before_);
+  looked_us_ = now_us;
+  decoded_before_ = decoded;
+  const std::string &name = camera.config.camera;
+  if (const auto verdict = decoded_.add({decoded, decoded + skipped, skipped}, now_us)) {
+    behind_ = {};
+    if (verdict->late) {
+      behind_ = {pace_of(*verdict) + "decoded: there is no time for more; " + decode_remedy, "camera.late"};
+      log.warn("camera sends more than is decoded, video is skipped",
+               {{"camera", name}, {"fps", verdict->fps}, {"dueFps", verdict->due_fps}, {"remedy", decode_remedy}});
+    } else {
+      log.info("camera is decoded in whole again", {{"camera", name}});
+    }
+  }
+  const auto looked = static_cast<double>(camera.frames_detected.load());
+  if (const auto verdict = looks_.add({looked, due_, static_cast<double>(camera.frames_dropped.load())}, now_us)) {
+    late_ = {};
+    if (verdict->late) {
+      late_ = {pace_of(*verdict) + "looked at: card or Triton have no time for more; " + look_remedy, "camera.late"};
+      log.warn("camera is looked at less often than asked",
+               {{"camera", name}, {"fps", verdict->fps}, {"dueFps", verdict->due_fps}, {"remedy", look_remedy}});
+    } else {
+      log.info("camera is looked at as often as asked again", {{"camera", name}});
+    }
+  }
 }
 
 CameraStates::State &CameraStates::of(const Camera &camera) {
@@ -100,11 +162,32 @@ void CameraStates::away(Camera &camera, State &state, const std::string &reason,
   say(camera, state, std::move(facts));
 }
 
+/** All that is not as it should be as one state, the gravest first. */
+void CameraStates::tell_troubles(const Camera &camera, State &state, bool no_crops) {
+  constexpr const char *crops_code = "camera.crops";
+  const Trouble crops = no_crops ? Trouble{"its crops cannot be cut: nobody in it is recognised", crops_code} : Trouble{};
+  SourceStatusFacts facts = state.facts;
+  facts.reason.clear();
+  facts.code.clear();
+  facts.other_codes.clear();
+  for (const Trouble &trouble : {crops, state.late.decoding(), state.late.looking()}) {
+    if (trouble.reason.empty()) continue;
+    facts.reason += (facts.reason.empty() ? "" : "; ") + trouble.reason;
+    if (facts.code.empty())
+      facts.code = trouble.code;
+    else if (facts.code != trouble.code && facts.other_codes.empty())
+      facts.other_codes.emplace_back(trouble.code);
+  }
+  if (facts.reason == state.facts.reason) return;
+  if (no_crops && state.facts.code != crops_code)
+    log_.error("the crop encoder gives nothing", {{"camera", camera.config.camera}});
+  say(camera, state, std::move(facts));
+}
+
 void CameraStates::tick(Camera &camera) {
   State &state = of(camera);
   const auto now_us = mono_us();
   const auto seen_us = camera.seen_us.load(std::memory_order_relaxed);
-  const auto delivered_us = camera.delivered_us.load(std::memory_order_relaxed);
   const bool is_live = state.facts.state == SourceState::live;
   const bool is_ended = state.facts.state == SourceState::ended;
   // Between the rounds of a film nothing is away.
@@ -136,12 +219,11 @@ void CameraStates::tick(Camera &camera) {
     return;
   }
   const bool no_crops = state.crops.look(camera.crops_cut, camera.crops_refused, now_us);
-  if (is_live && no_crops == state.facts.reason.empty()) {
-    SourceStatusFacts facts = state.facts;
-    facts.reason = no_crops ? "its crops cannot be cut: nobody in it is recognised" : "";
-    facts.code = no_crops ? "camera.crops" : "";
-    if (no_crops) log_.error("the crop encoder gives nothing", {{"camera", camera.config.camera}});
-    say(camera, state, std::move(facts));
+  if (is_live) {
+    state.late.look(camera, now_us, log_);
+    tell_troubles(camera, state, no_crops);
+  } else {
+    state.late.forget();
   }
   if (is_live && (state.facts.width != camera.width || state.facts.height != camera.height)) {
     SourceStatusFacts facts = state.facts;
@@ -151,7 +233,7 @@ void CameraStates::tick(Camera &camera) {
   }
   if (!camera.live) return;
   const auto silence_us = camera.config.silence_timeout_ms * std::int64_t{1000};
-  if (is_live && now_us - delivered_us > silence_us)
+  if (is_live && now_us - camera.alive_us() > silence_us)
     away(camera, state, "no picture for " + std::to_string(camera.config.silence_timeout_ms / 1000) + " s", "source.timeout");
   const auto open_us = camera.config.open_timeout_ms * std::int64_t{1000};
   if (state.facts.state == SourceState::connecting && now_us - state.since_us > open_us)

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "camera.h"
+#include "keeping_up.h"
 #include "log.h"
 #include "messages.h"
 
@@ -24,6 +25,33 @@ private:
   /** The first and the latest that were refused since one was cut; 0: none was. */
   std::int64_t since_us_ = 0;
   std::int64_t latest_us_ = 0;
+};
+
+/** Something that is not as it should be with a camera that is live; without words: it is. */
+struct Trouble {
+  std::string reason;
+  const char *code = "";
+};
+
+/** What of a camera is passed over because there is too much to do, in words. */
+class LateTrouble {
+public:
+  /** Several times a second, while it is live. */
+  void look(const Camera &camera, std::int64_t now_us, Log &log);
+  /** What was says nothing about what comes. */
+  void forget();
+  const Trouble &decoding() const { return behind_; }
+  const Trouble &looking() const { return late_; }
+
+private:
+  KeepingUp looks_{look_limits};
+  KeepingUp decoded_{decode_limits};
+  Trouble late_;
+  Trouble behind_;
+  std::int64_t looked_us_ = 0;
+  /** Decoded frames when it was looked at, and looks that were due since it is live. */
+  double decoded_before_ = 0;
+  double due_ = 0;
 };
 
 /** The states of the cameras in words, by what their threads have noted. For the main thread. */
@@ -54,9 +82,11 @@ private:
     std::int64_t since_us = 0;
     std::string warning;
     CropTrouble crops;
+    LateTrouble late;
   };
   void say(const Camera &camera, State &state, SourceStatusFacts facts);
   void away(Camera &camera, State &state, const std::string &reason, const char *code);
+  void tell_troubles(const Camera &camera, State &state, bool no_crops);
   State &of(const Camera &camera);
 
   const std::string decode_;

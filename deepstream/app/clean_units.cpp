@@ -18,15 +18,24 @@ constexpr std::int64_t parser_idle_us = 1'000'000;
 void CleanUnits::watch(GstElement *element) {
   const GstElementFactory *factory = gst_element_get_factory(element);
   const char *name = factory == nullptr ? "" : GST_OBJECT_NAME(factory);
-  if (std::strcmp(name, "h264parse") != 0 && std::strcmp(name, "h265parse") != 0) return;
+  const auto is_one_of = [name](const char *h264, const char *h265) {
+    return std::strcmp(name, h264) == 0 || std::strcmp(name, h265) == 0;
+  };
+  const bool unpacks = is_one_of("rtph264depay", "rtph265depay");
+  if (!unpacks && !is_one_of("h264parse", "h265parse")) return;
   const PadRef pad(gst_element_get_static_pad(element, "src"));
   if (pad == nullptr) return;
-  gst_pad_add_probe(pad.get(), GST_PAD_PROBE_TYPE_BUFFER, on_unit, this, nullptr);
+  gst_pad_add_probe(pad.get(), GST_PAD_PROBE_TYPE_BUFFER, unpacks ? on_arrival : on_unit, this, nullptr);
+}
+
+GstPadProbeReturn CleanUnits::on_arrival(GstPad *pad, GstPadProbeInfo *info, gpointer self) {
+  const auto pts = running_time(pad, GST_BUFFER_PTS(GST_PAD_PROBE_INFO_BUFFER(info)));
+  if (pts) static_cast<CleanUnits *>(self)->arrivals_.add(*pts, mono_us());
+  return GST_PAD_PROBE_OK;
 }
 
 GstPadProbeReturn CleanUnits::on_unit(GstPad *pad, GstPadProbeInfo *info, gpointer self) {
-  static_cast<CleanUnits *>(self)->take(pad, GST_PAD_PROBE_INFO_BUFFER(info));
-  return GST_PAD_PROBE_OK;
+  return static_cast<CleanUnits *>(self)->take(pad, GST_PAD_PROBE_INFO_BUFFER(info)) ? GST_PAD_PROBE_OK : GST_PAD_PROBE_DROP;
 }
 
 /** The parser says how units are written, and may say it anew. */
@@ -61,18 +70,28 @@ void CleanUnits::read_caps(GstPad *pad) {
   caps_ = std::move(caps);
 }
 
-void CleanUnits::take(GstPad *pad, GstBuffer *buffer) {
+bool CleanUnits::take(GstPad *pad, GstBuffer *buffer) {
   const bool key = !GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_DELTA_UNIT);
   const auto now_us = mono_us();
   const std::lock_guard lock(mutex_);
   // Decoding may have two parsers one behind the other, and makes new ones with a reset: one of them gives the units.
   const bool other = parser_ != nullptr && parser_.get() != pad;
-  if (other && gst_pad_is_active(parser_.get()) && now_us - taken_us_ < parser_idle_us) return;
+  if (other && gst_pad_is_active(parser_.get()) && now_us - taken_us_ < parser_idle_us) return true;
   if (parser_.get() != pad) parser_.reset(static_cast<GstPad *>(gst_object_ref(pad)));
   taken_us_ = now_us;
   read_caps(pad);
   const auto pts = running_time(pad, GST_BUFFER_PTS(buffer));
   meter_.add(pts ? std::optional(static_cast<double>(*pts) / 1e6) : std::nullopt, gst_buffer_get_size(buffer), key);
+  pass_on(pad, buffer, pts, key, now_us);
+  const auto arrived_us = pts ? arrivals_.take(*pts) : std::nullopt;
+  const auto waited_us = arrived_us ? std::optional(now_us - *arrived_us) : std::nullopt;
+  if (!camera_.live || !backlog_.skips(key, waited_us, now_us)) return true;
+  camera_.units_skipped.fetch_add(1, std::memory_order_relaxed);
+  camera_.skipped_us.store(now_us, std::memory_order_relaxed);
+  return false;
+}
+
+void CleanUnits::pass_on(GstPad *pad, GstBuffer *buffer, std::optional<std::int64_t> pts, bool key, std::int64_t now_us) {
   // Files at full speed are nothing to watch.
   if (media_ == nullptr || !usable_ || format_ == nullptr || (!camera_.live && !camera_.config.realtime)) return;
   const MappedBuffer bytes(buffer);
@@ -93,6 +112,7 @@ void CleanUnits::take(GstPad *pad, GstBuffer *buffer) {
 void CleanUnits::opened() {
   const std::lock_guard lock(mutex_);
   meter_ = {};
+  backlog_ = {};
   // The next unit's description says how many frames a second it declares.
   caps_.reset();
 }

@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "camera.h"
+#include "decode_backlog.h"
 #include "holders.h"
 #include "media_socket.h"
 #include "nal_units.h"
@@ -14,13 +15,14 @@ namespace sightline::app {
 
 /**
  * A camera's video as it came: copies the encoded units behind the parser that decoding uses, puts them on the clock of the
- * decoded frames and hands them to the media door. Without a door it only counts.
+ * decoded frames and hands them to the media door. Without a door it only counts. Units that are too late to be decoded go no
+ * further than that.
  */
 class CleanUnits {
 public:
   CleanUnits(Camera &camera, MediaSocket *media) : camera_(camera), media_(media) {}
 
-  /** For every element that a source bin makes: takes h264parse and h265parse. */
+  /** For every element that a source bin makes: takes the parsers of H.264 and H.265, and what unpacks them from RTP. */
   void watch(GstElement *element);
   /** The source is opened, or opened anew: what is measured begins anew. */
   void opened();
@@ -30,16 +32,22 @@ public:
 
 private:
   static GstPadProbeReturn on_unit(GstPad *pad, GstPadProbeInfo *info, gpointer self);
-  void take(GstPad *pad, GstBuffer *buffer);
+  static GstPadProbeReturn on_arrival(GstPad *pad, GstPadProbeInfo *info, gpointer self);
+  /** False: it is not decoded. */
+  bool take(GstPad *pad, GstBuffer *buffer);
+  void pass_on(GstPad *pad, GstBuffer *buffer, std::optional<std::int64_t> pts, bool key, std::int64_t now_us);
   void read_caps(GstPad *pad);
   void send(std::vector<ClockedUnit> units);
 
   Camera &camera_;
   MediaSocket *const media_;
 
+  /** Units before the queue that waits for the decoder. */
+  Arrivals arrivals_;
   /** Held for copying a unit, by the parser's thread and by the probe. */
   mutable std::mutex mutex_;
   StreamMeter meter_;
+  DecodeBacklog backlog_;
   PadRef parser_;
   std::int64_t taken_us_ = 0;
   CapsRef caps_;

@@ -44,6 +44,9 @@ DetectConfig read_detect(pbf_message<wire::Detect> message) {
     case wire::Detect::model:
       detect.model = text(message);
       break;
+    case wire::Detect::fps:
+      detect.fps = message.get_double();
+      break;
     case wire::Detect::min_score:
       detect.min_score = message.get_double();
       break;

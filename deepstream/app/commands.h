@@ -14,6 +14,8 @@ namespace sightline::app {
 
 struct DetectConfig {
   std::string model;
+  /** How often it is to look. */
+  double fps = 0;
   /** 0: the model's own. */
   double min_score = 0;
   /** Empty: all. */

@@ -118,6 +118,7 @@ void add_camera(pbf_builder<wire::WorkerStats> &to, const CameraCounts &counts) 
   }
   add_uint64(camera, wire::CameraStats::video_dropped, counts.video_dropped);
   add_uint64(camera, wire::CameraStats::annotated_dropped, counts.annotated_dropped);
+  add_uint64(camera, wire::CameraStats::units_skipped, counts.units_skipped);
   add_uint64(camera, wire::CameraStats::crops_refused, counts.crops_refused);
   add_uint64(camera, wire::CameraStats::objects_left_out, counts.objects_left_out);
 }
@@ -163,6 +164,7 @@ std::string status_message(const std::string &camera, std::uint32_t epoch, const
   add_text(status, wire::SourceStatus::decode, facts.decode);
   add_uint(status, wire::SourceStatus::retry_in_ms, facts.retry_in_ms);
   add_double(status, wire::SourceStatus::fps, facts.fps);
+  for (const auto &code : facts.other_codes) status.add_string(wire::SourceStatus::other_codes, code);
   return wrapped(wire::WorkerMessage::status, inner);
 }
 

@@ -35,6 +35,8 @@ struct SourceStatusFacts {
   std::string decode;
   std::uint32_t retry_in_ms = 0;
   double fps = 0;
+  /** Of what else is not as it should be. */
+  std::vector<std::string> other_codes;
 };
 
 /** Counters since the program began. */
@@ -53,6 +55,7 @@ struct CameraCounts {
   bool sender_clock = false;
   std::uint64_t crops_refused = 0;
   std::uint64_t objects_left_out = 0;
+  std::uint64_t units_skipped = 0;
 };
 
 /** What the driver says of the card; what it does not tell is absent. */

@@ -4,6 +4,7 @@
 
 #include "addresses.h"
 #include "bus_text.h"
+#include "clocks.h"
 #include "parser_reports.h"
 
 namespace sightline::app {
@@ -16,6 +17,13 @@ std::string factory_of(GstObject *object) {
   if (object == nullptr || !GST_IS_ELEMENT(object)) return "";
   const GstElementFactory *factory = gst_element_get_factory(GST_ELEMENT(object));
   return factory == nullptr ? "" : GST_OBJECT_NAME(factory);
+}
+
+/** Absent for a buffer without pictures, which is no batch. */
+std::optional<BatchKey> key_of(const NvDsBatchMeta *batch) {
+  if (batch == nullptr || batch->frame_meta_list == nullptr) return std::nullopt;
+  const auto *first = static_cast<const NvDsFrameMeta *>(batch->frame_meta_list->data);
+  return BatchKey{first->source_id, first->buf_pts};
 }
 
 } // namespace
@@ -92,6 +100,12 @@ std::optional<Failure> Pipeline::build(bool live) {
   const PadRef tracked(gst_element_get_static_pad(tracker, "src"));
   probe_.attach(tracked.get());
   const PadRef batches(gst_element_get_static_pad(detectors_.front(), "sink"));
+  if (live) {
+    gate_ = std::make_unique<DetectorGate>(settings_.detectors.size());
+    // First of all probes: what is left out is neither masked nor looked at.
+    gst_pad_add_probe(batches.get(), GST_PAD_PROBE_TYPE_BUFFER, on_gate, this, nullptr);
+    gst_pad_add_probe(tracked.get(), GST_PAD_PROBE_TYPE_BUFFER, on_through, this, nullptr);
+  }
   gst_pad_add_probe(batches.get(), GST_PAD_PROBE_TYPE_BUFFER, on_batch, this, nullptr);
   masking_ = std::make_unique<Masking>(settings_, probe_, slots);
   if (masking_->wanted()) masking_->attach(batches.get(), pipeline_.get());
@@ -186,6 +200,32 @@ void Pipeline::take_message(GstMessage *message) {
     log_.error("GStreamer reports an error", {{"element", GST_MESSAGE_SRC_NAME(message)}, {"reason", text}});
     events_.failed(failure_at(from, short_text(text)));
   }
+}
+
+GstPadProbeReturn Pipeline::on_gate(GstPad *, GstPadProbeInfo *info, gpointer data) {
+  auto *self = static_cast<Pipeline *>(data);
+  NvDsBatchMeta *batch = gst_buffer_get_nvds_batch_meta(GST_PAD_PROBE_INFO_BUFFER(info));
+  const auto key = key_of(batch);
+  if (!key || self->gate_->enter(*key, self->interval_, mono_us())) return GST_PAD_PROBE_OK;
+  self->leave_out(batch);
+  return GST_PAD_PROBE_DROP;
+}
+
+/** The probe counts them by the multiplexer's numbers, with those that the queue gave up. */
+void Pipeline::leave_out(NvDsBatchMeta *batch) {
+  for (GList *at = batch->frame_meta_list; at != nullptr; at = at->next) {
+    const auto *frame = static_cast<NvDsFrameMeta *>(at->data);
+    ProbedCamera *probed = probe_.camera(frame->source_id);
+    const auto arrived =
+        probed == nullptr ? std::nullopt : probed->camera.arrivals.find(static_cast<std::int64_t>(frame->buf_pts));
+    if (arrived) probed->camera.left_out_us.store(*arrived, std::memory_order_relaxed);
+  }
+}
+
+GstPadProbeReturn Pipeline::on_through(GstPad *, GstPadProbeInfo *info, gpointer data) {
+  const auto key = key_of(gst_buffer_get_nvds_batch_meta(GST_PAD_PROBE_INFO_BUFFER(info)));
+  if (key) static_cast<Pipeline *>(data)->gate_->leave(*key, mono_us());
+  return GST_PAD_PROBE_OK;
 }
 
 /**

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "detector_gate.h"
 #include "exit_codes.h"
 #include "holders.h"
 #include "interval.h"
@@ -28,7 +29,7 @@ struct Failure {
 Failure failure_of(const std::string &factory, const std::string &text);
 
 /**
- * nvurisrcbin of each camera -> nvstreammux -> queue -> nvinferserver of each detector -> nvtracker -> probe -> tee ->
+ * nvurisrcbin of each camera -> nvstreammux -> queue -> gate -> nvinferserver of each detector -> nvtracker -> probe -> tee ->
  * fakesink, and the drawing branch while somebody watches. For the main thread.
  */
 class Pipeline {
@@ -52,6 +53,8 @@ public:
   /** Batches that detectors leave out after each that they look at. */
   void set_interval(unsigned batches) { interval_ = batches; }
   unsigned interval() const { return interval_; }
+  /** Detectors or tracker have a batch that has not come through. */
+  bool busy() const { return gate_ != nullptr && gate_->busy(); }
   void stop();
 
 private:
@@ -59,6 +62,9 @@ private:
   std::optional<Failure> build(bool live);
   std::optional<Failure> pending_failure();
   Failure failure_at(GstObject *from, const std::string &text) const;
+  static GstPadProbeReturn on_gate(GstPad *pad, GstPadProbeInfo *info, gpointer self);
+  static GstPadProbeReturn on_through(GstPad *pad, GstPadProbeInfo *info, gpointer self);
+  void leave_out(NvDsBatchMeta *batch);
   static GstPadProbeReturn on_batch(GstPad *pad, GstPadProbeInfo *info, gpointer self);
   static gboolean on_message(GstBus *bus, GstMessage *message, gpointer self);
   void take_message(GstMessage *message);
@@ -77,6 +83,8 @@ private:
   std::vector<Source *> sources_;
   WatchBranch *watch_ = nullptr;
   std::unique_ptr<Masking> masking_;
+  /** Where all cameras are live. */
+  std::unique_ptr<DetectorGate> gate_;
   std::atomic<unsigned> interval_ = 0;
   /** As the detectors know it; of the thread that brings them batches. */
   unsigned told_interval_ = 0;

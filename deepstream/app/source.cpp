@@ -121,7 +121,7 @@ void Source::tried() {
 }
 
 SourcePulse Source::pulse() const {
-  return {opened_us_, camera_.delivered_us.load(std::memory_order_relaxed), tried_us_};
+  return {opened_us_, camera_.alive_us(), tried_us_};
 }
 
 bool Source::owns(GstObject *object) const {

@@ -16,7 +16,10 @@
 
 namespace sightline::app {
 
-/** When the latest frame of one source left it, and when the latest that came through had; microseconds of CLOCK_MONOTONIC. */
+/**
+ * When the latest frame of one source left it, and when the latest that came through, or was left out before the detectors,
+ * had; microseconds of CLOCK_MONOTONIC.
+ */
 struct Passage {
   std::int64_t delivered_us = 0;
   std::int64_t through_us = 0;
@@ -37,7 +40,7 @@ struct Pulse {
   std::int64_t beat_us = 0;
   /** A batch came through. */
   std::int64_t batch_us = 0;
-  /** As is_pending. */
+  /** As is_pending, or detectors and tracker have a batch. */
   bool pending = false;
 };
 

@@ -26,6 +26,7 @@ const std::map<std::string, Kind> &known() {
       {"/sources/*/ntpOffsetMs", Kind::number},
       {"/sources/*/ptsJumpAtFrame", Kind::number},
       {"/sources/*/ptsJumpMs", Kind::number},
+      {"/sources/*/decodeMs", Kind::number},
       // nvstreammux
       {"/sources/*/duplicateFrame", Kind::number},
       {"/sources/*/frameNumberBackAt", Kind::number},
@@ -41,6 +42,7 @@ const std::map<std::string, Kind> &known() {
       {"/encoder/fail", Kind::flag},
       // nvinferserver
       {"/inference/startDelayMs", Kind::number},
+      {"/inference/requestMs", Kind::number},
       {"/inference/script", Kind::text},
       // libnvidia-ml
       {"/gpu/uuid", Kind::text},

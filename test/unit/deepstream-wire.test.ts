@@ -43,7 +43,7 @@ describe('messages of the DeepStream program', () => {
       $case: 'status',
       value: {
         ...{ camera: 'lobby', epoch: 7, state: SourceState.AWAY, reason: 'no frame for 10 s', code: 'source.timeout' },
-        ...{ codec: 'h264', width: 1920, height: 1080, decode: 'nvdec', retryInMs: 5000, fps: 25, otherCodes: [] },
+        ...{ codec: 'h264', width: 1920, height: 1080, decode: 'nvdec', retryInMs: 5000, fps: 25, otherCodes: ['camera.late'] },
       },
     });
     const stats = worker('stats');
@@ -61,7 +61,7 @@ describe('messages of the DeepStream program', () => {
     assert.deepEqual(stats.value.models, [
       { model: 'centerface', requests: 40n, failures: 9n, computeMsTotal: 0, failing, fallback: false },
     ]);
-    assert.deepEqual([camera?.cropsRefused, camera?.objectsLeftOut], [7n, 8n]);
+    assert.deepEqual([camera?.cropsRefused, camera?.objectsLeftOut, camera?.unitsSkipped], [7n, 8n, 9n]);
     assert.deepEqual([camera?.stream?.units, camera?.stream?.bytes, camera?.stream?.keyFrames], [101n, 65_536n, 4n]);
     assert.deepEqual([camera?.stream?.mediaMs, camera?.stream?.keySpanMs], [4000, 3000]);
     assert.deepEqual([camera?.stream?.longestKeyIntervalMs, camera?.stream?.reorderUnits], [1200, 2]);

@@ -44,3 +44,50 @@ TEST_CASE("what GStreamer says of a source is told in its sentences alone") {
   CHECK(std::string(code_of(unauthorized)) == "source.auth");
   CHECK(words_of("Could not read from resource.") == "Could not read from resource.");
 }
+
+namespace {
+
+/** A live camera of so many frames a second, five looks a second asked. */
+Camera asked_five() {
+  CameraConfig config;
+  config.camera = "lobby";
+  config.detect.push_back({"faces", 5, 0, {}, 0});
+  config.detect.push_back({"persons", 2, 0, {}, 0});
+  return {0, 0, std::move(config), true};
+}
+
+} // namespace
+
+TEST_CASE("a camera is late where detectors or decoder leave frames out, each in its own words, until that is over") {
+  constexpr std::int64_t second_us = 1'000'000;
+  Log log(LogLevel::error);
+  Camera camera = asked_five();
+  LateTrouble trouble;
+  std::int64_t now_us = second_us;
+  const auto pass = [&](int seconds, unsigned decoded, unsigned skipped, unsigned looked, unsigned left_out) {
+    for (int i = 0; i < seconds; i += 1) {
+      camera.delivered += decoded;
+      camera.units_skipped += skipped;
+      camera.frames_detected += looked;
+      camera.frames_dropped += left_out;
+      now_us += second_us;
+      trouble.look(camera, now_us, log);
+    }
+  };
+  trouble.look(camera, now_us, log);
+  pass(60, 25, 0, 5, 0);
+  CHECK(trouble.looking().reason.empty());
+  pass(12, 25, 0, 2, 20);
+  CHECK(std::string(trouble.looking().code) == "camera.late");
+  CHECK(trouble.looking().reason.find(" of 5.0 frames a second are looked at: card or Triton have no time for more; ") == 3);
+  CHECK(trouble.decoding().reason.empty());
+  pass(60, 25, 0, 5, 0);
+  CHECK(trouble.looking().reason.empty());
+  // What is not decoded is no fault of the detectors.
+  pass(12, 3, 22, 3, 0);
+  CHECK(trouble.looking().reason.empty());
+  CHECK(trouble.decoding().reason.find(" of 25.0 frames a second are decoded: there is no time for more; ") !=
+        std::string::npos);
+  trouble.forget();
+  CHECK(trouble.decoding().reason.empty());
+}

@@ -29,12 +29,21 @@ int main(int count, char **arguments) {
   if (count != 2) return 64;
   const std::string folder = arguments[1];
   write(folder, "hello", hello_message({"deepstream-main", "secret", {"h264", "h265", "rtsp", "file"}, 17}));
-  write(
-      folder, "status",
-      status_message("lobby", 7,
-                     {wire::SourceState::away, "no frame for 10 s", "source.timeout", "h264", 1920, 1080, "nvdec", 5000, 25}));
+  write(folder, "status",
+        status_message("lobby", 7,
+                       {wire::SourceState::away,
+                        "no frame for 10 s",
+                        "source.timeout",
+                        "h264",
+                        1920,
+                        1080,
+                        "nvdec",
+                        5000,
+                        25,
+                        {"camera.late"}}));
   StatsFacts stats;
-  stats.cameras.push_back({"lobby", 100, 20, 6, 3, 5, 24.5, 2, 1, {101, 65'536, 4, 4000, 3000, 1200, 2, 25}, true, true, 7, 8});
+  stats.cameras.push_back(
+      {"lobby", 100, 20, 6, 3, 5, 24.5, 2, 1, {101, 65'536, 4, 4000, 3000, 1200, 2, 25}, true, true, 7, 8, 9});
   stats.models.push_back({"centerface", 40, 9, "an output holds a value that is not finite, or a class below 0"});
   stats.rss_bytes = 123'456'789;
   stats.cpu_seconds = 1.5;

@@ -235,6 +235,8 @@ void push_batch(Inferserver *self, GstBuffer *buffer) {
 }
 
 void finish(Inferserver *self, std::vector<standin::InferenceRequest> &requests, GstBuffer *buffer) {
+  const auto slow = requests.empty() ? std::nullopt : standin::control_number("/inference/requestMs");
+  if (slow.has_value()) std::this_thread::sleep_for(std::chrono::milliseconds(*slow));
   for (standin::InferenceRequest &request : requests) {
     const auto error = self->running->context->take(request);
     if (!error.has_value()) continue;

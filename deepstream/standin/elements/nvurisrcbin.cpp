@@ -82,6 +82,9 @@ NvUriSrcBin *self_of(gpointer object) {
 GstPadProbeReturn on_output(GstPad *, GstPadProbeInfo *info, gpointer data) {
   Source *source = self_of(data)->source;
   if ((GST_PAD_PROBE_INFO_TYPE(info) & GST_PAD_PROBE_TYPE_BUFFER) != 0) {
+    // In the decoder's own thread.
+    const auto id = static_cast<guint>(source->properties.integer(kSourceId));
+    if (const auto slow = source_number(id, "decodeMs")) g_usleep(static_cast<gulong>(*slow) * 1000);
     const guint interval = source->properties.uint(kDropFrameInterval);
     const guint64 number = source->frames.fetch_add(1);
     return interval > 1 && number % interval != 0 ? GST_PAD_PROBE_DROP : GST_PAD_PROBE_OK;
