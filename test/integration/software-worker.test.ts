@@ -277,7 +277,7 @@ describe('a software worker and its daemon', { skip }, () => {
     );
     daemon.send({ $case: 'drain', value: {} });
     assert.equal(await worker.exit, 0);
-    assert.equal(daemon.drained, true);
+    await daemon.untilDrained();
     const of = (epoch: number) => frames('first').filter((frame) => frame.epoch === epoch);
     for (const epoch of [1, daemon.epochs.get('first') ?? 1]) {
       assert.deepEqual(
