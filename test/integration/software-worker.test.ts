@@ -330,10 +330,8 @@ describe('a software worker and its daemon', { skip }, () => {
         await using daemon = await startTestDaemon(configure, protocolVersion === undefined ? {} : { protocolVersion });
         await using worker = startWorkerProcess(daemon.socketPath, env);
         assert.equal(await worker.exit, 78, worker.output);
-        assert.match(
-          `${worker.output}${daemon.logs.map(({ message, fieldsJson }) => `${message} ${fieldsJson}`).join()}`,
-          reason,
-        );
+        const said = () => `${worker.output}${daemon.logs.map(({ message, fieldsJson }) => `${message} ${fieldsJson}`).join()}`;
+        await until(String(reason), () => reason.test(said()));
       }),
     );
     await using worker = startWorkerProcess('/nowhere/bridge.sock');
