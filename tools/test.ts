@@ -58,7 +58,7 @@ const root = join(import.meta.dirname, '..');
 const reporter = join(import.meta.dirname, 'test-reporter.ts');
 const strict = process.env['SIGHTLINE_REQUIRE_DATA'] === '1';
 const marker = 'SIGHTLINE_TEST_FILE';
-const killGraceMs = 2000;
+const killGraceMs = 5000;
 
 function read(args: readonly string[]) {
   try {

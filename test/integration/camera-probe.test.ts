@@ -174,7 +174,17 @@ describe('camera probe - files', { concurrency: 2 }, () => {
 describe('camera probe - cameras', { concurrency: 2 }, () => {
   it('watches a camera of our own RTSP core: stream, clock, faces', async () => {
     await using lobby = await startLobby();
-    const { stream, detector, faces, yaml } = await probe(lobby.url, { ...drawn, seconds: 4 });
+    const stop = new AbortController();
+    const { stream, detector, faces, yaml } = await probe(
+      lobby.url,
+      { ...drawn, seconds: 120 },
+      {
+        stop: stop.signal,
+        onProgress: ({ seconds, faces: looks }) => {
+          if (seconds > 3 && looks > 0) stop.abort(new DOMException('enough', 'AbortError'));
+        },
+      },
+    );
     assert.deepEqual([stream.live, stream.transport, stream.codec], [true, 'tcp', 'h264']);
     assert.ok(stream.mediaMs >= 1000, `${stream.mediaMs} ms`);
     assert.equal(Math.round(stream.fps ?? 0), 12);
@@ -258,7 +268,18 @@ describe('camera probe - cameras', { concurrency: 2 }, () => {
     await using camera = await startRtspCamera(dataPath(realClip), { user: 'viewer', password: 's3cr:t@x/', ntp: false });
     const source = camera.url.replace('://', '://${CAM_USER}:${CAM_PASSWORD}@');
     const env = { CAM_USER: 'viewer', CAM_PASSWORD: 's3cr:t@x/' };
-    const report = await probe(source, { repository: repository.directory, seconds: 5 }, { env });
+    const stop = new AbortController();
+    const report = await probe(
+      source,
+      { repository: repository.directory, seconds: 120 },
+      {
+        env,
+        stop: stop.signal,
+        onProgress: ({ faces }) => {
+          if (faces >= 20) stop.abort(new DOMException('enough', 'AbortError'));
+        },
+      },
+    );
     assert.equal(report.detector?.model, 'centerface');
     assert.ok((report.faces?.usableLooks ?? 0) > 5, JSON.stringify(report.faces));
     assert.deepEqual(report.stream.clock, { senderReports: false });

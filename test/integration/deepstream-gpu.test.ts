@@ -69,8 +69,10 @@ describe('figures of the card', { skip }, () => {
     });
     await world.put({ error: 15 });
     await world.said('nothing of a lost card', (card) => card === undefined);
+    const line = "the GPU's driver gives no figures";
+    await until('its line', () => world.logged(line).length > 0);
     assert.deepEqual(
-      world.logged("the GPU's driver gives no figures").map(({ level, fieldsJson }) => [level, fieldsJson]),
+      world.logged(line).map(({ level, fieldsJson }) => [level, fieldsJson]),
       [['warn', '{"reason":"nvmlDeviceGetHandleByIndex: GPU is lost"}']],
     );
     await world.put({ celsius: 33 });
@@ -82,19 +84,22 @@ describe('figures of the card', { skip }, () => {
     await world.said('figures', (card) => card !== undefined);
     await world.put({ hang: true });
     await world.said('no figures', (card) => card === undefined);
-    assert.equal(world.logged("the GPU's driver does not answer; its figures are away").length, 1);
+    const line = "the GPU's driver does not answer; its figures are away";
+    await until('its line', () => world.logged(line).length > 0);
+    assert.equal(world.logged(line).length, 1);
     const [frames, stats] = [world.daemon.frames.length, world.daemon.stats.length];
     await until('frames and stats', () => world.daemon.frames.length > frames + 20 && world.daemon.stats.length > stats + 1);
     world.app.child.kill('SIGTERM');
     assert.equal(await world.app.exit, 0);
-    assert.equal(world.daemon.drained, true);
+    await world.daemon.untilDrained();
   });
 
   it('are not there without a driver, and the log says so once', async () => {
     await using world = await startWorld({ driver: false });
     await until('stats', () => world.daemon.stats.length > 1, 60_000);
     assert.ok(world.daemon.stats.every(({ gpu }) => gpu === undefined));
-    const [line, ...more] = world.app.output.split('\n').filter((text) => text.includes('there are no figures of the GPU'));
+    const lines = () => world.app.output.split('\n').filter((text) => text.includes('there are no figures of the GPU'));
+    const [line, ...more] = await until('its line', () => lines().length > 0 && lines());
     assert.match(line ?? '', /"level":"info".*libnvidia-ml\.so\.1: cannot open shared object file/);
     assert.equal(more.length, 0);
   });

@@ -25,7 +25,7 @@ async function listening(server: Server): Promise<number> {
 async function examine(
   ...args: readonly string[]
 ): Promise<{ readonly code: number | null; readonly found: readonly Finding[]; readonly all: string }> {
-  const { code, stdout, stderr } = await runProgram(['doctor', '--json', '--timeout', '2', ...args]);
+  const { code, stdout, stderr } = await runProgram(['doctor', '--json', '--timeout', '20', ...args]);
   const found = stdout
     .split('\n')
     .filter((line) => line !== '')
@@ -118,7 +118,7 @@ test('an engine that is silent is given up in time, and at once when the doctor 
   server.on('connection', () => asked.resolve());
   try {
     await new Promise<void>((resolve) => server.listen(socket, resolve));
-    const { found } = await examine('--first-hour', file);
+    const { found } = await examine('--timeout', '2', '--first-hour', file);
     const docker = found.find(({ subject }) => subject === 'docker');
     assert.equal(docker?.seen, `the Docker engine of ${socket} gave no answer within 2 s`);
 

@@ -1,3 +1,3 @@
 import { fuzzTest } from '../support/fuzz-test.ts';
 
-fuzzTest('api', 'the HTTP API', { seconds: 5 });
+fuzzTest('api', 'the HTTP API', { seconds: 3 });

@@ -1,3 +1,3 @@
 import { fuzzTest } from '../support/fuzz-test.ts';
 
-fuzzTest('bridge', 'the bridge', { seconds: 5 });
+fuzzTest('bridge', 'the bridge', { seconds: 3 });

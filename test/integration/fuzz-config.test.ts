@@ -1,3 +1,3 @@
 import { fuzzTest } from '../support/fuzz-test.ts';
 
-fuzzTest('config', 'the configuration', { seconds: 5 });
+fuzzTest('config', 'the configuration', { seconds: 3 });

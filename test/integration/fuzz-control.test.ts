@@ -1,3 +1,3 @@
 import { fuzzTest } from '../support/fuzz-test.ts';
 
-fuzzTest('control', 'the control socket', { seconds: 5 });
+fuzzTest('control', 'the control socket', { seconds: 3 });

@@ -1,3 +1,3 @@
 import { fuzzTest } from '../support/fuzz-test.ts';
 
-fuzzTest('media', 'the media socket', { seconds: 5 });
+fuzzTest('media', 'the media socket', { seconds: 3 });

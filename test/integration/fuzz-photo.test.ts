@@ -1,3 +1,3 @@
 import { fuzzTest } from '../support/fuzz-test.ts';
 
-fuzzTest('photo', 'the photo decoder', { seconds: 5 });
+fuzzTest('photo', 'the photo decoder', { seconds: 3 });

@@ -1,3 +1,3 @@
 import { fuzzTest } from '../support/fuzz-test.ts';
 
-fuzzTest('rtsp', 'the RTSP parser', { seconds: 5 });
+fuzzTest('rtsp', 'the RTSP parser', { seconds: 3 });

@@ -61,7 +61,7 @@ test('every unit and its boxes arrive under one time, over an epoch change, and 
 
   using late = await connectLive(all.url, { ticket: ticket(viewer) });
   late.say({ type: 'subscribe', stream: 0, camera: 'lobby' });
-  await until('the last group of pictures', () => late.units.length === 25);
+  await until('the last group of pictures', () => late.units.length === 25 && late.said('frame').length >= 25);
   assert.deepEqual(
     late.units.map(({ pts }) => pts),
     client.units.slice(75).map(({ pts }) => pts),

@@ -49,7 +49,11 @@ interface Bench extends AsyncDisposable {
 }
 
 /** A repository with the description of one embedder and no weights, a server that has them, and a catalogue of that server. */
-async function bench(source: Partial<ModelSource> = { hash: held }, extra: Partial<CatalogueEntry> = {}): Promise<Bench> {
+async function bench(
+  source: Partial<ModelSource> = { hash: held },
+  extra: Partial<CatalogueEntry> = {},
+  stallMs = 60_000,
+): Promise<Bench> {
   const directory = await temporaryDirectory();
   const server = await startFileServer();
   const ctx = testContext();
@@ -67,7 +71,7 @@ async function bench(source: Partial<ModelSource> = { hash: held }, extra: Parti
     knownFiles: [],
     ...extra,
   };
-  const options = { repository: directory.path, entries: [entry], stallMs: 400, retryMs: [5, 5] };
+  const options = { repository: directory.path, entries: [entry], stallMs, retryMs: [5, 5] };
   const shelf = openModelShelf(options, {}, ctx);
   const set: Bench = {
     server,
@@ -241,7 +245,7 @@ describe('fetching weights', () => {
   });
 
   it('gives up on a server that stops sending', async () => {
-    await using set = await bench();
+    await using set = await bench({ hash: held }, {}, 400);
     const silent = (_: unknown, response: ServerResponse) => {
       response.writeHead(200, { 'content-length': weights.length, etag: '"one"' });
       response.write(weights.subarray(0, 100));

@@ -101,12 +101,12 @@ describe('mqtt outages', { skip }, () => {
     await using broker = await startBroker();
     await using proxy = await startTcpProxy(broker.port);
     await using listener = await listen(broker.port);
-    await using house = await testOutputs({ url: `mqtt://localhost:${proxy.port}` }, { mqtt: { answerTimeoutMs: 100 } });
+    await using house = await testOutputs({ url: `mqtt://localhost:${proxy.port}` }, { mqtt: { answerTimeoutMs: 1000 } });
     await until('online', () => listener.messages.length === 1);
     proxy.deaf = true;
     house.outputs.notify(house.outbox.add([alertEvent({})]));
     await until('the connection is given up', () =>
-      house.ctx.lines.some(({ reason }) => reason === 'no acknowledgement within 100 ms'),
+      house.ctx.lines.some(({ reason }) => reason === 'no acknowledgement within 1000 ms'),
     );
     proxy.deaf = false;
     await until('the row is gone', () => house.outbox.rows.length === 0);
@@ -138,12 +138,12 @@ describe('mqtt outages', { skip }, () => {
     await using broker = await startBroker();
     await using proxy = await startTcpProxy(broker.port);
     proxy.deaf = true;
-    await using house = await testOutputs({ url: `mqtt://localhost:${proxy.port}` }, { mqtt: { connectTimeoutMs: 100 } });
+    await using house = await testOutputs({ url: `mqtt://localhost:${proxy.port}` }, { mqtt: { connectTimeoutMs: 1000 } });
     const again = await until('a second attempt', () => {
       const now = house.outputs.states().get('mqtt');
       return now?.state === 'connecting' && now.reason !== undefined ? now : undefined;
     });
-    assert.equal(again.reason, 'broker took the connection and did not answer within 100 ms');
+    assert.equal(again.reason, 'broker took the connection and did not answer within 1000 ms');
     proxy.deaf = false;
     await until('connected', () => house.outputs.states().get('mqtt')?.state === 'connected');
   });
@@ -155,8 +155,8 @@ describe('mqtt outages', { skip }, () => {
     proxy.refuse = true;
     // A row of an earlier run, whose age only the wall clock knows.
     const outbox = createMemoryOutbox();
-    outbox.add([alertEvent({ id: 'earlier' })], { createdAt: Date.now() - 6000 });
-    await using house = await testOutputs({ url: `mqtt://localhost:${proxy.port}` }, { outbox, liveFor: '5s' });
+    outbox.add([alertEvent({ id: 'earlier' })], { createdAt: Date.now() - 70_000 });
+    await using house = await testOutputs({ url: `mqtt://localhost:${proxy.port}` }, { outbox, liveFor: '1m' });
     house.outputs.notify(outbox.add([alertEvent({ id: 'live' })]));
     await until('an attempt failed', () => house.outputs.states().get('mqtt')?.state === 'waiting');
     proxy.refuse = false;

@@ -10,13 +10,15 @@ import { until } from '../support/until.ts';
 
 const runner = join(import.meta.dirname, '../../tools/test.ts');
 
-/** Runs tools/test.ts over one file with this text, with short limits. */
-async function runTests(text: string, env: NodeJS.ProcessEnv = {}): Promise<{ code: number; output: string }> {
+/** Runs tools/test.ts over one file with this text; limits are those of long runs where the test does not say others. */
+async function runTests(
+  text: string,
+  { limits = [], env = {} }: { readonly limits?: readonly string[]; readonly env?: NodeJS.ProcessEnv } = {},
+): Promise<{ code: number; output: string }> {
   const directory = mkdtempSync(join(tmpdir(), 'runner-'));
   try {
     const file = join(directory, 'sample.test.ts');
     writeFileSync(file, `import { describe, it } from 'node:test';\n${text}`);
-    const limits = ['--test-ms', '1000', '--file-ms', '2500', '--quiet-ms', '700'];
     const child = spawn(process.execPath, [runner, ...limits, file], {
       env: { ...process.env, SIGHTLINE_REQUIRE_DATA: '', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -42,6 +44,9 @@ function commandLine(pid: string): string {
     return '';
   }
 }
+
+/** Of a file; its process has begun with its tests by then also where the machine is busy. */
+const tooLong = ['--file-ms', '8000'];
 
 describe('the test runner', { concurrency: 3 }, () => {
   it('says how to call it, asked or not understood', () => {
@@ -81,35 +86,39 @@ describe('the test runner', { concurrency: 3 }, () => {
   });
 
   it('fails on a skipped test under SIGHTLINE_REQUIRE_DATA=1', async () => {
-    const { code, output } = await runTests(skips, { SIGHTLINE_REQUIRE_DATA: '1' });
+    const { code, output } = await runTests(skips, { env: { SIGHTLINE_REQUIRE_DATA: '1' } });
     assert.equal(code, 1);
     assert.match(output, /3 skipped tests are failures/);
   });
 
   it('names a test that never ends', async () => {
-    const { code, output } = await runTests(`it('waits for ever', () => new Promise((done) => setTimeout(done, 20_000)));`);
+    const { code, output } = await runTests(`it('waits for ever', () => new Promise((done) => setTimeout(done, 60_000)));`, {
+      limits: ['--test-ms', '1000'],
+    });
     assert.equal(code, 1);
     assert.match(output, /x {2}waits for ever\n\s+test timed out after 1000ms/);
   });
 
   it('ends a file that takes too long and says during which test', async () => {
-    const tests = Array.from({ length: 9 }, (_, i) => `it('slow ${i}', () => new Promise((done) => setTimeout(done, 900)));`);
-    const { code, output } = await runTests(tests.join('\n'));
+    const tests = Array.from({ length: 99 }, (_, i) => `it('slow ${i}', () => new Promise((done) => setTimeout(done, 900)));`);
+    const { code, output } = await runTests(tests.join('\n'), { limits: tooLong });
     assert.equal(code, 1);
-    assert.match(output, /still running after 2500 ms during "slow \d"/);
+    assert.match(output, /still running after 8000 ms during "slow \d+"/);
   });
 
   it('ends a file that blocks its own thread', async () => {
     const { code, output } = await runTests(
       `it('stops', () => new Promise(setImmediate)); it('waits', () => new Promise((done) => setTimeout(done, 50))); it('spins', () => { while (true); });`,
+      { limits: tooLong },
     );
     assert.equal(code, 1);
-    assert.match(output, /still running after 2500 ms; its thread is blocked, a test after "(stops|waits)" is to blame/);
+    assert.match(output, /still running after 8000 ms; its thread is blocked, a test after "(stops|waits)" is to blame/);
   });
 
   it('says what keeps a process alive after its last test', async () => {
     const { code, output } = await runTests(
       `import { createServer } from 'node:net'; it('leaves a server', () => { createServer().listen(0); });`,
+      { limits: ['--quiet-ms', '700'] },
     );
     assert.equal(code, 1);
     assert.match(output, /something keeps it alive: TCPServerWrap/);
@@ -146,6 +155,7 @@ describe('the test runner', { concurrency: 3 }, () => {
         console.log('disk at', path);
         while (true);
       });`,
+      { limits: tooLong },
     );
     assert.equal(code, 1);
     const [, path] = /disk at (\S+)$/m.exec(output) ?? [];

@@ -17,7 +17,7 @@ import { until } from '../support/until.ts';
 
 /** What a real Triton asks of whoever calls it: certificates, and headers of restricted protocols. */
 const skip = await missingTriton();
-const soon = { timeoutMs: 10_000 };
+const soon = { timeoutMs: 60_000 };
 
 describe('Triton over TLS', { skip }, () => {
   it('is asked by its address without a name, and with the certificates that lie there now', async () => {

@@ -53,6 +53,9 @@ async function drawn(view: ViewerPage, players: number, each: number, fromPts = 
   return readings;
 }
 
+/** Where the machine is too slow for what it shows the player says that it is late. */
+const plays = (word: string) => word === 'live' || word === 'delayed';
+
 test('boxes are on exactly their pictures by WebCodecs and by MSE, also after the server was away and the tab was hidden', {
   skip,
 }, async () => {
@@ -143,7 +146,7 @@ test('eight cameras play in one page, and one that is out of view costs nothing'
   for (const { box, picture } of readings) if (box !== undefined) assert.equal(box, picture);
   const players = await view.players();
   assert.ok(
-    players.slice(0, 8).every(({ state }) => state.word === 'live'),
+    players.slice(0, 8).every(({ state }) => plays(state.word)),
     JSON.stringify(players),
   );
   assert.equal(players[8]?.state.word, 'paused');
@@ -170,7 +173,8 @@ test('plain http under another name plays by MSE; H.265 that the browser cannot 
     return players.every(({ figures }) => figures.drawn > 10) && players;
   });
   assert.equal(plain?.figures.decoder, 'mse');
-  assert.deepEqual([other?.figures.variant, other?.state.word], ['annotated', 'live']);
+  assert.equal(other?.figures.variant, 'annotated');
+  assert.ok(plays(other?.state.word ?? ''), other?.state.word);
   assert.match(other?.state.notice ?? '', /H\.265/);
   assert.ok((await view.readings()).every(({ player, boxed }) => player === 0 || !boxed));
 
@@ -179,7 +183,7 @@ test('plain http under another name plays by MSE; H.265 that the browser cannot 
   await until('it goes on annotated, and says why', async () => {
     const [first] = await view.players();
     const { word, notice } = first?.state ?? { word: '', notice: '' };
-    return first?.figures.variant === 'annotated' && word === 'live' && /masked/.test(notice);
+    return first?.figures.variant === 'annotated' && plays(word) && /masked/.test(notice);
   });
 
   // A player whose drawing fails says so by its delay, and the others go on.

@@ -47,9 +47,9 @@ interface WorldOptions {
 const quick: Partial<SupervisorTimings> = {
   firstDelayMs: 20,
   longestDelayMs: 50,
-  drainMs: 1000,
-  termMs: 300,
-  closedGraceMs: 300,
+  drainMs: 60_000,
+  termMs: 60_000,
+  closedGraceMs: 2000,
 };
 
 /** A supervisor with the real bridge and real processes. */
@@ -234,7 +234,7 @@ describe('workers', { skip: linux }, () => {
     await using world = await startWorld({
       program: 'crashes.ts',
       env: { FIXTURE_COUNT: count, FIXTURE_CRASHES: '3' },
-      timings: { restartsPerMinute: 2, longPauseMs: 400 },
+      timings: { restartsPerMinute: 2, longPauseMs: 3000 },
     });
     await until('it has failed', () => world.ctx.lines.some(({ msg, level }) => msg === 'worker failed' && level === 'error'));
     assert.equal((await stat(count)).size, 3);

@@ -10,6 +10,7 @@ import { dataPath } from './data.ts';
 import { temporaryDirectory } from './directory.ts';
 import { fixtureModelRepository, fixtureModels, fixturePath } from './fixtures.ts';
 import { realRepository, type TestRepository } from './repository.ts';
+import { until } from './until.ts';
 
 /** Clips with ground truth, and the whole program run on them: what `bench/recognition` and the recognition test share. */
 
@@ -161,7 +162,7 @@ export async function playScene(options: SceneOptions): Promise<Scene> {
   const settings = data.cameras[options.kind ?? 'face'];
   await using repository = await data.repository();
   await using broker = await startBroker();
-  await using listener = await listen(broker.port, 'sightline/v1/+/+');
+  await using listener = await listen(broker.port, 'sightline/v1/#');
   const config = join(directory.path, 'sightline.yaml');
   const cameras = Object.entries(options.cameras).map(
     ([camera, source]) => `  ${camera}: { source: ${JSON.stringify(source)}${settings === '' ? '' : `, ${settings}`} }`,
@@ -187,6 +188,10 @@ export async function playScene(options: SceneOptions): Promise<Scene> {
   void options.until?.then(() => running.kill('SIGTERM'));
   const [run] = await Promise.all([running.finished, options.during?.()]);
   assert.equal(run.code, 0, run.stderr);
+  // The last that it says: whatever it told before has come by then.
+  await until('its goodbye', () =>
+    listener.messages.some(({ topic, text }) => topic === 'sightline/v1/status' && JSON.parse(text).state === 'offline'),
+  );
   const messages = listener.messages
     .filter(({ topic }) => /\/(alerts|late)\//.test(topic))
     .map(({ text }) => alertMessage.parse(JSON.parse(text)));

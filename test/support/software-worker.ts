@@ -32,6 +32,8 @@ export interface TestDaemon extends AsyncDisposable {
   readonly logs: readonly LogLine[];
   readonly pongs: readonly bigint[];
   readonly drained: boolean;
+  /** Waits for `drained`: the end of its process may be heard of before what it sent last. */
+  untilDrained(): Promise<true>;
   /** Epochs given so far per camera. */
   readonly epochs: ReadonlyMap<string, number>;
   send(message: NonNullable<DaemonMessage['message']>): void;
@@ -134,6 +136,7 @@ export async function startTestDaemon(
     get drained() {
       return drained;
     },
+    untilDrained: () => until('the worker to say that it is drained', () => drained),
     send,
     pause: () => {
       for (const socket of sockets) socket.pause();

@@ -1,10 +1,10 @@
 import { setTimeout as wait } from 'node:timers/promises';
 
-/** Polls until `check` gives something other than undefined or false; fails with `what` after `timeoutMs`. Never sleep for a fixed time instead. */
+/** Polls until `check` gives something other than undefined or false; fails with `what` after `timeoutMs`, which a machine busy with other tests must never need. Never sleep for a fixed time instead. */
 export async function until<T>(
   what: string,
   check: () => T | undefined | false | Promise<T | undefined | false>,
-  timeoutMs = 20_000,
+  timeoutMs = 60_000,
 ): Promise<T> {
   const end = performance.now() + timeoutMs;
   while (true) {

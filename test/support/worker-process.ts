@@ -6,7 +6,7 @@ export interface WorkerProcess extends AsyncDisposable {
   readonly child: ChildProcess;
   /** Everything on stdout and stderr so far. */
   readonly output: string;
-  /** Exit code, or the signal that ended it. */
+  /** Exit code, or the signal that ended it; by then all that it said is in `output`. */
   readonly exit: Promise<number | string>;
   /** Rejects when it ends: a wait that races with this does not outlive the worker. */
   readonly failed: Promise<never>;
@@ -26,7 +26,7 @@ export function startWorker(command: string, args: readonly string[], env: Reado
     });
   }
   const exit = new Promise<number | string>((resolve) => {
-    child.once('exit', (code, signal) => resolve(code ?? signal ?? 'unknown'));
+    child.once('close', (code, signal) => resolve(code ?? signal ?? 'unknown'));
   });
   const failed = exit.then((code) => Promise.reject(new Error(`the worker ended with ${code}: ${output}`)));
   failed.catch(() => {});

