@@ -65,6 +65,17 @@ async function startWebServer(film: string) {
   };
 }
 
+/** Waits until a camera has said this of itself since it had said so much: what is over in a moment is seen all the same. */
+async function untilSince(listener: Listener, camera: string, count: number, state: string, words: RegExp): Promise<void> {
+  const since = () => statesIn(listener, camera).slice(count);
+  const wanted = () => since().some((said) => said?.state === state && words.test(said?.reason ?? ''));
+  try {
+    await until(`${camera} to be ${state}`, wanted, patience);
+  } catch (cause) {
+    throw new Error(`${camera} was not ${state}, ${words}, but ${JSON.stringify(since())}`, { cause });
+  }
+}
+
 /** Waits until the latest that a camera has said of itself is this. */
 async function untilNow(listener: Listener, camera: string, state: string, words: RegExp): Promise<void> {
   const latest = () => statesIn(listener, camera).at(-1);
@@ -211,8 +222,10 @@ test('every fault of a source is said in words, counted and logged once a second
 
   async function cutInSlice(): Promise<void> {
     await untilNow(listener, 'cut', 'live', noWords);
+    const count = statesIn(listener, 'cut').length;
     await cut.cutInSlice('in packet');
-    await untilNow(listener, 'cut', 'away', /^reading rtsp:\S+ failed: input\/output error$|^the source ended the stream$/);
+    const words = /^reading rtsp:\S+ failed: input\/output error$|^the source ended the stream$/;
+    await untilSince(listener, 'cut', count, 'away', words);
     await untilNow(listener, 'cut', 'live', noWords);
   }
 

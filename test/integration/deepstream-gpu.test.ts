@@ -72,8 +72,10 @@ describe('figures of the card', { skip }, () => {
     });
     await world.put({ error: 15 });
     await world.said('nothing of a lost card', (card) => card === undefined);
+    const noFigures = () => world.logged("the GPU's driver gives no figures");
+    await until('its reason in the log', () => noFigures().length > 0, 60_000);
     assert.deepEqual(
-      world.logged("the GPU's driver gives no figures").map(({ level, fieldsJson }) => [level, fieldsJson]),
+      noFigures().map(({ level, fieldsJson }) => [level, fieldsJson]),
       [['warn', '{"reason":"nvmlDeviceGetHandleByIndex: GPU is lost"}']],
     );
     await world.put({ celsius: 33 });
@@ -85,9 +87,12 @@ describe('figures of the card', { skip }, () => {
     await world.said('figures', (card) => card !== undefined);
     await world.put({ hang: true });
     await world.said('no figures', (card) => card === undefined);
-    assert.equal(world.logged("the GPU's driver does not answer; its figures are away").length, 1);
     const [frames, stats] = [world.daemon.frames.length, world.daemon.stats.length];
-    await until('frames and stats', () => world.daemon.frames.length > frames + 20 && world.daemon.stats.length > stats + 1);
+    const goesOn = () => world.daemon.frames.length > frames + 20 && world.daemon.stats.length > stats + 1;
+    await until('frames and stats', goesOn, 60_000);
+    const hangs = () => world.logged("the GPU's driver does not answer; its figures are away").length;
+    await until('the log says so', () => hangs() > 0, 60_000);
+    assert.equal(hangs(), 1);
     world.app.child.kill('SIGTERM');
     assert.equal(await world.app.exit, 0);
     assert.equal(world.daemon.drained, true);

@@ -117,6 +117,7 @@ test('commands arrive, pings are answered at once, and the end of the connection
   say({ $case: 'ping', value: { id: 3n } });
   say({ $case: 'epoch', value: { camera: 'a', epoch: 4 } });
   await until('the answer', () => end.received.some((message) => message.$case === 'pong' && message.value.id === 3n));
+  await until('the command behind it', () => commands.length > 0);
   assert.deepEqual(commands, [{ $case: 'epoch', value: { camera: 'a', epoch: 4 } }]);
   socket.write(Buffer.from([0xff, 0xff, 0xff, 0xff, 0x7f]));
   assert.match(await bridge.closed, /more than 16777216 bytes/);

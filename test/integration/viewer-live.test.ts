@@ -12,6 +12,8 @@ import { type Reading, tally, ViewerPage, viewerPage } from '../support/viewer-p
 /** The live player in a real browser: what its canvases show is read back after every drawing. The long run is test/long/viewer-frames.test.ts. */
 
 const skip = missingBrowser() || missingTool(installedProgram('ffmpeg'), 'ffmpeg');
+/** Waits for what a browser on a loaded machine may take long to do. */
+const patience = 90_000;
 /** What metadata are late by, in any order. */
 const jitter = () => Math.random() * 200;
 
@@ -42,14 +44,15 @@ function assertRight(readings: readonly Reading[], startPts: number, video: Numb
  */
 async function drawn(view: ViewerPage, players: number, each: number, fromPts = 0): Promise<Reading[]> {
   const readings: Reading[] = [];
-  await until(`${players} players draw ${each} pictures with boxes`, async () => {
+  const areDrawn = async () => {
     readings.push(
       ...(await view.readings()).filter(({ pts }) => pts >= fromPts && (fromPts === 0 || pts < fromPts + clockStep)),
     );
     return Array.from({ length: players }, (_, player) => player).every(
       (player) => readings.filter((reading) => reading.player === player && reading.boxed).length >= each,
     );
-  });
+  };
+  await until(`${players} players draw ${each} pictures with boxes`, areDrawn, patience);
   return readings;
 }
 
@@ -141,12 +144,13 @@ test('eight cameras play in one page, and one that is out of view costs nothing'
   assert.equal(server.requests.filter((request) => request.startsWith('subscribe')).length, 8);
   // Each camera has its own clock: the picture tells which one a box belongs to.
   for (const { box, picture } of readings) if (box !== undefined) assert.equal(box, picture);
-  const players = await view.players();
-  assert.ok(
-    players.slice(0, 8).every(({ state }) => state.word === 'live'),
-    JSON.stringify(players),
-  );
-  assert.equal(players[8]?.state.word, 'paused');
+  let words: readonly string[] = [];
+  const allLive = async () => {
+    words = (await view.players()).map(({ state }) => state.word);
+    return words.slice(0, 8).every((word) => word === 'live');
+  };
+  await until('eight are live', allLive, patience).catch((error: unknown) => assert.fail(`${String(error)}: ${words}`));
+  assert.equal(words[8], 'paused');
 });
 
 test('plain http under another name plays by MSE; H.265 that the browser cannot play comes as the annotated video', {
@@ -228,5 +232,5 @@ test('a wrong ticket is said, a right one lets in; a slow network delays the vid
   await limit(-1);
   await until('the video is live again', async () => (await view.players())[0]?.state.word === 'live');
   assertRight(await drawn(view, 1, 20), await startOf(server.port), video);
-  assert.ok(server.requests.includes('renew'));
+  await until('the ticket is renewed', () => server.requests.includes('renew'));
 });

@@ -187,6 +187,7 @@ export async function playScene(options: SceneOptions): Promise<Scene> {
   void options.until?.then(() => running.signal('SIGTERM'));
   const [run] = await Promise.all([running.finished, options.during?.()]);
   assert.equal(run.code, 0, run.stderr);
+  await listener.settled();
   const messages = listener.messages
     .filter(({ topic }) => /\/(alerts|late)\//.test(topic))
     .map(({ text }) => alertMessage.parse(JSON.parse(text)));
