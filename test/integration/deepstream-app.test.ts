@@ -94,9 +94,7 @@ interface Rendered {
 }
 
 describe('the program in a DeepStream container, on the stand-in', { skip }, () => {
-  before(async () => {
-    await buildStandin();
-  });
+  before(() => buildStandin(), { timeout: 600_000 });
   after(async () => {
     await rm(join(standinBuild, `registry-${process.pid}.bin`), { force: true });
   });

@@ -51,9 +51,7 @@ async function startWorld({ driver = true, gpu = {} }: { readonly driver?: boole
 }
 
 describe('figures of the card', { skip }, () => {
-  before(async () => {
-    await buildStandin();
-  });
+  before(() => buildStandin(), { timeout: 600_000 });
   after(async () => {
     await rm(join(standinBuild, `registry-${process.pid}.bin`), { force: true });
   });

@@ -45,13 +45,16 @@ function boxesOf(frame: Frame): readonly Rectangle[] {
 
 describe('masks of a DeepStream camera, on the stand-in', { skip }, () => {
   let triton: TritonServer;
-  before(async () => {
-    await buildStandin();
-    triton = await startTriton({
-      repository: fixtureModelRepository,
-      flags: ['--model-control-mode=explicit', `--load-model=${fixtureModels.face}`],
-    });
-  });
+  before(
+    async () => {
+      await buildStandin();
+      triton = await startTriton({
+        repository: fixtureModelRepository,
+        flags: ['--model-control-mode=explicit', `--load-model=${fixtureModels.face}`],
+      });
+    },
+    { timeout: 600_000 },
+  );
   after(async () => {
     await triton?.[Symbol.asyncDispose]();
     await rm(join(standinBuild, `registry-${process.pid}.bin`), { force: true });
