@@ -200,10 +200,10 @@ test('every fault of a source is said in words, counted and logged once a second
   for (const [camera, [, errorCode]] of Object.entries(broken)) {
     const isAway = stateOf(camera) === 'away';
     assert.equal(whileBroken.get(`sightline_camera_live{camera="${camera}"}`), isAway ? 0 : 1);
-    const logged = isAway
-      ? daemon.said('camera away', { camera, code: errorCode })
-      : daemon.said('file breaks off', { camera });
-    assert.match(String(logged?.['reason']), broken[camera as keyof typeof broken][0]);
+    const logged = await (isAway
+      ? daemon.told('camera away', { camera, code: errorCode })
+      : daemon.told('file breaks off', { camera }));
+    assert.match(String(logged['reason']), broken[camera as keyof typeof broken][0]);
   }
 
   configure({ password: { source: loginAs('right'), ...patient } });
@@ -242,7 +242,7 @@ test('every fault of a source is said in words, counted and logged once a second
     await untilNow(listener, 'clock', 'live', /^its clock is 3 h ahead; the time of arrival is used(;|$)/);
     await untilMetric(daemon, 'sightline_camera_clock_ahead_seconds{camera="clock"}', (ahead) => Math.abs(ahead - 10_800) < 60);
     assert.match((await place.command('status')).stdout, /^camera clock +live .*its clock is 3 h ahead/m);
-    assert.ok(daemon.said('camera clock is off, arrival is used instead', { camera: 'clock' }));
+    await daemon.told('camera clock is off, arrival is used instead', { camera: 'clock' });
     clock.reports = 'true';
     await untilNow(listener, 'clock', 'live', noWords);
     await untilMetric(daemon, 'sightline_camera_clock_ahead_seconds{camera="clock"}', (ahead) => Math.abs(ahead) < 60);

@@ -312,7 +312,7 @@ describe('video for people', { skip }, () => {
 
   test('a killed media door comes back, and the daemon watches on meanwhile', async () => {
     const killedAt = Date.now();
-    process.kill(Number(daemon.said('worker sends video')?.['pid']), 'SIGKILL');
+    process.kill(Number((await daemon.told('worker sends video'))['pid']), 'SIGKILL');
     await until('it is said', () => daemon.said('media door ended'), patience);
     const seen = async () => (await admin.ask('GET', '/api/v1/cameras/lobby')).value.figures.lastFrameAt > killedAt;
     await until('pictures are looked at', seen, patience);

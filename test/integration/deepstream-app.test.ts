@@ -159,7 +159,7 @@ describe('the program in a DeepStream container, on the stand-in', { skip }, () 
 
     started.app.child.kill('SIGTERM');
     assert.equal(await started.app.exit, 0);
-    assert.equal(daemon.drained, true);
+    await until('its goodbye is here', () => daemon.drained);
   });
 
   it('plays a film that loops again and again, each round in an epoch of its own', async () => {
@@ -315,7 +315,7 @@ describe('the program in a DeepStream container, on the stand-in', { skip }, () 
       await until('the camera is live again', () => daemon.statuses.at(-1)?.state === SourceState.LIVE, 60_000);
       daemon.send({ $case: 'drain', value: {} });
       assert.equal(await started.app.exit, 0);
-      assert.equal(daemon.drained, true);
+      await until('its goodbye is here', () => daemon.drained);
       const told = started.app.output + commandLine + JSON.stringify([daemon.statuses, daemon.logs]);
       for (const secret of [password, encodeURIComponent(password), 'operator:'])
         assert.ok(!told.includes(secret), `${secret} was told`);
@@ -376,7 +376,7 @@ describe('the program in a DeepStream container, on the stand-in', { skip }, () 
     await Promise.race([until('the source to be held up', isHeldUp, 60_000), started.app.failed]);
     started.app.child.kill('SIGTERM');
     assert.equal(await started.app.exit, 0);
-    assert.equal(daemon.drained, true);
+    await until('its goodbye is here', () => daemon.drained);
   });
 
   it('joins the landmarks of CenterFace to their faces', { skip: noTriton }, async () => {

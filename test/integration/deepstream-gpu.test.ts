@@ -93,7 +93,7 @@ describe('figures of the card', { skip }, () => {
     assert.equal(hangs(), 1);
     world.app.child.kill('SIGTERM');
     assert.equal(await world.app.exit, 0);
-    assert.equal(world.daemon.drained, true);
+    await until('its goodbye is here', () => world.daemon.drained);
   });
 
   it('are not there without a driver, and the log says so once', async () => {

@@ -130,7 +130,7 @@ describe('a software worker reading RTSP', { skip: noCamera }, () => {
 
     daemon.send({ $case: 'drain', value: {} });
     assert.equal(await worker.exit, 0);
-    assert.equal(daemon.drained, true);
+    await until('its goodbye is here', () => daemon.drained);
   });
 
   test('until the camera ends the stream: away with its reason, every frame reported', async () => {
