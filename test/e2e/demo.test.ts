@@ -23,21 +23,34 @@ import { missingTool } from '../support/data.ts';
 import { createDemoStage, demoTemplate, fixtureScene } from '../support/demo.ts';
 import { installedProgram } from '../support/programs.ts';
 import { shippedRepository } from '../support/repository.ts';
-import { until } from '../support/until.ts';
+import { pause, until } from '../support/until.ts';
 
 /** `sightline demo` on the drawn fixtures: short, and independent of what the demo's own networks can do. */
 
 const patience = 90_000;
 
-/** A test's own server where nobody listens yet: then the port is taken, by whomever. */
+/**
+ * The port is taken, by whomever: by a server of this test where nobody listens yet, and as soon as somebody leaves it. Demos of other
+ * tests come and go meanwhile.
+ */
 async function occupy(port: number): Promise<AsyncDisposable> {
   const server = createServer((socket) => socket.destroy());
-  await new Promise<void>((resolve) => {
-    server.once('error', () => resolve());
-    server.listen(port, '127.0.0.1', resolve);
-  });
+  const over = new AbortController();
+  const listens = async (): Promise<boolean> => {
+    const listening = once(server.listen(port, '127.0.0.1'), 'listening');
+    return await listening.then(
+      () => true,
+      () => false,
+    );
+  };
+  const isOurs = await listens();
+  const taking = (async () => {
+    while (!isOurs && !over.signal.aborted && !(await listens())) await pause(1);
+  })();
   return {
     [Symbol.asyncDispose]: async () => {
+      over.abort();
+      await taking;
       if (!server.listening) return;
       server.close();
       await once(server, 'close');

@@ -68,18 +68,21 @@ test('readiness names the part that is missing: broker, camera, weights; each he
   await broker.kill();
   await using daemon = await place.start();
   assert.deepEqual(await get(daemon, '/healthz'), { status: 200, text: '{"status":"alive"}' });
-  const missing = await until(
+  const missing = [
+    /^embedder face: .*fixture_embed/,
+    /^detector fixture_face: fixture_face has no weights at /,
+    /^output mqtt: no broker listens at 127\.0\.0\.1:\d+/,
+    /^camera yard: away: .*later\.mp4/,
+  ];
+  let named: readonly string[] = [];
+  await until(
     'all that is missing is named',
     async () => {
-      const parts = await lacking(daemon);
-      return parts.length === 4 && parts.every((part) => !part.includes('connecting')) && parts;
+      named = await lacking(daemon);
+      return named.length === missing.length && missing.every((words, index) => words.test(named[index] ?? ''));
     },
     patience,
-  );
-  assert.match(missing[0] ?? '', /^embedder face: .*fixture_embed/);
-  assert.match(missing[1] ?? '', /^detector fixture_face: fixture_face has no weights at /);
-  assert.match(missing[2] ?? '', /^output mqtt: no broker listens at 127\.0\.0\.1:\d+/);
-  assert.match(missing[3] ?? '', /^camera yard: away: .*later\.mp4/);
+  ).catch((error: unknown) => assert.fail(`${String(error)}: ${named.join('; ')}`));
 
   await broker.start();
   await until('the broker is back', async () => (await lacking(daemon)).every((part) => !part.startsWith('output')), patience);

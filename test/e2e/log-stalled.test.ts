@@ -36,7 +36,10 @@ test('whoever stops reading the log stops neither alerts nor the end of the daem
       text += chunk;
     });
     const lines = () =>
-      text.split('\n').flatMap((line) => (line.startsWith('{') && line.endsWith('}') ? [JSON.parse(line)] : []));
+      text
+        .slice(0, text.lastIndexOf('\n') + 1)
+        .split('\n')
+        .flatMap((line) => (line.startsWith('{') ? [JSON.parse(line)] : []));
     const said = (message: string) => lines().findLast(({ msg }) => msg === message);
     await Promise.race([
       until('the daemon watches', () => said('sightline is watching'), patience),

@@ -16,7 +16,7 @@ const skip =
 const mayAll = ['topic readwrite #'];
 const hourMs = 3_600_000;
 /** What a camera says of a machine that is busy: how busy it is, nobody can tell beforehand. */
-const wellOrLate = /^(\d+\.\d+ of \d+\.\d+ frames a second are looked at: this machine has no time for more)?$/;
+const lateWords = /\d+\.\d+ of \d+\.\d+ frames a second are looked at: this machine has no time for more$/;
 
 describe('one daemon through a night of faults, never started again', { skip, concurrency: 1 }, () => {
   let night: Night;
@@ -42,9 +42,13 @@ describe('one daemon through a night of faults, never started again', { skip, co
     await night.start();
     await night.trouble(/^output mqtt: broker closed the connection before it answered/);
     assert.equal(await night.daemon.metric('sightline_output_connected{output="mqtt"}'), 0);
-    assert.ok(night.daemon.said('mqtt broker is away', { level: 'warn' }));
+    await night.daemon.told('mqtt broker is away', { level: 'warn' });
     await until('alerts wait', async () => (await night.place.ask('status', {})).outbox.waiting >= 2, patience);
+    // Whoever listens is there before the daemon.
+    night.proxy.refuse = true;
     await night.broker.start();
+    await night.listener.subscribed();
+    night.proxy.refuse = false;
     await night.bothAgain();
     await night.healed();
     assert.equal(await night.daemon.metric('sightline_output_connected{output="mqtt"}'), 1);
@@ -55,18 +59,23 @@ describe('one daemon through a night of faults, never started again', { skip, co
     const lost = 'sightline_output_retries_total{output="mqtt",reason="connection lost"}';
     const before = await night.daemon.metric(lost);
     const known = alertsIn(night.listener).length;
+    const { unheard } = night.proxy;
     night.proxy.deafAfter = '/v1/alerts/';
-    const { dedupe } = await until('the broker has it', () => alertsIn(night.listener)[known], patience);
+    await until('the broker has it and has said so', () => night.proxy.unheard > unheard, patience);
     night.proxy.cut();
     night.proxy.deafAfter = undefined;
-    const said = () => alertsIn(night.listener).filter((alert) => alert.dedupe === dedupe);
-    await until('it is sent again', () => said().length >= 2, patience);
-    assert.deepEqual(new Set(said().map(({ id, revision }) => `${id}/${revision}`)), new Set([dedupe]));
+    const repeated = () =>
+      [...Map.groupBy(alertsIn(night.listener).slice(known), ({ dedupe }) => dedupe)].find(([, same]) => same.length >= 2);
+    const [dedupe, said] = await until('it is sent again', repeated, patience);
+    assert.deepEqual(new Set(said.map(({ id, revision }) => `${id}/${revision}`)), new Set([dedupe]));
     assert.ok((await night.daemon.metric(lost)) > before);
     const statuses = night.listener.messages
       .filter(({ topic }) => topic === 'sightline/v1/status')
       .map(({ text }) => statusMessage.parse(JSON.parse(text)));
-    assert.ok(statuses.some(({ state, reason }) => state === 'offline' && reason === 'connection_lost'));
+    assert.ok(
+      statuses.some(({ state, reason }) => state === 'offline' && reason === 'connection_lost'),
+      'its last will came before',
+    );
     await night.healed();
     night.assertCalm();
   });
@@ -88,8 +97,8 @@ describe('one daemon through a night of faults, never started again', { skip, co
   fault('topic refused: said by name, the alerts are in history, and the next one that is allowed heals it', async () => {
     night.broker.allow(['topic read #', 'topic readwrite sightline/v1/+/yard/#', 'topic readwrite sightline/v1/alerts/yard']);
     await night.trouble(/^output mqtt: the broker refuses messages to sightline\/v1\/alerts\/lobby: not authorized$/);
-    const refused = night.daemon.said('alert message given up', { level: 'error', reason: 'not authorized' });
-    assert.ok((await night.history()).includes(String(refused?.['alert'])));
+    const refused = await night.daemon.told('alert message given up', { level: 'error', reason: 'not authorized' });
+    assert.ok((await night.history()).includes(String(refused['alert'])));
     assert.ok((await night.daemon.metric('sightline_output_dead_letters_total{output="mqtt",reason="not authorized"}')) >= 1);
     const before = night.opened('ben').length;
     await until('alerts of the other camera', () => night.opened('ben').length > before, patience);
@@ -103,7 +112,7 @@ describe('one daemon through a night of faults, never started again', { skip, co
     const before = await night.daemon.metric('sightline_store_restarts_total');
     await night.endThread('store');
     await until('it is back', async () => (await night.daemon.metric('sightline_store_restarts_total')) > before, patience);
-    assert.ok(night.daemon.said('store thread ended', { level: 'error' }));
+    await night.daemon.told('store thread ended', { level: 'error' });
     await night.healed();
     await night.bothAgain();
     night.assertCalm();
@@ -113,7 +122,7 @@ describe('one daemon through a night of faults, never started again', { skip, co
     await night.endThread('vectors');
     const metric = 'sightline_watchlist_index_restarts_total';
     await until('it is back', async () => (await night.daemon.metric(metric)) === 1, patience);
-    assert.ok(night.daemon.said('vector index ended', { level: 'error' }));
+    await night.daemon.told('vector index ended', { level: 'error' });
     await night.healed();
     await night.bothAgain();
     night.assertCalm();
@@ -122,7 +131,7 @@ describe('one daemon through a night of faults, never started again', { skip, co
   fault('inference thread dies: it is started again with its models, and people are found', async () => {
     await night.endThread('inference');
     await until('it is back', () => night.daemon.said('inference thread is back'), patience);
-    assert.ok(night.daemon.said('inference thread died', { level: 'warn' }));
+    await night.daemon.told('inference thread died', { level: 'warn' });
     assert.equal(await night.daemon.metric('sightline_inference_thread_deaths_total'), 1);
     await night.healed();
     await night.bothAgain();
@@ -143,14 +152,16 @@ describe('one daemon through a night of faults, never started again', { skip, co
       kill(worker, signal);
       await night.trouble(new RegExp(`^camera lobby: away: its worker is started again: ${reason}$`));
       await night.healed();
-      const states = () => statesIn(night.listener, 'lobby').slice(from);
-      await until('the camera is live', () => states().some((state) => state?.state === 'live'), patience);
-      assert.deepEqual(
-        states().map((state) => `${state?.state}: ${state?.reason ?? ''}`),
-        [`away: its worker is started again: ${reason}`, 'live: '],
-      );
+      // How late a busy machine is may change before and after.
+      const states = () =>
+        statesIn(night.listener, 'lobby')
+          .slice(from)
+          .map((state) => `${state?.state}: ${state?.reason ?? ''}`.replace(lateWords, ''))
+          .filter((state, index, all) => state !== (all[index - 1] ?? 'live: '));
+      await until('the camera is live', () => states().at(-1) === 'live: ', patience);
+      assert.deepEqual(states(), [`away: its worker is started again: ${reason}`, 'live: ']);
       assert.equal(await night.daemon.metric(restarts), before + 1);
-      assert.ok(night.daemon.said('worker died', { level: 'warn', worker: 'software-inside' }));
+      await night.daemon.told('worker died', { level: 'warn', worker: 'software-inside' });
       assert.equal(workerOf(night.place.dataDir, 'outside'), other);
       await night.bothAgain();
       night.assertCalm();
@@ -182,7 +193,7 @@ describe('one daemon through a night of faults, never started again', { skip, co
         patience,
       );
     assert.ok((await night.daemon.metric('sightline_alert_unstored_total')) >= 2);
-    assert.ok(night.daemon.said('disk is full, alerts are not kept until there is space', { level: 'error' }));
+    await night.daemon.told('disk is full, alerts are not kept until there is space', { level: 'error' });
     await until(
       'the state says so',
       () =>
@@ -194,14 +205,15 @@ describe('one daemon through a night of faults, never started again', { skip, co
     );
     night.disk.clear();
     await night.healed();
-    undurable = untold().map(({ id }) => id);
     const known = alertsIn(night.listener).length;
-    await night.bothAgain();
-    assert.ok(
+    const isKept = () =>
       alertsIn(night.listener)
         .slice(known)
-        .some(({ durable, state }) => durable && state === 'opened'),
-    );
+        .some(({ durable, state }) => durable && state === 'opened');
+    await until('an alert is kept again', isKept, patience);
+    // What was told from memory may still have been on its way when all was well again.
+    undurable = untold().map(({ id }) => id);
+    await night.bothAgain();
     night.assertCalm();
   });
 
@@ -269,7 +281,8 @@ describe('one daemon through a night of faults, never started again', { skip, co
     using _busy = busyProcesses(4);
     await night.bothAgain();
     assert.deepEqual(await night.troubles(), []);
-    for (const camera of ['lobby', 'yard']) assert.match(statesIn(night.listener, camera).at(-1)?.reason ?? '', wellOrLate);
+    for (const camera of ['lobby', 'yard'])
+      assert.equal((statesIn(night.listener, camera).at(-1)?.reason ?? '').replace(lateWords, ''), '');
     assert.ok((await night.daemon.metric(decided)) >= before + 2);
     night.assertCalm();
   });

@@ -72,6 +72,7 @@ test('alerts are followed live and answered, and every consumer hears who did wh
         patience,
       );
     }
+    await listener.settled();
     const revisions = alertsIn(listener)
       .filter(({ id }) => id === ada.id)
       .map(({ revision }) => revision);
@@ -109,8 +110,16 @@ test('alerts are followed live and answered, and every consumer hears who did wh
     for (const part of ['store', 'watchlist', 'output mqtt']) assert.match(table, new RegExp(`^${part} +ready$`, 'm'));
     assert.match(table, /^camera lobby +live +640 x 360 h264, decoded by \S+, since /m);
     assert.match(table, /^watchlist: 2 entries, 4 pictures$/m);
-    const status = JSON.parse(await place.succeed('status', '--json'));
-    assert.deepEqual([status.pid, status.cameras[0].state.state, status.outbox], [daemon.pid, 'live', { waiting: 0, dead: 0 }]);
+    const status = await until(
+      'nothing waits for the broker',
+      async () => {
+        const found = JSON.parse(await place.succeed('status', '--json'));
+        return found.outbox.waiting === 0 && found;
+      },
+      patience,
+    );
+    assert.deepEqual([status.pid, status.cameras[0].state.state, status.outbox.dead], [daemon.pid, 'live', 0]);
+    await until('the other tail has it too', () => / acknowledged by /.test(words.stdout()), patience);
   } finally {
     tail.kill('SIGINT');
     words.kill('SIGINT');

@@ -87,6 +87,7 @@ test('zones, dwell, schedules, scores, unknown faces and cooldowns decide who is
   await place.enrol('watch', 'ada');
   const began = new Date();
   await place.succeed('run', '--once', place.configFile);
+  await listener.settled();
   const opened = alertsIn(listener).filter(({ state }) => state === 'opened');
   const told = opened.map(
     ({ rule, camera, entry, severity }) => `${rule}: ${entry?.name ?? 'unknown'} on ${camera}, ${severity}`,

@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import type { ConfigInput } from '../../src/config/schema.ts';
 import { hasMosquitto, listen, startBroker } from '../support/broker.ts';
@@ -11,6 +9,7 @@ import {
   alertWith,
   createWorkplace,
   cutClip,
+  filesBelow,
   patience,
   processesOf,
   type RunningDaemon,
@@ -19,7 +18,7 @@ import {
   type Workplace,
 } from '../support/daemon.ts';
 import { missingTool } from '../support/data.ts';
-import { freePort } from '../support/port.ts';
+import { closedPort } from '../support/port.ts';
 import { installedProgram } from '../support/programs.ts';
 import { until } from '../support/until.ts';
 
@@ -96,15 +95,14 @@ async function seenOf(place: Workplace, daemon: RunningDaemon): Promise<Readonly
     const { stdout, stderr } = await place.command(...args);
     seen.set(args.join(' '), `${stdout}${stderr}`);
   }
-  for (const entry of readdirSync(place.dataDir, { recursive: true, withFileTypes: true })) {
-    if (entry.isFile()) seen.set(`file ${entry.name}`, readFileSync(join(entry.parentPath, entry.name), 'latin1'));
-  }
+  for (const [file, text] of filesBelow(place.dataDir)) seen.set(`file ${file}`, text);
   return seen;
 }
 
 test('passwords of cameras and of the broker are used and shown nowhere', { skip }, async () => {
   await using camera = await closedCamera();
   await using web = await closedWebCamera();
+  await using nobody = await closedPort();
   await using broker = await startBroker({ users: { sightline: secrets.MQTT_PASSWORD, reader: 'reader' } });
   await using listener = await listen(broker.port, '#', { username: 'reader', password: 'reader' });
   await using place = await createWorkplace();
@@ -116,7 +114,7 @@ test('passwords of cameras and of the broker are used and shown nowhere', { skip
     cameras: {
       lobby: { source: clip, loop: true, realtime: true },
       door: { source: `rtsp://viewer:\${CAM_PASSWORD}@127.0.0.1:${camera.port}/stream`, group: 'doors' },
-      yard: { source: `rtsp://viewer:\${CAM_PASSWORD}@127.0.0.1:${await freePort()}/stream` },
+      yard: { source: `rtsp://viewer:\${CAM_PASSWORD}@127.0.0.1:${nobody.port}/stream` },
       gate: { source: `http://viewer:\${CAM_PASSWORD}@127.0.0.1:${web.port}/video` },
       desk: {
         source: 'gst:rtsp',
@@ -144,6 +142,11 @@ test('passwords of cameras and of the broker are used and shown nowhere', { skip
   }
   await until('the camera was told the password', () => camera.logins().includes(`viewer:${secrets.CAM_PASSWORD}`), patience);
   await until('so was the other', () => web.logins().includes(`viewer:${secrets.CAM_PASSWORD}`), patience);
+  await until(
+    'the log says that it was refused',
+    () => /"camera":"door".*"code":"source.auth"/.test(daemon.stderr()),
+    patience,
+  );
   assert.ok(processesOf(place.dataDir).length >= 3, 'the test sees the workers and the media door');
 
   // Words about a wrong configuration quote what is wrong.
@@ -169,7 +172,7 @@ test('passwords of cameras and of the broker are used and shown nowhere', { skip
       assert.equal(at, -1, `${where}: ${text.slice(Math.max(0, at - 200), at + 80)}`);
     }
   }
-  assert.match(seen.get('log') ?? '', /"camera":"door".*"code":"source.auth"/);
+  assert.match(seen.get('log') ?? '', /"camera":"door".*"code":"source.auth"/, 'the log was looked at');
   await daemon.stop();
   assert.ok(!daemon.stderr().includes(word));
 });

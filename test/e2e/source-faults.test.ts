@@ -65,6 +65,17 @@ async function startWebServer(film: string) {
   };
 }
 
+/** Waits until a camera has said this of itself since it had said so much: what is over in a moment is seen all the same. */
+async function untilSince(listener: Listener, camera: string, count: number, state: string, words: RegExp): Promise<void> {
+  const since = () => statesIn(listener, camera).slice(count);
+  const wanted = () => since().some((said) => said?.state === state && words.test(said?.reason ?? ''));
+  try {
+    await until(`${camera} to be ${state}`, wanted, patience);
+  } catch (cause) {
+    throw new Error(`${camera} was not ${state}, ${words}, but ${JSON.stringify(since())}`, { cause });
+  }
+}
+
 /** Waits until the latest that a camera has said of itself is this. */
 async function untilNow(listener: Listener, camera: string, state: string, words: RegExp): Promise<void> {
   const latest = () => statesIn(listener, camera).at(-1);
@@ -189,10 +200,10 @@ test('every fault of a source is said in words, counted and logged once a second
   for (const [camera, [, errorCode]] of Object.entries(broken)) {
     const isAway = stateOf(camera) === 'away';
     assert.equal(whileBroken.get(`sightline_camera_live{camera="${camera}"}`), isAway ? 0 : 1);
-    const logged = isAway
-      ? daemon.said('camera away', { camera, code: errorCode })
-      : daemon.said('file breaks off', { camera });
-    assert.match(String(logged?.['reason']), broken[camera as keyof typeof broken][0]);
+    const logged = await (isAway
+      ? daemon.told('camera away', { camera, code: errorCode })
+      : daemon.told('file breaks off', { camera }));
+    assert.match(String(logged['reason']), broken[camera as keyof typeof broken][0]);
   }
 
   configure({ password: { source: loginAs('right'), ...patient } });
@@ -211,8 +222,10 @@ test('every fault of a source is said in words, counted and logged once a second
 
   async function cutInSlice(): Promise<void> {
     await untilNow(listener, 'cut', 'live', noWords);
+    const count = statesIn(listener, 'cut').length;
     await cut.cutInSlice('in packet');
-    await untilNow(listener, 'cut', 'away', /^reading rtsp:\S+ failed: input\/output error$|^the source ended the stream$/);
+    const words = /^reading rtsp:\S+ failed: input\/output error$|^the source ended the stream$/;
+    await untilSince(listener, 'cut', count, 'away', words);
     await untilNow(listener, 'cut', 'live', noWords);
   }
 
@@ -229,7 +242,7 @@ test('every fault of a source is said in words, counted and logged once a second
     await untilNow(listener, 'clock', 'live', /^its clock is 3 h ahead; the time of arrival is used(;|$)/);
     await untilMetric(daemon, 'sightline_camera_clock_ahead_seconds{camera="clock"}', (ahead) => Math.abs(ahead - 10_800) < 60);
     assert.match((await place.command('status')).stdout, /^camera clock +live .*its clock is 3 h ahead/m);
-    assert.ok(daemon.said('camera clock is off, arrival is used instead', { camera: 'clock' }));
+    await daemon.told('camera clock is off, arrival is used instead', { camera: 'clock' });
     clock.reports = 'true';
     await untilNow(listener, 'clock', 'live', noWords);
     await untilMetric(daemon, 'sightline_camera_clock_ahead_seconds{camera="clock"}', (ahead) => Math.abs(ahead) < 60);

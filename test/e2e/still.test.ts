@@ -49,9 +49,10 @@ test('somebody listed who stands still from the first frame, or drifts by a tent
   await until('all clips have been played', () => allEnded(place), patience);
   const gated = (camera: string) => daemon.metric(`sightline_camera_frames_gated{camera="${camera}"}`);
   await until('the gate has been counted', async () => (await gated('still-gated')) > 10, patience);
+  await until('so slow a drift passes for stillness', async () => (await gated('drifting-gated')) > 0, patience);
   assert.deepEqual([await gated('still-open'), await gated('drifting-open')], [0, 0]);
-  assert.ok((await gated('drifting-gated')) > 0, 'so slow a drift passes for stillness');
   await daemon.stop();
+  await listener.settled();
   assert.deepEqual(
     alertsIn(listener)
       .filter(({ state }) => state === 'opened')
@@ -95,6 +96,7 @@ test('a masked person never alerts, and the masked part of the picture is black 
   });
   await place.enrol('watch', 'ada', 'dee');
   await place.succeed('run', '--once', place.configFile);
+  await listener.settled();
   const opened = alertsIn(listener).filter(({ state }) => state === 'opened');
   assert.deepEqual(opened.map(({ rule, entry }) => `${entry?.name}: ${rule}`).toSorted(), [
     'ada: covered',

@@ -63,12 +63,15 @@ test('SIGTERM while an alert is open ends everything cleanly, and the next start
     const { id } = await alertWith(listener, { name: 'ada', state: 'opened' });
     first = id;
     assert.ok(workerOf(place.dataDir) !== undefined, 'the test can see the worker');
+    // What the broker has is not sent again.
+    await until('its opening has left', async () => (await place.ask('status', {})).outbox.waiting === 0, patience);
     await daemon.stop();
     assert.equal(daemon.said('worker has not stopped in time and is killed'), undefined);
     assert.deepEqual(processesOf(place.dataDir), []);
     for (const socket of ['control.sock', 'run/bridge.sock'])
       assert.equal(existsSync(join(place.dataDir, socket)), false, socket);
   }
+  await listener.settled();
   assert.equal(statuses(listener).at(-1), 'offline: stopped');
   assert.ok(!statuses(listener).includes('offline: connection_lost'), 'the last will is not published');
   const stored = await place.succeed('alerts', 'list', '--open', '--json');
@@ -97,6 +100,7 @@ test('a worker that hangs does not keep the daemon from stopping', { skip }, asy
   kill(worker, 'SIGSTOP');
   await daemon.stop();
   assert.deepEqual(processesOf(place.dataDir), []);
+  await listener.settled();
   assert.equal(statuses(listener).at(-1), 'offline: stopped');
 });
 

@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { statusMessage } from '../../src/outputs/topics.ts';
 import { hasMosquitto, listen, startBroker } from '../support/broker.ts';
-import { alertWith, createWorkplace, cutClip, patience, processesOf, readProcess } from '../support/daemon.ts';
+import { alertWith, createWorkplace, cutClip, filesBelow, patience, processesOf, readProcess } from '../support/daemon.ts';
 import { missingTool } from '../support/data.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { fixtureModelRepository, fixtureModels } from '../support/fixtures.ts';
-import { freePort } from '../support/port.ts';
+import { closedPort } from '../support/port.ts';
 import { installedProgram } from '../support/programs.ts';
 import { loadOnly, missingTriton, startTriton, withoutWeights } from '../support/triton.ts';
 import { until } from '../support/until.ts';
@@ -31,7 +30,8 @@ test('two Triton servers that want a header, one of them away: ready, recognised
     flags: [...loadOnly(...models), `--grpc-restricted-protocol=${restricted}:infer-key=${key}`],
     early: true,
   });
-  const away = await freePort();
+  await using nobody = await closedPort();
+  const away = nobody.port;
   place.configure({
     logLevel: 'debug',
     inference: {
@@ -87,8 +87,7 @@ test('two Triton servers that want a header, one of them away: ready, recognised
     const { stdout, stderr } = await place.command(...args);
     seen.set(args.join(' '), `${stdout}${stderr}`);
   }
-  for (const entry of readdirSync(place.dataDir, { recursive: true, withFileTypes: true }))
-    if (entry.isFile()) seen.set(`file ${entry.name}`, readFileSync(join(entry.parentPath, entry.name), 'latin1'));
+  for (const [file, text] of filesBelow(place.dataDir)) seen.set(`file ${file}`, text);
   for (const [index, { topic, text }] of listener.messages.entries()) seen.set(`message ${index} on ${topic}`, text);
   await daemon.stop();
   seen.set('log', daemon.stderr());

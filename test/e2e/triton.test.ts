@@ -45,7 +45,7 @@ test('lobby through Triton: enrolled, detected and recognised on the server, wit
   await until('the server to tell of a trace that an alert names', () =>
     named.some((trace) => traced(fixtureModels.faceEmbedder).has(trace)),
   );
-  assert.ok(traced(fixtureModels.face).size > 10, 'every look of the worker has a trace of its own');
+  await until('every look of the worker to have a trace of its own', () => traced(fixtureModels.face).size > 10);
 });
 
 test('lobby through Triton: by clip_visual and clip_text of the server, who was enrolled by pictures and who by words', {

@@ -11,7 +11,7 @@ import { MediaMessage, type Unit, Variant } from '../../src/gen/sightline/media/
 import { dataPath, missingData, readDataJson } from '../support/data.ts';
 import { type AppOptions, changeControl, onStandin, renderApp, startApp, startRenderedApp } from '../support/deepstream-app.ts';
 import { temporaryDirectory } from '../support/directory.ts';
-import { freePort } from '../support/port.ts';
+import { closedPort, freePort } from '../support/port.ts';
 import { missingRtspCamera, startRtspCamera } from '../support/rtsp-camera.ts';
 import { cameraConfig, detectConfig, startTestDaemon, type TestDaemon } from '../support/software-worker.ts';
 import { buildStandin, missingStandin } from '../support/standin.ts';
@@ -94,9 +94,7 @@ interface Rendered {
 }
 
 describe('the program in a DeepStream container, on the stand-in', { skip }, () => {
-  before(async () => {
-    await buildStandin();
-  });
+  before(() => buildStandin(), { timeout: 600_000 });
 
   const config = (camera: string) => cameraConfig(camera, dataPath(`clips/${clip}.mp4`), { detect });
   /** A file at its own pace, as a camera is. */
@@ -224,11 +222,12 @@ describe('the program in a DeepStream container, on the stand-in', { skip }, () 
     await using daemon = await startTestDaemon({ cameras: [config('lobby')], inference: undefined });
     const directory = await temporaryDirectory();
     await using _ = directory;
+    await using nobody = await closedPort();
     const container = await renderApp({
       directory: directory.path,
       bridge: daemon.socketPath,
       cameras: ['lobby'],
-      triton: `localhost:${await freePort()}`,
+      triton: `127.0.0.1:${nobody.port}`,
     });
     await using app = startApp(container, directory.path);
     assert.equal(await app.exit, 69);
@@ -285,20 +284,24 @@ describe('the program in a DeepStream container, on the stand-in', { skip }, () 
       assert.ok(units.every(({ dts }, i) => i === 0 || dts > (units[i - 1]?.dts ?? 0n)));
       assert.ok(units.every(({ epoch }) => epoch === 1));
     }
-    // What a frame shows and its metadata come by two connections.
-    const drawn = of(Variant.ANNOTATED);
-    const stamps = await until('units have the time stamps of their frames', () => {
-      const known = new Set(daemon.frames.map(({ pts }) => (pts * 9n + 50_000n) / 100_000n));
-      return drawn.every(({ pts }) => known.has(pts)) && known;
-    });
-    assert.ok(of(Variant.CLEAN).filter(({ pts }) => stamps.has(pts)).length > 10);
+    // Frames come another way than units.
+    const stamps = () => new Set(daemon.frames.map(({ pts }) => (pts * 9n + 50_000n) / 100_000n));
+    const [drawn, passed] = [of(Variant.ANNOTATED), of(Variant.CLEAN)];
+    const isKnown = () => {
+      const known = stamps();
+      return drawn.every(({ pts }) => known.has(pts)) && passed.filter(({ pts }) => known.has(pts)).length > 10;
+    };
+    await Promise.race([until('units have the time stamps of their frames', isKnown, 60_000), started.app.failed]);
     // Ten frames a second, five looks.
     const looks = () => daemon.frames.slice(-20).filter(({ predicted }) => !predicted).length;
     await until('every second frame is looked at', () => looks() >= 9 && looks() <= 11, 30_000);
-    const count = of(Variant.ANNOTATED).length;
-    const clean = of(Variant.CLEAN).length;
-    await Promise.race([until('more clean units', () => of(Variant.CLEAN).length > clean + 20, 60_000), started.app.failed]);
-    assert.ok(of(Variant.ANNOTATED).length < count + 15, 'nothing is encoded when nobody watches');
+    let mark = { annotated: of(Variant.ANNOTATED).length, clean: of(Variant.CLEAN).length };
+    const isQuiet = () => {
+      const now = { annotated: of(Variant.ANNOTATED).length, clean: of(Variant.CLEAN).length };
+      if (now.annotated > mark.annotated) mark = now;
+      return now.clean > mark.clean + 20;
+    };
+    await Promise.race([until('nothing is encoded when nobody watches', isQuiet, 60_000), started.app.failed]);
     // It ends with somebody watching, too.
     daemon.send({ $case: 'wantVideo', value: { camera: 'lobby', annotated: true } });
     const later = of(Variant.ANNOTATED).length;
@@ -329,10 +332,10 @@ describe('the program in a DeepStream container, on the stand-in', { skip }, () 
       assert.ok((away()?.retryInMs ?? 0) > 0);
       camera = await startRtspCamera(file, options);
       await Promise.race([
-        until('frames of another epoch', () => daemon.frames.some(({ epoch }) => epoch === 2), 60_000),
+        until('frames of another epoch', () => daemon.frames.some(({ epoch }) => epoch > 1), 60_000),
         started.app.failed,
       ]);
-      await until('the camera is live again', () => daemon.statuses.at(-1)?.state === SourceState.LIVE);
+      await until('the camera is live again', () => daemon.statuses.at(-1)?.state === SourceState.LIVE, 60_000);
       daemon.send({ $case: 'drain', value: {} });
       assert.equal(await started.app.exit, 0);
       await daemon.untilDrained();

@@ -46,13 +46,13 @@ function boxesOf(frame: Frame): readonly Rectangle[] {
 
 describe('masks of a DeepStream camera, on the stand-in', { skip }, () => {
   let triton: TritonServer;
-  before(async () => {
-    await buildStandin();
-    triton = await startTriton({
-      repository: fixtureModelRepository,
-      flags: loadOnly(fixtureModels.face),
-    });
-  });
+  before(
+    async () => {
+      await buildStandin();
+      triton = await startTriton({ repository: fixtureModelRepository, flags: loadOnly(fixtureModels.face) });
+    },
+    { timeout: 600_000 },
+  );
   after(async () => {
     await triton?.[Symbol.asyncDispose]();
   });

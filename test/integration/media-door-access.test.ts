@@ -603,7 +603,7 @@ test('streams over RTSP are for the same people, and end with their access', asy
       '-rtsp_transport',
       'tcp',
       '-timeout',
-      '10000000',
+      '60000000',
       '-show_entries',
       'stream=codec_name',
       '-of',

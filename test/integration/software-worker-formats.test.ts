@@ -284,7 +284,8 @@ describe('a software worker reading files', { skip }, () => {
     };
     await using daemon = await startTestDaemon(configure);
     await using worker = startWorkerProcess(daemon.socketPath);
-    const wait = <T>(what: string, check: () => T | undefined | false) => Promise.race([until(what, check), worker.failed]);
+    const wait = <T>(what: string, check: () => T | undefined | false) =>
+      Promise.race([until(what, check, 90_000), worker.failed]);
     const failures = () => daemon.statuses.filter(({ state }) => state === SourceState.FAILED);
     await wait('the failure', () => failures().length === 1);
     assert.deepEqual(

@@ -35,10 +35,10 @@ describe('a software worker reading a server that means it harm', () => {
       inference,
     });
     await using worker = startWorkerProcess(daemon.socketPath);
-    await until('the silent one to be asked', () => silentAsked > 0);
+    await Promise.race([until('the silent one to be asked', () => silentAsked > 0, 60_000), worker.failed]);
     const away = await Promise.race([untilState(daemon, 'greedy', SourceState.AWAY), worker.failed]);
     assert.deepEqual([away.code, away.reason], ['source.format', `${greedy.url} sends one answer of more than 128 MiB`]);
-    await until('its second attempt', () => greedy.connections > 1);
+    await until('its second attempt', () => greedy.connections > 1, 60_000);
     const peak = await peakMiB(worker.child.pid);
     assert.ok(peak < 700, `the worker had ${peak} MiB`);
     assert.deepEqual(

@@ -67,7 +67,7 @@ describe('a software worker reading RTSP', { skip: noCamera }, () => {
         cameraConfig('steady', open.url, patient),
         cameraConfig('paired', open.url, { detectSource: open.url, ...patient }),
         cameraConfig('wrong', withUser(camera.url, 'us er:swordfish'), patient),
-        cameraConfig('refused', 'rtsp://u:swordfish@127.0.0.1:1/x'),
+        cameraConfig('refused', 'rtsp://u:swordfish@127.0.0.1:1/x', patient),
       ],
       inference: inferenceConfig(repository.directory),
     });
@@ -191,7 +191,7 @@ test('a software worker plays a file over HTTP to its end', { skip: noModels }, 
   await using daemon = await startTestDaemon({
     cameras: [
       cameraConfig('http', `http://127.0.0.1:${port}/a.mp4`, { detect: [] }),
-      cameraConfig('gone', `http://127.0.0.1:1/a.mp4`),
+      cameraConfig('gone', `http://127.0.0.1:1/a.mp4`, patient),
     ],
     inference: inferenceConfig(repository.directory),
   });
@@ -335,10 +335,11 @@ describe('custom sources', { skip: noGstreamer }, () => {
     ]);
     const [first = 0, second = 0] = children();
     process.kill(first, 'SIGKILL');
-    const away = await until('a camera to be away', () => daemon.statuses.find(({ state }) => state === SourceState.AWAY));
+    const firstAway = () => daemon.statuses.find(({ state }) => state === SourceState.AWAY);
+    const away = await Promise.race([until('a camera to be away', firstAway, 60_000), worker.failed]);
     assert.deepEqual([away.code, /its process ended with SIGKILL/.test(away.reason)], ['source.failed', true]);
     await Promise.race([
-      until('it to return', () => framesOf(daemon, away.camera).some(({ epoch }) => epoch === 2)),
+      until('it to return', () => framesOf(daemon, away.camera).some(({ epoch }) => epoch === 2), 60_000),
       worker.failed,
     ]);
     assert.equal(daemon.statuses.filter(({ state }) => state === SourceState.AWAY).length, 1);

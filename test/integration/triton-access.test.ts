@@ -62,14 +62,14 @@ describe('Triton over TLS', { skip }, () => {
 
     // Another authority now, for both sides.
     await using _again = await startTriton({ repository: empty.path, certificates: second, port });
-    await until('the new certificate to be refused', () => /certificate/.test(state()?.reason ?? ''));
+    await until('the new certificate to be refused', () => /certificate/.test(state()?.reason ?? ''), 60_000);
     assert.deepEqual(await told(), metric(0));
     await writeFile(caFile, 'half a file');
     const unread = () => ctx.lines.filter(({ msg }) => msg === 'certificates for triton servers cannot be read anew');
-    await until('the file to be read', () => unread().length > 0);
+    await until('the file to be read', () => unread().length > 0, 60_000);
     assert.equal(unread()[0]?.['reason'], `inference.caFile: ${caFile}: it holds no certificate in PEM`);
     await put(second);
-    await until('the server to be ready again', () => state()?.state === 'ready');
+    await until('the server to be ready again', () => state()?.state === 'ready', 60_000);
     process.off('warning', note);
     assert.ok(!warnings.includes('DEP0123'), String(warnings));
   });
@@ -97,7 +97,7 @@ describe('Triton with restricted protocols', { skip }, () => {
       early: true,
     });
     const client = server.client({ headers: { [header]: key } });
-    await until('the server to be ready', () => client.ready(soon).catch(() => false));
+    await until('the server to be ready', () => client.ready(soon).catch(() => false), 90_000);
     await assert.rejects(server.client().ready(soon), { status: 14, text: new RegExp(`expecting header '${header}'`) });
 
     const file = join(directory.path, 'headers.txt');
@@ -127,7 +127,7 @@ describe('Triton with restricted protocols', { skip }, () => {
       'a URL of the command line gets no secret of the configuration',
     );
 
-    const load = ['--concurrency', '1', '--streams', '1', '--seconds', '0.2'];
+    const load = ['--concurrency', '1', '--streams', '1', '--seconds', '2'];
     const measured = await run('bench', 'triton', server.url, ...load, ...ofFile);
     assert.equal(measured.code, 0, measured.stderr);
     assert.match(measured.stdout, /\bsame\b/);

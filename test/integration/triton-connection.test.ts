@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { TritonAddress } from '../../src/inference/triton-address.ts';
 import { framePrefix, UnaryConnection } from '../../src/inference/triton-connection.ts';
 import { grpcCodes, TritonStatus } from '../../src/inference/triton-failures.ts';
-import { freePort } from '../support/port.ts';
+import { closedPort } from '../support/port.ts';
 import { until } from '../support/until.ts';
 
 /**
@@ -96,7 +96,7 @@ describe('a connection to a server', () => {
         await new Promise((done) => stream.write(part, done));
       stream.end();
     };
-    const got = await connection.call({ ...request(), headers: { traceparent: '00-1' }, timeoutMs: 1234.5 });
+    const got = await connection.call({ ...request(), headers: { traceparent: '00-1' }, timeoutMs: 61_234.5 });
     assert.deepEqual(got, message);
     const [headers, body] = asked;
     assert.partialDeepStrictEqual(headers, {
@@ -105,7 +105,7 @@ describe('a connection to a server', () => {
       ':authority': `triton.example:${address.port}`,
       'content-type': 'application/grpc',
       te: 'trailers',
-      'grpc-timeout': '1235m',
+      'grpc-timeout': '61235m',
       'x-token': 'secret',
       traceparent: '00-1',
     });
@@ -273,13 +273,14 @@ describe('a connection to a server', () => {
     };
     assert.equal(String(await there.call({ ...request(), ...soon })), 'yes');
     assert.equal(authority, `triton.1:${address.port}`);
-    using away = new UnaryConnection({ ...named, port: await freePort() }, { headers: {}, receiveLimit: 1000 });
+    await using nobody = await closedPort();
+    using away = new UnaryConnection({ ...named, port: nobody.port }, { headers: {}, receiveLimit: 1000 });
     await assert.rejects(away.call({ ...request(), ...soon }), isStatus(grpcCodes.unavailable, /ECONNREFUSED/));
   });
 
   it('says why there is no connection', async () => {
-    const port = await freePort();
-    using nobody = new UnaryConnection({ ...address, port }, { headers: {}, receiveLimit: 1000 });
+    await using closed = await closedPort();
+    using nobody = new UnaryConnection({ ...address, port: closed.port }, { headers: {}, receiveLimit: 1000 });
     await assert.rejects(
       nobody.call({ ...request(), ...soon }),
       isStatus(grpcCodes.unavailable, /^no connection: connect ECONNREFUSED/),

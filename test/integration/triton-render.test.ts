@@ -10,7 +10,7 @@ import { runCommand, runProgram } from '../support/cli.ts';
 import { missingTool } from '../support/data.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { fixtureModelRepository } from '../support/fixtures.ts';
-import { freePort } from '../support/port.ts';
+import { closedPort } from '../support/port.ts';
 import { changeableRepository } from '../support/repository.ts';
 
 /** The command with the real parts behind it. */
@@ -63,11 +63,13 @@ describe('triton render', () => {
     assert.match(stdout, /1 model \(fixture_face\)/);
     assert.deepEqual(await listModels(join(directory.path, 'served')), ['fixture_face']);
 
-    const port = await freePort();
+    await using nobody = await closedPort();
+    const { port } = nobody;
     const check = await runProgram(['triton', 'check', `127.0.0.1:${port}`, '--repository', 'served'], { cwd: directory.path });
     assert.equal(check.code, 1);
     assert.match(check.stderr, /^sightline triton: no answer from a Triton server at .*ECONNREFUSED/);
-    const other = await freePort();
+    await using nobodyElse = await closedPort();
+    const other = nobodyElse.port;
     const url = `[127.0.0.1:${port}, 127.0.0.1:${other}]`;
     await writeFile(config, `inference: { engine: triton, url: ${url}, repository: served }\ncameras: {}\n`);
     const both = await runProgram(['triton', 'check', '--config', config], { cwd: directory.path });
@@ -241,7 +243,8 @@ describe('triton render', () => {
 
 describe('triton check', () => {
   it('says which server does not answer, why, and what to do', async () => {
-    const port = await freePort();
+    await using nobody = await closedPort();
+    const { port } = nobody;
     const { error } = await triton(fixtureModelRepository, 'check', `127.0.0.1:${port}`);
     const message = new RegExp(
       `^no answer from a Triton server at 127\\.0\\.0\\.1:${port}: unavailable: connect ECONNREFUSED 127\\.0\\.0\\.1:${port}; start it, .*gRPC port`,

@@ -12,6 +12,8 @@ import { type Reading, tally, ViewerPage, viewerPage } from '../support/viewer-p
 /** The live player in a real browser: what its canvases show is read back after every drawing. The long run is test/long/viewer-frames.test.ts. */
 
 const skip = missingBrowser() || missingTool(installedProgram('ffmpeg'), 'ffmpeg');
+/** Waits for what a browser on a loaded machine may take long to do. */
+const patience = 90_000;
 /** What metadata are late by, in any order. */
 const jitter = () => Math.random() * 200;
 
@@ -42,14 +44,15 @@ function assertRight(readings: readonly Reading[], startPts: number, video: Numb
  */
 async function drawn(view: ViewerPage, players: number, each: number, fromPts = 0): Promise<Reading[]> {
   const readings: Reading[] = [];
-  await until(`${players} players draw ${each} pictures with boxes`, async () => {
+  const areDrawn = async () => {
     readings.push(
       ...(await view.readings()).filter(({ pts }) => pts >= fromPts && (fromPts === 0 || pts < fromPts + clockStep)),
     );
     return Array.from({ length: players }, (_, player) => player).every(
       (player) => readings.filter((reading) => reading.player === player && reading.boxed).length >= each,
     );
-  });
+  };
+  await until(`${players} players draw ${each} pictures with boxes`, areDrawn, patience);
   return readings;
 }
 
@@ -232,5 +235,5 @@ test('a wrong ticket is said, a right one lets in; a slow network delays the vid
   await limit(-1);
   await until('the video is live again', async () => (await view.players())[0]?.state.word === 'live');
   assertRight(await drawn(view, 1, 20), await startOf(server.port), video);
-  assert.ok(server.requests.includes('renew'));
+  await until('the ticket is renewed', () => server.requests.includes('renew'));
 });

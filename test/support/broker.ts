@@ -1,4 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect as connectTcp } from 'node:net';
@@ -137,6 +138,10 @@ export interface Received {
 
 export interface Listener extends AsyncDisposable {
   readonly messages: readonly Received[];
+  /** Once it is subscribed, after an outage again: what is published from then on comes to it. */
+  subscribed(): Promise<void>;
+  /** Once all that the broker has confirmed to others is among `messages`: a PUBACK says nothing of who listens. */
+  settled(): Promise<void>;
 }
 
 /** A consumer that notes down whatever matches `filter`, retained messages first; reconnects by itself. */
@@ -149,9 +154,18 @@ export async function listen(port: number, filter = '#', options: IClientOptions
     protocolVersion: 5,
     reconnectPeriod: 50,
     ...options,
+    resubscribe: false,
   };
   const client = connect(settings);
+  // Of its own messages to itself: a broker keeps each consumer's in the order in which it took them.
+  const fence = `listener-fence/${randomUUID()}`;
+  let sent = 0;
+  let come = 0;
   client.on('message', (topic: string, payload: Buffer, packet: IPublishPacket) => {
+    if (topic === fence) {
+      come = Number(payload.toString());
+      return;
+    }
     const { messageExpiryInterval, contentType } = packet.properties ?? {};
     messages.push({
       topic,
@@ -162,10 +176,34 @@ export async function listen(port: number, filter = '#', options: IClientOptions
       contentType,
     });
   });
-  await new Promise<void>((resolve) => client.once('connect', () => resolve()));
-  await client.subscribeAsync(filter, { qos: 1, ...(settings.protocolVersion === 5 ? { rap: true } : {}) });
+  let isSubscribed = false;
+  let refused: Error | undefined;
+  client.on('close', () => {
+    isSubscribed = false;
+  });
+  client.on('connect', () => {
+    client.subscribe([filter, fence], { qos: 1, ...(settings.protocolVersion === 5 ? { rap: true } : {}) }, (error) => {
+      // One that the end of the connection took along is sent again with the next one.
+      refused = error ?? undefined;
+      isSubscribed = error === null || error === undefined;
+    });
+  });
+  const subscribed = async () => {
+    await until('the listener is subscribed', () => isSubscribed, 60_000).catch((cause: unknown) => {
+      throw new Error(`the listener is not subscribed to ${filter}: ${refused?.message ?? 'no answer'}`, { cause });
+    });
+  };
+  await subscribed();
   return {
     messages,
+    subscribed,
+    settled: async () => {
+      await subscribed();
+      sent += 1;
+      const mine = sent;
+      await client.publishAsync(fence, String(mine), { qos: 1 });
+      await until('what the broker took before', () => come >= mine, 60_000);
+    },
     async [Symbol.asyncDispose]() {
       await client.endAsync(true);
     },

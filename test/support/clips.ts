@@ -10,7 +10,6 @@ import { dataPath } from './data.ts';
 import { temporaryDirectory } from './directory.ts';
 import { fixtureModelRepository, fixtureModels, fixturePath } from './fixtures.ts';
 import { realRepository, type TestRepository } from './repository.ts';
-import { until } from './until.ts';
 
 /** Clips with ground truth, and the whole program run on them: what `bench/recognition` and the recognition test share. */
 
@@ -188,10 +187,7 @@ export async function playScene(options: SceneOptions): Promise<Scene> {
   void options.until?.then(() => running.kill('SIGTERM'));
   const [run] = await Promise.all([running.finished, options.during?.()]);
   assert.equal(run.code, 0, run.stderr);
-  // The last that it says: whatever it told before has come by then.
-  await until('its goodbye', () =>
-    listener.messages.some(({ topic, text }) => topic === 'sightline/v1/status' && JSON.parse(text).state === 'offline'),
-  );
+  await listener.settled();
   const messages = listener.messages
     .filter(({ topic }) => /\/(alerts|late)\//.test(topic))
     .map(({ text }) => alertMessage.parse(JSON.parse(text)));

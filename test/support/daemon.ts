@@ -53,6 +53,8 @@ export interface RunningDaemon extends AsyncDisposable {
   lines(): readonly LogLine[];
   /** The first line with this message, perhaps with these fields. */
   said(message: string, fields?: Readonly<Record<string, unknown>>): LogLine | undefined;
+  /** Waits for it: the log and what else tells of an event come by ways of their own. */
+  told(message: string, fields?: Readonly<Record<string, unknown>>): Promise<LogLine>;
   stderr(): string;
   signal(name: NodeJS.Signals): void;
   /** Where health and metrics are. */
@@ -192,6 +194,7 @@ function follow(program: ReturnType<typeof startProgram>): RunningDaemon {
     finished: program.finished,
     lines: read,
     said,
+    told: (message, fields) => until(`"${message}" in the log`, () => said(message, fields), patience),
     stderr: program.stderr,
     signal: (name) => program.kill(name),
     url,
@@ -239,6 +242,20 @@ export function workerOf(dataDir: string, group = 'main'): number | undefined {
   return workersOf(dataDir).find((pid) =>
     readProcess(pid, 'environ').split('\0').includes(`SIGHTLINE_WORKER=software-${group}`),
   );
+}
+
+/** The texts of all files below a folder, by their names; without those that are gone by the time they would be read. */
+export function filesBelow(folder: string): ReadonlyMap<string, string> {
+  const texts = new Map<string, string>();
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    try {
+      texts.set(entry.name, readFileSync(join(entry.parentPath, entry.name), 'latin1'));
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+    }
+  }
+  return texts;
 }
 
 /** A file of /proc as text; empty for a process that is gone or is waiting for its parent to take note. */

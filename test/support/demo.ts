@@ -188,6 +188,7 @@ export async function playDemoFilm({ template, film, repository, people }: FilmO
   }
   const { code, stderr } = await runProgram(['run', '--once', config]);
   if (code !== 0) throw new Error(`run ended with ${code}: ${stderr}`);
+  await listener.settled();
   return listener.messages
     .filter(({ topic }) => /\/v1\/(alerts|late)\//.test(topic))
     .map(({ text }) => alertMessage.parse(JSON.parse(text)))

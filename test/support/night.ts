@@ -123,7 +123,7 @@ async function build(options: BrokerOptions, stack: AsyncDisposableStack): Promi
         `a part that is not ready: ${pattern}`,
         async () => (await troubles()).find((text) => pattern.test(text)),
         patience,
-      ),
+      ).catch((error: unknown) => assert.fail(`${String(error)}\n${daemon().stderr().slice(-4000)}`)),
     healed: async () => {
       let last: readonly string[] = [];
       await until(

@@ -122,6 +122,16 @@ export function randomVector(dimensions: number, random: () => number = Math.ran
 const pieceBytes = 16;
 const tellingBytes = 6;
 
+/** Empty for a file that was there a moment ago: a clip that is written has a name of its own until it is whole. */
+function readIfThere(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return Buffer.alloc(0);
+    throw error;
+  }
+}
+
 /**
  * Which secrets are in the files of a directory, whole or in part: any piece of 16 bytes that begins at a multiple of 4 in the
  * secret (the end of a shorter one is not looked at), wherever it lies in a file. One pass over each file for all secrets.
@@ -141,7 +151,7 @@ export function findBytes(directory: string, secrets: readonly Uint8Array[]): re
   const found = new Set<string>();
   for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile()) continue;
-    const content = readFileSync(join(entry.parentPath, entry.name));
+    const content = readIfThere(join(entry.parentPath, entry.name));
     if (content.equals(Buffer.alloc(content.length))) continue;
     for (let at = 0; at + pieceBytes <= content.length; at += 1) {
       if (!beginnings.has(content.readUInt32LE(at))) continue;

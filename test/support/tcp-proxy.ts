@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
+import { pause } from './until.ts';
 
 export interface TcpProxy extends AsyncDisposable {
   readonly port: number;
@@ -11,6 +12,8 @@ export interface TcpProxy extends AsyncDisposable {
   deafAfter: string | undefined;
   /** While set, a client whose bytes contain this text is cut off before they reach the server. */
   poison: string | undefined;
+  /** How often the server has said something since to a client that hears nothing more. */
+  readonly unheard: number;
   /** Milliseconds by which all that the server says comes later. */
   delayMs: number;
   /** While true new connections are ended at once. */
@@ -25,6 +28,7 @@ export interface TcpProxy extends AsyncDisposable {
 export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
   const pairs = new Set<readonly [Socket, Socket]>();
   let connections = 0;
+  let unheard = 0;
   const server = createServer((client) => {
     connections += 1;
     if (proxy.refuse) {
@@ -34,6 +38,7 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
     const target = connect(proxy.targetPort, '127.0.0.1');
     const pair = [client, target] as const;
     let heard = true;
+    let said = Promise.resolve();
     pairs.add(pair);
     const end = () => {
       pairs.delete(pair);
@@ -49,9 +54,15 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
       }
     });
     target.on('data', (bytes) => {
+      if (!heard) unheard += 1;
       if (!heard || proxy.deaf) return;
-      if (proxy.delayMs === 0) client.write(bytes);
-      else setTimeout(() => client.writable && client.write(bytes), proxy.delayMs);
+      const due = performance.now() + proxy.delayMs;
+      // Nothing overtakes what waits, however the delay is changed.
+      said = said.then(async () => {
+        const leftMs = due - performance.now();
+        if (leftMs > 0) await pause(leftMs);
+        if (client.writable) client.write(bytes);
+      });
     });
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -67,6 +78,9 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
     refuse: false,
     get connections() {
       return connections;
+    },
+    get unheard() {
+      return unheard;
     },
     cut() {
       for (const [client, target] of pairs) {
