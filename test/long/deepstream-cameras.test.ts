@@ -57,8 +57,6 @@ describe('twelve cameras in three containers at once', { skip }, () => {
       deepstream: { image: card.image.name, gpuAccess: 'none', camerasPerContainer: 4, memoryMegabytes: 1024 },
       mqtt: { url: broker.url, snapshot: 'off' },
       lists: { watch: { kind: 'watch' }, others: { kind: 'ignore' } },
-      // Less than lies between two visits. On a machine with too much to do no frame may come for ten seconds, in which nobody left.
-      alerting: { leaveAfter: '25s' },
       cameras: Object.fromEntries(
         cameras.map((camera) => [
           camera,
