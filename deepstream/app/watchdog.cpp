@@ -22,6 +22,13 @@ bool is_pending(const std::vector<Passage> &sources) {
   return std::any_of(sources.begin(), sources.end(), [&](const Passage &source) { return source.delivered_us > through_us; });
 }
 
+int WedgeRule::limit_ms(const Pulse &pulse) const {
+  // The first batch waits for all that is loaded with it.
+  if (pulse.batch_us == 0) return limits_.start_ms;
+  const auto slow_ms = static_cast<int>(std::min<std::int64_t>(3 * slow_us_ / 1000, limits_.start_ms));
+  return std::max(limits_.batch_ms, slow_ms);
+}
+
 std::optional<std::string> WedgeRule::look(const Pulse &pulse, std::int64_t now_us) {
   if (pulse.started_us == 0) return std::nullopt;
   if (!pulse.playing) {
@@ -32,15 +39,16 @@ std::optional<std::string> WedgeRule::look(const Pulse &pulse, std::int64_t now_
   if (now_us - pulse.beat_us > limits_.batch_ms * std::int64_t{1000})
     return "a change of the pipeline's state has not ended within " + seconds(limits_.batch_ms);
   if (pulse.batch_us != batch_us_ || !pulse.pending) {
+    const auto took_us = pending_since_us_ == 0 ? 0 : now_us - pending_since_us_;
+    if (pulse.batch_us != batch_us_) slow_us_ = std::max(took_us, slow_us_ / 8 * 7);
     batch_us_ = pulse.batch_us;
     pending_since_us_ = 0;
     return std::nullopt;
   }
   if (pending_since_us_ == 0) pending_since_us_ = now_us;
-  // The first batch waits for all that is loaded with it.
-  const int limit_ms = pulse.batch_us == 0 ? limits_.start_ms : limits_.batch_ms;
-  if (now_us - pending_since_us_ <= limit_ms * std::int64_t{1000}) return std::nullopt;
-  return "no batch for " + seconds(limit_ms) + " while sources deliver";
+  const int limit = limit_ms(pulse);
+  if (now_us - pending_since_us_ <= limit * std::int64_t{1000}) return std::nullopt;
+  return "no batch for " + seconds(limit) + " while sources deliver";
 }
 
 Watchdog::~Watchdog() {

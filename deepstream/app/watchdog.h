@@ -44,7 +44,10 @@ struct Pulse {
   bool pending = false;
 };
 
-/** Says when a pipeline is stuck. Looked at several times a second. Pure. */
+/**
+ * Says when a pipeline is stuck. Looked at several times a second. Pure. A batch may take three times as long as those before
+ * it, at most as long as a start: a server with too much to do is no wedge, and a program that begins anew gives it more.
+ */
 class WedgeRule {
 public:
   explicit WedgeRule(const Limits &limits) : limits_(limits) {}
@@ -52,9 +55,13 @@ public:
   std::optional<std::string> look(const Pulse &pulse, std::int64_t now_us);
 
 private:
+  int limit_ms(const Pulse &pulse) const;
+
   Limits limits_;
   std::int64_t batch_us_ = 0;
   std::int64_t pending_since_us_ = 0;
+  /** What batches took; the slowest counts less with each that follows. */
+  std::int64_t slow_us_ = 0;
 };
 
 /**

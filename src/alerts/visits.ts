@@ -83,14 +83,15 @@ export interface Visits {
 const storeEveryMs = 2000;
 /** After a restart an episode waits this long for its cameras; whoever is seen by then has not left. */
 const resumeWithinMs = 60_000;
-/** A visit that is over is remembered this long, so that a late sighting does not begin another one. */
+/** A visit that is over is remembered this long, and from each late sighting on, so that none of them begins another one. */
 const visitKnownMs = 60_000;
 
 interface EndedVisit {
   readonly reason: CloseReason;
   /** Last sighting per camera, with the epoch it belonged to. */
   readonly cameras: Map<CameraId, { readonly lastMs: number; readonly epoch: number }>;
-  readonly endedMonoMs: number;
+  /** When it ended, or its latest late sighting came. */
+  monoMs: number;
 }
 
 export function createVisits({ settings, newId, clock, commit, restored }: VisitsOptions): Visits {
@@ -176,7 +177,7 @@ export function createVisits({ settings, newId, clock, commit, restored }: Visit
     resuming.delete(episode);
     for (const { numbered } of episode.alerts.values()) byAlert.delete(numbered.alert.id);
     if (reason !== 'left' && reason !== 'source_ended') return;
-    endedVisits.set(keyOf(episode), { reason, cameras: new Map(episode.cameras), endedMonoMs: clock.mono() });
+    endedVisits.set(keyOf(episode), { reason, cameras: new Map(episode.cameras), monoMs: clock.mono() });
   }
 
   /** Whether this sighting belongs to a visit whose end was already told: frames are faster than embeddings. */
@@ -188,6 +189,7 @@ export function createVisits({ settings, newId, clock, commit, restored }: Visit
     if (track.epoch > last.epoch && frame.time.eventTimeMs < last.lastMs) return false; // another clock, see `beginEpoch`
     if (visit.reason === 'source_ended' && track.epoch !== last.epoch) return false;
     visit.cameras.set(track.camera, { epoch: track.epoch, lastMs: Math.max(last.lastMs, frame.time.eventTimeMs) });
+    visit.monoMs = clock.mono();
     return true;
   }
 
@@ -300,7 +302,7 @@ export function createVisits({ settings, newId, clock, commit, restored }: Visit
   function tick(): void {
     const monoMs = clock.mono();
     for (const episode of episodes.values()) closeIfLeft(episode);
-    for (const [key, visit] of endedVisits) if (monoMs - visit.endedMonoMs >= visitKnownMs) endedVisits.delete(key);
+    for (const [key, visit] of endedVisits) if (monoMs - visit.monoMs >= visitKnownMs) endedVisits.delete(key);
     const longestMs = Math.max(0, ...settings().rules.map(({ cooldownMs }) => cooldownMs));
     const wallMs = clock.now();
     for (const [key, at] of cooldowns) if (Math.abs(wallMs - at) > longestMs + cooldownSlackMs) cooldowns.delete(key);

@@ -87,7 +87,16 @@ export function createApiServices(given: ApiParts, ctx: Context): ApiServices {
         colour: severityColours[severity],
       })),
     status: async () => {
-      const { pid: _pid, configFile: _file, cameras: _cameras, lastReload, served, gpus, ...status } = await given.status();
+      const {
+        pid: _pid,
+        configFile: _file,
+        cameras: _cameras,
+        lastReload,
+        served,
+        detectors,
+        gpus,
+        ...status
+      } = await given.status();
       const { index, entries, references, outdated } = watchlist.health;
       const stats = door()?.stats;
       const queues = await readQueues(ctx.metrics);
@@ -97,7 +106,10 @@ export function createApiServices(given: ApiParts, ctx: Context): ApiServices {
         now: ctx.clock.now(),
         parts: [...status.parts],
         queues: [...queues, { ...waitingEvents, dropped: feed.dropped }],
-        models: engine.states().map((model) => ({ ...model })),
+        models: [
+          ...engine.states().map((model) => ({ ...model, workers: [] })),
+          ...(detectors ?? []).map((detector) => ({ ...detector, workers: [...detector.workers] })),
+        ],
         engine: engine.name,
         ...(engine.servers === undefined ? {} : { servers: engine.servers().map(serverView) }),
         ...(served === undefined ? {} : { served: [...served] }),

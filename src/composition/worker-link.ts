@@ -2,14 +2,16 @@ import { type Bridge, type BridgeWorker, protocolVersion } from '../bridge/serve
 import type { Config, ListConfig } from '../config/schema.ts';
 import type { PartState } from '../core/control.ts';
 import { descriptionMeaning } from '../core/descriptions.ts';
+import type { DetectorView } from '../core/detectors.ts';
 import type { GpuView } from '../core/gpus.ts';
 import type { Metrics } from '../core/metrics.ts';
 import { nobodyColour, severityColours } from '../core/severity-colours.ts';
 import type { CameraId, MatchKind, TrackRef } from '../core/types.ts';
-import type { WorkerStats } from '../gen/sightline/bridge/v1/bridge.ts';
+import type { ModelStats, WorkerStats } from '../gen/sightline/bridge/v1/bridge.ts';
 import type { WorkerLink } from '../workers/life.ts';
 import type { WorkerCamera } from '../workers/plan.ts';
 import { configureMessage } from './camera-message.ts';
+import { detectorViews } from './detector-views.ts';
 import { createGpuFigures } from './gpu-figures.ts';
 
 /** The supervisor's view of the bridge, with what else goes down to workers and comes up from them. */
@@ -33,8 +35,8 @@ export interface DaemonLink extends WorkerLink {
   forgetCamera(camera: CameraId): void;
   /** Detectors that do not work; a camera that is live sees nobody with them. */
   parts(): readonly PartState[];
-  /** Cards that workers run on; absent without any. */
-  status(): { readonly gpus?: readonly GpuView[] };
+  /** Detectors of workers that are connected, and cards that workers run on; absent without any. */
+  status(): { readonly detectors?: readonly DetectorView[]; readonly gpus?: readonly GpuView[] };
 }
 
 /** Colour of a list by its severity; of nobody where it names no list that there is, or one of people to be ignored. */
@@ -105,8 +107,10 @@ export function createWorkerLink(
     ['worker'],
   );
   const gpus = createGpuFigures(metrics);
-  /** By worker: why a detector does not work. */
-  const failing = new Map<string, ReadonlyMap<string, string>>();
+  /** By worker, as it said last. */
+  const detectors = new Map<string, readonly ModelStats[]>();
+  /** Workers whose connection has ended: what they said is over. */
+  const gone = new Set<string>();
   /** Cameras whose annotated video is watched. */
   const watched = new Set<CameraId>();
 
@@ -117,9 +121,13 @@ export function createWorkerLink(
       const worker = bridge.register(name, token, {
         hello: () => {
           welcomed = false;
+          gone.delete(name);
           events.hello();
         },
-        closed: (reason) => events.closed(reason),
+        closed: (reason) => {
+          gone.add(name);
+          events.closed(reason);
+        },
         drained: () => events.drained(),
       });
       const forget = () => {
@@ -142,10 +150,11 @@ export function createWorkerLink(
         drain: () => worker.send({ $case: 'drain', value: {} }),
         [Symbol.dispose]: () => {
           forget();
-          for (const model of failing.get(name)?.keys() ?? []) {
+          for (const { model } of detectors.get(name) ?? []) {
             for (const gauge of [runs, failures, fallback]) gauge.remove({ worker: name, model });
           }
-          failing.delete(name);
+          detectors.delete(name);
+          gone.delete(name);
           queue.remove({ worker: name });
           cpu.remove({ worker: name });
           deaths.remove({ worker: name });
@@ -172,7 +181,7 @@ export function createWorkerLink(
       cpu.set({ worker }, stats.cpuSeconds);
       deaths.set({ worker }, stats.inferenceDeaths);
       gpus.stats(worker, stats.gpu);
-      for (const model of failing.get(worker)?.keys() ?? []) {
+      for (const { model } of detectors.get(worker) ?? []) {
         if (stats.models.some((known) => known.model === model)) continue;
         for (const gauge of [runs, failures, fallback]) gauge.remove({ worker, model });
       }
@@ -181,7 +190,7 @@ export function createWorkerLink(
         failures.set({ worker, model }, Number(counts.failures));
         fallback.set({ worker, model }, counts.fallback ? 1 : 0);
       }
-      failing.set(worker, new Map(stats.models.map((model) => [model.model, model.failing])));
+      detectors.set(worker, stats.models);
       for (const camera of stats.cameras) {
         if (!workerOf.has(camera.camera)) continue;
         const label = { camera: camera.camera };
@@ -211,12 +220,14 @@ export function createWorkerLink(
       for (const gauge of [...gauges, annotatedDropped, skipped, cropsRefused, leftOut]) gauge.remove({ camera });
     },
     parts: () => {
-      const reasons = new Map([...failing.values()].flatMap((models) => [...models].filter(([, reason]) => reason !== '')));
+      const failing = [...detectors.values()].flat().filter((model) => model.failing !== '');
+      const reasons = new Map(failing.map((model) => [model.model, model.failing]));
       return [...reasons].map(([model, reason]) => ({ name: `detector ${model}`, ready: false, reason }));
     },
     status: () => {
-      const views = gpus.views();
-      return views.length === 0 ? {} : { gpus: views };
+      const seeing = detectorViews([...detectors].filter(([worker]) => !gone.has(worker)));
+      const cards = gpus.views();
+      return { ...(seeing.length === 0 ? {} : { detectors: seeing }), ...(cards.length === 0 ? {} : { gpus: cards }) };
     },
   };
 }

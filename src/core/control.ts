@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Alert, AlertEvent, AlertStep, LedgerRow } from './alerts.ts';
 import { longestDescription } from './descriptions.ts';
+import type { DetectorView } from './detectors.ts';
 import { SightlineError } from './errors.ts';
 import type { GpuView } from './gpus.ts';
 import type { ServedModelView } from './served-models.ts';
@@ -169,6 +170,8 @@ export interface StatusView {
   readonly outbox: { readonly waiting: number; readonly dead: number };
   /** What Triton servers did in the last minute; absent where the program itself runs the networks. */
   readonly served?: readonly ServedModelView[];
+  /** What workers look at their cameras with; absent before any has said so. */
+  readonly detectors?: readonly DetectorView[];
   /** Cards that DeepStream workers run on; absent without any. */
   readonly gpus?: readonly GpuView[];
   readonly lastReload?: ReloadView;

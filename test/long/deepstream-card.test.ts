@@ -117,6 +117,15 @@ describe('the shipped configuration for a GPU, on the stand-in', { skip }, () =>
     assert.ok(annotated > 0.8, `${annotated} of the annotated pictures have a box in the colour of the list`);
   });
 
+  test('says what its containers look with', async () => {
+    const { value } = await admin.ask('GET', '/api/v1/status');
+    const ofWorkers = value.models.filter(({ workers }: { readonly workers: readonly string[] }) => workers.length > 0);
+    assert.deepEqual(
+      ofWorkers,
+      ['centerface', 'yolox_nano'].map((model) => ({ model, state: 'ready', workers: ['deepstream-main'] })),
+    );
+  });
+
   test('keeps the secrets to itself', async () => {
     const inspected = await docker('inspect', ...(await containersOf(place.dataDir)));
     const folder = join(place.dataDir, 'deepstream/deepstream-main');

@@ -256,8 +256,8 @@ export function cutLaterHalf(clip: ClipTruth, { id, from, to }: Visit, folder: s
 }
 
 /** The ground truth begins a visit where most of a face is visible; half a second before, some of it is. */
-function during(visit: Visit, frame: number, { fps }: ClipTruth): boolean {
-  return frame >= visit.from - fps / 2 && frame <= visit.to;
+export function tellsOf({ entry, frame }: AlertMessage, visit: Visit, { fps }: ClipTruth): boolean {
+  return entry?.name === visit.id && frame.sequence >= visit.from - fps / 2 && frame.sequence <= visit.to;
 }
 
 /** Every visit alerted exactly once, published while the person was still in view, and nobody else alerted. */
@@ -281,7 +281,7 @@ export function assertSeen(
   const said = opened.map((alert) => ({ who: alert.entry?.name, frame: alert.frame.sequence, score: alert.score }));
   const seen = new Map<Visit, AlertMessage>();
   for (const visit of visits) {
-    const own = opened.filter((alert) => alert.entry?.name === visit.id && during(visit, alert.frame.sequence, clip));
+    const own = opened.filter((alert) => tellsOf(alert, visit, clip));
     assert.equal(own.length, 1, `${visit.id} from ${visit.from} to ${visit.to} alerts once: ${JSON.stringify(said)}`);
     const [alert] = own;
     assert.ok(alert);

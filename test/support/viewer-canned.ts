@@ -178,9 +178,15 @@ export function statusOf(now: number) {
       { name: 'events', waiting: 1000, limit: 1000, dropped: 2 },
     ],
     models: [
-      { model: 'face_embed', state: 'ready' },
-      { model: 'centerface', state: 'ready' },
-      { model: 'person_embed', state: 'unavailable', reason: 'its weights are not there; sightline models fetch --set person' },
+      { model: 'face_embed', state: 'ready', workers: [] },
+      { model: 'centerface', state: 'ready', workers: [] },
+      {
+        model: 'person_embed',
+        state: 'unavailable',
+        reason: 'its weights are not there; sightline models fetch --set person',
+        workers: [],
+      },
+      { model: 'centerface', state: 'ready', workers: ['deepstream-main', 'deepstream-main.2'] },
     ],
     engine: 'triton',
     servers: [

@@ -360,6 +360,18 @@ describe('an open alert', () => {
     assert.deepEqual(s.story, ['opened anna', 'closed anna left', 'opened anna']);
   });
 
+  test('one visit is told once, however slowly its pictures come', async () => {
+    const s = scene();
+    for (let at = 0; at < 8000; at += 200) {
+      looks(s, at, at, 200, { scores: { anna: 0.7 } });
+      await s.clock.advance(12_000);
+      s.observe({ kind: 'tick' });
+    }
+    assert.deepEqual(s.story, ['opened anna', 'closed anna left']);
+    looks(s, 20_000, 20_400, 200, { track: 2, scores: { anna: 0.7 } });
+    assert.deepEqual(s.story, ['opened anna', 'closed anna left', 'opened anna'], 'nor is the next one missed');
+  });
+
   test('looks later than a minute of real time are not waited for', async () => {
     const s = scene();
     looks(s, 0, 400, 200, { scores: { anna: 0.7 } });

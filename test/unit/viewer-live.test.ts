@@ -275,6 +275,7 @@ test('a player says in words how it is', () => {
   assert.equal(text({ delayMs: undefined }), 'connecting: connecting');
   assert.equal(text({ delayMs: 3100 }), 'delayed: delayed by 3 s');
   assert.equal(text({ behind: true }), 'behind: inference behind');
+  assert.equal(text({ delayMs: 3100, behind: true }), 'delayed: delayed by 3 s, inference behind', 'why there are no boxes');
   assert.equal(text({ playing: false }), 'paused: paused while out of view');
   assert.equal(text({ camera: { ...camera, state: 'away', reason: 'connection refused' } }), 'away: away: connection refused');
   assert.equal(text({ refused: { code: 'http.forbidden', reason: 'eve may not' } }), 'refused: not allowed: eve may not');

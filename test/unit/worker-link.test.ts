@@ -52,6 +52,36 @@ test('worker link: nothing is said or measured of a camera that was removed, nor
   assert.deepEqual(link.status(), {});
 });
 
+test('worker link: detectors of a worker are told while it is connected', () => {
+  using ctx = testContext();
+  const events: { hello: () => void; closed: () => void }[] = [];
+  const link = createWorkerLink(
+    {
+      register: (_name, _token, { hello, closed }) => {
+        events.push({ hello: () => hello(Hello.create()), closed: () => closed('the test ended it') });
+        return { setCameras: () => {}, send: () => true, connected: true, [Symbol.dispose]: () => {} };
+      },
+      forget: () => {},
+    },
+    configSchema.parse({}).inference,
+    ctx.metrics,
+  );
+  const attachment = link.register('main', 'token', { hello: () => {}, closed: () => {}, drained: () => {} });
+  const told = () => link.status().detectors?.map(({ model, workers }) => `${model} of ${workers}`);
+  const report = () =>
+    link.stats('main', { ...WorkerStats.create(), models: [{ ...ModelStats.create(), model: 'centerface' }] });
+  events[0]?.hello();
+  report();
+  assert.deepEqual(told(), ['centerface of main']);
+  events[0]?.closed();
+  assert.equal(told(), undefined);
+  events[0]?.hello();
+  report();
+  assert.deepEqual(told(), ['centerface of main']);
+  attachment[Symbol.dispose]();
+  assert.equal(told(), undefined);
+});
+
 test('worker link: a model that a worker does not name any more is not measured any more', async () => {
   using ctx = testContext();
   const link = createWorkerLink(

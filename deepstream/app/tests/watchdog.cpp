@@ -60,6 +60,24 @@ TEST_CASE("the first batch waits as long as a start may take") {
   CHECK(rule.look(running(71 * second_us, 0, true), 71 * second_us));
 }
 
+TEST_CASE("a server that is slow is no wedge, one that hangs is, however slow it was") {
+  WedgeRule rule(limits);
+  std::int64_t now = second_us;
+  /** Looks every second while the next batch is under way, for so long at most; what was said, if anything. */
+  const auto wait = [&](std::int64_t seconds) {
+    const auto batch = now;
+    std::optional<std::string> said;
+    for (; now < batch + seconds * second_us && !said; now += second_us) said = rule.look(running(now, batch, true), now);
+    return said;
+  };
+  for (const auto seconds : {8, 20, 50, 60}) CHECK_FALSE(wait(seconds));
+  // At most as long as a start.
+  CHECK(wait(100) == "no batch for 60 s while sources deliver");
+  // Quick again: that it was slow is forgotten.
+  for (int i = 0; i < 60; i += 1) CHECK_FALSE(wait(2));
+  CHECK(wait(100) == "no batch for 10 s while sources deliver");
+}
+
 TEST_CASE("a main thread that does not come back is a wedge") {
   WedgeRule rule(limits);
   CHECK(rule.look({1, true, 10 * second_us, 0, false}, 21 * second_us) ==

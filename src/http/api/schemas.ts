@@ -279,7 +279,14 @@ export const statusView = z
     cameras: z.array(cameraView),
     queues: z.array(queueView).describe('`dropped` counts since the daemon started.'),
     models: z.array(
-      z.strictObject({ model: z.string(), state: z.enum(['ready', 'loading', 'unavailable']), reason: z.string().optional() }),
+      z.strictObject({
+        model: z.string(),
+        state: z.enum(['ready', 'loading', 'unavailable']),
+        reason: z.string().optional(),
+        workers: z
+          .array(z.string())
+          .describe("Those that look at cameras with it, in this state; empty: it is the daemon's own."),
+      }),
     ),
     engine: z.string(),
     servers: z

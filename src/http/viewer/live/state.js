@@ -46,7 +46,10 @@ export function playerState({ feed, camera, playing, refused, unsupported, delay
   }
   if (unsupported !== undefined) return { word: 'unsupported', text: unsupported, notice };
   if (delayMs === undefined || camera?.state === 'connecting') return { word: 'connecting', text: 'connecting', notice };
-  if (delayMs > delayedMs) return { word: 'delayed', text: `delayed by ${Math.round(delayMs / 1000)} s`, ...common };
+  if (delayMs > delayedMs) {
+    const why = behind ? ', inference behind' : '';
+    return { word: 'delayed', text: `delayed by ${Math.round(delayMs / 1000)} s${why}`, ...common };
+  }
   if (behind) return { word: 'behind', text: 'inference behind', ...common };
   return { word: 'live', text: 'live', ...common };
 }

@@ -32,7 +32,7 @@ import { makeTable } from '../parts/table.js';
  * @property {readonly PartState[]} parts
  * @property {readonly Camera[]} cameras
  * @property {readonly { name: string, waiting: number, limit?: number, dropped: number }[]} queues
- * @property {readonly { model: string, state: 'ready' | 'loading' | 'unavailable', reason?: string }[]} models
+ * @property {readonly { model: string, state: 'ready' | 'loading' | 'unavailable', reason?: string, workers: readonly string[] }[]} models
  * @property {string} engine
  * @property {readonly { name: string, state: 'unknown' | 'ready' | 'busy' | 'away', reason?: string }[]} [servers]
  * @property {readonly ServedModelView[]} [served]
@@ -144,7 +144,7 @@ start(async () => {
     { name: 'Limit', number: true },
     { name: 'Dropped', number: true },
   ]);
-  const models = makeTable('Models', [{ name: 'Model' }, { name: 'State' }, { name: 'Why' }]);
+  const models = makeTable('Models', [{ name: 'Model' }, { name: 'Of' }, { name: 'State' }, { name: 'Why' }]);
   const servers = makeTable('Triton servers', [{ name: 'Server' }, { name: 'State' }, { name: 'Why' }]);
   const served = makeTable('Models on Triton servers, last minute', [
     { name: 'Model' },
@@ -269,8 +269,9 @@ start(async () => {
       ]),
     );
     models.rows(
-      status.models.map(({ model, state, reason }) => [
+      status.models.map(({ model, state, reason, workers }) => [
         model,
+        workers.length === 0 ? 'the daemon' : workers.join(', '),
         word(
           state === 'ready' ? (reason === undefined ? 'good' : 'warn') : state === 'loading' ? 'warn' : 'bad',
           capital(state),

@@ -1,0 +1,8 @@
+/** A detector that cameras are looked at with, in the same state in each of these workers. */
+export interface DetectorView {
+  readonly model: string;
+  readonly state: 'ready' | 'unavailable';
+  /** Why it does not work, or where else than it should it runs. */
+  readonly reason?: string;
+  readonly workers: readonly string[];
+}
