@@ -1,7 +1,11 @@
 #include <algorithm>
 #include <climits>
+#include <map>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <set>
+#include <string>
 
 #include <google/protobuf/unknown_field_set.h>
 #include <grpcpp/grpcpp.h>
@@ -103,16 +107,29 @@ Answer answer_of(const grpc::Status &status, const std::shared_ptr<ModelInferRes
   return answer;
 }
 
-class Triton : public InferenceBackend {
-public:
-  explicit Triton(const inference::InferenceConfig &config)
-      : triton_(config.backend().triton()), model_(triton_.model_name()), input_(input_of(config.preprocess())) {
+/**
+ * One for each address, for as long as the process lives, as Triton's own client shares them: a channel whose last call ends on
+ * gRPC's threads while it is taken down here ended the process by SIGABRT now and then.
+ */
+std::shared_ptr<grpc::Channel> channel_to(const std::string &url) {
+  static std::mutex mutex;
+  static auto &channels = *new std::map<std::string, std::shared_ptr<grpc::Channel>>;
+  const std::lock_guard lock(mutex);
+  auto &channel = channels[url];
+  if (channel == nullptr) {
     grpc::ChannelArguments arguments;
     arguments.SetMaxReceiveMessageSize(INT_MAX);
     arguments.SetMaxSendMessageSize(INT_MAX);
-    const auto channel = grpc::CreateCustomChannel(triton_.grpc().url(), grpc::InsecureChannelCredentials(), arguments);
-    stub_ = GRPCInferenceService::NewStub(channel);
+    channel = grpc::CreateCustomChannel(url, grpc::InsecureChannelCredentials(), arguments);
   }
+  return channel;
+}
+
+class Triton : public InferenceBackend {
+public:
+  explicit Triton(const inference::InferenceConfig &config)
+      : triton_(config.backend().triton()), model_(triton_.model_name()), input_(input_of(config.preprocess())),
+        stub_(GRPCInferenceService::NewStub(channel_to(triton_.grpc().url()))) {}
 
   bool open(const inference::InferenceConfig &config, Notices &notices);
 
