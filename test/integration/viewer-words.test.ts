@@ -63,9 +63,9 @@ test('a camera that is away says when it is tried next, each time anew; health s
   await until('the page listens', () => stub.listeners === 1);
   const [since, now] = [Date.now() - 60_000, (await page.evaluate('Date.now()')) as number];
   const away = (retryAt: number) => ({ state: 'away' as const, since, reason: 'no answer', retryAt });
-  stub.camera('yard', away(now + 300_000));
+  stub.camera('yard', away(now + 20_000));
   await cover.getByText('no answer; next attempt at').waitFor();
-  await page.clock.runFor(301_000);
+  await page.clock.runFor(21_000);
   await cover.getByText('no answer; trying again').waitFor();
   stub.camera('yard', away(now + 900_000));
   await cover.getByText('no answer; next attempt at').waitFor();

@@ -247,7 +247,9 @@ export async function fuzz(target: FuzzTarget): Promise<void> {
     return;
   }
   Error.stackTraceLimit = 6;
-  const say = (line: Line) => process.stdout.write(`${ascii(JSON.stringify(line))}\n`);
+  // Opened now: it is a handle from the first word on.
+  const { stdout } = process;
+  const say = (line: Line) => stdout.write(`${ascii(JSON.stringify(line))}\n`);
   const notes = options.notes === undefined ? undefined : openSync(options.notes, 'w');
   const random = createRandom(Number(options.seed));
   const most = Number(options.inputs ?? Number.POSITIVE_INFINITY);
