@@ -262,12 +262,14 @@ test('a signal opens no debugger, in the daemon as bin/sightline starts it, its 
     const children = (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).trim().split(' ').map(Number);
     assert.equal(children.length, 2, 'the worker and the media door');
     for (const each of [pid, ...children]) {
-      const before = await listening(each);
+      // The media door may be about to open its own.
+      const others = async () => (await listening(each)).filter((port) => port !== 8554);
+      const before = await others();
       const [, caught = ''] = /^SigCgt:\s+([0-9a-f]+)$/m.exec(await readFile(`/proc/${each}/status`, 'utf8')) ?? [];
       assert.equal((BigInt(`0x${caught}`) >> BigInt(constants.signals.SIGUSR1 - 1)) & 1n, 0n, `SIGUSR1 is caught by ${each}`);
       process.kill(each, 'SIGUSR1');
       assert.equal((await runProgram(['status'], { cwd: place.path })).stdout.match(/^camera gate +away/m)?.length, 1);
-      assert.deepEqual(await listening(each), before);
+      assert.deepEqual(await others(), before);
     }
     assert.doesNotMatch(log, /Debugger listening/);
   } finally {
