@@ -23,12 +23,14 @@ public:
     known_.push_back({pts, mono_us});
     if (known_.size() > most) known_.pop_front();
   }
-  /** Absent where none has the time stamp. */
-  std::optional<std::int64_t> find(std::int64_t pts) {
+  /** Forgets that one alone. Absent where none has the time stamp. */
+  std::optional<std::int64_t> take_out(std::int64_t pts) {
     const std::lock_guard lock(mutex_);
-    for (const auto &one : known_)
-      if (one.pts == pts) return one.mono_us;
-    return std::nullopt;
+    const auto found = std::find_if(known_.begin(), known_.end(), [&](const Arrival &one) { return one.pts == pts; });
+    if (found == known_.end()) return std::nullopt;
+    const auto mono_us = found->mono_us;
+    known_.erase(found);
+    return mono_us;
   }
   /** Forgets those before it. Absent where none has the time stamp. */
   std::optional<std::int64_t> take(std::int64_t pts) {
@@ -98,6 +100,14 @@ struct Camera {
   /** h264 or h265 once a parser has said. */
   std::atomic<const char *> codec = "";
 
+  /**
+   * A frame is left out before the detectors. Those that are in there keep their arrivals, however many are left out behind
+   * them: without its own a frame that took long would count as one that has just come.
+   */
+  void leave_out(std::int64_t pts) {
+    const auto arrived_us = arrivals.take_out(pts);
+    if (arrived_us) left_out_us.store(*arrived_us, std::memory_order_relaxed);
+  }
   /** When its source was last seen to give pictures, whether they were decoded or not. */
   std::int64_t alive_us() const {
     return std::max(delivered_us.load(std::memory_order_relaxed), skipped_us.load(std::memory_order_relaxed));

@@ -216,9 +216,7 @@ void Pipeline::leave_out(NvDsBatchMeta *batch) {
   for (GList *at = batch->frame_meta_list; at != nullptr; at = at->next) {
     const auto *frame = static_cast<NvDsFrameMeta *>(at->data);
     ProbedCamera *probed = probe_.camera(frame->source_id);
-    const auto arrived =
-        probed == nullptr ? std::nullopt : probed->camera.arrivals.find(static_cast<std::int64_t>(frame->buf_pts));
-    if (arrived) probed->camera.left_out_us.store(*arrived, std::memory_order_relaxed);
+    if (probed != nullptr) probed->camera.leave_out(static_cast<std::int64_t>(frame->buf_pts));
   }
 }
 
