@@ -236,7 +236,7 @@ void App::say_stats() {
     counts.camera = camera->config.camera;
     counts.frames_decoded = camera->delivered;
     counts.frames_detected = camera->frames_detected;
-    counts.frames_dropped = camera->frames_dropped;
+    counts.frames_dropped = camera->passed_over();
     counts.batches_dropped = outbox_.dropped(camera->index);
     counts.crops = judge_.crops(camera->index);
     counts.fps = static_cast<double>(counts.frames_decoded - frames_before_[camera->index]) / seconds;

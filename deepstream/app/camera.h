@@ -76,7 +76,9 @@ struct Camera {
   std::atomic<std::uint64_t> frames_detected = 0;
   /** When the latest frame that was left out before the detectors had left the source. */
   std::atomic<std::int64_t> left_out_us = 0;
-  /** Frames that were left out before the detectors, as those were behind. */
+  /** Frames that were left out before the detectors, as those were behind, at the gate or by the queue before it: as they are
+   * left out, also while nothing comes through; and those known once a later one has come through. */
+  std::atomic<std::uint64_t> left_out = 0;
   std::atomic<std::uint64_t> frames_dropped = 0;
   /** Media time of those frames, all epochs together. */
   std::atomic<double> media_ms = 0;
@@ -101,17 +103,30 @@ struct Camera {
   std::atomic<const char *> codec = "";
 
   /**
-   * A frame is left out before the detectors. Those that are in there keep their arrivals, however many are left out behind
-   * them: without its own a frame that took long would count as one that has just come.
+   * A frame comes to the gate before the detectors, by the multiplexer's number; of one thread. Those inside keep their
+   * arrivals, however many are left out behind them: without its own a frame that took long would count as one that has just
+   * come.
    */
-  void leave_out(std::int64_t pts) {
+  void reach_gate(std::int64_t pts, int number, bool enters) {
+    // The multiplexer may begin again.
+    if (gate_number_ >= 0 && number > gate_number_ + 1)
+      left_out.fetch_add(static_cast<std::uint64_t>(number - gate_number_ - 1), std::memory_order_relaxed);
+    gate_number_ = number;
+    if (enters) return;
+    left_out.fetch_add(1, std::memory_order_relaxed);
     const auto arrived_us = arrivals.take_out(pts);
     if (arrived_us) left_out_us.store(*arrived_us, std::memory_order_relaxed);
+  }
+  std::uint64_t passed_over() const {
+    return std::max(frames_dropped.load(std::memory_order_relaxed), left_out.load(std::memory_order_relaxed));
   }
   /** When its source was last seen to give pictures, whether they were decoded or not. */
   std::int64_t alive_us() const {
     return std::max(delivered_us.load(std::memory_order_relaxed), skipped_us.load(std::memory_order_relaxed));
   }
+
+private:
+  int gate_number_ = -1;
 };
 
 } // namespace sightline::app
