@@ -17,7 +17,7 @@ import { until } from '../support/until.ts';
 const clip = 'real_visits_a';
 const camera = 'lobby';
 const lookedWords =
-  /^(\d+\.\d+) of (\d+\.\d+) frames a second are looked at: card or Triton have no time for more; .* would help$/;
+  /^(\d+\.\d+) of (\d+\.\d+) frames a second are looked at: card, Triton or processor have no time for more; .* would help$/;
 const decodedWords = /(\d+\.\d+) of (\d+\.\d+) frames a second are decoded: there is no time for more; .* would help/;
 const unclocked = 5;
 const patience = 180_000;

@@ -79,7 +79,8 @@ TEST_CASE("a camera is late where detectors or decoder leave frames out, each in
   CHECK(trouble.looking().reason.empty());
   pass(12, 25, 0, 2, 20);
   CHECK(std::string(trouble.looking().code) == "camera.late");
-  CHECK(trouble.looking().reason.find(" of 5.0 frames a second are looked at: card or Triton have no time for more; ") == 3);
+  CHECK(trouble.looking().reason.find(
+            " of 5.0 frames a second are looked at: card, Triton or processor have no time for more; ") == 3);
   CHECK(trouble.decoding().reason.empty());
   pass(60, 25, 0, 5, 0);
   CHECK(trouble.looking().reason.empty());
