@@ -290,7 +290,7 @@ Pulse App::pulse() const {
   std::vector<Passage> sources;
   sources.reserve(cameras_.size());
   for (const auto &camera : cameras_)
-    sources.push_back({camera->delivered_us, std::max(camera->through_us.load(), camera->left_out_us.load())});
+    sources.push_back({camera->delivered_us, std::max(camera->through_us.load(), camera->left_out_arrived_us.load())});
   pulse.pending = is_pending(sources) || pipeline_->busy();
   return pulse;
 }

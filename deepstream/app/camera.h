@@ -74,8 +74,8 @@ struct Camera {
   std::atomic<std::uint64_t> frames_seen = 0;
   std::atomic<std::int64_t> seen_us = 0;
   std::atomic<std::uint64_t> frames_detected = 0;
-  /** When the latest frame that was left out before the detectors had left the source. */
-  std::atomic<std::int64_t> left_out_us = 0;
+  /** When the latest frame that was left out before the detectors had left the source: its arrival. */
+  std::atomic<std::int64_t> left_out_arrived_us = 0;
   /** Frames that were left out before the detectors, as those were behind, at the gate or by the queue before it: as they are
    * left out, also while nothing comes through; and those known once a later one has come through. */
   std::atomic<std::uint64_t> left_out = 0;
@@ -115,7 +115,7 @@ struct Camera {
     if (enters) return;
     left_out.fetch_add(1, std::memory_order_relaxed);
     const auto arrived_us = arrivals.take_out(pts);
-    if (arrived_us) left_out_us.store(*arrived_us, std::memory_order_relaxed);
+    if (arrived_us) left_out_arrived_us.store(*arrived_us, std::memory_order_relaxed);
   }
   std::uint64_t passed_over() const {
     return std::max(frames_dropped.load(std::memory_order_relaxed), left_out.load(std::memory_order_relaxed));

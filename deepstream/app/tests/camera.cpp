@@ -11,7 +11,7 @@ TEST_CASE("a frame inside the detectors keeps its arrival, however many are left
     camera.arrivals.add(pts, 1000 + pts);
     camera.reach_gate(pts, static_cast<int>(pts), pts < 2);
   }
-  CHECK(camera.left_out_us == 2499);
+  CHECK(camera.left_out_arrived_us == 2499);
   CHECK(camera.arrivals.take(0) == 1000);
   CHECK(camera.arrivals.take(1) == 1001);
 }
