@@ -100,6 +100,20 @@ describe('a DeepStream camera with more to do than there is time for, on the sta
     await during('it says no more', () => reason(daemon) === '' && daemon.statuses.at(-1)?.code === '');
   });
 
+  it('is late while nothing comes through the detectors, not only once something does', async () => {
+    await using place = await startOverloadable();
+    const { daemon, directory, during } = place;
+    const script = join(directory, 'script.json');
+    // Ten seconds are judged.
+    await framesOf(12, place);
+    await changeControl(directory, { inference: { script, requestMs: 4000 } });
+    await during('it says that it is late', () => lookedWords.test(reason(daemon)));
+    const latest = Math.max(...delaysMs(daemon.frames));
+    assert.ok(latest < 3000, `a frame that is late by ${latest.toFixed(0)} ms came before the words`);
+    await changeControl(directory, { inference: { script } });
+    await framesOf(1, place);
+  });
+
   it('is decoded in part where the decoder is slow, late by little, and its video is whole', async () => {
     await using place = await startOverloadable();
     const { daemon, directory, during } = place;
