@@ -16,8 +16,6 @@ namespace {
 constexpr guint tick_ms = 200;
 constexpr std::int64_t stats_every_us = 1'000'000;
 constexpr std::int64_t interval_every_us = 2'000'000;
-/** Media time by which frame rates are judged. */
-constexpr double least_seconds = 1;
 /** Of the time that an orderly end has, what is kept for taking the pipeline down. */
 constexpr int closing_share = 4;
 
@@ -56,8 +54,8 @@ App::App(Settings settings, const std::string &token, Log &log)
     : settings_(std::move(settings)), log_(log), loop_(g_main_loop_new(nullptr, FALSE)), epochs_(settings_.cameras.size()),
       outbox_(static_cast<std::size_t>(settings_.limits.waiting_mib) << 20, settings_.cameras.size()),
       judge_(settings_.cameras.size()), labels_(settings_.cameras.size()), watchdog_(settings_.limits, log),
-      probe_(settings_, judge_, outbox_), gpu_(static_cast<unsigned>(settings_.gpu), log), before_(settings_.cameras.size()),
-      troubles_(settings_.detectors.size()) {
+      probe_(settings_, judge_, outbox_), gpu_(static_cast<unsigned>(settings_.gpu), log),
+      frames_before_(settings_.cameras.size()), meters_(settings_.cameras.size()), troubles_(settings_.detectors.size()) {
   if (settings_.media)
     media_ = std::make_unique<MediaSocket>(MediaOptions{*settings_.media, settings_.worker, token, names_of(settings_.cameras)},
                                            epochs_, log_);
@@ -238,11 +236,11 @@ void App::say_stats() {
     counts.camera = camera->config.camera;
     counts.frames_decoded = camera->delivered;
     counts.frames_detected = camera->frames_detected;
-    counts.frames_dropped = camera->frames_dropped;
+    counts.frames_dropped = camera->passed_over();
     counts.batches_dropped = outbox_.dropped(camera->index);
     counts.crops = judge_.crops(camera->index);
-    counts.fps = static_cast<double>(counts.frames_decoded - before_[camera->index].frames_for_stats) / seconds;
-    before_[camera->index].frames_for_stats = counts.frames_decoded;
+    counts.fps = static_cast<double>(counts.frames_decoded - frames_before_[camera->index]) / seconds;
+    frames_before_[camera->index] = counts.frames_decoded;
     if (media_ != nullptr) {
       counts.video_dropped = media_->dropped(camera->index, wire::Variant::clean) + camera->units_dropped;
       counts.annotated_dropped = media_->dropped(camera->index, wire::Variant::annotated) + watch_->dropped(camera->index);
@@ -273,22 +271,8 @@ void App::adjust_interval() {
   double fps = 0;
   for (const auto &detector : settings_.detectors) fps = std::max(fps, detector.fps);
   std::vector<Looks> looks;
-  for (const auto &camera : cameras_) {
-    Before &before = before_[camera->index];
-    const std::uint64_t frames = camera->frames_seen;
-    const std::uint64_t detected = camera->frames_detected;
-    const double media_ms = camera->media_ms;
-    // By the source's own time: a file may come faster or slower than it was taken.
-    const double seconds = (media_ms - before.media_ms) / 1000;
-    if (seconds < least_seconds) continue;
-    // Of so many frames one more than there are steps between them has come where it begins.
-    const auto first = before.frames == 0 ? 1 : 0;
-    looks.push_back({static_cast<double>(frames - before.frames - first) / seconds,
-                     static_cast<double>(detected - before.detected) / seconds});
-    before.frames = frames;
-    before.detected = detected;
-    before.media_ms = media_ms;
-  }
+  for (const auto &camera : cameras_)
+    if (const auto taken = meters_[camera->index].take(*camera)) looks.push_back(*taken);
   const auto wanted = next_interval(pipeline_->interval(), fps, looks);
   if (!wanted || *wanted == pipeline_->interval()) return;
   log_.debug("detectors leave out batches", {{"interval", *wanted}});
@@ -306,7 +290,7 @@ Pulse App::pulse() const {
   std::vector<Passage> sources;
   sources.reserve(cameras_.size());
   for (const auto &camera : cameras_)
-    sources.push_back({camera->delivered_us, std::max(camera->through_us.load(), camera->left_out_us.load())});
+    sources.push_back({camera->delivered_us, std::max(camera->through_us.load(), camera->left_out_arrived_us.load())});
   pulse.pending = is_pending(sources) || pipeline_->busy();
   return pulse;
 }

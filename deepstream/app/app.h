@@ -13,6 +13,7 @@
 #include "detector_trouble.h"
 #include "epochs.h"
 #include "gpu_monitor.h"
+#include "interval.h"
 #include "labels.h"
 #include "log.h"
 #include "media_socket.h"
@@ -79,13 +80,9 @@ private:
   std::mutex wants_mutex_;
   std::map<std::size_t, bool> wants_;
 
-  struct Before {
-    std::uint64_t frames = 0;
-    std::uint64_t detected = 0;
-    double media_ms = 0;
-    std::uint64_t frames_for_stats = 0;
-  };
-  std::vector<Before> before_;
+  /** Decoded frames of each camera when figures were last sent. */
+  std::vector<std::uint64_t> frames_before_;
+  std::vector<LookMeter> meters_;
   std::vector<DetectorTrouble> troubles_;
   std::int64_t stats_us_ = 0;
   std::int64_t interval_us_ = 0;

@@ -23,12 +23,14 @@ public:
     known_.push_back({pts, mono_us});
     if (known_.size() > most) known_.pop_front();
   }
-  /** Absent where none has the time stamp. */
-  std::optional<std::int64_t> find(std::int64_t pts) {
+  /** Forgets that one alone. Absent where none has the time stamp. */
+  std::optional<std::int64_t> take_out(std::int64_t pts) {
     const std::lock_guard lock(mutex_);
-    for (const auto &one : known_)
-      if (one.pts == pts) return one.mono_us;
-    return std::nullopt;
+    const auto found = std::find_if(known_.begin(), known_.end(), [&](const Arrival &one) { return one.pts == pts; });
+    if (found == known_.end()) return std::nullopt;
+    const auto mono_us = found->mono_us;
+    known_.erase(found);
+    return mono_us;
   }
   /** Forgets those before it. Absent where none has the time stamp. */
   std::optional<std::int64_t> take(std::int64_t pts) {
@@ -72,9 +74,11 @@ struct Camera {
   std::atomic<std::uint64_t> frames_seen = 0;
   std::atomic<std::int64_t> seen_us = 0;
   std::atomic<std::uint64_t> frames_detected = 0;
-  /** When the latest frame that was left out before the detectors had left the source. */
-  std::atomic<std::int64_t> left_out_us = 0;
-  /** Frames that were left out before the detectors, as those were behind. */
+  /** When the latest frame that was left out before the detectors had left the source: its arrival. */
+  std::atomic<std::int64_t> left_out_arrived_us = 0;
+  /** Frames that were left out before the detectors, as those were behind, at the gate or by the queue before it: as they are
+   * left out, also while nothing comes through; and those known once a later one has come through. */
+  std::atomic<std::uint64_t> left_out = 0;
   std::atomic<std::uint64_t> frames_dropped = 0;
   /** Media time of those frames, all epochs together. */
   std::atomic<double> media_ms = 0;
@@ -98,10 +102,31 @@ struct Camera {
   /** h264 or h265 once a parser has said. */
   std::atomic<const char *> codec = "";
 
+  /**
+   * A frame comes to the gate before the detectors, by the multiplexer's number; of one thread. Those inside keep their
+   * arrivals, however many are left out behind them: without its own a frame that took long would count as one that has just
+   * come.
+   */
+  void reach_gate(std::int64_t pts, int number, bool enters) {
+    // The multiplexer may begin again.
+    if (gate_number_ >= 0 && number > gate_number_ + 1)
+      left_out.fetch_add(static_cast<std::uint64_t>(number - gate_number_ - 1), std::memory_order_relaxed);
+    gate_number_ = number;
+    if (enters) return;
+    left_out.fetch_add(1, std::memory_order_relaxed);
+    const auto arrived_us = arrivals.take_out(pts);
+    if (arrived_us) left_out_arrived_us.store(*arrived_us, std::memory_order_relaxed);
+  }
+  std::uint64_t passed_over() const {
+    return std::max(frames_dropped.load(std::memory_order_relaxed), left_out.load(std::memory_order_relaxed));
+  }
   /** When its source was last seen to give pictures, whether they were decoded or not. */
   std::int64_t alive_us() const {
     return std::max(delivered_us.load(std::memory_order_relaxed), skipped_us.load(std::memory_order_relaxed));
   }
+
+private:
+  int gate_number_ = -1;
 };
 
 } // namespace sightline::app

@@ -85,10 +85,10 @@ void LateTrouble::look(const Camera &camera, std::int64_t now_us, Log &log) {
     }
   }
   const auto looked = static_cast<double>(camera.frames_detected.load());
-  if (const auto verdict = looks_.add({looked, due_, static_cast<double>(camera.frames_dropped.load())}, now_us)) {
+  if (const auto verdict = looks_.add({looked, due_, static_cast<double>(camera.passed_over())}, now_us)) {
     late_ = {};
     if (verdict->late) {
-      late_ = {pace_of(*verdict) + "looked at: card or Triton have no time for more; " + look_remedy, "camera.late"};
+      late_ = {pace_of(*verdict) + "looked at: card, Triton or processor have no time for more; " + look_remedy, "camera.late"};
       log.warn("camera is looked at less often than asked",
                {{"camera", name}, {"fps", verdict->fps}, {"dueFps", verdict->due_fps}, {"remedy", look_remedy}});
     } else {

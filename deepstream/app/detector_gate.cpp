@@ -26,8 +26,9 @@ bool DetectorGate::enter(const BatchKey &batch, unsigned interval, std::int64_t 
 
 void DetectorGate::leave(const BatchKey &batch, std::int64_t now_us) {
   const std::lock_guard lock(mutex_);
-  const auto found = std::find_if(inside_.begin(), inside_.end(), [&](const Inside &one) { return one.batch == batch; });
-  if (found == inside_.end()) return;
+  if (inside_.empty()) return;
+  auto found = std::find_if(inside_.begin(), inside_.end(), [&](const Inside &one) { return one.batch == batch; });
+  if (found == inside_.end()) found = inside_.begin();
   const auto took_us = static_cast<double>(now_us - std::max(left_us_, found->entered_us));
   pace_us_ += (took_us - pace_us_) * pace_weight;
   left_us_ = now_us;

@@ -24,7 +24,10 @@ public:
 
   /** `interval` is the detectors'. False: it is left out. */
   bool enter(const BatchKey &batch, unsigned interval, std::int64_t now_us);
-  /** It has come through; what went in before it and has not is gone. */
+  /**
+   * It has come through; what went in before it and has not is gone. One that nobody knows is the first that is inside, as its
+   * pictures are others behind the detectors: the gate would stay closed for good.
+   */
   void leave(const BatchKey &batch, std::int64_t now_us);
   /** Whether one is on its way. */
   bool busy() const;

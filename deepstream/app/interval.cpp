@@ -13,8 +13,26 @@ constexpr double too_seldom = 0.75;
 /** What a source gives while it begins or ends says nothing. */
 constexpr double least_frames = 1;
 constexpr unsigned most_skipped = 240;
+/** Media time by which frame rates are judged. */
+constexpr double least_seconds = 1;
 
 } // namespace
+
+std::optional<Looks> LookMeter::take(const Camera &camera) {
+  const std::uint64_t frames = camera.frames_seen + camera.frames_dropped;
+  const std::uint64_t detected = camera.frames_detected;
+  const double media_ms = camera.media_ms;
+  const double seconds = (media_ms - media_ms_) / 1000;
+  if (seconds < least_seconds) return std::nullopt;
+  // Of so many frames one more than there are steps between them has come where it begins.
+  const auto first = frames_ == 0 ? 1 : 0;
+  const Looks looks{static_cast<double>(frames - frames_ - first) / seconds,
+                    static_cast<double>(detected - detected_) / seconds};
+  frames_ = frames;
+  detected_ = detected;
+  media_ms_ = media_ms;
+  return looks;
+}
 
 std::optional<unsigned> next_interval(unsigned current, double fps, const std::vector<Looks> &sources) {
   std::optional<double> slowest;

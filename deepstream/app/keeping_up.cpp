@@ -46,7 +46,7 @@ std::optional<PaceVerdict> KeepingUp::add(const WorkDone &totals, std::int64_t n
     return say_late(*span, now_us);
   }
   const auto lately = since(limits_.well_after_us, late_after_frames);
-  if (lately && lately->missed_share() < limits_.well_below) {
+  if (lately && lately->missed_share() <= limits_.well_up_to) {
     told_.reset();
     return PaceVerdict{};
   }

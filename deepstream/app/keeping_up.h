@@ -17,16 +17,16 @@ struct WorkDone {
 
 /** How much may be missed. */
 struct PaceLimits {
-  /** Share of missed frames above which a camera is late, and below which it is not any more. */
+  /** Share of missed frames above which a camera is late, and up to which it is not any more. */
   double late_from;
-  double well_below;
+  double well_up_to;
   /** Longer than what makes it late, so that a camera does not go to and fro. */
   std::int64_t well_after_us;
 };
 
 constexpr PaceLimits look_limits{0.1, 0.02, 30'000'000};
 /** Units are skipped many at once, a minute and more apart where the machine lacks but little. */
-constexpr PaceLimits decode_limits{0, 0.005, 180'000'000};
+constexpr PaceLimits decode_limits{0, 0, 180'000'000};
 
 struct PaceVerdict {
   bool late = false;

@@ -206,20 +206,14 @@ GstPadProbeReturn Pipeline::on_gate(GstPad *, GstPadProbeInfo *info, gpointer da
   auto *self = static_cast<Pipeline *>(data);
   NvDsBatchMeta *batch = gst_buffer_get_nvds_batch_meta(GST_PAD_PROBE_INFO_BUFFER(info));
   const auto key = key_of(batch);
-  if (!key || self->gate_->enter(*key, self->interval_, mono_us())) return GST_PAD_PROBE_OK;
-  self->leave_out(batch);
-  return GST_PAD_PROBE_DROP;
-}
-
-/** The probe counts them by the multiplexer's numbers, with those that the queue gave up. */
-void Pipeline::leave_out(NvDsBatchMeta *batch) {
+  if (!key) return GST_PAD_PROBE_OK;
+  const bool enters = self->gate_->enter(*key, self->interval_, mono_us());
   for (GList *at = batch->frame_meta_list; at != nullptr; at = at->next) {
     const auto *frame = static_cast<NvDsFrameMeta *>(at->data);
-    ProbedCamera *probed = probe_.camera(frame->source_id);
-    const auto arrived =
-        probed == nullptr ? std::nullopt : probed->camera.arrivals.find(static_cast<std::int64_t>(frame->buf_pts));
-    if (arrived) probed->camera.left_out_us.store(*arrived, std::memory_order_relaxed);
+    ProbedCamera *probed = self->probe_.camera(frame->source_id);
+    if (probed != nullptr) probed->camera.reach_gate(static_cast<std::int64_t>(frame->buf_pts), frame->frame_num, enters);
   }
+  return enters ? GST_PAD_PROBE_OK : GST_PAD_PROBE_DROP;
 }
 
 GstPadProbeReturn Pipeline::on_through(GstPad *, GstPadProbeInfo *info, gpointer data) {

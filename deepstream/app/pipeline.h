@@ -64,7 +64,6 @@ private:
   Failure failure_at(GstObject *from, const std::string &text) const;
   static GstPadProbeReturn on_gate(GstPad *pad, GstPadProbeInfo *info, gpointer self);
   static GstPadProbeReturn on_through(GstPad *pad, GstPadProbeInfo *info, gpointer self);
-  void leave_out(NvDsBatchMeta *batch);
   static GstPadProbeReturn on_batch(GstPad *pad, GstPadProbeInfo *info, gpointer self);
   static gboolean on_message(GstBus *bus, GstMessage *message, gpointer self);
   void take_message(GstMessage *message);

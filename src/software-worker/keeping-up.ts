@@ -15,16 +15,16 @@ export type KeepingUpVerdict =
 
 /** How much may be missed. */
 export interface PaceLimits {
-  /** Share of missed frames above which a camera is late, and below which it is not any more. */
+  /** Share of missed frames above which a camera is late, and up to which it is not any more. */
   readonly lateFrom: number;
-  readonly wellBelow: number;
+  readonly wellUpTo: number;
   /** Longer than what makes it late, so that a camera does not go to and fro. */
   readonly wellAfterMs: number;
 }
 
-export const lookLimits: PaceLimits = { lateFrom: 0.1, wellBelow: 0.02, wellAfterMs: 30_000 };
+export const lookLimits: PaceLimits = { lateFrom: 0.1, wellUpTo: 0.02, wellAfterMs: 30_000 };
 /** Units are skipped many at once, a minute and more apart where the machine lacks but little. */
-export const decodeLimits: PaceLimits = { lateFrom: 0, wellBelow: 0.005, wellAfterMs: 180_000 };
+export const decodeLimits: PaceLimits = { lateFrom: 0, wellUpTo: 0, wellAfterMs: 180_000 };
 
 /** Judged over at least so long and so many frames: neither a machine that is busy for a moment nor a single frame is news. */
 const lateAfter = { ms: 10_000, frames: 20 } as const;
@@ -81,7 +81,7 @@ export function createKeepingUp(limits: PaceLimits): KeepingUp {
         return span !== undefined && missedShare(span) > limits.lateFrom ? sayLate(span, nowMs) : undefined;
       }
       const lately = since(last, wellAfter);
-      if (lately !== undefined && missedShare(lately) < limits.wellBelow) {
+      if (lately !== undefined && missedShare(lately) <= limits.wellUpTo) {
         told = undefined;
         return { late: false };
       }

@@ -17,7 +17,7 @@ import { until } from '../support/until.ts';
 const clip = 'real_visits_a';
 const camera = 'lobby';
 const lookedWords =
-  /^(\d+\.\d+) of (\d+\.\d+) frames a second are looked at: card or Triton have no time for more; .* would help$/;
+  /^(\d+\.\d+) of (\d+\.\d+) frames a second are looked at: card, Triton or processor have no time for more; .* would help$/;
 const decodedWords = /(\d+\.\d+) of (\d+\.\d+) frames a second are decoded: there is no time for more; .* would help/;
 const unclocked = 5;
 const patience = 180_000;
@@ -98,6 +98,20 @@ describe('a DeepStream camera with more to do than there is time for, on the sta
     await untilWhole(place);
     await changeControl(directory, { inference: { script } });
     await during('it says no more', () => reason(daemon) === '' && daemon.statuses.at(-1)?.code === '');
+  });
+
+  it('is late while nothing comes through the detectors, not only once something does', async () => {
+    await using place = await startOverloadable();
+    const { daemon, directory, during } = place;
+    const script = join(directory, 'script.json');
+    // Ten seconds are judged.
+    await framesOf(12, place);
+    await changeControl(directory, { inference: { script, requestMs: 4000 } });
+    await during('it says that it is late', () => lookedWords.test(reason(daemon)));
+    const latest = Math.max(...delaysMs(daemon.frames));
+    assert.ok(latest < 3000, `a frame that is late by ${latest.toFixed(0)} ms came before the words`);
+    await changeControl(directory, { inference: { script } });
+    await framesOf(1, place);
   });
 
   it('is decoded in part where the decoder is slow, late by little, and its video is whole', async () => {

@@ -136,4 +136,18 @@ describe('keeping up', () => {
     assert.equal(told[0]?.[0], 31, 'the first is said at once');
     assert.ok(told.length <= 4, JSON.stringify(told));
   });
+
+  it('says once of video that was whole for long that a few units are skipped, and three minutes later that it is over', () => {
+    for (const units of [1, 20]) {
+      const told = verdicts([...seconds(300, 25, 0), [25 - units, units], ...seconds(300, 25, 0)], decodeLimits);
+      assert.deepEqual(
+        [...told].map(([second, { late }]) => [second, late]),
+        [
+          [301, true],
+          [481, false],
+        ],
+        `${units} units`,
+      );
+    }
+  });
 });

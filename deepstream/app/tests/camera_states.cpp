@@ -79,7 +79,8 @@ TEST_CASE("a camera is late where detectors or decoder leave frames out, each in
   CHECK(trouble.looking().reason.empty());
   pass(12, 25, 0, 2, 20);
   CHECK(std::string(trouble.looking().code) == "camera.late");
-  CHECK(trouble.looking().reason.find(" of 5.0 frames a second are looked at: card or Triton have no time for more; ") == 3);
+  CHECK(trouble.looking().reason.find(
+            " of 5.0 frames a second are looked at: card, Triton or processor have no time for more; ") == 3);
   CHECK(trouble.decoding().reason.empty());
   pass(60, 25, 0, 5, 0);
   CHECK(trouble.looking().reason.empty());
@@ -90,4 +91,29 @@ TEST_CASE("a camera is late where detectors or decoder leave frames out, each in
         std::string::npos);
   trouble.forget();
   CHECK(trouble.decoding().reason.empty());
+}
+
+TEST_CASE("a camera whose detectors hang is late before they end, though nothing comes through that tells what was left out") {
+  constexpr std::int64_t second_us = 1'000'000;
+  Log log(LogLevel::error);
+  Camera camera = asked_five();
+  LateTrouble trouble;
+  std::int64_t pts = 0;
+  const auto pass = [&](int seconds, bool hangs) {
+    for (int i = 0; i < seconds; i += 1) {
+      for (int frame = 0; frame < 25; frame += 1) {
+        pts += 1;
+        camera.delivered += 1;
+        camera.arrivals.add(pts, pts);
+        camera.reach_gate(pts, static_cast<int>(pts), !hangs);
+      }
+      if (!hangs) camera.frames_detected += 5;
+      trouble.look(camera, (1 + pts / 25) * second_us, log);
+    }
+  };
+  pass(60, false);
+  CHECK(trouble.looking().reason.empty());
+  pass(5, true);
+  CHECK(std::string(trouble.looking().code) == "camera.late");
+  CHECK(camera.passed_over() == 125);
 }

@@ -95,8 +95,17 @@ TEST_CASE("what was overtaken is gone") {
   CHECK_FALSE(gate.busy());
   CHECK(gate.enter({0, 1}, 0, 1 * a_ms));
   CHECK(gate.enter({1, 1}, 0, 2 * a_ms));
-  gate.leave({7, 7}, 3 * a_ms);
-  CHECK(gate.busy());
   gate.leave({1, 1}, 3 * a_ms);
   CHECK_FALSE(gate.busy());
+}
+
+TEST_CASE("batches that are others behind the detectors keep the gate open all the same") {
+  DetectorGate gate(1);
+  gate.leave({7, 7}, 1 * a_ms);
+  for (std::uint64_t number = 1; number < 100; number += 1) {
+    const auto now_us = static_cast<std::int64_t>(number) * 40 * a_ms;
+    REQUIRE(gate.enter({0, number}, 0, now_us));
+    gate.leave({1, number + 7}, now_us + 20 * a_ms);
+    REQUIRE_FALSE(gate.busy());
+  }
 }

@@ -63,7 +63,7 @@ TEST_CASE("after ten seconds it is said how much of what is asked is looked at, 
   CHECK(told.begin()->second.late);
   CHECK(told.begin()->second.fps == Approx(2));
   CHECK(told.begin()->second.due_fps == Approx(5));
-  CHECK(told.rbegin()->first == 55);
+  CHECK(told.rbegin()->first == 54);
   CHECK_FALSE(told.rbegin()->second.late);
 }
 
@@ -83,4 +83,17 @@ TEST_CASE("a single unit that is not decoded counts, and is remembered for three
   REQUIRE(told.size() == 2);
   CHECK(told.begin()->first == 21);
   CHECK(told.rbegin()->first >= 200);
+}
+
+TEST_CASE("what is decoded in whole for long is late once for a burst of skipped units, however short") {
+  for (const double units : {1.0, 20.0}) {
+    INFO(units << " units");
+    const auto told =
+        verdicts(seconds(300, {25, 25, 0}) + seconds(1, {25 - units, 25, units}) + seconds(300, {25, 25, 0}), decode_limits);
+    REQUIRE(told.size() == 2);
+    CHECK(told.begin()->first == 301);
+    CHECK(told.begin()->second.late);
+    CHECK(told.rbegin()->first == 481);
+    CHECK_FALSE(told.rbegin()->second.late);
+  }
 }
