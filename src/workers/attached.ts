@@ -68,11 +68,14 @@ export function createAttachedLauncher(options: AttachedLauncherOptions, ctx: Co
     let hasDrained = false;
 
     function withdraw(): void {
-      files.withdraw(worker).catch((error: unknown) => {
+      try {
+        files.withdraw(worker);
+      } catch (error) {
         log.warn({ worker, reason: errorText(error) }, 'settings of a container were not withdrawn');
-      });
+      }
     }
 
+    // Before its Welcome, with which it may end at once: its next life must not begin with settings that are about to change.
     void introduced.then(() => {
       isKnown = true;
       withdraw();

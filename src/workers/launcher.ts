@@ -40,7 +40,7 @@ export interface LaunchRequest {
   readonly capacity: number;
   /** Fires when the worker is not wanted any more before it has begun. */
   readonly signal: AbortSignal;
-  /** Resolves when it has introduced itself. */
+  /** Resolves when it has introduced itself; what follows from that at once is done before its Welcome. */
   readonly introduced: Promise<void>;
   /** Resolves when it has said that nothing more comes of it, asked to or not. */
   readonly drained: Promise<void>;
