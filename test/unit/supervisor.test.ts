@@ -340,6 +340,28 @@ describe('supervisor over time', () => {
       assert.deepEqual(signals, ['SIGKILL']);
     });
 
+  it('lets a launcher forget a worker that nobody wants any more, once it has ended', async () => {
+    const clock = new ManualClock();
+    using ctx = testContext(clock);
+    const theatre = createTheatre(clock);
+    const forgotten: string[] = [];
+    const launcher: Launcher = { ...theatre.launcher, forget: (worker) => void forgotten.push(worker) };
+    const supervisor = await startSupervisor(
+      { desired: specs('a'), link: theatre.link, launchers: { software: launcher } },
+      ctx,
+    );
+    await clock.advance(0);
+    last(theatre.events).hello();
+    await clock.advance(0);
+    supervisor.apply([]);
+    await clock.advance(0);
+    assert.deepEqual(forgotten, []);
+    last(theatre.lives).exit({ code: 0 });
+    await clock.advance(0);
+    assert.deepEqual(forgotten, ['software-main']);
+    await stopped(supervisor, clock);
+  });
+
   it('reports the memory of running workers and nothing of dead ones', async () => {
     const clock = new ManualClock();
     using ctx = testContext(clock);
