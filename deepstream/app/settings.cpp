@@ -4,6 +4,7 @@
 #include <fstream>
 #include <initializer_list>
 #include <nlohmann/json.hpp>
+#include <report.h>
 #include <set>
 #include <sstream>
 
@@ -13,8 +14,6 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t most_cameras = 64;
-/** As many as there are parsers for. */
-constexpr int most_detectors = 8;
 constexpr std::size_t most_file_bytes = std::size_t{1} << 20;
 /** Levels of lists and objects; the file has three. */
 constexpr int most_levels = 16;

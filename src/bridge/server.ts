@@ -141,6 +141,7 @@ export async function startBridge(
     const pings = clock.every(pingEveryMs, () => {
       if (worker === undefined) return;
       guard(() => states.next());
+      if (isOver()) return;
       if (missed >= missedPingsAllowed) {
         connection.close(`${missedPingsAllowed} pings in a row were not answered`);
         return;

@@ -1,3 +1,4 @@
+import { mostContainerDetectors } from '../core/detectors.ts';
 import { isLoopback } from '../core/loopback.ts';
 import { readTritonUrl } from '../core/triton-url.ts';
 import type { CameraConfig, Config } from './schema.ts';
@@ -25,6 +26,7 @@ export function checkDeepStream({ config, lookups, refuse }: DeepStreamCheck): v
       if (why !== undefined) refuse(['cameras', name, 'detect', index, 'model'], why);
     }
   }
+  checkDetectors(config, names, refuse);
   const [first] = names;
   if (first === undefined) return;
   const { inference, deepstream } = config;
@@ -55,6 +57,26 @@ export function checkDeepStream({ config, lookups, refuse }: DeepStreamCheck): v
       ['deepstream', 'network'],
       `in ${deepstream.network}, ${server.host} of inference.url is the container itself; name Triton as that network knows it, or set network to host`,
     );
+}
+
+/** Cameras that share a container share its detectors. Which cameras do is known of a group that one container has room for. */
+function checkDetectors({ cameras, deepstream }: Config, names: readonly string[], refuse: DeepStreamCheck['refuse']): void {
+  const groups = new Map<string, string[]>();
+  for (const name of names) {
+    const camera = cameras[name];
+    if (camera?.enabled === true) groups.set(camera.group, [...(groups.get(camera.group) ?? []), name]);
+  }
+  for (const [group, own] of groups) {
+    if (own.length > deepstream.camerasPerContainer) continue;
+    const models = new Set<string>();
+    const wishes = own.flatMap((name) => (cameras[name]?.detect ?? []).map(({ model }, index) => ({ name, model, index })));
+    const over = wishes.find(({ model }) => models.add(model).size > mostContainerDetectors);
+    if (over !== undefined)
+      refuse(
+        ['cameras', over.name, 'detect', over.index, 'model'],
+        `${over.model} is one detector too many for the container of group ${group}, which has ${mostContainerDetectors} at most: ${[...models].join(', ')}; use fewer, or put cameras with other detectors into another group`,
+      );
+  }
 }
 
 /** One that stands there twice would get twice its share of the containers. */

@@ -1,3 +1,6 @@
+/** Of a DeepStream container: as many as the library has parsers for, `most_detectors` in deepstream/parsers/report.h. */
+export const mostContainerDetectors = 8;
+
 /** A detector that cameras are looked at with, in the same state in each of these workers. */
 export interface DetectorView {
   readonly model: string;

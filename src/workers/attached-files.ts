@@ -1,4 +1,5 @@
-import { rm, writeFile } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readTextIfThere } from '../core/read-text.ts';
 import { makeRunFolder } from '../core/run-folder.ts';
@@ -39,7 +40,7 @@ export class AttachedFiles {
   }
 
   async write(worker: string, files: ReadonlyMap<string, string>, token: string): Promise<void> {
-    await this.withdraw(worker);
+    this.withdraw(worker);
     await this.#folders.write(worker, files, token);
     await makeRunFolder(this.#dataDir);
   }
@@ -48,14 +49,15 @@ export class AttachedFiles {
     await writeFile(join(this.folder(worker), startName), '', { mode: 0o600 });
   }
 
-  async withdraw(worker: string): Promise<void> {
-    await rm(join(this.folder(worker), startName), { force: true });
+  /** Done when it returns: what is told or offered next finds nothing of it. */
+  withdraw(worker: string): void {
+    rmSync(join(this.folder(worker), startName), { force: true });
   }
 
   /** What an earlier daemon offered is not on offer any more; workers that are not wanted have no settings. */
   async cleanUp(wanted: ReadonlySet<string>): Promise<void> {
     for (const worker of await this.#folders.workers()) {
-      await this.withdraw(worker);
+      this.withdraw(worker);
       if (!wanted.has(worker)) await this.#folders.empty(worker);
     }
   }

@@ -28,7 +28,7 @@ export function createAttachedLauncher(options: AttachedLauncherOptions, ctx: Co
   const { render, inferenceReady, settings } = options;
   const { clock, log } = ctx;
   const files = new AttachedFiles(options.dataDir);
-  /** Triton servers under which a worker ended by itself when it last ran. */
+  /** Triton servers under which a worker said Drained unasked when it last ran. */
   const failedAt = new Map<string, string>();
 
   /** The program would end without it, and be started again ever more slowly: the kubelet does not know what it waits for. */
@@ -68,11 +68,14 @@ export function createAttachedLauncher(options: AttachedLauncherOptions, ctx: Co
     let hasDrained = false;
 
     function withdraw(): void {
-      files.withdraw(worker).catch((error: unknown) => {
+      try {
+        files.withdraw(worker);
+      } catch (error) {
         log.warn({ worker, reason: errorText(error) }, 'settings of a container were not withdrawn');
-      });
+      }
     }
 
+    // Before its Welcome, with which it may end at once: its next life must not begin with settings that are about to change.
     void introduced.then(() => {
       isKnown = true;
       withdraw();
@@ -81,7 +84,8 @@ export function createAttachedLauncher(options: AttachedLauncherOptions, ctx: Co
       hasDrained = true;
     });
     void disconnected.then((reason) => {
-      // Why it ended is not known: it may be its server. One that only lost its connection comes again with the settings that it has.
+      // Why it ended is not known: it may be its server (69), its settings (75, 78) or a SIGTERM; for these another server is no worse.
+      // One that only lost its connection comes again with the settings that it has.
       if (hasDrained && !signal.aborted) failedAt.set(worker, chosen.server);
       else failedAt.delete(worker);
       gone.resolve(exitFor('worker.crashed', `its connection ended: ${reason}`));
@@ -103,6 +107,7 @@ export function createAttachedLauncher(options: AttachedLauncherOptions, ctx: Co
     timings: { startTimeoutMs: settings.startTimeout },
     keptToken: async (spec) => (await keptFor(spec.worker, await render(spec)))?.token,
     cleanUp: (wanted) => files.cleanUp(wanted),
+    forget: (worker) => void failedAt.delete(worker),
     launch,
   };
 }

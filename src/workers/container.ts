@@ -209,6 +209,7 @@ export function createContainerLauncher(options: ContainerLauncherOptions, ctx: 
       // One that never had a container has no business with the engine.
       if (owner !== undefined) await removeLeftOvers(await theEngine(), owner);
     },
+    forget: (worker) => void failedAt.delete(worker),
     launch,
   };
 }

@@ -11,6 +11,8 @@ export interface Launcher {
   launch(request: LaunchRequest, ctx: Context): Promise<LaunchedWorker>;
   /** Ends workers that a daemon before this one left running, except those that are `wanted` and that `launch` may adopt. */
   cleanUp(wanted: ReadonlySet<string>, ctx: Context): Promise<void>;
+  /** Nobody wants this worker any more; one of its name that comes later is another. Called between its lives. */
+  forget?(worker: string): void;
   /** The token of a worker of an earlier daemon that `launch` would adopt; without it a new one is made. Rejects for what `launch` will meet. */
   keptToken?(spec: WorkerSpec): Promise<string | undefined>;
   /** Whether that by which it starts workers answers; asked while a worker waits for it. Never rejects. */
@@ -40,7 +42,7 @@ export interface LaunchRequest {
   readonly capacity: number;
   /** Fires when the worker is not wanted any more before it has begun. */
   readonly signal: AbortSignal;
-  /** Resolves when it has introduced itself. */
+  /** Resolves when it has introduced itself; what follows from that at once is done before its Welcome. */
   readonly introduced: Promise<void>;
   /** Resolves when it has said that nothing more comes of it, asked to or not. */
   readonly drained: Promise<void>;

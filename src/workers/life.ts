@@ -48,12 +48,17 @@ export interface LifeOptions {
 
 export type LifeEnd = { readonly how: 'stopped' } | { readonly how: 'died'; readonly death: Death };
 
-/** From SIGKILL, where Drain and SIGTERM have had their time: the daemon must not stop later. */
+/** From SIGKILL, or from being told to stop during it: Drain and SIGTERM may have had their time, and the daemon must not stop later. */
 const stopKillMs = 1000;
 
-/** The exit if it comes within `ms`. */
-async function exitWithin(process: LaunchedWorker, ms: number, clock: Clock): Promise<WorkerExit | undefined> {
-  using limit = clock.deadline(ms);
+/** The exit if it comes within `ms`, and before `givenUp`. */
+async function exitWithin(
+  process: LaunchedWorker,
+  ms: number,
+  clock: Clock,
+  givenUp?: AbortSignal,
+): Promise<WorkerExit | undefined> {
+  using limit = clock.deadline(ms, givenUp);
   return await Promise.race([process.exited, aborted(limit.signal).then(() => undefined)]);
 }
 
@@ -105,12 +110,16 @@ export async function liveWorker(options: LifeOptions, ctx: Context): Promise<Li
   });
   options.onAttached(attachment);
 
-  async function kill(process: LaunchedWorker, withinMs = timings.killMs): Promise<WorkerExit | undefined> {
+  async function kill(process: LaunchedWorker): Promise<WorkerExit | undefined> {
+    const sinceMs = clock.mono();
     process.signal('SIGKILL');
-    const exit = await exitWithin(process, withinMs, clock);
+    const seen = await exitWithin(process, timings.killMs, clock, stop);
+    const exit = stop.aborted ? (seen ?? (await exitWithin(process, Math.min(timings.killMs, stopKillMs), clock))) : seen;
     // It may hang in the kernel, or be gone and the engine be slow to say so.
-    if (exit === undefined)
+    if (exit === undefined) {
+      const withinMs = Math.round(clock.mono() - sinceMs);
       log.warn({ worker, pid: process.pid, withinMs }, 'worker was killed, its end is not seen yet and not waited for');
+    }
     return exit;
   }
 
@@ -127,7 +136,7 @@ export async function liveWorker(options: LifeOptions, ctx: Context): Promise<Li
     process.signal('SIGTERM');
     if ((await exitWithin(process, timings.termMs, clock)) !== undefined) return;
     log.warn({ worker, pid: process.pid }, 'worker has not stopped in time and is killed');
-    await kill(process, Math.min(timings.killMs, stopKillMs));
+    await kill(process);
   }
 
   /** `refused`: it came, and cannot be taken. */

@@ -1,3 +1,4 @@
+import { mostContainerDetectors } from '../core/detectors.ts';
 import { SightlineError } from '../core/errors.ts';
 import { socketNames } from '../core/run-folder.ts';
 import { type TritonUrl, tritonAuthority } from '../core/triton-url.ts';
@@ -72,8 +73,6 @@ export interface ContainerTemplates {
 }
 
 const { settings: folder, run: sockets } = containerPaths;
-/** As many as the library has parsers for: `most_detectors` in deepstream/parsers/report.h. */
-const mostDetectors = 8;
 /** Of a class number that is another detector's. */
 const noLabel = '-';
 export const parserLibrary = '/opt/sightline/lib/libbridge_infer.so';
@@ -219,7 +218,7 @@ function checkContainer(input: ContainerInput): void {
   listed(
     'detectors',
     detectors.map(({ model }) => model),
-    mostDetectors,
+    mostContainerDetectors,
   );
 }
 

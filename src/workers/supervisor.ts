@@ -252,7 +252,9 @@ export async function startSupervisor(options: SupervisorOptions, ctx: Context):
   }
 
   function forget(name: string): void {
+    const runtime = workers.get(name)?.spec.runtime;
     workers.delete(name);
+    if (runtime !== undefined) options.launchers[runtime]?.forget?.(name);
     for (const state of workerStateNames) stateGauge.remove({ worker: name, state });
   }
 

@@ -129,6 +129,7 @@ describe('a container that somebody else starts', { skip: noCompiler }, () => {
     await using pod = await startPod();
     await using world = await start(pod);
     await world.running();
+    await until('it is welcome', () => said(pod, 'welcome') === 1);
     const token = await pod.token();
     pod.container.kill();
     await until('it is welcome again', () => said(pod, 'welcome') === 2);
@@ -188,6 +189,7 @@ describe('a container that somebody else starts', { skip: noCompiler }, () => {
     await using world = await start(pod, { servers });
     await world.running();
     assert.deepEqual([await server(), await pod.token(), pod.container.starts], ['triton:8001', token, 1]);
+    await until('it was welcomed by both', () => said(pod, 'welcome') === 2);
     pod.container.kill();
     await until('it is welcome again', () => said(pod, 'welcome') === 3);
     assert.deepEqual([await server(), await pod.token()], ['triton:8001', token]);
@@ -211,10 +213,10 @@ describe('a container that somebody else starts', { skip: noCompiler }, () => {
     await using world = await start(pod, { servers, does });
     const living = async () => world.state()?.state === 'running' && !pod.isOffered() && (await server()) === 'second:8001';
     await until('it lives with the second', living);
+    await until('it was welcome once with each', () => said(pod, 'welcome') === 2);
     const token = await pod.token();
-    const welcomes = said(pod, 'welcome');
     pod.container.kill();
-    await until('it is welcome again', () => said(pod, 'welcome') === welcomes + 1);
+    await until('it is welcome again', () => said(pod, 'welcome') === 3);
     assert.deepEqual([await server(), await pod.token()], ['second:8001', token]);
   });
 

@@ -329,6 +329,30 @@ test('containers without a network are nobody’s where somebody else starts the
   assert.deepEqual(site('{ network: none }', 'software'), []);
 });
 
+test('a container has eight detectors at most, of all of its cameras together', () => {
+  const names = Array.from({ length: 9 }, (_, index) => `detector_${index + 1}`);
+  const known = Object.fromEntries(
+    names.map((name) => [name, { kind: 'detector', labels: ['face'], landmarks: true } as const]),
+  );
+  const one = (id: string, models: readonly string[], more = '') =>
+    `  ${id}: { source: ${id}.mp4, runtime: deepstream, detect: [${models.map((model) => `{ model: ${model} }`).join(', ')}]${more} }\n`;
+  const site = (cameras: string, deepstream = '{}') =>
+    check(`inference: { engine: triton }\ndeepstream: ${deepstream}\ncameras:\n${cameras}`, {
+      ...models,
+      ...known,
+    }).issues;
+  const six = names.slice(0, 6);
+  const others = names.slice(4);
+  assert.deepEqual(site(one('a', six) + one('b', others)), [
+    `5:154 cameras.b.detect[4].model: detector_9 is one detector too many for the container of group main, which has 8 at most: ${names.join(', ')}; use fewer, or put cameras with other detectors into another group`,
+  ]);
+  assert.deepEqual(site(one('a', six) + one('b', names.slice(0, 8))), []);
+  assert.deepEqual(site(one('a', six) + one('b', others, ', group: yard')), []);
+  assert.deepEqual(site(one('a', six) + one('b', others, ', enabled: false')), []);
+  // Which of them share a container depends on where they were before.
+  assert.deepEqual(site(one('a', six) + one('b', others), '{ camerasPerContainer: 1 }'), []);
+});
+
 test('masks are taken where the card is no Jetson, a software worker draws them, or nothing is known of the card', () => {
   const masks = '    masks: [[[0, 0], [1, 0], [0, 1]]]\n';
   const site = (deepstream: string, runtime: string) =>

@@ -303,6 +303,65 @@ describe('supervisor over time', () => {
     assert.partialDeepStrictEqual(unseen(), [{ level: 'warn', worker: 'software-main', withinMs: 1000 }]);
   });
 
+  for (const { when, meets } of [
+    { when: 'it has not introduced itself', meets: async (clock: ManualClock) => clock.advance(30_000) },
+    {
+      when: 'its connection has ended',
+      meets: async (clock: ManualClock, events: WorkerLinkEvents) => {
+        events.closed('3 pings in a row were not answered');
+        await clock.advance(500);
+      },
+    },
+  ])
+    it(`stops within its time while the end of a worker is waited for that was killed because ${when}`, async () => {
+      const clock = new ManualClock();
+      using ctx = testContext(clock);
+      const theatre = createTheatre(clock);
+      const signals: string[] = [];
+      const launcher: Launcher = {
+        timings: { killMs: 10_000 },
+        launch: async (...given) => ({
+          ...(await theatre.launcher.launch(...given)),
+          signal: (name) => void signals.push(name),
+        }),
+        cleanUp: async () => {},
+      };
+      const supervisor = await startSupervisor(
+        { desired: specs('a'), link: theatre.link, launchers: { software: launcher } },
+        ctx,
+      );
+      await clock.advance(0);
+      await meets(clock, last(theatre.events));
+      await clock.advance(2000);
+      assert.deepEqual(signals, ['SIGKILL']);
+      const askedMs = clock.mono();
+      await stopped(supervisor, clock);
+      assert.ok(clock.mono() - askedMs <= 1100, `stopped after ${clock.mono() - askedMs} ms`);
+      assert.deepEqual(signals, ['SIGKILL']);
+    });
+
+  it('lets a launcher forget a worker that nobody wants any more, once it has ended', async () => {
+    const clock = new ManualClock();
+    using ctx = testContext(clock);
+    const theatre = createTheatre(clock);
+    const forgotten: string[] = [];
+    const launcher: Launcher = { ...theatre.launcher, forget: (worker) => void forgotten.push(worker) };
+    const supervisor = await startSupervisor(
+      { desired: specs('a'), link: theatre.link, launchers: { software: launcher } },
+      ctx,
+    );
+    await clock.advance(0);
+    last(theatre.events).hello();
+    await clock.advance(0);
+    supervisor.apply([]);
+    await clock.advance(0);
+    assert.deepEqual(forgotten, []);
+    last(theatre.lives).exit({ code: 0 });
+    await clock.advance(0);
+    assert.deepEqual(forgotten, ['software-main']);
+    await stopped(supervisor, clock);
+  });
+
   it('reports the memory of running workers and nothing of dead ones', async () => {
     const clock = new ManualClock();
     using ctx = testContext(clock);
