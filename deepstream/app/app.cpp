@@ -310,7 +310,7 @@ Pulse App::pulse() const {
     sources.push_back({camera->delivered_us, std::max(camera->through_us.load(), camera->left_out_us.load())});
   pulse.pending = is_pending(sources) || pipeline_->busy();
   pulse.growing = std::any_of(cameras_.begin(), cameras_.end(),
-                              [](const auto &camera) { return camera->delivered_us > 0 && camera->frames_seen == 0; });
+                              [](const auto &camera) { return camera->delivered_us > 0 && camera->frames_detected == 0; });
   return pulse;
 }
 

@@ -42,7 +42,7 @@ struct Pulse {
   std::int64_t batch_us = 0;
   /** As is_pending, or detectors and tracker have a batch. */
   bool pending = false;
-  /** A camera delivers of which no frame has ever come through: the next batch may be larger than any before it. */
+  /** A camera delivers that no detector has ever looked at: the next batch may be larger than any before it. */
   bool growing = false;
 };
 
