@@ -1,5 +1,6 @@
 #include "app.h"
 
+#include <algorithm>
 #include <fstream>
 #include <glib-unix.h>
 #include <nvds_version.h>
@@ -292,6 +293,8 @@ Pulse App::pulse() const {
   for (const auto &camera : cameras_)
     sources.push_back({camera->delivered_us, std::max(camera->through_us.load(), camera->left_out_arrived_us.load())});
   pulse.pending = is_pending(sources) || pipeline_->busy();
+  pulse.growing = std::any_of(cameras_.begin(), cameras_.end(),
+                              [](const auto &camera) { return camera->delivered_us > 0 && camera->frames_detected == 0; });
   return pulse;
 }
 

@@ -23,8 +23,8 @@ bool is_pending(const std::vector<Passage> &sources) {
 }
 
 int WedgeRule::limit_ms(const Pulse &pulse) const {
-  // The first batch waits for all that is loaded with it.
-  if (pulse.batch_us == 0) return limits_.start_ms;
+  // The first batch waits for all that is loaded with it; what it took tells nothing of one with more cameras.
+  if (pulse.batch_us == 0 || pulse.growing) return limits_.start_ms;
   const auto slow_ms = static_cast<int>(std::min<std::int64_t>(3 * slow_us_ / 1000, limits_.start_ms));
   return std::max(limits_.batch_ms, slow_ms);
 }

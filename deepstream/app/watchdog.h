@@ -42,11 +42,14 @@ struct Pulse {
   std::int64_t batch_us = 0;
   /** As is_pending, or detectors and tracker have a batch. */
   bool pending = false;
+  /** A camera delivers that no detector has ever looked at: the next batch may be larger than any before it. */
+  bool growing = false;
 };
 
 /**
  * Says when a pipeline is stuck. Looked at several times a second. Pure. A batch may take three times as long as those before
- * it, at most as long as a start: a server with too much to do is no wedge, and a program that begins anew gives it more.
+ * it, at most as long as a start: a server with too much to do is no wedge, and a program that begins anew gives it more. One
+ * that may be larger than all before it has as long as a start.
  */
 class WedgeRule {
 public:

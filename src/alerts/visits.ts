@@ -83,13 +83,16 @@ export interface Visits {
 const storeEveryMs = 2000;
 /** After a restart an episode waits this long for its cameras; whoever is seen by then has not left. */
 const resumeWithinMs = 60_000;
-/** A visit that is over is remembered this long, and from each late sighting on, so that none of them begins another one. */
+/**
+ * A visit that is over is remembered this long, and from each late sighting on, so that none of them begins another one. No sighting is
+ * late that was taken this long after the end: whoever stays must not be kept from being told of.
+ */
 const visitKnownMs = 60_000;
 
 interface EndedVisit {
   readonly reason: CloseReason;
-  /** Last sighting per camera, with the epoch it belonged to. */
-  readonly cameras: Map<CameraId, { readonly lastMs: number; readonly epoch: number }>;
+  /** Last sighting per camera, with the epoch it belonged to, and how far the camera's event time was when the visit ended. */
+  readonly cameras: Map<CameraId, { readonly lastMs: number; readonly epoch: number; readonly endedMs: number }>;
   /** When it ended, or its latest late sighting came. */
   monoMs: number;
 }
@@ -177,7 +180,9 @@ export function createVisits({ settings, newId, clock, commit, restored }: Visit
     resuming.delete(episode);
     for (const { numbered } of episode.alerts.values()) byAlert.delete(numbered.alert.id);
     if (reason !== 'left' && reason !== 'source_ended') return;
-    endedVisits.set(keyOf(episode), { reason, cameras: new Map(episode.cameras), monoMs: clock.mono() });
+    const cameras = new Map<CameraId, { lastMs: number; epoch: number; endedMs: number }>();
+    for (const [camera, last] of episode.cameras) cameras.set(camera, { ...last, endedMs: clocks.now(camera) ?? last.lastMs });
+    endedVisits.set(keyOf(episode), { reason, cameras, monoMs: clock.mono() });
   }
 
   /** Whether this sighting belongs to a visit whose end was already told: frames are faster than embeddings. */
@@ -186,9 +191,10 @@ export function createVisits({ settings, newId, clock, commit, restored }: Visit
     const last = visit?.cameras.get(track.camera);
     if (visit === undefined || last === undefined) return false;
     if (frame.time.eventTimeMs - last.lastMs >= settings().config.leaveAfterMs) return false;
+    if (frame.time.eventTimeMs - last.endedMs >= visitKnownMs) return false;
     if (track.epoch > last.epoch && frame.time.eventTimeMs < last.lastMs) return false; // another clock, see `beginEpoch`
     if (visit.reason === 'source_ended' && track.epoch !== last.epoch) return false;
-    visit.cameras.set(track.camera, { epoch: track.epoch, lastMs: Math.max(last.lastMs, frame.time.eventTimeMs) });
+    visit.cameras.set(track.camera, { ...last, epoch: track.epoch, lastMs: Math.max(last.lastMs, frame.time.eventTimeMs) });
     visit.monoMs = clock.mono();
     return true;
   }

@@ -6,7 +6,8 @@ import { dateTime } from './text.ts';
 export const reload: Command = {
   help: `Makes the running daemon read its configuration again and says what changed.
 What has failed (a camera, a worker) is tried again at once, also when nothing changed. The daemon watches
-the file as well: what it has taken by itself since a reload was last asked for is said as already taken.
+the file as well: what it has taken by itself, or at SIGHUP, since a reload was last asked for is said as
+already taken.
 
 Usage: sightline reload
 

@@ -33,7 +33,7 @@ export interface DaemonLink extends WorkerLink {
   stats(worker: string, stats: WorkerStats): void;
   /** This camera is not configured any more: its worker may not have heard of it yet, but nothing of it is taken from now on. */
   forgetCamera(camera: CameraId): void;
-  /** Detectors that do not work; a camera that is live sees nobody with them. */
+  /** Detectors of workers that are connected and that do not work; a camera that is live sees nobody with them. */
   parts(): readonly PartState[];
   /** Detectors of workers that are connected, and cards that workers run on; absent without any. */
   status(): { readonly detectors?: readonly DetectorView[]; readonly gpus?: readonly GpuView[] };
@@ -113,6 +113,10 @@ export function createWorkerLink(
   const gone = new Set<string>();
   /** Cameras whose annotated video is watched. */
   const watched = new Set<CameraId>();
+
+  function connected(): readonly (readonly [string, readonly ModelStats[]])[] {
+    return [...detectors].filter(([worker]) => !gone.has(worker));
+  }
 
   return {
     register: (name, token, events) => {
@@ -220,12 +224,14 @@ export function createWorkerLink(
       for (const gauge of [...gauges, annotatedDropped, skipped, cropsRefused, leftOut]) gauge.remove({ camera });
     },
     parts: () => {
-      const failing = [...detectors.values()].flat().filter((model) => model.failing !== '');
+      const failing = connected()
+        .flatMap(([, models]) => models)
+        .filter((model) => model.failing !== '');
       const reasons = new Map(failing.map((model) => [model.model, model.failing]));
       return [...reasons].map(([model, reason]) => ({ name: `detector ${model}`, ready: false, reason }));
     },
     status: () => {
-      const seeing = detectorViews([...detectors].filter(([worker]) => !gone.has(worker)));
+      const seeing = detectorViews(connected());
       const cards = gpus.views();
       return { ...(seeing.length === 0 ? {} : { detectors: seeing }), ...(cards.length === 0 ? {} : { gpus: cards }) };
     },

@@ -27,7 +27,10 @@ export type ReloadResult =
   /** `issues` as lines `file:line:column path: message`, or what went wrong while applying. */
   | { readonly state: 'refused'; readonly at: number; readonly trigger: ReloadTrigger; readonly issues: readonly string[] };
 
-/** What the watched file changed by itself since somebody last asked for a reload; whoever asks was slower. */
+/**
+ * What was changed from the file, by itself or at a signal, since somebody last asked by the control socket or the API: a signal has no
+ * answer in which it could be told.
+ */
 export interface TakenChanges {
   /** Of the latest of them. */
   readonly at: number;
@@ -60,7 +63,7 @@ export function startConfigWatch(options: ConfigWatchOptions, ctx: Context): Con
   const stopped = new AbortController();
   const signal = AbortSignal.any([ctx.signal, stopped.signal]);
   let config = options.config;
-  /** What held when somebody last asked, and was told. */
+  /** What held when somebody last was told; a signal has no answer. */
   let told = config;
   let appliedAt = ctx.clock.now();
   let last: ReloadResult | undefined;
@@ -73,7 +76,7 @@ export function startConfigWatch(options: ConfigWatchOptions, ctx: Context): Con
     try {
       text = readText(options.file);
       const next = await options.load();
-      const taken = trigger === 'file' ? {} : alreadyTaken();
+      const taken = trigger === 'control' ? alreadyTaken() : {};
       const diff = diffConfig(config, next);
       if (diff.changes.length === 0) return { ...base, state: 'unchanged', ...taken };
       const effective = effectiveConfig(config, next);
@@ -100,7 +103,7 @@ export function startConfigWatch(options: ConfigWatchOptions, ctx: Context): Con
     const result = line.then(async () => {
       last = await reloadOnce(trigger);
       counter.inc({ result: last.state });
-      if (trigger !== 'file' && last.state !== 'refused') told = config;
+      if (trigger === 'control' && last.state !== 'refused') told = config;
       return last;
     });
     line = result;

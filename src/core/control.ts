@@ -150,7 +150,7 @@ export interface ReloadView {
   readonly at: number;
   /** Paths of settings with what their change costs. */
   readonly changes: readonly { readonly path: string; readonly reload: string }[];
-  /** What the daemon took from the changed file by itself since a reload was last asked for, and when it last did. */
+  /** What the daemon took from the changed file by itself, or at SIGHUP, since a reload was last asked for, and when it last did. */
   readonly taken?: { readonly at: number; readonly changes: ReloadView['changes'] };
   readonly needsDaemonRestart: readonly string[];
   /** `file:line:column path: message`, when refused. */

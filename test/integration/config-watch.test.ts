@@ -119,6 +119,8 @@ test('a reload on request says what the watched file changed before it, once, as
   await until('the other change is applied', () => it.applied.length === 2);
   const by = it.watch.last;
   assert.ok(by?.state === 'applied' && by.taken === undefined, 'nobody asked');
+  const signalled = await it.watch.reload('signal');
+  assert.ok(signalled.state === 'unchanged' && signalled.taken === undefined, 'a signal has no answer');
   const asked = await it.watch.reload('control');
   const changes = [{ path: 'mqtt.topK', reload: 'live' }];
   assert.deepEqual(asked.state === 'unchanged' && asked.taken, { at: by.at, changes });

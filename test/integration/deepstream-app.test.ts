@@ -388,6 +388,23 @@ describe('the program in a DeepStream container, on the stand-in', { skip }, () 
     assert.match(started.app.output, /pipeline is stuck: no batch for \d+ s while sources deliver/);
   });
 
+  it('waits longer for the first batch with a camera than others took', { skip: noCamera }, async () => {
+    const port = await freePort();
+    const address = `rtsp://127.0.0.1:${port}/stream1`;
+    const gate = cameraConfig('gate', address, { detect });
+    await using daemon = await startTestDaemon({ cameras: [config('lobby'), gate], inference: undefined });
+    await using started = await start(daemon, { cameras: ['lobby', 'gate'], limits: { batchMs: 2000 } });
+    const ended = () => daemon.statuses.some(({ camera, state }) => camera === 'lobby' && state === SourceState.ENDED);
+    await Promise.race([until('the file has ended', ended, 120_000), started.app.failed]);
+    const script = join(started.directory, 'script.json');
+    // Of each of the two detectors.
+    await changeControl(started.directory, { inference: { script, requestMs: 2500 } });
+    await using camera = await startRtspCamera(dataPath(`clips/${clip}.mp4`), { port });
+    assert.equal(camera.url, address);
+    const shown = () => settle(daemon.frames, 'gate').some(({ predicted }) => !predicted);
+    await Promise.race([until('frames of the camera that came later', shown, 60_000), started.app.failed]);
+  });
+
   it('ends within its time on SIGTERM although the pipeline cannot be taken down', async () => {
     await using daemon = await startTestDaemon({ cameras: [paced('lobby')], inference: undefined });
     await using started = await start(daemon, { script: { lobby: longClip }, limits: { stopMs: 2000 } });

@@ -372,6 +372,24 @@ describe('an open alert', () => {
     assert.deepEqual(s.story, ['opened anna', 'closed anna left', 'opened anna'], 'nor is the next one missed');
   });
 
+  test('somebody who stays is told of again where their pictures stood still once', async () => {
+    const s = scene();
+    const stay = async (from: number, to: number) => {
+      for (let at = from; at < to; at += 200) {
+        looks(s, at, at, 200, { scores: { anna: 0.7 } });
+        await s.clock.advance(200);
+        s.observe({ kind: 'tick' });
+      }
+    };
+    await stay(0, 600);
+    await s.clock.advance(12_000);
+    s.observe({ kind: 'tick' });
+    await stay(600, 60_000);
+    assert.deepEqual(s.story, ['opened anna', 'closed anna left']);
+    await stay(60_000, 62_000);
+    assert.deepEqual(s.story, ['opened anna', 'closed anna left', 'opened anna']);
+  });
+
   test('looks later than a minute of real time are not waited for', async () => {
     const s = scene();
     looks(s, 0, 400, 200, { scores: { anna: 0.7 } });

@@ -6,6 +6,7 @@ import { decoded } from '../../src/http/viewer/parts/base.js';
 import { boxesAt, sightedTrack } from '../../src/http/viewer/parts/clip-index.js';
 import { eventParser } from '../../src/http/viewer/parts/events.js';
 import { columnsFor } from '../../src/http/viewer/parts/layout.js';
+import { reloadWords } from '../../src/http/viewer/parts/reload-words.js';
 import { type Session, sameRights } from '../../src/http/viewer/parts/session.js';
 import { cannedAlert } from '../support/viewer-canned.ts';
 
@@ -68,6 +69,21 @@ test('events are whole however the bytes are cut', () => {
     for (let at = 0; at < text.length; at += size) parse(text.slice(at, at + size));
     assert.deepEqual(got, ['alert {"a":1}', 'camera {"b":\n2}', 'message x'], `pieces of ${size}`);
   }
+});
+
+test('whoever asks for a reload reads what was taken from the file before, also where there is more', () => {
+  const at = new Date(2026, 0, 2, 3, 4, 5).getTime();
+  const view = { at, changes: [], needsDaemonRestart: [], issues: [] };
+  const taken = { at, changes: [{ path: 'mqtt.topK', reload: 'live' }] };
+  const already = 'Taken from the file already, 03:04:05: mqtt.topK.';
+  assert.equal(reloadWords({ ...view, state: 'unchanged' }, at), 'Nothing has changed in the file.');
+  assert.equal(reloadWords({ ...view, state: 'unchanged', taken }, at), already);
+  const applied = { ...view, state: 'applied', changes: [{ path: 'dataDir', reload: 'daemon' }] } as const;
+  assert.equal(reloadWords(applied, at), 'Applied: 1 change.');
+  const words = reloadWords({ ...applied, taken, needsDaemonRestart: ['dataDir'] }, at);
+  assert.equal(words, `${already} Applied: 1 change. A restart is needed for dataDir.`);
+  const refused = reloadWords({ ...view, state: 'refused', issues: ['s.yaml:1:1 one', 's.yaml:2:1 two'] }, at);
+  assert.equal(refused, 'Refused, nothing has changed: s.yaml:1:1 one; s.yaml:2:1 two');
 });
 
 test('columns that make the pictures largest', () => {

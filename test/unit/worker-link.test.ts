@@ -68,18 +68,23 @@ test('worker link: detectors of a worker are told while it is connected', () => 
   );
   const attachment = link.register('main', 'token', { hello: () => {}, closed: () => {}, drained: () => {} });
   const told = () => link.status().detectors?.map(({ model, workers }) => `${model} of ${workers}`);
-  const report = () =>
-    link.stats('main', { ...WorkerStats.create(), models: [{ ...ModelStats.create(), model: 'centerface' }] });
+  const failing = () => link.parts().map(({ name, reason }) => `${name}: ${reason}`);
+  const models = [{ ...ModelStats.create(), model: 'centerface', failing: 'out of memory' }];
+  const report = () => link.stats('main', { ...WorkerStats.create(), models });
   events[0]?.hello();
   report();
   assert.deepEqual(told(), ['centerface of main']);
+  assert.deepEqual(failing(), ['detector centerface: out of memory']);
   events[0]?.closed();
   assert.equal(told(), undefined);
+  assert.deepEqual(failing(), [], 'its cameras are away, and say why');
   events[0]?.hello();
   report();
   assert.deepEqual(told(), ['centerface of main']);
+  assert.deepEqual(failing(), ['detector centerface: out of memory']);
   attachment[Symbol.dispose]();
   assert.equal(told(), undefined);
+  assert.deepEqual(failing(), []);
 });
 
 test('worker link: a model that a worker does not name any more is not measured any more', async () => {

@@ -60,6 +60,27 @@ TEST_CASE("the first batch waits as long as a start may take") {
   CHECK(rule.look(running(71 * second_us, 0, true), 71 * second_us));
 }
 
+TEST_CASE("a batch with cameras that no batch held before waits as long as a start may take") {
+  WedgeRule rule(limits);
+  std::int64_t now = second_us;
+  const auto wait = [&](std::int64_t seconds, bool growing) {
+    const auto batch = now;
+    std::optional<std::string> said;
+    for (; now < batch + seconds * second_us && !said; now += second_us) {
+      auto pulse = running(now, batch, true);
+      pulse.growing = growing;
+      said = rule.look(pulse, now);
+    }
+    return said;
+  };
+  CHECK_FALSE(wait(1, true));
+  CHECK_FALSE(wait(13, true));
+  // All of them have come through: what it took is known.
+  CHECK_FALSE(wait(13, false));
+  CHECK(wait(100, false) == "no batch for 36 s while sources deliver");
+  CHECK(wait(100, true) == "no batch for 60 s while sources deliver");
+}
+
 TEST_CASE("a server that is slow is no wedge, one that hangs is, however slow it was") {
   WedgeRule rule(limits);
   std::int64_t now = second_us;

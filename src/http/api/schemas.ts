@@ -257,7 +257,7 @@ export const reloadView = z
     taken: z
       .strictObject({ at: at('The latest of them'), changes: settingChanges })
       .optional()
-      .describe('What was taken from the changed file already, since a reload was last asked for.'),
+      .describe('What was taken from the changed file already, by itself or at SIGHUP, since a reload was last asked for.'),
     needsDaemonRestart: z.array(z.string()),
     issues: z.array(z.string()).describe('`file:line:column path: message`, when refused.'),
   })

@@ -4,6 +4,7 @@ import { byId, el, fill, say } from '../parts/dom.js';
 import { ago, bytes, capital, counted, moment, percent, span } from '../parts/format.js';
 import { icon } from '../parts/icons.js';
 import { start } from '../parts/problems.js';
+import { reloadWords } from '../parts/reload-words.js';
 import { may, requireSession } from '../parts/session.js';
 import { showShell } from '../parts/shell.js';
 import { makeTable } from '../parts/table.js';
@@ -98,15 +99,6 @@ function cameraReason(state, now) {
   return `since ${moment(state.since, now)}${'reason' in state && state.reason !== undefined ? `: ${state.reason}` : ''}${retry}`;
 }
 
-/**
- * The daemon watches the file, and is often faster than whoever asks.
- * @param {ReloadView} view
- */
-function unchangedWords({ taken }) {
-  if (taken === undefined) return 'Nothing has changed in the file.';
-  return `Taken from the file already, ${moment(taken.at, Date.now())}: ${taken.changes.map(({ path }) => path).join(', ')}.`;
-}
-
 start(async () => {
   const session = await requireSession();
   showShell(session, { current: 'health' });
@@ -115,14 +107,7 @@ start(async () => {
   const reload = el('button', { type: 'button' }, 'Load the configuration again');
   reload.addEventListener('click', () => {
     /** @type {Promise<ReloadView>} */ (change('POST', 'config/reload')).then(
-      (view) =>
-        view.state === 'refused'
-          ? toast(`Refused, nothing has changed: ${view.issues.join('; ')}`, 'bad')
-          : toast(
-              view.state === 'unchanged'
-                ? unchangedWords(view)
-                : `Applied: ${counted(view.changes.length, 'change')}.${view.needsDaemonRestart.length > 0 ? ` A restart is needed for ${view.needsDaemonRestart.join(', ')}.` : ''}`,
-            ),
+      (view) => toast(reloadWords(view, Date.now()), view.state === 'refused' ? 'bad' : 'plain'),
       (error) => toast(words(error), 'bad'),
     );
   });
