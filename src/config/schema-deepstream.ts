@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { mostContainerCameras } from '../core/detectors.ts';
 import { duration, section, setting, worded } from './declare.ts';
 
 /** Settings of `deepstream`: a part of `schema.ts`. */
@@ -55,7 +56,7 @@ export const deepstream = z.strictObject({
     { example: [44, 104] },
   ),
   camerasPerContainer: setting(
-    z.number().int().min(1).max(256).default(16),
+    z.number().int().min(1).max(mostContainerCameras).default(16),
     'daemon',
     'Cameras of one group beyond this are spread over more containers; each costs GPU memory.',
   ),

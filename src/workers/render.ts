@@ -1,4 +1,4 @@
-import { mostContainerDetectors } from '../core/detectors.ts';
+import { mostContainerCameras, mostContainerDetectors } from '../core/detectors.ts';
 import { SightlineError } from '../core/errors.ts';
 import { socketNames } from '../core/run-folder.ts';
 import { type TritonUrl, tritonAuthority } from '../core/triton-url.ts';
@@ -213,7 +213,7 @@ function checkContainer(input: ContainerInput): void {
   matches('Triton host', triton.host, host, 'a name or an address');
   whole('Triton port', triton.port, 1, 65_535);
   if (triton.tls) throw refused('Triton', `grpcs://${triton.host}`, 'grpc://: DeepStream has no TLS towards Triton');
-  listed('cameras', cameras, 256);
+  listed('cameras', cameras, mostContainerCameras);
   for (const camera of cameras) matches('camera', camera, name, 'a name of letters, digits, _, . and -');
   listed(
     'detectors',
