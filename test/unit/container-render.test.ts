@@ -107,7 +107,7 @@ describe('the files of a container', () => {
       [{ worker: '../x' }, /^worker is "\.\.\/x"; allowed is a name/],
       [{ gpu: 0.5 }, /^gpu is "0\.5"; allowed is a whole number from 0 to 63/],
       [{ frame: { width: 1920, height: 0 } }, /^frame height is "0"; allowed is 64 to 8192/],
-      [{ cameras: [] }, /^cameras is "0"; allowed is 1 to 256/],
+      [{ cameras: [] }, /^cameras is "0"; allowed is 1 to 64/],
       [{ cameras: ['lobby', 'lobby'] }, /^cameras is "lobby"; allowed is each once/],
       [{ cameras: ['lobby"'] }, /^camera is "lobby\\""; allowed is a name/],
       [{ detectors: [] }, /^detectors is "0"; allowed is 1 to 8/],
