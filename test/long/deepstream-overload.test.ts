@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict';
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import type { Frame } from '../../src/gen/sightline/bridge/v1/bridge.ts';
 import { dataPath, missingData } from '../support/data.ts';
 import { changeControl, startRenderedApp } from '../support/deepstream-app.ts';
 import { startTestDoor } from '../support/media-door.ts';
 import { missingRtspCamera, startRtspCamera } from '../support/rtsp-camera.ts';
 import { cameraConfig, detectConfig, startTestDaemon, type TestDaemon } from '../support/software-worker.ts';
-import { buildStandin, missingStandin, standinBuild } from '../support/standin.ts';
+import { buildStandin, missingStandin } from '../support/standin.ts';
 import { until } from '../support/until.ts';
 
 /** The program in a DeepStream container with more to do than detectors or decoder can: what is left out, and what is said. */
@@ -78,9 +77,6 @@ async function framesOf(seconds: number, { daemon, during }: Awaited<ReturnType<
 describe('a DeepStream camera with more to do than there is time for, on the stand-in', { skip }, () => {
   before(async () => {
     await buildStandin();
-  });
-  after(async () => {
-    await rm(join(standinBuild, `registry-${process.pid}.bin`), { force: true });
   });
 
   it('is looked at less often where detectors are slow, late by little, and says so until it is over', async () => {
