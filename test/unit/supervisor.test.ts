@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { configSchema } from '../../src/config/schema.ts';
+import type { Context } from '../../src/core/context.ts';
 import type { LaunchedWorker, Launcher, WorkerExit } from '../../src/workers/launcher.ts';
 import type { WorkerAttachment, WorkerLink, WorkerLinkEvents } from '../../src/workers/life.ts';
 import { desiredWorkers, type WorkerSpec } from '../../src/workers/plan.ts';
@@ -63,6 +64,19 @@ function createTheatre(clock: ManualClock) {
     },
   };
   return { launcher, link, lives, events, told };
+}
+
+/** A supervisor of one worker whose signals are heard of and do nothing; its launcher knows late what has ended. */
+async function deafWorker(ctx: Context, clock: ManualClock) {
+  const theatre = createTheatre(clock);
+  const signals: string[] = [];
+  const launcher: Launcher = {
+    timings: { killMs: 10_000 },
+    launch: async (...given) => ({ ...(await theatre.launcher.launch(...given)), signal: (name) => void signals.push(name) }),
+    cleanUp: async () => {},
+  };
+  const supervisor = await startSupervisor({ desired: specs('a'), link: theatre.link, launchers: { software: launcher } }, ctx);
+  return { theatre, signals, supervisor };
 }
 
 async function stopped(supervisor: AsyncDisposable, clock: ManualClock): Promise<void> {
@@ -273,17 +287,7 @@ describe('supervisor over time', () => {
   it('says no more of a killed worker than is known, and stops within its time', async () => {
     const clock = new ManualClock();
     using ctx = testContext(clock);
-    const theatre = createTheatre(clock);
-    const signals: string[] = [];
-    const launcher: Launcher = {
-      timings: { killMs: 10_000 },
-      launch: async (...given) => ({ ...(await theatre.launcher.launch(...given)), signal: (name) => void signals.push(name) }),
-      cleanUp: async () => {},
-    };
-    const supervisor = await startSupervisor(
-      { desired: specs('a'), link: theatre.link, launchers: { software: launcher } },
-      ctx,
-    );
+    const { theatre, signals, supervisor } = await deafWorker(ctx, clock);
     const unseen = () => ctx.lines.filter(({ msg }) => msg === 'worker was killed, its end is not seen yet and not waited for');
     await clock.advance(0);
     last(theatre.events).closed('3 pings in a row were not answered');
@@ -316,20 +320,7 @@ describe('supervisor over time', () => {
     it(`stops within its time while the end of a worker is waited for that was killed because ${when}`, async () => {
       const clock = new ManualClock();
       using ctx = testContext(clock);
-      const theatre = createTheatre(clock);
-      const signals: string[] = [];
-      const launcher: Launcher = {
-        timings: { killMs: 10_000 },
-        launch: async (...given) => ({
-          ...(await theatre.launcher.launch(...given)),
-          signal: (name) => void signals.push(name),
-        }),
-        cleanUp: async () => {},
-      };
-      const supervisor = await startSupervisor(
-        { desired: specs('a'), link: theatre.link, launchers: { software: launcher } },
-        ctx,
-      );
+      const { theatre, signals, supervisor } = await deafWorker(ctx, clock);
       await clock.advance(0);
       await meets(clock, last(theatre.events));
       await clock.advance(2000);
