@@ -1,14 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { RunningDaemon } from '../support/daemon.ts';
-import {
-  deepstreamSite,
-  missingSite,
-  moreFrames,
-  type Site,
-  type SiteOptions,
-  withImageAndCamera,
-} from '../support/deepstream-site.ts';
+import { missingSite, moreFrames, withImageAndCamera } from '../support/deepstream-site.ts';
 import { logFloods, metricsOf, untilMetric } from '../support/faults.ts';
 import { fixturePath } from '../support/fixtures.ts';
 import { startRtspWire } from '../support/rtsp-wire.ts';
@@ -20,8 +13,7 @@ const restarts = 'sightline_worker_restarts_total{worker="deepstream-main"}';
 describe('cameras of a DeepStream container', { skip: missingSite() }, () => {
   const shared = withImageAndCamera();
 
-  const site = (cameras: SiteOptions['cameras'], more: Partial<SiteOptions> = {}): Promise<Site> =>
-    deepstreamSite({ image: shared.image.name, cameras, ...more });
+  const { site } = shared;
   const behind = () => ({ port: shared.camera.port, path: 'stream1' });
   /** How often it was said to be away, and why. */
   const troublesOf = (daemon: RunningDaemon, name: string) =>
@@ -31,7 +23,9 @@ describe('cameras of a DeepStream container', { skip: missingSite() }, () => {
     await using left = await startRtspWire(behind());
     await using lost = await startRtspWire(behind());
     await using silent = await startRtspWire(behind());
-    await using house = await site({ left: left.url, lost: lost.url, silent: silent.url, steady: shared.camera.url });
+    await using house = await site({
+      cameras: { left: left.url, lost: lost.url, silent: silent.url, steady: shared.camera.url },
+    });
     const daemon = await house.start();
     const names = ['left', 'lost', 'silent', 'steady'];
     for (const name of names) await house.says(name, 'live');
@@ -74,7 +68,7 @@ describe('cameras of a DeepStream container', { skip: missingSite() }, () => {
     ];
     for (const { before, words, code } of ways) {
       await before();
-      await using house = await site({ gone: wire.url, steady: shared.camera.url });
+      await using house = await site({ cameras: { gone: wire.url, steady: shared.camera.url } });
       const daemon = await house.start();
       await house.says('steady', 'live');
       const away = await house.says('gone', 'away', words);
@@ -91,7 +85,7 @@ describe('cameras of a DeepStream container', { skip: missingSite() }, () => {
   });
 
   it('that are files end, which is said, and the others go on', async () => {
-    await using house = await site({ file: { source: film, realtime: true }, steady: shared.camera.url });
+    await using house = await site({ cameras: { file: { source: film, realtime: true }, steady: shared.camera.url } });
     const daemon = await house.start();
     await house.says('file', 'ended', /^the file was played to its end$/);
     await moreFrames(daemon, 'steady', 60);

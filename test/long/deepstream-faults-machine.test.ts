@@ -4,14 +4,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { patience } from '../support/daemon.ts';
 import { missingTool } from '../support/data.ts';
-import {
-  deepstreamSite,
-  missingSite,
-  moreFrames,
-  type Site,
-  type SiteOptions,
-  withImageAndCamera,
-} from '../support/deepstream-site.ts';
+import { missingSite, moreFrames, withImageAndCamera } from '../support/deepstream-site.ts';
 import { docker } from '../support/docker.ts';
 import { logFloods } from '../support/faults.ts';
 import { privateEngine } from '../support/private-engine.ts';
@@ -23,8 +16,7 @@ const noRoot = missingTool(process.getuid?.() === 0, 'root, to start a Docker en
 describe('a DeepStream container on a machine that fails', { skip: missingSite() || noRoot }, () => {
   const shared = withImageAndCamera();
 
-  const site = (more: Partial<SiteOptions> = {}): Promise<Site> =>
-    deepstreamSite({ image: shared.image.name, cameras: { lobby: shared.camera.url }, ...more });
+  const { site } = shared;
 
   it('is started again once its Docker engine is', async () => {
     await using engine = await privateEngine();

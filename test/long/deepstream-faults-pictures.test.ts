@@ -5,15 +5,7 @@ import { describe, it } from 'node:test';
 import type { CameraState } from '../../src/core/types.ts';
 import { inspect } from '../support/container-world.ts';
 import { patience, type RunningDaemon } from '../support/daemon.ts';
-import {
-  deepstreamSite,
-  missingSite,
-  moreFrames,
-  type ScriptedBoxes,
-  type Site,
-  type SiteOptions,
-  withImageAndCamera,
-} from '../support/deepstream-site.ts';
+import { missingSite, moreFrames, type ScriptedBoxes, type Site, withImageAndCamera } from '../support/deepstream-site.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { buildImage, docker } from '../support/docker.ts';
 import { logFloods, metricsOf, troublesOf, untilMetric } from '../support/faults.ts';
@@ -48,8 +40,7 @@ function brokenBoxes(frame: number): ScriptedBoxes {
 describe('in a DeepStream container', { skip: missingSite() }, () => {
   const shared = withImageAndCamera();
 
-  const site = (more: Partial<SiteOptions> = {}): Promise<Site> =>
-    deepstreamSite({ image: shared.image.name, cameras: { lobby: shared.camera.url }, ...more });
+  const { site } = shared;
 
   async function unharmed(house: Site, daemon: RunningDaemon): Promise<ReadonlyMap<string, number>> {
     await moreFrames(daemon, 'lobby');

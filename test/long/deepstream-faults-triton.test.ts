@@ -3,14 +3,7 @@ import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { RunningDaemon } from '../support/daemon.ts';
-import {
-  deepstreamSite,
-  missingSite,
-  moreFrames,
-  type Site,
-  type SiteOptions,
-  withImageAndCamera,
-} from '../support/deepstream-site.ts';
+import { missingSite, moreFrames, type SiteOptions, withImageAndCamera } from '../support/deepstream-site.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { logFloods, metricsOf } from '../support/faults.ts';
 import { fixtureModelRepository, fixtureModels } from '../support/fixtures.ts';
@@ -27,8 +20,7 @@ const worker = 'deepstream-main';
 describe('Triton under a DeepStream container', { skip: missingSite() || (await missingTriton()) }, () => {
   const shared = withImageAndCamera();
 
-  const site = (port: number, more: Partial<SiteOptions> = {}): Promise<Site> =>
-    deepstreamSite({ image: shared.image.name, cameras: { lobby: shared.camera.url }, triton: `127.0.0.1:${port}`, ...more });
+  const site = (port: number, more: Partial<SiteOptions> = {}) => shared.site({ triton: `127.0.0.1:${port}`, ...more });
   const serve = (port: number) =>
     startTriton({ repository: fixtureModelRepository, flags: loadOnly(face, faceEmbedder), port });
 

@@ -4,14 +4,7 @@ import { describe, it } from 'node:test';
 import { bridgeSocket } from '../../src/core/run-folder.ts';
 import { inspect } from '../support/container-world.ts';
 import { patience, type RunningDaemon } from '../support/daemon.ts';
-import {
-  deepstreamSite,
-  missingSite,
-  moreFrames,
-  type Site,
-  type SiteOptions,
-  withImageAndCamera,
-} from '../support/deepstream-site.ts';
+import { missingSite, moreFrames, type Site, withImageAndCamera } from '../support/deepstream-site.ts';
 import { docker, testLabel } from '../support/docker.ts';
 import { logFloods, metricsOf } from '../support/faults.ts';
 import { pause, until } from '../support/until.ts';
@@ -25,8 +18,7 @@ const troubles = (code: string) => `sightline_camera_troubles_total{camera="lobb
 describe('a DeepStream container', { skip: missingSite() }, () => {
   const shared = withImageAndCamera();
 
-  const site = (more: Partial<SiteOptions> = {}): Promise<Site> =>
-    deepstreamSite({ image: shared.image.name, cameras: { lobby: shared.camera.url }, ...more });
+  const { site } = shared;
 
   /** Started again once, alone, and the camera is live. */
   async function healed(house: Site, daemon: RunningDaemon, before: string, code: string): Promise<void> {

@@ -20,7 +20,12 @@ import { until } from './until.ts';
 export const missingSite = (): string | false => missingEngine() || missingStandin() || missingRtspCamera();
 
 /** What the tests of a suite share: an image of the program and a camera that shows the lobby. There while they run. */
-export function withImageAndCamera(): { readonly image: Image; readonly camera: RtspCamera } {
+export function withImageAndCamera(): {
+  readonly image: Image;
+  readonly camera: RtspCamera;
+  /** Of this image, with this camera as `lobby` where no others are given. */
+  site(options?: Partial<SiteOptions>): Promise<Site>;
+} {
   const parts = new AsyncDisposableStack();
   let image: Image | undefined;
   let camera: RtspCamera | undefined;
@@ -43,6 +48,7 @@ export function withImageAndCamera(): { readonly image: Image; readonly camera: 
     get camera() {
       return made(camera);
     },
+    site: (options) => deepstreamSite({ image: made(image).name, cameras: { lobby: made(camera).url }, ...options }),
   };
 }
 
@@ -116,7 +122,7 @@ export function deepstreamConfig(options: SiteOptions): ConfigInput {
   };
 }
 
-export async function deepstreamSite(options: SiteOptions): Promise<Site> {
+async function deepstreamSite(options: SiteOptions): Promise<Site> {
   const place = await createWorkplace(deepstreamConfig(options));
   const disk = options.diskBytes === undefined ? undefined : mountSmallDisk(place.dataDir, options.diskBytes);
   if (typeof disk === 'string') throw new Error(disk);
